@@ -1,0 +1,54 @@
+"""The stable codes by which the product refuses something, and the error that carries one."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ProblemCode(StrEnum):
+    """Why a request, a line or a change was refused. A code never changes its meaning."""
+
+    INVALID_REQUEST = "INVALID_REQUEST"
+    """The request does not have the documented form."""
+    INVALID_NAME = "INVALID_NAME"
+    """A name is blank, longer than allowed, or holds a control character."""
+    INVALID_TIMEZONE = "INVALID_TIMEZONE"
+    """The time zone is not in the IANA database."""
+    DEPOT_NOT_FOUND = "DEPOT_NOT_FOUND"
+    CIRCUIT_NOT_FOUND = "CIRCUIT_NOT_FOUND"
+    MICROGRID_NOT_FOUND = "MICROGRID_NOT_FOUND"
+    BACKFILL_NOT_FOUND = "BACKFILL_NOT_FOUND"
+    PARENT_NOT_FOUND = "PARENT_NOT_FOUND"
+    """The parent circuit does not exist in this depot (it may exist in another)."""
+    CIRCUIT_CYCLE = "CIRCUIT_CYCLE"
+    """The change would make a circuit its own ancestor."""
+    CIRCUIT_HAS_CHILDREN = "CIRCUIT_HAS_CHILDREN"
+    """A circuit with children is deleted only when the caller asks for the cascade."""
+    CIRCUIT_TREE_TOO_DEEP = "CIRCUIT_TREE_TOO_DEEP"
+    """The change would nest circuits deeper than the allowed depth."""
+    BACKFILL_NOT_RUNNING = "BACKFILL_NOT_RUNNING"
+    """The backfill has ended, so it cannot be paused, resumed or cancelled."""
+    SYNC_TIMED_OUT = "SYNC_TIMED_OUT"
+    """The sync was accepted but did not answer in time: no worker may be running. It will still happen."""
+    TEMPORAL_UNAVAILABLE = "TEMPORAL_UNAVAILABLE"
+    DATABASE_UNAVAILABLE = "DATABASE_UNAVAILABLE"
+    INVALID_CURSOR = "INVALID_CURSOR"
+    """The cursor did not come from this list."""
+    ACCESS_REFUSED = "ACCESS_REFUSED"
+    """The caller is not on a network that may act as the local administrator."""
+    CROSS_SITE_REFUSED = "CROSS_SITE_REFUSED"
+    """A page of another origin tried to change something."""
+    ROUTE_NOT_FOUND = "ROUTE_NOT_FOUND"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+
+
+class Problem(Exception):
+    """A refusal: a stable ``code`` and a ``detail`` that tells a person what to do about it."""
+
+    def __init__(self, code: ProblemCode, detail: str, field: str | None = None) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+        self.field = field
+        """The request's field that the refusal is about, where there is one."""

@@ -1,0 +1,75 @@
+"""What a depot's microgrid provisioning can come to (COR-8.12), and what a sync answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+
+class ProvisioningState(StrEnum):
+    """Where a depot stands on its way to a microgrid."""
+
+    PENDING = "PENDING"
+    """Nothing has looked at the depot yet: a sync is due, or the backfill has not come by."""
+    PROVISIONED = "PROVISIONED"
+    """The depot has its microgrid, with a grid connection for each top-level circuit."""
+    FAILED = "FAILED"
+    """The depot cannot be provisioned as it is; the code says why. It heals with the next good change."""
+
+
+class ProvisioningCode(StrEnum):
+    """Why a depot's provisioning is ``FAILED``."""
+
+    NO_TOP_LEVEL_CIRCUITS = "NO_TOP_LEVEL_CIRCUITS"
+
+
+PROVISIONING_MESSAGES: dict[ProvisioningCode, str] = {
+    ProvisioningCode.NO_TOP_LEVEL_CIRCUITS: (
+        "The depot has no top-level circuit, so there is nothing to connect its microgrid to the grid with. "
+        "Add a top-level circuit: the microgrid follows by itself."
+    ),
+}
+
+
+class SyncOutcome(StrEnum):
+    """What one sync of a depot came to."""
+
+    CREATED = "CREATED"
+    """The depot had no microgrid and has one now."""
+    CHANGED = "CHANGED"
+    """Grid connections were added, removed, renamed or moved."""
+    UNCHANGED = "UNCHANGED"
+    """The grid connections already followed the top-level circuits."""
+    NO_TOP_LEVEL_CIRCUITS = "NO_TOP_LEVEL_CIRCUITS"
+    """There is no top-level circuit. A microgrid that exists is kept, without grid connections."""
+    DEPOT_GONE = "DEPOT_GONE"
+    """The depot does not exist any more."""
+
+
+@dataclass(frozen=True)
+class NodeChange:
+    """One grid connection in the result of a sync."""
+
+    circuit_id: UUID
+    name: str
+    """The name after the sync; of a removed grid connection, its last name."""
+    previous_name: str | None = None
+    """The name before, where it was renamed."""
+
+
+@dataclass(frozen=True)
+class SyncResult:
+    """What a sync did, in the words of the structure."""
+
+    depot_id: UUID
+    microgrid_id: UUID | None
+    """None where the depot has never had a top-level circuit."""
+    outcome: SyncOutcome
+    version_before: int | None
+    version_after: int | None
+    added: tuple[NodeChange, ...] = ()
+    removed: tuple[NodeChange, ...] = ()
+    renamed: tuple[NodeChange, ...] = ()
+    moved: tuple[NodeChange, ...] = ()
+    """Grid connections whose place among those that stayed is different."""

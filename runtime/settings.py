@@ -1,0 +1,49 @@
+"""The product's settings, from the environment. Everything has a default that works on one machine."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """
+    Settings of the API, the worker and the command line.
+
+    Temporal's address, namespace, TLS and API key are not here: they are Temporal's own environment
+    configuration (``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, …).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MANAGE_", populate_by_name=True)
+
+    database_url: str = Field(default="", validation_alias="DATABASE_URL")
+    """``postgresql://user:password@host/database``, or ``postgresql:///database?host=/socket/folder``."""
+    migration_database_url: str = Field(default="", validation_alias="MIGRATION_DATABASE_URL")
+    """The same database as a role that may change the schema; empty: ``DATABASE_URL`` may."""
+    task_queue: str = "depot-microgrid"
+    """The Temporal task queue that the API writes to and the worker reads."""
+    api_host: str = "127.0.0.1"
+    api_port: int = 8000
+    api_url: str = "http://127.0.0.1:8000"
+    """Where the command line finds the API."""
+    temporal_ui_url: str = ""
+    """Base address of Temporal's UI, for links; empty: no links are shown."""
+    local_networks: list[IPv4Network | IPv6Network] = [IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")]
+    """Networks whose callers act as the local administrator; everyone else is refused."""
+    allowed_hosts: list[str] = ["127.0.0.1", "localhost", "::1"]
+    """Host names under which the API may be addressed, against DNS rebinding."""
+    sync_timeout_seconds: float = 30.0
+    """How long a Resync waits for its result before it answers ``SYNC_TIMED_OUT``."""
+    database_pool_size: int = 10
+    """Connections a process keeps to PostgreSQL."""
+    log_format: str = "console"
+    """``console`` for people, ``json`` for machines."""
+    metrics_port: int = 0
+    """Where the worker serves Prometheus metrics; 0: nowhere. The API has ``/metrics``."""
+
+
+def load_settings() -> Settings:
+    """Read the settings afresh from the environment."""
+    return Settings()

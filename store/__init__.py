@@ -1,0 +1,1 @@
+"""PostgreSQL: tables, migrations, queries and the outbox. All SQL of the product is here."""
