@@ -11,8 +11,7 @@ MAX_NAME_LENGTH = 200
 
 
 def clean_name(raw: str, *, field: str = "name") -> str:
-    """
-    Return ``raw`` without surrounding white space.
+    """Return ``raw`` without surrounding white space.
 
     Raises:
         Problem: ``INVALID_NAME`` for a blank or overlong name, or one with a control character or an

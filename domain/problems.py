@@ -10,6 +10,8 @@ class ProblemCode(StrEnum):
 
     INVALID_REQUEST = "INVALID_REQUEST"
     """The request does not have the documented form."""
+    BODY_TOO_LARGE = "BODY_TOO_LARGE"
+    """The body is larger than the route takes."""
     INVALID_NAME = "INVALID_NAME"
     """A name is blank, longer than allowed, or holds a control character."""
     INVALID_TIMEZONE = "INVALID_TIMEZONE"

@@ -48,6 +48,16 @@ class SyncOutcome(StrEnum):
 
 
 @dataclass(frozen=True)
+class SyncRequest:
+    """Asks for one sync of one depot."""
+
+    depot_id: UUID
+    requested_by: str
+    reason: str
+    """``CIRCUITS_CHANGED``, ``DEPOT_CREATED``, ``RESYNC``, …"""
+
+
+@dataclass(frozen=True)
 class NodeChange:
     """One grid connection in the result of a sync."""
 
@@ -73,3 +83,30 @@ class SyncResult:
     renamed: tuple[NodeChange, ...] = ()
     moved: tuple[NodeChange, ...] = ()
     """Grid connections whose place among those that stayed is different."""
+
+    def in_words(self) -> str:
+        """Tell what happened in one line, for a log, a terminal or Temporal's UI."""
+        if self.outcome is SyncOutcome.DEPOT_GONE:
+            return "The depot does not exist any more."
+        if self.outcome is SyncOutcome.NO_TOP_LEVEL_CIRCUITS and self.microgrid_id is None:
+            return "No top-level circuit, so no microgrid."
+        told = [
+            f"{verb} {', '.join(_name(change) for change in changed)}"
+            for verb, changed in (
+                ("added", self.added),
+                ("removed", self.removed),
+                ("renamed", self.renamed),
+                ("moved", self.moved),
+            )
+            if changed
+        ]
+        version = (
+            f"version {self.version_after}"
+            if self.version_before in (None, self.version_after)
+            else f"version {self.version_before} → {self.version_after}"
+        )
+        return f"{'; '.join(told) or 'nothing to change'} ({version})"
+
+
+def _name(change: NodeChange) -> str:
+    return change.name if change.previous_name is None else f"{change.previous_name} → {change.name}"

@@ -43,8 +43,7 @@ class ReconcilePlan:
 
 
 def plan_reconcile(nodes: Sequence[GridConnection], circuits: Sequence[TopLevelCircuit]) -> ReconcilePlan:
-    """
-    Compare the persisted nodes with the top-level circuits, both in their own order.
+    """Compare the persisted nodes with the top-level circuits, both in their own order.
 
     Applying the plan and planning again gives a plan that does nothing (COR-8.11).
     """

@@ -9,8 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """
-    Settings of the API, the worker and the command line.
+    """Settings of the API, the worker and the command line.
 
     Temporal's address, namespace, TLS and API key are not here: they are Temporal's own environment
     configuration (``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, …).

@@ -59,7 +59,7 @@ depots = Table(
     CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="depots_name"),
     CheckConstraint("provisioning IN ('PENDING', 'PROVISIONED', 'FAILED')", name="depots_provisioning"),
     CheckConstraint("(provisioning = 'FAILED') = (provisioning_code IS NOT NULL)", name="depots_provisioning_code"),
-    Index("depots_provisioning_id", "provisioning", "id"),
+    Index("depots_name_id", "name", "id"),
 )
 
 circuits = Table(

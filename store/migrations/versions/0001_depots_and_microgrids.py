@@ -25,7 +25,7 @@ CREATE TABLE depots (
     provisioning_code text,{_MADE},
     CONSTRAINT depots_provisioning_code CHECK ((provisioning = 'FAILED') = (provisioning_code IS NOT NULL))
 );
-CREATE INDEX depots_provisioning_id ON depots (provisioning, id);
+CREATE INDEX depots_name_id ON depots (name, id);
 
 CREATE TABLE circuits (
     id uuid PRIMARY KEY DEFAULT uuidv7(),

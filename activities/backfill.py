@@ -1,0 +1,63 @@
+"""The steps of a backfill."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+
+from activities.heartbeat import beating
+from domain.actor import Actor
+from domain.backfill import (
+    BackfillRequest,
+    EndRequest,
+    OutcomeCounts,
+    PageBounds,
+    PageRequest,
+    PlanRequest,
+    StateRequest,
+)
+from store.backfills import begin_backfill, plan_pages, run_page, set_backfill_state
+from store.changes import record_change
+from store.database import transaction
+
+
+class BackfillActivities:
+    """Steps of the backfill workflow, on one database."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @activity.defn
+    async def begin(self, request: BackfillRequest) -> int:
+        """Count the depots. Run twice, the first count stands."""
+        async with beating(), transaction(self._engine, Actor(request.requested_by)) as connection:
+            return await begin_backfill(connection, request)
+
+    @activity.defn
+    async def plan(self, request: PlanRequest) -> list[PageBounds]:
+        """Say where the next pages end. It only reads."""
+        async with beating(), transaction(self._engine, Actor(request.backfill.requested_by)) as connection:
+            return await plan_pages(connection, request)
+
+    @activity.defn
+    async def run_page(self, request: PageRequest) -> OutcomeCounts:
+        """Provision one page in one transaction. Run twice, the second run answers what the first one did."""
+        async with beating(), transaction(self._engine, Actor(request.backfill.requested_by)) as connection:
+            return await run_page(connection, request)
+
+    @activity.defn
+    async def note_state(self, request: StateRequest) -> None:
+        """Note a pause or its end, for whoever reads the backfill. Run twice, it says the same."""
+        async with transaction(self._engine, Actor(request.backfill.requested_by)) as connection:
+            await set_backfill_state(connection, request.backfill.backfill_id, request.state)
+
+    @activity.defn
+    async def end(self, request: EndRequest) -> None:
+        """Note how the backfill ended. Run twice, the first end stands."""
+        actor = Actor(request.backfill.requested_by)
+        async with transaction(self._engine, actor) as connection:
+            ended = await set_backfill_state(connection, request.backfill.backfill_id, request.state, request.failure)
+            if ended:
+                await record_change(
+                    connection, actor, f"BACKFILL_{request.state}", subject_id=request.backfill.backfill_id
+                )

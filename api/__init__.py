@@ -1,0 +1,1 @@
+"""The HTTP facade: thin routers, their schemas, and the operator pages."""

@@ -1,0 +1,127 @@
+"""Circuits of a depot: list, add, rename, move, delete. The microgrid follows every change."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, status
+from pydantic import BaseModel, Field
+
+from api.dependencies import ActorDep, EngineDep
+from api.problems import problem_responses
+from api.types import Body, CircuitId, DepotId, Name, Position, Watts
+from domain.problems import ProblemCode
+from store.circuits import CircuitRecord, create_circuit, delete_circuit, list_circuits, update_circuit
+from store.database import transaction
+
+router = APIRouter(prefix="/api", tags=["circuits"])
+
+ParentId = Annotated[UUID | None, Field(description="The circuit above, in the same depot; null: top level.")]
+
+
+class CircuitCreate(Body):
+    """A circuit to add."""
+
+    name: Name
+    parent_id: ParentId = None
+    position: Position | None = Field(default=None, description="Left out: last.")
+    rated_power_w: Watts | None = None
+
+
+class CircuitChange(Body):
+    """What to change of a circuit; what is left out stays."""
+
+    name: Name = ""
+    parent_id: ParentId = None
+    position: Position | None = None
+    rated_power_w: Watts | None = None
+
+
+class Circuit(BaseModel):
+    """A circuit."""
+
+    circuit_id: UUID
+    depot_id: UUID
+    parent_id: ParentId
+    name: str
+    position: int = Field(description="The place among the siblings, dense from 0.")
+    rated_power_w: float | None = Field(description="Watts.")
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+
+    @staticmethod
+    def of(record: CircuitRecord) -> Circuit:
+        """The circuit as the store has it."""
+        return Circuit.model_validate(record, from_attributes=True)
+
+
+class CircuitList(BaseModel):
+    """All circuits of a depot, a parent before its children, siblings in their order."""
+
+    items: list[Circuit]
+    next_cursor: str | None = Field(default=None, description="Always null: a depot's circuits are one page.")
+
+
+@router.get("/depots/{depot_id}/circuits", responses=problem_responses(ProblemCode.DEPOT_NOT_FOUND))
+async def list_all(depot_id: DepotId, engine: EngineDep) -> CircuitList:
+    """List a depot's circuits in the order of its tree."""
+    async with engine.connect() as connection:
+        return CircuitList(items=[Circuit.of(record) for record in await list_circuits(connection, depot_id)])
+
+
+@router.post(
+    "/depots/{depot_id}/circuits",
+    status_code=status.HTTP_201_CREATED,
+    responses=problem_responses(
+        ProblemCode.DEPOT_NOT_FOUND, ProblemCode.PARENT_NOT_FOUND, ProblemCode.CIRCUIT_TREE_TOO_DEEP,
+        ProblemCode.INVALID_NAME,
+    ),
+)  # fmt: skip
+async def create(depot_id: DepotId, body: CircuitCreate, actor: ActorDep, engine: EngineDep) -> Circuit:
+    """Add a circuit (COR-8.4)."""
+    async with transaction(engine, actor) as connection:
+        return Circuit.of(
+            await create_circuit(
+                connection,
+                actor,
+                depot_id,
+                name=body.name,
+                parent_id=body.parent_id,
+                position=body.position,
+                rated_power_w=body.rated_power_w,
+            )
+        )
+
+
+@router.patch(
+    "/circuits/{circuit_id}",
+    responses=problem_responses(
+        ProblemCode.CIRCUIT_NOT_FOUND, ProblemCode.PARENT_NOT_FOUND, ProblemCode.CIRCUIT_CYCLE,
+        ProblemCode.CIRCUIT_TREE_TOO_DEEP, ProblemCode.INVALID_NAME,
+    ),
+)  # fmt: skip
+async def change(circuit_id: CircuitId, body: CircuitChange, actor: ActorDep, engine: EngineDep) -> Circuit:
+    """Rename, move or rerate a circuit (COR-8.5, COR-8.7). All that is below it moves with it."""
+    async with transaction(engine, actor) as connection:
+        given = body.model_dump(include=body.model_fields_set)
+        return Circuit.of(await update_circuit(connection, actor, circuit_id, given))
+
+
+@router.delete(
+    "/circuits/{circuit_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problem_responses(ProblemCode.CIRCUIT_NOT_FOUND, ProblemCode.CIRCUIT_HAS_CHILDREN),
+)
+async def remove(
+    circuit_id: CircuitId,
+    actor: ActorDep,
+    engine: EngineDep,
+    cascade: Annotated[bool, Query(description="Delete the circuits below it as well.")] = False,
+) -> None:
+    """Delete a circuit (COR-8.6). Linked devices and power sources stay, without a circuit."""
+    async with transaction(engine, actor) as connection:
+        await delete_circuit(connection, actor, circuit_id, cascade=cascade)

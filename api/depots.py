@@ -1,0 +1,127 @@
+"""Depots: create with circuits, list, read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, status
+from pydantic import BaseModel, Field
+
+from api.dependencies import ActorDep, EngineDep
+from api.problems import problem_responses
+from api.types import Body, Cursor, DepotId, Limit, Name, Search, Timezone, Watts, decode_cursor, encode_cursor
+from domain.problems import ProblemCode
+from domain.provisioning import PROVISIONING_MESSAGES, ProvisioningCode, ProvisioningState
+from store.database import transaction
+from store.depots import DepotRecord, NewCircuit, create_depot, list_depots, read_depot
+
+router = APIRouter(prefix="/api/depots", tags=["depots"])
+
+
+class NestedCircuit(Body):
+    """A circuit to create with its depot, with the circuits below it."""
+
+    name: Name
+    rated_power_w: Watts | None = None
+    children: list[NestedCircuit] = Field(default=[])
+
+    def to_store(self) -> NewCircuit:
+        """The same for the store."""
+        return NewCircuit(self.name, self.rated_power_w, tuple(child.to_store() for child in self.children))
+
+
+class DepotCreate(Body):
+    """A depot to create, with its circuits; the first level are its top-level circuits."""
+
+    name: Name
+    timezone: Timezone
+    circuits: list[NestedCircuit] = Field(default=[])
+
+
+class Provisioning(BaseModel):
+    """Whether the depot has its microgrid, and if not, why not."""
+
+    state: ProvisioningState
+    code: ProvisioningCode | None = Field(description="Set where the state is `FAILED`.")
+    message: str | None = Field(description="What to do about it, for people.")
+
+
+class Depot(BaseModel):
+    """A depot."""
+
+    depot_id: UUID
+    name: str
+    timezone: str
+    provisioning: Provisioning
+    microgrid_id: UUID | None = Field(description="The depot's canonical microgrid, where it has one.")
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+
+    @staticmethod
+    def of(record: DepotRecord) -> Depot:
+        """The depot as the store has it."""
+        code = record.provisioning_code
+        return Depot(
+            depot_id=record.depot_id,
+            name=record.name,
+            timezone=record.timezone,
+            provisioning=Provisioning(
+                state=record.provisioning, code=code, message=None if code is None else PROVISIONING_MESSAGES[code]
+            ),
+            microgrid_id=record.microgrid_id,
+            created_at=record.created_at,
+            created_by=record.created_by,
+            updated_at=record.updated_at,
+            updated_by=record.updated_by,
+        )
+
+
+class DepotPage(BaseModel):
+    """Depots by name."""
+
+    items: list[Depot]
+    next_cursor: str | None
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=problem_responses(
+        ProblemCode.INVALID_NAME, ProblemCode.INVALID_TIMEZONE, ProblemCode.CIRCUIT_TREE_TOO_DEEP,
+        ProblemCode.BODY_TOO_LARGE,
+    ),
+)  # fmt: skip
+async def create(body: DepotCreate, actor: ActorDep, engine: EngineDep) -> Depot:
+    """Create a depot with its circuits. Its microgrid follows by itself within moments (COR-8.2)."""
+    circuits = [circuit.to_store() for circuit in body.circuits]
+    async with transaction(engine, actor) as connection:
+        depot_id = await create_depot(connection, actor, body.name, body.timezone, circuits)
+        return Depot.of(await read_depot(connection, depot_id))
+
+
+@router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
+async def list_all(
+    engine: EngineDep,
+    search: Search = None,
+    provisioning: Annotated[ProvisioningState | None, Query()] = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> DepotPage:
+    """List depots by name; `search` is a part of the name."""
+    after = decode_cursor(cursor, tuple[str, UUID])
+    async with engine.connect() as connection:
+        found = await list_depots(connection, search=search, provisioning=provisioning, after=after, limit=limit + 1)
+    items = found[:limit]
+    more = encode_cursor(items[-1].name, items[-1].depot_id) if len(found) > limit else None
+    return DepotPage(items=[Depot.of(record) for record in items], next_cursor=more)
+
+
+@router.get("/{depot_id}", responses=problem_responses(ProblemCode.DEPOT_NOT_FOUND))
+async def read(depot_id: DepotId, engine: EngineDep) -> Depot:
+    """Read one depot."""
+    async with engine.connect() as connection:
+        return Depot.of(await read_depot(connection, depot_id))

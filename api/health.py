@@ -1,0 +1,122 @@
+"""Is it alive, can it work, and what do its figures say."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+import asyncpg
+from fastapi import APIRouter, Response, status
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from api.dependencies import ClientDep, EngineDep
+from store.database import snapshot
+from store.depots import count_depots
+from store.outbox import OutboxDepth, outbox_depth
+
+router = APIRouter(tags=["health"])
+
+_PATIENCE = timedelta(seconds=3)
+
+
+class Readiness(StrEnum):
+    """What the service can do."""
+
+    READY = "READY"
+    DEGRADED = "DEGRADED"
+    """Changes and reads work; syncs wait and backfills cannot start until Temporal is back."""
+    UNAVAILABLE = "UNAVAILABLE"
+    """Without the database nothing works."""
+
+
+class DependencyState(StrEnum):
+    """Whether a dependency answers."""
+
+    OK = "OK"
+    AWAY = "AWAY"
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: str = "OK"
+
+
+class Ready(BaseModel):
+    """What the service can do, and why."""
+
+    status: Readiness
+    database: DependencyState
+    temporal: DependencyState
+    outbox_rows: int | None = Field(description="Changes that no sync workflow was told of yet.")
+    outbox_age_seconds: float | None = Field(description="How long the oldest of them waits.")
+
+
+@router.get("/healthz")
+async def healthz() -> Alive:
+    """Answer that the process is alive."""
+    return Alive()
+
+
+@router.get(
+    "/readyz",
+    responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Ready, "description": "The database is away."}},
+)
+async def readyz(engine: EngineDep, client: ClientDep, response: Response) -> Ready:
+    """Say what the service can do, with each dependency's state."""
+    depth, temporal = await asyncio.gather(_depth(engine), _temporal(client))
+    if depth is None:
+        response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+        state = Readiness.UNAVAILABLE
+    else:
+        state = Readiness.READY if temporal is DependencyState.OK else Readiness.DEGRADED
+    return Ready(
+        status=state,
+        database=DependencyState.AWAY if depth is None else DependencyState.OK,
+        temporal=temporal,
+        outbox_rows=None if depth is None else depth.rows,
+        outbox_age_seconds=None if depth is None else _age(depth),
+    )
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(engine: EngineDep) -> Response:
+    """Give the figures to Prometheus."""
+    registry = CollectorRegistry()
+    rows = Gauge("outbox_rows", "Changes that no sync workflow was told of yet", registry=registry)
+    age = Gauge("outbox_age_seconds", "How long the oldest of them waits", registry=registry)
+    states = Gauge("depots", "Depots by provisioning state", ["provisioning"], registry=registry)
+    async with snapshot(engine) as connection:
+        depth = await outbox_depth(connection)
+        for state, count in (await count_depots(connection)).items():
+            states.labels(state).set(count)
+    rows.set(depth.rows)
+    age.set(_age(depth))
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _age(depth: OutboxDepth) -> float:
+    return 0.0 if depth.oldest_at is None else max(0.0, (datetime.now(UTC) - depth.oldest_at).total_seconds())
+
+
+async def _depth(engine: AsyncEngine) -> OutboxDepth | None:
+    try:
+        async with asyncio.timeout(_PATIENCE.total_seconds()), engine.connect() as connection:
+            return await outbox_depth(connection)
+    except (DBAPIError, PoolTimeoutError, asyncpg.InterfaceError, OSError, TimeoutError):
+        return None
+
+
+async def _temporal(client: Client) -> DependencyState:
+    try:
+        await client.service_client.check_health(timeout=_PATIENCE)
+    except (RPCError, RuntimeError):
+        return DependencyState.AWAY
+    return DependencyState.OK

@@ -1,0 +1,246 @@
+"""Microgrids: read by depot or by their own id, their structure, and Resync."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError
+
+from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.problems import problem_responses
+from api.temporal import temporal_calls
+from api.types import DepotId, MicrogridId
+from domain.problems import Problem, ProblemCode
+from domain.provisioning import NodeChange, SyncOutcome, SyncRequest, SyncResult
+from store.circuits import CircuitRecord
+from store.database import snapshot
+from store.depots import read_depot
+from store.microgrids import MicrogridRecord, read_microgrid
+from store.structure import StructureRecord, read_structure
+from workflows.launch import resync
+
+router = APIRouter(prefix="/api", tags=["microgrids"])
+
+
+class GridConnection(BaseModel):
+    """A first-level node of the microgrid: where a top-level circuit meets the grid."""
+
+    node_id: UUID
+    circuit_id: UUID
+    name: str
+    position: int = Field(description="The place among the grid connections, dense from 0.")
+
+
+class Microgrid(BaseModel):
+    """The canonical microgrid of a depot."""
+
+    microgrid_id: UUID
+    depot_id: UUID
+    version: int = Field(description="Moves only when the set or the order of the grid connections changes.")
+    synced_at: datetime = Field(description="When a sync last looked at it, whether or not it changed anything.")
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+    grid_connections: list[GridConnection]
+
+    @staticmethod
+    def of(record: MicrogridRecord) -> Microgrid:
+        """The microgrid as the store has it."""
+        return Microgrid.model_validate(record, from_attributes=True)
+
+
+class StructureDevice(BaseModel):
+    """A device, where it is linked."""
+
+    device_id: UUID
+    gateway_id: UUID
+    gateway_name: str
+    sensor_id: str
+    name: str
+
+
+class StructurePowerSource(BaseModel):
+    """A power source, where it is connected."""
+
+    power_source_id: UUID
+    kind: str
+    name: str
+
+
+class StructureCircuit(BaseModel):
+    """A circuit with what is linked to it and the circuits below it."""
+
+    circuit_id: UUID
+    name: str
+    position: int
+    rated_power_w: float | None = Field(description="Watts.")
+    devices: list[StructureDevice]
+    power_sources: list[StructurePowerSource]
+    circuits: list[StructureCircuit]
+
+
+class StructureGridConnection(GridConnection):
+    """A grid connection with the circuit behind it."""
+
+    circuit: StructureCircuit | None = Field(description="Null: the circuit is gone and the sync has not run yet.")
+
+
+class Structure(BaseModel):
+    """The microgrid from its grid connections down, without the internal root (COR-8.8)."""
+
+    microgrid_id: UUID
+    depot_id: UUID
+    version: int
+    synced_at: datetime
+    drifted: bool = Field(description="Whether the grid connections differ from the top-level circuits right now.")
+    grid_connections: list[StructureGridConnection]
+    unlinked_devices: list[StructureDevice]
+    unlinked_power_sources: list[StructurePowerSource]
+
+    @staticmethod
+    def of(record: StructureRecord) -> Structure:
+        """Hang circuits, devices and power sources where they belong."""
+        below: dict[UUID | None, list[CircuitRecord]] = defaultdict(list)
+        for circuit in record.circuits:
+            below[circuit.parent_id].append(circuit)
+        linked_devices: dict[UUID | None, list[StructureDevice]] = defaultdict(list)
+        for device in record.devices:
+            linked_devices[device.circuit_id].append(StructureDevice.model_validate(device, from_attributes=True))
+        sources: dict[UUID | None, list[StructurePowerSource]] = defaultdict(list)
+        for source in record.power_sources:
+            sources[source.circuit_id].append(StructurePowerSource.model_validate(source, from_attributes=True))
+
+        def tree(circuit: CircuitRecord) -> StructureCircuit:
+            return StructureCircuit(
+                circuit_id=circuit.circuit_id,
+                name=circuit.name,
+                position=circuit.position,
+                rated_power_w=circuit.rated_power_w,
+                devices=linked_devices[circuit.circuit_id],
+                power_sources=sources[circuit.circuit_id],
+                circuits=[tree(child) for child in below[circuit.circuit_id]],
+            )
+
+        by_id = {circuit.circuit_id: circuit for circuit in record.circuits}
+        return Structure(
+            microgrid_id=record.microgrid.microgrid_id,
+            depot_id=record.microgrid.depot_id,
+            version=record.microgrid.version,
+            synced_at=record.microgrid.synced_at,
+            drifted=record.drifted,
+            grid_connections=[
+                StructureGridConnection(
+                    node_id=node.node_id,
+                    circuit_id=node.circuit_id,
+                    name=node.name,
+                    position=node.position,
+                    circuit=tree(by_id[node.circuit_id]) if node.circuit_id in by_id else None,
+                )
+                for node in record.microgrid.grid_connections
+            ],
+            unlinked_devices=linked_devices[None],
+            unlinked_power_sources=sources[None],
+        )
+
+
+class NodeChangeDocument(BaseModel):
+    """One grid connection that a sync touched."""
+
+    circuit_id: UUID
+    name: str
+    previous_name: str | None = Field(description="The name before, where it was renamed.")
+
+    @staticmethod
+    def of(changes: tuple[NodeChange, ...]) -> list[NodeChangeDocument]:
+        """The changes of one kind."""
+        return [NodeChangeDocument.model_validate(change, from_attributes=True) for change in changes]
+
+
+class SyncResultDocument(BaseModel):
+    """What a sync did."""
+
+    depot_id: UUID
+    microgrid_id: UUID | None = Field(description="Null: the depot has no microgrid, for it never had a circuit.")
+    outcome: SyncOutcome
+    version_before: int | None
+    version_after: int | None
+    added: list[NodeChangeDocument]
+    removed: list[NodeChangeDocument]
+    renamed: list[NodeChangeDocument]
+    moved: list[NodeChangeDocument]
+    summary: str = Field(description="The same in words.")
+
+    @staticmethod
+    def of(result: SyncResult) -> SyncResultDocument:
+        """The result as the workflow gave it."""
+        return SyncResultDocument(
+            depot_id=result.depot_id,
+            microgrid_id=result.microgrid_id,
+            outcome=result.outcome,
+            version_before=result.version_before,
+            version_after=result.version_after,
+            added=NodeChangeDocument.of(result.added),
+            removed=NodeChangeDocument.of(result.removed),
+            renamed=NodeChangeDocument.of(result.renamed),
+            moved=NodeChangeDocument.of(result.moved),
+            summary=result.in_words(),
+        )
+
+
+@router.get(
+    "/depots/{depot_id}/microgrid",
+    responses=problem_responses(ProblemCode.DEPOT_NOT_FOUND, ProblemCode.MICROGRID_NOT_FOUND),
+)
+async def read_of_depot(depot_id: DepotId, engine: EngineDep) -> Microgrid:
+    """Read the microgrid of a depot (COR-8.3)."""
+    async with snapshot(engine) as connection:
+        await read_depot(connection, depot_id)
+        return Microgrid.of(await read_microgrid(connection, depot_id=depot_id))
+
+
+@router.get("/microgrids/{microgrid_id}", responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND))
+async def read(microgrid_id: MicrogridId, engine: EngineDep) -> Microgrid:
+    """Read a microgrid by its own id."""
+    async with snapshot(engine) as connection:
+        return Microgrid.of(await read_microgrid(connection, microgrid_id=microgrid_id))
+
+
+@router.get("/microgrids/{microgrid_id}/structure", responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND))
+async def read_tree(microgrid_id: MicrogridId, engine: EngineDep) -> Structure:
+    """Read the structure from the grid connections down, with devices and power sources."""
+    async with snapshot(engine) as connection:
+        return Structure.of(await read_structure(connection, microgrid_id))
+
+
+@router.post(
+    "/depots/{depot_id}/microgrid/resync",
+    responses=problem_responses(
+        ProblemCode.DEPOT_NOT_FOUND, ProblemCode.SYNC_TIMED_OUT, ProblemCode.TEMPORAL_UNAVAILABLE
+    ),
+)
+async def resync_depot(
+    depot_id: DepotId, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
+) -> SyncResultDocument:
+    """Make the microgrid follow the top-level circuits now, and tell what that changed (COR-8.9).
+
+    A depot without a top-level circuit answers with the outcome `NO_TOP_LEVEL_CIRCUITS`.
+    """
+    async with engine.connect() as connection:
+        await read_depot(connection, depot_id)
+    request = SyncRequest(depot_id, actor.name, "RESYNC")
+    try:
+        async with temporal_calls():
+            result = await resync(
+                client, settings.task_queue, request, timeout=timedelta(seconds=settings.sync_timeout_seconds)
+            )
+    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        raise Problem(
+            ProblemCode.SYNC_TIMED_OUT,
+            "The sync was accepted but no worker has finished it yet. It runs as soon as one does.",
+        ) from error
+    return SyncResultDocument.of(result)

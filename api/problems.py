@@ -1,0 +1,189 @@
+"""Every refusal as an RFC 9457 problem with a stable code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import asyncpg
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+
+from domain.problems import Problem, ProblemCode
+
+_log = structlog.get_logger("api")
+
+MEDIA_TYPE = "application/problem+json"
+_SCHEMA = "Problem"
+
+STATUS: dict[ProblemCode, HTTPStatus] = {
+    ProblemCode.INVALID_REQUEST: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ProblemCode.INVALID_NAME: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.INVALID_TIMEZONE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.INVALID_CURSOR: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.DEPOT_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.CIRCUIT_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.MICROGRID_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.BACKFILL_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.PARENT_NOT_FOUND: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.CIRCUIT_CYCLE: HTTPStatus.CONFLICT,
+    ProblemCode.CIRCUIT_HAS_CHILDREN: HTTPStatus.CONFLICT,
+    ProblemCode.CIRCUIT_TREE_TOO_DEEP: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.BACKFILL_NOT_RUNNING: HTTPStatus.CONFLICT,
+    ProblemCode.SYNC_TIMED_OUT: HTTPStatus.GATEWAY_TIMEOUT,
+    ProblemCode.TEMPORAL_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    ProblemCode.DATABASE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    ProblemCode.ACCESS_REFUSED: HTTPStatus.FORBIDDEN,
+    ProblemCode.CROSS_SITE_REFUSED: HTTPStatus.FORBIDDEN,
+    ProblemCode.ROUTE_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
+    ProblemCode.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""The HTTP status of each code."""
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field of the request."""
+
+    field: str = Field(description="Where: a path into the body, or the name of a parameter.")
+    detail: str
+
+
+class ProblemDocument(BaseModel):
+    """An RFC 9457 problem. Programs read `code`; people read `detail`."""
+
+    type: str = Field(description="`urn:problem:` and the code.")
+    title: str
+    status: int
+    detail: str
+    code: ProblemCode
+    errors: list[FieldProblem] = Field(default=[], description="Every field that is wrong, where fields are.")
+
+
+def problem_responses(*codes: ProblemCode) -> dict[int | str, dict[str, Any]]:
+    """Declare the refusals of a route, for its ``responses``."""
+    by_status: dict[HTTPStatus, list[ProblemCode]] = {}
+    for code in codes:
+        by_status.setdefault(STATUS[code], []).append(code)
+    return {
+        int(status): {
+            "description": " or ".join(f"`{code}`" for code in grouped),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{_SCHEMA}"}}},
+        }
+        for status, grouped in by_status.items()
+    }
+
+
+COMMON = problem_responses(
+    ProblemCode.INVALID_REQUEST,
+    ProblemCode.ACCESS_REFUSED,
+    ProblemCode.CROSS_SITE_REFUSED,
+    ProblemCode.DATABASE_UNAVAILABLE,
+    ProblemCode.INTERNAL_ERROR,
+)
+"""What any route may refuse with."""
+
+
+def problem_response(code: ProblemCode, detail: str, errors: Sequence[FieldProblem] = ()) -> JSONResponse:
+    """Answer with a problem."""
+    status = STATUS[code]
+    document = ProblemDocument(
+        type=f"urn:problem:{code.lower().replace('_', '-')}",
+        title=code.replace("_", " ").capitalize(),
+        status=status,
+        detail=detail,
+        code=code,
+        errors=list(errors),
+    )
+    headers = {"Retry-After": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return JSONResponse(document.model_dump(mode="json"), status, headers, MEDIA_TYPE)
+
+
+async def _on_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    errors = [] if error.field is None else [FieldProblem(field=error.field, detail=error.detail)]
+    return problem_response(error.code, error.detail, errors)
+
+
+async def _on_invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        FieldProblem(field=".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0]), detail=each["msg"])
+        for each in error.errors()
+    ]
+    return problem_response(
+        ProblemCode.INVALID_REQUEST, "The request does not have the documented form; `errors` says where.", errors
+    )
+
+
+async def _on_http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    codes = {
+        HTTPStatus.NOT_FOUND: ProblemCode.ROUTE_NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED: ProblemCode.METHOD_NOT_ALLOWED,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ProblemCode.BODY_TOO_LARGE,
+    }
+    code = codes.get(HTTPStatus(error.status_code), ProblemCode.INVALID_REQUEST)
+    response = problem_response(code, str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _on_database(request: Request, error: Exception) -> Response:
+    away = isinstance(error, OSError | PoolTimeoutError | asyncpg.InterfaceError) or (
+        isinstance(error, DBAPIError)
+        and (error.connection_invalidated or isinstance(getattr(error.orig, "__cause__", None), _AWAY))
+    )
+    if away:
+        _log.warning("database away", path=request.url.path, error=str(error))
+        return problem_response(
+            ProblemCode.DATABASE_UNAVAILABLE, "The database cannot be reached. Nothing was changed; try again."
+        )
+    return await _on_any(request, error)
+
+
+_AWAY = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError, OSError)
+
+
+async def _on_any(request: Request, error: Exception) -> Response:
+    _log.error("unexpected error", path=request.url.path, exc_info=error)
+    return problem_response(ProblemCode.INTERNAL_ERROR, "Something unexpected went wrong; the log has the details.")
+
+
+def install_problems(app: FastAPI) -> None:
+    """Make every error of ``app`` a problem, in its answers and in its OpenAPI document."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    for kind in (DBAPIError, PoolTimeoutError, asyncpg.InterfaceError, OSError):
+        app.add_exception_handler(kind, _on_database)
+    app.add_exception_handler(Exception, _on_any)
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=app.routes,
+                tags=app.openapi_tags,
+            )
+            components = schema.setdefault("components", {}).setdefault("schemas", {})
+            document = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+            components.update(document.pop("$defs"))
+            components[_SCHEMA] = document
+            for unused in ("HTTPValidationError", "ValidationError"):
+                components.pop(unused, None)
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi

@@ -1,0 +1,84 @@
+"""The types that routes share: ids with their description, clean texts, pages of lists."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+from fastapi import Path, Query
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from domain.names import MAX_NAME_LENGTH, clean_name
+from domain.problems import Problem, ProblemCode
+from domain.timezones import check_timezone
+
+DepotId = Annotated[UUID, Path(description="The depot's id.")]
+CircuitId = Annotated[UUID, Path(description="The circuit's id.")]
+MicrogridId = Annotated[UUID, Path(description="The microgrid's own id.")]
+BackfillId = Annotated[UUID, Path(description="The backfill's id.")]
+
+Name = Annotated[
+    str,
+    AfterValidator(clean_name),
+    Field(
+        description=f"1 to {MAX_NAME_LENGTH} characters after white space at the ends is removed.",
+        json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_LENGTH},
+    ),
+]
+Timezone = Annotated[
+    str,
+    AfterValidator(check_timezone),
+    Field(description="A name of the IANA time zone database.", examples=["America/Toronto"]),
+]
+Watts = Annotated[float, Field(gt=0, le=1e10, allow_inf_nan=False, description="Watts.")]
+Position = Annotated[
+    int, Field(ge=0, le=2**31 - 1, description="The place among the siblings, from 0; beyond the end: last.")
+]
+
+
+def _storable(value: str) -> str:
+    """PostgreSQL stores neither NUL nor half a surrogate pair, so nothing can match them."""
+    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("holds a character that no stored text has")
+    return value
+
+
+Search = Annotated[str | None, AfterValidator(lambda v: v if v is None else _storable(v)), Query(max_length=200)]
+Limit = Annotated[int, Query(ge=1, le=500, description="At most so many items.")]
+Cursor = Annotated[str | None, Query(max_length=2_000, description="`next_cursor` of the page before.")]
+
+ItemT = TypeVar("ItemT")
+KeyT = TypeVar("KeyT")
+
+
+class Body(BaseModel):
+    """A request body. Unknown fields are refused: a misspelt one must not be silently without effect."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def encode_cursor(*key: object) -> str:
+    """Make an opaque cursor of the last item's sort key."""
+    return base64.urlsafe_b64encode(json.dumps(key, default=str).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None, kind: type[KeyT]) -> KeyT | None:
+    """Read a cursor back as a ``kind``.
+
+    Raises:
+        Problem: ``INVALID_CURSOR``.
+
+    """
+    if cursor is None:
+        return None
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        key = TypeAdapter(kind).validate_json(_storable(text))
+        for part in key if isinstance(key, tuple) else ():
+            if isinstance(part, str):
+                _storable(part)
+    except (ValueError, ValidationError) as error:
+        raise Problem(ProblemCode.INVALID_CURSOR, "This cursor did not come from this list.", "cursor") from error
+    return key

@@ -1,0 +1,169 @@
+"""A depot's circuits as a forest: who hangs under whom, in which order, and what may be changed.
+
+Positions are dense: the children of a circuit (and the top-level circuits of a depot) are numbered from 0
+without a gap, whatever is added, moved or removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain.problems import Problem, ProblemCode
+
+MAX_DEPTH = 32
+"""Levels from a top-level circuit down. Real sites have five or six; the bound keeps every walk short."""
+
+
+@dataclass(frozen=True)
+class CircuitPlace:
+    """Where one circuit is: under which circuit (None: top level), and as which of its siblings."""
+
+    circuit_id: UUID
+    parent_id: UUID | None
+    position: int
+
+
+class CircuitTree:
+    """The places of one depot's circuits, and the changes that keep them a forest in dense order.
+
+    Every change answers with the places that are different afterwards, ready to be stored.
+    """
+
+    def __init__(self, places: Iterable[CircuitPlace]) -> None:
+        self._parent: dict[UUID, UUID | None] = {}
+        self._children: dict[UUID | None, list[UUID]] = {}
+        ordered = sorted(places, key=lambda place: place.position)
+        for place in ordered:
+            self._parent[place.circuit_id] = place.parent_id
+            self._children.setdefault(place.parent_id, []).append(place.circuit_id)
+        self._stored = {place.circuit_id: place for place in ordered}
+
+    def __contains__(self, circuit_id: UUID) -> bool:
+        return circuit_id in self._parent
+
+    def children(self, parent_id: UUID | None) -> tuple[UUID, ...]:
+        """The circuits directly under ``parent_id``, in their order; of None, the top-level circuits."""
+        return tuple(self._children.get(parent_id, ()))
+
+    def walk(self, parent_id: UUID | None = None) -> Iterator[UUID]:
+        """Every circuit below ``parent_id``, a parent before its children, siblings in their order."""
+        stack = list(reversed(self.children(parent_id)))
+        while stack:
+            circuit_id = stack.pop()
+            yield circuit_id
+            stack.extend(reversed(self.children(circuit_id)))
+
+    def add(self, circuit_id: UUID, parent_id: UUID | None, position: int | None) -> list[CircuitPlace]:
+        """Put a new circuit under ``parent_id`` at ``position`` (None or beyond the end: last).
+
+        Raises:
+            Problem: ``PARENT_NOT_FOUND`` or ``CIRCUIT_TREE_TOO_DEEP``.
+
+        """
+        self._require_parent(parent_id)
+        self._require_depth(self._depth(parent_id) + 1)
+        self._insert(circuit_id, parent_id, position)
+        return self._changed(parent_id)
+
+    def move(self, circuit_id: UUID, parent_id: UUID | None, position: int | None) -> list[CircuitPlace]:
+        """Put an existing circuit, with all below it, under ``parent_id`` at ``position``.
+
+        Without a position, a circuit that stays under its parent keeps its place and one that changes
+        its parent comes last.
+
+        Raises:
+            Problem: ``CIRCUIT_NOT_FOUND``, ``PARENT_NOT_FOUND``, ``CIRCUIT_CYCLE`` or ``CIRCUIT_TREE_TOO_DEEP``.
+
+        """
+        self._require(circuit_id)
+        self._require_parent(parent_id)
+        if parent_id is not None and (parent_id == circuit_id or parent_id in set(self.walk(circuit_id))):
+            raise Problem(
+                ProblemCode.CIRCUIT_CYCLE,
+                "A circuit cannot hang under itself or under a circuit below it.",
+                "parent_id",
+            )
+        stays = self._parent[circuit_id] == parent_id
+        if stays and position is None:
+            return []
+        self._require_depth(self._depth(parent_id) + self._height(circuit_id))
+        left = self._parent[circuit_id]
+        self._children[left].remove(circuit_id)
+        self._insert(circuit_id, parent_id, position)
+        return self._changed(parent_id) if stays else self._changed(left, parent_id)
+
+    def remove(self, circuit_id: UUID, *, cascade: bool) -> tuple[list[UUID], list[CircuitPlace]]:
+        """Take a circuit out, with all below it where ``cascade`` says so.
+
+        Returns:
+            The circuits that go, children before their parents, and the places that change.
+
+        Raises:
+            Problem: ``CIRCUIT_NOT_FOUND``, or ``CIRCUIT_HAS_CHILDREN`` without ``cascade``.
+
+        """
+        self._require(circuit_id)
+        below = list(self.walk(circuit_id))
+        if below and not cascade:
+            raise Problem(
+                ProblemCode.CIRCUIT_HAS_CHILDREN,
+                f"{len(below)} circuits hang below this one. Move them first, or ask for the cascade.",
+            )
+        gone = [*reversed(below), circuit_id]
+        left = self._parent[circuit_id]
+        self._children[left].remove(circuit_id)
+        for each in gone:
+            self._children.pop(each, None)
+            del self._parent[each]
+            del self._stored[each]
+        return gone, self._changed(left)
+
+    def _insert(self, circuit_id: UUID, parent_id: UUID | None, position: int | None) -> None:
+        siblings = self._children.setdefault(parent_id, [])
+        siblings.insert(len(siblings) if position is None else position, circuit_id)
+        self._parent[circuit_id] = parent_id
+
+    def _changed(self, *parents: UUID | None) -> list[CircuitPlace]:
+        changed: list[CircuitPlace] = []
+        for parent_id in parents:
+            for position, circuit_id in enumerate(self.children(parent_id)):
+                place = CircuitPlace(circuit_id, parent_id, position)
+                if self._stored.get(circuit_id) != place:
+                    changed.append(place)
+        self._stored.update((place.circuit_id, place) for place in changed)
+        return changed
+
+    def _depth(self, circuit_id: UUID | None) -> int:
+        depth = 0
+        while circuit_id is not None:
+            depth += 1
+            circuit_id = self._parent[circuit_id]
+        return depth
+
+    def _height(self, circuit_id: UUID) -> int:
+        height, level = 0, [circuit_id]
+        while level:
+            height += 1
+            level = [child for each in level for child in self.children(each)]
+        return height
+
+    def _require(self, circuit_id: UUID) -> None:
+        if circuit_id not in self._parent:
+            raise Problem(ProblemCode.CIRCUIT_NOT_FOUND, f"There is no circuit {circuit_id}.")
+
+    def _require_parent(self, parent_id: UUID | None) -> None:
+        if parent_id is not None and parent_id not in self._parent:
+            raise Problem(
+                ProblemCode.PARENT_NOT_FOUND,
+                f"There is no circuit {parent_id} in this depot to hang under.",
+                "parent_id",
+            )
+
+    @staticmethod
+    def _require_depth(depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise Problem(
+                ProblemCode.CIRCUIT_TREE_TOO_DEEP, f"Circuits nest at most {MAX_DEPTH} levels deep.", "parent_id"
+            )

@@ -1,0 +1,117 @@
+"""The relay: tells each depot's sync workflow that its circuits changed, as the outbox says."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+
+import asyncpg
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from domain.provisioning import SyncRequest
+from store.outbox import CHANNEL, OutboxDepot, claim, forget
+from workflows.launch import signal_sync
+
+_log = structlog.get_logger("relay")
+
+BATCH = 200
+"""Rows claimed at once. A claim is one transaction that lasts as long as its signals take."""
+SIGNALS_AT_ONCE = 16
+POLL_EVERY = timedelta(seconds=5)
+"""How long a lost notification can delay a sync."""
+RPC_TIMEOUT = timedelta(seconds=10)
+_LONGEST_PAUSE = 5.0
+
+
+class Relay:
+    """Moves outbox rows to Temporal for as long as it runs; losing either side only makes it wait."""
+
+    def __init__(self, engine: AsyncEngine, client: Client, task_queue: str) -> None:
+        self._engine = engine
+        self._client = client
+        self._task_queue = task_queue
+        self._rung = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        listener = asyncio.create_task(self._listen())
+        pause = 0.1
+        try:
+            while True:
+                self._rung.clear()
+                try:
+                    told, left = await self.relay_once()
+                except (DBAPIError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                    _log.warning("database away", error=str(error))
+                    told, left = 0, 1
+                if left and not told:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, _LONGEST_PAUSE)
+                    continue
+                pause = 0.1
+                if not told:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._rung.wait(), POLL_EVERY.total_seconds())
+        finally:
+            listener.cancel()
+            with suppress(asyncio.CancelledError):
+                await listener
+
+    async def relay_once(self) -> tuple[int, int]:
+        """Tell Temporal of one batch. Answers how many depots were told and how many could not be."""
+        async with claim(self._engine, BATCH) as (connection, waiting):
+            if not waiting:
+                return 0, 0
+            places = asyncio.Semaphore(SIGNALS_AT_ONCE)
+
+            async def tell(depot: OutboxDepot) -> bool:
+                async with places:
+                    return await self._tell(depot)
+
+            answers = await asyncio.gather(*(tell(depot) for depot in waiting))
+            told = [depot for depot, ok in zip(waiting, answers, strict=True) if ok]
+            await forget(connection, told)
+        return len(told), len(waiting) - len(told)
+
+    async def _tell(self, depot: OutboxDepot) -> bool:
+        request = SyncRequest(depot.depot_id, depot.requested_by, depot.reason)
+        try:
+            await signal_sync(self._client, self._task_queue, request, rpc_timeout=RPC_TIMEOUT)
+        except (RPCError, RuntimeError, OSError) as error:
+            # RuntimeError: the lazy client could not connect.
+            _log.warning("depot not told", depot_id=str(depot.depot_id), error=str(error))
+            return False
+        return True
+
+    async def _listen(self) -> None:
+        """Ring whenever PostgreSQL says that rows were committed; connect again when the connection is lost."""
+        while True:
+            try:
+                async with self._engine.connect() as connection:
+                    await self._hear(connection)
+            except (DBAPIError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                _log.warning("listener lost", error=str(error))
+            await asyncio.sleep(1)
+
+    async def _hear(self, connection: AsyncConnection) -> None:
+        raw = await connection.get_raw_connection()
+        driver = raw.driver_connection
+        assert isinstance(driver, asyncpg.Connection)
+        lost = asyncio.Event()
+
+        def on_lost(*_: object) -> None:
+            lost.set()
+
+        def on_notified(*_: object) -> None:
+            self._rung.set()
+
+        driver.add_termination_listener(on_lost)
+        await driver.add_listener(CHANNEL, on_notified)
+        # What was committed before this moment was not heard.
+        self._rung.set()
+        await lost.wait()

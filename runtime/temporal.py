@@ -1,0 +1,57 @@
+"""The connection to Temporal, configured by Temporal's own environment variables and files."""
+
+from __future__ import annotations
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+from runtime.search_attributes import SEARCH_ATTRIBUTES
+
+
+class MissingSearchAttributesError(Exception):
+    """The namespace lacks search attributes, and this client may not register them."""
+
+
+async def connect() -> Client:
+    """Connect to the Temporal that the environment names (``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, …).
+
+    The connection is lazy: it is made with the first call, so a process can start while Temporal is away.
+    """
+    config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", "127.0.0.1:7233")
+    return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=True)  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+async def ensure_search_attributes(client: Client) -> None:
+    """Register the search attributes that are missing. Running it again changes nothing.
+
+    Raises:
+        MissingSearchAttributesError: where the service does not let this client register them (Temporal
+            Cloud does not): the message says what to register by hand.
+
+    """
+    try:
+        present = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace)
+        )
+        missing = {name: kind for name, kind in SEARCH_ATTRIBUTES.items() if name not in present.custom_attributes}
+        if missing:
+            await client.operator_service.add_search_attributes(
+                AddSearchAttributesRequest(
+                    namespace=client.namespace,
+                    search_attributes=dict.fromkeys(missing, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD),
+                )
+            )
+    except RPCError as error:
+        if error.status == RPCStatusCode.ALREADY_EXISTS:
+            return
+        if error.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED):
+            wanted = ", ".join(f"{name} ({kind})" for name, kind in SEARCH_ATTRIBUTES.items())
+            raise MissingSearchAttributesError(
+                f"Register these search attributes on namespace {client.namespace!r} and start again: {wanted}."
+            ) from error
+        raise

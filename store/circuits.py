@@ -1,0 +1,201 @@
+"""Circuits: the tree of a depot, and every change to it, in one transaction under the depot's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils.compat import uuid7
+
+from domain.actor import Actor
+from domain.circuits import CircuitPlace, CircuitTree
+from domain.problems import Problem, ProblemCode
+from store.changes import record_change
+from store.depots import lock_depot, read_depot
+from store.tables import circuits
+
+
+@dataclass(frozen=True)
+class CircuitRecord:
+    """A circuit as it is stored."""
+
+    circuit_id: UUID
+    depot_id: UUID
+    parent_id: UUID | None
+    name: str
+    position: int
+    rated_power_w: float | None
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+
+
+_CIRCUITS = select(
+    circuits.c.id.label("circuit_id"),
+    circuits.c.depot_id,
+    circuits.c.parent_id,
+    circuits.c.name,
+    circuits.c.position,
+    circuits.c.rated_power_w,
+    circuits.c.created_at,
+    circuits.c.created_by,
+    circuits.c.updated_at,
+    circuits.c.updated_by,
+)
+
+
+async def read_circuit(connection: AsyncConnection, circuit_id: UUID) -> CircuitRecord:
+    """Read one circuit.
+
+    Raises:
+        Problem: ``CIRCUIT_NOT_FOUND``.
+
+    """
+    row = (await connection.execute(_CIRCUITS.where(circuits.c.id == circuit_id))).mappings().one_or_none()
+    if row is None:
+        raise Problem(ProblemCode.CIRCUIT_NOT_FOUND, f"There is no circuit {circuit_id}.")
+    return CircuitRecord(**row)
+
+
+async def list_circuits(connection: AsyncConnection, depot_id: UUID) -> list[CircuitRecord]:
+    """List a depot's circuits as an operator reads them: a parent before its children, siblings in order.
+
+    Raises:
+        Problem: ``DEPOT_NOT_FOUND``.
+
+    """
+    await read_depot(connection, depot_id)
+    rows = (await connection.execute(_CIRCUITS.where(circuits.c.depot_id == depot_id))).mappings()
+    records = {row["circuit_id"]: CircuitRecord(**row) for row in rows}
+    tree = CircuitTree(CircuitPlace(each.circuit_id, each.parent_id, each.position) for each in records.values())
+    return [records[circuit_id] for circuit_id in tree.walk()]
+
+
+async def _lock_tree(connection: AsyncConnection, depot_id: UUID) -> CircuitTree:
+    await lock_depot(connection, depot_id)
+    places = select(circuits.c.id, circuits.c.parent_id, circuits.c.position).where(circuits.c.depot_id == depot_id)
+    return CircuitTree(CircuitPlace(*row) for row in (await connection.execute(places)).tuples())
+
+
+_STORE_PLACES = text("""
+    UPDATE circuits AS c
+    SET parent_id = n.parent_id, position = n.position, updated_at = now(), updated_by = :actor
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:parents AS uuid[]), CAST(:positions AS integer[]))
+        AS n (id, parent_id, position)
+    WHERE c.id = n.id
+""")
+
+
+async def _store_places(connection: AsyncConnection, actor: Actor, places: Sequence[CircuitPlace]) -> None:
+    if places:
+        await connection.execute(
+            _STORE_PLACES,
+            {
+                "actor": actor.name,
+                "ids": [place.circuit_id for place in places],
+                "parents": [place.parent_id for place in places],
+                "positions": [place.position for place in places],
+            },
+        )
+
+
+async def create_circuit(
+    connection: AsyncConnection,
+    actor: Actor,
+    depot_id: UUID,
+    *,
+    name: str,
+    parent_id: UUID | None,
+    position: int | None,
+    rated_power_w: float | None,
+) -> CircuitRecord:
+    """Add a circuit; siblings from ``position`` on move up by one.
+
+    Raises:
+        Problem: ``DEPOT_NOT_FOUND``, ``PARENT_NOT_FOUND`` or ``CIRCUIT_TREE_TOO_DEEP``.
+
+    """
+    tree = await _lock_tree(connection, depot_id)
+    circuit_id = uuid7()
+    changed = tree.add(circuit_id, parent_id, position)
+    place = next(each for each in changed if each.circuit_id == circuit_id)
+    await _store_places(connection, actor, [each for each in changed if each is not place])
+    await connection.execute(
+        insert(circuits).values(
+            id=circuit_id,
+            depot_id=depot_id,
+            parent_id=parent_id,
+            name=name,
+            position=place.position,
+            rated_power_w=rated_power_w,
+            created_by=actor.name,
+            updated_by=actor.name,
+        )
+    )
+    await record_change(connection, actor, "CIRCUIT_CREATED", depot_id=depot_id, subject_id=circuit_id)
+    return await read_circuit(connection, circuit_id)
+
+
+async def update_circuit(
+    connection: AsyncConnection, actor: Actor, circuit_id: UUID, given: Mapping[str, Any]
+) -> CircuitRecord:
+    """Change what ``given`` names of ``name``, ``parent_id``, ``position`` and ``rated_power_w``.
+
+    Raises:
+        Problem: ``CIRCUIT_NOT_FOUND``, ``PARENT_NOT_FOUND``, ``CIRCUIT_CYCLE`` or ``CIRCUIT_TREE_TOO_DEEP``.
+
+    """
+    tree = await _lock_tree(connection, (await read_circuit(connection, circuit_id)).depot_id)
+    before = await read_circuit(connection, circuit_id)
+    parent_id = given.get("parent_id", before.parent_id)
+    await _store_places(connection, actor, tree.move(circuit_id, parent_id, given.get("position")))
+    values = {name: given[name] for name in ("name", "rated_power_w") if name in given}
+    if any(values[name] != getattr(before, name) for name in values):
+        await connection.execute(
+            update(circuits)
+            .where(circuits.c.id == circuit_id)
+            .values(**values, updated_at=text("now()"), updated_by=actor.name)
+        )
+    after = await read_circuit(connection, circuit_id)
+    if after != before:
+        detail = {
+            name: [str(getattr(before, name)), str(getattr(after, name))]
+            for name in ("name", "parent_id", "position", "rated_power_w")
+            if getattr(before, name) != getattr(after, name)
+        }
+        await record_change(
+            connection, actor, "CIRCUIT_CHANGED", depot_id=after.depot_id, subject_id=circuit_id, detail=detail
+        )
+    return after
+
+
+async def delete_circuit(connection: AsyncConnection, actor: Actor, circuit_id: UUID, *, cascade: bool) -> None:
+    """Delete a circuit, with all below it where ``cascade`` says so; siblings close the gap.
+
+    Devices and power sources that were linked to a deleted circuit stay, without a circuit.
+
+    Raises:
+        Problem: ``CIRCUIT_NOT_FOUND`` or ``CIRCUIT_HAS_CHILDREN``.
+
+    """
+    depot_id = (await read_circuit(connection, circuit_id)).depot_id
+    tree = await _lock_tree(connection, depot_id)
+    gone, changed = tree.remove(circuit_id, cascade=cascade)
+    name = (await read_circuit(connection, circuit_id)).name
+    # One statement: the foreign key to the parent is checked when all of them are gone.
+    await connection.execute(delete(circuits).where(circuits.c.id.in_(gone)))
+    await _store_places(connection, actor, changed)
+    await record_change(
+        connection,
+        actor,
+        "CIRCUIT_DELETED",
+        depot_id=depot_id,
+        subject_id=circuit_id,
+        detail={"name": name, "with_circuits_below": len(gone) - 1},
+    )

@@ -1,0 +1,161 @@
+"""Depots: created with their circuits, listed, read, locked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Row, Select, func, insert, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils.compat import uuid7
+
+from domain.actor import Actor
+from domain.circuits import CircuitTree
+from domain.problems import Problem, ProblemCode
+from domain.provisioning import ProvisioningCode, ProvisioningState
+from store.changes import record_change
+from store.tables import circuits, depots, microgrids
+
+
+@dataclass(frozen=True)
+class DepotRecord:
+    """A depot as it is stored, with the microgrid that is its site's identity."""
+
+    depot_id: UUID
+    name: str
+    timezone: str
+    provisioning: ProvisioningState
+    provisioning_code: ProvisioningCode | None
+    microgrid_id: UUID | None
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+
+
+@dataclass(frozen=True)
+class NewCircuit:
+    """A circuit to be created together with its depot; names are clean already."""
+
+    name: str
+    rated_power_w: float | None = None
+    children: tuple[NewCircuit, ...] = ()
+
+
+def depot_not_found(depot_id: UUID) -> Problem:
+    """Say that a depot does not exist."""
+    return Problem(ProblemCode.DEPOT_NOT_FOUND, f"There is no depot {depot_id}.")
+
+
+async def create_depot(
+    connection: AsyncConnection, actor: Actor, name: str, timezone: str, top_level: Sequence[NewCircuit]
+) -> UUID:
+    """Create a depot with its circuits. The outbox trigger asks for the sync that makes its microgrid."""
+    depot_id = uuid7()
+    made = {"created_by": actor.name, "updated_by": actor.name}
+    await connection.execute(insert(depots).values(id=depot_id, name=name, timezone=timezone, **made))
+    tree = CircuitTree(())
+    rows: list[dict[str, object]] = []
+
+    def add(circuit: NewCircuit, parent_id: UUID | None) -> None:
+        circuit_id = uuid7()
+        (place,) = tree.add(circuit_id, parent_id, None)
+        rows.append(
+            {
+                "id": circuit_id,
+                "depot_id": depot_id,
+                "parent_id": parent_id,
+                "name": circuit.name,
+                "position": place.position,
+                "rated_power_w": circuit.rated_power_w,
+                **made,
+            }
+        )
+        for child in circuit.children:
+            add(child, circuit_id)
+
+    for circuit in top_level:
+        add(circuit, None)
+    if rows:
+        await connection.execute(insert(circuits), rows)
+    await record_change(connection, actor, "DEPOT_CREATED", depot_id=depot_id, subject_id=depot_id)
+    return depot_id
+
+
+def _depots() -> Select[tuple[object, ...]]:
+    active = microgrids.c.retired_at.is_(None)
+    return select(
+        depots.c.id.label("depot_id"),
+        depots.c.name,
+        depots.c.timezone,
+        depots.c.provisioning,
+        depots.c.provisioning_code,
+        microgrids.c.id.label("microgrid_id"),
+        depots.c.created_at,
+        depots.c.created_by,
+        depots.c.updated_at,
+        depots.c.updated_by,
+    ).select_from(depots.outerjoin(microgrids, (microgrids.c.depot_id == depots.c.id) & active))  # pyright: ignore[reportReturnType]
+
+
+def _record(row: Row[tuple[object, ...]]) -> DepotRecord:
+    values = dict(row._mapping)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - SQLAlchemy's public name
+    code = values["provisioning_code"]
+    values["provisioning"] = ProvisioningState(values["provisioning"])
+    values["provisioning_code"] = None if code is None else ProvisioningCode(code)
+    return DepotRecord(**values)
+
+
+async def read_depot(connection: AsyncConnection, depot_id: UUID) -> DepotRecord:
+    """Read one depot.
+
+    Raises:
+        Problem: ``DEPOT_NOT_FOUND``.
+
+    """
+    row = (await connection.execute(_depots().where(depots.c.id == depot_id))).one_or_none()
+    if row is None:
+        raise depot_not_found(depot_id)
+    return _record(row)
+
+
+async def list_depots(
+    connection: AsyncConnection,
+    *,
+    search: str | None,
+    provisioning: ProvisioningState | None,
+    after: tuple[str, UUID] | None,
+    limit: int,
+) -> list[DepotRecord]:
+    """List depots by name, then id, beginning after the place ``after``. ``search`` is a part of the name."""
+    query = _depots().order_by(depots.c.name, depots.c.id).limit(limit)
+    if search:
+        query = query.where(depots.c.name.icontains(search, autoescape=True))
+    if provisioning is not None:
+        query = query.where(depots.c.provisioning == provisioning)
+    if after is not None:
+        query = query.where(tuple_(depots.c.name, depots.c.id) > tuple_(*after))
+    return [_record(row) for row in await connection.execute(query)]
+
+
+async def count_depots(connection: AsyncConnection) -> dict[ProvisioningState, int]:
+    """Count all depots by their provisioning state."""
+    query = select(depots.c.provisioning, func.count()).group_by(depots.c.provisioning)
+    found = {ProvisioningState(state): count for state, count in (await connection.execute(query)).tuples()}
+    return {state: found.get(state, 0) for state in ProvisioningState}
+
+
+async def lock_depot(connection: AsyncConnection, depot_id: UUID) -> None:
+    """Wait until no one else changes this depot's circuits, and keep others out until the transaction ends.
+
+    Every circuit change, every sync and every landing of an import takes this lock first.
+
+    Raises:
+        Problem: ``DEPOT_NOT_FOUND``.
+
+    """
+    query = select(depots.c.id).where(depots.c.id == depot_id).with_for_update(key_share=True)
+    if (await connection.execute(query)).one_or_none() is None:
+        raise depot_not_found(depot_id)

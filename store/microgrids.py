@@ -1,0 +1,235 @@
+"""Microgrids: read them, and reconcile one with its depot's top-level circuits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.actor import Actor
+from domain.problems import Problem, ProblemCode
+from domain.provisioning import ProvisioningCode, ProvisioningState, SyncOutcome, SyncResult
+from domain.reconcile import GridConnection, ReconcilePlan, TopLevelCircuit, plan_reconcile
+from store.changes import record_change
+from store.depots import lock_depot
+from store.tables import circuits, depots, microgrid_nodes, microgrids
+
+
+@dataclass(frozen=True)
+class NodeRecord:
+    """A first-level node of a microgrid."""
+
+    node_id: UUID
+    circuit_id: UUID
+    name: str
+    position: int
+
+
+@dataclass(frozen=True)
+class MicrogridRecord:
+    """The canonical microgrid of a depot."""
+
+    microgrid_id: UUID
+    depot_id: UUID
+    version: int
+    synced_at: datetime
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+    grid_connections: tuple[NodeRecord, ...]
+
+
+async def read_microgrid(
+    connection: AsyncConnection, *, microgrid_id: UUID | None = None, depot_id: UUID | None = None
+) -> MicrogridRecord:
+    """Read the active microgrid by its own id or by its depot's (COR-8.3).
+
+    Raises:
+        Problem: ``MICROGRID_NOT_FOUND``.
+
+    """
+    query = select(
+        microgrids.c.id.label("microgrid_id"),
+        microgrids.c.depot_id,
+        microgrids.c.version,
+        microgrids.c.synced_at,
+        microgrids.c.created_at,
+        microgrids.c.created_by,
+        microgrids.c.updated_at,
+        microgrids.c.updated_by,
+    ).where(microgrids.c.retired_at.is_(None))
+    if microgrid_id is not None:
+        query = query.where(microgrids.c.id == microgrid_id)
+        missing = f"There is no microgrid {microgrid_id}."
+    else:
+        query = query.where(microgrids.c.depot_id == depot_id)
+        missing = f"Depot {depot_id} has no microgrid. Its provisioning says why."
+    row = (await connection.execute(query)).mappings().one_or_none()
+    if row is None:
+        raise Problem(ProblemCode.MICROGRID_NOT_FOUND, missing)
+    nodes = (
+        select(
+            microgrid_nodes.c.id,
+            microgrid_nodes.c.circuit_id,
+            microgrid_nodes.c.name,
+            microgrid_nodes.c.position,
+        )
+        .where(microgrid_nodes.c.microgrid_id == row["microgrid_id"])
+        .order_by(microgrid_nodes.c.position)
+    )
+    connections = tuple(NodeRecord(*node) for node in (await connection.execute(nodes)).tuples())
+    return MicrogridRecord(**row, grid_connections=connections)
+
+
+async def reconcile_microgrid(connection: AsyncConnection, actor: Actor, depot_id: UUID) -> SyncResult:
+    """Make the depot's microgrid follow its top-level circuits. Running it twice changes nothing more.
+
+    The depot's lock makes it serial with circuit changes, imports and the backfill of the same depot; the
+    partial unique index would refuse a second microgrid even without it (COR-8.10).
+    """
+    try:
+        await lock_depot(connection, depot_id)
+    except Problem:
+        return SyncResult(depot_id, None, SyncOutcome.DEPOT_GONE, None, None)
+    circuits_now = await _top_level_circuits(connection, depot_id)
+    stored = (
+        await connection.execute(
+            select(microgrids.c.id, microgrids.c.version).where(
+                microgrids.c.depot_id == depot_id, microgrids.c.retired_at.is_(None)
+            )
+        )
+    ).one_or_none()
+    if stored is None:
+        if not circuits_now:
+            await _set_provisioning(connection, depot_id, ProvisioningCode.NO_TOP_LEVEL_CIRCUITS)
+            return SyncResult(depot_id, None, SyncOutcome.NO_TOP_LEVEL_CIRCUITS, None, None)
+        return await _create(connection, actor, depot_id, circuits_now)
+    microgrid_id, version = stored
+    plan = plan_reconcile(await _nodes(connection, microgrid_id), circuits_now)
+    if plan.rewrites:
+        await _apply(connection, microgrid_id, plan)
+        await record_change(
+            connection,
+            actor,
+            "MICROGRID_SYNCED",
+            depot_id=depot_id,
+            subject_id=microgrid_id,
+            detail={
+                kind: [change.name for change in getattr(plan, kind)]
+                for kind in ("added", "removed", "renamed", "moved")
+            },
+        )
+    after = version + 1 if plan.version_moves else version
+    values = {"updated_at": text("now()"), "updated_by": actor.name} if plan.rewrites else {}
+    await connection.execute(
+        update(microgrids)
+        .where(microgrids.c.id == microgrid_id)
+        .values(version=after, synced_at=text("now()"), **values)
+    )
+    await _set_provisioning(connection, depot_id, None if circuits_now else ProvisioningCode.NO_TOP_LEVEL_CIRCUITS)
+    if not circuits_now:
+        outcome = SyncOutcome.NO_TOP_LEVEL_CIRCUITS
+    else:
+        outcome = SyncOutcome.CHANGED if plan.rewrites else SyncOutcome.UNCHANGED
+    return SyncResult(
+        depot_id, microgrid_id, outcome, version, after, plan.added, plan.removed, plan.renamed, plan.moved
+    )
+
+
+async def _create(
+    connection: AsyncConnection, actor: Actor, depot_id: UUID, circuits_now: Sequence[TopLevelCircuit]
+) -> SyncResult:
+    plan = plan_reconcile((), circuits_now)
+    microgrid_id = (
+        await connection.execute(
+            insert(microgrids)
+            .values(depot_id=depot_id, created_by=actor.name, updated_by=actor.name)
+            .returning(microgrids.c.id)
+        )
+    ).scalar_one()
+    await _apply(connection, microgrid_id, plan)
+    await _set_provisioning(connection, depot_id, None)
+    await record_change(connection, actor, "MICROGRID_CREATED", depot_id=depot_id, subject_id=microgrid_id)
+    return SyncResult(depot_id, microgrid_id, SyncOutcome.CREATED, None, 1, plan.added)
+
+
+async def _top_level_circuits(connection: AsyncConnection, depot_id: UUID) -> list[TopLevelCircuit]:
+    query = (
+        select(circuits.c.id, circuits.c.name)
+        .where(circuits.c.depot_id == depot_id, circuits.c.parent_id.is_(None))
+        .order_by(circuits.c.position)
+    )
+    return [TopLevelCircuit(*row) for row in (await connection.execute(query)).tuples()]
+
+
+async def _nodes(connection: AsyncConnection, microgrid_id: UUID) -> list[GridConnection]:
+    query = (
+        select(microgrid_nodes.c.circuit_id, microgrid_nodes.c.name, microgrid_nodes.c.position)
+        .where(microgrid_nodes.c.microgrid_id == microgrid_id)
+        .order_by(microgrid_nodes.c.position)
+    )
+    return [GridConnection(*row) for row in (await connection.execute(query)).tuples()]
+
+
+async def _apply(connection: AsyncConnection, microgrid_id: UUID, plan: ReconcilePlan) -> None:
+    """Store the plan's target. A grid connection that stays keeps its node id."""
+    if plan.removed:
+        await connection.execute(
+            delete(microgrid_nodes).where(
+                microgrid_nodes.c.microgrid_id == microgrid_id,
+                microgrid_nodes.c.circuit_id.in_([change.circuit_id for change in plan.removed]),
+            )
+        )
+    if plan.target:
+        rows = upsert(microgrid_nodes).values(
+            [
+                {
+                    "microgrid_id": microgrid_id,
+                    "circuit_id": node.circuit_id,
+                    "name": node.name,
+                    "position": node.position,
+                }
+                for node in plan.target
+            ]
+        )
+        await connection.execute(
+            rows.on_conflict_do_update(
+                constraint="microgrid_nodes_circuit",
+                set_={"name": rows.excluded.name, "position": rows.excluded.position},
+            )
+        )
+
+
+async def _set_provisioning(connection: AsyncConnection, depot_id: UUID, failure: ProvisioningCode | None) -> None:
+    state = ProvisioningState.PROVISIONED if failure is None else ProvisioningState.FAILED
+    await connection.execute(
+        update(depots)
+        .where(
+            depots.c.id == depot_id,
+            (depots.c.provisioning != state) | depots.c.provisioning_code.is_distinct_from(failure),
+        )
+        .values(provisioning=state, provisioning_code=failure)
+    )
+
+
+_DRIFT = text("""
+    SELECT EXISTS (
+        SELECT 1 FROM (SELECT id, name, row_number() OVER (ORDER BY position) - 1 AS place
+                       FROM circuits WHERE depot_id = :depot_id AND parent_id IS NULL) AS c
+        FULL JOIN (SELECT circuit_id, name, position AS place
+                   FROM microgrid_nodes WHERE microgrid_id = :microgrid_id) AS n ON n.circuit_id = c.id
+        WHERE (c.id, c.name, c.place) IS DISTINCT FROM (n.circuit_id, n.name, n.place)
+    )
+""")
+
+
+async def has_drifted(connection: AsyncConnection, microgrid: MicrogridRecord) -> bool:
+    """Whether the grid connections differ from the top-level circuits at this moment."""
+    found = await connection.execute(_DRIFT, {"depot_id": microgrid.depot_id, "microgrid_id": microgrid.microgrid_id})
+    return bool(found.scalar_one())

@@ -1,0 +1,1 @@
+"""Temporal workflows: order, timers, signals, updates, queries. No I/O and no wall clock."""

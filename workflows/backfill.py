@@ -1,0 +1,175 @@
+"""The backfill: every depot that has top-level circuits and no microgrid gets one (COR-8.1)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.backfill import BackfillActivities
+    from domain.backfill import (
+        BackfillInput,
+        BackfillProgress,
+        BackfillState,
+        EndRequest,
+        PageBounds,
+        PageRequest,
+        PlanRequest,
+        StateRequest,
+    )
+    from runtime.search_attributes import OUTCOME
+
+_PAGES_AHEAD = 50
+"""Pages that are planned at once: enough that planning is rare, few enough to stay small in the history."""
+
+# Tried until it succeeds: a worker, a server or a database that is away comes back, and a page that was
+# finished is not done again. An operator who does not want to wait cancels.
+_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10))
+_STEP_TIMEOUT = timedelta(minutes=5)
+_HEARTBEAT_TIMEOUT = timedelta(seconds=8)
+_NOTE_TIMEOUT = timedelta(seconds=30)
+
+
+@workflow.defn(name="Backfill")
+class BackfillWorkflow:
+    """The workflow ``backfill/{backfill_id}``.
+
+    It plans pages ahead, keeps a few of them in flight, and stops planning when no depot is left. The
+    cursor moves forward with every planned page, which is why it ends.
+    """
+
+    @workflow.init
+    def __init__(self, given: BackfillInput) -> None:
+        self._given = given
+        self._request = given.request
+        self._progress = given.progress
+        self._cancelled = False
+        self._in_flight: list[asyncio.Task[None]] = []
+
+    @workflow.run
+    async def run(self, given: BackfillInput) -> BackfillProgress:
+        """Work through all depots; answer with the final progress."""
+        try:
+            ended = await self._work()
+        except asyncio.CancelledError:
+            # Cancelled from outside, by Temporal's own means. Pages in flight end with their tasks.
+            await self._end(BackfillState.CANCELLED)
+            raise
+        except ActivityError as error:
+            await self._end(BackfillState.FAILED, str(error.cause or error))
+            raise
+        await self._end(ended)
+        return self._progress
+
+    async def _work(self) -> BackfillState:
+        if self._progress.depots_total is None:
+            total = await self._begin()
+            self._progress = replace(self._progress, depots_total=total)
+        pages_this_run = 0
+        while pages := await self._plan():
+            for page in pages:
+                if not await self._may_go_on():
+                    await self._drain(0)
+                    return BackfillState.CANCELLED
+                self._progress = replace(self._progress, next_page=page.page + 1, after=page.upto)
+                self._in_flight.append(asyncio.create_task(self._run_page(page)))
+            pages_this_run += len(pages)
+            if pages_this_run >= self._given.pages_a_run:
+                await self._drain(0)
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                if not self._cancelled:
+                    workflow.continue_as_new(replace(self._given, progress=self._progress))
+        await self._drain(0)
+        return BackfillState.COMPLETED
+
+    async def _may_go_on(self) -> bool:
+        """Wait for a free place and for the end of a pause; False: the backfill was cancelled."""
+        await self._drain(self._given.pages_in_flight - 1)
+        if self._progress.paused and not self._cancelled:
+            await self._note(BackfillState.PAUSED)
+            await workflow.wait_condition(lambda: self._cancelled or not self._progress.paused)
+            if not self._cancelled:
+                await self._note(BackfillState.RUNNING)
+        return not self._cancelled
+
+    async def _drain(self, left: int) -> None:
+        """Wait until at most ``left`` pages are in flight. A page that failed for good fails the backfill."""
+        while len(self._in_flight) > left:
+            done, pending = await workflow.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED)
+            self._in_flight = list(pending)
+            for task in done:
+                task.result()
+
+    async def _begin(self) -> int:
+        return await workflow.execute_activity_method(
+            BackfillActivities.begin,
+            self._request,
+            start_to_close_timeout=_STEP_TIMEOUT,
+            heartbeat_timeout=_HEARTBEAT_TIMEOUT,
+            retry_policy=_RETRY,
+        )
+
+    async def _plan(self) -> list[PageBounds]:
+        return await workflow.execute_activity_method(
+            BackfillActivities.plan,
+            PlanRequest(self._request, self._progress.next_page, self._progress.after, _PAGES_AHEAD),
+            start_to_close_timeout=_STEP_TIMEOUT,
+            heartbeat_timeout=_HEARTBEAT_TIMEOUT,
+            retry_policy=_RETRY,
+            summary=f"from page {self._progress.next_page}",
+        )
+
+    async def _run_page(self, bounds: PageBounds) -> None:
+        counts = await workflow.execute_activity_method(
+            BackfillActivities.run_page,
+            PageRequest(self._request, bounds),
+            start_to_close_timeout=_STEP_TIMEOUT,
+            heartbeat_timeout=_HEARTBEAT_TIMEOUT,
+            retry_policy=_RETRY,
+            summary=f"page {bounds.page}",
+        )
+        self._progress = replace(self._progress, counts=self._progress.counts + counts)
+
+    async def _note(self, state: BackfillState) -> None:
+        await workflow.execute_local_activity_method(
+            BackfillActivities.note_state,
+            StateRequest(self._request, state),
+            start_to_close_timeout=_NOTE_TIMEOUT,
+            retry_policy=_RETRY,
+        )
+
+    async def _end(self, state: BackfillState, failure: str | None = None) -> None:
+        await workflow.execute_local_activity_method(
+            BackfillActivities.end,
+            EndRequest(self._request, state, failure),
+            start_to_close_timeout=_NOTE_TIMEOUT,
+            retry_policy=_RETRY,
+        )
+        workflow.upsert_search_attributes([OUTCOME.value_set(state)])
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in self._progress.counts.by_outcome().items())
+        workflow.set_current_details(f"**{state}**: {counts}")
+
+    @workflow.query
+    def progress(self) -> BackfillProgress:
+        """How far the backfill is."""
+        return self._progress
+
+    @workflow.signal
+    def pause(self) -> None:
+        """Plan no further page until ``resume``; pages in flight are finished."""
+        self._progress = replace(self._progress, paused=True)
+
+    @workflow.signal
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._progress = replace(self._progress, paused=False)
+
+    @workflow.signal
+    def cancel(self) -> None:
+        """End after the pages in flight. What was provisioned stays."""
+        self._cancelled = True

@@ -1,0 +1,98 @@
+"""How the workflows are started and told things: ids, options and search attributes in one place."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+
+from domain.backfill import BackfillInput, BackfillProgress
+from domain.provisioning import SyncRequest, SyncResult
+from runtime.search_attributes import DEPOT_ID, JOB_KIND
+from workflows.backfill import BackfillWorkflow
+from workflows.microgrid_sync import MicrogridSyncWorkflow
+
+SYNC_KIND = "SYNC"
+BACKFILL_KIND = "BACKFILL"
+
+
+def sync_workflow_id(depot_id: UUID) -> str:
+    """Name the entity workflow that syncs a depot."""
+    return f"microgrid-sync/{depot_id}"
+
+
+def backfill_workflow_id(backfill_id: UUID) -> str:
+    """Name the workflow of a backfill."""
+    return f"backfill/{backfill_id}"
+
+
+def _sync_attributes(depot_id: UUID) -> TypedSearchAttributes:
+    return TypedSearchAttributes(
+        [SearchAttributePair(DEPOT_ID, str(depot_id)), SearchAttributePair(JOB_KIND, SYNC_KIND)]
+    )
+
+
+async def signal_sync(client: Client, task_queue: str, request: SyncRequest, *, rpc_timeout: timedelta) -> None:
+    """Tell a depot's sync workflow that circuits changed; start it where it does not run."""
+    await client.start_workflow(
+        MicrogridSyncWorkflow.run,
+        request,
+        id=sync_workflow_id(request.depot_id),
+        task_queue=task_queue,
+        start_signal=MicrogridSyncWorkflow.circuits_changed.__name__,
+        start_signal_args=[request],
+        search_attributes=_sync_attributes(request.depot_id),
+        static_summary=f"{request.reason} by {request.requested_by}",
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        rpc_timeout=rpc_timeout,
+    )
+
+
+async def resync(client: Client, task_queue: str, request: SyncRequest, *, timeout: timedelta) -> SyncResult:
+    """Run one pass of a depot's sync and wait for its result, by the workflow that every change goes through.
+
+    Raises:
+        RPCError: Temporal cannot be reached.
+        WorkflowUpdateRPCTimeoutOrCancelledError: no result within ``timeout``.
+
+    """
+    start = WithStartWorkflowOperation(
+        MicrogridSyncWorkflow.run,
+        request,
+        id=sync_workflow_id(request.depot_id),
+        task_queue=task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        search_attributes=_sync_attributes(request.depot_id),
+        static_summary=f"{request.reason} by {request.requested_by}",
+    )
+    return await client.execute_update_with_start_workflow(
+        MicrogridSyncWorkflow.resync, request, start_workflow_operation=start, rpc_timeout=timeout
+    )
+
+
+async def start_backfill(client: Client, task_queue: str, given: BackfillInput) -> None:
+    """Start a backfill. Starting the same one again changes nothing."""
+    request = given.request
+    await client.start_workflow(
+        BackfillWorkflow.run,
+        given,
+        id=backfill_workflow_id(request.backfill_id),
+        task_queue=task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        search_attributes=TypedSearchAttributes([SearchAttributePair(JOB_KIND, BACKFILL_KIND)]),
+        static_summary=f"{'Dry run of the backfill' if request.dry_run else 'Backfill'} by {request.requested_by}",
+        rpc_timeout=timedelta(seconds=10),
+    )
+
+
+def backfill_handle(client: Client, backfill_id: UUID) -> WorkflowHandle[BackfillWorkflow, BackfillProgress]:
+    """Take hold of a backfill's workflow."""
+    return client.get_workflow_handle_for(BackfillWorkflow.run, backfill_workflow_id(backfill_id))

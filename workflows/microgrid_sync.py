@@ -1,0 +1,90 @@
+"""One depot's sync: its microgrid follows its top-level circuits, one pass after the other."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from activities.microgrid_sync import MicrogridSyncActivities
+    from domain.provisioning import SyncRequest, SyncResult
+    from runtime.search_attributes import OUTCOME
+
+_PASSES_A_RUN = 500
+"""After so many passes the workflow continues as new, should changes never pause for long enough to end it."""
+
+# The step is one short transaction. It is tried until it succeeds: a database that is away comes back.
+_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=15))
+
+
+@workflow.defn(name="MicrogridSync")
+class MicrogridSyncWorkflow:
+    """The entity workflow ``microgrid-sync/{depot_id}``.
+
+    Signals and updates only note that a pass is wanted; the one loop makes the passes. Whatever arrives
+    while a pass runs is covered by the one that follows, so a burst of changes costs two passes at most.
+    The workflow ends as soon as nothing is wanted: the next change starts it afresh.
+    """
+
+    @workflow.init
+    def __init__(self, request: SyncRequest) -> None:
+        self._request = request
+        self._wanted = 0
+        self._covered = 0
+        self._result: SyncResult | None = None
+
+    @workflow.run
+    async def run(self, request: SyncRequest) -> SyncResult | None:
+        """Make passes until none is wanted; answer with the last result."""
+        # Started by hand, without a signal: that wants a pass as well.
+        self._wanted = max(self._wanted, 1)
+        passes = 0
+        while True:
+            await workflow.wait_condition(lambda: self._is_wanted or workflow.all_handlers_finished())
+            if not self._is_wanted:
+                return self._result
+            # A caller that waits for its result gets it from this run; the run after this one does not know it.
+            if workflow.all_handlers_finished() and (
+                passes >= _PASSES_A_RUN or workflow.info().is_continue_as_new_suggested()
+            ):
+                workflow.continue_as_new(self._request)
+            passes += 1
+            await self._pass()
+
+    @property
+    def _is_wanted(self) -> bool:
+        return self._covered < self._wanted
+
+    async def _pass(self) -> None:
+        covers = self._wanted
+        result = await workflow.execute_local_activity_method(
+            MicrogridSyncActivities.reconcile_depot,
+            self._request,
+            start_to_close_timeout=timedelta(seconds=30),
+            retry_policy=_RETRY,
+            summary=self._request.reason,
+        )
+        self._result = result
+        self._covered = covers
+        workflow.upsert_search_attributes([OUTCOME.value_set(result.outcome)])
+        workflow.set_current_details(f"**{result.outcome}**: {result.in_words()}")
+
+    @workflow.signal
+    def circuits_changed(self, request: SyncRequest) -> None:
+        """Note that the depot's circuits changed."""
+        self._note(request)
+
+    @workflow.update
+    async def resync(self, request: SyncRequest) -> SyncResult:
+        """Make a pass that begins after this call, and answer with what it did (COR-8.9)."""
+        self._note(request)
+        mine = self._wanted
+        await workflow.wait_condition(lambda: self._covered >= mine)
+        assert self._result is not None
+        return self._result
+
+    def _note(self, request: SyncRequest) -> None:
+        self._request = request
+        self._wanted += 1
