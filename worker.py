@@ -65,15 +65,16 @@ async def working(client: Client, engine: AsyncEngine, task_queue: str) -> Async
                 await relaying
 
 
-async def _wait_for_temporal(client: Client) -> None:
+async def _connect_when_there() -> Client:
     while True:
         try:
+            client = await connect()
             await ensure_search_attributes(client)
         except (RPCError, RuntimeError) as error:
             _log.warning("Temporal away", error=str(error))
             await asyncio.sleep(1)
         else:
-            return
+            return client
 
 
 async def main(settings: Settings) -> None:
@@ -84,8 +85,7 @@ async def main(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     engine = make_engine(settings.database_url, pool_size=settings.database_pool_size)
     try:
-        client = await connect()
-        await _wait_for_temporal(client)
+        client = await _connect_when_there()
         async with working(client, engine, settings.task_queue):
             _log.info("working", task_queue=settings.task_queue)
             await stop.wait()

@@ -29,7 +29,7 @@ async def _resources(app: FastAPI) -> AsyncGenerator[None]:
     settings: Settings = app.state.settings
     engine = make_engine(settings.database_url, pool_size=settings.database_pool_size)
     app.state.engine = engine
-    app.state.client = await connect()
+    app.state.client = await connect(lazy=True)
     try:
         yield
     finally:
@@ -38,12 +38,13 @@ async def _resources(app: FastAPI) -> AsyncGenerator[None]:
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Make the application; without ``settings`` from the environment."""
-    chosen = settings or load_settings()
-    configure_logs(chosen.log_format)
+    if settings is None:
+        settings = load_settings()
+        configure_logs(settings.log_format)
     app = FastAPIOffline(
         title="Depot microgrid", version="0.1.0", description=DESCRIPTION, lifespan=_resources, redoc_url=None
     )
-    app.state.settings = chosen
+    app.state.settings = settings
     install_problems(app)
     acting = [Depends(current_actor)]
     # The import comes before the routes that would take "import" for a depot's id.

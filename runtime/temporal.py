@@ -16,14 +16,17 @@ class MissingSearchAttributesError(Exception):
     """The namespace lacks search attributes, and this client may not register them."""
 
 
-async def connect() -> Client:
+async def connect(*, lazy: bool = False) -> Client:
     """Connect to the Temporal that the environment names (``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, …).
 
-    The connection is lazy: it is made with the first call, so a process can start while Temporal is away.
+    A lazy connection is made with the first call, so that a process can start while Temporal is away.
+
+    Raises:
+        RuntimeError: Temporal cannot be reached, unless ``lazy``.
     """
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", "127.0.0.1:7233")
-    return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=True)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 async def ensure_search_attributes(client: Client) -> None:

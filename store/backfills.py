@@ -183,7 +183,7 @@ async def run_page(connection: AsyncConnection, request: PageRequest) -> Outcome
             backfill_pages.c.created, backfill_pages.c.already_provisioned, backfill_pages.c.no_top_level_circuits
         ).where(backfill_pages.c.backfill_id == backfill.backfill_id, backfill_pages.c.page == bounds.page)
     )
-    row = done.tuples().one_or_none()
+    row = done.one_or_none()
     if row is not None:
         return OutcomeCounts(*row)
     span = {"after": bounds.after or _FIRST_ID, "upto": bounds.upto}
@@ -194,7 +194,7 @@ async def run_page(connection: AsyncConnection, request: PageRequest) -> Outcome
         told = await connection.execute(
             _PROVISION_PAGE, {**span, "backfill_id": backfill.backfill_id, "actor": backfill.requested_by}
         )
-    found = {BackfillOutcome(outcome): count for outcome, count in told.tuples()}
+    found = {BackfillOutcome(outcome): count for outcome, count in told}
     counts = OutcomeCounts(
         created=found.get(BackfillOutcome.CREATED, 0),
         already_provisioned=found.get(BackfillOutcome.ALREADY_PROVISIONED, 0),
@@ -295,5 +295,5 @@ async def list_outcomes(
         query = query.where(backfill_outcomes.c.outcome == outcome)
     if after is not None:
         query = query.where(backfill_outcomes.c.depot_id > after)
-    rows = (await connection.execute(query)).tuples()
+    rows = await connection.execute(query)
     return [OutcomeRecord(depot_id, name, BackfillOutcome(found), grid) for depot_id, name, found, grid in rows]

@@ -80,7 +80,7 @@ async def list_circuits(connection: AsyncConnection, depot_id: UUID) -> list[Cir
 async def _lock_tree(connection: AsyncConnection, depot_id: UUID) -> CircuitTree:
     await lock_depot(connection, depot_id)
     places = select(circuits.c.id, circuits.c.parent_id, circuits.c.position).where(circuits.c.depot_id == depot_id)
-    return CircuitTree(CircuitPlace(*row) for row in (await connection.execute(places)).tuples())
+    return CircuitTree(CircuitPlace(*row) for row in (await connection.execute(places)))
 
 
 _STORE_PLACES = text("""

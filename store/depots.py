@@ -143,7 +143,7 @@ async def list_depots(
 async def count_depots(connection: AsyncConnection) -> dict[ProvisioningState, int]:
     """Count all depots by their provisioning state."""
     query = select(depots.c.provisioning, func.count()).group_by(depots.c.provisioning)
-    found = {ProvisioningState(state): count for state, count in (await connection.execute(query)).tuples()}
+    found = {ProvisioningState(state): count for state, count in (await connection.execute(query))}
     return {state: found.get(state, 0) for state in ProvisioningState}
 
 

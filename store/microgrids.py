@@ -83,7 +83,7 @@ async def read_microgrid(
         .where(microgrid_nodes.c.microgrid_id == row["microgrid_id"])
         .order_by(microgrid_nodes.c.position)
     )
-    connections = tuple(NodeRecord(*node) for node in (await connection.execute(nodes)).tuples())
+    connections = tuple(NodeRecord(*node) for node in (await connection.execute(nodes)))
     return MicrogridRecord(**row, grid_connections=connections)
 
 
@@ -165,7 +165,7 @@ async def _top_level_circuits(connection: AsyncConnection, depot_id: UUID) -> li
         .where(circuits.c.depot_id == depot_id, circuits.c.parent_id.is_(None))
         .order_by(circuits.c.position)
     )
-    return [TopLevelCircuit(*row) for row in (await connection.execute(query)).tuples()]
+    return [TopLevelCircuit(*row) for row in (await connection.execute(query))]
 
 
 async def _nodes(connection: AsyncConnection, microgrid_id: UUID) -> list[GridConnection]:
@@ -174,7 +174,7 @@ async def _nodes(connection: AsyncConnection, microgrid_id: UUID) -> list[GridCo
         .where(microgrid_nodes.c.microgrid_id == microgrid_id)
         .order_by(microgrid_nodes.c.position)
     )
-    return [GridConnection(*row) for row in (await connection.execute(query)).tuples()]
+    return [GridConnection(*row) for row in (await connection.execute(query))]
 
 
 async def _apply(connection: AsyncConnection, microgrid_id: UUID, plan: ReconcilePlan) -> None:

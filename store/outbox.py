@@ -50,7 +50,7 @@ async def claim(engine: AsyncEngine, limit: int) -> AsyncGenerator[tuple[AsyncCo
             .with_for_update(skip_locked=True)
         )
         claimed: dict[UUID, OutboxDepot] = {}
-        for row_id, depot_id, reason, requested_by in rows.tuples():
+        for row_id, depot_id, reason, requested_by in rows:
             earlier = claimed[depot_id].rows if depot_id in claimed else ()
             claimed[depot_id] = OutboxDepot(depot_id, reason, requested_by, (*earlier, row_id))
         yield connection, list(claimed.values())
@@ -65,5 +65,5 @@ async def forget(connection: AsyncConnection, told: Sequence[OutboxDepot]) -> No
 
 async def outbox_depth(connection: AsyncConnection) -> OutboxDepth:
     """Say how much waits, and since when."""
-    rows, oldest = (await connection.execute(select(func.count(), func.min(outbox.c.created_at)))).tuples().one()
+    rows, oldest = (await connection.execute(select(func.count(), func.min(outbox.c.created_at)))).one()
     return OutboxDepth(rows, oldest)

@@ -78,7 +78,7 @@ async def read_structure(connection: AsyncConnection, microgrid_id: UUID) -> Str
     return StructureRecord(
         microgrid,
         await list_circuits(connection, depot_id),
-        [DeviceRecord(*row) for row in device_rows.tuples()],
-        [PowerSourceRecord(*row) for row in source_rows.tuples()],
+        [DeviceRecord(*row) for row in device_rows],
+        [PowerSourceRecord(*row) for row in source_rows],
         await has_drifted(connection, microgrid),
     )

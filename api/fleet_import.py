@@ -1,0 +1,5 @@
+"""The fleet import's route."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

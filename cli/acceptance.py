@@ -1,0 +1,153 @@
+"""`./dev acceptance`: the acceptance criteria with the tests behind each."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cli.criteria import (
+    CriteriaError,
+    Finding,
+    ProvingTest,
+    Standing,
+    State,
+    parse_criteria,
+    unknown_criteria,
+    weigh,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "docs" / "acceptance.md"
+_PLAIN_WIDTH = 140
+_NO_TESTS_COLLECTED = 5
+_STYLES = {
+    Standing.COVERED: "green",
+    Standing.PASSED: "green",
+    Standing.FAILED: "bold red",
+    Standing.UNPROVED: "bold red",
+}
+
+
+class CollectionError(Exception):
+    """pytest could not collect the tests; the message is what it said."""
+
+
+def main(args: list[str]) -> int:
+    """Print the table; 0 when every delivered criterion has its test (with ``--run``: that passes), else 1."""
+    parser = argparse.ArgumentParser(prog="./dev acceptance", description=__doc__)
+    parser.add_argument("--run", action="store_true", help="run the tests and say which criteria hold")
+    parser.add_argument("--document", type=Path, default=DOCUMENT, help=argparse.SUPPRESS)
+    parser.add_argument("--tests", type=Path, default=None, help=argparse.SUPPRESS)
+    options = parser.parse_args(args)
+    console = _console()
+    try:
+        criteria = parse_criteria(options.document.read_text(encoding="utf-8"))
+        tests = collect(options.tests, run=options.run)
+    except (CriteriaError, CollectionError) as error:
+        console.print(str(error), style="red", markup=False, highlight=False)
+        return 1
+    findings = weigh(criteria, tests, ran=options.run)
+    for story, rows in groupby(findings, key=lambda finding: finding.criterion.story):
+        console.print(_table(story, list(rows)))
+    unknown = unknown_criteria(criteria, tests)
+    for name, function in unknown:
+        console.print(f"{name or 'an empty marker'} is no criterion; {function} carries it.", style="bold red")
+    faults = [finding for finding in findings if finding.is_fault]
+    for finding in faults:
+        why = "a test of it fails" if finding.standing is Standing.FAILED else "no test proves it"
+        console.print(f"{finding.criterion.id} is said to be delivered, but {why}.", style="bold red")
+    console.print(_summary(findings, ran=options.run))
+    return 1 if faults or unknown else 0
+
+
+def collect(tests: Path | None = None, *, run: bool) -> list[ProvingTest]:
+    """Ask pytest, in a process of its own, for the tests that carry criteria; ``run``: and run them.
+
+    Raises:
+        CollectionError: the tests could not be collected.
+
+    """
+    with TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "tests.acceptance_plugin"]
+        command += ["-p", "no:cacheprovider", f"--acceptance-report={report}"]
+        command += [] if run else ["--collect-only"]
+        command += [] if tests is None else [str(tests)]
+        # A run shows its progress; a collection only says something when it fails.
+        done = subprocess.run(command, cwd=ROOT, capture_output=not run, text=True, check=False)  # noqa: S603
+        collected = done.returncode in ((0, 1, _NO_TESTS_COLLECTED) if run else (0, _NO_TESTS_COLLECTED))
+        if not collected or not report.exists():
+            raise CollectionError(f"pytest ended with {done.returncode}\n{done.stdout or ''}{done.stderr or ''}")
+        raw: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))
+    return [ProvingTest(each["nodeid"], tuple(each["criteria"]), each["counts"], each["outcome"]) for each in raw]
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
+
+
+def _table(story: str, findings: Sequence[Finding]) -> Table:
+    table = Table(title=escape(story), title_justify="left", title_style="bold", expand=True)
+    table.add_column("id", no_wrap=True)
+    table.add_column("criterion", ratio=2)
+    table.add_column("state", no_wrap=True)
+    table.add_column("tests", ratio=3, overflow="fold")
+    for finding in findings:
+        planned = finding.criterion.state is State.PLANNED
+        table.add_row(
+            finding.criterion.id,
+            escape(finding.criterion.text),
+            finding.criterion.state,
+            _tests_cell(finding),
+            style="dim" if planned and not finding.tests else None,
+        )
+    return table
+
+
+def _tests_cell(finding: Finding) -> str:
+    style = "yellow" if finding.criterion.state is State.PLANNED else _STYLES[finding.standing]
+    if not finding.tests:
+        return "" if finding.criterion.state is State.PLANNED else f"[{style}]none[/]"
+    lines: list[str] = []
+    # Sorted, so that the tests of one file stand under its name.
+    functions = sorted({test.function for test in finding.tests})
+    for file, group in groupby(functions, key=lambda function: function.split("::", 1)[0]):
+        lines.append(f"[dim]{escape(file.removeprefix('tests/'))}[/]")
+        for function in group:
+            cases = [test for test in finding.tests if test.function == function]
+            many = f" [dim]({len(cases)} cases)[/]" if len(cases) > 1 else ""
+            lines.append(f"  {escape(function.split('::', 1)[1])}{many}{_note(cases)}")
+    verdict = "" if finding.standing is Standing.COVERED else f"[{style}]{finding.standing}[/]\n"
+    return verdict + "\n".join(lines)
+
+
+def _note(group: Sequence[ProvingTest]) -> str:
+    if not any(test.counts for test in group):
+        return " [bold red](skipped or expected to fail: does not count)[/]"
+    outcomes = Counter(test.outcome for test in group if test.outcome is not None)
+    notable = [f"{count} {outcome}" for outcome, count in sorted(outcomes.items()) if outcome != "passed"]
+    return f" [red]({', '.join(notable)})[/]" if notable else ""
+
+
+def _summary(findings: Sequence[Finding], *, ran: bool) -> str:
+    delivered = [each for each in findings if each.criterion.state is State.DELIVERED]
+    planned = [each for each in findings if each.criterion.state is State.PLANNED]
+    good = sum(not each.is_fault for each in delivered)
+    ahead = sum(each.standing is not Standing.UNPROVED for each in planned)
+    return (
+        f"{len(findings)} criteria: {len(delivered)} delivered, {good} of them {'hold' if ran else 'with tests'}; "
+        f"{len(planned)} planned, {ahead} of them with tests already."
+    )

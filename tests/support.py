@@ -1,0 +1,96 @@
+"""What several tests do: make depots, look at the whole state, wait for something to become true."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from domain.actor import Actor
+from domain.problems import Problem
+from store.circuits import CircuitRecord, list_circuits
+from store.database import transaction
+from store.depots import NewCircuit, create_depot
+from store.microgrids import MicrogridRecord, read_microgrid
+from store.tables import microgrids
+
+ACTOR = Actor("tester")
+T = TypeVar("T")
+
+
+async def make_depot(engine: AsyncEngine, *names: str, name: str = "Arrow Road") -> UUID:
+    """Create a depot with top-level circuits of these names."""
+    async with transaction(engine, ACTOR) as connection:
+        return await create_depot(connection, ACTOR, name, "America/Toronto", [NewCircuit(each) for each in names])
+
+
+async def circuits_of(engine: AsyncEngine, depot_id: UUID) -> list[CircuitRecord]:
+    """Read a depot's circuits in the order of the tree."""
+    async with engine.connect() as connection:
+        return await list_circuits(connection, depot_id)
+
+
+async def microgrid_of(engine: AsyncEngine, depot_id: UUID) -> MicrogridRecord:
+    """Read a depot's microgrid."""
+    async with engine.connect() as connection:
+        return await read_microgrid(connection, depot_id=depot_id)
+
+
+async def active_microgrids(engine: AsyncEngine, depot_id: UUID) -> Sequence[UUID]:
+    """Say which active microgrids a depot has: one, or there is a defect."""
+    async with engine.connect() as connection:
+        query = select(microgrids.c.id).where(microgrids.c.depot_id == depot_id, microgrids.c.retired_at.is_(None))
+        return (await connection.execute(query)).scalars().all()
+
+
+async def assert_follows(engine: AsyncEngine, depot_id: UUID) -> MicrogridRecord:
+    """Assert that the grid connections are the top-level circuits, in order and by name; answer the microgrid."""
+    tops = [circuit for circuit in await circuits_of(engine, depot_id) if circuit.parent_id is None]
+    microgrid = await microgrid_of(engine, depot_id)
+    assert [(node.circuit_id, node.name, node.position) for node in microgrid.grid_connections] == [
+        (circuit.circuit_id, circuit.name, place) for place, circuit in enumerate(tops)
+    ]
+    return microgrid
+
+
+async def follows(engine: AsyncEngine, depot_id: UUID) -> bool:
+    """Whether there is a microgrid and it follows the top-level circuits right now."""
+    try:
+        await assert_follows(engine, depot_id)
+    except (AssertionError, Problem):
+        return False
+    return True
+
+
+DRIFTED_DEPOTS = text("""
+    WITH wanted AS (
+        SELECT depot_id, id AS circuit_id, name,
+               row_number() OVER (PARTITION BY depot_id ORDER BY position) - 1 AS place
+        FROM circuits WHERE parent_id IS NULL
+    ), stored AS (
+        SELECT m.depot_id, n.circuit_id, n.name, n.position AS place
+        FROM microgrids AS m JOIN microgrid_nodes AS n ON n.microgrid_id = m.id WHERE m.retired_at IS NULL
+    )
+    SELECT DISTINCT coalesce(w.depot_id, s.depot_id) FROM wanted AS w FULL JOIN stored AS s USING (depot_id, circuit_id)
+    WHERE (w.name, w.place) IS DISTINCT FROM (s.name, s.place)
+""")
+"""Depots whose grid connections are not their top-level circuits, over the whole database."""
+
+
+async def drifted_depots(connection: AsyncConnection) -> list[UUID]:
+    """Find every depot out of step."""
+    return list((await connection.execute(DRIFTED_DEPOTS)).scalars())
+
+
+async def until(check: Callable[[], Awaitable[T | None]], *, seconds: float = 60) -> T:
+    """Wait until ``check`` answers something that is not None or False; the bound only ends a broken test."""
+    async with asyncio.timeout(seconds):
+        while True:
+            found: Any = await check()
+            if found is not None and found is not False:
+                return found
+            await asyncio.sleep(0.02)
