@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
@@ -14,6 +15,10 @@ with workflow.unsafe.imports_passed_through():
 
 PASSES_A_RUN = 50
 """After so many passes the workflow continues as new, should changes never pause for long enough to end it."""
+
+BUSY = 10
+"""A run that was asked more often than this is in a stream of changes, and lingers after each pass."""
+_LINGER = timedelta(seconds=1)
 
 # The step is one short transaction. It is tried until it succeeds: a database that is away comes back.
 _RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=15))
@@ -52,6 +57,18 @@ class MicrogridSyncWorkflow:
                 workflow.continue_as_new(self._request)
             passes += 1
             await self._pass()
+            if self._wanted > BUSY:
+                await self._linger()
+
+    async def _linger(self) -> None:
+        """Leave the workflow task open for what comes next.
+
+        Temporal refuses to end a run while signals wait for it. Under a stream of signals, a run that tried
+        to end after every pass would be refused for as long as the stream lasts, and could not continue as
+        new either.
+        """
+        with suppress(TimeoutError):
+            await workflow.wait_condition(lambda: self._is_wanted, timeout=_LINGER)
 
     @property
     def _is_wanted(self) -> bool:

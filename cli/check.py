@@ -1,0 +1,122 @@
+"""`./dev check`: everything that can be said about the code without running the product."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Check:
+    """One command that ends with 0 when all is well."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a check ended."""
+
+    check: Check
+    passed: bool
+    seconds: float
+    output: str
+
+
+def checks() -> list[Check]:
+    """List the checks, the quick ones first."""
+    found = [
+        Check("format", (_tool("ruff"), "format", "--check", ".")),
+        Check("lint", (_tool("ruff"), "check", ".")),
+        Check("layers", (_tool("lint-imports"), "--no-logo")),
+        Check("types", (_tool("basedpyright"),)),
+        Check("acceptance", (sys.executable, "-c", _ACCEPTANCE)),
+        Check("schema", (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_schema.py")),
+    ]
+    uv = _find_tool("uv")
+    if uv is not None:
+        found.insert(3, Check("lock file", (uv, "lock", "--check")))
+    return found
+
+
+_ACCEPTANCE = "import sys; from cli.acceptance import main; sys.exit(main([]))"
+
+
+def main(args: list[str]) -> int:
+    """Run all checks, whatever fails; 0 when all passed, else 1."""
+    parser = argparse.ArgumentParser(prog="./dev check", description=__doc__)
+    parser.add_argument("--fix", action="store_true", help="first let ruff mend what it can")
+    options = parser.parse_args(args)
+    console = Console(highlight=False)
+    if options.fix:
+        _run(Check("fix", (_tool("ruff"), "check", "--fix", "--exit-zero", "--quiet", ".")))
+        _run(Check("fix", (_tool("ruff"), "format", "--quiet", ".")))
+    return report(console, run_all(console, checks()))
+
+
+def run_all(console: Console, wanted: Sequence[Check]) -> list[Result]:
+    """Run the checks one after the other."""
+    results: list[Result] = []
+    for check in wanted:
+        with console.status(check.name):
+            results.append(_run(check))
+    return results
+
+
+def report(console: Console, results: Sequence[Result]) -> int:
+    """Print what failed, then the table; 0 when all passed, else 1."""
+    failed = [result for result in results if not result.passed]
+    for result in failed:
+        console.print(Rule(result.check.name, style="red"))
+        console.print(Text.from_ansi(result.output.strip() or "It said nothing."))
+    table = Table(box=None, pad_edge=False)
+    for column in ("check", "result", "seconds"):
+        table.add_column(column, justify="right" if column == "seconds" else "left")
+    for result in results:
+        outcome = "[green]passed[/]" if result.passed else "[bold red]failed[/]"
+        table.add_row(result.check.name, outcome, f"{result.seconds:.1f}")
+    console.print(Rule("checks"))
+    console.print(table)
+    return 1 if failed else 0
+
+
+def _run(check: Check) -> Result:
+    begun = time.monotonic()
+    done = subprocess.run(  # noqa: S603
+        check.command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        env=os.environ | {"FORCE_COLOR": "1"} if sys.stdout.isatty() else None,
+    )
+    return Result(check, done.returncode == 0, time.monotonic() - begun, done.stdout)
+
+
+def _tool(name: str) -> str:
+    found = _find_tool(name)
+    if found is None:
+        raise FileNotFoundError(f"{name} is not installed")
+    return found
+
+
+def _find_tool(name: str) -> str | None:
+    """Find a tool beside this Python first: that one has the version of the lock file."""
+    beside = str(Path(sys.executable).parent)
+    return shutil.which(name, path=beside) or shutil.which(name)
