@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.backfill import BackfillActivities
@@ -56,12 +56,15 @@ class BackfillWorkflow:
         """Work through all depots; answer with the final progress."""
         try:
             ended = await self._work()
-        except asyncio.CancelledError:
-            # Cancelled from outside, by Temporal's own means. Pages in flight end with their tasks.
-            await self._end(BackfillState.CANCELLED)
-            raise
-        except ActivityError as error:
-            await self._end(BackfillState.FAILED, str(error.cause or error))
+        except (asyncio.CancelledError, ActivityError) as error:
+            # Cancelled from outside, by Temporal's own means, or a step that failed for good.
+            for task in self._in_flight:
+                task.cancel()
+            await asyncio.gather(*self._in_flight, return_exceptions=True)
+            if is_cancelled_exception(error):
+                await self._end(BackfillState.CANCELLED)
+            else:
+                await self._end(BackfillState.FAILED, str(error.__cause__ or error))
             raise
         await self._end(ended)
         return self._progress

