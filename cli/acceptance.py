@@ -13,10 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cli.console import make_console
 from cli.criteria import (
     CriteriaError,
     Finding,
@@ -30,7 +32,6 @@ from cli.criteria import (
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "acceptance.md"
-_PLAIN_WIDTH = 140
 _NO_TESTS_COLLECTED = 5
 _STYLES = {
     Standing.COVERED: "green",
@@ -48,10 +49,11 @@ def main(args: list[str]) -> int:
     """Print the table; 0 when every delivered criterion has its test (with ``--run``: that passes), else 1."""
     parser = argparse.ArgumentParser(prog="./dev acceptance", description=__doc__)
     parser.add_argument("--run", action="store_true", help="run the tests and say which criteria hold")
+    parser.add_argument("--brief", action="store_true", help="leave the tables out: only what is wrong and the summary")
     parser.add_argument("--document", type=Path, default=DOCUMENT, help=argparse.SUPPRESS)
     parser.add_argument("--tests", type=Path, default=None, help=argparse.SUPPRESS)
     options = parser.parse_args(args)
-    console = _console()
+    console = make_console()
     try:
         criteria = parse_criteria(options.document.read_text(encoding="utf-8"))
         tests = collect(options.tests, run=options.run)
@@ -59,7 +61,8 @@ def main(args: list[str]) -> int:
         console.print(str(error), style="red", markup=False, highlight=False)
         return 1
     findings = weigh(criteria, tests, ran=options.run)
-    for story, rows in groupby(findings, key=lambda finding: finding.criterion.story):
+    shown = [] if options.brief else findings
+    for story, rows in groupby(shown, key=lambda finding: finding.criterion.story):
         console.print(_table(story, list(rows)))
     unknown = unknown_criteria(criteria, tests)
     for name, function in unknown:
@@ -94,17 +97,14 @@ def collect(tests: Path | None = None, *, run: bool) -> list[ProvingTest]:
     return [ProvingTest(each["nodeid"], tuple(each["criteria"]), each["counts"], each["outcome"]) for each in raw]
 
 
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
-
-
 def _table(story: str, findings: Sequence[Finding]) -> Table:
-    table = Table(title=escape(story), title_justify="left", title_style="bold", expand=True)
+    table = Table(
+        title=escape(story), title_justify="left", title_style="bold", expand=True, show_lines=True, box=box.HORIZONTALS
+    )
     table.add_column("id", no_wrap=True)
-    table.add_column("criterion", ratio=2)
+    table.add_column("criterion", ratio=3)
     table.add_column("state", no_wrap=True)
-    table.add_column("tests", ratio=3, overflow="fold")
+    table.add_column("tests", ratio=4, overflow="fold")
     for finding in findings:
         planned = finding.criterion.state is State.PLANNED
         table.add_row(
@@ -128,7 +128,7 @@ def _tests_cell(finding: Finding) -> str:
         lines.append(f"[dim]{escape(file.removeprefix('tests/'))}[/]")
         for function in group:
             cases = [test for test in finding.tests if test.function == function]
-            many = f" [dim]({len(cases)} cases)[/]" if len(cases) > 1 else ""
+            many = f" [dim]({len(cases)})[/]" if len(cases) > 1 else ""
             lines.append(f"  {escape(function.split('::', 1)[1])}{many}{_note(cases)}")
     verdict = "" if finding.standing is Standing.COVERED else f"[{style}]{finding.standing}[/]\n"
     return verdict + "\n".join(lines)

@@ -17,6 +17,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from cli.console import make_console
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -54,7 +56,7 @@ def checks() -> list[Check]:
     return found
 
 
-_ACCEPTANCE = "import sys; from cli.acceptance import main; sys.exit(main([]))"
+_ACCEPTANCE = "import sys; from cli.acceptance import main; sys.exit(main(['--brief']))"
 
 
 def main(args: list[str]) -> int:
@@ -62,7 +64,7 @@ def main(args: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="./dev check", description=__doc__)
     parser.add_argument("--fix", action="store_true", help="first let ruff mend what it can")
     options = parser.parse_args(args)
-    console = Console(highlight=False)
+    console = make_console()
     if options.fix:
         _run(Check("fix", (_tool("ruff"), "check", "--fix", "--exit-zero", "--quiet", ".")))
         _run(Check("fix", (_tool("ruff"), "format", "--quiet", ".")))
@@ -83,7 +85,7 @@ def report(console: Console, results: Sequence[Result]) -> int:
     failed = [result for result in results if not result.passed]
     for result in failed:
         console.print(Rule(result.check.name, style="red"))
-        console.print(Text.from_ansi(result.output.strip() or "It said nothing."))
+        console.print(Text.from_ansi(result.output.strip() or "It said nothing."), soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for column in ("check", "result", "seconds"):
         table.add_column(column, justify="right" if column == "seconds" else "left")
