@@ -81,6 +81,8 @@ class MicrogridSyncWorkflow:
             self._request,
             start_to_close_timeout=timedelta(seconds=30),
             retry_policy=_RETRY,
+            # A longer pause is a timer of the server, so that a database that is away holds no worker.
+            local_retry_threshold=timedelta(seconds=2),
             summary=self._request.reason,
         )
         self._result = result

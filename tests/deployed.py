@@ -1,0 +1,65 @@
+"""The deployment's files, read as a container engine reads them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PASSWORDS = ("POSTGRES_PASSWORD", "MANAGE_OWNER_PASSWORD", "MANAGE_APP_PASSWORD", "TEMPORAL_DB_PASSWORD")
+VARIABLE = re.compile(r"\$\{(\w+)(:-|:\?)?([^}]*)\}")
+"""A variable of a compose file: its name, what happens without it, and the default or the message for that."""
+
+
+def load_compose() -> dict[str, Any]:
+    """Read docker-compose.yml."""
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+def interpolate(value: str, **variables: str) -> str:
+    """Fill in variables as Compose does; each password is its own name in lower case.
+
+    Raises:
+        KeyError: a variable has neither a value nor a default.
+
+    """
+    known = {name: name.lower() for name in PASSWORDS} | variables
+
+    def fill(found: re.Match[str]) -> str:
+        name, kind, rest = found.groups()
+        return known.get(name, rest) if kind == ":-" else known[name]
+
+    return VARIABLE.sub(fill, value)
+
+
+def environment_of(service: str, **variables: str) -> dict[str, str]:
+    """Say what Compose puts into a service's environment."""
+    given: dict[str, str] = load_compose()["services"][service].get("environment", {})
+    return {name: interpolate(value, **variables) for name, value in given.items()}
+
+
+def copied_sources() -> list[str]:
+    """List what the Dockerfile copies from the project."""
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    return [source for line in lines if re.match(r"COPY (?!--)", line) for source in line.split()[1:-1]]
+
+
+def ignore_rules() -> list[str]:
+    """Read .dockerignore."""
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def lay_out_image(folder: Path) -> Path:
+    """Copy into ``folder`` the files of the project that the image holds."""
+    left_out = [rule.removeprefix("**/") for rule in ignore_rules() if rule.startswith("**/")]
+    for source in copied_sources():
+        if (ROOT / source).is_dir():
+            shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns(*left_out))
+        else:
+            shutil.copy(ROOT / source, folder / source)
+    return folder

