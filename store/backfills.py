@@ -116,11 +116,11 @@ _LOCK_PAGE = text("""
     ) AS locked
 """)
 
-_FIRST_ID = UUID(int=0)
+FIRST_ID = UUID(int=0)
 
 # One statement, three writes: microgrids for the depots that lack one, their grid connections, the depots'
 # provisioning; and the outcome of every depot of the page.
-_PROVISION_PAGE = text("""
+PROVISION_PAGE = text("""
     WITH tops AS (
         SELECT depot_id, id, name, row_number() OVER (PARTITION BY depot_id ORDER BY position) - 1 AS place
         FROM circuits WHERE depot_id > :after AND depot_id <= :upto AND parent_id IS NULL
@@ -186,13 +186,13 @@ async def run_page(connection: AsyncConnection, request: PageRequest) -> Outcome
     row = done.one_or_none()
     if row is not None:
         return OutcomeCounts(*row)
-    span = {"after": bounds.after or _FIRST_ID, "upto": bounds.upto}
+    span = {"after": bounds.after or FIRST_ID, "upto": bounds.upto}
     if backfill.dry_run:
         told = await connection.execute(_JUDGE_PAGE, {**span, "backfill_id": backfill.backfill_id})
     else:
         await connection.execute(_LOCK_PAGE, span)
         told = await connection.execute(
-            _PROVISION_PAGE, {**span, "backfill_id": backfill.backfill_id, "actor": backfill.requested_by}
+            PROVISION_PAGE, {**span, "backfill_id": backfill.backfill_id, "actor": backfill.requested_by}
         )
     found = {BackfillOutcome(outcome): count for outcome, count in told}
     counts = OutcomeCounts(

@@ -1,0 +1,26 @@
+"""Measurements: everything that is compared runs side by side in one run, so the ratios hold on any machine."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+
+USAGE = """usage: ./dev bench provisioning [--sizes 1000,10000,100000] [--rounds 3] [--syncs 200]"""
+
+
+def main(args: list[str]) -> int:
+    """Run one benchmark by its name."""
+    if not args or args[0] not in _BENCHMARKS:
+        sys.stderr.write(f"{USAGE}\n")
+        return 2
+    return _BENCHMARKS[args[0]](args[1:])
+
+
+def _provisioning(args: list[str]) -> int:
+    from cli.bench.provisioning import run
+
+    return asyncio.run(run(args))
+
+
+_BENCHMARKS: dict[str, Callable[[list[str]], int]] = {"provisioning": _provisioning}
