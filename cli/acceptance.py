@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -84,8 +83,9 @@ def collect(tests: Path | None = None, *, run: bool) -> list[ProvingTest]:
     """
     with TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "tests.acceptance_plugin"]
-        command += ["-p", "no:cacheprovider", f"--acceptance-report={report}"]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
+        command += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
+        command += ["-p", "tests.acceptance_plugin", f"--acceptance-report={report}"]
         command += [] if run else ["--collect-only"]
         command += [] if tests is None else [str(tests)]
         # A run shows its progress; a collection only says something when it fails.
@@ -104,7 +104,7 @@ def _table(story: str, findings: Sequence[Finding]) -> Table:
     table.add_column("id", no_wrap=True)
     table.add_column("criterion", ratio=3)
     table.add_column("state", no_wrap=True)
-    table.add_column("tests", ratio=4, overflow="fold")
+    table.add_column("tests", ratio=5, overflow="fold")
     for finding in findings:
         planned = finding.criterion.state is State.PLANNED
         table.add_row(

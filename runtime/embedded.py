@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -240,7 +241,11 @@ class EmbeddedTemporal(ManagedProcess):
 
     def is_ready(self) -> bool:
         """Say whether the server answers and its namespace is there."""
-        return self.running and asyncio.run(_namespace_answers(self.address))
+        if not self.running:
+            return False
+        # In a thread of its own, because the caller's may have an event loop already.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(_namespace_answers(self.address))).result()
 
 
 def without_temporal(environment: Mapping[str, str]) -> dict[str, str]:

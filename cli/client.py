@@ -1,0 +1,135 @@
+"""The API as the commands use it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from ipaddress import ip_address
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from cli.errors import CommandFailedError
+from cli.place import home
+from runtime.settings import load_settings
+
+_CHUNK = 256 * 1024
+_PATIENCE = httpx.Timeout(60, connect=10)
+
+
+class RefusedError(CommandFailedError):
+    """The API refused the request; ``code`` is its stable reason."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+
+
+class UnreachableError(CommandFailedError):
+    """Nothing answers where the API should be, or it went away in the middle."""
+
+
+class Api:
+    """A connection to the API."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        # A proxy of the environment is for other machines.
+        self._http = httpx.AsyncClient(base_url=url, timeout=_PATIENCE, trust_env=not _is_loopback(url))
+
+    async def get(self, path: str, **parameters: str | int) -> Any:
+        """Read something.
+
+        Raises:
+            RefusedError, UnreachableError: it could not be read.
+
+        """
+        return await self._call("GET", path, params=parameters)
+
+    async def post(self, path: str, body: object = None) -> Any:
+        """Ask for something.
+
+        Raises:
+            RefusedError, UnreachableError: it was not done, or nobody knows.
+
+        """
+        return await self._call("POST", path, json=body)
+
+    async def exists(self, path: str) -> bool:
+        """Say whether there is something to see at ``path``."""
+        return (await self._http.get(path)).is_success
+
+    async def import_fleet(self, fleet: Path, sent: Callable[[int], None]) -> Any:
+        """Stream a fleet into the import and answer its report. ``sent`` hears how many bytes went out.
+
+        Raises:
+            RefusedError, UnreachableError: it was cut off. What is wrong with single lines is in the report.
+
+        """
+
+        async def body() -> AsyncIterator[bytes]:
+            total = 0
+            with fleet.open("rb") as file:
+                while chunk := await asyncio.to_thread(file.read, _CHUNK):
+                    yield chunk
+                    total += len(chunk)
+                    sent(total)
+
+        return await self._call(
+            "POST",
+            "/api/depots/import",
+            content=body(),
+            headers={"Content-Type": "application/x-ndjson"},
+            # It answers when the last line has landed.
+            timeout=httpx.Timeout(None, connect=10),
+        )
+
+    async def _call(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            response = await self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            reason = str(error) or type(error).__name__
+            raise UnreachableError(
+                f"The API at {self.url} does not answer ({reason}). Start it with ./dev up, "
+                "or set MANAGE_API_URL to where it is."
+            ) from error
+        if response.is_success:
+            return response.json()
+        raise _refusal(response)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+
+def find_api() -> Api:
+    """The API that ``MANAGE_API_URL`` names; else that of the running `./dev up`; else where one would be."""
+    if "MANAGE_API_URL" not in os.environ:
+        running = home().running()
+        if running is not None:
+            return Api(running.api_url)
+    return Api(load_settings().api_url)
+
+
+def _refusal(response: httpx.Response) -> RefusedError:
+    try:
+        problem = response.json()
+        return RefusedError(str(problem["code"]), str(problem["detail"]))
+    except (ValueError, KeyError, TypeError):
+        return RefusedError(f"HTTP {response.status_code}", response.text[:500])
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

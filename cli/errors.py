@@ -1,0 +1,7 @@
+"""How a command fails."""
+
+from __future__ import annotations
+
+
+class CommandFailedError(Exception):
+    """The command cannot do what was asked: its message tells a person why and what to do."""

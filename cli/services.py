@@ -1,0 +1,116 @@
+"""What `./dev up` runs besides the embedded servers: the migration, the worker, the API."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from cli.errors import CommandFailedError
+from cli.place import ROOT, Running
+from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal, without_temporal
+from runtime.processes import ManagedProcess, free_port
+from runtime.settings import Settings
+
+
+class Program(ManagedProcess):
+    """One of our own processes."""
+
+    def __init__(self, name: str, arguments: list[str], log_path: Path, environment: Mapping[str, str]) -> None:
+        super().__init__(name, log_path)
+        self._arguments = arguments
+        self._environment = environment
+
+    def command(self) -> list[str]:
+        """The same Python as this one's."""
+        return [sys.executable, *self._arguments]
+
+    def environment(self) -> Mapping[str, str]:
+        """What says where everything is."""
+        return self._environment
+
+    def folder(self) -> Path:
+        """The project's folder."""
+        return ROOT
+
+
+class ApiProgram(Program):
+    """The API, which is ready when its database answers."""
+
+    patience = 10.0
+
+    def __init__(self, host: str, port: int, log_path: Path, environment: Mapping[str, str]) -> None:
+        self.port = port
+        self.url = api_url(host, port)
+        arguments = ["-m", "uvicorn", "api.main:create_app", "--factory", "--host", host, "--port", str(port)]
+        # Event streams never end by themselves.
+        arguments += ["--no-access-log", "--timeout-graceful-shutdown", "3"]
+        super().__init__("API", arguments, log_path, environment)
+
+    def is_ready(self) -> bool:
+        """Ask the API itself."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with suppress(OSError, urllib.error.URLError):
+            return opener.open(f"{self.url}/readyz", timeout=5).status == 200
+        return False
+
+
+def api_url(host: str, port: int) -> str:
+    """Where this machine finds an API that listens on ``host``."""
+    reached = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104 (read, not bound)
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+
+
+def choose_port(settings: Settings, named: int | None) -> int:
+    """The port for the API: ``named``, which must be free; else the usual one, or any where that is taken.
+
+    Raises:
+        CommandFailedError: ``named`` is taken.
+
+    """
+    port = free_port(settings.api_port if named is None else named, host=settings.api_host)
+    if named and port != named:
+        raise CommandFailedError(f"Port {named} is taken. Name another one, or 0 for any.")
+    return port
+
+
+def child_environment(
+    postgres: EmbeddedPostgres | None, temporal: EmbeddedTemporal | None, api_address: str
+) -> dict[str, str]:
+    """The environment for worker and API; what is not embedded stays as this process's environment says."""
+    environment = dict(os.environ)
+    if postgres is not None:
+        environment["DATABASE_URL"] = postgres.database_url
+        environment.pop("MIGRATION_DATABASE_URL", None)
+    if temporal is not None:
+        environment = without_temporal(environment)
+        environment["TEMPORAL_ADDRESS"] = temporal.address
+        environment["MANAGE_TEMPORAL_UI_URL"] = temporal.ui_url
+    environment["MANAGE_API_URL"] = api_address
+    environment["PYTHONUNBUFFERED"] = "1"
+    return environment
+
+
+def end_leftovers(left: Running | None) -> None:
+    """End what an `up` that was killed left running. Only processes that are certainly its own are touched."""
+    for pid, created in (left.processes if left else {}).values():
+        with suppress(psutil.Error):
+            process = psutil.Process(int(pid))
+            if process.create_time() == created:
+                process.send_signal(signal.SIGKILL)
+                process.wait(10)
+
+
+def identity(process: ManagedProcess) -> list[float]:
+    """A running process's id and creation time, which no later process has both."""
+    with suppress(psutil.Error):
+        if process.pid is not None:
+            return [process.pid, psutil.Process(process.pid).create_time()]
+    return [0, 0]

@@ -1,0 +1,220 @@
+"""The command line by itself: the overview, and what a command says when it cannot work."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from rich.console import Console
+
+from cli.errors import CommandFailedError
+from cli.meter import Meter
+from cli.place import AlreadyRunningError, Place, Running
+from cli.run_tests import run_tests
+from cli.services import child_environment, choose_port, end_leftovers
+from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
+from runtime.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(*args: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run one command of the command line."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MANAGE_")} | variables
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *args],
+        cwd=ROOT,
+        env=environment,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_overview_names_every_command() -> None:
+    overview = run().stdout
+    for command in ("up", "import", "backfill", "resync", "fleet", "test", "check", "acceptance", "bench"):
+        assert f"│ {command} " in overview
+
+
+def test_the_help_of_a_command_tells_more_than_the_overview() -> None:
+    assert "--ephemeral" in run("up", "--help").stdout
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    answer = run("upp")
+    assert answer.returncode == 2
+    assert 'Unknown command "upp"' in answer.stdout + answer.stderr
+
+
+def test_the_shipped_fleet_is_what_the_command_writes() -> None:
+    shipped = (ROOT / "fleet" / "demo.ndjson").read_text(encoding="utf-8")
+    assert run("fleet", "40", "--seed", "7").stdout == shipped
+    flawed = run("fleet", "40", "--seed", "7", "--flaws").stdout
+    assert flawed != shipped
+    assert sum(line.startswith('{"type": "depot"') for line in flawed.splitlines()) == 40
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "cli", "fleet", "5000"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("command", [["backfill"], ["resync", "Arrow Road 1"], ["import", "fleet/demo.ndjson"]])
+def test_without_an_api_a_command_says_how_to_start_one(command: list[str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    answer = run(*command, MANAGE_API_URL=f"http://127.0.0.1:{port}", MANAGE_DATA_DIR=str(tmp_path))
+    assert answer.returncode == 1
+    assert "./dev up" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_import_refuses_a_file_that_is_not_there(tmp_path: Path) -> None:
+    assert run("import", str(tmp_path / "none.ndjson")).returncode == 2
+
+
+def test_a_fleet_without_the_demonstration_is_a_contradiction() -> None:
+    answer = run("up", "--no-demo", "--fleet", "fleet/demo.ndjson")
+    assert answer.returncode == 1
+    assert "contradict" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], ["-n", "2"]),
+        (["tests/test_cli.py"], ["-n", "2", "tests/test_cli.py"]),
+        (["-n0", "-x"], ["-n0", "-x"]),
+        (["-n", "4"], ["-n", "4"]),
+        (["--numprocesses=1"], ["--numprocesses=1"]),
+        (["--pdb"], ["--pdb"]),
+    ],
+)
+def test_tests_run_two_at_a_time_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, given: list[str], expected: list[str]
+) -> None:
+    started: list[list[str]] = []
+
+    def execv(_: str, command: list[str]) -> None:
+        started.append(command)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(os, "execv", execv)
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit):
+        run_tests(given)
+    assert started == [[sys.executable, "-m", "pytest", *expected]]
+
+
+def test_arguments_of_a_tool_reach_it_whatever_they_look_like() -> None:
+    assert run("check", "--help").stdout.startswith("usage: ./dev check")
+
+
+def running(processes: dict[str, list[float]] | None = None) -> Running:
+    """What an `up` says of itself."""
+    return Running(
+        pid=1,
+        api_url="http://127.0.0.1:8123",
+        temporal_address="",
+        temporal_ui_url="",
+        database_url="",
+        processes=processes or {},
+    )
+
+
+def test_a_place_has_one_owner_who_says_where_it_is(tmp_path: Path) -> None:
+    owner, other = Place(tmp_path), Place(tmp_path)
+    assert other.running() is None
+    owner.take()
+    with pytest.raises(AlreadyRunningError, match="still starting"):
+        other.take()
+    owner.describe(running())
+    assert other.running() == running()
+    with pytest.raises(AlreadyRunningError, match=r"http://127\.0\.0\.1:8123"):
+        other.take()
+    owner.leave()
+    assert other.running() is None
+    other.take()
+    other.leave()
+
+
+def test_a_description_without_an_owner_is_not_believed(tmp_path: Path) -> None:
+    Place(tmp_path).describe(running())
+    (tmp_path / "up.lock").touch()
+    assert Place(tmp_path).running() is None
+    assert Place(tmp_path).left_behind() == running()
+    (tmp_path / "up.json").write_text(json.dumps({"something": "else"}))
+    assert Place(tmp_path).left_behind() is None
+
+
+def test_only_what_is_certainly_left_over_is_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as process:
+        created = psutil.Process(process.pid).create_time()
+        end_leftovers(running({"worker": [process.pid, created - 1]}))
+        assert process.poll() is None
+        end_leftovers(running({"worker": [process.pid, created]}))
+        assert not psutil.pid_exists(process.pid)
+
+
+def test_a_named_port_must_be_free_and_the_usual_one_need_not() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        with pytest.raises(CommandFailedError, match=f"Port {port} is taken"):
+            choose_port(Settings(), port)
+        assert choose_port(Settings(api_port=port), None) != port
+    assert choose_port(Settings(), port) == port
+
+
+def test_processes_are_told_of_the_embedded_servers_and_of_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/manage")
+    monkeypatch.setenv("MIGRATION_DATABASE_URL", "postgresql://elsewhere/manage")
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "elsewhere:7233")
+    monkeypatch.setenv("TEMPORAL_API_KEY", "secret")
+    elsewhere = child_environment(None, None, "http://127.0.0.1:1")
+    assert elsewhere["DATABASE_URL"] == "postgresql://elsewhere/manage"
+    assert elsewhere["TEMPORAL_API_KEY"] == "secret"
+    postgres, temporal = EmbeddedPostgres(tmp_path / "postgres"), EmbeddedTemporal(tmp_path / "temporal")
+    here = child_environment(postgres, temporal, "http://127.0.0.1:1")
+    assert here["DATABASE_URL"] == postgres.database_url
+    assert here["TEMPORAL_ADDRESS"] == temporal.address
+    assert here["MANAGE_TEMPORAL_UI_URL"] == temporal.ui_url
+    assert "MIGRATION_DATABASE_URL" not in here
+    assert "TEMPORAL_API_KEY" not in here
+
+
+def test_without_a_terminal_progress_is_a_plain_line_at_the_beginning_and_at_the_end() -> None:
+    output = io.StringIO()
+    with Meter(Console(file=output), "Backfill") as meter:
+        for done in range(1001):
+            meter.show(done, 1000, f"{done:,} of 1,000 depots")
+    assert output.getvalue().splitlines() == [
+        "Backfill    0%  0 of 1,000 depots",
+        "Backfill  100%  1,000 of 1,000 depots",
+    ]
+
+
+def test_on_a_terminal_progress_is_a_bar() -> None:
+    output = io.StringIO()
+    with Meter(Console(file=output, force_terminal=True, width=120), "Backfill") as meter:
+        meter.show(0, None, "counting the depots")
+        meter.show(0, 0, "0 of 0 depots")
+    assert "━" in output.getvalue()
+    assert "100 %" in output.getvalue()
