@@ -1,0 +1,168 @@
+"""Capability status of a microgrid: what a value means, and which of many events is the latest (COR-9.9 to COR-9.12).
+
+An event that is accepted is recorded, always. Three rules decide whether it is shown:
+
+1. *A provider event reference counts once.* The first accepted event of a microgrid and capability with a reference
+   keeps it. Another with the same reference is recorded as ``REPEATED`` (it says the same) or ``CONFLICTING`` (it
+   does not) and never changes the latest status (COR-9.12).
+2. *``null`` is no status.* It is recorded as ``UNAVAILABLE``, and the latest status stays as it was.
+3. *The greatest key is the latest*, the key being (``observed_at``, ``provider_event_ref``). The reference breaks the
+   tie because it comes with the event: whichever of two events arrives first, the same one is shown. References
+   compare by code point, as Python compares strings and PostgreSQL compares text with ``COLLATE "C"``.
+
+So the latest status is the same for every order of arrival of the same events, as long as no provider uses one
+reference for two different events; and if one does, what was shown does not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from domain.measurands import MeasurandKey
+from domain.problems import Problem, ProblemCode
+from domain.strict_json import is_storable
+
+MAX_EVENT_REF_LENGTH = 300
+"""Characters of a provider event reference; one that is made from a packet has up to 270."""
+
+
+class Capability(StrEnum):
+    """What an external controller reports for the whole microgrid (COR-9.10)."""
+
+    PEAK_SHAVING = "PEAK_SHAVING"
+    DER = "DER"
+
+
+class CapabilityStatus(StrEnum):
+    """What an operator sees of a capability."""
+
+    ON = "ON"
+    OFF = "OFF"
+
+
+CAPABILITY_MEASURANDS: dict[MeasurandKey, Capability] = {
+    MeasurandKey.LIMIT_PEAK_SHAVING: Capability.PEAK_SHAVING,
+    MeasurandKey.LIMIT_DER_EXPORT: Capability.DER,
+}
+"""Which measurand tells of which capability."""
+
+_STATUS: dict[object, CapabilityStatus] = {"true": CapabilityStatus.ON, "false": CapabilityStatus.OFF}
+
+
+def capability_status(value: object) -> CapabilityStatus | None:
+    """Translate what a controller says (COR-9.11); None for null: no status is known.
+
+    A packet has the strings ``"true"`` and ``"false"``, the canonical path also JSON's booleans. Nothing else is
+    guessed at: no other casing, no 1 or 0.
+
+    Raises:
+        Problem: ``INVALID_CAPABILITY_VALUE``.
+
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return CapabilityStatus.ON if value else CapabilityStatus.OFF
+    if isinstance(value, str) and value in _STATUS:
+        return _STATUS[value]
+    raise Problem(
+        ProblemCode.INVALID_CAPABILITY_VALUE, 'A capability\'s value is true, false, "true", "false" or null.', "value"
+    )
+
+
+def check_event_ref(ref: str) -> str:
+    """Return ``ref`` if it can serve as a provider event reference.
+
+    Raises:
+        Problem: ``INVALID_EVENT_REF``.
+
+    """
+    if 0 < len(ref) <= MAX_EVENT_REF_LENGTH and is_storable(ref):
+        return ref
+    raise Problem(
+        ProblemCode.INVALID_EVENT_REF,
+        f"A provider event reference has 1 to {MAX_EVENT_REF_LENGTH} characters, without NUL.",
+        "provider_event_ref",
+    )
+
+
+def packet_event_ref(device_id: UUID, sensor_id: str, timestamp_ms: int) -> str:
+    """Make the provider event reference of what a packet says: the same packet sent again has the same one."""
+    return f"packet:{device_id}:{timestamp_ms}:{sensor_id}"
+
+
+@dataclass(frozen=True)
+class StatusEvent:
+    """One accepted update of one capability of one microgrid."""
+
+    observed_at: datetime
+    """When the provider saw it."""
+    provider_event_ref: str
+    """The provider's own reference; counts once a microgrid and capability."""
+    status: CapabilityStatus | None
+    """None: the provider had no value."""
+
+    @property
+    def key(self) -> tuple[datetime, str]:
+        """What decides which of two events is the later one."""
+        return self.observed_at, self.provider_event_ref
+
+
+class FoldEffect(StrEnum):
+    """What an accepted event did to the latest status. It is recorded in every case."""
+
+    SHOWN = "SHOWN"
+    """It became the latest status."""
+    LATE = "LATE"
+    """A later one is already shown."""
+    UNAVAILABLE = "UNAVAILABLE"
+    """It has no value."""
+    REPEATED = "REPEATED"
+    """Its reference came before, with the same content."""
+    CONFLICTING = "CONFLICTING"
+    """Its reference came before, with another content; the first one counts."""
+
+
+@dataclass(frozen=True)
+class Folded:
+    """The latest event after another one, and what that one did."""
+
+    latest: StatusEvent | None
+    effect: FoldEffect
+
+
+def fold_one(latest: StatusEvent | None, event: StatusEvent, earlier: StatusEvent | None = None) -> Folded:
+    """Take one more event of a microgrid's capability into its latest status.
+
+    Args:
+        latest: The event that is shown; None before the first.
+        event: The one that was just accepted.
+        earlier: The first accepted event with the same reference, if there was one. Where it is not looked up, an
+            event that was sent twice as it is still changes nothing, because its key is not greater than its own.
+
+    """
+    if earlier is not None:
+        return Folded(latest, FoldEffect.REPEATED if earlier == event else FoldEffect.CONFLICTING)
+    if latest is not None and event.provider_event_ref == latest.provider_event_ref:
+        return Folded(latest, FoldEffect.REPEATED if event == latest else FoldEffect.CONFLICTING)
+    if event.status is None:
+        return Folded(latest, FoldEffect.UNAVAILABLE)
+    if latest is not None and event.key < latest.key:
+        return Folded(latest, FoldEffect.LATE)
+    return Folded(event, FoldEffect.SHOWN)
+
+
+def fold(events: Iterable[StatusEvent]) -> StatusEvent | None:
+    """Return the latest of a microgrid's capability from its whole history, in the order of acceptance.
+
+    The order matters only for references that were used for different events: the first one counts.
+    """
+    counted: dict[str, StatusEvent] = {}
+    for event in events:
+        counted.setdefault(event.provider_event_ref, event)
+    known = [event for event in counted.values() if event.status is not None]
+    return max(known, key=lambda event: event.key, default=None)
