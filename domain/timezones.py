@@ -18,6 +18,7 @@ def check_timezone(name: str) -> str:
 
     Raises:
         Problem: ``INVALID_TIMEZONE``.
+
     """
     if name not in _known():
         raise Problem(ProblemCode.INVALID_TIMEZONE, f"{name!r} is not a time zone of the IANA database.", "timezone")

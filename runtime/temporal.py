@@ -23,6 +23,7 @@ async def connect(*, lazy: bool = False) -> Client:
 
     Raises:
         RuntimeError: Temporal cannot be reached, unless ``lazy``.
+
     """
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", "127.0.0.1:7233")
