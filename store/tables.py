@@ -17,6 +17,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
@@ -24,7 +25,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData()
 
@@ -123,6 +124,7 @@ devices = Table(
         ondelete="SET NULL (circuit_id)",
     ),
     UniqueConstraint("gateway_id", "sensor_id", name="devices_sensor"),
+    UniqueConstraint("id", "depot_id", name="devices_id_depot"),
     CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="devices_name"),
     CheckConstraint("btrim(sensor_id) <> '' AND char_length(sensor_id) <= 200", name="devices_sensor_id"),
     Index("devices_depot_id", "depot_id"),
@@ -242,4 +244,211 @@ backfill_outcomes = Table(
     CheckConstraint(
         "outcome IN ('CREATED', 'ALREADY_PROVISIONED', 'NO_TOP_LEVEL_CIRCUITS')", name="backfill_outcomes_outcome"
     ),
+)
+
+sensor_actions = Table(
+    "sensor_actions",
+    metadata,
+    _id(),
+    Column("depot_id", Uuid, nullable=False),
+    Column("device_id", Uuid, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("measurands", ARRAY(Text), nullable=False),
+    Column("heartbeat_threshold_seconds", Double),
+    Column("fail_safe_capacity_w", Double),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    *_made(),
+    UniqueConstraint("device_id", "action", name="sensor_actions_once"),
+    ForeignKeyConstraint(
+        ["device_id", "depot_id"], ["devices.id", "devices.depot_id"], name="sensor_actions_device", ondelete="CASCADE"
+    ),
+    CheckConstraint(
+        "action IN ('UPDATE_MICROGRID_STATE', 'UPDATE_POWER_SOURCE_STATE', 'UPDATE_POWER_SOURCE_LOAD', "
+        "'UPDATE_CIRCUIT_CAPACITY')",
+        name="sensor_actions_action",
+    ),
+    CheckConstraint("cardinality(measurands) > 0", name="sensor_actions_measurands"),
+    CheckConstraint(
+        "(action = 'UPDATE_CIRCUIT_CAPACITY') = (heartbeat_threshold_seconds IS NOT NULL)",
+        name="sensor_actions_threshold",
+    ),
+    CheckConstraint("fail_safe_capacity_w >= 0", name="sensor_actions_fail_safe"),
+    Index("sensor_actions_depot_id", "depot_id"),
+)
+
+capability_owners = Table(
+    "capability_owners",
+    metadata,
+    Column("depot_id", Uuid, nullable=False),
+    Column("capability", Text, nullable=False),
+    Column(
+        "sensor_action_id",
+        Uuid,
+        ForeignKey("sensor_actions.id", name="capability_owners_action", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    # One source of a capability for a depot; a trigger on sensor_actions keeps the rows.
+    PrimaryKeyConstraint("depot_id", "capability", name="capability_owners_one"),
+    Index("capability_owners_sensor_action_id", "sensor_action_id"),
+)
+
+freshness_thresholds = Table(
+    "freshness_thresholds",
+    metadata,
+    Column("microgrid_id", Uuid, ForeignKey("microgrids.id", name="freshness_thresholds_microgrid"), primary_key=True),
+    Column("capability", Text, primary_key=True),
+    Column("seconds", Double, nullable=False),
+    _now("updated_at"),
+    Column("updated_by", Text, nullable=False),
+    CheckConstraint("seconds > 0", name="freshness_thresholds_seconds"),
+)
+
+
+def _time(name: str, *, null: bool = False) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=null)
+
+
+# History: append-only, partitioned by the month of arrival, without foreign keys because it outlives its subjects.
+packets = Table(
+    "packets",
+    metadata,
+    Column("id", Uuid, nullable=False, server_default=text("uuidv7()")),
+    Column("gateway_id", Uuid, nullable=False),
+    Column("depot_id", Uuid, nullable=False),
+    _time("observed_at"),
+    _time("received_at"),
+    Column("document", JSONB, nullable=False),
+    Column("answers", JSONB, nullable=False),
+    PrimaryKeyConstraint("gateway_id", "observed_at", "id", "received_at"),
+    postgresql_partition_by="RANGE (received_at)",
+)
+
+capability_events = Table(
+    "capability_events",
+    metadata,
+    Column("id", Uuid, nullable=False, server_default=text("uuidv7()")),
+    Column("microgrid_id", Uuid, nullable=False),
+    Column("capability", Text, nullable=False),
+    Column("status", Text),
+    _time("observed_at"),
+    _time("received_at"),
+    Column("provider_event_ref", Text(collation="C"), nullable=False),
+    Column("source_device_id", Uuid),
+    Column("effect", Text, nullable=False),
+    Column("recorded_by", Text, nullable=False),
+    PrimaryKeyConstraint("microgrid_id", "id", "received_at"),
+    CheckConstraint("status IN ('ON', 'OFF')", name="capability_events_status"),
+    CheckConstraint(
+        "effect IN ('SHOWN', 'LATE', 'UNAVAILABLE', 'REPEATED', 'CONFLICTING')", name="capability_events_effect"
+    ),
+    Index("capability_events_ref", "microgrid_id", "capability", "provider_event_ref"),
+    postgresql_partition_by="RANGE (received_at)",
+)
+
+capacity_events = Table(
+    "capacity_events",
+    metadata,
+    Column("id", Uuid, nullable=False, server_default=text("uuidv7()")),
+    Column("circuit_id", Uuid, nullable=False),
+    Column("depot_id", Uuid, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("reason", Text),
+    Column("capacity_w", Double),
+    Column("basis", Text),
+    _time("at"),
+    _time("received_at"),
+    PrimaryKeyConstraint("circuit_id", "at", "id", "received_at"),
+    CheckConstraint("mode IN ('AWAITING', 'CONTROLLER', 'FAIL_SAFE', 'RELEASED')", name="capacity_events_mode"),
+    postgresql_partition_by="RANGE (received_at)",
+)
+
+capability_latest = Table(
+    "capability_latest",
+    metadata,
+    Column("microgrid_id", Uuid, ForeignKey("microgrids.id", name="capability_latest_microgrid"), primary_key=True),
+    Column("capability", Text, primary_key=True),
+    Column("event_id", Uuid, nullable=False),
+    Column("status", Text, nullable=False),
+    _time("observed_at"),
+    _time("received_at"),
+    Column("provider_event_ref", Text(collation="C"), nullable=False),
+    Column("source_device_id", Uuid),
+    CheckConstraint("status IN ('ON', 'OFF')", name="capability_latest_status"),
+)
+
+power_source_readings = Table(
+    "power_source_readings",
+    metadata,
+    Column(
+        "power_source_id",
+        Uuid,
+        ForeignKey("power_sources.id", name="power_source_readings_power_source", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("measurand", Text, primary_key=True),
+    Column("value_number", Double),
+    Column("value_text", Text),
+    _time("observed_at"),
+    _time("received_at"),
+    Column("device_id", Uuid, nullable=False),
+    CheckConstraint("(value_number IS NULL) <> (value_text IS NULL)", name="power_source_readings_value"),
+)
+
+circuit_capacities = Table(
+    "circuit_capacities",
+    metadata,
+    Column(
+        "circuit_id",
+        Uuid,
+        ForeignKey("circuits.id", name="circuit_capacities_circuit", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("depot_id", Uuid, nullable=False),
+    Column(
+        "sensor_action_id",
+        Uuid,
+        ForeignKey("sensor_actions.id", name="circuit_capacities_action", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("mode", Text, nullable=False),
+    _time("since"),
+    _time("deadline", null=True),
+    Column("reason", Text),
+    Column("capacity_w", Double),
+    Column("basis", Text),
+    _time("observed_at", null=True),
+    Column("fail_safe_received_w", Double),
+    _time("fail_safe_observed_at", null=True),
+    # The settings of the action as the state was made with them; a change of the settings moves both together.
+    Column("heartbeat_threshold_seconds", Double, nullable=False),
+    Column("fail_safe_capacity_w", Double),
+    CheckConstraint("mode IN ('AWAITING', 'CONTROLLER', 'FAIL_SAFE')", name="circuit_capacities_mode"),
+    CheckConstraint("capacity_w >= 0", name="circuit_capacities_capacity"),
+    CheckConstraint("(mode = 'FAIL_SAFE') = (reason IS NOT NULL)", name="circuit_capacities_fail_safe"),
+    CheckConstraint("(mode = 'AWAITING') = (capacity_w IS NULL)", name="circuit_capacities_known"),
+    CheckConstraint("(mode = 'FAIL_SAFE') = (deadline IS NULL)", name="circuit_capacities_deadline"),
+    Index("circuit_capacities_sensor_action_id", "sensor_action_id"),
+    Index("circuit_capacities_depot_id", "depot_id"),
+)
+
+remediations = Table(
+    "remediations",
+    metadata,
+    _id(),
+    Column("depot_id", Uuid, nullable=False),
+    Column("gateway_id", Uuid, nullable=False),
+    Column("device_id", Uuid, nullable=False),
+    Column("sensor_action_id", Uuid, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("candidates", ARRAY(Uuid), nullable=False),
+    _time("opened_at"),
+    _time("last_seen_at"),
+    Column("times", BigInteger, nullable=False),
+    _time("closed_at", null=True),
+    Column("closed_by", Text),
+    CheckConstraint("(closed_at IS NULL) = (closed_by IS NULL)", name="remediations_closed"),
+    Index("remediations_one_open", "sensor_action_id", unique=True, postgresql_where=text("closed_at IS NULL")),
+    Index("remediations_depot_id", "depot_id", "id"),
 )

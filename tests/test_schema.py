@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 
 from alembic import command
@@ -16,9 +17,14 @@ from store.migrate import alembic_config, upgrade
 from store.tables import metadata
 
 
+def _is_no_partition(name: str | None, kind: str, _: object) -> bool:
+    # The months of the partitioned tables come and go; tests/test_history.py is about them.
+    return not (kind == "table" and name is not None and re.search(r"_\d{4}_\d{2}$", name))
+
+
 def _differences(connection: Connection) -> list[object]:
     # Read from the connection's own view of the database, with types and server defaults.
-    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": _is_no_partition})
     return list(compare_metadata(context, metadata))
 
 

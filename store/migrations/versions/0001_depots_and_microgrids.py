@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
+from store.sql_script import statements
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -263,23 +265,9 @@ CREATE TRIGGER circuits_inserted_no_cycle AFTER INSERT ON circuits
 """
 
 
-def _statements(script: str) -> list[str]:
-    """The script's statements one by one, as the driver wants them; bodies in $$ stay whole."""
-    statements: list[str] = []
-    for number, part in enumerate(script.split("$$")):
-        if number % 2:
-            statements[-1] += f"$${part}$$"
-            continue
-        pieces = part.split(";\n")
-        if statements:
-            statements[-1] += pieces.pop(0)
-        statements.extend(pieces)
-    return [statement for statement in statements if statement.strip()]
-
-
 def upgrade() -> None:
     for script in (_TABLES, _OUTBOX, _NO_CYCLES):
-        for statement in _statements(script):
+        for statement in statements(script):
             op.execute(statement)
 
 
