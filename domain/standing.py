@@ -1,0 +1,289 @@
+"""What packets do: the one place where sensor actions meet the state of a site.
+
+``Standing`` holds, for everything that a group of packets can touch, what held before it, and takes packet after
+packet. Afterwards it says what must be written. It is pure: whoever stores it reads the states under a lock, lets
+the packets be taken, and writes what came of it in the same transaction, so a group gives what its packets give one
+by one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from domain.action_answers import ActionAnswer, MeasurandAnswer, overall
+from domain.action_outcomes import ActionOutcome, IgnoredCode
+from domain.capabilities import (
+    CAPABILITY_MEASURANDS,
+    Capability,
+    FoldEffect,
+    StatusEvent,
+    capability_status,
+    fold_one,
+    packet_event_ref,
+)
+from domain.circuit_capacity import (
+    CapacityPolicy,
+    CapacityReading,
+    CapacityState,
+    apply_reading,
+    capacity_reading,
+    on_deadline,
+    why_ignored,
+)
+from domain.measurands import MeasurandKey, ReadingCode, Unreadable, read_measurand
+from domain.packets import Measurand, Packet, Sensor
+from domain.remediations import RemediationCode
+from domain.routing import RoutingRemediation, route
+from domain.sensor_actions import SENSOR_ACTIONS, ActionTarget
+from domain.site import ConfiguredAction, Site
+
+
+@dataclass(frozen=True)
+class NewStatus:
+    """An update of a capability, before it is known what it does."""
+
+    microgrid_id: UUID
+    capability: Capability
+    event: StatusEvent
+    source_device_id: UUID | None
+
+
+@dataclass(frozen=True)
+class FoldedStatus:
+    """An accepted update of a capability and what it did to the latest status."""
+
+    given: NewStatus
+    effect: FoldEffect
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The latest value of one measurand of a power source."""
+
+    value: float | str
+    observed_at: datetime
+    device_id: UUID
+
+
+@dataclass(frozen=True)
+class CapacityStep:
+    """A capacity, mode or reason that began to hold for a circuit: one step of its history."""
+
+    circuit_id: UUID
+    state: CapacityState
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A sensor action that the site's configuration stops."""
+
+    site: Site
+    action: ConfiguredAction
+    code: RemediationCode
+    candidates: tuple[UUID, ...] = ()
+
+
+@dataclass
+class Standing:
+    """The states that a group of packets can touch, and what the packets taken so far did to them."""
+
+    now: datetime
+    """When the group came, the same for all of it."""
+    latest: dict[tuple[UUID, Capability], StatusEvent] = field(default_factory=dict)
+    """The event that is shown, by microgrid and capability."""
+    earlier: dict[tuple[UUID, Capability, str], StatusEvent] = field(default_factory=dict)
+    """The first accepted event by microgrid, capability and provider event reference."""
+    readings: dict[tuple[UUID, MeasurandKey], Reading] = field(default_factory=dict)
+    """What is known of each power source."""
+    capacities: dict[UUID, CapacityState] = field(default_factory=dict)
+    """The state of each circuit that follows a controller."""
+
+    events: list[FoldedStatus] = field(default_factory=list)
+    """Every capability update that was accepted, in order."""
+    shown: dict[tuple[UUID, Capability], int] = field(default_factory=dict)
+    """Which of ``events`` became the latest status, by its place."""
+    changed_readings: set[tuple[UUID, MeasurandKey]] = field(default_factory=set)
+    changed_capacities: set[UUID] = field(default_factory=set)
+    capacity_steps: list[CapacityStep] = field(default_factory=list)
+    """Every capacity, mode or reason that began to hold, in order."""
+    stopped: dict[UUID, list[Stopped]] = field(default_factory=dict)
+    """By sensor action, how often it was stopped since it last went through in this group."""
+    cleared: set[UUID] = field(default_factory=set)
+    """Sensor actions that went through in this group: what was open for them before is mended."""
+
+    def take_status(self, given: NewStatus) -> FoldedStatus:
+        """Accept one update of a capability (COR-9.9): recorded always, shown if it is the latest."""
+        key = (given.microgrid_id, given.capability)
+        ref = (*key, given.event.provider_event_ref)
+        folded = fold_one(self.latest.get(key), given.event, self.earlier.get(ref))
+        self.earlier.setdefault(ref, given.event)
+        accepted = FoldedStatus(given, folded.effect)
+        self.events.append(accepted)
+        if folded.effect is FoldEffect.SHOWN:
+            self.latest[key] = given.event
+            self.shown[key] = len(self.events) - 1
+        return accepted
+
+    def take_packet(self, packet: Packet, site: Site) -> list[ActionAnswer]:
+        """Let every sensor action of the packet's sensors do what it does, in the order of the sensors."""
+        answers: list[ActionAnswer] = []
+        for sensor in packet.sensors:
+            actions = site.actions.get(sensor.sensor_id)
+            if actions is None:
+                continue
+            measurands = sensor.standard()
+            answers += [self._act(packet, site, sensor, action, measurands) for action in actions]
+        return answers
+
+    def _act(
+        self,
+        packet: Packet,
+        site: Site,
+        sensor: Sensor,
+        action: ConfiguredAction,
+        measurands: dict[MeasurandKey, Measurand],
+    ) -> ActionAnswer:
+        if not action.enabled:
+            return _answer(action, ActionOutcome.IGNORED, IgnoredCode.DISABLED)
+        found = {key: measurands[key] for key in action.measurands if key in measurands}
+        if not found:
+            return _answer(action, ActionOutcome.IGNORED, IgnoredCode.NO_MEASURAND)
+        target = SENSOR_ACTIONS[action.kind].target
+        if target is ActionTarget.MICROGRID:
+            return self._update_microgrid_state(packet, site, sensor, action, found)
+        if target is ActionTarget.POWER_SOURCE:
+            return self._update_power_source(packet, site, action, found)
+        return self._update_circuit_capacity(packet, site, action, found)
+
+    def _update_microgrid_state(
+        self,
+        packet: Packet,
+        site: Site,
+        sensor: Sensor,
+        action: ConfiguredAction,
+        found: dict[MeasurandKey, Measurand],
+    ) -> ActionAnswer:
+        if site.microgrid_id is None:
+            return self._stop(site, action, RemediationCode.MICROGRID_NOT_PROVISIONED)
+        self._clear(action)
+        ref = packet_event_ref(packet.device_id, sensor.sensor_id, packet.timestamp_ms)
+        told: list[MeasurandAnswer] = []
+        for key, measurand in found.items():
+            value = read_measurand(key, measurand.value, measurand.unit)
+            if isinstance(value, Unreadable) and value.code is not ReadingCode.VALUE_UNAVAILABLE:
+                told.append(MeasurandAnswer(key, ActionOutcome.IGNORED, value.code))
+                continue
+            status = None if isinstance(value, Unreadable) else capability_status(value)
+            event = StatusEvent(packet.observed_at, ref, status)
+            given = NewStatus(site.microgrid_id, CAPABILITY_MEASURANDS[key], event, action.device_id)
+            told.append(_measurand_answer(key, self.take_status(given).effect))
+        outcome, code = overall(tuple(told))
+        return _answer(action, outcome, code, measurands=tuple(told), target_id=site.microgrid_id)
+
+    def _update_power_source(
+        self, packet: Packet, site: Site, action: ConfiguredAction, found: dict[MeasurandKey, Measurand]
+    ) -> ActionAnswer:
+        routed = route(site.power_sources, action.circuit_id, site.output_translation)
+        if isinstance(routed, RoutingRemediation):
+            return self._stop(site, action, routed.code, routed.candidates)
+        self._clear(action)
+        told = tuple(
+            self._read_power_source(routed.power_source_id, packet.observed_at, action.device_id, key, measurand)
+            for key, measurand in found.items()
+        )
+        outcome, code = overall(told)
+        return _answer(action, outcome, code, measurands=told, rule=routed.rule, target_id=routed.power_source_id)
+
+    def _read_power_source(
+        self, power_source_id: UUID, observed_at: datetime, device_id: UUID, key: MeasurandKey, measurand: Measurand
+    ) -> MeasurandAnswer:
+        value = read_measurand(key, measurand.value, measurand.unit)
+        if isinstance(value, Unreadable):
+            return MeasurandAnswer(key, ActionOutcome.IGNORED, value.code)
+        place = (power_source_id, key)
+        before = self.readings.get(place)
+        if before is not None and observed_at <= before.observed_at:
+            return MeasurandAnswer(key, ActionOutcome.IGNORED, IgnoredCode.LATE)
+        self.readings[place] = Reading(value, observed_at, device_id)
+        self.changed_readings.add(place)
+        return MeasurandAnswer(key, ActionOutcome.APPLIED)
+
+    def _update_circuit_capacity(
+        self, packet: Packet, site: Site, action: ConfiguredAction, found: dict[MeasurandKey, Measurand]
+    ) -> ActionAnswer:
+        if action.circuit_id is None:
+            return self._stop(site, action, RemediationCode.DEVICE_WITHOUT_CIRCUIT)
+        if not action.circuit_follows or action.circuit_id not in self.capacities:
+            return self._stop(site, action, RemediationCode.CIRCUIT_FOLLOWS_ANOTHER_DEVICE)
+        self._clear(action)
+        reading = capacity_reading(packet.observed_at, found)
+        assert reading is not None
+        assert action.capacity_policy is not None
+        ignored = self._take_reading(action.circuit_id, reading, action.capacity_policy)
+        outcome = ActionOutcome.APPLIED if ignored is None else ActionOutcome.IGNORED
+        return _answer(action, outcome, ignored, target_id=action.circuit_id)
+
+    def _take_reading(self, circuit_id: UUID, reading: CapacityReading, policy: CapacityPolicy) -> IgnoredCode | None:
+        # A deadline that nobody has acted upon yet is a step of its own, before what this packet says.
+        self.pass_deadline(circuit_id, policy)
+        state = self.capacities[circuit_id]
+        self._set_capacity(circuit_id, apply_reading(state, reading, policy, self.now))
+        return why_ignored(state, reading)
+
+    def pass_deadline(self, circuit_id: UUID, policy: CapacityPolicy) -> None:
+        """Let the fail-safe take over where the circuit's deadline has come."""
+        self._set_capacity(circuit_id, on_deadline(self.capacities[circuit_id], policy, self.now))
+
+    def _set_capacity(self, circuit_id: UUID, after: CapacityState) -> None:
+        before = self.capacities[circuit_id]
+        if after == before:
+            return
+        self.capacities[circuit_id] = after
+        self.changed_capacities.add(circuit_id)
+        if (after.mode, after.reason) != (before.mode, before.reason):
+            self.capacity_steps.append(CapacityStep(circuit_id, after, after.since))
+        elif (after.capacity_w, after.basis) != (before.capacity_w, before.basis):
+            self.capacity_steps.append(CapacityStep(circuit_id, after, self.now))
+
+    def _stop(
+        self, site: Site, action: ConfiguredAction, code: RemediationCode, candidates: tuple[UUID, ...] = ()
+    ) -> ActionAnswer:
+        self.stopped.setdefault(action.sensor_action_id, []).append(Stopped(site, action, code, candidates))
+        return _answer(action, ActionOutcome.REMEDIATION, code)
+
+    def _clear(self, action: ConfiguredAction) -> None:
+        self.cleared.add(action.sensor_action_id)
+        # Stopped and mended within one group: the packet that went through has the last word.
+        self.stopped.pop(action.sensor_action_id, None)
+
+
+def unknown_sensors(packet: Packet, site: Site) -> list[str]:
+    """Name the sensors of a packet that no device stands for: kept with the packet, acted on by nothing."""
+    return [sensor.sensor_id for sensor in packet.sensors if sensor.sensor_id not in site.sensors]
+
+
+def _measurand_answer(key: MeasurandKey, effect: FoldEffect) -> MeasurandAnswer:
+    if effect is FoldEffect.SHOWN:
+        return MeasurandAnswer(key, ActionOutcome.APPLIED)
+    return MeasurandAnswer(key, ActionOutcome.IGNORED, effect)
+
+
+def _answer(
+    action: ConfiguredAction,
+    outcome: ActionOutcome,
+    code: StrEnum | None = None,
+    **more: object,
+) -> ActionAnswer:
+    return ActionAnswer(
+        action.sensor_id,
+        action.device_id,
+        action.sensor_action_id,
+        action.kind,
+        outcome,
+        code,
+        **more,  # pyright: ignore[reportArgumentType]
+    )
