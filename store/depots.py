@@ -16,6 +16,7 @@ from domain.circuits import CircuitTree
 from domain.problems import Problem, ProblemCode
 from domain.provisioning import ProvisioningCode, ProvisioningState
 from store.changes import record_change
+from store.locks import lock_sites
 from store.tables import circuits, depots, microgrids
 
 
@@ -148,14 +149,17 @@ async def count_depots(connection: AsyncConnection) -> dict[ProvisioningState, i
 
 
 async def lock_depot(connection: AsyncConnection, depot_id: UUID) -> None:
-    """Wait until no one else changes this depot's circuits, and keep others out until the transaction ends.
+    """Wait until no one else changes this depot's site, and keep others out until the transaction ends.
 
-    Every circuit change, every sync and every landing of an import takes this lock first.
+    Every change of circuits, gateways, devices, power sources and sensor actions, every sync and every landing of an
+    import takes this lock first. Packets take the first half of it (``lock_sites``): they wait for a change of the
+    configuration, and it for them.
 
     Raises:
         Problem: ``DEPOT_NOT_FOUND``.
 
     """
+    await lock_sites(connection, (depot_id,))
     query = select(depots.c.id).where(depots.c.id == depot_id).with_for_update(key_share=True)
     if (await connection.execute(query)).one_or_none() is None:
         raise depot_not_found(depot_id)

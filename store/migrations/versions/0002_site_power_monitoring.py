@@ -69,7 +69,8 @@ BEGIN
     IF NEW.enabled AND NEW.action = 'UPDATE_MICROGRID_STATE' THEN
         INSERT INTO capability_owners (depot_id, capability, sensor_action_id)
         SELECT NEW.depot_id, told.capability, NEW.id
-        FROM (VALUES ('LIMIT_PEAK_SHAVING', 'PEAK_SHAVING'), ('LIMIT_DER_EXPORT', 'DER')) AS told (measurand, capability)
+        FROM (VALUES ('LIMIT_PEAK_SHAVING', 'PEAK_SHAVING'), ('LIMIT_DER_EXPORT', 'DER'))
+            AS told (measurand, capability)
         WHERE told.measurand = ANY (NEW.measurands);
     END IF;
     RETURN NULL;
@@ -124,7 +125,7 @@ CREATE TABLE capacity_events (
 ) PARTITION BY RANGE (received_at);
 """
 
-_LATEST = f"""
+_LATEST = """
 CREATE TABLE capability_latest (
     microgrid_id uuid NOT NULL CONSTRAINT capability_latest_microgrid REFERENCES microgrids (id),
     capability text NOT NULL,

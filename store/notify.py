@@ -1,0 +1,53 @@
+"""Telling whoever watches a depot that something of it changed, once the transaction has committed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+CHANNEL = "microgrid_events"
+"""The channel. A payload is ``<depot_id> KIND KIND``, several of them joined by ``;``; the depot ``*`` is any."""
+
+_MAX_PAYLOAD_BYTES = 7_900
+"""PostgreSQL takes less than 8,000."""
+
+
+class ChangeKind(StrEnum):
+    """What of a depot changed, as far as this package tells it."""
+
+    CONFIGURATION = "CONFIGURATION"
+    """Circuits, gateways, devices, power sources or sensor actions."""
+    CAPACITY = "CAPACITY"
+    """What holds for the capacity of a circuit."""
+    REMEDIATION = "REMEDIATION"
+    """A remediation was opened or closed."""
+
+
+_NOTIFY = text("SELECT pg_notify(:channel, payload) FROM unnest(CAST(:payloads AS text[])) AS told (payload)")
+
+
+def payloads(changes: Mapping[UUID, Collection[str]]) -> Iterator[str]:
+    """Write changes as payloads, as few as hold them; a depot without a kind is left out."""
+    payload = ""
+    for depot_id, kinds in changes.items():
+        if not kinds:
+            continue
+        told = f"{depot_id} {' '.join(sorted(set(kinds)))}"
+        if payload and len(payload) + 1 + len(told) > _MAX_PAYLOAD_BYTES:
+            yield payload
+            payload = told
+        else:
+            payload = f"{payload};{told}" if payload else told
+    if payload:
+        yield payload
+
+
+async def notify(connection: AsyncConnection, changes: Mapping[UUID, Collection[str]]) -> None:
+    """Tell which depots changed in which respect; nothing is told if the transaction is rolled back."""
+    told = list(payloads(changes))
+    if told:
+        await connection.execute(_NOTIFY, {"channel": CHANNEL, "payloads": told})
