@@ -24,6 +24,7 @@ COPY runtime runtime
 COPY sim_scenarios sim_scenarios
 COPY activities activities
 COPY workflows workflows
+COPY telemetry telemetry
 COPY api api
 COPY cli cli
 COPY relay.py worker.py ./

@@ -9,11 +9,12 @@ from datetime import timedelta
 import asyncpg
 import structlog
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from domain.provisioning import SyncRequest
+from store.listen import listen
 from store.outbox import CHANNEL, OutboxDepot, claim, forget
 from workflows.launch import signal_sync
 
@@ -39,7 +40,7 @@ class Relay:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        listener = asyncio.create_task(self._listen())
+        listener = asyncio.create_task(listen(self._engine, CHANNEL, lambda _: self._rung.set(), self._rung.set))
         pause = 0.1
         try:
             while True:
@@ -87,31 +88,3 @@ class Relay:
             _log.warning("depot not told", depot_id=str(depot.depot_id), error=str(error))
             return False
         return True
-
-    async def _listen(self) -> None:
-        """Ring whenever PostgreSQL says that rows were committed; connect again when the connection is lost."""
-        while True:
-            try:
-                async with self._engine.connect() as connection:
-                    await self._hear(connection)
-            except (DBAPIError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                _log.warning("listener lost", error=str(error))
-            await asyncio.sleep(1)
-
-    async def _hear(self, connection: AsyncConnection) -> None:
-        raw = await connection.get_raw_connection()
-        driver = raw.driver_connection
-        assert isinstance(driver, asyncpg.Connection)
-        lost = asyncio.Event()
-
-        def on_lost(*_: object) -> None:
-            lost.set()
-
-        def on_notified(*_: object) -> None:
-            self._rung.set()
-
-        driver.add_termination_listener(on_lost)
-        await driver.add_listener(CHANNEL, on_notified)
-        # What was committed before this moment was not heard.
-        self._rung.set()
-        await lost.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -9,14 +10,16 @@ from importlib import import_module
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import backfills, circuits, depots, health, microgrids
+from api import backfills, capability_status, circuits, depots, health, microgrids, telemetry
 from api.access import current_actor
 from api.limits import BodyLimit
 from api.problems import COMMON, install_problems
+from api.watch import Watch
 from runtime.logs import configure_logs
 from runtime.settings import Settings, load_settings
 from runtime.temporal import connect
 from store.database import make_engine
+from telemetry.door import open_door
 
 DESCRIPTION = """
 One trustworthy microgrid for each electric-bus depot: provisioned from the depot's circuits, kept in step
@@ -30,9 +33,15 @@ async def _resources(app: FastAPI) -> AsyncGenerator[None]:
     engine = make_engine(settings.database_url, pool_size=settings.database_pool_size)
     app.state.engine = engine
     app.state.client = await connect(lazy=True)
+    app.state.watch = Watch()
+    watching = asyncio.create_task(app.state.watch.run(engine))
     try:
-        yield
+        async with open_door(engine) as door:
+            app.state.door = door
+            yield
     finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         await engine.dispose()
 
 
@@ -48,7 +57,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_problems(app)
     acting = [Depends(current_actor)]
     # The import comes before the routes that would take "import" for a depot's id.
-    for module in (import_module("api.fleet_import"), depots, circuits, microgrids, backfills):
+    for module in (
+        import_module("api.fleet_import"),
+        depots,
+        circuits,
+        microgrids,
+        backfills,
+        telemetry,
+        capability_status,
+    ):
         app.include_router(module.router, dependencies=acting, responses=COMMON)
     app.include_router(health.router)
     app.add_middleware(BodyLimit, unbounded=frozenset({"/api/depots/import"}))

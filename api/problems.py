@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from domain.problems import Problem, ProblemCode
+from store.database import is_away
 
 _log = structlog.get_logger("api")
 
@@ -51,6 +52,9 @@ STATUS: dict[ProblemCode, HTTPStatus] = {
     ProblemCode.INVALID_CAPABILITY_VALUE: HTTPStatus.UNPROCESSABLE_ENTITY,
     ProblemCode.INVALID_EVENT_REF: HTTPStatus.UNPROCESSABLE_ENTITY,
     ProblemCode.INVALID_SENSOR_ACTION: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.UNKNOWN_DEVICE: HTTPStatus.NOT_FOUND,
+    ProblemCode.TOO_MANY_PACKETS: HTTPStatus.TOO_MANY_REQUESTS,
+    ProblemCode.DEVICE_NOT_IN_DEPOT: HTTPStatus.UNPROCESSABLE_ENTITY,
     ProblemCode.ROUTE_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ProblemCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
     ProblemCode.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -62,6 +66,7 @@ class FieldProblem(BaseModel):
     """What is wrong with one field of the request."""
 
     field: str = Field(description="Where: a path into the body, or the name of a parameter.")
+    code: str | None = Field(default=None, description="Which rule, where the field's rules have codes of their own.")
     detail: str
 
 
@@ -111,7 +116,8 @@ def problem_response(code: ProblemCode, detail: str, errors: Sequence[FieldProbl
         code=code,
         errors=list(errors),
     )
-    headers = {"Retry-After": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    again = status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
+    headers = {"Retry-After": "1"} if again else None
     return JSONResponse(document.model_dump(mode="json"), status, headers, MEDIA_TYPE)
 
 
@@ -146,19 +152,12 @@ async def _on_http(_: Request, error: Exception) -> Response:
 
 
 async def _on_database(request: Request, error: Exception) -> Response:
-    away = isinstance(error, OSError | PoolTimeoutError | asyncpg.InterfaceError) or (
-        isinstance(error, DBAPIError)
-        and (error.connection_invalidated or isinstance(getattr(error.orig, "__cause__", None), _AWAY))
-    )
-    if away:
+    if is_away(error):
         _log.warning("database away", path=request.url.path, error=str(error))
         return problem_response(
             ProblemCode.DATABASE_UNAVAILABLE, "The database cannot be reached. Nothing was changed; try again."
         )
     return await _on_any(request, error)
-
-
-_AWAY = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError, OSError)
 
 
 async def _on_any(request: Request, error: Exception) -> Response:

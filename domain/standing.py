@@ -8,6 +8,7 @@ by one.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -34,7 +35,7 @@ from domain.circuit_capacity import (
     why_ignored,
 )
 from domain.measurands import MeasurandKey, ReadingCode, Unreadable, read_measurand
-from domain.packets import Measurand, Packet, Sensor
+from domain.packets import Measurand, Packet
 from domain.remediations import RemediationCode
 from domain.routing import RoutingRemediation, route
 from domain.sensor_actions import SENSOR_ACTIONS, ActionTarget
@@ -49,6 +50,8 @@ class NewStatus:
     capability: Capability
     event: StatusEvent
     source_device_id: UUID | None
+    recorded_by: str
+    """Who sent it: the actor of the request, or of the packet."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +113,12 @@ class Standing:
     changed_capacities: set[UUID] = field(default_factory=set)
     capacity_steps: list[CapacityStep] = field(default_factory=list)
     """Every capacity, mode or reason that began to hold, in order."""
-    stopped: dict[UUID, list[Stopped]] = field(default_factory=dict)
-    """By sensor action, how often it was stopped since it last went through in this group."""
+    stopped: dict[UUID, Stopped] = field(default_factory=dict)
+    """The sensor actions that the configuration stops. It is the same for the whole group."""
+    stopped_times: Counter[UUID] = field(default_factory=Counter[UUID])
+    """How many packets of the group each of them was stopped for."""
     cleared: set[UUID] = field(default_factory=set)
-    """Sensor actions that went through in this group: what was open for them before is mended."""
+    """Sensor actions that went through: what was open for them before is mended."""
 
     def take_status(self, given: NewStatus) -> FoldedStatus:
         """Accept one update of a capability (COR-9.9): recorded always, shown if it is the latest."""
@@ -128,7 +133,7 @@ class Standing:
             self.shown[key] = len(self.events) - 1
         return accepted
 
-    def take_packet(self, packet: Packet, site: Site) -> list[ActionAnswer]:
+    def take_packet(self, packet: Packet, site: Site, sent_by: str) -> list[ActionAnswer]:
         """Let every sensor action of the packet's sensors do what it does, in the order of the sensors."""
         answers: list[ActionAnswer] = []
         for sensor in packet.sensors:
@@ -136,16 +141,16 @@ class Standing:
             if actions is None:
                 continue
             measurands = sensor.standard()
-            answers += [self._act(packet, site, sensor, action, measurands) for action in actions]
+            answers += [self._act(packet, site, action, measurands, sent_by) for action in actions]
         return answers
 
     def _act(
         self,
         packet: Packet,
         site: Site,
-        sensor: Sensor,
         action: ConfiguredAction,
         measurands: dict[MeasurandKey, Measurand],
+        sent_by: str,
     ) -> ActionAnswer:
         if not action.enabled:
             return _answer(action, ActionOutcome.IGNORED, IgnoredCode.DISABLED)
@@ -154,7 +159,7 @@ class Standing:
             return _answer(action, ActionOutcome.IGNORED, IgnoredCode.NO_MEASURAND)
         target = SENSOR_ACTIONS[action.kind].target
         if target is ActionTarget.MICROGRID:
-            return self._update_microgrid_state(packet, site, sensor, action, found)
+            return self._update_microgrid_state(packet, site, action, found, sent_by)
         if target is ActionTarget.POWER_SOURCE:
             return self._update_power_source(packet, site, action, found)
         return self._update_circuit_capacity(packet, site, action, found)
@@ -163,14 +168,14 @@ class Standing:
         self,
         packet: Packet,
         site: Site,
-        sensor: Sensor,
         action: ConfiguredAction,
         found: dict[MeasurandKey, Measurand],
+        sent_by: str,
     ) -> ActionAnswer:
         if site.microgrid_id is None:
             return self._stop(site, action, RemediationCode.MICROGRID_NOT_PROVISIONED)
-        self._clear(action)
-        ref = packet_event_ref(packet.device_id, sensor.sensor_id, packet.timestamp_ms)
+        self.cleared.add(action.sensor_action_id)
+        ref = packet_event_ref(packet.device_id, action.sensor_id, packet.timestamp_ms)
         told: list[MeasurandAnswer] = []
         for key, measurand in found.items():
             value = read_measurand(key, measurand.value, measurand.unit)
@@ -179,7 +184,7 @@ class Standing:
                 continue
             status = None if isinstance(value, Unreadable) else capability_status(value)
             event = StatusEvent(packet.observed_at, ref, status)
-            given = NewStatus(site.microgrid_id, CAPABILITY_MEASURANDS[key], event, action.device_id)
+            given = NewStatus(site.microgrid_id, CAPABILITY_MEASURANDS[key], event, action.device_id, sent_by)
             told.append(_measurand_answer(key, self.take_status(given).effect))
         outcome, code = overall(tuple(told))
         return _answer(action, outcome, code, measurands=tuple(told), target_id=site.microgrid_id)
@@ -190,7 +195,7 @@ class Standing:
         routed = route(site.power_sources, action.circuit_id, site.output_translation)
         if isinstance(routed, RoutingRemediation):
             return self._stop(site, action, routed.code, routed.candidates)
-        self._clear(action)
+        self.cleared.add(action.sensor_action_id)
         told = tuple(
             self._read_power_source(routed.power_source_id, packet.observed_at, action.device_id, key, measurand)
             for key, measurand in found.items()
@@ -219,7 +224,7 @@ class Standing:
             return self._stop(site, action, RemediationCode.DEVICE_WITHOUT_CIRCUIT)
         if not action.circuit_follows or action.circuit_id not in self.capacities:
             return self._stop(site, action, RemediationCode.CIRCUIT_FOLLOWS_ANOTHER_DEVICE)
-        self._clear(action)
+        self.cleared.add(action.sensor_action_id)
         reading = capacity_reading(packet.observed_at, found)
         assert reading is not None
         assert action.capacity_policy is not None
@@ -252,13 +257,9 @@ class Standing:
     def _stop(
         self, site: Site, action: ConfiguredAction, code: RemediationCode, candidates: tuple[UUID, ...] = ()
     ) -> ActionAnswer:
-        self.stopped.setdefault(action.sensor_action_id, []).append(Stopped(site, action, code, candidates))
+        self.stopped[action.sensor_action_id] = Stopped(site, action, code, candidates)
+        self.stopped_times[action.sensor_action_id] += 1
         return _answer(action, ActionOutcome.REMEDIATION, code)
-
-    def _clear(self, action: ConfiguredAction) -> None:
-        self.cleared.add(action.sensor_action_id)
-        # Stopped and mended within one group: the packet that went through has the last word.
-        self.stopped.pop(action.sensor_action_id, None)
 
 
 def unknown_sensors(packet: Packet, site: Site) -> list[str]:

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 import asyncpg
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from domain.actor import Actor
@@ -43,3 +45,14 @@ async def snapshot(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
         await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         async with connection.begin():
             yield connection
+
+
+_AWAY = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError, OSError)
+
+
+def is_away(error: BaseException) -> bool:
+    """Say whether an error means that the database cannot be reached, rather than that it refused something."""
+    if isinstance(error, DBAPIError):
+        cause = getattr(error.orig, "__cause__", None)
+        return error.connection_invalidated or isinstance(cause, _AWAY)
+    return isinstance(error, OSError | PoolTimeoutError | asyncpg.InterfaceError)

@@ -17,7 +17,16 @@ _MAX_PAYLOAD_BYTES = 7_900
 
 
 class ChangeKind(StrEnum):
-    """What of a depot changed, as far as this package tells it."""
+    """What of a depot changed."""
+
+    STRUCTURE = "STRUCTURE"
+    """The microgrid's grid connections; a trigger on ``microgrids`` tells this one."""
+    STATUS = "STATUS"
+    """The status of a capability, or how old it may be."""
+    PACKET = "PACKET"
+    """A packet of one of the depot's gateways came."""
+    POWER_SOURCE = "POWER_SOURCE"
+    """A reading of a power source."""
 
     CONFIGURATION = "CONFIGURATION"
     """Circuits, gateways, devices, power sources or sensor actions."""
@@ -51,3 +60,10 @@ async def notify(connection: AsyncConnection, changes: Mapping[UUID, Collection[
     told = list(payloads(changes))
     if told:
         await connection.execute(_NOTIFY, {"channel": CHANNEL, "payloads": told})
+
+
+def read_payload(payload: str) -> Iterator[tuple[UUID | None, set[str]]]:
+    """Read a payload back: which depot, None for any, changed in which respects."""
+    for told in payload.split(";"):
+        depot, *kinds = told.split(" ")
+        yield (None if depot == "*" else UUID(depot)), set(kinds)

@@ -16,7 +16,7 @@ from cli.console import make_console
 from cli.criteria import CriteriaError, ProvingTest, Standing, State, parse_criteria, unknown_criteria, weigh
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("domain", "runtime", "store", "sim_scenarios", "activities", "workflows", "api", "cli")
+PACKAGES = ("domain", "runtime", "store", "sim_scenarios", "activities", "workflows", "telemetry", "api", "cli")
 DOCUMENT = """\
 ## COR-8 Provisioning
 | id | criterion | state |
@@ -70,6 +70,7 @@ def test_the_layers_hold() -> None:
         ("store.tables", "sim_scenarios", "Imports point downwards"),
         ("store.tables", "runtime.settings", "The store knows the domain and PostgreSQL"),
         ("store.tables", "temporalio", "The store knows the domain and PostgreSQL"),
+        ("telemetry.door", "api.main", "Imports point downwards"),
         ("sim_scenarios", "runtime.settings", "Scenarios know the domain alone"),
         ("activities.heartbeat", "workflows.launch", "Imports point downwards"),
         ("activities.heartbeat", "fastapi", "Activities know nothing of HTTP"),

@@ -1,0 +1,200 @@
+"""The packet door over HTTP, and the packets that came through it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from api.dependencies import ActorDep, EngineDep
+from api.problems import FieldProblem, problem_response, problem_responses
+from api.types import Cursor, Limit, decode_cursor, encode_cursor
+from domain.action_outcomes import ActionOutcome
+from domain.measurands import MeasurandKey
+from domain.packet_schema import packet_schema
+from domain.problems import ProblemCode
+from domain.routing import RoutingRule
+from domain.sensor_actions import SensorActionKind
+from domain.violations import Violation
+from store.packets import list_packets
+from store.telemetry import TakenPacket
+from telemetry.door import PacketDoor
+from telemetry.intake import MAX_PACKETS, RefusedPacket, take_in
+
+router = APIRouter(prefix="/api/telemetry", tags=["telemetry"])
+
+
+class PacketStatus(StrEnum):
+    """Whether a packet was taken."""
+
+    ACCEPTED = "ACCEPTED"
+    """It is stored, whatever its sensor actions answered."""
+    REFUSED = "REFUSED"
+    """Nothing of it is stored."""
+
+
+class MeasurandAnswerDocument(BaseModel):
+    """What a sensor action did with one measurand."""
+
+    measurand: MeasurandKey
+    outcome: ActionOutcome
+    code: str | None
+
+
+class ActionAnswerDocument(BaseModel):
+    """What one sensor action did with the packet."""
+
+    sensor_id: str
+    device_id: UUID
+    sensor_action_id: UUID
+    action: SensorActionKind
+    outcome: ActionOutcome
+    code: str | None = Field(description="Why it was not applied.")
+    measurands: list[MeasurandAnswerDocument]
+    rule: RoutingRule | None = Field(description="How the power source was found.")
+    target_id: UUID | None = Field(description="The microgrid, power source or circuit.")
+
+
+class PacketProblem(BaseModel):
+    """Why a packet was refused."""
+
+    code: ProblemCode
+    detail: str
+    errors: list[FieldProblem]
+
+
+class PacketAnswer(BaseModel):
+    """What became of one packet."""
+
+    index: int = Field(description="The packet's place in the array.")
+    status: PacketStatus
+    packet_id: UUID | None
+    actions: list[ActionAnswerDocument]
+    unknown_sensors: list[str] = Field(description="Sensors that no device stands for; kept, acted on by nothing.")
+    problem: PacketProblem | None
+
+
+class PacketAnswers(BaseModel):
+    """What became of each packet, in its order."""
+
+    items: list[PacketAnswer]
+
+
+class StoredPacket(BaseModel):
+    """A packet as it came, with what was answered."""
+
+    packet_id: UUID
+    gateway_id: UUID
+    observed_at: datetime
+    received_at: datetime
+    document: dict[str, Any]
+    actions: list[ActionAnswerDocument]
+
+
+class StoredPacketPage(BaseModel):
+    """Packets, the last measured first."""
+
+    items: list[StoredPacket]
+    next_cursor: str | None
+
+
+def _body_schema() -> dict[str, Any]:
+    schema = packet_schema()
+    anything = schema.pop("$defs", {}).get("anything", {})
+    # The definitions of a schema inside an OpenAPI document stand among the document's own.
+    text = json.dumps({key: value for key, value in schema.items() if not key.startswith("$")})
+    packet = json.loads(text.replace('{"$ref": "#/$defs/anything"}', "{}"))
+    assert anything is not None
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "oneOf": [packet, {"type": "array", "items": packet, "minItems": 1, "maxItems": MAX_PACKETS}]
+                    }
+                }
+            },
+        }
+    }
+
+
+@router.post(
+    "/packets",
+    response_model=PacketAnswers,
+    openapi_extra=_body_schema(),
+    responses=problem_responses(
+        ProblemCode.INVALID_JSON, ProblemCode.INVALID_PACKET, ProblemCode.TIMESTAMP_IN_FUTURE,
+        ProblemCode.TIMESTAMP_TOO_OLD, ProblemCode.UNKNOWN_DEVICE, ProblemCode.BODY_TOO_LARGE,
+        ProblemCode.TOO_MANY_PACKETS,
+    ),
+)  # fmt: skip
+async def take(request: Request, actor: ActorDep) -> Response:
+    """Take one IoT sensor packet, or an array of them.
+
+    An accepted packet is committed when this answers. One bad packet in an array does not stop the others; a bad
+    packet that comes alone is the answer's problem. Sending a packet again does no harm.
+    """
+    door: PacketDoor = request.app.state.door
+    intake = await take_in(door, await request.body(), actor, datetime.now(UTC))
+    if not intake.is_array and isinstance(intake.results[0], RefusedPacket):
+        refused = intake.results[0]
+        return problem_response(refused.code, refused.detail, _errors(refused.violations))
+    items = [_answer(index, result) for index, result in enumerate(intake.results)]
+    return Response(json.dumps({"items": items}), media_type="application/json")
+
+
+def _answer(index: int, result: TakenPacket | RefusedPacket) -> dict[str, Any]:
+    """The answer for one packet, in the form of ``PacketAnswer``: made by hand because a second has thousands."""
+    if isinstance(result, TakenPacket):
+        return {
+            "index": index,
+            "status": PacketStatus.ACCEPTED,
+            "packet_id": str(result.packet_id),
+            "actions": [answer.document() for answer in result.answers],
+            "unknown_sensors": result.unknown_sensors,
+            "problem": None,
+        }
+    return {
+        "index": index,
+        "status": PacketStatus.REFUSED,
+        "packet_id": None,
+        "actions": [],
+        "unknown_sensors": [],
+        "problem": {
+            "code": result.code,
+            "detail": result.detail,
+            "errors": [error.model_dump() for error in _errors(result.violations)],
+        },
+    }
+
+
+def _errors(violations: Sequence[Violation]) -> list[FieldProblem]:
+    return [
+        FieldProblem(field=violation.pointer, code=violation.code.value, detail=violation.reason)
+        for violation in violations
+    ]
+
+
+@router.get("/packets", responses=problem_responses(ProblemCode.INVALID_CURSOR))
+async def list_all(
+    engine: EngineDep,
+    gateway_id: Annotated[UUID, Query(description="Whose packets.")],
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> StoredPacketPage:
+    """List a gateway's packets as they came, the last measured first, with what each sensor action answered."""
+    before = decode_cursor(cursor, tuple[datetime, UUID])
+    async with engine.connect() as connection:
+        found = await list_packets(connection, gateway_id, before=before, limit=limit + 1)
+    items = found[:limit]
+    more = encode_cursor(items[-1].observed_at.isoformat(), items[-1].packet_id) if len(found) > limit else None
+    return StoredPacketPage(
+        items=[StoredPacket.model_validate(record, from_attributes=True) for record in items], next_cursor=more
+    )

@@ -1,0 +1,52 @@
+"""Hearing what PostgreSQL says on a channel, for as long as the process lives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import asyncpg
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+_log = structlog.get_logger("listen")
+
+_PAUSE = 1.0
+"""Seconds between two tries to connect again."""
+
+
+async def listen(
+    engine: AsyncEngine, channel: str, on_payload: Callable[[str], None], on_connected: Callable[[], None]
+) -> None:
+    """Call ``on_payload`` with each notification until cancelled.
+
+    ``on_connected`` is called whenever the connection is made: what was said before that moment was not heard.
+    """
+    while True:
+        try:
+            async with engine.connect() as connection:
+                await _hear(connection, channel, on_payload, on_connected)
+        except (DBAPIError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            _log.warning("listener lost", channel=channel, error=str(error))
+        await asyncio.sleep(_PAUSE)
+
+
+async def _hear(
+    connection: AsyncConnection, channel: str, on_payload: Callable[[str], None], on_connected: Callable[[], None]
+) -> None:
+    raw = await connection.get_raw_connection()
+    driver = raw.driver_connection
+    assert isinstance(driver, asyncpg.Connection)
+    lost = asyncio.Event()
+
+    def on_lost(*_: object) -> None:
+        lost.set()
+
+    def on_notified(_connection: object, _pid: int, _channel: str, payload: object) -> None:
+        on_payload(str(payload))
+
+    driver.add_termination_listener(on_lost)
+    await driver.add_listener(channel, on_notified)
+    on_connected()
+    await lost.wait()

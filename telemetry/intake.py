@@ -1,0 +1,88 @@
+"""From bytes to answers: what a sender brings is read, checked against the contract, and taken through the door."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from domain.actor import Actor
+from domain.packets import InvalidPacket, check_timestamp, parse_packet
+from domain.problems import Problem, ProblemCode
+from domain.strict_json import BrokenJsonError, decode_json
+from domain.violations import Violation
+from store.telemetry import ReceivedPacket, TakenPacket
+from telemetry.door import PacketDoor
+
+MAX_PACKETS = 500
+"""Packets in one array: what one transaction takes."""
+
+
+@dataclass(frozen=True)
+class RefusedPacket:
+    """A packet that was not taken, and why. Nothing of it is stored."""
+
+    code: ProblemCode
+    detail: str
+    violations: tuple[Violation, ...] = ()
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What became of a body."""
+
+    is_array: bool
+    results: Sequence[TakenPacket | RefusedPacket]
+    """One for each packet, in its order."""
+
+
+async def take_in(door: PacketDoor, raw: bytes, actor: Actor, now: datetime) -> Intake:
+    """Take one packet or an array of them; answers when all that is good is committed.
+
+    One bad packet in an array does not stop the others.
+
+    Raises:
+        Problem: ``INVALID_JSON``: nothing in the body can be read. ``INVALID_PACKET``: an empty array.
+            ``BODY_TOO_LARGE``: more than ``MAX_PACKETS``. ``TOO_MANY_PACKETS``: too many wait already.
+
+    """
+    try:
+        document = decode_json(raw)
+    except BrokenJsonError as error:
+        raise Problem(ProblemCode.INVALID_JSON, error.reason) from None
+    if not isinstance(document, list):
+        read = [read_packet(document, actor, now, raw.decode())]
+        return Intake(is_array=False, results=await _through(door, read))
+    if not document:
+        raise Problem(ProblemCode.INVALID_PACKET, "The array has no packet.")
+    if len(document) > MAX_PACKETS:
+        raise Problem(ProblemCode.BODY_TOO_LARGE, f"An array has at most {MAX_PACKETS} packets.")
+    return Intake(is_array=True, results=await _through(door, [read_packet(each, actor, now) for each in document]))
+
+
+def read_packet(document: Any, actor: Actor, now: datetime, raw: str | None = None) -> ReceivedPacket | RefusedPacket:
+    """Check one decoded packet. ``raw`` is its text, where there is one."""
+    parsed = parse_packet(document)
+    if isinstance(parsed, InvalidPacket):
+        return RefusedPacket(
+            ProblemCode.INVALID_PACKET, "The packet breaks the contract; `errors` says where.", parsed.violations
+        )
+    violation = check_timestamp(parsed.observed_at, now)
+    if violation is not None:
+        # The two codes of a time that is too far off are problems under the same names.
+        return RefusedPacket(ProblemCode(violation.code), violation.reason, (violation,))
+    text = raw if raw is not None else json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return ReceivedPacket(parsed, text, actor.name)
+
+
+async def _through(
+    door: PacketDoor, read: Sequence[ReceivedPacket | RefusedPacket]
+) -> list[TakenPacket | RefusedPacket]:
+    taken = iter(await door.bring([each for each in read if isinstance(each, ReceivedPacket)]))
+    results: list[TakenPacket | RefusedPacket] = []
+    for each in read:
+        result = each if isinstance(each, RefusedPacket) else next(taken)
+        results.append(RefusedPacket(result.code, result.detail) if isinstance(result, Problem) else result)
+    return results
