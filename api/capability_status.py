@@ -136,7 +136,7 @@ class StatusHistoryPage(BaseModel):
 class FreshnessThresholds(Body):
     """How old a status may be and still count as fresh, in seconds; null: the default."""
 
-    thresholds: dict[Capability, Annotated[float, Field(gt=0, le=MAX_THRESHOLD_SECONDS)] | None]
+    thresholds: dict[Capability, Annotated[float, Field(ge=1, le=MAX_THRESHOLD_SECONDS)] | None]
 
 
 @router.post(

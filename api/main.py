@@ -54,7 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Depot microgrid", version="0.1.0", description=DESCRIPTION, lifespan=_resources, redoc_url=None
     )
     app.state.settings = settings
-    install_problems(app)
+    install_problems(app, telemetry.PACKET_SCHEMAS)
     acting = [Depends(current_actor)]
     # The import comes before the routes that would take "import" for a depot's id.
     for module in (

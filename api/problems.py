@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -165,8 +165,11 @@ async def _on_any(request: Request, error: Exception) -> Response:
     return problem_response(ProblemCode.INTERNAL_ERROR, "Something unexpected went wrong; the log has the details.")
 
 
-def install_problems(app: FastAPI) -> None:
-    """Make every error of ``app`` a problem, in its answers and in its OpenAPI document."""
+def install_problems(app: FastAPI, schemas: Mapping[str, Any]) -> None:
+    """Make every error of ``app`` a problem, in its answers and in its OpenAPI document.
+
+    ``schemas`` are further ones for the document, that no pydantic model stands for.
+    """
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
@@ -187,6 +190,7 @@ def install_problems(app: FastAPI) -> None:
             document = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
             components.update(document.pop("$defs"))
             components[_SCHEMA] = document
+            components.update(schemas)
             for unused in ("HTTPValidationError", "ValidationError"):
                 components.pop(unused, None)
             app.openapi_schema = schema

@@ -104,31 +104,44 @@ class StoredPacketPage(BaseModel):
     next_cursor: str | None
 
 
-def _body_schema() -> dict[str, Any]:
-    schema = packet_schema()
-    anything = schema.pop("$defs", {}).get("anything", {})
-    # The definitions of a schema inside an OpenAPI document stand among the document's own.
-    text = json.dumps({key: value for key, value in schema.items() if not key.startswith("$")})
-    packet = json.loads(text.replace('{"$ref": "#/$defs/anything"}', "{}"))
-    assert anything is not None
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "oneOf": [packet, {"type": "array", "items": packet, "minItems": 1, "maxItems": MAX_PACKETS}]
-                    }
-                }
-            },
+def _in_document(schema: Any) -> Any:
+    """The same schema with its references as an OpenAPI document resolves them."""
+    if isinstance(schema, dict):
+        return {
+            key: f"#/components/schemas/{_definition(value.removeprefix('#/$defs/'))}"
+            if key == "$ref"
+            else _in_document(value)
+            for key, value in schema.items()
+            if key not in ("$schema", "$id", "$defs")
         }
-    }
+    return [_in_document(each) for each in schema] if isinstance(schema, list) else schema
+
+
+def _definition(name: str) -> str:
+    return f"Packet{name.capitalize()}"
+
+
+_SCHEMA = packet_schema()
+PACKET_SCHEMAS: dict[str, Any] = {
+    "Packet": _in_document(_SCHEMA),
+    **{_definition(name): _in_document(schema) for name, schema in _SCHEMA["$defs"].items()},
+}
+"""The packet contract as schemas of the OpenAPI document."""
+_PACKET = {"$ref": "#/components/schemas/Packet"}
+_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {"anyOf": [_PACKET, {"type": "array", "items": _PACKET, "minItems": 1, "maxItems": MAX_PACKETS}]}
+        }
+    },
+}
 
 
 @router.post(
     "/packets",
     response_model=PacketAnswers,
-    openapi_extra=_body_schema(),
+    openapi_extra={"requestBody": _BODY},
     responses=problem_responses(
         ProblemCode.INVALID_JSON, ProblemCode.INVALID_PACKET, ProblemCode.TIMESTAMP_IN_FUTURE,
         ProblemCode.TIMESTAMP_TOO_OLD, ProblemCode.UNKNOWN_DEVICE, ProblemCode.BODY_TOO_LARGE,

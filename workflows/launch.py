@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
-from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowHandle,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
+from temporalio.service import RPCError
 
 from domain.backfill import BackfillInput, BackfillProgress
 from domain.provisioning import SyncRequest, SyncResult
@@ -72,9 +79,15 @@ async def resync(client: Client, task_queue: str, request: SyncRequest, *, timeo
         search_attributes=_sync_attributes(request.depot_id),
         static_summary=f"{request.reason} by {request.requested_by}",
     )
-    return await client.execute_update_with_start_workflow(
-        MicrogridSyncWorkflow.resync, request, start_workflow_operation=start, rpc_timeout=timeout
-    )
+    try:
+        return await client.execute_update_with_start_workflow(
+            MicrogridSyncWorkflow.resync, request, start_workflow_operation=start, rpc_timeout=timeout
+        )
+    except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
+        # The operation keeps the same error for whoever asks it; unread, it would be logged as lost.
+        with suppress(Exception):
+            await start.workflow_handle()
+        raise
 
 
 async def start_backfill(client: Client, task_queue: str, given: BackfillInput) -> None:
