@@ -22,6 +22,7 @@ app = App(name="./dev", help=_HELP, version_flags=[])
 app["--help"].group = Group("Options", sort_key=3)
 
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+Controllers = Annotated[tuple[ExistingFile, ...], Parameter(negative=(), show_default=False)]
 
 
 @app.command(group=_PRODUCT, sort_key=1)
@@ -139,6 +140,61 @@ def fleet(depots: int, /, *, seed: int = 1, flaws: Flag = False) -> int:
     from cli.fleet_make import run_fleet
 
     return run_fleet(depots, seed, flaws=flaws)
+
+
+scenario = App(
+    name="scenario",
+    help="Write, check and list scenarios of the depot simulation.",
+    group=_PRODUCT,
+    sort_key=6,
+    version_flags=[],
+)
+app.command(scenario)
+
+
+@scenario.command(name="list")
+def scenario_list() -> int:
+    """List the presets."""
+    from cli.scenario import run_list
+
+    return run_list()
+
+
+@scenario.command(name="validate")
+def scenario_validate(*files: ExistingFile, controller: Controllers = ()) -> int:
+    """Check scenarios: their form, their sense, and what they expect of their own packets.
+
+    Everything that is wrong is told at once, with its line, its place and a code. The exit code is 1 where something
+    is.
+
+    Parameters
+    ----------
+    files:
+        Scenario files; without any, all presets.
+    controller:
+        A table file of another controller revision, which scenarios then name by the file's name.
+
+    """
+    from cli.scenario import run_validate
+
+    return run_validate(files, controller)
+
+
+@scenario.command(name="new")
+def scenario_new(name: str, /, *, like: str | None = None) -> int:
+    """Begin a scenario: write NAME.yaml into this folder.
+
+    Parameters
+    ----------
+    name:
+        Its name: small letters, digits and hyphens.
+    like:
+        Begin with a copy of this preset.
+
+    """
+    from cli.scenario import run_new
+
+    return run_new(name, like)
 
 
 def _tool(target: str, name: str, place: int, text: str) -> None:

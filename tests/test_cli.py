@@ -41,7 +41,7 @@ def run(*args: str, stdin: str = "", **variables: str) -> subprocess.CompletedPr
 
 def test_the_overview_names_every_command() -> None:
     overview = run().stdout
-    for command in ("up", "import", "backfill", "resync", "fleet", "test", "check", "acceptance", "bench"):
+    for command in ("up", "import", "backfill", "resync", "fleet", "scenario", "test", "check", "acceptance", "bench"):
         assert f"│ {command} " in overview
 
 

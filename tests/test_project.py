@@ -72,6 +72,7 @@ def test_the_layers_hold() -> None:
         ("store.tables", "temporalio", "The store knows the domain and PostgreSQL"),
         ("telemetry.door", "api.main", "Imports point downwards"),
         ("sim_scenarios", "runtime.settings", "Scenarios know the domain alone"),
+        ("sim_scenarios.steps", "time", "Scenarios know the domain alone"),
         ("activities.heartbeat", "workflows.launch", "Imports point downwards"),
         ("activities.heartbeat", "fastapi", "Activities know nothing of HTTP"),
         ("workflows.launch", "store.tables", "Workflows reach the world through activities alone"),

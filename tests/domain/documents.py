@@ -10,11 +10,21 @@ DOCS = Path(__file__).parent.parent.parent / "docs" / "system-design"
 
 def table(document: str, first_column: str) -> list[list[str]]:
     """Return the rows of the table whose header begins with ``first_column``, without back quotes."""
+    found = tables(document, first_column)
+    assert len(found) == 1, f"{document} has {len(found)} tables that begin with {first_column!r}"
+    return found[0]
+
+
+def tables(document: str, first_column: str) -> list[list[list[str]]]:
+    """Return the rows of every table whose header begins with ``first_column``, without back quotes."""
     lines = (DOCS / document).read_text(encoding="utf-8").splitlines()
     headers = [index for index, line in enumerate(lines) if line.startswith(f"| {first_column} |")]
-    assert len(headers) == 1, f"{document} has {len(headers)} tables that begin with {first_column!r}"
+    return [_rows(lines[header + 2 :]) for header in headers]
+
+
+def _rows(lines: list[str]) -> list[list[str]]:
     rows: list[list[str]] = []
-    for line in lines[headers[0] + 2 :]:
+    for line in lines:
         if not line.startswith("|"):
             break
         rows.append([cell.strip().replace("`", "") for cell in line.strip("|").split(" | ")])
