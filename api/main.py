@@ -9,7 +9,19 @@ from importlib import import_module
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import backfills, circuits, depots, health, microgrids
+from api import (
+    backfills,
+    capacities,
+    circuits,
+    depots,
+    devices,
+    gateways,
+    health,
+    microgrids,
+    power_sources,
+    remediations,
+    sensor_actions,
+)
 from api.access import current_actor
 from api.limits import BodyLimit
 from api.problems import COMMON, install_problems
@@ -48,7 +60,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_problems(app)
     acting = [Depends(current_actor)]
     # The import comes before the routes that would take "import" for a depot's id.
-    for module in (import_module("api.fleet_import"), depots, circuits, microgrids, backfills):
+    configuration = (capacities, gateways, devices, power_sources, sensor_actions, remediations)
+    for module in (import_module("api.fleet_import"), depots, circuits, microgrids, backfills, *configuration):
         app.include_router(module.router, dependencies=acting, responses=COMMON)
     app.include_router(health.router)
     app.add_middleware(BodyLimit, unbounded=frozenset({"/api/depots/import"}))

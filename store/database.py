@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import asyncpg
 from sqlalchemy import text
@@ -43,3 +44,11 @@ async def snapshot(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
         await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         async with connection.begin():
             yield connection
+
+
+async def clock(connection: AsyncConnection) -> datetime:
+    """Return the database's time at this moment, not at the transaction's beginning.
+
+    One clock for all processes: what is stored under a lock comes after what was stored before the lock was had.
+    """
+    return (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
