@@ -10,7 +10,21 @@ from importlib import import_module
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import backfills, capability_status, circuits, depots, health, microgrids, telemetry
+from api import (
+    backfills,
+    capability_status,
+    capacities,
+    circuits,
+    depots,
+    devices,
+    gateways,
+    health,
+    microgrids,
+    power_sources,
+    remediations,
+    sensor_actions,
+    telemetry,
+)
 from api.access import current_actor
 from api.limits import BodyLimit
 from api.problems import COMMON, install_problems
@@ -57,15 +71,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_problems(app, telemetry.PACKET_SCHEMAS)
     acting = [Depends(current_actor)]
     # The import comes before the routes that would take "import" for a depot's id.
-    for module in (
-        import_module("api.fleet_import"),
-        depots,
-        circuits,
-        microgrids,
-        backfills,
-        telemetry,
-        capability_status,
-    ):
+    site = (depots, circuits, microgrids, capacities, gateways, devices, power_sources, sensor_actions)
+    monitoring = (telemetry, capability_status, remediations)
+    for module in (import_module("api.fleet_import"), *site, *monitoring, backfills):
         app.include_router(module.router, dependencies=acting, responses=COMMON)
     app.include_router(health.router)
     app.add_middleware(BodyLimit, unbounded=frozenset({"/api/depots/import"}))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Annotated, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Path, Query
@@ -18,6 +19,13 @@ DepotId = Annotated[UUID, Path(description="The depot's id.")]
 CircuitId = Annotated[UUID, Path(description="The circuit's id.")]
 MicrogridId = Annotated[UUID, Path(description="The microgrid's own id.")]
 BackfillId = Annotated[UUID, Path(description="The backfill's id.")]
+GatewayId = Annotated[UUID, Path(description="The gateway's id.")]
+DeviceId = Annotated[UUID, Path(description="The device's id.")]
+PowerSourceId = Annotated[UUID, Path(description="The power source's id.")]
+SensorActionId = Annotated[UUID, Path(description="The sensor action's id.")]
+RemediationId = Annotated[UUID, Path(description="The remediation's id.")]
+OfDepot = Annotated[UUID | None, Query(description="Of this depot alone.")]
+LinkedCircuitId = Annotated[UUID | None, Field(description="A circuit of the same depot; null: none.")]
 
 Name = Annotated[
     str,
@@ -51,12 +59,37 @@ Cursor = Annotated[str | None, Query(max_length=2_000, description="`next_cursor
 
 ItemT = TypeVar("ItemT")
 KeyT = TypeVar("KeyT")
+RecordT = TypeVar("RecordT")
+
+
+def left_out() -> Any:
+    """Stand for a field that a change leaves out; null would be something else, and is refused where it is none."""
+    return None
 
 
 class Body(BaseModel):
     """A request body. Unknown fields are refused: a misspelt one must not be silently without effect."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def cut_page(
+    found: Sequence[RecordT], limit: int, key: Callable[[RecordT], object]
+) -> tuple[list[RecordT], str | None]:
+    """Make a page of ``limit`` items and its cursor, of one more than that where there are more."""
+    items = list(found[:limit])
+    return items, encode_cursor(key(items[-1])) if len(found) > limit else None
+
+
+def decode_id(cursor: str | None) -> UUID | None:
+    """Read the cursor of a list that is sorted by id.
+
+    Raises:
+        Problem: ``INVALID_CURSOR``.
+
+    """
+    key = decode_cursor(cursor, tuple[UUID])
+    return None if key is None else key[0]
 
 
 def encode_cursor(*key: object) -> str:
