@@ -117,7 +117,7 @@ class SensorActionList(BaseModel):
     next_cursor: str | None = Field(default=None, description="Always null: a device's actions are one page.")
 
 
-@router.get("/sensor-actions/schemas")
+@router.get("/sensor-action-schemas")
 async def schemas() -> SensorActionSchemaList:
     """List the sensor actions and what each may be given."""
     return SensorActionSchemaList(

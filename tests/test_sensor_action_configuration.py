@@ -34,7 +34,7 @@ async def owners(engine: AsyncEngine) -> dict[str, str]:
 async def test_the_schemas_describe_what_the_one_configuration_flow_takes(
     engine: AsyncEngine, api: httpx.AsyncClient
 ) -> None:
-    schemas = (await api.get("/api/sensor-actions/schemas")).json()["items"]
+    schemas = (await api.get("/api/sensor-action-schemas")).json()["items"]
     assert [each["action"] for each in schemas] == [example["action"] for example in EXAMPLES]
     assert schemas[0]["title"] == "Update Microgrid State"
     plant = await make_plant(engine, api)
