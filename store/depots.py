@@ -141,9 +141,11 @@ async def list_depots(
     return [_record(row) for row in await connection.execute(query)]
 
 
-async def count_depots(connection: AsyncConnection) -> dict[ProvisioningState, int]:
-    """Count all depots by their provisioning state."""
+async def count_depots(connection: AsyncConnection, *, search: str | None = None) -> dict[ProvisioningState, int]:
+    """Count depots by their provisioning state: all, or those whose name holds ``search``."""
     query = select(depots.c.provisioning, func.count()).group_by(depots.c.provisioning)
+    if search:
+        query = query.where(depots.c.name.icontains(search, autoescape=True))
     found = {ProvisioningState(state): count for state, count in (await connection.execute(query))}
     return {state: found.get(state, 0) for state in ProvisioningState}
 

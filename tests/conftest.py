@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
+import tempfile
 import uuid
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
@@ -27,14 +28,16 @@ from store.migrate import upgrade
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A PostgreSQL server for this test process, with a migrated database named ``template``."""
-    folder = tmp_path_factory.mktemp("postgres")
-    server = get_server(folder / "data", cleanup_mode="stop")
-    server.psql("CREATE DATABASE template")
-    upgrade(server.get_uri("template"))
-    yield server.get_uri()
-    server.cleanup()
+    # Not below pytest's own folder: another pytest that starts closes that to every user but its own, and the
+    # server runs as one of its own where the tests run as root.
+    with tempfile.TemporaryDirectory(prefix="manage-tests-") as folder:
+        server = get_server(Path(folder) / "data", cleanup_mode="stop")
+        server.psql("CREATE DATABASE template")
+        upgrade(server.get_uri("template"))
+        yield server.get_uri()
+        server.cleanup()
 
 
 @pytest.fixture

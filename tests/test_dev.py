@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+WANTED = ("pyproject.toml", "uv.lock", "api/ui/package-lock.json", "api/ui/assets.json", "cli/assets.py")
+"""What says what must be installed."""
 
 
 class Checkout:
@@ -27,9 +29,11 @@ class Checkout:
         self.calls = folder / "calls"
         self.uv = folder / "bin" / "uv"
         self.uv.parent.mkdir()
-        for name in ("dev", "pyproject.toml", "uv.lock"):
+        for name in ("dev", *WANTED):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-        python = 'echo "ran $@"; echo "path $PATH"'
+        # It lays out the pages' assets when it is asked to, as the real one does by `cli/assets.py`.
+        python = f'[ "$2" = --uv ] && exec mkdir -p {folder}/api/ui/static/vendor; echo "ran $@"; echo "path $PATH"'
         self.write(
             self.uv,
             f'echo "$@" >> {self.calls}; [ -p {self.gate} ] && cat {self.gate}\n'
@@ -86,7 +90,7 @@ def test_dev_installs_once_and_then_becomes_the_command_line(checkout: Checkout)
     assert checkout.syncs() == 1
 
 
-@pytest.mark.parametrize("changed", ["uv.lock", "pyproject.toml"])
+@pytest.mark.parametrize("changed", WANTED)
 def test_dev_installs_again_when_the_wanted_packages_changed(checkout: Checkout, changed: str) -> None:
     checkout.run()
     with (checkout.folder / changed).open("a") as file:
@@ -99,6 +103,13 @@ def test_dev_installs_again_when_the_wanted_packages_changed(checkout: Checkout,
 def test_dev_installs_again_when_the_environment_is_broken(checkout: Checkout) -> None:
     checkout.run()
     (checkout.folder / ".venv" / "bin" / "python").unlink()
+    assert checkout.run()[0] == 0
+    assert checkout.syncs() == 2
+
+
+def test_dev_installs_again_when_the_assets_are_gone(checkout: Checkout) -> None:
+    checkout.run()
+    (checkout.folder / "api" / "ui" / "static" / "vendor").rmdir()
     assert checkout.run()[0] == 0
     assert checkout.syncs() == 2
 

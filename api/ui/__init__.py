@@ -1,0 +1,1 @@
+"""The operator pages: rendered here on the server, brought to life by htmx."""

@@ -1,0 +1,76 @@
+"""The files that pages load: styles, scripts, fonts, icons. All of them are small enough to be kept in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from fastapi import APIRouter, Response
+from starlette.exceptions import HTTPException
+
+FOLDER = Path(__file__).parent / "static"
+
+router = APIRouter(include_in_schema=False)
+
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
+_FOREVER = "public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file."""
+
+    content: bytes
+    media_type: str
+
+
+class Assets:
+    """All files below a folder, under a digest of all of them.
+
+    One digest for all, not one for each, so that a stylesheet's relative address of a font, or a script's of
+    another, leads to a file that is cached just as long.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.files: dict[str, Asset] = {}
+        digest = hashlib.sha256()
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                name, content = path.relative_to(folder).as_posix(), path.read_bytes()
+                digest.update(f"{name}\0{len(content)}\0".encode() + content)
+                kind = _TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+                self.files[name] = Asset(content, kind)
+        self.digest = digest.hexdigest()[:16]
+
+    def address(self, name: str) -> str:
+        """Where a page finds a file.
+
+        Raises:
+            LookupError: there is no such file; ``./dev`` installs those under ``vendor/``.
+
+        """
+        if name not in self.files:
+            raise LookupError(f"There is no {name} in {FOLDER}. Where it begins with vendor/, ./dev installs it.")
+        return f"/static/{self.digest}/{name}"
+
+
+@cache
+def assets() -> Assets:
+    """The files as they were when the first page asked for one."""
+    return Assets(FOLDER)
+
+
+@router.get("/static/{digest}/{name:path}")
+async def read(digest: str, name: str) -> Response:
+    """Serve a file. Under its own digest it never changes; a page from before an upgrade gets the new file."""
+    found = assets().files.get(name)
+    if found is None:
+        raise HTTPException(404, "There is no such file.")
+    headers = {
+        "Cache-Control": _FOREVER if digest == assets().digest else "no-cache",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(found.content, media_type=found.media_type, headers=headers)

@@ -1,0 +1,200 @@
+"""The dialogs of the Microgrid tab: add, change, move and delete a circuit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api import circuits as service
+from api.dependencies import ActorDep, EngineDep
+from api.types import CircuitId, DepotId
+from api.ui.forms import FieldErrors, read_kilowatts, read_name
+from api.ui.microgrid import read_tab
+from api.ui.rendering import render
+from api.ui.words import kilowatts
+from domain.circuits import CircuitPlace, CircuitTree
+from domain.problems import Problem, ProblemCode
+from store.circuits import CircuitRecord, list_circuits
+
+router = APIRouter(prefix="/depots/{depot_id}/circuits", include_in_schema=False)
+
+_TEMPLATE = "circuit_dialogs.html"
+_OF_A_FIELD = (ProblemCode.PARENT_NOT_FOUND, ProblemCode.CIRCUIT_CYCLE, ProblemCode.CIRCUIT_TREE_TOO_DEEP)
+
+
+class _Circuits:
+    """A depot's circuits, with what dialogs ask of them."""
+
+    def __init__(self, records: list[CircuitRecord]) -> None:
+        self.by_id = {record.circuit_id: record for record in records}
+        self.tree = CircuitTree(CircuitPlace(each.circuit_id, each.parent_id, each.position) for each in records)
+
+    def find(self, circuit_id: UUID) -> CircuitRecord:
+        """One circuit of this depot.
+
+        Raises:
+            Problem: ``CIRCUIT_NOT_FOUND``.
+
+        """
+        if circuit_id not in self.by_id:
+            raise Problem(ProblemCode.CIRCUIT_NOT_FOUND, f"There is no circuit {circuit_id} in this depot.")
+        return self.by_id[circuit_id]
+
+    def below(self, circuit_id: UUID) -> list[CircuitRecord]:
+        """All circuits below one."""
+        return [self.by_id[each] for each in self.tree.walk(circuit_id)]
+
+    def parents(self, without: UUID | None = None) -> list[tuple[UUID, str]]:
+        """The circuits that a circuit may hang under: all but itself and those below it, each by its path."""
+        barred = set[UUID]() if without is None else {without, *self.tree.walk(without)}
+        paths: dict[UUID, str] = {}
+        for circuit_id in self.tree.walk():
+            circuit = self.by_id[circuit_id]
+            above = "" if circuit.parent_id is None else f"{paths[circuit.parent_id]} \u203a "
+            paths[circuit_id] = above + circuit.name
+        return [(circuit_id, path) for circuit_id, path in paths.items() if circuit_id not in barred]
+
+    def siblings(self, circuit: CircuitRecord) -> list[CircuitRecord]:
+        """The other circuits under the same parent, in their order."""
+        return [self.by_id[each] for each in self.tree.children(circuit.parent_id) if each != circuit.circuit_id]
+
+
+async def _circuits(engine: AsyncEngine, depot_id: UUID) -> _Circuits:
+    async with engine.connect() as connection:
+        return _Circuits(await list_circuits(connection, depot_id))
+
+
+def _dialog(request: Request, block: str, context: Mapping[str, Any], *, status: int = 200) -> Response:
+    return render(request, _TEMPLATE, {"errors": FieldErrors(), **context}, block=block, status=status)
+
+
+async def _done(request: Request, depot_id: UUID, engine: AsyncEngine) -> Response:
+    """Close the dialog and show the tab as it is now; the sync is heard of when it is through."""
+    headers = {"HX-Trigger": "dialog-done"}
+    return render(request, "microgrid.html", await read_tab(engine, depot_id), block="parts", headers=headers)
+
+
+@router.get("/new", name="circuit_new")
+async def begin(
+    request: Request, depot_id: DepotId, engine: EngineDep, parent_id: Annotated[UUID | None, Query()] = None
+) -> Response:
+    """The dialog that adds a circuit."""
+    circuits = await _circuits(engine, depot_id)
+    values = {"name": "", "kilowatts": "", "parent_id": str(parent_id or "")}
+    return _dialog(request, "add", {"depot_id": depot_id, "parents": circuits.parents(), "values": values})
+
+
+@router.post("", name="circuit_create")
+async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep) -> Response:
+    """Add a circuit (COR-8.4)."""
+    values, errors, body = await _read(request)
+    if not errors:
+        try:
+            await service.create(depot_id, service.CircuitCreate.model_validate(body), actor, engine)
+        except Problem as problem:
+            _note(errors, problem)
+        else:
+            return await _done(request, depot_id, engine)
+    circuits = await _circuits(engine, depot_id)
+    context = {"depot_id": depot_id, "parents": circuits.parents(), "values": values, "errors": errors}
+    return _dialog(request, "add", context, status=422)
+
+
+@router.get("/{circuit_id}", name="circuit_edit")
+async def edit(request: Request, depot_id: DepotId, circuit_id: CircuitId, engine: EngineDep) -> Response:
+    """The dialog that renames and moves a circuit, and leads to the others."""
+    circuits = await _circuits(engine, depot_id)
+    circuit = circuits.find(circuit_id)
+    values = {
+        "name": circuit.name,
+        "kilowatts": kilowatts(circuit.rated_power_w),
+        "parent_id": str(circuit.parent_id or ""),
+        "after": "",
+    }
+    return _dialog(request, "edit", _editing(depot_id, circuits, circuit, values))
+
+
+@router.post("/{circuit_id}", name="circuit_change")
+async def change(
+    request: Request, depot_id: DepotId, circuit_id: CircuitId, actor: ActorDep, engine: EngineDep
+) -> Response:
+    """Rename, move or rerate a circuit (COR-8.5, COR-8.7)."""
+    circuits = await _circuits(engine, depot_id)
+    circuit = circuits.find(circuit_id)
+    values, errors, body = await _read(request)
+    place = values["place"]
+    if place.isdecimal() and body.get("parent_id") == (circuit.parent_id and str(circuit.parent_id)):
+        body["position"] = int(place)
+    if not errors:
+        try:
+            await service.change(circuit_id, service.CircuitChange.model_validate(body), actor, engine)
+        except Problem as problem:
+            _note(errors, problem)
+        else:
+            return await _done(request, depot_id, engine)
+    return _dialog(request, "edit", _editing(depot_id, circuits, circuit, values) | {"errors": errors}, status=422)
+
+
+@router.get("/{circuit_id}/delete", name="circuit_delete")
+async def ask(request: Request, depot_id: DepotId, circuit_id: CircuitId, engine: EngineDep) -> Response:
+    """The dialog that asks before a circuit is deleted, and names what would go with it."""
+    circuits = await _circuits(engine, depot_id)
+    context = {"depot_id": depot_id, "circuit": circuits.find(circuit_id), "below": circuits.below(circuit_id)}
+    return _dialog(request, "delete", context)
+
+
+@router.post("/{circuit_id}/delete", name="circuit_remove")
+async def remove(
+    request: Request, depot_id: DepotId, circuit_id: CircuitId, actor: ActorDep, engine: EngineDep
+) -> Response:
+    """Delete a circuit (COR-8.6), with those below it where that was agreed to."""
+    circuits = await _circuits(engine, depot_id)
+    circuit = circuits.find(circuit_id)
+    async with request.form() as form:
+        cascade = form.get("cascade") == "yes"
+    try:
+        await service.remove(circuit_id, actor, engine, cascade=cascade)
+    except Problem as problem:
+        if problem.code is not ProblemCode.CIRCUIT_HAS_CHILDREN:
+            raise
+        errors = FieldErrors(cascade="Agree that the circuits below go, too, or move them first.")
+        context = {"depot_id": depot_id, "circuit": circuit, "below": circuits.below(circuit_id), "errors": errors}
+        return _dialog(request, "delete", context, status=422)
+    return await _done(request, depot_id, engine)
+
+
+def _editing(depot_id: UUID, circuits: _Circuits, circuit: CircuitRecord, values: Mapping[str, str]) -> dict[str, Any]:
+    siblings = circuits.siblings(circuit)
+    return {
+        "depot_id": depot_id,
+        "circuit": circuit,
+        "parents": circuits.parents(without=circuit.circuit_id),
+        "values": values,
+        "places": [(0, "First"), *((place, f"After {each.name}") for place, each in enumerate(siblings, 1))],
+        "place": values.get("place") or str(circuit.position),
+        "below": circuits.below(circuit.circuit_id),
+    }
+
+
+async def _read(request: Request) -> tuple[dict[str, str], FieldErrors, dict[str, Any]]:
+    """Read the fields of a circuit: as they were filled in, what is wrong with them, and as the API takes them."""
+    async with request.form() as form:
+        values = {name: str(form.get(name, "")) for name in ("name", "kilowatts", "parent_id", "place")}
+    errors = FieldErrors()
+    body = {
+        "name": errors.check("circuit-name", lambda: read_name(values["name"])),
+        "rated_power_w": errors.check("circuit-kilowatts", lambda: read_kilowatts(values["kilowatts"])),
+        "parent_id": values["parent_id"] or None,
+    }
+    return values, errors, body
+
+
+def _note(errors: FieldErrors, problem: Problem) -> None:
+    if problem.code not in _OF_A_FIELD:
+        raise problem
+    errors["circuit-parent"] = problem.detail

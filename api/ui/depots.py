@@ -1,0 +1,135 @@
+"""The pages of all depots: the list, and the creation of one."""
+
+from __future__ import annotations
+
+import zoneinfo
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.datastructures import FormData
+
+from api import depots as service
+from api.dependencies import ActorDep, EngineDep
+from api.types import Cursor, DepotId, Search
+from api.ui.forms import MAX_FIELDS, FieldErrors, read_name
+from api.ui.live import Kind, Topic
+from api.ui.outline import Line, Outline
+from api.ui.rendering import is_htmx, render
+from domain.provisioning import ProvisioningState
+from domain.timezones import check_timezone
+from store.depots import count_depots
+
+router = APIRouter(include_in_schema=False)
+
+PAGE = 100
+"""Depots that are loaded at a time."""
+
+State = Annotated[ProvisioningState | None, Query(alias="provisioning")]
+
+
+async def _rows(
+    engine: AsyncEngine, search: str | None, provisioning: ProvisioningState | None, cursor: str | None
+) -> dict[str, Any]:
+    page = await service.list_all(engine, search=search, provisioning=provisioning, cursor=cursor, limit=PAGE)
+    return {"page": page, "search": search or "", "provisioning": provisioning}
+
+
+async def _counts(engine: AsyncEngine, search: str | None) -> dict[str, Any]:
+    async with engine.connect() as connection:
+        counts = await count_depots(connection, search=search)
+    return {"counts": counts, "total": sum(counts.values())}
+
+
+@router.get("/", name="page_depots")
+@router.get("/depots")
+async def show(request: Request, engine: EngineDep, search: Search = None, provisioning: State = None) -> Response:
+    """Show all depots, or those that were searched for."""
+    context = await _rows(engine, search, provisioning, None) | await _counts(engine, search)
+    return render(
+        request,
+        "depots.html",
+        context | {"topics": [Topic(Kind.FLEET)]},
+        block="results" if is_htmx(request) else None,
+    )
+
+
+@router.get("/depots/rows", name="depot_rows")
+async def more(
+    request: Request, engine: EngineDep, search: Search = None, provisioning: State = None, cursor: Cursor = None
+) -> Response:
+    """The next depots of the list."""
+    return render(request, "depots.html", await _rows(engine, search, provisioning, cursor), block="more_rows")
+
+
+@router.get("/depots/new", name="page_new_depot")
+async def begin(request: Request) -> Response:
+    """Show the form for a new depot."""
+    return render(request, "depot_new.html", _filled_in("", "", Outline([Line()])))
+
+
+@router.post("/depots/new/circuits", name="new_depot_circuits")
+async def outline(request: Request) -> Response:
+    """Add, indent, outdent or remove a line of the circuits that are being filled in."""
+    async with request.form(max_fields=MAX_FIELDS) as form:
+        lines = _outline(form)
+        action = str(form.get("action", ""))
+        place = str(form.get("place", ""))
+    at = lines.act(action, int(place) if place.isdecimal() else -1)
+    focus = f"circuit-{at}-{action if action in ('indent', 'outdent') else 'name'}"
+    return render(
+        request, "depot_new.html", {"outline": lines, "errors": FieldErrors(), "focus": focus}, block="circuits"
+    )
+
+
+@router.post("/depots/new", name="create_depot")
+async def create(request: Request, actor: ActorDep, engine: EngineDep) -> Response:
+    """Create the depot; or show the form again, with everything that is wrong."""
+    async with request.form(max_fields=MAX_FIELDS) as form:
+        lines = _outline(form)
+        name, timezone = str(form.get("name", "")), str(form.get("timezone", ""))
+    errors = FieldErrors()
+    body = {
+        "name": errors.check("name", lambda: read_name(name)),
+        "timezone": errors.check("timezone", lambda: check_timezone(timezone.strip())),
+        "circuits": lines.read(errors),
+    }
+    if not timezone.strip():
+        errors["timezone"] = "Choose the time zone that the depot lies in."
+    if errors:
+        context = _filled_in(name, timezone, lines) | {"errors": errors, "focus": "form-errors"}
+        block = "form" if is_htmx(request) else None
+        return render(request, "depot_new.html", context, block=block, status=422)
+    made = await service.create(service.DepotCreate.model_validate(body), actor, engine)
+    there = request.app.url_path_for("page_microgrid", depot_id=made.depot_id)
+    return Response(headers={"HX-Redirect": there}) if is_htmx(request) else RedirectResponse(there, 303)
+
+
+@router.get("/depots/{depot_id}", name="page_depot")
+async def enter(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
+    """Lead to the depot's first tab."""
+    await service.read(depot_id, engine)
+    return RedirectResponse(request.app.url_path_for("page_microgrid", depot_id=depot_id), 303)
+
+
+def _outline(form: FormData) -> Outline:
+    columns = [[str(value) for value in form.getlist(f"circuit_{name}")] for name in ("name", "kilowatts", "level")]
+    return Outline(
+        [
+            Line(name, kilowatts, int(level) if level.isdecimal() else 0)
+            for name, kilowatts, level in zip(*columns, strict=False)
+        ]
+    )
+
+
+def _filled_in(name: str, timezone: str, lines: Outline) -> dict[str, Any]:
+    zones = sorted(zone for zone in zoneinfo.available_timezones() if "/" in zone and not zone.startswith("Etc/"))
+    return {
+        "name": name,
+        "timezone": timezone,
+        "zones": ["UTC", *zones],
+        "outline": lines,
+        "errors": FieldErrors(),
+        "focus": "",
+    }

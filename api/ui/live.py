@@ -1,0 +1,240 @@
+"""Live pages: a stream of events that says what has changed, so that a page asks for the parts that show it.
+
+The stream carries no content. A page that hears ``changed`` asks for its parts anew, and so it does after every
+(re)connection, which is why nothing is lost by an event that nobody heard.
+
+What has changed is found by comparing marks of what is watched, for all viewers of this process at once. This
+module alone knows that: a stream of the database's own notifications can take its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+import asyncpg
+import structlog
+from fastapi import APIRouter, Query, Request
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sse_starlette.event import ServerSentEvent
+from sse_starlette.sse import EventSourceResponse
+
+from api.dependencies import EngineDep
+from domain.problems import Problem, ProblemCode
+from store.database import snapshot
+from store.marks import backfill_list_mark, backfill_marks, depot_marks, fleet_mark
+
+_log = structlog.get_logger("live")
+
+INTERVAL = 0.5
+"""Seconds between two looks at what is watched."""
+PATIENCE = 5.0
+"""Seconds after which a look that got no answer counts as one at a database that is away."""
+BEAT = 5.0
+"""Seconds between two signs of life; a page that hears none for three of them counts the connection as lost."""
+
+
+class Kind(StrEnum):
+    """What can be watched. A page hears of a change as the event ``live-{kind}``."""
+
+    FLEET = "fleet"
+    """How many depots are in which provisioning state."""
+    DEPOT = "depot"
+    """One depot: its circuits, its microgrid, its provisioning."""
+    BACKFILLS = "backfills"
+    """The list of backfills."""
+    BACKFILL = "backfill"
+    """One backfill and how far it is."""
+
+
+_OF_ONE = (Kind.DEPOT, Kind.BACKFILL)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One thing that is watched; written ``fleet`` or ``depot:{depot_id}``."""
+
+    kind: Kind
+    subject_id: UUID | None = None
+
+    def __str__(self) -> str:
+        return self.kind if self.subject_id is None else f"{self.kind}:{self.subject_id}"
+
+    @staticmethod
+    def parse(text: str) -> Topic:
+        """Read a topic back.
+
+        Raises:
+            Problem: ``INVALID_REQUEST``.
+
+        """
+        kind, _, subject = text.partition(":")
+        try:
+            topic = Topic(Kind(kind), UUID(subject) if subject else None)
+        except ValueError as error:
+            raise Problem(ProblemCode.INVALID_REQUEST, f"Nothing called {text!r} can be watched.", "topic") from error
+        if (topic.subject_id is not None) != (topic.kind in _OF_ONE):
+            raise Problem(ProblemCode.INVALID_REQUEST, f"Nothing called {text!r} can be watched.", "topic")
+        return topic
+
+
+@dataclass(eq=False)
+class Listener:
+    """One page that listens; told apart from another by identity, not by what it watches."""
+
+    topics: frozenset[Topic]
+    changed: set[Topic] = field(default_factory=set[Topic])
+    away: bool = False
+    """Whether the database cannot be asked."""
+    watched: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when whatever changes from now on will be told."""
+    _rung: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def ring(self) -> None:
+        """Wake who waits for something new."""
+        self._rung.set()
+
+    async def news(self) -> tuple[bool, set[Topic]]:
+        """Wait for something new; answer whether the database is away, and what has changed."""
+        await self._rung.wait()
+        self._rung.clear()
+        changed, self.changed = self.changed, set()
+        return self.away, changed
+
+
+class LiveHub:
+    """Watches, on behalf of all listeners of this process, what at least one of them watches."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._listeners: set[Listener] = set()
+        self._marks: dict[Topic, str] = {}
+        self._away = False
+        self._watching: asyncio.Task[None] | None = None
+        self._wanted = asyncio.Event()
+
+    @asynccontextmanager
+    async def listen(self, topics: Iterable[Topic]) -> AsyncGenerator[Listener]:
+        """Watch ``topics`` while the block runs, which begins when they are watched."""
+        listener = Listener(frozenset(topics))
+        self._listeners.add(listener)
+        self._wanted.set()
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch())
+        try:
+            await listener.watched.wait()
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+            if not self._listeners:
+                await self.close()
+
+    async def close(self) -> None:
+        """Watch no longer."""
+        watching, self._watching = self._watching, None
+        self._marks.clear()
+        if watching is not None:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+
+    async def _watch(self) -> None:
+        while True:
+            self._wanted.clear()
+            try:
+                await self._look()
+            except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                if not self._away:
+                    _log.warning("database away", error=str(error))
+                self._tell(away=True)
+            except Exception:  # noqa: BLE001 (told to the pages, and tried again, whatever it is)
+                if not self._away:
+                    _log.exception("unexpected error")
+                self._tell(away=True)
+            # A new listener need not wait for so long.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), INTERVAL)
+
+    async def _look(self) -> None:
+        listeners = set(self._listeners)
+        topics = frozenset[Topic]().union(*(listener.topics for listener in listeners))
+        marks = await self._read(topics)
+        before, self._marks = self._marks, marks
+        changed = {topic for topic in topics & before.keys() if before[topic] != marks[topic]}
+        self._tell(away=False, changed=changed)
+        for listener in listeners:
+            listener.watched.set()
+
+    def _tell(self, *, away: bool, changed: set[Topic] | None = None) -> None:
+        self._away = away
+        for listener in self._listeners:
+            mine = listener.topics & (changed or set())
+            if mine or listener.away != away:
+                listener.changed |= mine
+                listener.away = away
+                listener.ring()
+            if away:
+                listener.watched.set()
+
+    async def _read(self, topics: frozenset[Topic]) -> dict[Topic, str]:
+        marks = dict.fromkeys(topics, "")  # what does not exist has no mark
+        ids = {
+            kind: [topic.subject_id for topic in topics if topic.kind is kind and topic.subject_id is not None]
+            for kind in _OF_ONE
+        }
+        async with asyncio.timeout(PATIENCE), snapshot(self._engine) as connection:
+            for kind, read in ((Kind.DEPOT, depot_marks), (Kind.BACKFILL, backfill_marks)):
+                if ids[kind]:
+                    found = await read(connection, ids[kind])
+                    marks |= {Topic(kind, subject_id): mark for subject_id, mark in found.items()}
+            if Topic(Kind.FLEET) in topics:
+                marks[Topic(Kind.FLEET)] = await fleet_mark(connection)
+            if Topic(Kind.BACKFILLS) in topics:
+                marks[Topic(Kind.BACKFILLS)] = await backfill_list_mark(connection)
+        return marks
+
+
+router = APIRouter(include_in_schema=False)
+
+
+def _hub(request: Request, engine: AsyncEngine) -> LiveHub:
+    state = request.app.state
+    if getattr(state, "live", None) is None:
+        state.live = LiveHub(engine)
+    return state.live
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+@router.get("/live", name="live")
+async def stream(
+    request: Request, engine: EngineDep, topic: Annotated[list[str], Query(max_length=20)]
+) -> EventSourceResponse:
+    """Tell a page what changes of what it shows: ``hello``, ``changed``, ``away``, ``back``, ``beat``."""
+    topics = [Topic.parse(each) for each in topic]
+    hub = _hub(request, engine)
+
+    async def events() -> AsyncGenerator[ServerSentEvent]:
+        async with hub.listen(topics) as listener:
+            yield ServerSentEvent(event="hello", data=_now())
+            was_away = False
+            while True:
+                away, changed = await listener.news()
+                if away != was_away:
+                    yield ServerSentEvent(event="away" if away else "back", data=_now())
+                    was_away = away
+                for each in changed:
+                    yield ServerSentEvent(event="changed", data=each.kind)
+
+    return EventSourceResponse(
+        events(), ping=BEAT, ping_message_factory=lambda: ServerSentEvent(event="beat", data=_now())
+    )

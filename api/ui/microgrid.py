@@ -1,0 +1,110 @@
+"""The Microgrid tab of a depot: its structure as a single-line diagram, its state, and Resync."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api import depots
+from api import microgrids as service
+from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.temporal import workflow_url
+from api.types import DepotId
+from api.ui.live import Kind, Topic
+from api.ui.rendering import render
+from domain.problems import Problem, ProblemCode
+from domain.reconcile import GridConnection, ReconcilePlan, TopLevelCircuit, plan_reconcile
+from runtime.settings import Settings
+from store.circuits import CircuitRecord, list_circuits
+from store.database import snapshot
+from store.depots import DepotRecord, read_depot
+from store.structure import StructureRecord, read_structure
+from workflows.launch import sync_workflow_id
+
+router = APIRouter(prefix="/depots/{depot_id}/microgrid", include_in_schema=False)
+
+
+async def read_tab(engine: AsyncEngine, depot_id: UUID) -> dict[str, Any]:
+    """Read all that the tab shows, as of one moment.
+
+    Raises:
+        Problem: ``DEPOT_NOT_FOUND``.
+
+    """
+    async with snapshot(engine) as connection:
+        depot = await read_depot(connection, depot_id)
+        structure = await _read_structure(connection, depot)
+        circuits = await list_circuits(connection, depot_id) if structure is None else structure.circuits
+    return {
+        "depot": depots.Depot.of(depot),
+        "structure": None if structure is None else service.Structure.of(structure),
+        "drift": None if structure is None else _drift(structure),
+        "circuit_count": len(circuits),
+        "tops": [circuit.name for circuit in circuits if circuit.parent_id is None],
+        "topics": [Topic(Kind.DEPOT, depot_id)],
+    }
+
+
+async def _read_structure(connection: Any, depot: DepotRecord) -> StructureRecord | None:
+    return None if depot.microgrid_id is None else await read_structure(connection, depot.microgrid_id)
+
+
+def _drift(structure: StructureRecord) -> ReconcilePlan | None:
+    """What a sync would change at this moment; None where that is nothing."""
+    if not structure.drifted:
+        return None
+
+    def top(circuit: CircuitRecord) -> TopLevelCircuit:
+        return TopLevelCircuit(circuit.circuit_id, circuit.name)
+
+    return plan_reconcile(
+        [GridConnection(node.circuit_id, node.name, node.position) for node in structure.microgrid.grid_connections],
+        [top(circuit) for circuit in structure.circuits if circuit.parent_id is None],
+    )
+
+
+@router.get("", name="page_microgrid")
+async def show(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
+    """Show the tab (COR-8.8). Without a microgrid the status is 404, and the page says why and what to do."""
+    context = await read_tab(engine, depot_id)
+    return render(
+        request,
+        "microgrid.html",
+        context,
+        status=200 if context["structure"] is not None else 404,
+    )
+
+
+@router.get("/parts", name="microgrid_parts")
+async def parts(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
+    """The parts of the tab that change, as they are now."""
+    return render(request, "microgrid.html", await read_tab(engine, depot_id), block="parts")
+
+
+@router.post("/resync", name="microgrid_resync")
+async def resync(
+    request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
+) -> Response:
+    """Make the microgrid follow the top-level circuits now, and tell in words what that changed (COR-8.9)."""
+    result: service.SyncResultDocument | None = None
+    failure: Problem | None = None
+    try:
+        result = await service.resync_depot(depot_id, actor, engine, client, settings)
+    except Problem as problem:
+        if problem.code not in (ProblemCode.SYNC_TIMED_OUT, ProblemCode.TEMPORAL_UNAVAILABLE):
+            raise
+        failure = problem
+    context = await read_tab(engine, depot_id) | {
+        "result": result,
+        "failure": failure,
+        "run": _run(settings, client, depot_id),
+    }
+    return render(request, "microgrid.html", context, block="resynced")
+
+
+def _run(settings: Settings, client: Any, depot_id: UUID) -> str | None:
+    return workflow_url(settings, client, sync_workflow_id(depot_id))

@@ -1,0 +1,57 @@
+"""Where one can go. A link is shown as soon as the page behind it exists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from fastapi import Request
+from starlette.routing import NoMatchFound
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link to another page."""
+
+    text: str
+    address: str
+    current: bool
+
+
+# What a link says, and the name of its route.
+_MAIN = (
+    ("Depots", "page_depots"),
+    ("Remediations", "page_remediations"),
+    ("Scenarios", "page_scenarios"),
+    ("Backfills", "page_backfills"),
+)
+_DEPOT = (
+    ("Load", "page_load"),
+    ("System Admin / Microgrid", "page_microgrid"),
+    ("System Admin / Controllers", "page_controllers"),
+)
+
+
+def _links(request: Request, wanted: tuple[tuple[str, str], ...], **values: Any) -> list[Link]:
+    links: list[Link] = []
+    for text, name in wanted:
+        try:
+            address = str(request.app.url_path_for(name, **values))
+        except NoMatchFound:
+            continue
+        # All below an address is of it; what is at the root has its pages below /depots.
+        area = "/depots" if address == "/" else address
+        path = request.url.path
+        links.append(Link(text, address, path in (address, area) or path.startswith(f"{area}/")))
+    return links
+
+
+def main_links(request: Request) -> list[Link]:
+    """The links at the top of every page."""
+    return _links(request, _MAIN)
+
+
+def depot_tabs(request: Request, depot_id: UUID) -> list[Link]:
+    """The tabs of one depot's area."""
+    return _links(request, _DEPOT, depot_id=depot_id)

@@ -1,0 +1,91 @@
+"""Templates to answers: whole pages, or one block of a page where htmx asks for that alone."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2_fragments import render_block
+
+from api.ui import words
+from api.ui.assets import assets
+from api.ui.navigation import depot_tabs, main_links
+
+_POLICY = (
+    "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self'; font-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types htmx"
+)
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update(static=lambda name: assets().address(name), words=words, depot_tabs=depot_tabs)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    filters: list[Callable[..., str]] = [
+        words.count, words.counted, words.power, words.kilowatts, words.exact, words.duration,
+    ]  # fmt: skip
+    made.filters.update({each.__name__: each for each in filters})
+    return made
+
+
+_ENVIRONMENT = _environment()
+_MACROS = {"ui": "parts.html", "line": "single_line.html"}
+"""What templates call, and the file that it is in; each may call those before it."""
+
+
+def is_htmx(request: Request) -> bool:
+    """Whether htmx asks, which puts the answer into a page that is already shown."""
+    return request.headers.get("hx-request") == "true"
+
+
+def render(
+    request: Request,
+    template: str,
+    context: Mapping[str, Any] | None = None,
+    *,
+    block: str | None = None,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> HTMLResponse:
+    """Answer with a page, or with one ``block`` of it.
+
+    Every element with an ``hx-`` attribute carries ``hx-nonce="{{ nonce }}"``. htmx acts on no other, so that
+    nothing that ever slipped into a page as markup could make it act.
+    """
+    nonce = secrets.token_urlsafe(16)
+    values = {
+        "request": request,
+        "nonce": nonce,
+        "now": datetime.now(UTC),
+        "main_links": main_links(request),
+        "url": request.app.url_path_for,
+        "topics": (),
+        **(context or {}),
+    }
+    # Not imported by the templates themselves, for a block that is rendered alone has no imports.
+    for name, file in _MACROS.items():
+        values[name] = _ENVIRONMENT.get_template(file).make_module(values)
+    if block is None:
+        text = _ENVIRONMENT.get_template(template).render(values)
+    else:
+        text = render_block(_ENVIRONMENT, template, block, values)
+    policy = {"Content-Security-Policy": _POLICY.format(nonce=nonce)}
+    return HTMLResponse(text, status, {**_HEADERS, **policy, **(headers or {})})

@@ -1,0 +1,50 @@
+// The one dialog: opens when htmx has put something into it, closes by Escape, by [data-close], or when it is done.
+// A question (hx-confirm) is asked in it, too.
+const dialog = document.getElementById("dialog");
+const body = document.getElementById("dialog-body");
+let opener;
+
+function open() {
+  if (!dialog.open) {
+    opener = document.activeElement;
+    dialog.showModal();
+  }
+  body.querySelector("[autofocus]")?.focus();
+}
+
+document.addEventListener("htmx:after:swap", () => {
+  if (body.childElementCount > 0 && !dialog.open) open();
+});
+document.addEventListener("dialog-done", () => dialog.close());
+dialog.addEventListener("click", (event) => {
+  if (event.target === dialog || event.target.closest("[data-close]")) dialog.close();
+});
+dialog.addEventListener("close", () => {
+  body.replaceChildren();
+  // What opened it may be gone, with the circuit that it stood for.
+  if (opener?.isConnected) opener.focus();
+  else document.getElementById("structure-title")?.focus();
+});
+
+document.addEventListener("htmx:confirm", (event) => {
+  const { ctx, issueRequest, dropRequest } = event.detail;
+  if (!ctx.confirm) return;
+  event.preventDefault();
+  const make = (tag, className, text) => Object.assign(document.createElement(tag), { className, textContent: text });
+  const word = ctx.sourceElement.textContent.trim();
+  const title = make("h2", "", ctx.confirm);
+  title.id = "dialog-title";
+  const yes = Object.assign(make("button", "danger solid", word), { type: "button" });
+  const no = Object.assign(make("button", "quiet", "Back"), { type: "button", autofocus: true });
+  const end = make("div", "form-end", "");
+  let sure = false;
+  yes.addEventListener("click", () => {
+    sure = true;
+    dialog.close();
+  });
+  no.addEventListener("click", () => dialog.close());
+  end.append(yes, no);
+  body.replaceChildren(title, end);
+  dialog.addEventListener("close", () => (sure ? issueRequest() : dropRequest()), { once: true });
+  open();
+});

@@ -1,0 +1,8 @@
+// All of our own script. Each part is a module of its own.
+import "./age-time.js";
+import "./circuit-lines.js";
+import "./dialogs.js";
+import "./fold.js";
+import "./live-stream.js";
+import "./notices.js";
+import "./theme-switch.js";

@@ -1,0 +1,93 @@
+"""How pages write things down: numbers, powers, times, and the word, icon and tone of every state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from domain.backfill import BackfillOutcome, BackfillState
+from domain.provisioning import ProvisioningCode, ProvisioningState, SyncOutcome
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A state as people see it: never by colour alone."""
+
+    word: str
+    icon: str
+    tone: str
+    """``good``, ``busy``, ``warn``, ``bad`` or ``quiet``: which colours."""
+
+
+PROVISIONING = {
+    ProvisioningState.PROVISIONED: Badge("Provisioned", "circle-check", "good"),
+    ProvisioningState.PENDING: Badge("Pending", "clock", "warn"),
+    ProvisioningState.FAILED: Badge("Failed", "circle-x", "bad"),
+}
+FAILURE = {ProvisioningCode.NO_TOP_LEVEL_CIRCUITS: "No top-level circuit"}
+BACKFILL = {
+    BackfillState.RUNNING: Badge("Running", "loader-circle", "busy"),
+    BackfillState.PAUSED: Badge("Paused", "pause", "warn"),
+    BackfillState.COMPLETED: Badge("Completed", "circle-check", "good"),
+    BackfillState.CANCELLED: Badge("Cancelled", "circle-slash", "quiet"),
+    BackfillState.FAILED: Badge("Failed", "circle-x", "bad"),
+}
+OUTCOME = {
+    BackfillOutcome.CREATED: Badge("Created", "plus", "good"),
+    BackfillOutcome.ALREADY_PROVISIONED: Badge("Already provisioned", "check", "quiet"),
+    BackfillOutcome.NO_TOP_LEVEL_CIRCUITS: Badge("No top-level circuit", "circle-x", "bad"),
+}
+DRY_OUTCOME = OUTCOME | {BackfillOutcome.CREATED: Badge("Would be created", "plus", "good")}
+SYNC = {
+    SyncOutcome.CREATED: Badge("Microgrid created", "circle-check", "good"),
+    SyncOutcome.CHANGED: Badge("Microgrid repaired", "circle-check", "good"),
+    SyncOutcome.UNCHANGED: Badge("Nothing to change", "check", "quiet"),
+    SyncOutcome.NO_TOP_LEVEL_CIRCUITS: Badge("No top-level circuit", "circle-x", "bad"),
+    SyncOutcome.DEPOT_GONE: Badge("The depot is gone", "circle-x", "bad"),
+}
+
+
+def count(number: int) -> str:
+    """A count with its thousands set apart."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A count with its noun."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def power(watts: float) -> str:
+    """A power in the unit in which it is read at a site."""
+    for unit, factor in (("GW", 1e9), ("MW", 1e6), ("kW", 1e3)):
+        if watts >= factor:
+            return f"{watts / factor:.4g}\u202f{unit}"
+    return f"{watts:.4g}\u202fW"
+
+
+def kilowatts(watts: float | None) -> str:
+    """A power as it is edited: plain kilowatts, without loss."""
+    return "" if watts is None else f"{watts / 1000:.12g}"
+
+
+def exact(moment: datetime, zone: str = "UTC") -> str:
+    """A moment to the second, in a time zone, with that zone's name."""
+    there = moment.astimezone(ZoneInfo(zone))
+    return f"{there:%Y-%m-%d %H:%M:%S} {there.tzname()}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time, with the two units that matter."""
+    whole = max(0, round(seconds))
+    days, hours, minutes, rest = whole // 86_400, whole // 3_600 % 24, whole // 60 % 60, whole % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def between(start: datetime, end: datetime) -> str:
+    """How long something took."""
+    return duration((end - start) / timedelta(seconds=1))

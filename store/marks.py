@@ -1,0 +1,53 @@
+"""Marks: short texts that differ as soon as something that is watched has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_DEPOTS = text("""
+    SELECT d.id, concat_ws('/', d.name, d.provisioning, m.id, m.version, m.synced_at,
+        (SELECT max(c.id) FROM changes AS c WHERE c.depot_id = d.id),
+        (SELECT md5(string_agg(concat_ws(':', n.circuit_id, n.position, n.name), ',' ORDER BY n.position))
+         FROM microgrid_nodes AS n WHERE n.microgrid_id = m.id))
+    FROM depots AS d LEFT JOIN microgrids AS m ON m.depot_id = d.id AND m.retired_at IS NULL
+    WHERE d.id = ANY (CAST(:ids AS uuid[]))
+""")
+_BACKFILLS = text("""
+    SELECT b.id, concat_ws('/', b.state, b.depots_total,
+        (SELECT count(*) FROM backfill_pages AS p WHERE p.backfill_id = b.id))
+    FROM backfills AS b WHERE b.id = ANY (CAST(:ids AS uuid[]))
+""")
+_FLEET = text("""
+    SELECT string_agg(concat_ws(':', provisioning, depots), ',' ORDER BY provisioning)
+    FROM (SELECT provisioning, count(*) AS depots FROM depots GROUP BY provisioning) AS counted
+""")
+_ALL_BACKFILLS = text("""
+    SELECT concat_ws('/', count(*), count(finished_at), count(*) FILTER (WHERE state = 'PAUSED'),
+        (SELECT count(*) FROM backfill_pages AS p JOIN backfills AS b ON b.id = p.backfill_id
+         WHERE b.finished_at IS NULL))
+    FROM backfills
+""")
+
+
+async def depot_marks(connection: AsyncConnection, depot_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Mark depots: their names, provisioning, circuits and microgrids."""
+    return {row[0]: row[1] for row in await connection.execute(_DEPOTS, {"ids": list(depot_ids)})}
+
+
+async def backfill_marks(connection: AsyncConnection, backfill_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Mark backfills: their states and how many of their pages are done."""
+    return {row[0]: row[1] for row in await connection.execute(_BACKFILLS, {"ids": list(backfill_ids)})}
+
+
+async def fleet_mark(connection: AsyncConnection) -> str:
+    """Mark the fleet: how many depots are in which provisioning state."""
+    return str((await connection.execute(_FLEET)).scalar_one())
+
+
+async def backfill_list_mark(connection: AsyncConnection) -> str:
+    """Mark the list of backfills, and how far those that run are."""
+    return str((await connection.execute(_ALL_BACKFILLS)).scalar_one())

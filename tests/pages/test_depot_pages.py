@@ -1,0 +1,154 @@
+"""The list of depots and the creation of one, in a real browser."""
+
+from __future__ import annotations
+
+from playwright.async_api import Page, expect
+
+from store.circuits import list_circuits
+from store.depots import list_depots
+from tests.pages.conftest import PHONE, Site, Visitor
+from tests.pages.looking import is_wider_than_the_screen
+from tests.pages.sites import make_fleet, make_site
+from tests.support import follows, until
+
+DEPOTS = 5_200
+
+
+async def test_thousands_of_depots_are_searched_filtered_and_scrolled_through(site: Site, visitor: Visitor) -> None:
+    await make_fleet(site.engine, DEPOTS, flawed=300)
+    empty = await make_site(site.engine, name="Yard without a feed")
+    page = await visitor.open("/")
+    rows = page.locator("#rows > tr:not(.more)")
+    counts = page.locator("#counts a")
+    await expect(counts).to_have_text(["All 5\u202f201", "Provisioned 0", "Pending 5\u202f200", "Failed 1"])
+    # What is not yet seen is not loaded.
+    assert await rows.count() <= 300
+    loaded = await rows.count()
+    while loaded < 1_500:
+        await page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        await expect(rows.nth(loaded)).to_be_attached()
+        loaded = await rows.count()
+    names = await page.locator("#rows th a").all_text_contents()
+    assert names == [f"Depot {number:05}" for number in range(1, len(names) + 1)]
+    # To the very end of a list, where nothing more is offered.
+    await page.goto("/?search=depot+05")
+    await expect(counts.first).to_have_text("All 201")
+    while (loaded := await rows.count()) < 201:
+        await page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        await expect(rows.nth(loaded)).to_be_attached()
+    await expect(page.locator("#rows > .more")).to_have_count(0)
+    await page.goto("/")
+
+    await page.evaluate("scrollTo(0, 0)")
+    await page.get_by_role("searchbox").press_sequentially("depot 0519")
+    await expect(rows).to_have_count(10)
+    await expect(counts.first).to_have_text("All 10")
+    await expect(page).to_have_url(f"{site.url}/?search=depot+0519")
+    await page.reload()
+    await expect(rows).to_have_count(10)
+    await page.goto("/?search=no+such+name")
+    await expect(page.get_by_text("No depot fits")).to_be_visible()
+
+    await page.goto("/")
+    await page.get_by_role("link", name="Failed").click()
+    await expect(rows).to_have_count(1)
+    await expect(rows).to_contain_text("No top-level circuit")
+    visitor.expected = ("404",)
+    await rows.get_by_role("link").click()
+    await expect(page).to_have_url(f"{site.url}/depots/{empty}/microgrid")
+
+
+async def test_the_list_follows_what_changes(site: Site, visitor: Visitor) -> None:
+    await make_site(site.engine, name="Old yard")
+    page = await visitor.open("/")
+    await expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    await make_site(site.engine, name="Another yard")
+    await expect(page.locator("#rows th")).to_have_text(["Another yard", "Old yard"])
+    await expect(page.locator("#rows .badge")).to_have_text(["Failed", "Failed"])
+    await expect(page.locator("#counts a").last).to_have_text("Failed 2")
+
+
+async def test_a_depot_with_its_circuits_is_created_by_keyboard_alone(site: Site, visitor: Visitor) -> None:
+    visitor.expected = ("404",)  # until the first sync, which it does not wait for, a new depot has no microgrid
+    page = await visitor.open("/depots/new")
+    keys = page.keyboard
+    await page.get_by_label("Name", exact=True).focus()
+    await keys.type("Mount Dennis")
+    await keys.press("Tab")
+    await keys.type("America/Toronto")
+    await keys.press("Tab")
+
+    async def line(number: int, name: str) -> None:
+        await expect(_name(page, number)).to_be_focused()
+        await keys.type(name)
+
+    await line(1, "Feed 1")
+    await keys.press("Tab")
+    await keys.type("1500")
+    await keys.press("Enter")
+    await line(2, "Bank")
+    await keys.press("Alt+ArrowRight")
+    await expect(page.locator(".line").nth(1)).to_have_class("line level-1")
+    await expect(page.get_by_role("button", name="Move circuit 2 one level down")).to_be_focused()
+    await _name(page, 2).focus()
+    await keys.press("Enter")
+    await line(3, "Second bank")
+    await keys.press("Enter")
+    await line(4, "Feed 2")
+    await keys.press("Alt+ArrowLeft")
+    await expect(page.locator(".line").nth(3)).to_have_class("line level-0")
+    await page.get_by_role("button", name="Add a circuit below circuit 2").press("Enter")
+    await line(3, "Charger")
+    await page.get_by_role("button", name="Create depot").press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Mount Dennis")
+    await expect(page.locator(".infeed > .head .called")).to_have_text(["Feed 1", "Feed 2"])
+    async with site.engine.connect() as connection:
+        (depot,) = await list_depots(connection, search=None, provisioning=None, after=None, limit=9)
+        circuits = await list_circuits(connection, depot.depot_id)
+    assert (depot.name, depot.timezone) == ("Mount Dennis", "America/Toronto")
+    by_id = {circuit.circuit_id: circuit.name for circuit in circuits}
+    assert [(c.name, c.parent_id and by_id[c.parent_id], c.rated_power_w) for c in circuits] == [
+        ("Feed 1", None, 1.5e6),
+        ("Bank", "Feed 1", None),
+        ("Charger", "Bank", None),
+        ("Second bank", "Feed 1", None),
+        ("Feed 2", None, None),
+    ]
+    await until(lambda: follows(site.engine, depot.depot_id))
+
+
+async def test_all_that_is_wrong_is_told_at_once_beside_its_field(site: Site, visitor: Visitor) -> None:
+    visitor.expected = ("422",)
+    page = await visitor.open("/depots/new", size=PHONE)
+    await page.get_by_label("Time zone").fill("Mars/Olympus")
+    await page.get_by_label("Name of circuit 1", exact=True).fill("x" * 201)
+    await page.get_by_label("Rated power of circuit 1").fill("a lot")
+    await page.get_by_role("button", name="Create depot").click()
+    await expect(page.locator("#form-errors")).to_be_focused()
+    await expect(page.locator("#form-errors li")).to_have_count(4)
+    for label, error in (
+        (page.get_by_label("Name", exact=True), "A name must not be blank."),
+        (page.get_by_label("Time zone"), "'Mars/Olympus' is not a time zone of the IANA database."),
+        (_name(page, 1), "A name has at most 200 characters; this one has 201."),
+        (page.get_by_label("Rated power of circuit 1"), "A rated power is a number of kilowatts"),
+    ):
+        await expect(label).to_have_attribute("aria-invalid", "true")
+        described = await label.get_attribute("aria-describedby") or ""
+        await expect(page.locator(f"#{described.split()[-1]}")).to_contain_text(error)
+    assert not await is_wider_than_the_screen(page)
+    await page.get_by_role("link", name="A name must not be blank.").click()
+    await expect(page.get_by_label("Name", exact=True)).to_be_focused()
+    async with site.engine.connect() as connection:
+        assert await list_depots(connection, search=None, provisioning=None, after=None, limit=9) == []
+    await page.get_by_label("Name", exact=True).fill("Malvern")
+    await page.get_by_label("Time zone").fill("America/Toronto")
+    await page.get_by_role("button", name="Remove").click()
+    await expect(page.get_by_label("Name of circuit 1", exact=True)).to_have_count(0)
+    visitor.expected = ("422", "404")
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Create depot").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Malvern")
+
+
+def _name(page: Page, number: int):
+    return page.get_by_label(f"Name of circuit {number}", exact=True)

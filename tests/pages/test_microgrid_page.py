@@ -1,0 +1,228 @@
+"""The System Admin Microgrid tab, in a real browser."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.async_api import Locator, Page, expect
+from sqlalchemy import text
+
+from api.ui.words import exact
+from store.circuits import list_circuits, update_circuit
+from store.database import transaction
+from store.depots import NewCircuit
+from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
+from tests.pages.looking import is_wider_than_the_screen, picture
+from tests.pages.sites import make_large_site, make_site, synced
+from tests.support import ACTOR, assert_follows, microgrid_of
+
+_HARD_TO_READ = """
+    names => names.filter(name => {
+        const box = name.getBoundingClientRect();
+        return box.left < 0 || box.right > innerWidth || parseFloat(getComputedStyle(name).fontSize) < 14;
+    }).map(name => name.textContent)
+"""
+
+
+def connections(page: Page) -> Locator:
+    return page.locator(".infeed > .head .called")
+
+
+@pytest.mark.acceptance("COR-8.8")
+async def test_the_tab_loads_by_depot_and_draws_the_structure(site: Site, visitor: Visitor) -> None:
+    depot_id = await make_site(
+        site.engine,
+        NewCircuit("Utility feed", 1.5e6, (NewCircuit("Charger bank", 5e5, (NewCircuit("Charger A", 75e3),)),)),
+        NewCircuit("HV intake"),
+    )
+    microgrid = await synced(site, depot_id)
+    page = await visitor.open("/")
+    await page.get_by_role("link", name="Arrow Road").click()
+    await expect(page).to_have_url(f"{site.url}/depots/{depot_id}/microgrid")
+    await expect(connections(page)).to_have_text(["Utility feed", "HV intake"])
+    top = page.locator(".infeeds > .infeed").first
+    await expect(top.locator("> .bus > .branch > .rung .called")).to_have_text(["Charger bank"])
+    await expect(top.locator("> .bus > .branch > .bus > .branch > .rung .called")).to_have_text(["Charger A"])
+    await expect(top.get_by_text("1.5\u202fMW")).to_be_visible()
+    # Nothing stands above the grid connections: no internal root.
+    assert await page.locator(".infeeds").count() == 1
+    assert await page.locator(".called").all_inner_texts() == ["Utility feed", "Charger bank", "Charger A", "HV intake"]
+    await expect(page.locator("#version")).to_have_text("1")
+    await expect(page.get_by_text(str(microgrid.microgrid_id))).to_be_visible()
+
+
+@pytest.mark.acceptance("COR-8.9")
+async def test_resync_repairs_drift_and_says_so_in_words(site: Site, visitor: Visitor) -> None:
+    depot_id = await make_site(site.engine, NewCircuit("Feed 1"), NewCircuit("Feed 2"))
+    microgrid = await synced(site, depot_id)
+    page = await visitor.open(f"/depots/{depot_id}/microgrid")
+    await expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    async with site.engine.begin() as connection:
+        # Drift as it comes from outside: a node is lost, another has a wrong name.
+        nodes = {"id": microgrid.microgrid_id}
+        await connection.execute(
+            text("DELETE FROM microgrid_nodes WHERE microgrid_id = :id AND name = 'Feed 1'"), nodes
+        )
+        await connection.execute(text("UPDATE microgrid_nodes SET name = 'Old' WHERE microgrid_id = :id"), nodes)
+    await expect(page.locator("#drift")).to_contain_text("Out of step")
+    await expect(page.locator("#drift .told")).to_have_text("Added Feed 1 Renamed Old → Feed 2", use_inner_text=True)
+    await expect(connections(page)).to_have_text(["Old"])
+    await page.get_by_role("button", name="Resync").click()
+    outcome = page.locator("#resynced")
+    await expect(outcome).to_contain_text("Microgrid repaired. Version 1 → 2.")
+    await expect(outcome.locator(".told li")).to_have_text(["Added Feed 1", "Renamed Old → Feed 2"])
+    await expect(page.locator("#drift")).to_have_count(0)
+    await expect(connections(page)).to_have_text(["Feed 1", "Feed 2"])
+    await expect(page.locator("#version")).to_have_text("2")
+    assert (await assert_follows(site.engine, depot_id)).version == 2
+    await page.get_by_role("button", name="Resync").click()
+    await expect(outcome).to_contain_text("Nothing to change. Still version 2.")
+
+
+async def test_circuits_are_changed_here_and_the_structure_follows(site: Site, visitor: Visitor) -> None:
+    depot_id = await make_site(
+        site.engine, NewCircuit("Feed 1", None, (NewCircuit("Bank", 4e5),)), NewCircuit("Feed 2")
+    )
+    await synced(site, depot_id)
+    page = await visitor.open(f"/depots/{depot_id}/microgrid")
+    dialog = page.get_by_role("dialog")
+    visitor.expected = ("422",)
+
+    await page.get_by_role("button", name="Add circuit").click()
+    await expect(dialog.get_by_label("Name")).to_be_focused()
+    await dialog.get_by_label("Rated power").fill("-3")
+    await dialog.get_by_role("button", name="Add circuit").click()
+    await expect(dialog.get_by_text("A name must not be blank.")).to_be_visible()
+    await expect(dialog.get_by_text("A rated power is a number of kilowatts above 0")).to_be_visible()
+    await dialog.get_by_label("Name").fill("Feed 3")
+    await dialog.get_by_label("Rated power").fill("630")
+    await page.keyboard.press("Enter")
+    await expect(dialog).to_be_hidden()
+    await expect(connections(page)).to_have_text(["Feed 1", "Feed 2", "Feed 3"])
+    await expect(page.locator("#version")).to_have_text("2")
+
+    edit = page.get_by_role("button", name="Edit Feed 2")
+    await edit.click()
+    await dialog.get_by_label("Name").fill("Feed two")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(connections(page)).to_have_text(["Feed 1", "Feed two", "Feed 3"])
+    await expect(page.get_by_role("button", name="Edit Feed two")).to_be_focused()
+    await expect(page.locator("#version")).to_have_text("2")
+
+    await page.get_by_role("button", name="Edit Feed 3").click()
+    await dialog.get_by_label("Place among its siblings").select_option(label="First")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(connections(page)).to_have_text(["Feed 3", "Feed 1", "Feed two"])
+    await expect(page.locator("#version")).to_have_text("3")
+
+    await page.get_by_role("button", name="Edit Feed two").click()
+    await dialog.get_by_label("Hangs under").select_option(label="Feed 1 \u203a Bank")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(connections(page)).to_have_text(["Feed 3", "Feed 1"])
+    await expect(page.locator(".branch .called")).to_have_text(["Bank", "Feed two"])
+
+    await page.get_by_role("button", name="Edit Bank").click()
+    await dialog.get_by_role("button", name="Add below").click()
+    await expect(dialog.get_by_role("heading")).to_have_text("Add circuit")
+    await dialog.get_by_label("Name").fill("Charger")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".branch .called")).to_have_text(["Bank", "Feed two", "Charger"])
+    assert [node.name for node in (await microgrid_of(site.engine, depot_id)).grid_connections] == ["Feed 3", "Feed 1"]
+
+
+async def test_a_deletion_names_what_goes_and_asks_for_the_cascade(site: Site, visitor: Visitor) -> None:
+    depot_id = await make_site(
+        site.engine,
+        NewCircuit("Feed 1", None, (NewCircuit("Bank", 4e5, (NewCircuit("Charger"),)),)),
+        NewCircuit("Feed 2"),
+    )
+    await synced(site, depot_id)
+    page = await visitor.open(f"/depots/{depot_id}/microgrid")
+    dialog = page.get_by_role("dialog")
+    await page.get_by_role("button", name="Edit Feed 1").click()
+    await dialog.get_by_role("button", name="Delete").click()
+    await expect(dialog).to_contain_text("its grid connection goes with it")
+    await expect(dialog.locator(".going li")).to_have_text(["Bank", "Charger"])
+    visitor.expected = ("422",)
+    await dialog.get_by_role("button", name="Delete").click()
+    await expect(dialog).to_contain_text("Agree that the circuits below go, too")
+    await expect(connections(page)).to_have_text(["Feed 1", "Feed 2"])
+    await dialog.get_by_role("checkbox").check()
+    await dialog.get_by_role("button", name="Delete").click()
+    await expect(dialog).to_be_hidden()
+    await expect(connections(page)).to_have_text(["Feed 2"])
+    await expect(page.locator("#structure-title")).to_be_focused()
+    await page.get_by_role("button", name="Edit Feed 2").click()
+    await expect(dialog.get_by_label("Name")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+    await expect(page.get_by_role("button", name="Edit Feed 2")).to_be_focused()
+
+
+@pytest.mark.acceptance("COR-8.8")
+async def test_a_large_structure_is_legible_also_on_a_phone(site: Site, visitor: Visitor) -> None:
+    depot_id = await make_large_site(site.engine)
+    await synced(site, depot_id)
+    for size, name in ((DESKTOP, "desktop"), (PHONE, "phone")):
+        page = await visitor.open(f"/depots/{depot_id}/microgrid", size=size)
+        await expect(connections(page)).to_have_text([f"Grid supply {number}" for number in (1, 2, 3, 4)])
+        await expect(page.locator(".rung.circuit")).to_have_count(4 * 30)
+        for kind in ("Battery", "Solar", "Generator", "Device"):
+            await expect(page.locator(".infeeds .kind").get_by_text(kind).first).to_be_visible()
+        await expect(page.locator(".unlinked .called")).to_have_text(["Spare meter"])
+        assert not await is_wider_than_the_screen(page)
+        # Every name has the room that it needs, and is no smaller than the rest of the page.
+        assert await page.locator(".called").evaluate_all(_HARD_TO_READ) == []
+        await picture(page, f"microgrid-{name}")
+
+
+async def test_what_is_below_is_folded_away_and_stays_so_when_the_page_is_refreshed(
+    site: Site, visitor: Visitor
+) -> None:
+    depot_id = await make_site(site.engine, NewCircuit("Feed 1", None, (NewCircuit("Bank", 4e5, (NewCircuit("A"),)),)))
+    await synced(site, depot_id)
+    page = await visitor.open(f"/depots/{depot_id}/microgrid")
+    fold = page.get_by_role("button", name="What is below Bank")
+    await fold.press("Enter")
+    await expect(page.get_by_text("A", exact=True)).to_be_hidden()
+    async with transaction(site.engine, ACTOR) as connection:
+        for circuit in await list_circuits(connection, depot_id):
+            if circuit.name == "Feed 1":
+                await update_circuit(connection, ACTOR, circuit.circuit_id, {"name": "Utility feed"})
+    await expect(connections(page)).to_have_text(["Utility feed"])
+    await expect(fold).to_have_attribute("aria-expanded", "false")
+    await expect(page.get_by_text("A", exact=True)).to_be_hidden()
+
+
+async def test_a_depot_without_a_microgrid_says_why_and_heals_before_ones_eyes(site: Site, visitor: Visitor) -> None:
+    depot_id = await make_site(site.engine)
+    visitor.expected = ("404",)
+    page = await visitor.open(f"/depots/{depot_id}/microgrid", status=404)
+    await expect(page.locator("#unresolved")).to_contain_text("NO_TOP_LEVEL_CIRCUITS")
+    await page.get_by_role("button", name="Resync").click()
+    await expect(page.locator("#resynced")).to_contain_text("No top-level circuit. There is no microgrid to sync.")
+    await page.get_by_role("button", name="Add circuit").click()
+    await page.get_by_role("dialog").get_by_label("Name").fill("Feed 1")
+    await page.keyboard.press("Enter")
+    await expect(connections(page)).to_have_text(["Feed 1"])
+    await expect(page.locator("#parts .badge")).to_have_text("Provisioned")
+    assert (await page.reload() or pytest.fail("no answer")).status == 200
+
+
+async def test_times_are_relative_and_exact_in_the_depots_time_zone(site: Site, visitor: Visitor) -> None:
+    depot_id = await make_site(site.engine, NewCircuit("Feed 1"))
+    await synced(site, depot_id)
+    async with site.engine.begin() as connection:
+        await connection.execute(text("UPDATE microgrids SET synced_at = now() - interval '3 hours 5 minutes'"))
+    page = await visitor.open(f"/depots/{depot_id}/microgrid", zone="Australia/Sydney")
+    synced_at = (await microgrid_of(site.engine, depot_id)).synced_at
+    age = page.locator(".facts age-time")
+    await expect(age.locator("[part=age]")).to_have_text("3 h 5 min ago")
+    await expect(age).to_have_attribute("title", exact(synced_at, "America/Toronto"))
+    await expect(age.locator("time")).to_have_text(exact(synced_at, "America/Toronto"))
+    clock = page.locator("zone-clock")
+    shown = await clock.evaluate("clock => clock.shadowRoot.textContent")
+    now = datetime.now(ZoneInfo("America/Toronto"))
+    assert shown in {f"{now - timedelta(minutes=step):%H:%M}" for step in (0, 1)}
