@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from domain.problems import Problem, ProblemCode
+from domain.problems import Problem, ProblemCode, problem_title, problem_type
 from store.database import is_away
 
 _log = structlog.get_logger("api")
@@ -109,8 +109,8 @@ def problem_response(code: ProblemCode, detail: str, errors: Sequence[FieldProbl
     """Answer with a problem."""
     status = STATUS[code]
     document = ProblemDocument(
-        type=f"urn:problem:{code.lower().replace('_', '-')}",
-        title=code.replace("_", " ").capitalize(),
+        type=problem_type(code),
+        title=problem_title(code),
         status=status,
         detail=detail,
         code=code,

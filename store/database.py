@@ -56,3 +56,15 @@ def is_away(error: BaseException) -> bool:
         cause = getattr(error.orig, "__cause__", None)
         return error.connection_invalidated or isinstance(cause, _AWAY)
     return isinstance(error, OSError | PoolTimeoutError | asyncpg.InterfaceError)
+
+
+_DATA = ("22", "23")
+"""SQLSTATE classes: a value that cannot be stored, and a constraint that it breaks."""
+
+
+def blames_data(error: DBAPIError) -> bool:
+    """Say whether the database refused what it was given, so that giving it again changes nothing.
+
+    Anything else passes: a deadlock, a full disk, a standby that does not write, a schema that is being migrated.
+    """
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith(_DATA)
