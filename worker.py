@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import structlog
+from prometheus_client import CollectorRegistry, start_http_server
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -21,6 +22,7 @@ from runtime.logs import configure_logs
 from runtime.settings import Settings, load_settings
 from runtime.temporal import connect, ensure_search_attributes
 from store.database import make_engine
+from telemetry.mqtt import subscribing
 from workflows.backfill import BackfillWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
 
@@ -77,6 +79,34 @@ async def _connect_when_there() -> Client:
             return client
 
 
+async def _work_until(stop: asyncio.Event, settings: Settings, engine: AsyncEngine) -> None:
+    stopping = asyncio.create_task(stop.wait())
+    connecting = asyncio.create_task(_connect_when_there())
+    await asyncio.wait([stopping, connecting], return_when=asyncio.FIRST_COMPLETED)
+    if not connecting.done():
+        connecting.cancel()
+        return
+    async with working(await connecting, engine, settings.task_queue):
+        _log.info("working", task_queue=settings.task_queue)
+        await stopping
+        _log.info("stopping")
+
+
+@asynccontextmanager
+async def _serving(port: int, registry: CollectorRegistry) -> AsyncGenerator[None]:
+    """Serve the process's figures to Prometheus while the block runs; port 0: nowhere."""
+    if not port:
+        yield
+        return
+    server, thread = start_http_server(port, registry=registry)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()
+        thread.join()
+
+
 async def main(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT, then finish what runs and stop."""
     stop = asyncio.Event()
@@ -84,12 +114,11 @@ async def main(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     engine = make_engine(settings.database_url, pool_size=settings.database_pool_size)
+    registry = CollectorRegistry()
     try:
-        client = await _connect_when_there()
-        async with working(client, engine, settings.task_queue):
-            _log.info("working", task_queue=settings.task_queue)
-            await stop.wait()
-            _log.info("stopping")
+        # Packets need no Temporal, so they are taken while it is away.
+        async with _serving(settings.metrics_port, registry), subscribing(engine, settings, registry):
+            await _work_until(stop, settings, engine)
     finally:
         await engine.dispose()
 

@@ -17,8 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from domain.problems import Problem, ProblemCode
-from domain.violations import Violation
+from domain.problems import Problem, ProblemCode, problem_title, problem_type
+from domain.violations import Violation, field_path
 from store.database import is_away
 
 _log = structlog.get_logger("api")
@@ -86,8 +86,7 @@ class FieldProblem(BaseModel):
     @staticmethod
     def of(violation: Violation) -> FieldProblem:
         """The same of a rule's violation."""
-        path = violation.pointer.removeprefix("/").replace("/", ".").replace("~1", "/").replace("~0", "~")
-        return FieldProblem(field=path or "body", detail=violation.reason, code=violation.code)
+        return FieldProblem(field=field_path(violation.pointer), detail=violation.reason, code=violation.code)
 
 
 class ProblemDocument(BaseModel):
@@ -135,8 +134,8 @@ def problem_response(
     """Answer with a problem."""
     status = STATUS[code]
     document = ProblemDocument(
-        type=f"urn:problem:{code.lower().replace('_', '-')}",
-        title=code.replace("_", " ").capitalize(),
+        type=problem_type(code),
+        title=problem_title(code),
         status=status,
         detail=detail,
         code=code,

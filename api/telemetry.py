@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -21,20 +20,11 @@ from domain.problems import ProblemCode
 from domain.routing import RoutingRule
 from domain.sensor_actions import SensorActionKind
 from store.packets import list_packets
-from store.telemetry import TakenPacket
+from telemetry.answers import PacketStatus, field_errors, items_document, sole_refusal
 from telemetry.door import PacketDoor
-from telemetry.intake import MAX_PACKETS, RefusedPacket, take_in
+from telemetry.intake import MAX_PACKETS, take_in
 
 router = APIRouter(prefix="/api/telemetry", tags=["telemetry"])
-
-
-class PacketStatus(StrEnum):
-    """Whether a packet was taken."""
-
-    ACCEPTED = "ACCEPTED"
-    """It is stored, whatever its sensor actions answered."""
-    REFUSED = "REFUSED"
-    """Nothing of it is stored."""
 
 
 class MeasurandAnswerDocument(BaseModel):
@@ -154,36 +144,11 @@ async def take(request: Request, actor: ActorDep) -> Response:
     """
     door: PacketDoor = request.app.state.door
     intake = await take_in(door, await request.body(), actor, datetime.now(UTC))
-    if not intake.is_array and isinstance(intake.results[0], RefusedPacket):
-        refused = intake.results[0]
-        return problem_response(refused.code, refused.detail, [FieldProblem.of(each) for each in refused.violations])
-    items = [_answer(index, result) for index, result in enumerate(intake.results)]
-    return Response(json.dumps({"items": items}), media_type="application/json")
-
-
-def _answer(index: int, result: TakenPacket | RefusedPacket) -> dict[str, Any]:
-    """The answer for one packet, in the form of ``PacketAnswer``: made by hand because a second has thousands."""
-    if isinstance(result, TakenPacket):
-        return {
-            "index": index,
-            "status": PacketStatus.ACCEPTED,
-            "packet_id": str(result.packet_id),
-            "actions": [answer.document() for answer in result.answers],
-            "unknown_sensors": result.unknown_sensors,
-            "problem": None,
-        }
-    return {
-        "index": index,
-        "status": PacketStatus.REFUSED,
-        "packet_id": None,
-        "actions": [],
-        "unknown_sensors": [],
-        "problem": {
-            "code": result.code,
-            "detail": result.detail,
-            "errors": [FieldProblem.of(each).model_dump() for each in result.violations],
-        },
-    }
+    refused = sole_refusal(intake)
+    if refused is not None:
+        errors = [FieldProblem.model_validate(error) for error in field_errors(refused.violations)]
+        return problem_response(refused.code, refused.detail, errors)
+    return Response(json.dumps(items_document(intake)), media_type="application/json")
 
 
 @router.get("/packets", responses=problem_responses(ProblemCode.INVALID_CURSOR))

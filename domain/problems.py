@@ -90,6 +90,16 @@ class ProblemCode(StrEnum):
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
 
+def problem_type(code: ProblemCode) -> str:
+    """Name a kind of problem as RFC 9457's ``type`` does: a URN that never changes."""
+    return f"urn:problem:{code.lower().replace('_', '-')}"
+
+
+def problem_title(code: ProblemCode) -> str:
+    """Say a code in words, for RFC 9457's ``title``."""
+    return code.replace("_", " ").capitalize()
+
+
 class Problem(Exception):
     """A refusal: a stable ``code`` and a ``detail`` that tells a person what to do about it."""
 

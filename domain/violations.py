@@ -31,3 +31,8 @@ def below(pointer: str, key: str) -> str:
     if len(key) > _MAX_TOKEN_LENGTH or not key.isprintable():
         return pointer
     return f"{pointer}/{key.translate(_ESCAPES)}"
+
+
+def field_path(pointer: str) -> str:
+    """Return a pointer in the form in which problems name a field: ``sensors.0.value``; the document is ``body``."""
+    return pointer.removeprefix("/").replace("/", ".").replace("~1", "/").replace("~0", "~") or "body"

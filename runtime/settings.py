@@ -39,6 +39,15 @@ class Settings(BaseSettings):
     """Connections a process keeps to PostgreSQL."""
     log_format: str = "console"
     """``console`` for people, ``json`` for machines."""
+    mqtt_url: str = ""
+    """The broker that brings packets to the worker: ``mqtt://user:password@host:1883``, ``mqtts://…`` with TLS.
+    Empty: packets come by HTTP alone."""
+    mqtt_topic: str = "manage/packets/#"
+    """The topic filter that packets are published under; ``$share/GROUP/FILTER`` for several workers at once."""
+    mqtt_client_id: str = "manage-packets"
+    """The broker keeps a session under this name, so it stays the same, and no two workers have the same."""
+    mqtt_ca: str = ""
+    """A file with the certificate authority of the broker; empty: those that the system trusts."""
     metrics_port: int = 0
     """Where the worker serves Prometheus metrics; 0: nowhere. The API has ``/metrics``."""
 

@@ -65,3 +65,15 @@ async def clock(connection: AsyncConnection) -> datetime:
     One clock for all processes: what is stored under a lock comes after what was stored before the lock was had.
     """
     return (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
+
+
+_DATA = ("22", "23")
+"""SQLSTATE classes: a value that cannot be stored, and a constraint that it breaks."""
+
+
+def blames_data(error: DBAPIError) -> bool:
+    """Say whether the database refused what it was given, so that giving it again changes nothing.
+
+    Anything else passes: a deadlock, a full disk, a standby that does not write, a schema that is being migrated.
+    """
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith(_DATA)

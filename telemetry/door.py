@@ -59,6 +59,7 @@ class PacketDoor:
         self._visits: deque[_Visit] = deque()
         self._waiting = 0
         self._rung = asyncio.Event()
+        self._left = asyncio.Event()
         self._closed = False
         self.figures = DoorFigures()
 
@@ -66,6 +67,16 @@ class PacketDoor:
     def waiting(self) -> int:
         """Packets that wait for a transaction."""
         return self._waiting
+
+    def has_room(self, packets: int) -> bool:
+        """Say whether so many packets are let in now. Where nobody waits any number is."""
+        return not self._waiting or self._waiting + packets <= self._max_waiting
+
+    async def wait_for_room(self, packets: int) -> None:
+        """Wait until so many packets are let in. Brought without waiting for anything else, they are."""
+        while not self.has_room(packets):
+            self._left.clear()
+            await self._left.wait()
 
     async def bring(self, packets: Sequence[ReceivedPacket]) -> list[Result]:
         """Have packets taken; answers when they are committed, in their order.
@@ -78,7 +89,7 @@ class PacketDoor:
         """
         if not packets:
             return []
-        if self._waiting and self._waiting + len(packets) > self._max_waiting:
+        if not self.has_room(len(packets)):
             self.figures.turned_away += len(packets)
             raise Problem(ProblemCode.TOO_MANY_PACKETS, "Too many packets wait already. Send them again in a second.")
         visit = _Visit(packets)
@@ -139,6 +150,7 @@ class PacketDoor:
 
     def _answer(self, visit: _Visit, answer: list[Result] | BaseException) -> None:
         self._waiting -= len(visit.packets)
+        self._left.set()
         if isinstance(answer, BaseException):
             visit.done.set_exception(answer)
             # Read once here: a caller that left will not.

@@ -81,7 +81,7 @@ def test_callers_act_from_this_machine_alone(services: dict[str, Any], monkeypat
 
 def test_nothing_is_published_beyond_this_machine(services: dict[str, Any]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert set(published) == {"api", "temporal-ui"}
+    assert set(published) == {"api", "temporal-ui", "mqtt"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
@@ -100,6 +100,8 @@ def test_the_example_environment_names_every_variable() -> None:
     example = (ROOT / ".env.example").read_text().splitlines()
     assert [line for line in example if re.match(r"\w+=", line)] == [f"{name}=" for name in PASSWORDS]
     optional = {match[1]: match[2] for line in example if (match := re.match(r"#(\w+)=(.*)", line))}
+    # Compose's own: the profiles that are switched on.
+    assert optional.pop("COMPOSE_PROFILES") == "mqtt"
     assert optional == {name: rest for name, kind, rest in variables if kind == ":-"}
 
 
@@ -128,7 +130,7 @@ def test_everything_waits_for_what_it_needs(services: dict[str, Any]) -> None:
 
 def test_what_is_mounted_is_there(services: dict[str, Any]) -> None:
     mounted = [volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])]
-    assert len(mounted) == 5
+    assert len(mounted) == 7
     for source in mounted:
         assert source in load_compose()["volumes"] or (ROOT / source).is_dir()
     dynamic = Path(services["temporal"]["environment"]["DYNAMIC_CONFIG_FILE_PATH"]).name

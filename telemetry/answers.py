@@ -1,0 +1,72 @@
+"""The answer to packets as a document, the same through whichever door they came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+from domain.problems import ProblemCode, problem_title, problem_type
+from domain.violations import Violation, field_path
+from store.telemetry import TakenPacket
+from telemetry.intake import Intake, RefusedPacket
+
+
+class PacketStatus(StrEnum):
+    """Whether a packet was taken."""
+
+    ACCEPTED = "ACCEPTED"
+    """It is stored, whatever its sensor actions answered."""
+    REFUSED = "REFUSED"
+    """Nothing of it is stored."""
+
+
+def sole_refusal(intake: Intake) -> RefusedPacket | None:
+    """The refusal of a packet that came alone: the answer is then a problem, as it is where nothing can be read."""
+    result = intake.results[0]
+    return result if not intake.is_array and isinstance(result, RefusedPacket) else None
+
+
+def items_document(intake: Intake) -> dict[str, Any]:
+    """Say what became of each packet, in its order."""
+    return {"items": [_item(index, result) for index, result in enumerate(intake.results)]}
+
+
+def problem_document(code: ProblemCode, detail: str, violations: Sequence[Violation] = ()) -> dict[str, Any]:
+    """Say why nothing was taken, as an RFC 9457 problem without ``status``, which is HTTP's."""
+    return {
+        "type": problem_type(code),
+        "title": problem_title(code),
+        "detail": detail,
+        "code": code.value,
+        "errors": field_errors(violations),
+    }
+
+
+def field_errors(violations: Sequence[Violation]) -> list[dict[str, str]]:
+    """Say where a packet breaks the contract."""
+    return [
+        {"field": field_path(violation.pointer), "code": violation.code.value, "detail": violation.reason}
+        for violation in violations
+    ]
+
+
+def _item(index: int, result: TakenPacket | RefusedPacket) -> dict[str, Any]:
+    # Made by hand because a second has thousands.
+    if isinstance(result, TakenPacket):
+        return {
+            "index": index,
+            "status": PacketStatus.ACCEPTED,
+            "packet_id": str(result.packet_id),
+            "actions": [answer.document() for answer in result.answers],
+            "unknown_sensors": result.unknown_sensors,
+            "problem": None,
+        }
+    return {
+        "index": index,
+        "status": PacketStatus.REFUSED,
+        "packet_id": None,
+        "actions": [],
+        "unknown_sensors": [],
+        "problem": {"code": result.code, "detail": result.detail, "errors": field_errors(result.violations)},
+    }
