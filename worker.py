@@ -16,7 +16,11 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.backfill import BackfillActivities
+from activities.capacity_watch import CapacityWatchActivities
+from activities.drift_audit import DriftAuditActivities
+from activities.history_upkeep import HistoryUpkeepActivities
 from activities.microgrid_sync import MicrogridSyncActivities
+from domain.upkeep import DriftRequest, HistoryRequest
 from relay import Relay
 from runtime.logs import configure_logs
 from runtime.settings import Settings, load_settings
@@ -24,11 +28,21 @@ from runtime.temporal import connect, ensure_search_attributes
 from store.database import make_engine
 from telemetry.mqtt import subscribing
 from workflows.backfill import BackfillWorkflow
+from workflows.capacity_watch import CapacityWatchWorkflow
+from workflows.drift_audit import DriftAuditWorkflow
+from workflows.history_upkeep import HistoryUpkeepWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
+from workflows.schedules import ensure_schedules, plans
 
 _log = structlog.get_logger("worker")
 
-WORKFLOWS = [MicrogridSyncWorkflow, BackfillWorkflow]
+WORKFLOWS = [
+    MicrogridSyncWorkflow,
+    BackfillWorkflow,
+    CapacityWatchWorkflow,
+    HistoryUpkeepWorkflow,
+    DriftAuditWorkflow,
+]
 """Every workflow of the product; the replay test takes the same list."""
 
 
@@ -47,6 +61,9 @@ def make_worker(client: Client, engine: AsyncEngine, task_queue: str) -> Worker:
             backfills.run_page,
             backfills.note_state,
             backfills.end,
+            CapacityWatchActivities(engine).pass_due_deadlines,
+            HistoryUpkeepActivities(engine).keep_months,
+            DriftAuditActivities(engine).find_drift,
         ],
         max_concurrent_activities=20,
         max_concurrent_local_activities=50,
@@ -65,6 +82,18 @@ async def working(client: Client, engine: AsyncEngine, task_queue: str) -> Async
             relaying.cancel()
             with suppress(asyncio.CancelledError):
                 await relaying
+
+
+async def _schedule_when_there(client: Client, settings: Settings) -> None:
+    wanted = plans(HistoryRequest(months_kept=settings.history_months), DriftRequest(repair=settings.drift_repair))
+    while True:
+        try:
+            await ensure_schedules(client, settings.task_queue, wanted)
+        except (RPCError, RuntimeError) as error:
+            _log.warning("schedules not made yet", error=str(error))
+            await asyncio.sleep(5)
+        else:
+            return
 
 
 async def _connect_when_there() -> Client:
@@ -86,10 +115,14 @@ async def _work_until(stop: asyncio.Event, settings: Settings, engine: AsyncEngi
     if not connecting.done():
         connecting.cancel()
         return
-    async with working(await connecting, engine, settings.task_queue):
+    client = await connecting
+    async with working(client, engine, settings.task_queue):
+        scheduling = asyncio.create_task(_schedule_when_there(client, settings))
         _log.info("working", task_queue=settings.task_queue)
         await stopping
         _log.info("stopping")
+        scheduling.cancel()
+        await asyncio.gather(scheduling, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from temporalio.service import RPCError
 from api.dependencies import ClientDep, EngineDep
 from store.database import snapshot
 from store.depots import count_depots
+from store.history import months_ahead
 from store.outbox import OutboxDepth, outbox_depth
 
 router = APIRouter(tags=["health"])
@@ -31,7 +32,8 @@ class Readiness(StrEnum):
 
     READY = "READY"
     DEGRADED = "DEGRADED"
-    """Changes and reads work; syncs wait and backfills cannot start until Temporal is back."""
+    """Changes and reads work. Temporal is away: syncs wait and backfills cannot start until it is back. Or the
+    history has no room for the next month: packets will be refused when it begins."""
     UNAVAILABLE = "UNAVAILABLE"
     """Without the database nothing works."""
 
@@ -57,6 +59,7 @@ class Ready(BaseModel):
     temporal: DependencyState
     outbox_rows: int | None = Field(description="Changes that no sync workflow was told of yet.")
     outbox_age_seconds: float | None = Field(description="How long the oldest of them waits.")
+    history_months_ahead: int | None = Field(description="Months after this one that the history has room for.")
 
 
 @router.get("/healthz")
@@ -71,18 +74,20 @@ async def healthz() -> Alive:
 )
 async def readyz(engine: EngineDep, client: ClientDep, response: Response) -> Ready:
     """Say what the service can do, with each dependency's state."""
-    depth, temporal = await asyncio.gather(_depth(engine), _temporal(client))
-    if depth is None:
+    looked, temporal = await asyncio.gather(_database(engine), _temporal(client))
+    depth, ahead = (None, None) if looked is None else looked
+    if depth is None or ahead is None:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
         state = Readiness.UNAVAILABLE
     else:
-        state = Readiness.READY if temporal is DependencyState.OK else Readiness.DEGRADED
+        state = Readiness.READY if temporal is DependencyState.OK and ahead > 0 else Readiness.DEGRADED
     return Ready(
         status=state,
         database=DependencyState.AWAY if depth is None else DependencyState.OK,
         temporal=temporal,
         outbox_rows=None if depth is None else depth.rows,
         outbox_age_seconds=None if depth is None else _age(depth),
+        history_months_ahead=ahead,
     )
 
 
@@ -92,9 +97,11 @@ async def metrics(engine: EngineDep) -> Response:
     registry = CollectorRegistry()
     rows = Gauge("outbox_rows", "Changes that no sync workflow was told of yet", registry=registry)
     age = Gauge("outbox_age_seconds", "How long the oldest of them waits", registry=registry)
+    ahead = Gauge("history_months_ahead", "Months after this one that the history has room for", registry=registry)
     states = Gauge("depots", "Depots by provisioning state", ["provisioning"], registry=registry)
     async with snapshot(engine) as connection:
         depth = await outbox_depth(connection)
+        ahead.set(await months_ahead(connection))
         for state, count in (await count_depots(connection)).items():
             states.labels(state).set(count)
     rows.set(depth.rows)
@@ -106,10 +113,10 @@ def _age(depth: OutboxDepth) -> float:
     return 0.0 if depth.oldest_at is None else max(0.0, (datetime.now(UTC) - depth.oldest_at).total_seconds())
 
 
-async def _depth(engine: AsyncEngine) -> OutboxDepth | None:
+async def _database(engine: AsyncEngine) -> tuple[OutboxDepth, int] | None:
     try:
         async with asyncio.timeout(_PATIENCE.total_seconds()), engine.connect() as connection:
-            return await outbox_depth(connection)
+            return await outbox_depth(connection), await months_ahead(connection)
     except (DBAPIError, PoolTimeoutError, asyncpg.InterfaceError, OSError, TimeoutError):
         return None
 

@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     """The broker keeps a session under this name, so it stays the same, and no two workers have the same."""
     mqtt_ca: str = ""
     """A file with the certificate authority of the broker; empty: those that the system trusts."""
+    history_months: int = Field(default=25, ge=2, le=1200)
+    """Full months of packets and events that are kept before this one; older ones are dropped."""
+    drift_repair: bool = True
+    """Whether the hourly drift audit asks for a sync of what it finds, or only reports it."""
     metrics_port: int = 0
     """Where the worker serves Prometheus metrics; 0: nowhere. The API has ``/metrics``."""
 

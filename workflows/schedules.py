@@ -1,0 +1,124 @@
+"""The schedules of the product: what runs without anyone asking for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+
+from domain.upkeep import DriftRequest, HistoryRequest, WatchInput
+from runtime.search_attributes import JOB_KIND
+from workflows.capacity_watch import CapacityWatchWorkflow
+from workflows.drift_audit import DriftAuditWorkflow
+from workflows.history_upkeep import HistoryUpkeepWorkflow
+
+CAPACITY_WATCH = "capacity-watch"
+HISTORY_UPKEEP = "history-upkeep"
+DRIFT_AUDIT = "drift-audit"
+
+_RPC_TIMEOUT = timedelta(seconds=10)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A schedule as the code wants it. Its id is also how the ids of its workflows begin."""
+
+    schedule_id: str
+    kind: str
+    """The search attribute ``JobKind`` of its workflows."""
+    summary: str
+    every: timedelta
+    action: Any
+    given: Any
+
+
+def plans(history: HistoryRequest, drift: DriftRequest, watch: WatchInput | None = None) -> list[Plan]:
+    """List the schedules of the product."""
+    return [
+        Plan(
+            CAPACITY_WATCH,
+            "CAPACITY_WATCH",
+            "Has the fail-safe take over where a controller falls silent; runs on and on",
+            timedelta(minutes=1),
+            CapacityWatchWorkflow.run,
+            watch or WatchInput(),
+        ),
+        Plan(
+            HISTORY_UPKEEP,
+            "HISTORY_UPKEEP",
+            "Makes the history's months ahead, drops the old ones",
+            timedelta(days=1),
+            HistoryUpkeepWorkflow.run,
+            history,
+        ),
+        Plan(
+            DRIFT_AUDIT,
+            "DRIFT_AUDIT",
+            "Compares all microgrids with their circuits",
+            timedelta(hours=1),
+            DriftAuditWorkflow.run,
+            drift,
+        ),
+    ]
+
+
+async def ensure_schedules(client: Client, task_queue: str, wanted: list[Plan]) -> None:
+    """Make the schedules that are missing and bring the others to what the code wants; again changes nothing.
+
+    Each is run at once, unless it runs. An operator's pause, and the note to it, stay.
+
+    Raises:
+        RPCError: Temporal cannot be reached, or another worker does the same at this moment: try again.
+
+    """
+    for plan in wanted:
+        schedule = _schedule(plan, task_queue)
+        try:
+            await client.create_schedule(plan.schedule_id, schedule, trigger_immediately=True, rpc_timeout=_RPC_TIMEOUT)
+        except ScheduleAlreadyRunningError:
+            await _bring_to(client, plan, schedule)
+
+
+async def _bring_to(client: Client, plan: Plan, schedule: Schedule) -> None:
+    paused = False
+
+    def change(found: ScheduleUpdateInput) -> ScheduleUpdate:
+        nonlocal paused
+        schedule.state = found.description.schedule.state
+        paused = schedule.state.paused
+        return ScheduleUpdate(schedule)
+
+    handle = client.get_schedule_handle(plan.schedule_id)
+    await handle.update(change, rpc_timeout=_RPC_TIMEOUT)
+    if not paused:
+        await handle.trigger(overlap=ScheduleOverlapPolicy.SKIP, rpc_timeout=_RPC_TIMEOUT)
+
+
+def _schedule(plan: Plan, task_queue: str) -> Schedule:
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            plan.action,
+            plan.given,
+            id=plan.schedule_id,
+            task_queue=task_queue,
+            typed_search_attributes=TypedSearchAttributes([SearchAttributePair(JOB_KIND, plan.kind)]),
+            static_summary=plan.summary,
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(plan.every)]),
+        # After an outage of Temporal one run is enough, however many were missed.
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+    )
