@@ -69,8 +69,8 @@ INSERTS = (
         "VALUES (uuidv7(), uuidv7(), $1, $1, '{}', '[]')"
     ),
     (
-        "INSERT INTO capability_events (microgrid_id, capability, observed_at, received_at, provider_event_ref, effect, "
-        "recorded_by) VALUES (uuidv7(), 'DER', $1, $1, 'ref', 'UNAVAILABLE', 'tester')"
+        "INSERT INTO capability_events (microgrid_id, capability, observed_at, received_at, provider_event_ref, "
+        "effect, recorded_by) VALUES (uuidv7(), 'DER', $1, $1, 'ref', 'UNAVAILABLE', 'tester')"
     ),
     (
         "INSERT INTO capacity_events (circuit_id, depot_id, mode, at, received_at) "
