@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from importlib import import_module
 
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import backfills, circuits, depots, health, microgrids
+from api import backfills, circuits, depots, fleet_import, health, microgrids
 from api.access import current_actor
 from api.limits import BodyLimit
 from api.problems import COMMON, install_problems
@@ -48,7 +47,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_problems(app)
     acting = [Depends(current_actor)]
     # The import comes before the routes that would take "import" for a depot's id.
-    for module in (import_module("api.fleet_import"), depots, circuits, microgrids, backfills):
+    for module in (fleet_import, depots, circuits, microgrids, backfills):
         app.include_router(module.router, dependencies=acting, responses=COMMON)
     app.include_router(health.router)
     app.add_middleware(BodyLimit, unbounded=frozenset({"/api/depots/import"}))

@@ -38,6 +38,7 @@ STATUS: dict[ProblemCode, HTTPStatus] = {
     ProblemCode.CIRCUIT_CYCLE: HTTPStatus.CONFLICT,
     ProblemCode.CIRCUIT_HAS_CHILDREN: HTTPStatus.CONFLICT,
     ProblemCode.CIRCUIT_TREE_TOO_DEEP: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.IMPORT_INTERRUPTED: HTTPStatus.SERVICE_UNAVAILABLE,
     ProblemCode.BACKFILL_NOT_RUNNING: HTTPStatus.CONFLICT,
     ProblemCode.SYNC_TIMED_OUT: HTTPStatus.GATEWAY_TIMEOUT,
     ProblemCode.TEMPORAL_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -146,7 +147,7 @@ async def _on_http(_: Request, error: Exception) -> Response:
 
 
 async def _on_database(request: Request, error: Exception) -> Response:
-    away = isinstance(error, OSError | PoolTimeoutError | asyncpg.InterfaceError) or (
+    away = isinstance(error, (PoolTimeoutError, *_AWAY)) or (
         isinstance(error, DBAPIError)
         and (error.connection_invalidated or isinstance(getattr(error.orig, "__cause__", None), _AWAY))
     )
@@ -171,7 +172,7 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    for kind in (DBAPIError, PoolTimeoutError, asyncpg.InterfaceError, OSError):
+    for kind in (DBAPIError, PoolTimeoutError, *_AWAY):
         app.add_exception_handler(kind, _on_database)
     app.add_exception_handler(Exception, _on_any)
 

@@ -32,8 +32,13 @@ def make_engine(database_url: str, *, pool_size: int = 10) -> AsyncEngine:
 async def transaction(engine: AsyncEngine, actor: Actor) -> AsyncGenerator[AsyncConnection]:
     """One transaction in which ``actor`` acts; the outbox triggers read the actor's name from it."""
     async with engine.begin() as connection:
-        await connection.execute(text("SELECT set_config('manage.actor', :name, true)"), {"name": actor.name})
+        await act_as(connection, actor)
         yield connection
+
+
+async def act_as(connection: AsyncConnection, actor: Actor) -> None:
+    """Say who acts in the transaction that runs."""
+    await connection.execute(text("SELECT set_config('manage.actor', :name, true)"), {"name": actor.name})
 
 
 @asynccontextmanager
