@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from importlib import import_module
 
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
@@ -17,6 +16,7 @@ from api import (
     circuits,
     depots,
     devices,
+    fleet_import,
     gateways,
     health,
     microgrids,
@@ -74,7 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # The import comes before the routes that would take "import" for a depot's id.
     site = (depots, circuits, microgrids, capacities, gateways, devices, power_sources, sensor_actions)
     monitoring = (telemetry, capability_status, remediations)
-    for module in (import_module("api.fleet_import"), *site, *monitoring, backfills):
+    for module in (fleet_import, *site, *monitoring, backfills):
         app.include_router(module.router, dependencies=acting, responses=COMMON)
     app.include_router(health.router)
     install_pages(app)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-import asyncpg
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -19,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from domain.problems import Problem, ProblemCode, problem_title, problem_type
 from domain.violations import Violation, field_path
-from store.database import is_away
+from store.database import AWAY, is_away
 
 _log = structlog.get_logger("api")
 
@@ -45,6 +44,7 @@ STATUS: dict[ProblemCode, HTTPStatus] = {
     ProblemCode.CIRCUIT_CYCLE: HTTPStatus.CONFLICT,
     ProblemCode.CIRCUIT_HAS_CHILDREN: HTTPStatus.CONFLICT,
     ProblemCode.CIRCUIT_TREE_TOO_DEEP: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.IMPORT_INTERRUPTED: HTTPStatus.SERVICE_UNAVAILABLE,
     ProblemCode.BACKFILL_NOT_RUNNING: HTTPStatus.CONFLICT,
     ProblemCode.SYNC_TIMED_OUT: HTTPStatus.GATEWAY_TIMEOUT,
     ProblemCode.TEMPORAL_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -201,7 +201,7 @@ def install_problems(app: FastAPI, schemas: Mapping[str, Any]) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    for kind in (DBAPIError, PoolTimeoutError, asyncpg.InterfaceError, OSError):
+    for kind in (DBAPIError, PoolTimeoutError, *AWAY):
         app.add_exception_handler(kind, _on_database)
     app.add_exception_handler(Exception, _on_any)
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from domain.circuits import MAX_POSITION, MAX_RATED_POWER_W
 from domain.names import MAX_NAME_LENGTH, clean_name
 from domain.problems import Problem, ProblemCode
 from domain.timezones import check_timezone
@@ -40,9 +41,9 @@ Timezone = Annotated[
     AfterValidator(check_timezone),
     Field(description="A name of the IANA time zone database.", examples=["America/Toronto"]),
 ]
-Watts = Annotated[float, Field(gt=0, le=1e10, allow_inf_nan=False, description="Watts.")]
+Watts = Annotated[float, Field(gt=0, le=MAX_RATED_POWER_W, allow_inf_nan=False, description="Watts.")]
 Position = Annotated[
-    int, Field(ge=0, le=2**31 - 1, description="The place among the siblings, from 0; beyond the end: last.")
+    int, Field(ge=0, le=MAX_POSITION, description="The place among the siblings, from 0; beyond the end: last.")
 ]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,6 +20,7 @@ from cli.place import home
 from runtime.settings import load_settings
 
 _CHUNK = 256 * 1024
+_NDJSON = "application/x-ndjson"
 _PATIENCE = httpx.Timeout(60, connect=10)
 
 
@@ -63,8 +66,10 @@ class Api:
         """Say whether there is something to see at ``path``."""
         return (await self._http.get(path)).is_success
 
-    async def import_fleet(self, fleet: Path, sent: Callable[[int], None]) -> Any:
-        """Stream a fleet into the import and answer its report. ``sent`` hears how many bytes went out.
+    async def import_fleet(self, fleet: Path, sent: Callable[[int], None], refusals: IO[bytes]) -> Any:
+        """Stream a fleet into the import and answer what it came to.
+
+        ``sent`` hears how many bytes went out. Every refused line is written into ``refusals`` as it comes, as NDJSON.
 
         Raises:
             RefusedError, UnreachableError: it was cut off. What is wrong with single lines is in the report.
@@ -79,27 +84,49 @@ class Api:
                     total += len(chunk)
                     sent(total)
 
-        return await self._call(
+        request = self._http.build_request(
             "POST",
             "/api/depots/import",
             content=body(),
-            headers={"Content-Type": "application/x-ndjson"},
+            headers={"Content-Type": _NDJSON, "Accept": _NDJSON},
             # It answers when the last line has landed.
             timeout=httpx.Timeout(None, connect=10),
         )
+        with self._reaching():
+            response = await self._http.send(request, stream=True)
+            try:
+                if not response.is_success:
+                    await response.aread()
+                    raise _refusal(response)
+                counts = b""
+                async for chunk in response.aiter_bytes():
+                    if counts.endswith(b"\n"):
+                        refusals.write(chunk)
+                        continue
+                    first, end, rest = chunk.partition(b"\n")
+                    counts += first + end
+                    refusals.write(rest)
+                return json.loads(counts)
+            finally:
+                await response.aclose()
 
     async def _call(self, method: str, path: str, **options: Any) -> Any:
-        try:
+        with self._reaching():
             response = await self._http.request(method, path, **options)
+        if response.is_success:
+            return response.json()
+        raise _refusal(response)
+
+    @contextmanager
+    def _reaching(self) -> Generator[None]:
+        try:
+            yield
         except httpx.TransportError as error:
             reason = str(error) or type(error).__name__
             raise UnreachableError(
                 f"The API at {self.url} does not answer ({reason}). Start it with ./dev up, "
                 "or set MANAGE_API_URL to where it is."
             ) from error
-        if response.is_success:
-            return response.json()
-        raise _refusal(response)
 
     async def __aenter__(self) -> Self:
         return self

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console
 
@@ -41,9 +39,12 @@ async def take_in(api: Api, file: Path, report: Path, console: Console) -> None:
             else:
                 meter.show(count, size or None, f"{count / 1e6:,.1f} of {size / 1e6:,.1f} MB")
 
-        answer: dict[str, Any] = await api.import_fleet(file, sent)
+        # The report of the import before stays until this one is whole.
+        unfinished = report.with_name(f"{report.name}.new")
+        with await asyncio.to_thread(_open, unfinished) as refusals:
+            answer: dict[str, Any] = await api.import_fleet(file, sent, refusals)
+        unfinished.replace(report)
         meter.show(1, 1, f"{answer['lines']:,} lines")
-    await asyncio.to_thread(_write_report, report, answer["refusals"])
     _print_import(console, answer, report)
 
 
@@ -51,10 +52,9 @@ def _size(file: Path) -> int:
     return file.stat().st_size
 
 
-def _write_report(report: Path, refusals: list[dict[str, Any]]) -> None:
+def _open(report: Path) -> IO[bytes]:
     report.parent.mkdir(parents=True, exist_ok=True)
-    with report.open("w") as lines:
-        lines.writelines(json.dumps(refusal, ensure_ascii=False) + "\n" for refusal in refusals)
+    return report.open("wb")
 
 
 def _print_import(console: Console, answer: dict[str, Any], report: Path) -> None:
@@ -64,5 +64,5 @@ def _print_import(console: Console, answer: dict[str, Any], report: Path) -> Non
         console.print(f"  unchanged  {answer['unchanged']:,}")
     if answer["refused"]:
         console.print(f"  [yellow]refused[/]    {answer['refused']:,}, each in {shown(report)}", soft_wrap=True)
-        for code, count in Counter(refusal["code"] for refusal in answer["refusals"]).most_common():
+        for code, count in answer["refused_by_code"].items():
             console.print(f"  {count:>9,}  {code}")

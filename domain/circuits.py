@@ -14,6 +14,10 @@ from domain.problems import Problem, ProblemCode
 
 MAX_DEPTH = 32
 """Levels from a top-level circuit down. Real sites have five or six; the bound keeps every walk short."""
+MAX_POSITION = 2**31 - 1
+"""What PostgreSQL's integer holds."""
+MAX_RATED_POWER_W = 1e10
+"""Watts. Ten gigawatts: more can only be a slip."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ def clean_name(raw: str, *, field: str = "name") -> str:
             f"A name has at most {MAX_NAME_LENGTH} characters; this one has {len(name)}.",
             field,
         )
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+    # Most names are printable to the last character, which is quickly said.
+    if not name.isprintable() and any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
         raise Problem(ProblemCode.INVALID_NAME, "A name must not hold control characters.", field)
     return name

@@ -37,6 +37,8 @@ class ProblemCode(StrEnum):
     """A circuit with children is deleted only when the caller asks for the cascade."""
     CIRCUIT_TREE_TOO_DEEP = "CIRCUIT_TREE_TOO_DEEP"
     """The change would nest circuits deeper than the allowed depth."""
+    IMPORT_INTERRUPTED = "IMPORT_INTERRUPTED"
+    """The fleet import was broken off while it landed. Every depot is there whole or not at all."""
     BACKFILL_NOT_RUNNING = "BACKFILL_NOT_RUNNING"
     """The backfill has ended, so it cannot be paused, resumed or cancelled."""
     SYNC_TIMED_OUT = "SYNC_TIMED_OUT"

@@ -35,8 +35,13 @@ def make_engine(database_url: str, *, pool_size: int = 10) -> AsyncEngine:
 async def transaction(engine: AsyncEngine, actor: Actor) -> AsyncGenerator[AsyncConnection]:
     """One transaction in which ``actor`` acts; the outbox triggers read the actor's name from it."""
     async with engine.begin() as connection:
-        await connection.execute(text("SELECT set_config('manage.actor', :name, true)"), {"name": actor.name})
+        await act_as(connection, actor)
         yield connection
+
+
+async def act_as(connection: AsyncConnection, actor: Actor) -> None:
+    """Say who acts in the transaction that runs."""
+    await connection.execute(text("SELECT set_config('manage.actor', :name, true)"), {"name": actor.name})
 
 
 @asynccontextmanager
@@ -48,15 +53,16 @@ async def snapshot(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
             yield connection
 
 
-_AWAY = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError, OSError)
+AWAY = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError, OSError)
+"""What the driver raises where the database cannot be reached."""
 
 
 def is_away(error: BaseException) -> bool:
     """Say whether an error means that the database cannot be reached, rather than that it refused something."""
     if isinstance(error, DBAPIError):
         cause = getattr(error.orig, "__cause__", None)
-        return error.connection_invalidated or isinstance(cause, _AWAY)
-    return isinstance(error, OSError | PoolTimeoutError | asyncpg.InterfaceError)
+        return error.connection_invalidated or isinstance(cause, AWAY)
+    return isinstance(error, (PoolTimeoutError, *AWAY))
 
 
 async def clock(connection: AsyncConnection) -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -44,6 +45,18 @@ def test_the_overview_names_every_command() -> None:
     overview = run().stdout
     for command in ("up", "import", "backfill", "resync", "fleet", "scenario", "test", "check", "acceptance", "bench"):
         assert f"│ {command} " in overview
+
+
+def test_the_readme_names_every_command_and_links_to_what_is_there() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `\./dev (\w+)", readme, re.MULTILINE))
+    assert named == set(re.findall(r"^│ (\w+) ", run().stdout, re.MULTILINE))
+    files = re.findall(r"\]\(([^)#]+)\)", readme)
+    assert "docs/architecture.md" in files
+    assert [file for file in files if not (ROOT / file).exists()] == []
+    titles = re.findall(r"^#+ (.+)", readme, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+    assert set(re.findall(r"\]\(#([^)]+)\)", readme)) <= anchors
 
 
 def test_the_help_of_a_command_tells_more_than_the_overview() -> None:

@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from fleet.make_fleet import lines
 from store.database import make_engine
 from tests.conftest import executable
 from tests.deployed import ROOT, environment_of, interpolate, lay_out_image, load_compose, roles_and_databases
@@ -110,6 +111,9 @@ async def test_the_deployment_provisions_with_the_roles_it_has(
         await until(lambda: is_provisioned(caller, depot_id))
         microgrid = (await caller.get(f"/api/depots/{depot_id}/microgrid")).json()
         assert [node["name"] for node in microgrid["grid_connections"]] == ["Feed"]
+
+        legacy = (await caller.post("/api/depots/import", content="".join(lines(5, seed=1, flaws=False)))).json()
+        assert (legacy["landed"]["depots"], legacy["refused"]) == (5, 0)
 
         backfill_id = (await caller.post("/api/backfills", json={})).json()["backfill_id"]
         await until(lambda: is_completed(caller, backfill_id))

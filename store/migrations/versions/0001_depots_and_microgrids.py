@@ -241,8 +241,9 @@ CREATE TRIGGER circuits_no_cycle BEFORE UPDATE OF parent_id ON circuits FOR EACH
 
 CREATE FUNCTION circuits_inserted_no_cycle() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    -- Rows that hang on one another alone are not reached from a root or from an older circuit.
-    IF EXISTS (SELECT 1 FROM new_rows AS n JOIN new_rows AS p ON p.id = n.parent_id) THEN
+    -- Rows that hang on one another alone are not reached from a root or from an older circuit. One row by itself
+    -- cannot do that: it is not its own parent.
+    IF (SELECT count(*) FROM new_rows) > 1 THEN
         IF (
             WITH RECURSIVE reached AS (
                 SELECT n.id FROM new_rows AS n
