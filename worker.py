@@ -15,7 +15,9 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.backfill import BackfillActivities
+from activities.manage_api import ManageApi
 from activities.microgrid_sync import MicrogridSyncActivities
+from activities.scenario_run import ScenarioRunActivities
 from relay import Relay
 from runtime.logs import configure_logs
 from runtime.settings import Settings, load_settings
@@ -23,17 +25,19 @@ from runtime.temporal import connect, ensure_search_attributes
 from store.database import make_engine
 from workflows.backfill import BackfillWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
+from workflows.scenario_run import ScenarioRunWorkflow
 
 _log = structlog.get_logger("worker")
 
-WORKFLOWS = [MicrogridSyncWorkflow, BackfillWorkflow]
+WORKFLOWS = [MicrogridSyncWorkflow, BackfillWorkflow, ScenarioRunWorkflow]
 """Every workflow of the product; the replay test takes the same list."""
 
 
-def make_worker(client: Client, engine: AsyncEngine, task_queue: str) -> Worker:
-    """Wire the workflows and activities onto one task queue."""
+def make_worker(client: Client, engine: AsyncEngine, task_queue: str, api: ManageApi | None = None) -> Worker:
+    """Wire the workflows and activities onto one task queue; scenario runs find the API at ``api``."""
     syncs = MicrogridSyncActivities(engine)
     backfills = BackfillActivities(engine)
+    runs = ScenarioRunActivities(engine, api or ManageApi(Settings().api_url))
     return Worker(
         client,
         task_queue=task_queue,
@@ -45,6 +49,9 @@ def make_worker(client: Client, engine: AsyncEngine, task_queue: str) -> Worker:
             backfills.run_page,
             backfills.note_state,
             backfills.end,
+            runs.play_steps,
+            runs.note_run_state,
+            runs.finish_run,
         ],
         max_concurrent_activities=20,
         max_concurrent_local_activities=50,
@@ -53,16 +60,22 @@ def make_worker(client: Client, engine: AsyncEngine, task_queue: str) -> Worker:
 
 
 @asynccontextmanager
-async def working(client: Client, engine: AsyncEngine, task_queue: str) -> AsyncGenerator[None]:
-    """Run worker and relay while the block runs."""
-    async with make_worker(client, engine, task_queue):
-        relaying = asyncio.create_task(Relay(engine, client, task_queue).run())
-        try:
-            yield
-        finally:
-            relaying.cancel()
-            with suppress(asyncio.CancelledError):
-                await relaying
+async def working(
+    client: Client, engine: AsyncEngine, task_queue: str, *, api_url: str | None = None
+) -> AsyncGenerator[None]:
+    """Run worker and relay while the block runs. ``api_url`` is where scenario runs find the API."""
+    api = ManageApi(api_url or Settings().api_url)
+    try:
+        async with make_worker(client, engine, task_queue, api):
+            relaying = asyncio.create_task(Relay(engine, client, task_queue).run())
+            try:
+                yield
+            finally:
+                relaying.cancel()
+                with suppress(asyncio.CancelledError):
+                    await relaying
+    finally:
+        await api.close()
 
 
 async def _connect_when_there() -> Client:
@@ -86,7 +99,7 @@ async def main(settings: Settings) -> None:
     engine = make_engine(settings.database_url, pool_size=settings.database_pool_size)
     try:
         client = await _connect_when_there()
-        async with working(client, engine, settings.task_queue):
+        async with working(client, engine, settings.task_queue, api_url=settings.api_url):
             _log.info("working", task_queue=settings.task_queue)
             await stop.wait()
             _log.info("stopping")

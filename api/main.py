@@ -10,7 +10,17 @@ from importlib import import_module
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import backfills, capability_status, circuits, depots, health, microgrids, telemetry
+from api import (
+    backfills,
+    capability_status,
+    circuits,
+    depots,
+    health,
+    microgrids,
+    scenario_runs,
+    scenarios,
+    telemetry,
+)
 from api.access import current_actor
 from api.limits import BodyLimit
 from api.problems import COMMON, install_problems
@@ -65,6 +75,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         backfills,
         telemetry,
         capability_status,
+        scenarios,
+        scenario_runs,
     ):
         app.include_router(module.router, dependencies=acting, responses=COMMON)
     app.include_router(health.router)

@@ -22,11 +22,12 @@ _PATIENCE = httpx.Timeout(60, connect=10)
 
 
 class RefusedError(CommandFailedError):
-    """The API refused the request; ``code`` is its stable reason."""
+    """The API refused the request; ``code`` is its stable reason, ``problem`` the whole document."""
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str, problem: dict[str, Any] | None = None) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
+        self.problem = problem or {}
 
 
 class UnreachableError(CommandFailedError):
@@ -59,6 +60,24 @@ class Api:
         """
         return await self._call("POST", path, json=body)
 
+    async def patch(self, path: str, body: object) -> Any:
+        """Change something.
+
+        Raises:
+            RefusedError, UnreachableError: it was not done, or nobody knows.
+
+        """
+        return await self._call("PATCH", path, json=body)
+
+    async def download(self, path: str) -> bytes:
+        """Read something that is no JSON document.
+
+        Raises:
+            RefusedError, UnreachableError: it could not be read.
+
+        """
+        return (await self._answer("GET", path)).content
+
     async def exists(self, path: str) -> bool:
         """Say whether there is something to see at ``path``."""
         return (await self._http.get(path)).is_success
@@ -89,6 +108,9 @@ class Api:
         )
 
     async def _call(self, method: str, path: str, **options: Any) -> Any:
+        return (await self._answer(method, path, **options)).json()
+
+    async def _answer(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             response = await self._http.request(method, path, **options)
         except httpx.TransportError as error:
@@ -98,7 +120,7 @@ class Api:
                 "or set MANAGE_API_URL to where it is."
             ) from error
         if response.is_success:
-            return response.json()
+            return response
         raise _refusal(response)
 
     async def __aenter__(self) -> Self:
@@ -122,7 +144,7 @@ def find_api() -> Api:
 def _refusal(response: httpx.Response) -> RefusedError:
     try:
         problem = response.json()
-        return RefusedError(str(problem["code"]), str(problem["detail"]))
+        return RefusedError(str(problem["code"]), str(problem["detail"]), problem)
     except (ValueError, KeyError, TypeError):
         return RefusedError(f"HTTP {response.status_code}", response.text[:500])
 
