@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
@@ -21,7 +21,7 @@ class ScenarioSummary(BaseModel):
 
     name: str
     title: str
-    description: str | None
+    description: str
     duration: str = Field(description="Virtual time from the first step to the last, as the language writes it.")
     duration_seconds: float
     every_seconds: float = Field(description="Virtual time between two steps.")
@@ -49,12 +49,12 @@ class ScenarioList(BaseModel):
     next_cursor: str | None = Field(default=None, description="Always null: they are one page.")
 
 
-def _summary(scenario: Scenario) -> dict[str, object]:
+def _summary(scenario: Scenario) -> dict[str, Any]:
     model = scenario.model
     return {
         "name": scenario.name,
         "title": model.title,
-        "description": None if model.description is None else model.description.strip(),
+        "description": model.description.strip(),
         "duration": duration_text(model.duration),
         "duration_seconds": model.duration / 1000,
         "every_seconds": model.every / 1000,

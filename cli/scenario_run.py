@@ -277,7 +277,7 @@ def _write(path: Path, data: bytes) -> None:
 async def _diff(first: str, second: str) -> int:
     console = make_console()
     async with find_api() as api:
-        one, other = [await _evidence(api, each) for each in (first, second)]
+        one, other = [_kept(each) or await _evidence(api, each) for each in (first, second)]
     try:
         found = diff(one, other)
         names = [_title(read_evidence(each)) for each in (one, other)]
@@ -292,10 +292,12 @@ async def _diff(first: str, second: str) -> int:
     return 1
 
 
-async def _evidence(api: Api, named: str) -> bytes:
+def _kept(named: str) -> bytes | None:
     path = Path(named)
-    if path.is_file():
-        return path.read_bytes()
+    return path.read_bytes() if path.is_file() else None
+
+
+async def _evidence(api: Api, named: str) -> bytes:
     try:
         run_id = UUID(named)
     except ValueError:
