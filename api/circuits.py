@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -9,12 +10,14 @@ from uuid import UUID
 from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, Field
 
+from api.capacities import Capacity
 from api.dependencies import ActorDep, EngineDep
 from api.problems import problem_responses
 from api.types import Body, CircuitId, DepotId, Name, Position, Watts
 from domain.problems import ProblemCode
+from store.capacities import CircuitCapacity, list_capacities, read_capacity
 from store.circuits import CircuitRecord, create_circuit, delete_circuit, list_circuits, update_circuit
-from store.database import transaction
+from store.database import clock, snapshot, transaction
 
 router = APIRouter(prefix="/api", tags=["circuits"])
 
@@ -53,10 +56,13 @@ class Circuit(BaseModel):
     updated_at: datetime
     updated_by: str
 
+    capacity: Capacity | None = Field(description="Null: the circuit follows no controller, and its rating holds.")
+
     @staticmethod
-    def of(record: CircuitRecord) -> Circuit:
+    def of(record: CircuitRecord, capacity: CircuitCapacity | None) -> Circuit:
         """The circuit as the store has it."""
-        return Circuit.model_validate(record, from_attributes=True)
+        shown = None if capacity is None or capacity.state is None else Capacity.of(capacity)
+        return Circuit.model_validate({**asdict(record), "capacity": shown})
 
 
 class CircuitList(BaseModel):
@@ -69,8 +75,10 @@ class CircuitList(BaseModel):
 @router.get("/depots/{depot_id}/circuits", responses=problem_responses(ProblemCode.DEPOT_NOT_FOUND))
 async def list_all(depot_id: DepotId, engine: EngineDep) -> CircuitList:
     """List a depot's circuits in the order of its tree."""
-    async with engine.connect() as connection:
-        return CircuitList(items=[Circuit.of(record) for record in await list_circuits(connection, depot_id)])
+    async with snapshot(engine) as connection:
+        circuits = await list_circuits(connection, depot_id)
+        capacities = await list_capacities(connection, depot_id, await clock(connection))
+    return CircuitList(items=[Circuit.of(record, capacities.get(record.circuit_id)) for record in circuits])
 
 
 @router.post(
@@ -84,17 +92,16 @@ async def list_all(depot_id: DepotId, engine: EngineDep) -> CircuitList:
 async def create(depot_id: DepotId, body: CircuitCreate, actor: ActorDep, engine: EngineDep) -> Circuit:
     """Add a circuit (COR-8.4)."""
     async with transaction(engine, actor) as connection:
-        return Circuit.of(
-            await create_circuit(
-                connection,
-                actor,
-                depot_id,
-                name=body.name,
-                parent_id=body.parent_id,
-                position=body.position,
-                rated_power_w=body.rated_power_w,
-            )
+        made = await create_circuit(
+            connection,
+            actor,
+            depot_id,
+            name=body.name,
+            parent_id=body.parent_id,
+            position=body.position,
+            rated_power_w=body.rated_power_w,
         )
+        return Circuit.of(made, None)
 
 
 @router.patch(
@@ -108,7 +115,8 @@ async def change(circuit_id: CircuitId, body: CircuitChange, actor: ActorDep, en
     """Rename, move or rerate a circuit (COR-8.5, COR-8.7). All that is below it moves with it."""
     async with transaction(engine, actor) as connection:
         given = body.model_dump(include=body.model_fields_set)
-        return Circuit.of(await update_circuit(connection, actor, circuit_id, given))
+        changed = await update_circuit(connection, actor, circuit_id, given)
+        return Circuit.of(changed, await read_capacity(connection, circuit_id, await clock(connection)))
 
 
 @router.delete(

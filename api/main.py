@@ -13,12 +13,18 @@ from fastapi_offline import FastAPIOffline
 from api import (
     backfills,
     capability_status,
+    capacities,
     circuits,
     depots,
+    devices,
+    gateways,
     health,
     microgrids,
+    power_sources,
+    remediations,
     scenario_runs,
     scenarios,
+    sensor_actions,
     telemetry,
 )
 from api.access import current_actor
@@ -67,17 +73,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_problems(app, telemetry.PACKET_SCHEMAS)
     acting = [Depends(current_actor)]
     # The import comes before the routes that would take "import" for a depot's id.
-    for module in (
-        import_module("api.fleet_import"),
-        depots,
-        circuits,
-        microgrids,
-        backfills,
-        telemetry,
-        capability_status,
-        scenarios,
-        scenario_runs,
-    ):
+    site = (depots, circuits, microgrids, capacities, gateways, devices, power_sources, sensor_actions)
+    monitoring = (telemetry, capability_status, remediations)
+    jobs = (backfills, scenarios, scenario_runs)
+    for module in (import_module("api.fleet_import"), *site, *monitoring, *jobs):
         app.include_router(module.router, dependencies=acting, responses=COMMON)
     app.include_router(health.router)
     app.add_middleware(BodyLimit, unbounded=frozenset({"/api/depots/import"}))

@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from domain.problems import Problem, ProblemCode
+from domain.violations import Violation
 from store.database import is_away
 
 _log = structlog.get_logger("api")
@@ -35,6 +36,11 @@ STATUS: dict[ProblemCode, HTTPStatus] = {
     ProblemCode.CIRCUIT_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ProblemCode.MICROGRID_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ProblemCode.BACKFILL_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.GATEWAY_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.DEVICE_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.POWER_SOURCE_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.SENSOR_ACTION_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.REMEDIATION_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ProblemCode.PARENT_NOT_FOUND: HTTPStatus.UNPROCESSABLE_ENTITY,
     ProblemCode.CIRCUIT_CYCLE: HTTPStatus.CONFLICT,
     ProblemCode.CIRCUIT_HAS_CHILDREN: HTTPStatus.CONFLICT,
@@ -55,6 +61,14 @@ STATUS: dict[ProblemCode, HTTPStatus] = {
     ProblemCode.UNKNOWN_DEVICE: HTTPStatus.NOT_FOUND,
     ProblemCode.TOO_MANY_PACKETS: HTTPStatus.TOO_MANY_REQUESTS,
     ProblemCode.DEVICE_NOT_IN_DEPOT: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.INVALID_OUTPUT_TRANSLATION: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.CIRCUIT_NOT_IN_DEPOT: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.GATEWAY_NOT_IN_DEPOT: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.SENSOR_ID_TAKEN: HTTPStatus.CONFLICT,
+    ProblemCode.GATEWAY_HAS_DEVICES: HTTPStatus.CONFLICT,
+    ProblemCode.SENSOR_ACTION_EXISTS: HTTPStatus.CONFLICT,
+    ProblemCode.CAPABILITY_OWNED: HTTPStatus.CONFLICT,
+    ProblemCode.VERSION_CONFLICT: HTTPStatus.CONFLICT,
     ProblemCode.SCENARIO_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ProblemCode.INVALID_SCENARIO: HTTPStatus.UNPROCESSABLE_ENTITY,
     ProblemCode.SCENARIO_NOT_CONFIGURED: HTTPStatus.CONFLICT,
@@ -72,8 +86,14 @@ class FieldProblem(BaseModel):
     """What is wrong with one field of the request."""
 
     field: str = Field(description="Where: a path into the body, or the name of a parameter.")
-    code: str | None = Field(default=None, description="Which rule, where the field's rules have codes of their own.")
     detail: str
+    code: str | None = Field(default=None, description="Which rule it breaks, where the rules have codes.")
+
+    @staticmethod
+    def of(violation: Violation) -> FieldProblem:
+        """The same of a rule's violation."""
+        path = violation.pointer.removeprefix("/").replace("/", ".").replace("~1", "/").replace("~0", "~")
+        return FieldProblem(field=path or "body", detail=violation.reason, code=violation.code)
 
 
 class ProblemDocument(BaseModel):
@@ -85,6 +105,7 @@ class ProblemDocument(BaseModel):
     detail: str
     code: ProblemCode
     errors: list[FieldProblem] = Field(default=[], description="Every field that is wrong, where fields are.")
+    context: dict[str, Any] | None = Field(default=None, description="The state that stands in the way.")
 
 
 def problem_responses(*codes: ProblemCode) -> dict[int | str, dict[str, Any]]:
@@ -111,7 +132,12 @@ COMMON = problem_responses(
 """What any route may refuse with."""
 
 
-def problem_response(code: ProblemCode, detail: str, errors: Sequence[FieldProblem] = ()) -> JSONResponse:
+def problem_response(
+    code: ProblemCode,
+    detail: str,
+    errors: Sequence[FieldProblem] = (),
+    context: Mapping[str, Any] | None = None,
+) -> JSONResponse:
     """Answer with a problem."""
     status = STATUS[code]
     document = ProblemDocument(
@@ -121,16 +147,19 @@ def problem_response(code: ProblemCode, detail: str, errors: Sequence[FieldProbl
         detail=detail,
         code=code,
         errors=list(errors),
+        context=None if context is None else dict(context),
     )
     again = status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
     headers = {"Retry-After": "1"} if again else None
-    return JSONResponse(document.model_dump(mode="json"), status, headers, MEDIA_TYPE)
+    left_out = {"context"} if context is None else None
+    return JSONResponse(document.model_dump(mode="json", exclude=left_out), status, headers, MEDIA_TYPE)
 
 
 async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
     errors = [] if error.field is None else [FieldProblem(field=error.field, detail=error.detail)]
-    return problem_response(error.code, error.detail, errors)
+    errors += [FieldProblem.of(violation) for violation in error.violations]
+    return problem_response(error.code, error.detail, errors, error.context)
 
 
 async def _on_invalid(_: Request, error: Exception) -> Response:

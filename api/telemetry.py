@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -21,7 +20,6 @@ from domain.packet_schema import packet_schema
 from domain.problems import ProblemCode
 from domain.routing import RoutingRule
 from domain.sensor_actions import SensorActionKind
-from domain.violations import Violation
 from store.packets import list_packets
 from store.telemetry import TakenPacket
 from telemetry.door import PacketDoor
@@ -158,7 +156,7 @@ async def take(request: Request, actor: ActorDep) -> Response:
     intake = await take_in(door, await request.body(), actor, datetime.now(UTC))
     if not intake.is_array and isinstance(intake.results[0], RefusedPacket):
         refused = intake.results[0]
-        return problem_response(refused.code, refused.detail, _errors(refused.violations))
+        return problem_response(refused.code, refused.detail, [FieldProblem.of(each) for each in refused.violations])
     items = [_answer(index, result) for index, result in enumerate(intake.results)]
     return Response(json.dumps({"items": items}), media_type="application/json")
 
@@ -183,16 +181,9 @@ def _answer(index: int, result: TakenPacket | RefusedPacket) -> dict[str, Any]:
         "problem": {
             "code": result.code,
             "detail": result.detail,
-            "errors": [error.model_dump() for error in _errors(result.violations)],
+            "errors": [FieldProblem.of(each).model_dump() for each in result.violations],
         },
     }
-
-
-def _errors(violations: Sequence[Violation]) -> list[FieldProblem]:
-    return [
-        FieldProblem(field=violation.pointer, code=violation.code.value, detail=violation.reason)
-        for violation in violations
-    ]
 
 
 @router.get("/packets", responses=problem_responses(ProblemCode.INVALID_CURSOR))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Annotated, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Path, Query
@@ -18,6 +19,14 @@ DepotId = Annotated[UUID, Path(description="The depot's id.")]
 CircuitId = Annotated[UUID, Path(description="The circuit's id.")]
 MicrogridId = Annotated[UUID, Path(description="The microgrid's own id.")]
 BackfillId = Annotated[UUID, Path(description="The backfill's id.")]
+GatewayId = Annotated[UUID, Path(description="The gateway's id.")]
+DeviceId = Annotated[UUID, Path(description="The device's id.")]
+PowerSourceId = Annotated[UUID, Path(description="The power source's id.")]
+SensorActionId = Annotated[UUID, Path(description="The sensor action's id.")]
+RunId = Annotated[UUID, Path(description="The scenario run's id.")]
+RemediationId = Annotated[UUID, Path(description="The remediation's id.")]
+OfDepot = Annotated[UUID | None, Query(description="Of this depot alone.")]
+LinkedCircuitId = Annotated[UUID | None, Field(description="A circuit of the same depot; null: none.")]
 
 Name = Annotated[
     str,
@@ -38,25 +47,50 @@ Position = Annotated[
 ]
 
 
-def _storable(value: str) -> str:
+def storable(value: str) -> str:
     """PostgreSQL stores neither NUL nor half a surrogate pair, so nothing can match them."""
     if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError("holds a character that no stored text has")
     return value
 
 
-Search = Annotated[str | None, AfterValidator(lambda v: v if v is None else _storable(v)), Query(max_length=200)]
+Search = Annotated[str | None, AfterValidator(lambda v: v if v is None else storable(v)), Query(max_length=200)]
 Limit = Annotated[int, Query(ge=1, le=500, description="At most so many items.")]
 Cursor = Annotated[str | None, Query(max_length=2_000, description="`next_cursor` of the page before.")]
 
 ItemT = TypeVar("ItemT")
 KeyT = TypeVar("KeyT")
+RecordT = TypeVar("RecordT")
+
+
+def left_out() -> Any:
+    """Stand for a field that a change leaves out; null would be something else, and is refused where it is none."""
+    return None
 
 
 class Body(BaseModel):
     """A request body. Unknown fields are refused: a misspelt one must not be silently without effect."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def cut_page(
+    found: Sequence[RecordT], limit: int, key: Callable[[RecordT], object]
+) -> tuple[list[RecordT], str | None]:
+    """Make a page of ``limit`` items and its cursor, of one more than that where there are more."""
+    items = list(found[:limit])
+    return items, encode_cursor(key(items[-1])) if len(found) > limit else None
+
+
+def decode_id(cursor: str | None) -> UUID | None:
+    """Read the cursor of a list that is sorted by id.
+
+    Raises:
+        Problem: ``INVALID_CURSOR``.
+
+    """
+    key = decode_cursor(cursor, tuple[UUID])
+    return None if key is None else key[0]
 
 
 def encode_cursor(*key: object) -> str:
@@ -75,10 +109,10 @@ def decode_cursor(cursor: str | None, kind: type[KeyT]) -> KeyT | None:
         return None
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        key = TypeAdapter(kind).validate_json(_storable(text))
+        key = TypeAdapter(kind).validate_json(storable(text))
         for part in key if isinstance(key, tuple) else ():
             if isinstance(part, str):
-                _storable(part)
+                storable(part)
     except (ValueError, ValidationError) as error:
         raise Problem(ProblemCode.INVALID_CURSOR, "This cursor did not come from this list.", "cursor") from error
     return key

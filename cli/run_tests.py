@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 
 from cli.place import ROOT
 
 _ONE_PROCESS = ("--pdb", "--trace")
 
 
-def run_tests(args: list[str]) -> int:
-    """Become pytest; two tests at a time unless ``args`` say otherwise."""
+def pytest_command(args: list[str]) -> list[str]:
+    """The command that runs the tests; two at a time unless ``args`` say otherwise."""
     chosen = any(argument.startswith(("-n", "--numprocesses")) or argument in _ONE_PROCESS for argument in args)
-    os.chdir(ROOT)
-    command = [sys.executable, "-m", "pytest", *([] if chosen else ["-n", "2"]), *args]
-    os.execv(sys.executable, command)  # noqa: S606 (pytest itself, no shell)
+    return [sys.executable, "-m", "pytest", *([] if chosen else ["-n", "2"]), *args]
+
+
+def run_tests(args: list[str]) -> int:
+    """Run pytest and answer its exit code.
+
+    Its files are in a folder of their own, because pytest clears away what other runs of the same user left, and
+    one of those may still run. The folder is kept where a test failed.
+    """
+    # A short path: a socket's may have little more than a hundred characters.
+    folder = Path(tempfile.mkdtemp(prefix="mt-"))
+    # The embedded PostgreSQL runs as a user of its own where it is started by root.
+    folder.chmod(0o711)
+    environment = os.environ | {"PYTEST_DEBUG_TEMPROOT": str(folder)}
+    with subprocess.Popen(pytest_command(args), cwd=ROOT, env=environment) as pytest:  # noqa: S603
+        while pytest.poll() is None:
+            # Ctrl-C reaches pytest, too, which ends in good order.
+            with suppress(KeyboardInterrupt):
+                pytest.wait()
+    if pytest.returncode == 0:
+        shutil.rmtree(folder, ignore_errors=True)
+    return pytest.returncode

@@ -198,6 +198,16 @@ def apply_policy(state: CapacityState, before: CapacityPolicy, policy: CapacityP
     return _settle(state, policy)
 
 
+def step_at(before: CapacityState, after: CapacityState, now: datetime) -> datetime | None:
+    """Say since when something else holds after a change at ``now``; None if the same holds as before it.
+
+    A mode or a reason holds since the state says so, which may be before ``now``; a capacity alone, since ``now``.
+    """
+    if (after.mode, after.reason) != (before.mode, before.reason):
+        return after.since
+    return now if (after.capacity_w, after.basis) != (before.capacity_w, before.basis) else None
+
+
 def _is_late(state: CapacityState, reading: CapacityReading) -> bool:
     return state.observed_at is not None and reading.observed_at <= state.observed_at
 

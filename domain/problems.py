@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Any
+
+from domain.violations import Violation
 
 
 class ProblemCode(StrEnum):
@@ -20,6 +24,11 @@ class ProblemCode(StrEnum):
     CIRCUIT_NOT_FOUND = "CIRCUIT_NOT_FOUND"
     MICROGRID_NOT_FOUND = "MICROGRID_NOT_FOUND"
     BACKFILL_NOT_FOUND = "BACKFILL_NOT_FOUND"
+    GATEWAY_NOT_FOUND = "GATEWAY_NOT_FOUND"
+    DEVICE_NOT_FOUND = "DEVICE_NOT_FOUND"
+    POWER_SOURCE_NOT_FOUND = "POWER_SOURCE_NOT_FOUND"
+    SENSOR_ACTION_NOT_FOUND = "SENSOR_ACTION_NOT_FOUND"
+    REMEDIATION_NOT_FOUND = "REMEDIATION_NOT_FOUND"
     PARENT_NOT_FOUND = "PARENT_NOT_FOUND"
     """The parent circuit does not exist in this depot (it may exist in another)."""
     CIRCUIT_CYCLE = "CIRCUIT_CYCLE"
@@ -60,6 +69,22 @@ class ProblemCode(StrEnum):
     """So many packets wait that none of these was taken. Sending them again later is right."""
     DEVICE_NOT_IN_DEPOT = "DEVICE_NOT_IN_DEPOT"
     """The device does not exist in this depot (it may exist in another)."""
+    INVALID_OUTPUT_TRANSLATION = "INVALID_OUTPUT_TRANSLATION"
+    """A gateway's output translation holds what cannot be stored."""
+    CIRCUIT_NOT_IN_DEPOT = "CIRCUIT_NOT_IN_DEPOT"
+    """The circuit does not exist in this depot (it may exist in another)."""
+    GATEWAY_NOT_IN_DEPOT = "GATEWAY_NOT_IN_DEPOT"
+    """The gateway does not exist in the device's depot (it may exist in another)."""
+    SENSOR_ID_TAKEN = "SENSOR_ID_TAKEN"
+    """Another device of the gateway has this sensor id."""
+    GATEWAY_HAS_DEVICES = "GATEWAY_HAS_DEVICES"
+    """A gateway with devices is deleted only when the caller asks for the cascade."""
+    SENSOR_ACTION_EXISTS = "SENSOR_ACTION_EXISTS"
+    """The device has a sensor action of this kind already."""
+    CAPABILITY_OWNED = "CAPABILITY_OWNED"
+    """Another sensor action of the depot, which is switched on, publishes the capability."""
+    VERSION_CONFLICT = "VERSION_CONFLICT"
+    """What was to be changed has changed since the caller read it."""
     SCENARIO_NOT_FOUND = "SCENARIO_NOT_FOUND"
     INVALID_SCENARIO = "INVALID_SCENARIO"
     """The scenario breaks the rules of its language; the violations say where."""
@@ -78,9 +103,21 @@ class ProblemCode(StrEnum):
 class Problem(Exception):
     """A refusal: a stable ``code`` and a ``detail`` that tells a person what to do about it."""
 
-    def __init__(self, code: ProblemCode, detail: str, field: str | None = None) -> None:
+    def __init__(
+        self,
+        code: ProblemCode,
+        detail: str,
+        field: str | None = None,
+        *,
+        violations: Sequence[Violation] = (),
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
         self.field = field
         """The request's field that the refusal is about, where there is one."""
+        self.violations = tuple(violations)
+        """Everything that is wrong with the request's document, where that is the reason."""
+        self.context = context
+        """What a program needs to go on: the state that stands in the way, by the names of the API."""

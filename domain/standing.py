@@ -32,6 +32,7 @@ from domain.circuit_capacity import (
     apply_reading,
     capacity_reading,
     on_deadline,
+    step_at,
     why_ignored,
 )
 from domain.measurands import MeasurandKey, ReadingCode, Unreadable, read_measurand
@@ -249,10 +250,9 @@ class Standing:
             return
         self.capacities[circuit_id] = after
         self.changed_capacities.add(circuit_id)
-        if (after.mode, after.reason) != (before.mode, before.reason):
-            self.capacity_steps.append(CapacityStep(circuit_id, after, after.since))
-        elif (after.capacity_w, after.basis) != (before.capacity_w, before.basis):
-            self.capacity_steps.append(CapacityStep(circuit_id, after, self.now))
+        at = step_at(before, after, self.now)
+        if at is not None:
+            self.capacity_steps.append(CapacityStep(circuit_id, after, at))
 
     def _stop(
         self, site: Site, action: ConfiguredAction, code: RemediationCode, candidates: tuple[UUID, ...] = ()

@@ -17,6 +17,7 @@ from domain.freshness import Timeliness, threshold_for, timeliness
 from domain.problems import Problem, ProblemCode
 from domain.standing import NewStatus, Standing
 from store.changes import record_change
+from store.database import clock
 from store.depots import lock_depot
 from store.microgrids import read_microgrid
 from store.notify import ChangeKind, notify
@@ -182,7 +183,7 @@ async def post_status(
         query = select(devices.c.id).where(devices.c.id == source_device_id, devices.c.depot_id == depot_id)
         if (await connection.execute(query)).one_or_none() is None:
             raise Problem(ProblemCode.DEVICE_NOT_IN_DEPOT, "The source is no device of this depot.", "source_device_id")
-    standing = Standing((await connection.execute(text("SELECT clock_timestamp()"))).scalar_one())
+    standing = Standing(await clock(connection))
     await load_latest(connection, standing, [microgrid_id])
     await load_earlier(connection, standing, [(microgrid_id, capability, event.provider_event_ref)])
     folded = standing.take_status(NewStatus(microgrid_id, capability, event, source_device_id, actor.name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -28,3 +28,20 @@ async def record_change(
             actor=actor.name, action=action, depot_id=depot_id, subject_id=subject_id, detail=dict(detail or {})
         )
     )
+
+
+def differences(before: object, after: object, names: Iterable[str]) -> dict[str, list[Any]]:
+    """Write what differs between two records as a journal's detail: ``[before, after]`` by name.
+
+    ``before`` None: the subject was made; ``after`` None: it was deleted.
+    """
+    found: dict[str, list[Any]] = {}
+    for name in names:
+        values = [None if record is None else _plain(getattr(record, name)) for record in (before, after)]
+        if values[0] != values[1]:
+            found[name] = values
+    return found
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, UUID) else value

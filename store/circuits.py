@@ -17,6 +17,7 @@ from domain.circuits import CircuitPlace, CircuitTree
 from domain.problems import Problem, ProblemCode
 from store.changes import record_change
 from store.depots import lock_depot, read_depot
+from store.site_changes import settle_site, unlink_devices
 from store.tables import circuits
 
 
@@ -139,6 +140,7 @@ async def create_circuit(
         )
     )
     await record_change(connection, actor, "CIRCUIT_CREATED", depot_id=depot_id, subject_id=circuit_id)
+    await settle_site(connection, depot_id)
     return await read_circuit(connection, circuit_id)
 
 
@@ -172,6 +174,7 @@ async def update_circuit(
         await record_change(
             connection, actor, "CIRCUIT_CHANGED", depot_id=after.depot_id, subject_id=circuit_id, detail=detail
         )
+        await settle_site(connection, after.depot_id)
     return after
 
 
@@ -188,6 +191,8 @@ async def delete_circuit(connection: AsyncConnection, actor: Actor, circuit_id: 
     tree = await _lock_tree(connection, depot_id)
     gone, changed = tree.remove(circuit_id, cascade=cascade)
     name = (await read_circuit(connection, circuit_id)).name
+    await unlink_devices(connection, actor, circuit_ids=gone)
+    await settle_site(connection, depot_id)
     # One statement: the foreign key to the parent is checked when all of them are gone.
     await connection.execute(delete(circuits).where(circuits.c.id.in_(gone)))
     await _store_places(connection, actor, changed)

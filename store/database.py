@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import asyncpg
 from sqlalchemy import text
@@ -56,3 +57,11 @@ def is_away(error: BaseException) -> bool:
         cause = getattr(error.orig, "__cause__", None)
         return error.connection_invalidated or isinstance(cause, _AWAY)
     return isinstance(error, OSError | PoolTimeoutError | asyncpg.InterfaceError)
+
+
+async def clock(connection: AsyncConnection) -> datetime:
+    """Return the database's time at this moment, not at the transaction's beginning.
+
+    One clock for all processes: what is stored under a lock comes after what was stored before the lock was had.
+    """
+    return (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()

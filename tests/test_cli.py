@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from rich.console import Console
 from cli.errors import CommandFailedError
 from cli.meter import Meter
 from cli.place import AlreadyRunningError, Place, Running
-from cli.run_tests import run_tests
+from cli.run_tests import pytest_command, run_tests
 from cli.services import child_environment, choose_port, end_leftovers
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.settings import Settings
@@ -106,20 +107,21 @@ def test_a_fleet_without_the_demonstration_is_a_contradiction() -> None:
         (["--pdb"], ["--pdb"]),
     ],
 )
-def test_tests_run_two_at_a_time_unless_told_otherwise(
-    monkeypatch: pytest.MonkeyPatch, given: list[str], expected: list[str]
-) -> None:
-    started: list[list[str]] = []
+def test_tests_run_two_at_a_time_unless_told_otherwise(given: list[str], expected: list[str]) -> None:
+    assert pytest_command(given) == [sys.executable, "-m", "pytest", *expected]
 
-    def execv(_: str, command: list[str]) -> None:
-        started.append(command)
-        raise SystemExit(0)
 
-    monkeypatch.setattr(os, "execv", execv)
-    monkeypatch.chdir(ROOT)
-    with pytest.raises(SystemExit):
-        run_tests(given)
-    assert started == [[sys.executable, "-m", "pytest", *expected]]
+@pytest.mark.parametrize(("body", "passes"), [("assert True", True), ("assert False", False)])
+def test_a_test_run_has_a_folder_of_its_own_that_only_failures_keep(tmp_path: Path, body: str, passes: bool) -> None:
+    told = tmp_path / "told"
+    test = tmp_path / "test_it.py"
+    test.write_text(f"def test_it(tmp_path):\n    open({str(told)!r}, 'w').write(str(tmp_path))\n    {body}\n")
+    assert (run_tests(["-n0", "-q", "-c", "/dev/null", "--rootdir", str(tmp_path), str(test)]) == 0) is passes
+    folder = Path(told.read_text())
+    assert "mt-" in str(folder)
+    assert folder.exists() is not passes
+    if not passes:
+        shutil.rmtree(next(each for each in folder.parents if each.name.startswith("mt-")))
 
 
 def test_arguments_of_a_tool_reach_it_whatever_they_look_like() -> None:

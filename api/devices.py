@@ -1,0 +1,167 @@
+"""Devices: list, add, change, link to a circuit, delete."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, status
+from pydantic import AfterValidator, BaseModel, Field
+
+from api.dependencies import ActorDep, EngineDep
+from api.problems import problem_responses
+from api.types import (
+    Body,
+    Cursor,
+    DeviceId,
+    Limit,
+    LinkedCircuitId,
+    Name,
+    OfDepot,
+    cut_page,
+    decode_id,
+    left_out,
+)
+from domain.packets import MAX_ID_LENGTH
+from domain.problems import ProblemCode
+from domain.strict_json import is_storable
+from store.database import transaction
+from store.devices import DeviceRecord, create_device, delete_device, list_devices, read_device, update_device
+
+router = APIRouter(prefix="/api/devices", tags=["devices"])
+
+
+def _sensor_id(value: str) -> str:
+    if not value.strip() or not is_storable(value):
+        raise ValueError("must not be blank, nor hold NUL or half a surrogate pair")
+    return value
+
+
+SensorId = Annotated[
+    str,
+    AfterValidator(_sensor_id),
+    Field(
+        min_length=1,
+        max_length=MAX_ID_LENGTH,
+        description="The sensor's id within the gateway, exactly as packets have it.",
+    ),
+]
+
+
+class DeviceCreate(Body):
+    """A device to add, in the depot of its gateway."""
+
+    gateway_id: UUID
+    sensor_id: SensorId
+    name: Name
+    circuit_id: LinkedCircuitId = None
+
+
+class DeviceChange(Body):
+    """What to change of a device; what is left out stays."""
+
+    gateway_id: UUID = Field(default_factory=left_out, description="Another gateway of the same depot.")
+    sensor_id: SensorId = Field(default_factory=left_out)
+    name: Name = Field(default_factory=left_out)
+    circuit_id: LinkedCircuitId = Field(default_factory=left_out)
+
+
+class Device(BaseModel):
+    """A device: one sensor of a gateway."""
+
+    device_id: UUID
+    depot_id: UUID
+    gateway_id: UUID
+    gateway_name: str
+    sensor_id: str
+    name: str
+    circuit_id: LinkedCircuitId
+    circuit_name: str | None
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+
+    @staticmethod
+    def of(record: DeviceRecord) -> Device:
+        """The device as the store has it."""
+        return Device.model_validate(record, from_attributes=True)
+
+
+class DevicePage(BaseModel):
+    """Devices by id, which is the order in which they were made."""
+
+    items: list[Device]
+    next_cursor: str | None
+
+
+@router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
+async def list_all(
+    engine: EngineDep,
+    depot_id: OfDepot = None,
+    gateway_id: Annotated[UUID | None, Query(description="Of this gateway alone.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> DevicePage:
+    """List devices."""
+    after = decode_id(cursor)
+    async with engine.connect() as connection:
+        found = await list_devices(connection, depot_id=depot_id, gateway_id=gateway_id, after=after, limit=limit + 1)
+    items, more = cut_page(found, limit, lambda record: record.device_id)
+    return DevicePage(items=[Device.of(record) for record in items], next_cursor=more)
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=problem_responses(
+        ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,
+        ProblemCode.SENSOR_ID_TAKEN,
+    ),
+)  # fmt: skip
+async def create(body: DeviceCreate, actor: ActorDep, engine: EngineDep) -> Device:
+    """Add a device to a gateway."""
+    async with transaction(engine, actor) as connection:
+        return Device.of(
+            await create_device(
+                connection,
+                actor,
+                gateway_id=body.gateway_id,
+                sensor_id=body.sensor_id,
+                name=body.name,
+                circuit_id=body.circuit_id,
+            )
+        )
+
+
+@router.get("/{device_id}", responses=problem_responses(ProblemCode.DEVICE_NOT_FOUND))
+async def read(device_id: DeviceId, engine: EngineDep) -> Device:
+    """Read one device."""
+    async with engine.connect() as connection:
+        return Device.of(await read_device(connection, device_id))
+
+
+@router.patch(
+    "/{device_id}",
+    responses=problem_responses(
+        ProblemCode.DEVICE_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,
+        ProblemCode.GATEWAY_NOT_IN_DEPOT, ProblemCode.SENSOR_ID_TAKEN,
+    ),
+)  # fmt: skip
+async def change(device_id: DeviceId, body: DeviceChange, actor: ActorDep, engine: EngineDep) -> Device:
+    """Rename a device, link it to another circuit or to none, or move it to another gateway of its depot."""
+    async with transaction(engine, actor) as connection:
+        given = body.model_dump(include=body.model_fields_set)
+        return Device.of(await update_device(connection, actor, device_id, given))
+
+
+@router.delete(
+    "/{device_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problem_responses(ProblemCode.DEVICE_NOT_FOUND),
+)
+async def remove(device_id: DeviceId, actor: ActorDep, engine: EngineDep) -> None:
+    """Delete a device with its sensor actions. What it reported stays in the history."""
+    async with transaction(engine, actor) as connection:
+        await delete_device(connection, actor, device_id)

@@ -1,0 +1,234 @@
+"""Devices: the sensors of a gateway, and the circuit that each is linked to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils.compat import uuid7
+
+from domain.actor import Actor
+from domain.problems import Problem, ProblemCode
+from store.changes import differences, record_change
+from store.depots import lock_depot
+from store.gateways import read_gateway
+from store.remediations import close_remediations
+from store.site_changes import check_circuit, settle_site, unlink_devices
+from store.tables import circuits, devices, gateways
+
+
+@dataclass(frozen=True)
+class DeviceRecord:
+    """A device as it is stored, with the names of what it belongs to."""
+
+    device_id: UUID
+    depot_id: UUID
+    gateway_id: UUID
+    gateway_name: str
+    sensor_id: str
+    """The device's id within the gateway, as packets name it."""
+    name: str
+    circuit_id: UUID | None
+    circuit_name: str | None
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+
+
+_DEVICES = (
+    select(
+        devices.c.id.label("device_id"),
+        devices.c.depot_id,
+        devices.c.gateway_id,
+        gateways.c.name.label("gateway_name"),
+        devices.c.sensor_id,
+        devices.c.name,
+        devices.c.circuit_id,
+        circuits.c.name.label("circuit_name"),
+        devices.c.created_at,
+        devices.c.created_by,
+        devices.c.updated_at,
+        devices.c.updated_by,
+    )
+    .select_from(devices)
+    .join(gateways, gateways.c.id == devices.c.gateway_id)
+    .outerjoin(circuits, circuits.c.id == devices.c.circuit_id)
+)
+_CONFIGURED = ("gateway_id", "sensor_id", "name", "circuit_id")
+
+
+async def list_devices(
+    connection: AsyncConnection,
+    *,
+    depot_id: UUID | None,
+    gateway_id: UUID | None,
+    after: UUID | None,
+    limit: int,
+) -> list[DeviceRecord]:
+    """List devices by id, beginning after ``after``."""
+    query = _DEVICES.order_by(devices.c.id).limit(limit)
+    if depot_id is not None:
+        query = query.where(devices.c.depot_id == depot_id)
+    if gateway_id is not None:
+        query = query.where(devices.c.gateway_id == gateway_id)
+    if after is not None:
+        query = query.where(devices.c.id > after)
+    return [DeviceRecord(**row) for row in (await connection.execute(query)).mappings()]
+
+
+async def read_device(connection: AsyncConnection, device_id: UUID) -> DeviceRecord:
+    """Read one device.
+
+    Raises:
+        Problem: ``DEVICE_NOT_FOUND``.
+
+    """
+    row = (await connection.execute(_DEVICES.where(devices.c.id == device_id))).mappings().one_or_none()
+    if row is None:
+        raise Problem(ProblemCode.DEVICE_NOT_FOUND, f"There is no device {device_id}.")
+    return DeviceRecord(**row)
+
+
+async def lock_device(connection: AsyncConnection, device_id: UUID) -> DeviceRecord:
+    """Take the lock of the device's depot, then read the device.
+
+    Raises:
+        Problem: ``DEVICE_NOT_FOUND``.
+
+    """
+    # A device never changes its depot, so this much may be read before the lock.
+    await lock_depot(connection, (await read_device(connection, device_id)).depot_id)
+    return await read_device(connection, device_id)
+
+
+async def create_device(
+    connection: AsyncConnection,
+    actor: Actor,
+    *,
+    gateway_id: UUID,
+    sensor_id: str,
+    name: str,
+    circuit_id: UUID | None,
+) -> DeviceRecord:
+    """Make a device in the gateway's depot.
+
+    Raises:
+        Problem: ``GATEWAY_NOT_FOUND``, ``CIRCUIT_NOT_IN_DEPOT`` or ``SENSOR_ID_TAKEN``.
+
+    """
+    depot_id = (await read_gateway(connection, gateway_id)).depot_id
+    await lock_depot(connection, depot_id)
+    await read_gateway(connection, gateway_id)
+    await check_circuit(connection, depot_id, circuit_id)
+    await _check_sensor_id(connection, gateway_id, sensor_id)
+    device_id = uuid7()
+    await connection.execute(
+        insert(devices).values(
+            id=device_id,
+            depot_id=depot_id,
+            gateway_id=gateway_id,
+            sensor_id=sensor_id,
+            name=name,
+            circuit_id=circuit_id,
+            created_by=actor.name,
+            updated_by=actor.name,
+        )
+    )
+    made = await read_device(connection, device_id)
+    await record_change(
+        connection,
+        actor,
+        "DEVICE_CREATED",
+        depot_id=depot_id,
+        subject_id=device_id,
+        detail=differences(None, made, _CONFIGURED),
+    )
+    await settle_site(connection, depot_id)
+    return made
+
+
+async def update_device(
+    connection: AsyncConnection, actor: Actor, device_id: UUID, given: Mapping[str, Any]
+) -> DeviceRecord:
+    """Change what ``given`` names of ``gateway_id``, ``sensor_id``, ``name`` and ``circuit_id``.
+
+    A circuit whose capacity follows the device is released, and the one that it is linked to now begins to follow.
+
+    Raises:
+        Problem: ``DEVICE_NOT_FOUND``, ``GATEWAY_NOT_IN_DEPOT``, ``CIRCUIT_NOT_IN_DEPOT`` or ``SENSOR_ID_TAKEN``.
+
+    """
+    before = await lock_device(connection, device_id)
+    changed = {name: value for name, value in given.items() if value != getattr(before, name)}
+    if not changed:
+        return before
+    if "gateway_id" in changed:
+        await _check_gateway(connection, before.depot_id, changed["gateway_id"])
+    if "circuit_id" in changed:
+        await check_circuit(connection, before.depot_id, changed["circuit_id"])
+    if "gateway_id" in changed or "sensor_id" in changed:
+        await _check_sensor_id(
+            connection, changed.get("gateway_id", before.gateway_id), changed.get("sensor_id", before.sensor_id)
+        )
+    await connection.execute(
+        update(devices).where(devices.c.id == device_id).values(**changed, updated_at=func.now(), updated_by=actor.name)
+    )
+    after = await read_device(connection, device_id)
+    await record_change(
+        connection,
+        actor,
+        "DEVICE_CHANGED",
+        depot_id=before.depot_id,
+        subject_id=device_id,
+        detail=differences(before, after, _CONFIGURED),
+    )
+    await settle_site(connection, before.depot_id)
+    return after
+
+
+async def delete_device(connection: AsyncConnection, actor: Actor, device_id: UUID) -> None:
+    """Delete a device with its sensor actions. What it reported stays in the history.
+
+    Raises:
+        Problem: ``DEVICE_NOT_FOUND``.
+
+    """
+    before = await lock_device(connection, device_id)
+    closed = await close_remediations(connection, actor, before.depot_id, device_ids=(device_id,))
+    await unlink_devices(connection, actor, device_ids=(device_id,))
+    await settle_site(connection, before.depot_id, *closed)
+    await connection.execute(delete(devices).where(devices.c.id == device_id))
+    await record_change(
+        connection,
+        actor,
+        "DEVICE_DELETED",
+        depot_id=before.depot_id,
+        subject_id=device_id,
+        detail=differences(before, None, _CONFIGURED),
+    )
+
+
+async def _check_gateway(connection: AsyncConnection, depot_id: UUID, gateway_id: UUID) -> None:
+    query = select(gateways.c.id).where(gateways.c.id == gateway_id, gateways.c.depot_id == depot_id)
+    if (await connection.execute(query)).first() is None:
+        raise Problem(ProblemCode.GATEWAY_NOT_IN_DEPOT, f"Depot {depot_id} has no gateway {gateway_id}.", "gateway_id")
+
+
+async def _check_sensor_id(connection: AsyncConnection, gateway_id: UUID, sensor_id: str) -> None:
+    query = select(devices.c.id, devices.c.name).where(
+        devices.c.gateway_id == gateway_id, devices.c.sensor_id == sensor_id
+    )
+    taken = (await connection.execute(query)).one_or_none()
+    if taken is not None:
+        raise Problem(
+            ProblemCode.SENSOR_ID_TAKEN,
+            f'The device "{taken.name}" of this gateway has this sensor id.',
+            "sensor_id",
+            context={"device_id": taken.id, "device_name": taken.name},
+        )

@@ -1,0 +1,56 @@
+"""The end of every change of a site's configuration: capacities follow it, and whoever watches hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.actor import Actor
+from domain.problems import Problem, ProblemCode
+from store.capacities import follow_capacities
+from store.database import clock
+from store.notify import ChangeKind, notify
+from store.tables import circuits, devices
+
+
+async def settle_site(connection: AsyncConnection, depot_id: UUID, *kinds: ChangeKind) -> None:
+    """Let capacities follow the configuration as it is now, and tell what of the depot changed.
+
+    Called once in every transaction that changes a site, after the change; where something is deleted, after it was
+    unlinked or switched off and before it is deleted (see ``follow_capacities``).
+    """
+    changed = {ChangeKind.CONFIGURATION, *kinds}
+    if await follow_capacities(connection, depot_id, await clock(connection)):
+        changed.add(ChangeKind.CAPACITY)
+    await notify(connection, {depot_id: changed})
+
+
+async def check_circuit(connection: AsyncConnection, depot_id: UUID, circuit_id: UUID | None) -> None:
+    """Refuse a circuit that the depot does not have; None is no circuit and always right.
+
+    Raises:
+        Problem: ``CIRCUIT_NOT_IN_DEPOT``.
+
+    """
+    if circuit_id is None:
+        return
+    query = select(circuits.c.id).where(circuits.c.id == circuit_id, circuits.c.depot_id == depot_id)
+    if (await connection.execute(query)).first() is None:
+        raise Problem(ProblemCode.CIRCUIT_NOT_IN_DEPOT, f"Depot {depot_id} has no circuit {circuit_id}.", "circuit_id")
+
+
+async def unlink_devices(
+    connection: AsyncConnection, actor: Actor, *, circuit_ids: Collection[UUID] = (), device_ids: Collection[UUID] = ()
+) -> None:
+    """Take devices off their circuits: the devices linked to these circuits, and these devices."""
+    await connection.execute(
+        update(devices)
+        .where(
+            devices.c.circuit_id.is_not(None),
+            devices.c.circuit_id.in_(circuit_ids) | devices.c.id.in_(device_ids),
+        )
+        .values(circuit_id=None, updated_at=func.now(), updated_by=actor.name)
+    )
