@@ -19,7 +19,9 @@ from activities.backfill import BackfillActivities
 from activities.capacity_watch import CapacityWatchActivities
 from activities.drift_audit import DriftAuditActivities
 from activities.history_upkeep import HistoryUpkeepActivities
+from activities.manage_api import ManageApi
 from activities.microgrid_sync import MicrogridSyncActivities
+from activities.scenario_run import ScenarioRunActivities
 from domain.upkeep import DriftRequest, HistoryRequest
 from relay import Relay
 from runtime.logs import configure_logs
@@ -32,6 +34,7 @@ from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow
 from workflows.history_upkeep import HistoryUpkeepWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
+from workflows.scenario_run import ScenarioRunWorkflow
 from workflows.schedules import ensure_schedules, plans
 
 _log = structlog.get_logger("worker")
@@ -42,14 +45,16 @@ WORKFLOWS = [
     CapacityWatchWorkflow,
     HistoryUpkeepWorkflow,
     DriftAuditWorkflow,
+    ScenarioRunWorkflow,
 ]
 """Every workflow of the product; the replay test takes the same list."""
 
 
-def make_worker(client: Client, engine: AsyncEngine, task_queue: str) -> Worker:
-    """Wire the workflows and activities onto one task queue."""
+def make_worker(client: Client, engine: AsyncEngine, task_queue: str, api: ManageApi | None = None) -> Worker:
+    """Wire the workflows and activities onto one task queue; scenario runs find the API at ``api``."""
     syncs = MicrogridSyncActivities(engine)
     backfills = BackfillActivities(engine)
+    runs = ScenarioRunActivities(engine, api or ManageApi(Settings().api_url))
     return Worker(
         client,
         task_queue=task_queue,
@@ -64,6 +69,9 @@ def make_worker(client: Client, engine: AsyncEngine, task_queue: str) -> Worker:
             CapacityWatchActivities(engine).pass_due_deadlines,
             HistoryUpkeepActivities(engine).keep_months,
             DriftAuditActivities(engine).find_drift,
+            runs.play_steps,
+            runs.note_run_state,
+            runs.finish_run,
         ],
         max_concurrent_activities=20,
         max_concurrent_local_activities=50,
@@ -72,16 +80,22 @@ def make_worker(client: Client, engine: AsyncEngine, task_queue: str) -> Worker:
 
 
 @asynccontextmanager
-async def working(client: Client, engine: AsyncEngine, task_queue: str) -> AsyncGenerator[None]:
-    """Run worker and relay while the block runs."""
-    async with make_worker(client, engine, task_queue):
-        relaying = asyncio.create_task(Relay(engine, client, task_queue).run())
-        try:
-            yield
-        finally:
-            relaying.cancel()
-            with suppress(asyncio.CancelledError):
-                await relaying
+async def working(
+    client: Client, engine: AsyncEngine, task_queue: str, *, api_url: str | None = None
+) -> AsyncGenerator[None]:
+    """Run worker and relay while the block runs. ``api_url`` is where scenario runs find the API."""
+    api = ManageApi(api_url or Settings().api_url)
+    try:
+        async with make_worker(client, engine, task_queue, api):
+            relaying = asyncio.create_task(Relay(engine, client, task_queue).run())
+            try:
+                yield
+            finally:
+                relaying.cancel()
+                with suppress(asyncio.CancelledError):
+                    await relaying
+    finally:
+        await api.close()
 
 
 async def _schedule_when_there(client: Client, settings: Settings) -> None:
@@ -116,7 +130,7 @@ async def _work_until(stop: asyncio.Event, settings: Settings, engine: AsyncEngi
         connecting.cancel()
         return
     client = await connecting
-    async with working(client, engine, settings.task_queue):
+    async with working(client, engine, settings.task_queue, api_url=settings.api_url):
         scheduling = asyncio.create_task(_schedule_when_there(client, settings))
         _log.info("working", task_queue=settings.task_queue)
         await stopping
@@ -152,6 +166,11 @@ async def main(settings: Settings) -> None:
         # Packets need no Temporal, so they are taken while it is away.
         async with _serving(settings.metrics_port, registry), subscribing(engine, settings, registry):
             await _work_until(stop, settings, engine)
+        client = await _connect_when_there()
+        async with working(client, engine, settings.task_queue, api_url=settings.api_url):
+            _log.info("working", task_queue=settings.task_queue)
+            await stop.wait()
+            _log.info("stopping")
     finally:
         await engine.dispose()
 

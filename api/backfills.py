@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from uuid_utils.compat import uuid7
 
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.problems import problem_responses
-from api.temporal import temporal_calls, workflow_url
+from api.temporal import temporal_calls, why_lost, workflow_url
 from api.types import BackfillId, Body, Cursor, Limit, decode_cursor, encode_cursor
 from domain.actor import Actor
 from domain.backfill import (
@@ -237,30 +237,13 @@ def _not_running(record: BackfillRecord) -> Problem:
     return Problem(ProblemCode.BACKFILL_NOT_RUNNING, f"This backfill has ended: {record.state}.")
 
 
-_LOST = {
-    WorkflowExecutionStatus.TERMINATED: "Its workflow was terminated.",
-    WorkflowExecutionStatus.TIMED_OUT: "Its workflow timed out.",
-    WorkflowExecutionStatus.FAILED: "Its workflow failed.",
-    WorkflowExecutionStatus.CANCELED: "Its workflow was cancelled.",
-}
-_STARTING = timedelta(seconds=30)
-
-
 async def _settled(backfill_id: UUID, engine: AsyncEngine, client: Client) -> BackfillRecord:
     """Read a backfill; one whose workflow is gone without having said so is shown as failed, not as running."""
     async with engine.connect() as connection:
         record = await read_backfill(connection, backfill_id)
     if record.state.ended:
         return record
-    try:
-        found = await backfill_handle(client, backfill_id).describe(rpc_timeout=timedelta(seconds=2))
-        lost = _LOST.get(found.status) if found.status is not None else None
-    except RPCError as error:
-        young = datetime.now(UTC) - record.requested_at < _STARTING
-        lost = None if error.status is not RPCStatusCode.NOT_FOUND or young else "Temporal does not know its workflow."
-    except RuntimeError:
-        # Temporal is away: what is stored is the best there is.
-        lost = None
+    lost = await why_lost(backfill_handle(client, backfill_id), record.requested_at)
     if lost is None:
         return record
     async with transaction(engine, Actor("system:backfill-monitor")) as connection:

@@ -22,6 +22,8 @@ from api import (
     microgrids,
     power_sources,
     remediations,
+    scenario_runs,
+    scenarios,
     sensor_actions,
     telemetry,
 )
@@ -74,7 +76,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # The import comes before the routes that would take "import" for a depot's id.
     site = (depots, circuits, microgrids, capacities, gateways, devices, power_sources, sensor_actions)
     monitoring = (telemetry, capability_status, remediations)
-    for module in (fleet_import, *site, *monitoring, backfills):
+    jobs = (backfills, scenarios, scenario_runs)
+    for module in (fleet_import, *site, *monitoring, *jobs):
         app.include_router(module.router, dependencies=acting, responses=COMMON)
     app.include_router(health.router)
     install_pages(app)

@@ -24,6 +24,7 @@ GatewayId = Annotated[UUID, Path(description="The gateway's id.")]
 DeviceId = Annotated[UUID, Path(description="The device's id.")]
 PowerSourceId = Annotated[UUID, Path(description="The power source's id.")]
 SensorActionId = Annotated[UUID, Path(description="The sensor action's id.")]
+RunId = Annotated[UUID, Path(description="The scenario run's id.")]
 RemediationId = Annotated[UUID, Path(description="The remediation's id.")]
 OfDepot = Annotated[UUID | None, Query(description="Of this depot alone.")]
 LinkedCircuitId = Annotated[UUID | None, Field(description="A circuit of the same depot; null: none.")]
@@ -47,14 +48,14 @@ Position = Annotated[
 ]
 
 
-def _storable(value: str) -> str:
+def storable(value: str) -> str:
     """PostgreSQL stores neither NUL nor half a surrogate pair, so nothing can match them."""
     if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError("holds a character that no stored text has")
     return value
 
 
-Search = Annotated[str | None, AfterValidator(lambda v: v if v is None else _storable(v)), Query(max_length=200)]
+Search = Annotated[str | None, AfterValidator(lambda v: v if v is None else storable(v)), Query(max_length=200)]
 Limit = Annotated[int, Query(ge=1, le=500, description="At most so many items.")]
 Cursor = Annotated[str | None, Query(max_length=2_000, description="`next_cursor` of the page before.")]
 
@@ -109,10 +110,10 @@ def decode_cursor(cursor: str | None, kind: type[KeyT]) -> KeyT | None:
         return None
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        key = TypeAdapter(kind).validate_json(_storable(text))
+        key = TypeAdapter(kind).validate_json(storable(text))
         for part in key if isinstance(key, tuple) else ():
             if isinstance(part, str):
-                _storable(part)
+                storable(part)
     except (ValueError, ValidationError) as error:
         raise Problem(ProblemCode.INVALID_CURSOR, "This cursor did not come from this list.", "cursor") from error
     return key

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Group, Parameter, validators
 from cyclopts.types import ExistingFile
 
 _PRODUCT = Group("The product", sort_key=1)
@@ -144,7 +145,7 @@ def fleet(depots: int, /, *, seed: int = 1, flaws: Flag = False) -> int:
 
 scenario = App(
     name="scenario",
-    help="Write, check and list scenarios of the depot simulation.",
+    help="Scenarios of the depot simulation: write, check, list, run, compare.",
     group=_PRODUCT,
     sort_key=6,
     version_flags=[],
@@ -195,6 +196,78 @@ def scenario_new(name: str, /, *, like: str | None = None) -> int:
     from cli.scenario import run_new
 
     return run_new(name, like)
+
+
+@scenario.command(name="run")
+def scenario_run(
+    *scenarios: str,
+    all_: Annotated[bool, Parameter(name="--all", negative=(), show_default=False)] = False,
+    depot: str | None = None,
+    seed: int = 1,
+    time_scale: Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))] = 0,
+    provision: Flag = False,
+    force: Flag = False,
+    twice: Flag = False,
+    junit: Path | None = None,
+    html: Path | None = None,
+    evidence: Path | None = None,
+) -> int:
+    """Run scenarios against the product, and check what they expect of it.
+
+    The exit code is 1 where an expectation does not come true, or where the second of two equal runs gives other
+    evidence than the first.
+
+    Parameters
+    ----------
+    scenarios:
+        Names of presets, or scenario files.
+    all_:
+        Run every preset.
+    depot:
+        The depot's id or name. Without it: a simulation depot of its own, made and configured where it is missing.
+    seed:
+        Another seed, another day.
+    time_scale:
+        Real seconds a virtual second: 0 for as fast as it goes, 1 for real time.
+    provision:
+        Set up what the depot's configuration lacks, through the public API.
+    force:
+        Run although the configuration lacks what the scenario expects something of.
+    twice:
+        Run each scenario twice and compare the evidence.
+    junit:
+        Write a JUnit XML report of all runs into this file.
+    html:
+        Write the report into this file; with several scenarios into a folder of that name.
+    evidence:
+        Write the evidence (NDJSON) into this file; with several scenarios into a folder of that name.
+
+    """
+    from cli.errors import CommandFailedError
+    from cli.scenario_run import Asked, run_scenarios
+    from sim_scenarios.library import preset_names
+
+    if bool(scenarios) is all_:
+        raise CommandFailedError("Name scenarios, or say --all for every preset.")
+    wanted = preset_names() if all_ else scenarios
+    return run_scenarios(Asked(wanted, depot, seed, time_scale, provision, force, twice, junit, html, evidence))
+
+
+@scenario.command(name="diff")
+def scenario_diff(first: str, second: str, /) -> int:
+    """Say where two runs differ; the exit code is 1 where they do.
+
+    Parameters
+    ----------
+    first:
+        A run's id, or a file of its evidence.
+    second:
+        Another one.
+
+    """
+    from cli.scenario_run import run_diff
+
+    return run_diff(first, second)
 
 
 def _tool(target: str, name: str, place: int, text: str) -> None:

@@ -25,11 +25,12 @@ _PATIENCE = httpx.Timeout(60, connect=10)
 
 
 class RefusedError(CommandFailedError):
-    """The API refused the request; ``code`` is its stable reason."""
+    """The API refused the request; ``code`` is its stable reason, ``problem`` the whole document."""
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str, problem: dict[str, Any] | None = None) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
+        self.problem = problem or {}
 
 
 class UnreachableError(CommandFailedError):
@@ -61,6 +62,24 @@ class Api:
 
         """
         return await self._call("POST", path, json=body)
+
+    async def patch(self, path: str, body: object) -> Any:
+        """Change something.
+
+        Raises:
+            RefusedError, UnreachableError: it was not done, or nobody knows.
+
+        """
+        return await self._call("PATCH", path, json=body)
+
+    async def download(self, path: str) -> bytes:
+        """Read something that is no JSON document.
+
+        Raises:
+            RefusedError, UnreachableError: it could not be read.
+
+        """
+        return (await self._answer("GET", path)).content
 
     async def exists(self, path: str) -> bool:
         """Say whether there is something to see at ``path``."""
@@ -111,10 +130,13 @@ class Api:
                 await response.aclose()
 
     async def _call(self, method: str, path: str, **options: Any) -> Any:
+        return (await self._answer(method, path, **options)).json()
+
+    async def _answer(self, method: str, path: str, **options: Any) -> httpx.Response:
         with self._reaching():
             response = await self._http.request(method, path, **options)
         if response.is_success:
-            return response.json()
+            return response
         raise _refusal(response)
 
     @contextmanager
@@ -149,7 +171,7 @@ def find_api() -> Api:
 def _refusal(response: httpx.Response) -> RefusedError:
     try:
         problem = response.json()
-        return RefusedError(str(problem["code"]), str(problem["detail"]))
+        return RefusedError(str(problem["code"]), str(problem["detail"]), problem)
     except (ValueError, KeyError, TypeError):
         return RefusedError(f"HTTP {response.status_code}", response.text[:500])
 

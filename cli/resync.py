@@ -29,7 +29,7 @@ def run_resync(depot: str) -> int:
 
 async def _resync(depot: str) -> int:
     async with find_api() as api:
-        depot_id = await _find_depot(api, depot)
+        depot_id = await find_depot(api, depot)
         answer = await api.post(f"/api/depots/{depot_id}/microgrid/resync")
     result = TypeAdapter(SyncResult).validate_python(answer)
     good = result.outcome in (SyncOutcome.CREATED, SyncOutcome.CHANGED, SyncOutcome.UNCHANGED)
@@ -38,7 +38,13 @@ async def _resync(depot: str) -> int:
     return 0 if good else 1
 
 
-async def _find_depot(api: Api, depot: str) -> str:
+async def find_depot(api: Api, depot: str) -> str:
+    """Find the depot that an id or a name means.
+
+    Raises:
+        CommandFailedError: no depot, or more than one, may be meant.
+
+    """
     try:
         return str(UUID(depot))
     except ValueError:

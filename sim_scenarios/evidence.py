@@ -12,11 +12,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import rfc8785
 
+from domain.scenario_runs import RunOutcome
 from sim_scenarios.bindings import Bindings
 from sim_scenarios.expectations import Checked, Observed
 from sim_scenarios.scenario import Scenario
@@ -26,17 +26,6 @@ FORMAT = 1
 """Of these records; another number, another meaning."""
 
 Record = dict[str, Any]
-
-
-class RunOutcome(StrEnum):
-    """How a run ended."""
-
-    PASSED = "PASSED"
-    """Every step was sent, and every expectation came true."""
-    FAILED = "FAILED"
-    """Every step was sent, and an expectation did not come true."""
-    INCOMPLETE = "INCOMPLETE"
-    """Not every step was sent: the run was cancelled or broke off."""
 
 
 class BrokenEvidenceError(Exception):

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from sim_scenarios.evidence import Evidence, RunOutcome
+from domain.scenario_runs import RunOutcome
+from sim_scenarios.evidence import Evidence
 from sim_scenarios.quantities import duration_text
 
 
-def junit_xml(evidence: Evidence) -> bytes:
-    """Make the report from the evidence alone: a test case for each expectation, with the step that it belongs to."""
+def junit_xml(*runs: Evidence) -> bytes:
+    """Make the report from the evidence alone: a suite for each run, in it a test case for each expectation."""
+    suites = Element("testsuites", {"name": "depot simulation"})
+    sums = {"tests": 0, "failures": 0, "errors": 0}
+    for evidence in runs:
+        for key, count in _add_suite(suites, evidence).items():
+            sums[key] += count
+    suites.attrib.update({key: str(count) for key, count in sums.items()})
+    return tostring(suites, encoding="utf-8", xml_declaration=True)
+
+
+def _add_suite(suites: Element, evidence: Evidence) -> dict[str, int]:
     result, name = evidence.result, str(evidence.run["scenario"])
     incomplete = result["outcome"] == RunOutcome.INCOMPLETE
     counts = {
-        "tests": str(result["passed"] + result["failed"] + incomplete),
-        "failures": str(result["failed"]),
-        "errors": str(int(incomplete)),
+        "tests": result["passed"] + result["failed"] + incomplete,
+        "failures": result["failed"],
+        "errors": int(incomplete),
     }
-    suites = Element("testsuites", {"name": "depot simulation", **counts})
-    suite = SubElement(suites, "testsuite", {"name": name, **counts})
+    suite = SubElement(suites, "testsuite", {"name": name, **{key: str(count) for key, count in counts.items()}})
     properties = SubElement(suite, "properties")
     said = {"seed": evidence.run["seed"], "digest": evidence.run["digest"], "evidence_sha256": evidence.sha256}
     for key, value in said.items():
@@ -34,4 +44,4 @@ def junit_xml(evidence: Evidence) -> bytes:
         case = SubElement(suite, "testcase", {"classname": name, "name": "the whole run"})
         message = f"{result['steps']} of {evidence.run['steps']} steps were sent."
         SubElement(case, "error", {"message": message, "type": "incomplete"})
-    return tostring(suites, encoding="utf-8", xml_declaration=True)
+    return counts

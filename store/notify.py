@@ -34,6 +34,8 @@ class ChangeKind(StrEnum):
     """What holds for the capacity of a circuit."""
     REMEDIATION = "REMEDIATION"
     """A remediation was opened or closed."""
+    SCENARIO = "SCENARIO"
+    """A scenario run of the depot began, went on or ended."""
 
 
 _NOTIFY = text("SELECT pg_notify(:channel, payload) FROM unnest(CAST(:payloads AS text[])) AS told (payload)")

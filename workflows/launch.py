@@ -22,12 +22,15 @@ from temporalio.service import RPCError
 
 from domain.backfill import BackfillInput, BackfillProgress
 from domain.provisioning import SyncRequest, SyncResult
+from domain.scenario_runs import EndedRun, ScenarioRunInput
 from runtime.search_attributes import DEPOT_ID, JOB_KIND
 from workflows.backfill import BackfillWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
+from workflows.scenario_run import ScenarioRunWorkflow
 
 SYNC_KIND = "SYNC"
 BACKFILL_KIND = "BACKFILL"
+SCENARIO_KIND = "SCENARIO"
 
 
 def sync_workflow_id(depot_id: UUID) -> str:
@@ -109,3 +112,30 @@ async def start_backfill(client: Client, task_queue: str, given: BackfillInput) 
 def backfill_handle(client: Client, backfill_id: UUID) -> WorkflowHandle[BackfillWorkflow, BackfillProgress]:
     """Take hold of a backfill's workflow."""
     return client.get_workflow_handle_for(BackfillWorkflow.run, backfill_workflow_id(backfill_id))
+
+
+def scenario_run_workflow_id(run_id: UUID) -> str:
+    """Name the workflow of a scenario run."""
+    return f"scenario-run/{run_id}"
+
+
+async def start_scenario_run(client: Client, task_queue: str, given: ScenarioRunInput) -> None:
+    """Start a scenario run. Starting the same one again changes nothing."""
+    request = given.request
+    attributes = [SearchAttributePair(DEPOT_ID, str(request.depot_id)), SearchAttributePair(JOB_KIND, SCENARIO_KIND)]
+    await client.start_workflow(
+        ScenarioRunWorkflow.run,
+        given,
+        id=scenario_run_workflow_id(request.run_id),
+        task_queue=task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        search_attributes=TypedSearchAttributes(attributes),
+        static_summary=f"{request.scenario} by {request.requested_by}",
+        rpc_timeout=timedelta(seconds=10),
+    )
+
+
+def scenario_run_handle(client: Client, run_id: UUID) -> WorkflowHandle[ScenarioRunWorkflow, EndedRun]:
+    """Take hold of a scenario run's workflow."""
+    return client.get_workflow_handle_for(ScenarioRunWorkflow.run, scenario_run_workflow_id(run_id))

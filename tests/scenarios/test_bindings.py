@@ -145,7 +145,7 @@ def test_a_meter_of_the_battery_is_none_of_the_grid_connection() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "expected"),
-    [(61, []), (60, [(MissingCode.THRESHOLD_TOO_SHORT, False)]), (241, [(MissingCode.THRESHOLD_TOO_LONG, True)])],
+    [(3, []), (2, [(MissingCode.THRESHOLD_TOO_SHORT, False)]), (143, [(MissingCode.THRESHOLD_TOO_LONG, True)])],
 )
 def test_a_heartbeat_threshold_that_does_not_fit_is_told(
     seconds: int, expected: list[tuple[MissingCode, bool]]

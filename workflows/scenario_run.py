@@ -1,0 +1,167 @@
+"""A scenario run: the order of its steps, its waits, and how it is steered (COR-40)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.scenario_run import ScenarioRunActivities
+    from domain.scenario_runs import (
+        EndedRun,
+        PlayRequest,
+        RunStateRequest,
+        ScenarioRunInput,
+        ScenarioRunProgress,
+        ScenarioRunState,
+    )
+    from runtime.search_attributes import OUTCOME
+
+# Tried until it succeeds: a worker, an API or a database that is away comes back, and steps that have their evidence
+# are not played again. What can never succeed is no such error and ends the run.
+_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5))
+_STEP_TIMEOUT = timedelta(minutes=5)
+_HEARTBEAT_TIMEOUT = timedelta(seconds=8)
+_NOTE_TIMEOUT = timedelta(seconds=30)
+
+
+@workflow.defn(name="ScenarioRun")
+class ScenarioRunWorkflow:
+    """The workflow ``scenario-run/{run_id}``.
+
+    It knows how many steps there are and when the next one is due; what a step is, its activities know. The evidence
+    is in the database, never in the history.
+    """
+
+    @workflow.init
+    def __init__(self, given: ScenarioRunInput) -> None:
+        self._given = given
+        self._request = given.request
+        self._progress = given.progress
+        self._cancelled = False
+
+    @workflow.run
+    async def run(self, given: ScenarioRunInput) -> EndedRun:
+        """Play all steps; answer with how the run ended."""
+        try:
+            ended = await self._work()
+        except (asyncio.CancelledError, ActivityError) as error:
+            # Cancelled from outside, by Temporal's own means, or a step that failed for good.
+            if is_cancelled_exception(error):
+                await self._end(ScenarioRunState.CANCELLED)
+            else:
+                await self._end(ScenarioRunState.FAILED, str(error.__cause__ or error))
+            raise
+        return await self._end(ended)
+
+    async def _work(self) -> ScenarioRunState:
+        plays = 0
+        while self._progress.next_step < self._request.steps_total:
+            if not await self._may_go_on():
+                return ScenarioRunState.CANCELLED
+            if await self._wait_until_due():
+                await self._play()
+                plays += 1
+            if plays >= self._given.plays_a_run and self._progress.next_step < self._request.steps_total:
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                if not self._cancelled:
+                    workflow.continue_as_new(replace(self._given, progress=self._progress))
+        return ScenarioRunState.COMPLETED
+
+    async def _may_go_on(self) -> bool:
+        """Wait for the end of a pause; False: the run was cancelled."""
+        if self._progress.paused and not self._cancelled:
+            await self._note(ScenarioRunState.PAUSED)
+            await workflow.wait_condition(lambda: self._cancelled or not self._progress.paused)
+            if not self._cancelled:
+                await self._note(ScenarioRunState.RUNNING)
+        return not self._cancelled
+
+    async def _wait_until_due(self) -> bool:
+        """Wait for the next step's time; False: something else is to be done first."""
+        due = self._progress.due_ms
+        if due is None:
+            return True
+        wait = due / 1000 - workflow.now().timestamp()
+        if wait <= 0:
+            return True
+        try:
+            await workflow.wait_condition(
+                lambda: self._cancelled or self._progress.paused,
+                timeout=timedelta(seconds=wait),
+                timeout_summary=f"step {self._progress.next_step}",
+            )
+        except TimeoutError:
+            return True
+        return False
+
+    async def _play(self) -> None:
+        played = await workflow.execute_activity_method(
+            ScenarioRunActivities.play_steps,
+            PlayRequest(self._request, self._progress.next_step),
+            start_to_close_timeout=_STEP_TIMEOUT,
+            heartbeat_timeout=_HEARTBEAT_TIMEOUT,
+            retry_policy=_RETRY,
+            summary=f"from step {self._progress.next_step} of {self._request.steps_total}",
+        )
+        # A pause may have come in the meantime.
+        self._progress = replace(
+            self._progress,
+            next_step=played.next_step,
+            passed=played.passed,
+            failed=played.failed,
+            due_ms=played.due_ms,
+        )
+        workflow.set_current_details(
+            f"Step {played.next_step} of {self._request.steps_total}: "
+            f"{played.passed} expectations came true, {played.failed} did not."
+        )
+
+    async def _note(self, state: ScenarioRunState) -> None:
+        await workflow.execute_local_activity_method(
+            ScenarioRunActivities.note_run_state,
+            RunStateRequest(self._request, state),
+            start_to_close_timeout=_NOTE_TIMEOUT,
+            retry_policy=_RETRY,
+        )
+
+    async def _end(self, state: ScenarioRunState, failure: str | None = None) -> EndedRun:
+        ended = await workflow.execute_activity_method(
+            ScenarioRunActivities.finish_run,
+            RunStateRequest(self._request, state, failure),
+            start_to_close_timeout=_STEP_TIMEOUT,
+            heartbeat_timeout=_HEARTBEAT_TIMEOUT,
+            retry_policy=_RETRY,
+            summary=state,
+        )
+        workflow.upsert_search_attributes([OUTCOME.value_set(ended.outcome)])
+        workflow.set_current_details(
+            f"**{ended.outcome}**: {self._progress.passed} expectations came true, {self._progress.failed} did not. "
+            f"Evidence: {ended.sha256}"
+        )
+        return ended
+
+    @workflow.query
+    def progress(self) -> ScenarioRunProgress:
+        """How far the run is."""
+        return self._progress
+
+    @workflow.signal
+    def pause(self) -> None:
+        """Send no further step until ``resume``; what is being sent is finished."""
+        self._progress = replace(self._progress, paused=True)
+
+    @workflow.signal
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._progress = replace(self._progress, paused=False)
+
+    @workflow.signal
+    def cancel(self) -> None:
+        """End after what is being sent. The evidence so far stays."""
+        self._cancelled = True
