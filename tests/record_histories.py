@@ -142,9 +142,7 @@ class Recorder:
         )
         workflow_id = f"capacity-watch/{uuid4()}"
         given = WatchInput(rounds_a_run=8, longest_wait_seconds=0.3)
-        handle = await self.client.start_workflow(
-            CapacityWatchWorkflow.run, given, id=workflow_id, task_queue=QUEUE
-        )
+        handle = await self.client.start_workflow(CapacityWatchWorkflow.run, given, id=workflow_id, task_queue=QUEUE)
 
         async def ran_twice() -> bool:
             return len(await self._runs(workflow_id, "ContinuedAsNew")) >= 2
