@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ def lay_out_image(folder: Path) -> Path:
 
 
 @contextmanager
-def roles_and_databases(postgres_url: str) -> Iterator[None]:
+def roles_and_databases(postgres_url: str) -> Generator[None]:
     """The deployment's databases and roles on the test server while the block runs; nothing is migrated."""
     passwords = {name: name.lower() for name in PASSWORDS}
     script = ROOT / "deploy/postgres/10-databases.sql"
