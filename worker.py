@@ -39,6 +39,9 @@ from workflows.schedules import ensure_schedules, plans
 
 _log = structlog.get_logger("worker")
 
+_LOOK_AT_SCHEDULES = 300
+"""Seconds in which a Temporal that lost them has its schedules again."""
+
 WORKFLOWS = [
     MicrogridSyncWorkflow,
     BackfillWorkflow,
@@ -98,16 +101,17 @@ async def working(
         await api.close()
 
 
-async def _schedule_when_there(client: Client, settings: Settings) -> None:
+async def _keep_schedules(client: Client, settings: Settings) -> None:
+    """Bring the schedules to what the settings want, and make anew, later, those that were lost."""
     wanted = plans(HistoryRequest(months_kept=settings.history_months), DriftRequest(repair=settings.drift_repair))
+    brought = False
     while True:
         try:
-            await ensure_schedules(client, settings.task_queue, wanted)
+            await ensure_schedules(client, settings.task_queue, wanted, missing_only=brought)
+            brought = True
         except (RPCError, RuntimeError) as error:
             _log.warning("schedules not made yet", error=str(error))
-            await asyncio.sleep(5)
-        else:
-            return
+        await asyncio.sleep(_LOOK_AT_SCHEDULES if brought else 5)
 
 
 async def _connect_when_there() -> Client:
@@ -131,7 +135,7 @@ async def _work_until(stop: asyncio.Event, settings: Settings, engine: AsyncEngi
         return
     client = await connecting
     async with working(client, engine, settings.task_queue, api_url=settings.api_url):
-        scheduling = asyncio.create_task(_schedule_when_there(client, settings))
+        scheduling = asyncio.create_task(_keep_schedules(client, settings))
         _log.info("working", task_queue=settings.task_queue)
         await stopping
         _log.info("stopping")

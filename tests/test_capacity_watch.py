@@ -251,6 +251,18 @@ async def test_a_schedule_follows_the_code_and_keeps_an_operators_pause(
     assert found.info.num_actions == 1
 
 
+async def test_a_schedule_that_was_lost_is_made_again_and_the_others_are_left_alone(
+    client: Client, task_queue: str, wanted: list[Plan]
+) -> None:
+    upkeep, audit = wanted[1:]
+    await ensure_schedules(client, task_queue, wanted)
+    await client.get_schedule_handle(audit.schedule_id).delete()
+    before = (await described(client, upkeep)).info.last_updated_at
+    await ensure_schedules(client, task_queue, wanted, missing_only=True)
+    assert (await described(client, audit)).schedule.spec.intervals[0].every == timedelta(hours=1)
+    assert (await described(client, upkeep)).info.last_updated_at == before
+
+
 async def test_without_temporal_it_is_said_in_a_way_that_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, task_queue: str, wanted: list[Plan]
 ) -> None:

@@ -64,18 +64,13 @@ async def add_month(engine: AsyncEngine, offset: int) -> None:
 
 
 INSERTS = (
-    (
-        "INSERT INTO packets (gateway_id, depot_id, observed_at, received_at, document, answers) "
-        "VALUES (uuidv7(), uuidv7(), $1, $1, '{}', '[]')"
-    ),
-    (
-        "INSERT INTO capability_events (microgrid_id, capability, observed_at, received_at, provider_event_ref, "
-        "effect, recorded_by) VALUES (uuidv7(), 'DER', $1, $1, 'ref', 'UNAVAILABLE', 'tester')"
-    ),
-    (
-        "INSERT INTO capacity_events (circuit_id, depot_id, mode, at, received_at) "
-        "VALUES (uuidv7(), uuidv7(), 'RELEASED', $1, $1)"
-    ),
+    """INSERT INTO packets (gateway_id, depot_id, observed_at, received_at, document, answers)
+    VALUES (uuidv7(), uuidv7(), $1, $1, '{}', '[]')""",
+    """INSERT INTO capability_events (microgrid_id, capability, observed_at, received_at, provider_event_ref, effect,
+                                       recorded_by)
+    VALUES (uuidv7(), 'DER', $1, $1, 'ref', 'UNAVAILABLE', 'tester')""",
+    """INSERT INTO capacity_events (circuit_id, depot_id, mode, at, received_at)
+    VALUES (uuidv7(), uuidv7(), 'RELEASED', $1, $1)""",
 )
 
 

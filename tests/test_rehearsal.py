@@ -17,6 +17,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
+from temporalio.client import Client
 
 from fleet.make_fleet import lines
 from store.database import make_engine
@@ -118,6 +119,7 @@ async def test_the_deployment_provisions_with_the_roles_it_has(
         backfill_id = (await caller.post("/api/backfills", json={})).json()["backfill_id"]
         await until(lambda: is_completed(caller, backfill_id))
 
+        await until(lambda: is_kept_up(temporal_address))
         proxied = await caller.get("/api/depots", headers={"X-Forwarded-For": "203.0.113.9"})
         assert proxied.json()["code"] == "ACCESS_REFUSED"
 
@@ -140,6 +142,15 @@ async def is_completed(caller: httpx.AsyncClient, backfill_id: str) -> bool:
     state = (await caller.get(f"/api/backfills/{backfill_id}")).json()["state"]
     assert state in ("RUNNING", "COMPLETED")
     return state == "COMPLETED"
+
+
+async def is_kept_up(temporal_address: str) -> bool:
+    """Whether the worker made its schedules and the application's role may do what they do."""
+    namespace = environment_of("worker")["TEMPORAL_NAMESPACE"]
+    client = await Client.connect(temporal_address, namespace=namespace)
+    done = [run.workflow_type async for run in client.list_workflows("ExecutionStatus = 'Completed'")]
+    watching = [run.id async for run in client.list_workflows("JobKind = 'CAPACITY_WATCH' AND Outcome = 'QUIET'")]
+    return {"HistoryUpkeep", "DriftAudit"} <= set(done) and len(watching) == 1
 
 
 async def assert_only_rows(database_url: str) -> None:

@@ -76,10 +76,11 @@ def plans(history: HistoryRequest, drift: DriftRequest, watch: WatchInput | None
     ]
 
 
-async def ensure_schedules(client: Client, task_queue: str, wanted: list[Plan]) -> None:
+async def ensure_schedules(client: Client, task_queue: str, wanted: list[Plan], *, missing_only: bool = False) -> None:
     """Make the schedules that are missing and bring the others to what the code wants; again changes nothing.
 
-    Each is run at once, unless it runs. An operator's pause, and the note to it, stay.
+    Each is run at once, unless it runs. An operator's pause, and the note to it, stay. With ``missing_only`` those
+    that are there are left alone.
 
     Raises:
         RPCError: Temporal cannot be reached, or another worker does the same at this moment: try again.
@@ -90,7 +91,8 @@ async def ensure_schedules(client: Client, task_queue: str, wanted: list[Plan]) 
         try:
             await client.create_schedule(plan.schedule_id, schedule, trigger_immediately=True, rpc_timeout=_RPC_TIMEOUT)
         except ScheduleAlreadyRunningError:
-            await _bring_to(client, plan, schedule)
+            if not missing_only:
+                await _bring_to(client, plan, schedule)
 
 
 async def _bring_to(client: Client, plan: Plan, schedule: Schedule) -> None:
