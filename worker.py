@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -170,11 +172,6 @@ async def main(settings: Settings) -> None:
         # Packets need no Temporal, so they are taken while it is away.
         async with _serving(settings.metrics_port, registry), subscribing(engine, settings, registry):
             await _work_until(stop, settings, engine)
-        client = await _connect_when_there()
-        async with working(client, engine, settings.task_queue, api_url=settings.api_url):
-            _log.info("working", task_queue=settings.task_queue)
-            await stop.wait()
-            _log.info("stopping")
     finally:
         await engine.dispose()
 
@@ -184,3 +181,7 @@ if __name__ == "__main__":
     _settings = load_settings()
     configure_logs(_settings.log_format)
     asyncio.run(main(_settings))
+    # All is closed. Threads of Temporal's runtime live on, and one that reports to a Python which is being taken down
+    # aborts the process: it ends here, before that.
+    logging.shutdown()
+    os._exit(0)
