@@ -20,10 +20,12 @@ from api.types import RunId
 from api.ui import words
 from api.ui.live import Kind, Topic
 from api.ui.rendering import render
+from domain.action_outcomes import ActionOutcome
 from domain.capabilities import CAPABILITY_MEASURANDS, Capability
 from domain.measurands import MeasurandKey
 from domain.problems import Problem
 from domain.scenario_runs import RunTargets
+from domain.sensor_actions import SENSOR_ACTIONS, SensorActionKind
 from runtime.settings import Settings
 from sim_scenarios.quantities import duration_text
 from store.scenario_runs import WrittenStep, list_newest_steps, list_runs, list_unmet_steps, read_targets
@@ -135,25 +137,30 @@ def _step(written: WrittenStep) -> dict[str, Any]:
 
 async def _beside(step: dict[str, Any], engine: AsyncEngine, targets: RunTargets) -> list[Shown]:
     """Put what a step sent beside what the product shows now."""
-    shows = {**await _capabilities(engine, targets), **await _circuit(engine, targets)}
-    shows |= await _power_source(engine, targets)
-    return list(_rows(step["packets"], shows))
+    state, load = await _power_source(engine, targets)
+    shows = {**await _capabilities(engine, targets), **await _circuit(engine, targets), **state}
+    metered = {
+        each["sensor_id"]
+        for each in step["answers"]
+        if each["action"] == SensorActionKind.UPDATE_POWER_SOURCE_LOAD and each["outcome"] == ActionOutcome.APPLIED
+    }
+    return [
+        Shown(key, sent, sensor_id, (load if sensor_id in metered else shows).get(key, ""))
+        for sensor_id, key, sent in _newest(step["packets"])
+    ]
 
 
-def _rows(packets: Sequence[dict[str, Any]], shows: dict[str, str]) -> Iterator[Shown]:
-    newest = max(packets, key=lambda each: each["packet"]["timestamp"])["packet"]["timestamp"]
+def _newest(packets: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """Tell each measurand of the newest packets once: its sensor, its key, its value."""
+    newest = max(each["packet"]["timestamp"] for each in packets)
     told: set[tuple[str, str]] = set()
     for each in packets:
-        if each["packet"]["timestamp"] != newest:
-            continue
-        for sensor in each["packet"]["sensors"]:
+        for sensor in each["packet"]["sensors"] if each["packet"]["timestamp"] == newest else ():
             for measurand in sensor["measurands"]:
-                key = measurand["key"]
-                if (sensor["sensor_id"], key) not in told:
-                    told.add((sensor["sensor_id"], key))
-                    yield Shown(
-                        key, _value(measurand["value"], measurand["unit"]), sensor["sensor_id"], shows.get(key, "")
-                    )
+                place = (sensor["sensor_id"], measurand["key"])
+                if place not in told:
+                    told.add(place)
+                    yield (*place, _value(measurand["value"], measurand["unit"]))
 
 
 def _value(value: object, unit: str | None) -> str:
@@ -202,19 +209,20 @@ async def _circuit(engine: AsyncEngine, targets: RunTargets) -> dict[str, str]:
     }
 
 
-async def _power_source(engine: AsyncEngine, targets: RunTargets) -> dict[str, str]:
+async def _power_source(engine: AsyncEngine, targets: RunTargets) -> tuple[dict[str, str], dict[str, str]]:
+    """Tell what is shown of the power source: its state, and its power."""
     if targets.power_source_id is None:
-        return {}
+        return {}, {}
     try:
         found = await power_sources.read(targets.power_source_id, engine)
     except Problem:
-        return {}
-    state = (MeasurandKey.SOC, MeasurandKey.DEVICE_POWER_STATE, MeasurandKey.BESS_OPERATIONAL_MODE)
-    return {
-        each.measurand: f"{found.name}: {_value(each.value, each.unit)}"
-        for each in found.readings
-        if each.measurand in state
-    }
+        return {}, {}
+    state = SENSOR_ACTIONS[SensorActionKind.UPDATE_POWER_SOURCE_STATE].measurands
+    shown = {each.measurand: f"{found.name}: {_value(each.value, each.unit)}" for each in found.readings}
+    return (
+        {key: text for key, text in shown.items() if key in state},
+        {key: text for key, text in shown.items() if key not in state},
+    )
 
 
 async def _others(run: service.ScenarioRun, engine: AsyncEngine) -> list[Any]:

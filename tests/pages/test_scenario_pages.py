@@ -41,8 +41,15 @@ async def test_a_scenario_is_chosen_run_and_watched_to_its_end(site: Site, visit
     await expect(beside.get_by_role("row", name=re.compile("LIMIT_PEAK_SHAVING"))).to_contain_text("Peak shaving o")
     await expect(beside.get_by_role("row", name=re.compile("AVAILABLE_CHARGING"))).to_contain_text("Circuit carries")
     await expect(beside.get_by_role("row", name=re.compile("SOC"))).to_contain_text("Battery:")
+    await expect(beside.get_by_role("row", name=re.compile("TOTAL_POWER_LOAD.*bess"))).to_contain_text("Battery:")
+    await expect(beside.get_by_role("row", name=re.compile("TOTAL_POWER_LOAD.*grid"))).to_contain_text("evidence alone")
     await page.locator("#step-4 summary").click()
     await expect(page.locator("#step-4 .sent")).to_contain_text("BESS_OPERATIONAL_MODE")
+    # What was opened stays open when the page follows a change.
+    async with page.expect_response(lambda answer: answer.url.endswith("/progress")) as refreshed:
+        await page.evaluate("document.querySelector('live-stream').tell('run')")
+    await (await refreshed.value).finished()
+    await expect(page.locator("#step-4 .sent")).to_be_visible()
     async with page.expect_download() as started:
         await page.get_by_role("link", name="Evidence NDJSON").click()
     assert (await started.value).suggested_filename.endswith(".ndjson")
