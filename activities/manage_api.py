@@ -17,6 +17,8 @@ from uuid import UUID
 import httpx
 
 _PATIENCE = httpx.Timeout(30, connect=5)
+_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2)
+"""A connection is not used again when the server may be closing it at that moment: it does so after 5 seconds."""
 _PAGE = 500
 _AGAIN = (429, 502, 503, 504)
 """Statuses that say to come again."""
@@ -104,7 +106,9 @@ class ManageApi:
     async def _call(self, method: str, path: str, **options: Any) -> Any:
         if self._made is None:
             # A proxy of the environment is for other machines.
-            self._made = httpx.AsyncClient(base_url=self.url, timeout=_PATIENCE, trust_env=not _is_loopback(self.url))
+            self._made = httpx.AsyncClient(
+                base_url=self.url, timeout=_PATIENCE, limits=_LIMITS, trust_env=not _is_loopback(self.url)
+            )
         try:
             response = await self._made.request(method, path, **options)
         except httpx.TransportError as error:

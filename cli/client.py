@@ -22,6 +22,8 @@ from runtime.settings import load_settings
 _CHUNK = 256 * 1024
 _NDJSON = "application/x-ndjson"
 _PATIENCE = httpx.Timeout(60, connect=10)
+_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2)
+"""A connection is not used again when the server may be closing it at that moment: it does so after 5 seconds."""
 
 
 class RefusedError(CommandFailedError):
@@ -43,7 +45,7 @@ class Api:
     def __init__(self, url: str) -> None:
         self.url = url
         # A proxy of the environment is for other machines.
-        self._http = httpx.AsyncClient(base_url=url, timeout=_PATIENCE, trust_env=not _is_loopback(url))
+        self._http = httpx.AsyncClient(base_url=url, timeout=_PATIENCE, limits=_LIMITS, trust_env=not _is_loopback(url))
 
     async def get(self, path: str, **parameters: str | int) -> Any:
         """Read something.

@@ -34,7 +34,7 @@ def due_ms(step: Step, previous: Step | None, stamps: Sequence[int], time_scale:
 def next_stamp(now_ms: int, stamps: Sequence[int]) -> int:
     """Return the stamp of the next step: now, and later than all before, whatever the clock does.
 
-    A step that is tried again gets a new stamp; only the last one is kept.
+    A step that is tried again, because its packets did not come, gets a new stamp; only the last one is kept.
     """
     return max(now_ms, stamps[-1] + 1) if stamps else now_ms
 

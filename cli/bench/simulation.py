@@ -8,7 +8,7 @@ import os
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,7 +17,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from cli.client import Api
+from cli.client import Api, UnreachableError
 from cli.scenario_run import start_scenario
 from cli.services import ApiProgram, Program
 from cli.simulation_site import simulation_depot
@@ -138,7 +138,8 @@ async def _play(api: Api, depot_id: str, scenario: str) -> dict[str, Any]:
     run = await start_scenario(api, {"depot_id": depot_id, "scenario": scenario})
     while not ScenarioRunState(run["state"]).ended:
         await asyncio.sleep(_LOOK_EVERY)
-        run = await api.get(f"/api/scenario-runs/{run['run_id']}")
+        with suppress(UnreachableError):
+            run = await api.get(f"/api/scenario-runs/{run['run_id']}")
     return run
 
 
