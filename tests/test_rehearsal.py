@@ -23,6 +23,7 @@ from fleet.make_fleet import lines
 from store.database import make_engine
 from tests.conftest import executable
 from tests.deployed import ROOT, environment_of, interpolate, lay_out_image, load_compose, roles_and_databases
+from tests.scenario_sites import make_depots, play
 from tests.support import until
 
 
@@ -97,12 +98,15 @@ async def test_the_deployment_provisions_with_the_roles_it_has(
     worker = [sys.executable, *services["worker"]["command"][1:]]
     api = [executable("uvicorn"), *(interpolate(each, **front) for each in services["api"]["command"][1:])]
     api = [each.replace("0.0.0.0", "127.0.0.1").replace("8000", str(port)) for each in api]
-    worker_environment = here(environment_of("worker"), postgres_url, TEMPORAL_ADDRESS=temporal_address)
+    address = f"http://127.0.0.1:{port}"
+    worker_environment = here(
+        environment_of("worker"), postgres_url, TEMPORAL_ADDRESS=temporal_address, MANAGE_API_URL=address
+    )
     api_environment = here(environment_of("api", **front), postgres_url, TEMPORAL_ADDRESS=temporal_address)
     async with (
         running(worker, image, worker_environment, ends_with=0),
         running(api, image, api_environment, ends_with=-signal.SIGTERM) as process,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as caller,
+        httpx.AsyncClient(base_url=address) as caller,
     ):
         await until(lambda: is_ready(caller, process))
         depot = {"name": "Arrow Road", "timezone": "America/Toronto", "circuits": [{"name": "Feed"}]}
@@ -120,6 +124,8 @@ async def test_the_deployment_provisions_with_the_roles_it_has(
         await until(lambda: is_completed(caller, backfill_id))
 
         await until(lambda: is_kept_up(temporal_address))
+        (simulated,) = await make_depots(address, 1)
+        assert (await play(caller, simulated, "quick-look"))[0]["outcome"] == "PASSED"
         proxied = await caller.get("/api/depots", headers={"X-Forwarded-For": "203.0.113.9"})
         assert proxied.json()["code"] == "ACCESS_REFUSED"
 

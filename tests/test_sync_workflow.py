@@ -298,3 +298,17 @@ async def test_a_sync_started_by_hand_makes_a_pass(engine: AsyncEngine, client: 
         )
         assert result is not None
         assert result.outcome is SyncOutcome.CREATED
+
+
+async def test_a_resync_that_meets_a_change_of_circuits_is_answered(
+    engine: AsyncEngine, client: Client, task_queue: str
+) -> None:
+    # The server drops an update whose workflow task meets the relay's signal, one in four of these.
+    async def made_and_resynced() -> None:
+        depot_id = await make_depot(engine, "Feed")
+        for _ in range(3):
+            result = await resync(client, task_queue, SyncRequest(depot_id, ACTOR.name, "RESYNC"), timeout=_PATIENCE)
+            assert result.outcome in (SyncOutcome.CREATED, SyncOutcome.UNCHANGED)
+
+    async with working(client, engine, task_queue):
+        await asyncio.gather(*(made_and_resynced() for _ in range(40)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
@@ -18,7 +19,7 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from domain.backfill import BackfillInput, BackfillProgress
 from domain.provisioning import SyncRequest, SyncResult
@@ -68,11 +69,27 @@ async def signal_sync(client: Client, task_queue: str, request: SyncRequest, *, 
 async def resync(client: Client, task_queue: str, request: SyncRequest, *, timeout: timedelta) -> SyncResult:
     """Run one pass of a depot's sync and wait for its result, by the workflow that every change goes through.
 
+    Where a change of circuits comes at the very moment at which the workflow would take the request up, the server
+    drops the request, and says so. Then it is made again: one pass more does no harm.
+
     Raises:
         RPCError: Temporal cannot be reached.
         WorkflowUpdateRPCTimeoutOrCancelledError: no result within ``timeout``.
 
     """
+    clock = asyncio.get_running_loop().time
+    until = clock() + timeout.total_seconds()
+    while True:
+        left = timedelta(seconds=max(0.1, until - clock()))
+        try:
+            return await _resync_once(client, task_queue, request, left)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.FAILED_PRECONDITION or clock() >= until:
+                raise
+            await asyncio.sleep(0.02)
+
+
+async def _resync_once(client: Client, task_queue: str, request: SyncRequest, timeout: timedelta) -> SyncResult:
     start = WithStartWorkflowOperation(
         MicrogridSyncWorkflow.run,
         request,

@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
 
 # Tried until it succeeds: a worker, an API or a database that is away comes back, and steps that have their evidence
 # are not played again. What can never succeed is no such error and ends the run.
-_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5))
+_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=2))
 _STEP_TIMEOUT = timedelta(minutes=5)
 _HEARTBEAT_TIMEOUT = timedelta(seconds=8)
 _NOTE_TIMEOUT = timedelta(seconds=30)

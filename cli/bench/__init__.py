@@ -6,7 +6,8 @@ import asyncio
 import sys
 from collections.abc import Callable
 
-USAGE = """usage: ./dev bench provisioning [--sizes 1000,10000,100000] [--rounds 3] [--syncs 200]"""
+USAGE = """usage: ./dev bench provisioning [--sizes 1000,10000,100000] [--rounds 3] [--syncs 200]
+       ./dev bench simulation [--rounds 3] [--at-once 50] [--runs 20]"""
 
 
 def main(args: list[str]) -> int:
@@ -23,4 +24,10 @@ def _provisioning(args: list[str]) -> int:
     return asyncio.run(run(args))
 
 
-_BENCHMARKS: dict[str, Callable[[list[str]], int]] = {"provisioning": _provisioning}
+def _simulation(args: list[str]) -> int:
+    from cli.bench.simulation import run
+
+    return asyncio.run(run(args))
+
+
+_BENCHMARKS: dict[str, Callable[[list[str]], int]] = {"provisioning": _provisioning, "simulation": _simulation}
