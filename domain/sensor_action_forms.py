@@ -8,10 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from domain.sensor_actions import ActionCode, InvalidAction, SensorAction, parse_action
 from domain.violations import Violation
+
+
+class ChangeCode(StrEnum):
+    """What is wrong with a change of a sensor action, beside what is wrong with its configuration."""
+
+    ACTION_FIXED = "ACTION_FIXED"
+    """What an action is never changes; another one is made beside it or instead of it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ def parse_change(document: Mapping[str, Any], before: SensorActionForm) -> Senso
     violations: list[Violation] = []
     if document.get("action", before.action.kind) != before.action.kind:
         reason = f"Stays {before.action.kind}; make another sensor action instead."
-        violations.append(Violation("/action", ActionCode.ACTION_FIXED, reason))
+        violations.append(Violation("/action", ChangeCode.ACTION_FIXED, reason))
     if document.get("version") is not None and given_version(document) is None:
         violations.append(Violation("/version", ActionCode.WRONG_TYPE, "Must be a whole number."))
     changed = _without(document, "action", "enabled", "version")

@@ -157,8 +157,6 @@ class ActionCode(StrEnum):
     MEASURAND_REQUIRED = "MEASURAND_REQUIRED"
     """This action cannot do without a measurand that was not chosen."""
     SETTING_OUT_OF_RANGE = "SETTING_OUT_OF_RANGE"
-    ACTION_FIXED = "ACTION_FIXED"
-    """What an action is never changes; another one is made beside it or instead of it."""
 
 
 @dataclass(frozen=True)
