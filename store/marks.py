@@ -32,6 +32,16 @@ _ALL_BACKFILLS = text("""
     FROM backfills
 """)
 
+_RUNS = text("""
+    SELECT r.id, concat_ws('/', r.state, r.outcome, r.steps_done)
+    FROM scenario_runs AS r WHERE r.id = ANY (CAST(:ids AS uuid[]))
+""")
+_ALL_RUNS = text("""
+    SELECT concat_ws('/', count(*), count(finished_at), count(*) FILTER (WHERE state = 'PAUSED'),
+        coalesce(sum(steps_done) FILTER (WHERE finished_at IS NULL), 0))
+    FROM scenario_runs
+""")
+
 
 async def depot_marks(connection: AsyncConnection, depot_ids: Collection[UUID]) -> dict[UUID, str]:
     """Mark depots: their names, provisioning, circuits and microgrids."""
@@ -51,3 +61,13 @@ async def fleet_mark(connection: AsyncConnection) -> str:
 async def backfill_list_mark(connection: AsyncConnection) -> str:
     """Mark the list of backfills, and how far those that run are."""
     return str((await connection.execute(_ALL_BACKFILLS)).scalar_one())
+
+
+async def run_marks(connection: AsyncConnection, run_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Mark scenario runs: their states and how many of their steps are done."""
+    return {row[0]: row[1] for row in await connection.execute(_RUNS, {"ids": list(run_ids)})}
+
+
+async def run_list_mark(connection: AsyncConnection) -> str:
+    """Mark the list of scenario runs, and how far those that go on are."""
+    return str((await connection.execute(_ALL_RUNS)).scalar_one())

@@ -342,6 +342,50 @@ async def list_steps(
     return [WrittenStep(*row) for row in await connection.execute(query)]
 
 
+async def list_newest_steps(
+    connection: AsyncConnection, run_id: UUID, *, before: int | None, limit: int
+) -> list[WrittenStep]:
+    """List the evidence of steps, the last first, beginning before the step ``before``."""
+    steps = scenario_run_steps.c
+    query = (
+        select(steps.step, steps.record, steps.sent_at)
+        .where(steps.run_id == run_id, steps.record.is_not(None))
+        .order_by(steps.step.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(steps.step < before)
+    return [WrittenStep(*row) for row in await connection.execute(query)]
+
+
+_UNMET = text("""
+    SELECT s.step, s.record, s.sent_at FROM scenario_run_steps AS s
+    WHERE s.run_id = :run_id AND s.record LIKE :unmet ORDER BY s.step LIMIT :most
+""")
+
+
+async def list_unmet_steps(connection: AsyncConnection, run_id: UUID, *, limit: int) -> list[WrittenStep]:
+    """List the evidence of the first steps of which something did not come true."""
+    return [
+        WrittenStep(*row)
+        for row in await connection.execute(_UNMET, {"run_id": run_id, "unmet": '%"passed":false%', "most": limit})
+    ]
+
+
+async def read_targets(connection: AsyncConnection, run_id: UUID) -> RunTargets:
+    """Read where a run's effects are to be seen.
+
+    Raises:
+        Problem: ``RUN_NOT_FOUND``.
+
+    """
+    query = select(scenario_runs.c.targets).where(scenario_runs.c.id == run_id)
+    stored = (await connection.execute(query)).scalar_one_or_none()
+    if stored is None:
+        raise _not_found(run_id)
+    return _targets(stored)
+
+
 async def read_lines(
     connection: AsyncConnection, run_id: UUID, *, hold: bool = False
 ) -> tuple[str, list[str], str | None]:

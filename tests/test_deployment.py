@@ -80,7 +80,7 @@ def test_callers_act_from_this_machine_and_the_worker_alone(
     assert networks["back"]["internal"] is networks["runs"]["internal"] is True
     # The worker alone comes by the other one, under a name that leads nowhere else.
     assert [name for name, service in services.items() if "runs" in service["networks"]] == ["worker", "api"]
-    host = urlsplit(environment_of("worker")["MANAGE_API_URL"]).hostname
+    host = urlsplit(environment_of("worker")["MANAGE_API_URL"]).hostname or ""
     assert services["api"]["networks"]["runs"]["aliases"] == [host]
     assert host is not None
     assert host in environment_of("api")["MANAGE_ALLOWED_HOSTS"]

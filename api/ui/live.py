@@ -29,7 +29,7 @@ from sse_starlette.sse import EventSourceResponse
 from api.dependencies import EngineDep
 from domain.problems import Problem, ProblemCode
 from store.database import snapshot
-from store.marks import backfill_list_mark, backfill_marks, depot_marks, fleet_mark
+from store.marks import backfill_list_mark, backfill_marks, depot_marks, fleet_mark, run_list_mark, run_marks
 
 _log = structlog.get_logger("live")
 
@@ -52,9 +52,14 @@ class Kind(StrEnum):
     """The list of backfills."""
     BACKFILL = "backfill"
     """One backfill and how far it is."""
+    RUNS = "runs"
+    """The list of scenario runs."""
+    RUN = "run"
+    """One scenario run and how far it is."""
 
 
-_OF_ONE = (Kind.DEPOT, Kind.BACKFILL)
+_MARKS_OF_ONE = {Kind.DEPOT: depot_marks, Kind.BACKFILL: backfill_marks, Kind.RUN: run_marks}
+_MARKS_OF_ALL = {Kind.FLEET: fleet_mark, Kind.BACKFILLS: backfill_list_mark, Kind.RUNS: run_list_mark}
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class Topic:
             topic = Topic(Kind(kind), UUID(subject) if subject else None)
         except ValueError as error:
             raise Problem(ProblemCode.INVALID_REQUEST, f"Nothing called {text!r} can be watched.", "topic") from error
-        if (topic.subject_id is not None) != (topic.kind in _OF_ONE):
+        if (topic.subject_id is not None) != (topic.kind in _MARKS_OF_ONE):
             raise Problem(ProblemCode.INVALID_REQUEST, f"Nothing called {text!r} can be watched.", "topic")
         return topic
 
@@ -187,17 +192,16 @@ class LiveHub:
         marks = dict.fromkeys(topics, "")  # what does not exist has no mark
         ids = {
             kind: [topic.subject_id for topic in topics if topic.kind is kind and topic.subject_id is not None]
-            for kind in _OF_ONE
+            for kind in _MARKS_OF_ONE
         }
         async with asyncio.timeout(PATIENCE), snapshot(self._engine) as connection:
-            for kind, read in ((Kind.DEPOT, depot_marks), (Kind.BACKFILL, backfill_marks)):
+            for kind, read in _MARKS_OF_ONE.items():
                 if ids[kind]:
                     found = await read(connection, ids[kind])
-                    marks |= {Topic(kind, subject_id): mark for subject_id, mark in found.items()}
-            if Topic(Kind.FLEET) in topics:
-                marks[Topic(Kind.FLEET)] = await fleet_mark(connection)
-            if Topic(Kind.BACKFILLS) in topics:
-                marks[Topic(Kind.BACKFILLS)] = await backfill_list_mark(connection)
+                    marks |= {Topic(kind, subject_id): each for subject_id, each in found.items()}
+            for kind, mark in _MARKS_OF_ALL.items():
+                if Topic(kind) in topics:
+                    marks[Topic(kind)] = await mark(connection)
         return marks
 
 

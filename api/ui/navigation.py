@@ -26,6 +26,8 @@ _MAIN = (
     ("Scenarios", "page_scenarios"),
     ("Backfills", "page_backfills"),
 )
+_AREAS = {"/": "/depots", "/scenarios": "/scenario-runs"}
+"""Where what a link leads to has its pages, where that is elsewhere."""
 _DEPOT = (
     ("Load", "page_load"),
     ("System Admin / Microgrid", "page_microgrid"),
@@ -40,8 +42,8 @@ def _links(request: Request, wanted: tuple[tuple[str, str], ...], **values: Any)
             address = str(request.app.url_path_for(name, **values))
         except NoMatchFound:
             continue
-        # All below an address is of it; what is at the root has its pages below /depots.
-        area = "/depots" if address == "/" else address
+        # All below an address is of it.
+        area = _AREAS.get(address, address)
         path = request.url.path
         links.append(Link(text, address, path in (address, area) or path.startswith(f"{area}/")))
     return links

@@ -16,6 +16,7 @@ _TITLES = {
     "DEPOT_NOT_FOUND": "There is no such depot",
     "MICROGRID_NOT_FOUND": "There is no such microgrid",
     "BACKFILL_NOT_FOUND": "There is no such backfill",
+    "RUN_NOT_FOUND": "There is no such scenario run",
     "CIRCUIT_NOT_FOUND": "There is no such circuit",
     "ROUTE_NOT_FOUND": "There is no such page",
     "DATABASE_UNAVAILABLE": "The database is away",

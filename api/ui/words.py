@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from domain.backfill import BackfillOutcome, BackfillState
+from domain.circuit_capacity import CapacityMode, FailSafeReason
 from domain.provisioning import ProvisioningCode, ProvisioningState, SyncOutcome
+from domain.scenario_runs import RunOutcome, ScenarioRunState
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,46 @@ SYNC = {
     SyncOutcome.NO_TOP_LEVEL_CIRCUITS: Badge("No top-level circuit", "circle-x", "bad"),
     SyncOutcome.DEPOT_GONE: Badge("The depot is gone", "circle-x", "bad"),
 }
+
+RUN_STATE = {
+    ScenarioRunState.RUNNING: Badge("Running", "loader-circle", "busy"),
+    ScenarioRunState.PAUSED: Badge("Paused", "pause", "warn"),
+    ScenarioRunState.CANCELLED: Badge("Cancelled", "circle-slash", "quiet"),
+    ScenarioRunState.FAILED: Badge("Broke off", "circle-alert", "bad"),
+}
+RUN_OUTCOME = {
+    RunOutcome.PASSED: Badge("Passed", "circle-check", "good"),
+    RunOutcome.FAILED: Badge("Failed", "circle-x", "bad"),
+}
+CHECK = {True: Badge("Came true", "check", "good"), False: Badge("Did not", "x", "bad")}
+CAPACITY = {
+    CapacityMode.AWAITING: "waits for the controller",
+    CapacityMode.CONTROLLER: "set by the controller",
+    CapacityMode.FAIL_SAFE: "fail-safe",
+}
+FAIL_SAFE = {
+    FailSafeReason.CONNECTION_LOST: "connection lost",
+    FailSafeReason.HEARTBEAT_TIMEOUT: "heartbeat timed out",
+    FailSafeReason.CONTROLLER_ERROR: "controller error",
+    FailSafeReason.HEARTBEAT_UNAVAILABLE: "no heartbeat",
+    FailSafeReason.HEARTBEAT_UNREADABLE: "heartbeat unreadable",
+    FailSafeReason.CAPACITY_UNAVAILABLE: "no capacity",
+    FailSafeReason.CAPACITY_UNREADABLE: "capacity unreadable",
+    FailSafeReason.NO_PACKET: "no packet",
+}
+
+
+def run_badge(state: ScenarioRunState, outcome: RunOutcome | None) -> Badge:
+    """How a scenario run stands: by its outcome where every step was sent, else by its state."""
+    badge = None if outcome is None else RUN_OUTCOME.get(outcome)
+    return badge or RUN_STATE[state]
+
+
+def speed(time_scale: float) -> str:
+    """How fast a scenario's clock runs."""
+    if time_scale == 0:
+        return "As fast as it goes"
+    return "Real time" if time_scale == 1 else f"{1 / time_scale:.3g} times real time"
 
 
 def count(number: int) -> str:

@@ -120,7 +120,7 @@ async def site(
         temporal_ui_url="http://127.0.0.1:8233",
     )
     made = Site(settings, engine, client, gate)
-    async with working(client, engine, task_queue):
+    async with working(client, engine, task_queue, api_url=made.url):
         await made.start()
         yield made
         await made.stop()
