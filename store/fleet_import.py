@@ -23,7 +23,8 @@ LANDING_LINES = 20_000
 _STAGING_LINES = 4_000
 _STAGING_BYTES = 1_048_576
 _TRIES = 5
-# Another import brings the same ids under other depots at this very moment: it is committed by now, or gone.
+# Unique violation, foreign key violation, deadlock: someone brought, or took, the same thing under another depot at
+# this very moment. That is committed by now, or gone, so the batch is judged again.
 _RACES = frozenset({"23505", "23503", "40P01"})
 
 

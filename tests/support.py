@@ -89,7 +89,7 @@ async def drifted_depots(connection: AsyncConnection) -> list[UUID]:
     return list((await connection.execute(DRIFTED_DEPOTS)).scalars())
 
 
-async def until(check: Callable[[], Awaitable[T | None]], *, seconds: float = 60) -> T:
+async def until(check: Callable[[], Awaitable[T | None]], *, seconds: float = 180) -> T:
     """Wait until ``check`` answers something that is not None or False; the bound only ends a broken test."""
     async with asyncio.timeout(seconds):
         while True:

@@ -82,6 +82,7 @@ def test_callers_act_from_this_machine_and_the_worker_alone(
     assert [name for name, service in services.items() if "runs" in service["networks"]] == ["worker", "api"]
     host = urlsplit(environment_of("worker")["MANAGE_API_URL"]).hostname or ""
     assert services["api"]["networks"]["runs"]["aliases"] == [host]
+    assert host is not None
     assert host in environment_of("api")["MANAGE_ALLOWED_HOSTS"]
     trusted = [interpolate(each) for each in services["api"]["command"] if "forwarded-allow-ips" in each]
     assert trusted == [f"--forwarded-allow-ips={subnet}"]
