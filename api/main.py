@@ -19,6 +19,7 @@ from api import (
     devices,
     gateways,
     health,
+    load,
     microgrids,
     power_sources,
     remediations,
@@ -26,6 +27,7 @@ from api import (
     telemetry,
 )
 from api.access import current_actor
+from api.flags import Flags
 from api.limits import BodyLimit
 from api.problems import COMMON, install_problems
 from api.ui.pages import install_pages
@@ -49,6 +51,7 @@ async def _resources(app: FastAPI) -> AsyncGenerator[None]:
     app.state.engine = engine
     app.state.client = await connect(lazy=True)
     app.state.watch = Watch()
+    app.state.flags = Flags(settings)
     watching = asyncio.create_task(app.state.watch.run(engine))
     try:
         async with open_door(engine) as door:
@@ -57,6 +60,7 @@ async def _resources(app: FastAPI) -> AsyncGenerator[None]:
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+        app.state.flags.close()
         await engine.dispose()
 
 
@@ -73,7 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     acting = [Depends(current_actor)]
     # The import comes before the routes that would take "import" for a depot's id.
     site = (depots, circuits, microgrids, capacities, gateways, devices, power_sources, sensor_actions)
-    monitoring = (telemetry, capability_status, remediations)
+    monitoring = (telemetry, capability_status, load, remediations)
     for module in (import_module("api.fleet_import"), *site, *monitoring, backfills):
         app.include_router(module.router, dependencies=acting, responses=COMMON)
     app.include_router(health.router)
