@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.fleet_status import DEPOT_FRESHNESS, freshness_parameters
+
 _DEPOTS = text("""
     SELECT d.id, concat_ws('/', d.name, d.provisioning, m.id, m.version, m.synced_at,
         (SELECT max(c.id) FROM changes AS c WHERE c.depot_id = d.id),
@@ -25,6 +27,11 @@ _FLEET = text("""
     SELECT string_agg(concat_ws(':', provisioning, depots), ',' ORDER BY provisioning)
     FROM (SELECT provisioning, count(*) AS depots FROM depots GROUP BY provisioning) AS counted
 """)
+_FLEET_STATUS = text(f"""
+    SELECT concat_ws('/', (SELECT max(event_id::text) FROM capability_latest),
+        (SELECT string_agg(concat_ws(':', freshness, depots), ',' ORDER BY freshness)
+         FROM (SELECT ({DEPOT_FRESHNESS}) AS freshness, count(*) AS depots FROM depots GROUP BY 1) AS counted))
+""")  # noqa: S608 - no value is put into it
 _ALL_BACKFILLS = text("""
     SELECT concat_ws('/', count(*), count(finished_at), count(*) FILTER (WHERE state = 'PAUSED'),
         (SELECT count(*) FROM backfill_pages AS p JOIN backfills AS b ON b.id = p.backfill_id
@@ -46,6 +53,11 @@ async def backfill_marks(connection: AsyncConnection, backfill_ids: Collection[U
 async def fleet_mark(connection: AsyncConnection) -> str:
     """Mark the fleet: how many depots are in which provisioning state."""
     return str((await connection.execute(_FLEET)).scalar_one())
+
+
+async def fleet_status_mark(connection: AsyncConnection) -> str:
+    """Mark the capabilities' statuses of the fleet: the newest, and how many depots are fresh, stale or neither."""
+    return str((await connection.execute(_FLEET_STATUS, freshness_parameters())).scalar_one())
 
 
 async def backfill_list_mark(connection: AsyncConnection) -> str:
