@@ -16,6 +16,7 @@ _TITLES = {
     "DEPOT_NOT_FOUND": "There is no such depot",
     "MICROGRID_NOT_FOUND": "There is no such microgrid",
     "BACKFILL_NOT_FOUND": "There is no such backfill",
+    "REMEDIATION_NOT_FOUND": "There is no such remediation",
     "CIRCUIT_NOT_FOUND": "There is no such circuit",
     "ROUTE_NOT_FOUND": "There is no such page",
     "DATABASE_UNAVAILABLE": "The database is away",
@@ -58,6 +59,7 @@ def _page(request: Request, problem: ProblemDocument, answer: Response) -> Respo
     title = "There is no such page" if status != problem.status else _TITLES.get(problem.code, problem.title)
     headers = {name: value for name, value in answer.headers.items() if name.lower() in ("retry-after", "allow")}
     context = {"title": title, "detail": detail, "code": problem.code, "status": status, "errors": problem.errors}
+    context |= {"topics": None}  # nothing on it is live
     if is_htmx(request):
         # What is shown stays; the refusal is told beside it.
         headers |= {"HX-Retarget": "#notices", "HX-Reswap": "innerHTML"}
