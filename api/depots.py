@@ -12,12 +12,21 @@ from pydantic import BaseModel, Field
 from api.dependencies import ActorDep, EngineDep
 from api.problems import problem_responses
 from api.types import Body, Cursor, DepotId, Limit, Name, Search, Timezone, Watts, decode_cursor, encode_cursor
+from domain.freshness import DepotFreshness
 from domain.problems import ProblemCode
 from domain.provisioning import PROVISIONING_MESSAGES, ProvisioningCode, ProvisioningState
 from store.database import transaction
 from store.depots import DepotRecord, NewCircuit, create_depot, list_depots, read_depot
 
 router = APIRouter(prefix="/api/depots", tags=["depots"])
+
+FreshnessFilter = Annotated[
+    DepotFreshness | None,
+    Query(
+        description="As fresh as the worse of the two capabilities: `NONE` where one has no status yet, else `STALE` "
+        "where one is older than its threshold or no device updates it any more, else `FRESH`."
+    ),
+]
 
 
 class NestedCircuit(Body):
@@ -108,13 +117,16 @@ async def list_all(
     engine: EngineDep,
     search: Search = None,
     provisioning: Annotated[ProvisioningState | None, Query()] = None,
+    freshness: FreshnessFilter = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> DepotPage:
     """List depots by name; `search` is a part of the name."""
     after = decode_cursor(cursor, tuple[str, UUID])
     async with engine.connect() as connection:
-        found = await list_depots(connection, search=search, provisioning=provisioning, after=after, limit=limit + 1)
+        found = await list_depots(
+            connection, search=search, provisioning=provisioning, freshness=freshness, after=after, limit=limit + 1
+        )
     items = found[:limit]
     more = encode_cursor(items[-1].name, items[-1].depot_id) if len(found) > limit else None
     return DepotPage(items=[Depot.of(record) for record in items], next_cursor=more)

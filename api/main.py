@@ -19,6 +19,7 @@ from api import (
     fleet_import,
     gateways,
     health,
+    load,
     microgrids,
     power_sources,
     remediations,
@@ -28,6 +29,7 @@ from api import (
     telemetry,
 )
 from api.access import current_actor
+from api.flags import Flags
 from api.limits import BodyLimit
 from api.problems import COMMON, install_problems
 from api.ui.pages import install_pages
@@ -51,6 +53,7 @@ async def _resources(app: FastAPI) -> AsyncGenerator[None]:
     app.state.engine = engine
     app.state.client = await connect(lazy=True)
     app.state.watch = Watch()
+    app.state.flags = Flags(settings)
     watching = asyncio.create_task(app.state.watch.run(engine))
     try:
         async with open_door(engine) as door:
@@ -59,6 +62,7 @@ async def _resources(app: FastAPI) -> AsyncGenerator[None]:
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+        app.state.flags.close()
         await engine.dispose()
 
 
@@ -75,7 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     acting = [Depends(current_actor)]
     # The import comes before the routes that would take "import" for a depot's id.
     site = (depots, circuits, microgrids, capacities, gateways, devices, power_sources, sensor_actions)
-    monitoring = (telemetry, capability_status, remediations)
+    monitoring = (telemetry, capability_status, load, remediations)
     jobs = (backfills, scenarios, scenario_runs)
     for module in (fleet_import, *site, *monitoring, *jobs):
         app.include_router(module.router, dependencies=acting, responses=COMMON)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -15,6 +15,9 @@ from store.notify import CHANNEL, read_payload
 
 EVERY_KIND = "*"
 """Told when it is not known what was missed: look at everything."""
+
+Ear = Callable[[UUID | None, set[str]], None]
+"""Called with a depot, None for any, and the kinds of what changed of it."""
 
 
 class Watcher:
@@ -42,6 +45,15 @@ class Watch:
 
     def __init__(self) -> None:
         self._watchers: dict[UUID, set[Watcher]] = defaultdict(set)
+        self._ears: set[Ear] = set()
+
+    def lend(self, ear: Ear) -> None:
+        """Tell ``ear`` of all changes of all depots, at once and on the loop: it must not wait."""
+        self._ears.add(ear)
+
+    def take_back(self, ear: Ear) -> None:
+        """Tell ``ear`` no longer."""
+        self._ears.discard(ear)
 
     @asynccontextmanager
     async def on(self, depot_id: UUID) -> AsyncGenerator[Watcher]:
@@ -58,17 +70,16 @@ class Watch:
     def hear(self, payload: str) -> None:
         """Pass on what PostgreSQL said."""
         for depot_id, kinds in read_payload(payload):
-            if depot_id is None:
-                self._ring_all(kinds)
-            else:
-                for watcher in self._watchers.get(depot_id, ()):
-                    watcher.ring(kinds)
+            self._tell(depot_id, kinds)
 
-    def _ring_all(self, kinds: set[str]) -> None:
-        for watchers in self._watchers.values():
+    def _tell(self, depot_id: UUID | None, kinds: set[str]) -> None:
+        told = self._watchers.values() if depot_id is None else [self._watchers.get(depot_id, set[Watcher]())]
+        for watchers in told:
             for watcher in watchers:
                 watcher.ring(kinds)
+        for ear in list(self._ears):
+            ear(depot_id, kinds)
 
     async def run(self, engine: AsyncEngine) -> None:
         """Listen until cancelled. After a lost connection everyone looks again."""
-        await listen(engine, CHANNEL, self.hear, lambda: self._ring_all({EVERY_KIND}))
+        await listen(engine, CHANNEL, self.hear, lambda: self._tell(None, {EVERY_KIND}))

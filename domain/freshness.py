@@ -20,6 +20,17 @@ class Freshness(StrEnum):
     """Older: what is shown may not hold any more."""
 
 
+class DepotFreshness(StrEnum):
+    """How fresh a depot is as a whole: as fresh as the worse of its capabilities."""
+
+    FRESH = "FRESH"
+    """Both have a status that is not older than its threshold."""
+    STALE = "STALE"
+    """Both have a status, and one is older, or no device updates it any more."""
+    NONE = "NONE"
+    """At least one has no status yet."""
+
+
 DEFAULT_THRESHOLDS: Mapping[Capability, timedelta] = MappingProxyType(
     dict.fromkeys(Capability, timedelta(minutes=5)),
 )

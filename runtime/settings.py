@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MICROGRID_CARD = "new-microgrid-fields-load-chart"
+"""The feature flag of the Microgrid card on the load page (COR-9.16)."""
 
 
 class Settings(BaseSettings):
@@ -52,8 +57,22 @@ class Settings(BaseSettings):
     """Full months of packets and events that are kept before this one; older ones are dropped."""
     drift_repair: bool = True
     """Whether the hourly drift audit asks for a sync of what it finds, or only reports it."""
+    flags: Annotated[dict[str, bool], NoDecode] = {MICROGRID_CARD: True}
+    """Feature flags by name: ``{"a": true, "b": false}``, or as a list of those that are on: ``a,b``; empty: none."""
+    openfeature_provider: str = ""
+    """Who answers for feature flags: an OpenFeature provider's factory as ``module:name``, called without arguments.
+    Empty: ``flags`` does."""
     metrics_port: int = 0
     """Where the worker serves Prometheus metrics; 0: nowhere. The API has ``/metrics``."""
+
+    @field_validator("flags", mode="before")
+    @classmethod
+    def _read_flags(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        if given.lstrip().startswith("{"):
+            return json.loads(given)
+        return {name.strip(): True for name in given.split(",") if name.strip()}
 
 
 def load_settings() -> Settings:

@@ -13,9 +13,11 @@ from uuid_utils.compat import uuid7
 
 from domain.actor import Actor
 from domain.circuits import CircuitTree
+from domain.freshness import DepotFreshness
 from domain.problems import Problem, ProblemCode
 from domain.provisioning import ProvisioningCode, ProvisioningState
 from store.changes import record_change
+from store.fleet_status import has_freshness
 from store.locks import lock_sites
 from store.tables import circuits, depots, microgrids
 
@@ -129,6 +131,7 @@ async def list_depots(
     provisioning: ProvisioningState | None,
     after: tuple[str, UUID] | None,
     limit: int,
+    freshness: DepotFreshness | None = None,
 ) -> list[DepotRecord]:
     """List depots by name, then id, beginning after the place ``after``. ``search`` is a part of the name."""
     query = _depots().order_by(depots.c.name, depots.c.id).limit(limit)
@@ -136,16 +139,22 @@ async def list_depots(
         query = query.where(depots.c.name.icontains(search, autoescape=True))
     if provisioning is not None:
         query = query.where(depots.c.provisioning == provisioning)
+    if freshness is not None:
+        query = query.where(has_freshness(freshness))
     if after is not None:
         query = query.where(tuple_(depots.c.name, depots.c.id) > tuple_(*after))
     return [_record(row) for row in await connection.execute(query)]
 
 
-async def count_depots(connection: AsyncConnection, *, search: str | None = None) -> dict[ProvisioningState, int]:
-    """Count depots by their provisioning state: all, or those whose name holds ``search``."""
+async def count_depots(
+    connection: AsyncConnection, *, search: str | None = None, freshness: DepotFreshness | None = None
+) -> dict[ProvisioningState, int]:
+    """Count depots by their provisioning state: all, or those whose name holds ``search`` and of a freshness."""
     query = select(depots.c.provisioning, func.count()).group_by(depots.c.provisioning)
     if search:
         query = query.where(depots.c.name.icontains(search, autoescape=True))
+    if freshness is not None:
+        query = query.where(has_freshness(freshness))
     found = {ProvisioningState(state): count for state, count in (await connection.execute(query))}
     return {state: found.get(state, 0) for state in ProvisioningState}
 

@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.fleet_status import DEPOT_FRESHNESS, freshness_parameters
+
 _DEPOTS = text("""
     SELECT d.id, concat_ws('/', d.name, d.provisioning, m.id, m.version, m.synced_at,
         (SELECT max(c.id) FROM changes AS c WHERE c.depot_id = d.id),
@@ -25,6 +27,11 @@ _FLEET = text("""
     SELECT string_agg(concat_ws(':', provisioning, depots), ',' ORDER BY provisioning)
     FROM (SELECT provisioning, count(*) AS depots FROM depots GROUP BY provisioning) AS counted
 """)
+_FLEET_STATUS = text(f"""
+    SELECT concat_ws('/', (SELECT max(event_id::text) FROM capability_latest),
+        (SELECT string_agg(concat_ws(':', freshness, depots), ',' ORDER BY freshness)
+         FROM (SELECT ({DEPOT_FRESHNESS}) AS freshness, count(*) AS depots FROM depots GROUP BY 1) AS counted))
+""")  # noqa: S608 - no value is put into it
 _ALL_BACKFILLS = text("""
     SELECT concat_ws('/', count(*), count(finished_at), count(*) FILTER (WHERE state = 'PAUSED'),
         (SELECT count(*) FROM backfill_pages AS p JOIN backfills AS b ON b.id = p.backfill_id
@@ -58,6 +65,11 @@ async def fleet_mark(connection: AsyncConnection) -> str:
     return str((await connection.execute(_FLEET)).scalar_one())
 
 
+async def fleet_status_mark(connection: AsyncConnection) -> str:
+    """Mark the capabilities' statuses of the fleet: the newest, and how many depots are fresh, stale or neither."""
+    return str((await connection.execute(_FLEET_STATUS, freshness_parameters())).scalar_one())
+
+
 async def backfill_list_mark(connection: AsyncConnection) -> str:
     """Mark the list of backfills, and how far those that run are."""
     return str((await connection.execute(_ALL_BACKFILLS)).scalar_one())
@@ -71,3 +83,8 @@ async def run_marks(connection: AsyncConnection, run_ids: Collection[UUID]) -> d
 async def run_list_mark(connection: AsyncConnection) -> str:
     """Mark the list of scenario runs, and how far those that go on are."""
     return str((await connection.execute(_ALL_RUNS)).scalar_one())
+
+
+async def ask(connection: AsyncConnection) -> None:
+    """Ask for nothing: an answer says that the database is there."""
+    await connection.execute(text("SELECT 1"))

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, text, update
+from sqlalchemy import Select, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.actor import Actor
@@ -118,6 +118,39 @@ async def list_remediations(
     if before is not None:
         query = query.where(remediations.c.id < before)
     return await _read(connection, query)
+
+
+async def count_open(connection: AsyncConnection) -> int:
+    """Count the remediations that are open."""
+    query = select(func.count()).select_from(remediations).where(remediations.c.closed_at.is_(None))
+    return (await connection.execute(query)).scalar_one()
+
+
+@dataclass(frozen=True)
+class DepotRemediations:
+    """How many remediations a depot has."""
+
+    depot_id: UUID
+    name: str | None
+    """None: the depot is gone."""
+    count: int
+
+
+async def count_by_depot(
+    connection: AsyncConnection, state: RemediationState | None, limit: int
+) -> list[DepotRemediations]:
+    """Count remediations by depot, those with the most first. ``state`` None: all."""
+    query = (
+        select(remediations.c.depot_id, depots.c.name, func.count())
+        .select_from(remediations.outerjoin(depots, depots.c.id == remediations.c.depot_id))
+        .group_by(remediations.c.depot_id, depots.c.name)
+        .order_by(func.count().desc(), depots.c.name, remediations.c.depot_id)
+        .limit(limit)
+    )
+    if state is not None:
+        is_open = remediations.c.closed_at.is_(None)
+        query = query.where(is_open if state is RemediationState.OPEN else ~is_open)
+    return [DepotRemediations(*row) for row in await connection.execute(query)]
 
 
 async def read_remediation(connection: AsyncConnection, remediation_id: UUID) -> RemediationRecord:

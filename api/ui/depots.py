@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zoneinfo
+from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -17,9 +19,12 @@ from api.ui.forms import MAX_FIELDS, FieldErrors, read_name
 from api.ui.live import Kind, Topic
 from api.ui.outline import Line, Outline
 from api.ui.rendering import is_htmx, render
+from domain.freshness import DepotFreshness
 from domain.provisioning import ProvisioningState
 from domain.timezones import check_timezone
+from store.database import snapshot
 from store.depots import count_depots
+from store.fleet_status import count_freshness, read_standing
 
 router = APIRouter(include_in_schema=False)
 
@@ -27,26 +32,53 @@ PAGE = 100
 """Depots that are loaded at a time."""
 
 State = Annotated[ProvisioningState | None, Query(alias="provisioning")]
+Fresh = Annotated[DepotFreshness | None, Query(alias="freshness")]
 
 
-async def _rows(
-    engine: AsyncEngine, search: str | None, provisioning: ProvisioningState | None, cursor: str | None
-) -> dict[str, Any]:
-    page = await service.list_all(engine, search=search, provisioning=provisioning, cursor=cursor, limit=PAGE)
-    return {"page": page, "search": search or "", "provisioning": provisioning}
+@dataclass(frozen=True)
+class Wanted:
+    """Which depots are asked for."""
+
+    search: str | None
+    provisioning: ProvisioningState | None
+    freshness: DepotFreshness | None
+
+    def query(self, **other: object) -> str:
+        """Ask for the same with something else in it; None takes a filter away."""
+        given = {"search": self.search, "provisioning": self.provisioning, "freshness": self.freshness, **other}
+        return urlencode({name: value for name, value in given.items() if value})
 
 
-async def _counts(engine: AsyncEngine, search: str | None) -> dict[str, Any]:
+async def _rows(engine: AsyncEngine, wanted: Wanted, cursor: str | None) -> dict[str, Any]:
+    page = await service.list_all(
+        engine,
+        search=wanted.search,
+        provisioning=wanted.provisioning,
+        freshness=wanted.freshness,
+        cursor=cursor,
+        limit=PAGE,
+    )
     async with engine.connect() as connection:
-        counts = await count_depots(connection, search=search)
-    return {"counts": counts, "total": sum(counts.values())}
+        standing = await read_standing(connection, [depot.depot_id for depot in page.items])
+    return {"page": page, "wanted": wanted, "standing": standing}
+
+
+async def _counts(engine: AsyncEngine, wanted: Wanted) -> dict[str, Any]:
+    """Count by each filter what the other filters leave."""
+    async with snapshot(engine) as connection:
+        counts = await count_depots(connection, search=wanted.search, freshness=wanted.freshness)
+        fresh = await count_freshness(connection, search=wanted.search, provisioning=wanted.provisioning)
+    return {"counts": counts, "total": sum(counts.values()), "fresh": fresh, "fresh_total": sum(fresh.values())}
 
 
 @router.get("/", name="page_depots")
 @router.get("/depots")
-async def show(request: Request, engine: EngineDep, search: Search = None, provisioning: State = None) -> Response:
+async def show(
+    request: Request, engine: EngineDep, search: Search = None, provisioning: State = None, freshness: Fresh = None
+) -> Response:
     """Show all depots, or those that were searched for."""
-    context = await _rows(engine, search, provisioning, None) | await _counts(engine, search)
+    wanted = Wanted(search, provisioning, freshness)
+    context = await _rows(engine, wanted, None) | await _counts(engine, wanted)
     return render(
         request,
         "depots.html",
@@ -57,10 +89,16 @@ async def show(request: Request, engine: EngineDep, search: Search = None, provi
 
 @router.get("/depots/rows", name="depot_rows")
 async def more(
-    request: Request, engine: EngineDep, search: Search = None, provisioning: State = None, cursor: Cursor = None
+    request: Request,
+    engine: EngineDep,
+    search: Search = None,
+    provisioning: State = None,
+    freshness: Fresh = None,
+    cursor: Cursor = None,
 ) -> Response:
     """The next depots of the list."""
-    return render(request, "depots.html", await _rows(engine, search, provisioning, cursor), block="more_rows")
+    context = await _rows(engine, Wanted(search, provisioning, freshness), cursor)
+    return render(request, "depots.html", context, block="more_rows")
 
 
 @router.get("/depots/new", name="page_new_depot")
@@ -108,9 +146,9 @@ async def create(request: Request, actor: ActorDep, engine: EngineDep) -> Respon
 
 @router.get("/depots/{depot_id}", name="page_depot")
 async def enter(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
-    """Lead to the depot's first tab."""
+    """Lead to the depot's first tab, with its Microgrid card (COR-9.1)."""
     await service.read(depot_id, engine)
-    return RedirectResponse(request.app.url_path_for("page_microgrid", depot_id=depot_id), 303)
+    return RedirectResponse(request.app.url_path_for("page_load", depot_id=depot_id), 303)
 
 
 def _outline(form: FormData) -> Outline:

@@ -17,6 +17,8 @@ class Link:
     text: str
     address: str
     current: bool
+    count_address: str | None = None
+    """Where the number beside it comes from."""
 
 
 # What a link says, and the name of its route.
@@ -28,6 +30,8 @@ _MAIN = (
 )
 _AREAS = {"/": "/depots", "/scenarios": "/scenario-runs"}
 """Where what a link leads to has its pages, where that is elsewhere."""
+_COUNTS = {"page_remediations": "remediation_count"}
+"""What is counted beside a link, and the name of the route that counts."""
 _DEPOT = (
     ("Load", "page_load"),
     ("System Admin / Microgrid", "page_microgrid"),
@@ -45,7 +49,8 @@ def _links(request: Request, wanted: tuple[tuple[str, str], ...], **values: Any)
         # All below an address is of it.
         area = _AREAS.get(address, address)
         path = request.url.path
-        links.append(Link(text, address, path in (address, area) or path.startswith(f"{area}/")))
+        counted = str(request.app.url_path_for(_COUNTS[name])) if name in _COUNTS else None
+        links.append(Link(text, address, path in (address, area) or path.startswith(f"{area}/"), counted))
     return links
 
 

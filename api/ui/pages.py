@@ -5,14 +5,28 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 
 from api.access import current_actor
-from api.ui import assets, backfills, circuits, depots, live, microgrid, scenario_compare, scenario_run, scenarios
+from api.ui import (
+    assets,
+    backfills,
+    circuits,
+    depots,
+    live,
+    load,
+    microgrid,
+    remediations,
+    scenario_compare,
+    scenario_run,
+    scenarios,
+)
 from api.ui.problem_pages import install_problem_pages
 
 
 def install_pages(app: FastAPI) -> None:
     """Add the pages to ``app``, whose API and refusals are there already."""
     acting = [Depends(current_actor)]
-    for module in (depots, microgrid, circuits, backfills, scenarios, scenario_run, scenario_compare, live):
+    site = (depots, load, microgrid, circuits, remediations)
+    jobs = (backfills, scenarios, scenario_run, scenario_compare)
+    for module in (*site, *jobs, live):
         app.include_router(module.router, dependencies=acting)
     app.include_router(assets.router)
     install_problem_pages(app)

@@ -17,6 +17,7 @@ _TITLES = {
     "MICROGRID_NOT_FOUND": "There is no such microgrid",
     "BACKFILL_NOT_FOUND": "There is no such backfill",
     "RUN_NOT_FOUND": "There is no such scenario run",
+    "REMEDIATION_NOT_FOUND": "There is no such remediation",
     "CIRCUIT_NOT_FOUND": "There is no such circuit",
     "ROUTE_NOT_FOUND": "There is no such page",
     "DATABASE_UNAVAILABLE": "The database is away",
@@ -59,6 +60,7 @@ def _page(request: Request, problem: ProblemDocument, answer: Response) -> Respo
     title = "There is no such page" if status != problem.status else _TITLES.get(problem.code, problem.title)
     headers = {name: value for name, value in answer.headers.items() if name.lower() in ("retry-after", "allow")}
     context = {"title": title, "detail": detail, "code": problem.code, "status": status, "errors": problem.errors}
+    context |= {"topics": None}  # nothing on it is live
     if is_htmx(request):
         # What is shown stays; the refusal is told beside it.
         headers |= {"HX-Retarget": "#notices", "HX-Reswap": "innerHTML"}

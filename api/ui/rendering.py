@@ -40,7 +40,8 @@ def _environment() -> Environment:
     )
     made.globals.update(static=lambda name: assets().address(name), words=words, depot_tabs=depot_tabs)  # pyright: ignore[reportCallIssue, reportArgumentType]
     filters: list[Callable[..., str]] = [
-        words.count, words.counted, words.power, words.kilowatts, words.exact, words.duration,
+        words.count, words.counted, words.power, words.kilowatts, words.exact, words.duration, words.kw,
+        words.in_words, words.threshold,
     ]  # fmt: skip
     made.filters.update({each.__name__: each for each in filters})
     return made

@@ -198,7 +198,7 @@ async def _circuit(engine: AsyncEngine, targets: RunTargets) -> dict[str, str]:
     if held.mode is None:
         return {}
     why = f" ({words.FAIL_SAFE[held.reason]})" if held.reason is not None else ""
-    mode = f"Circuit: {words.CAPACITY[held.mode]}{why}"
+    mode = f"Circuit: {words.RUN_CAPACITY[held.mode]}{why}"
     power = "not known" if held.capacity_w is None else words.power(held.capacity_w)
     return {
         MeasurandKey.AVAILABLE_CHARGING_CAPACITY: f"Circuit carries {power}",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from domain.backfill import BackfillOutcome, BackfillState
+from domain.capabilities import Capability, FoldEffect
 from domain.circuit_capacity import CapacityMode, FailSafeReason
+from domain.freshness import DepotFreshness
 from domain.provisioning import ProvisioningCode, ProvisioningState, SyncOutcome
 from domain.scenario_runs import RunOutcome, ScenarioRunState
+from store.remediations import RemediationState
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,40 @@ SYNC = {
     SyncOutcome.DEPOT_GONE: Badge("The depot is gone", "circle-x", "bad"),
 }
 
+FRESH = Badge("Fresh", "circle-check", "good")
+STALE = Badge("Stale", "triangle-alert", "warn")
+NOT_UPDATING = Badge("Not updating", "circle-slash", "quiet")
+FRESHNESS = {
+    DepotFreshness.FRESH: FRESH,
+    DepotFreshness.STALE: STALE,
+    DepotFreshness.NONE: Badge("No status", "circle-dashed", "quiet"),
+}
+CAPABILITY = {Capability.PEAK_SHAVING: "Peak shaving", Capability.DER: "DER export limit"}
+SHORT_CAPABILITY = {Capability.PEAK_SHAVING: "Peak", Capability.DER: "DER"}
+EFFECT = {
+    FoldEffect.SHOWN: "became the status",
+    FoldEffect.LATE: "came late, a newer one was shown",
+    FoldEffect.UNAVAILABLE: "no value, the status stayed",
+    FoldEffect.REPEATED: "repeated, changed nothing",
+    FoldEffect.CONFLICTING: "its reference was used before, not counted",
+}
+CAPACITY = {
+    CapacityMode.CONTROLLER: Badge("Controller", "circle-check", "good"),
+    CapacityMode.FAIL_SAFE: Badge("Fail-safe", "triangle-alert", "warn"),
+    CapacityMode.AWAITING: Badge("Awaiting", "clock", "quiet"),
+}
+REMEDIATION = {
+    RemediationState.OPEN: Badge("Open", "triangle-alert", "warn"),
+    RemediationState.CLOSED: Badge("Closed", "circle-check", "quiet"),
+}
+POWER_STATE = {"on": Badge("On", "zap", "good"), "off": Badge("Off", "circle-slash", "quiet")}
+OPERATING_MODE = {
+    "idle": Badge("Idle", "pause", "quiet"),
+    "charging": Badge("Charging", "zap", "busy"),
+    "discharging": Badge("Discharging", "arrow-right", "busy"),
+    "automatic": Badge("Automatic", "refresh-cw", "quiet"),
+    "error": Badge("Error", "circle-x", "bad"),
+}
 RUN_STATE = {
     ScenarioRunState.RUNNING: Badge("Running", "loader-circle", "busy"),
     ScenarioRunState.PAUSED: Badge("Paused", "pause", "warn"),
@@ -60,7 +98,7 @@ RUN_OUTCOME = {
     RunOutcome.FAILED: Badge("Failed", "circle-x", "bad"),
 }
 CHECK = {True: Badge("Came true", "check", "good"), False: Badge("Did not", "x", "bad")}
-CAPACITY = {
+RUN_CAPACITY = {
     CapacityMode.AWAITING: "waits for the controller",
     CapacityMode.CONTROLLER: "set by the controller",
     CapacityMode.FAIL_SAFE: "fail-safe",
@@ -113,6 +151,16 @@ def kilowatts(watts: float | None) -> str:
     return "" if watts is None else f"{watts / 1000:.12g}"
 
 
+def kw(watts: float) -> str:
+    """A power in kilowatts, to be read below others: always with one decimal."""
+    return f"{watts / 1000:,.1f}".replace(",", "\u202f")
+
+
+def in_words(code: str) -> str:
+    """A code as words: ``CONNECTION_LOST`` is "Connection lost"."""
+    return code.replace("_", " ").capitalize()
+
+
 def exact(moment: datetime, zone: str = "UTC") -> str:
     """A moment to the second, in a time zone, with that zone's name."""
     there = moment.astimezone(ZoneInfo(zone))
@@ -128,6 +176,11 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def threshold(seconds: float) -> str:
+    """A length of time that somebody set: without the zeros that nobody says."""
+    return re.sub(r"(?<=\S) 0 \w+$", "", duration(seconds))
 
 
 def between(start: datetime, end: datetime) -> str:

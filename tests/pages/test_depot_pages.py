@@ -19,7 +19,7 @@ async def test_thousands_of_depots_are_searched_filtered_and_scrolled_through(si
     empty = await make_site(site.engine, name="Yard without a feed")
     page = await visitor.open("/")
     rows = page.locator("#rows > tr:not(.more)")
-    counts = page.locator("#counts a")
+    counts = page.locator("#by-provisioning a")
     await expect(counts).to_have_text(["All 5\u202f201", "Provisioned 0", "Pending 5\u202f200", "Failed 1"])
     # What is not yet seen is not loaded.
     assert await rows.count() <= 300
@@ -55,7 +55,7 @@ async def test_thousands_of_depots_are_searched_filtered_and_scrolled_through(si
     await expect(rows).to_contain_text("No top-level circuit")
     visitor.expected = ("404",)
     await rows.get_by_role("link").click()
-    await expect(page).to_have_url(f"{site.url}/depots/{empty}/microgrid")
+    await expect(page).to_have_url(f"{site.url}/depots/{empty}/load")
 
 
 async def test_the_list_follows_what_changes(site: Site, visitor: Visitor) -> None:
@@ -65,7 +65,7 @@ async def test_the_list_follows_what_changes(site: Site, visitor: Visitor) -> No
     await make_site(site.engine, name="Another yard")
     await expect(page.locator("#rows th")).to_have_text(["Another yard", "Old yard"])
     await expect(page.locator("#rows .badge")).to_have_text(["Failed", "Failed"])
-    await expect(page.locator("#counts a").last).to_have_text("Failed 2")
+    await expect(page.locator("#by-provisioning a").last).to_have_text("Failed 2")
 
 
 async def test_a_depot_with_its_circuits_is_created_by_keyboard_alone(site: Site, visitor: Visitor) -> None:

@@ -9,6 +9,7 @@ from playwright.async_api import expect
 from sqlalchemy import text
 
 from api.ui.live import Kind, LiveHub, Topic
+from api.watch import Watch
 from domain.problems import Problem
 from store.depots import NewCircuit
 from tests.pages.conftest import Site, Visitor
@@ -22,10 +23,12 @@ async def test_a_lost_connection_is_shown_and_heals_and_ages_go_on(site: Site, v
         await connection.execute(text("UPDATE microgrids SET synced_at = now() - interval '20 seconds'"))
     page = await visitor.open(f"/depots/{depot_id}/microgrid")
     await expect(page.locator("#live")).to_have_text("Live")
-    # A part that was being asked for just then fails, too.
     visitor.expected = (
-        "ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET", "Failed to fetch",
-    )  # fmt: skip
+        "ERR_CONNECTION_REFUSED",
+        "ERR_INCOMPLETE_CHUNKED_ENCODING",
+        "ERR_CONNECTION_RESET",
+        "Failed to fetch",
+    )
     await site.stop()
     bar = page.locator("#connection")
     await expect(bar).to_have_text("Connection lost, retrying …")
@@ -101,7 +104,7 @@ def test_a_topic_of_another_form_is_refused(wrong: str) -> None:
 
 
 async def test_one_look_serves_all_listeners_and_ends_with_the_last(site: Site) -> None:
-    hub = LiveHub(site.engine)
+    hub = LiveHub(site.engine, Watch())
     depot_id = await make_site(site.engine, NewCircuit("Feed 1"))
     await synced(site, depot_id)
     depot, fleet = Topic(Kind.DEPOT, depot_id), Topic(Kind.FLEET)

@@ -40,6 +40,7 @@ async def test_the_tab_loads_by_depot_and_draws_the_structure(site: Site, visito
     microgrid = await synced(site, depot_id)
     page = await visitor.open("/")
     await page.get_by_role("link", name="Arrow Road").click()
+    await page.get_by_role("link", name="System Admin / Microgrid").click()
     await expect(page).to_have_url(f"{site.url}/depots/{depot_id}/microgrid")
     await expect(connections(page)).to_have_text(["Utility feed", "HV intake"])
     top = page.locator(".infeeds > .infeed").first

@@ -12,15 +12,25 @@ function open() {
   body.querySelector("[autofocus]")?.focus();
 }
 
+// Emptied at once, not when the event `close` comes: what is swapped in elsewhere until then would open it again.
+function shut() {
+  dialog.close();
+  body.replaceChildren();
+}
+
 document.addEventListener("htmx:after:swap", () => {
   if (body.childElementCount > 0 && !dialog.open) open();
 });
-document.addEventListener("dialog-done", () => dialog.close());
+document.addEventListener("dialog-done", shut);
+dialog.addEventListener("cancel", (event) => {
+  event.preventDefault();
+  shut();
+});
 dialog.addEventListener("click", (event) => {
-  if (event.target === dialog || event.target.closest("[data-close]")) dialog.close();
+  if (event.target === dialog || event.target.closest("[data-close]")) shut();
 });
 dialog.addEventListener("close", () => {
-  body.replaceChildren();
+  if (dialog.open) return;
   // What opened it may be gone, with the circuit that it stood for.
   if (opener?.isConnected) opener.focus();
   else document.getElementById("structure-title")?.focus();
@@ -40,9 +50,9 @@ document.addEventListener("htmx:confirm", (event) => {
   let sure = false;
   yes.addEventListener("click", () => {
     sure = true;
-    dialog.close();
+    shut();
   });
-  no.addEventListener("click", () => dialog.close());
+  no.addEventListener("click", shut);
   end.append(yes, no);
   body.replaceChildren(title, end);
   dialog.addEventListener("close", () => (sure ? issueRequest() : dropRequest()), { once: true });

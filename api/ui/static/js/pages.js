@@ -1,8 +1,10 @@
 // All of our own script. Each part is a module of its own.
 import "./age-time.js";
+import "./capability-status.js";
 import "./circuit-lines.js";
 import "./dialogs.js";
 import "./fold.js";
 import "./live-stream.js";
+import "./main-links.js";
 import "./notices.js";
 import "./theme-switch.js";

@@ -1,0 +1,122 @@
+"""The load page of a depot: its Microgrid card, the load beside the capacity, and what holds now."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from api import capability_status, depots, power_sources
+from api.capacities import Capacity
+from api.dependencies import ActorDep, EngineDep
+from api.flags import Flags, FlagsDep
+from api.types import DepotId, MicrogridId
+from api.ui.live import Kind, Topic
+from api.ui.rendering import render
+from domain.actor import Actor
+from domain.measurands import MeasurandKey
+from runtime.settings import MICROGRID_CARD
+from store.capability_status import list_events, read_latest
+from store.capacities import list_capacities
+from store.circuits import list_circuits
+from store.database import clock, snapshot
+from store.depots import read_depot
+from store.microgrids import read_microgrid
+from store.power_sources import list_power_sources
+
+router = APIRouter(include_in_schema=False)
+
+RANGES = {"1h": ("1 h", 3_600), "6h": ("6 h", 21_600), "24h": ("24 h", 86_400), "7d": ("7 d", 604_800)}
+"""What a chart may span: the word of it, and its seconds."""
+UPDATES = 10
+"""Updates of a capability that the card lists."""
+SOURCES = 200
+"""Power sources that the page lists."""
+
+_WATCHED = (Kind.DEPOT, Kind.STATUS, Kind.CAPACITY, Kind.PACKET, Kind.POWER_SOURCE)
+
+
+async def _read_page(engine: AsyncEngine, flags: Flags, actor: Actor, depot_id: UUID) -> dict[str, Any]:
+    """Read all that the page shows beside the chart, as of one moment.
+
+    Raises:
+        Problem: ``DEPOT_NOT_FOUND``.
+
+    """
+    has_card = await flags.is_on(MICROGRID_CARD, actor, depot_id)
+    async with snapshot(engine) as connection:
+        depot = await read_depot(connection, depot_id)
+        card = None
+        if has_card and depot.microgrid_id is not None:
+            card = await _read_card(connection, depot.microgrid_id)
+        circuits = await list_circuits(connection, depot_id)
+        held = await list_capacities(connection, depot_id, await clock(connection))
+        sources = await list_power_sources(connection, depot_id=depot_id, after=None, limit=SOURCES)
+    return {
+        "depot": depots.Depot.of(depot),
+        "tops": [circuit.name for circuit in circuits if circuit.parent_id is None],
+        "has_card": has_card,
+        "card": card,
+        "capacities": [
+            (circuit, Capacity.of(held[circuit.circuit_id])) for circuit in circuits if circuit.circuit_id in held
+        ],
+        "sources": [_source(power_sources.PowerSource.of(record)) for record in sources],
+        "topics": [Topic(kind, depot_id) for kind in _WATCHED],
+    }
+
+
+async def _read_card(connection: AsyncConnection, microgrid_id: UUID) -> list[dict[str, Any]]:
+    """Both capabilities, each from its one latest record, with the updates that came last (COR-38.4)."""
+    return [
+        {
+            "latest": capability_status.LatestStatus.of(record),
+            "updates": await list_events(
+                connection, microgrid_id, capability=record.capability, before=None, limit=UPDATES
+            ),
+        }
+        for record in await read_latest(connection, microgrid_id)
+    ]
+
+
+def _source(source: power_sources.PowerSource) -> dict[str, Any]:
+    readings = {reading.measurand: reading for reading in source.readings}
+    return {
+        "of": source,
+        "soc": readings.get(MeasurandKey.SOC),
+        "state": readings.get(MeasurandKey.DEVICE_POWER_STATE),
+        "mode": readings.get(MeasurandKey.BESS_OPERATIONAL_MODE),
+        "load": readings.get(MeasurandKey.TOTAL_POWER_LOAD),
+    }
+
+
+@router.get("/depots/{depot_id}/load", name="page_load")
+async def show(
+    request: Request,
+    depot_id: DepotId,
+    actor: ActorDep,
+    engine: EngineDep,
+    flags: FlagsDep,
+    span: Annotated[str, Query(alias="range", pattern="^(1h|6h|24h|7d)$")] = "6h",
+) -> Response:
+    """Show the page (COR-9.1). Where its card has no microgrid to show, the status is 404 and the card says why."""
+    context = await _read_page(engine, flags, actor, depot_id)
+    missing = context["has_card"] and context["card"] is None
+    context |= {"ranges": RANGES, "chosen": span}
+    return render(request, "load.html", context, status=404 if missing else 200)
+
+
+@router.get("/depots/{depot_id}/load/parts", name="load_parts")
+async def parts(request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, flags: FlagsDep) -> Response:
+    """The parts of the page that change, as they are now."""
+    return render(request, "load.html", await _read_page(engine, flags, actor, depot_id), block="moving")
+
+
+@router.get("/microgrids/{microgrid_id}", name="page_of_microgrid")
+async def lead(request: Request, microgrid_id: MicrogridId, engine: EngineDep) -> Response:
+    """Lead from a microgrid's own id to its depot (COR-9.15)."""
+    async with engine.connect() as connection:
+        microgrid = await read_microgrid(connection, microgrid_id=microgrid_id)
+    return RedirectResponse(request.app.url_path_for("page_load", depot_id=microgrid.depot_id), 303)

@@ -1,0 +1,446 @@
+// <load-chart src="/api/depots/…/load" zone="…" span="21600">: the load of each circuit's meters and what the circuit
+// may draw, a chart for each circuit, all on one axis of time, which goes on by itself. A fail-safe is a hatched band.
+import { now } from "./clock.js";
+
+const HEIGHT = { few: 200, many: 122 }; // of a chart, so that those of four circuits are seen at once
+const SHORTEST_WAIT = 2000; // between two requests for the data
+const HATCH = 7;
+const ROWS = 24; // of the table
+const RECENT = 300; // seconds for which what was measured last counts as now
+
+const number = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const spaced = (text) => text.replaceAll(",", "\u202f");
+const kw = (watts) => (watts == null ? "·" : spaced(number.format(watts / 1000)));
+const words = (code) => code[0] + code.slice(1).toLowerCase().replaceAll("_", " ");
+
+function element(tag, className, ...content) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  made.append(...content);
+  return made;
+}
+
+// The circuits that have a meter or a capacity of their own, by name; meters without a circuit come last.
+function grouped(load) {
+  const groups = new Map();
+  const group = (id, name) => {
+    if (!groups.has(id)) groups.set(id, { id, name: name ?? "Not linked to a circuit", meters: [], periods: [] });
+    return groups.get(id);
+  };
+  load.series.forEach((each) => group(each.circuit_id, each.circuit_name).meters.push(each));
+  load.capacities.forEach((each) => {
+    const found = group(each.circuit_id, each.circuit_name);
+    found.periods = each.periods.map((period) => ({
+      ...period,
+      from: Date.parse(period.since) / 1000,
+      to: Date.parse(period.until) / 1000,
+      watts: period.capacity_w ?? each.rated_power_w,
+    }));
+  });
+  const order = new Intl.Collator("en", { numeric: true });
+  return [...groups.values()].sort((a, b) => (a.id == null) - (b.id == null) || order.compare(a.name, b.name));
+}
+
+// One column of times for all meters of a chart. What one of them did not measure is undefined, which is drawn across;
+// where a meter was silent for long there is a null, which is not.
+function aligned(meters, bucket) {
+  const times = [...new Set(meters.flatMap((meter) => meter.times))].sort((a, b) => a - b);
+  const place = new Map(times.map((time, index) => [time, index]));
+  const columns = meters.flatMap((meter) => {
+    const steps = meter.times.slice(1).map((time, index) => time - meter.times[index]);
+    const usual = steps.toSorted((a, b) => a - b)[steps.length >> 1] ?? bucket;
+    const silence = Math.max(3 * usual, 2 * bucket);
+    return [meter.avg_w, meter.min_w, meter.max_w].map((values) => {
+      const column = new Array(times.length).fill(undefined);
+      meter.times.forEach((time, index) => {
+        const here = place.get(time);
+        if (index > 0 && time - meter.times[index - 1] > silence) {
+          const before = place.get(meter.times[index - 1]);
+          if (before + 1 < here) column.fill(null, before + 1, here);
+          else if (column[here - 1] !== undefined) column[here] = null;
+        }
+        column[here] ??= values[index] / 1000;
+      });
+      return column;
+    });
+  });
+  return times.length > 0 ? [times, ...columns] : [[0, 1], ...columns];
+}
+
+class LoadChart extends HTMLElement {
+  connectedCallback() {
+    this.room = this.querySelector(".charts");
+    this.note = this.querySelector(".chart-note");
+    this.table = this.querySelector(".table-room");
+    this.panels = [];
+    this.stop = new AbortController();
+    const { signal } = this.stop;
+    this.addEventListener("change", (event) => this.choose(event.target), { signal });
+    document.addEventListener("live-packet", () => this.askSoon(), { signal });
+    ["live-capacity", "live-depot"].forEach((name) => document.addEventListener(name, () => this.ask(), { signal }));
+    const redraw = () => this.show();
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw, { signal });
+    this.theme = new MutationObserver(redraw);
+    this.theme.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    this.sizes = new ResizeObserver(() => this.panels.forEach((panel) => this.fit(panel)));
+    this.sizes.observe(this.room);
+    this.ticking = setInterval(() => this.slide(), 5000);
+    this.ask();
+  }
+
+  disconnectedCallback() {
+    this.stop.abort();
+    this.theme.disconnect();
+    this.sizes.disconnect();
+    clearInterval(this.ticking);
+    clearTimeout(this.waiting);
+    this.clear();
+  }
+
+  get span() {
+    return Number(this.getAttribute("span"));
+  }
+
+  get zone() {
+    return this.getAttribute("zone");
+  }
+
+  choose(input) {
+    if (input.name !== "range") return;
+    this.setAttribute("span", input.dataset.seconds);
+    history.replaceState(history.state, "", `?range=${input.value}`);
+    this.ask();
+  }
+
+  // A longer range has wider buckets, so it is asked for less often.
+  askSoon() {
+    if (this.waiting) return;
+    const wait = Math.max(SHORTEST_WAIT, ((this.load?.bucket_seconds ?? 0) * 1000) / 4);
+    this.waiting = setTimeout(() => this.ask(), Math.max(0, (this.asked ?? 0) + wait - performance.now()));
+  }
+
+  async ask() {
+    clearTimeout(this.waiting);
+    this.waiting = undefined;
+    this.asked = performance.now();
+    const turn = (this.turn = (this.turn ?? 0) + 1);
+    const until = now() + 1000;
+    const wanted = new URLSearchParams({
+      since: new Date(until - this.span * 1000).toISOString(),
+      until: new Date(until).toISOString(),
+    });
+    this.setAttribute("aria-busy", "true");
+    try {
+      const answer = await fetch(`${this.getAttribute("src")}?${wanted}`, { headers: { accept: "application/json" } });
+      if (!answer.ok) throw new Error(answer.statusText);
+      const load = await answer.json();
+      if (turn !== this.turn) return;
+      this.load = load;
+      this.show();
+    } catch {
+      // What is shown stays; it is asked for again when the connection is back.
+      if (turn === this.turn) this.note.textContent = "The load could not be read. It is asked for again by itself.";
+    } finally {
+      if (turn === this.turn) this.removeAttribute("aria-busy");
+    }
+  }
+
+  get height() {
+    return this.room.childElementCount > 2 ? HEIGHT.many : HEIGHT.few;
+  }
+
+  clear() {
+    this.panels.forEach((panel) => panel.plot.destroy());
+    this.panels = [];
+  }
+
+  show() {
+    if (!this.load || !this.isConnected) return;
+    const groups = grouped(this.load);
+    const shape = JSON.stringify([
+      this.colours(),
+      groups.map((group) => [group.id, group.name, group.periods.length > 0, group.meters.map((m) => m.device_name)]),
+    ]);
+    if (shape !== this.shape) {
+      this.shape = shape;
+      this.clear();
+      this.room.replaceChildren();
+      this.panels = groups.map((group) => this.build(group));
+      this.panels.forEach((panel) => this.fit(panel));
+    }
+    this.panels.forEach((panel, index) => {
+      panel.group = groups[index];
+      panel.plot.setData(aligned(panel.group.meters, this.load.bucket_seconds), false);
+      this.describe(panel);
+    });
+    this.slide();
+    this.tabulate(groups);
+    const none = groups.every((group) => group.meters.length === 0);
+    this.note.textContent = none ? "No meter of this depot sent its load in this time." : "";
+  }
+
+  colours() {
+    const style = getComputedStyle(this);
+    // A colour that depends on the theme is resolved only where it is used.
+    const of = (name) => {
+      this.probe ??= this.appendChild(element("span", "probe"));
+      this.probe.style.color = `var(${name})`;
+      return getComputedStyle(this.probe).color;
+    };
+    return {
+      text: of("--text-quiet"),
+      line: of("--line"),
+      capacity: of("--bus"),
+      failSafe: of("--warn"),
+      ground: of("--panel"),
+      loads: ["--load-1", "--load-2", "--load-3", "--load-4"].map(of),
+      font: style.fontFamily,
+    };
+  }
+
+  build(group) {
+    const colour = this.colours();
+    const title = element("h3", "", group.name);
+    const legend = element("ul", "chart-legend");
+    const body = element("div", "chart-body");
+    const panel = { group, legend, body };
+    const part = element("section", "chart", element("div", "chart-head", title, legend), body);
+    part.setAttribute("aria-label", `Load of ${group.name}`);
+    body.setAttribute("role", "img");
+    this.room.append(part);
+    const axis = {
+      stroke: colour.text,
+      font: `11px ${colour.font}`,
+      grid: { stroke: colour.line, width: 1 },
+      ticks: { show: false },
+      gap: 6,
+    };
+    const clock = new Intl.DateTimeFormat("en-GB", {
+      hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: this.zone,
+    });
+    const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: this.zone });
+    const label = (time, step) => {
+      const at = clock.format(time * 1000);
+      return step >= 86400 || at === "00:00" ? day.format(time * 1000) : at;
+    };
+    const meters = group.meters.flatMap((meter, index) => {
+      const stroke = colour.loads[index % colour.loads.length];
+      const edge = { scale: "y", width: 0, points: { show: false } };
+      return [{ label: meter.device_name, scale: "y", stroke, width: 1.75, points: { show: false } }, edge, edge];
+    });
+    panel.plot = new uPlot(
+      {
+        width: Math.max(200, body.clientWidth),
+        height: this.height,
+        tzDate: (time) => uPlot.tzDate(new Date(time * 1000), this.zone),
+        legend: { show: false },
+        cursor: { sync: { key: "load" }, drag: { x: false, y: false }, y: false, points: { size: 6 } },
+        scales: { x: { time: true, auto: false }, y: { range: (_, low, high) => this.range(panel, low, high) } },
+        axes: [
+          { ...axis, size: 26, space: 70, values: (_, splits, __, ___, step) => splits.map((time) => label(time, step)) },
+          { ...axis, size: 52, space: 32, values: (_, splits) => splits.map((value) => spaced(value.toLocaleString("en-GB"))) },
+        ],
+        series: [{}, ...meters],
+        bands: group.meters.map((_, index) => ({
+          series: [3 * index + 3, 3 * index + 2],
+          fill: colour.loads[index % colour.loads.length].replace("rgb(", "rgba(").replace(")", ", 0.2)"),
+        })),
+        hooks: {
+          drawClear: [(plot) => this.hatch(plot, panel, colour)],
+          draw: [(plot) => this.drawCapacity(plot, panel, colour)],
+          setCursor: [() => this.tell(panel)],
+        },
+      },
+      [[0, 1], ...meters.map(() => [null, null])],
+      body,
+    );
+    return panel;
+  }
+
+  range(panel, low, high) {
+    const held = panel.group.periods.map((period) => period.watts).filter((watts) => watts != null);
+    const most = Math.max(1, high ?? 0, ...held.map((watts) => watts / 1000));
+    const least = Math.min(0, low ?? 0);
+    return [least < 0 ? least * 1.1 : 0, most * 1.1];
+  }
+
+  fit(panel) {
+    const width = Math.max(200, panel.body.clientWidth);
+    if (panel.plot.width !== width || panel.plot.height !== this.height) panel.plot.setSize({ width, height: this.height });
+  }
+
+  slide() {
+    const end = now() / 1000;
+    this.panels.forEach((panel) => {
+      panel.plot.setScale("x", { min: end - this.span, max: end });
+      this.tell(panel);
+    });
+  }
+
+  // What held last holds until now, also while nothing is heard.
+  until(panel, period) {
+    return period === panel.group.periods.at(-1) && period.until === this.load.until ? now() / 1000 : period.to;
+  }
+
+  hatch(plot, panel, colour) {
+    const { ctx, bbox } = plot;
+    for (const period of panel.group.periods.filter((each) => each.mode === "FAIL_SAFE")) {
+      const left = Math.max(bbox.left, plot.valToPos(period.from, "x", true));
+      const right = Math.min(bbox.left + bbox.width, plot.valToPos(this.until(panel, period), "x", true));
+      if (right <= left) continue;
+      const scale = devicePixelRatio;
+      const width = Math.max(right - left, 2 * scale);
+      ctx.save();
+      ctx.beginPath();
+      ctx.rect(left, bbox.top, width, bbox.height);
+      ctx.clip();
+      ctx.strokeStyle = colour.failSafe;
+      ctx.lineWidth = scale;
+      ctx.globalAlpha = 0.55;
+      ctx.beginPath();
+      for (let x = left - bbox.height - (left % (HATCH * scale)); x < left + width; x += HATCH * scale) {
+        ctx.moveTo(x, bbox.top + bbox.height);
+        ctx.lineTo(x + bbox.height, bbox.top);
+      }
+      ctx.moveTo(left, bbox.top);
+      ctx.lineTo(left, bbox.top + bbox.height);
+      ctx.stroke();
+      ctx.restore();
+    }
+  }
+
+  drawCapacity(plot, panel, colour) {
+    const { ctx, bbox } = plot;
+    const scale = devicePixelRatio;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    ctx.strokeStyle = colour.capacity;
+    ctx.lineWidth = 2 * scale;
+    ctx.setLineDash([6 * scale, 3 * scale]);
+    ctx.beginPath();
+    let drawn = false;
+    for (const period of panel.group.periods) {
+      if (period.watts == null) {
+        drawn = false;
+        continue;
+      }
+      const y = plot.valToPos(period.watts / 1000, "y", true);
+      const from = plot.valToPos(period.from, "x", true);
+      if (drawn) ctx.lineTo(from, y);
+      else ctx.moveTo(from, y);
+      ctx.lineTo(plot.valToPos(this.until(panel, period), "x", true), y);
+      drawn = true;
+    }
+    ctx.stroke();
+    ctx.setLineDash([]);
+    ctx.font = `600 ${11 * scale}px ${colour.font}`;
+    ctx.textBaseline = "top";
+    ctx.textAlign = "left";
+    for (const period of panel.group.periods.filter((each) => each.mode === "FAIL_SAFE")) {
+      const left = Math.max(bbox.left, plot.valToPos(period.from, "x", true));
+      const room = Math.min(bbox.left + bbox.width, plot.valToPos(this.until(panel, period), "x", true)) - left;
+      const text = words(period.reason);
+      const width = ctx.measureText(text).width;
+      if (room < width + 12 * scale) continue;
+      ctx.fillStyle = colour.ground;
+      ctx.fillRect(left + 3 * scale, bbox.top + 3 * scale, width + 8 * scale, 17 * scale);
+      ctx.fillStyle = colour.failSafe;
+      ctx.fillText(text, left + 7 * scale, bbox.top + 6 * scale);
+    }
+    ctx.restore();
+  }
+
+  held(panel, time) {
+    return panel.group.periods.findLast((each) => each.from <= time && time <= this.until(panel, each));
+  }
+
+  // The legend: what is measured, and what holds, at the cursor, or now.
+  describe(panel) {
+    const items = panel.group.meters.map((meter, index) => {
+      const swatch = element("span", `swatch load-${(index % 4) + 1}`);
+      return element("li", "", swatch, `${meter.device_name} `, element("output", "number"));
+    });
+    if (panel.group.periods.length > 0) {
+      items.push(element("li", "", element("span", "swatch capacity"), "Capacity ", element("output", "number")));
+    }
+    if (panel.group.periods.some((period) => period.mode === "FAIL_SAFE")) {
+      items.push(element("li", "fail-safe", element("span", "swatch hatched"), element("span", "", "Fail-safe")));
+    }
+    panel.legend.replaceChildren(...items);
+    this.tell(panel);
+    const parts = panel.group.meters.map((meter) => {
+      const most = kw(Math.max(...meter.max_w));
+      return `${meter.device_name}: ${kw(meter.last_w)} kW at last, ${most} kW at most`;
+    });
+    const last = panel.group.periods.at(-1);
+    if (last) parts.push(`capacity ${kw(last.watts)} kW${last.reason ? `, fail-safe: ${words(last.reason)}` : ""}`);
+    panel.body.setAttribute("aria-label", `Chart of ${panel.group.name}. ${parts.join("; ")}.`);
+  }
+
+  moment(milliseconds) {
+    const form = { day: "2-digit", month: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+    return new Intl.DateTimeFormat("en-GB", { ...form, timeZone: this.zone }).format(milliseconds);
+  }
+
+  tell(panel) {
+    if (!panel.plot || !this.load) return;
+    const { idx, left } = panel.plot.cursor;
+    const hovers = left != null && left >= 0;
+    const time = hovers ? panel.plot.posToVal(left, "x") : now() / 1000;
+    const outputs = [...panel.legend.querySelectorAll("output")];
+    panel.group.meters.forEach((meter, index) => {
+      const value = hovers ? panel.plot.data[3 * index + 1]?.[idx] : meter.last_w / 1000;
+      const at = Date.parse(meter.last_at);
+      const old = !hovers && time - at / 1000 > RECENT;
+      outputs[index].textContent = value == null ? "·" : kw(value * 1000) + (old ? ` at ${this.moment(at)}` : "");
+    });
+    const period = this.held(panel, time);
+    if (outputs.length > panel.group.meters.length) outputs.at(-1).textContent = kw(period?.watts);
+    const failSafe = panel.legend.querySelector(".fail-safe");
+    if (failSafe) {
+      const holds = period?.mode === "FAIL_SAFE";
+      failSafe.classList.toggle("holds", holds);
+      failSafe.lastElementChild.textContent = holds ? `Fail-safe: ${words(period.reason)}` : "Fail-safe";
+    }
+  }
+
+  tabulate(groups) {
+    const until = Date.parse(this.load.until) / 1000;
+    const step = this.span / ROWS;
+    const cell = (tag, text, scope) => Object.assign(element(tag, "", text), scope ? { scope } : {});
+    const head = element("tr", "", cell("th", `From (${this.zone})`, "col"));
+    const rows = Array.from({ length: ROWS }, (_, row) => until - (row + 1) * step).map((from) =>
+      element("tr", "", cell("th", this.moment(from * 1000), "row")),
+    );
+    const column = (name, of) => {
+      head.append(cell("th", name, "col"));
+      rows.forEach((row, index) => row.append(cell("td", of(until - (index + 1) * step, until - index * step))));
+    };
+    groups.forEach((group) => {
+      group.meters.forEach((meter) =>
+        column(`${group.name}: ${meter.device_name}, mean kW`, (from, to) => {
+          const values = meter.avg_w.filter((_, index) => meter.times[index] >= from && meter.times[index] < to);
+          return values.length > 0 ? kw(values.reduce((sum, value) => sum + value, 0) / values.length) : "·";
+        }),
+      );
+      if (group.periods.length === 0) return;
+      column(`${group.name}: least capacity, kW`, (from, to) => {
+        const held = group.periods.filter((each) => each.from < to && each.to > from);
+        const watts = held.map((each) => each.watts).filter((each) => each != null);
+        const reasons = new Set(held.filter((each) => each.reason).map((each) => words(each.reason)));
+        const least = watts.length > 0 ? kw(Math.min(...watts)) : "·";
+        return reasons.size > 0 ? `${least}, fail-safe: ${[...reasons].join(", ")}` : least;
+      });
+    });
+    if (groups.length === 0) {
+      this.table.replaceChildren(element("p", "quiet-text", "Nothing was measured in this time."));
+      return;
+    }
+    const caption = element("caption", "visually-hidden", "Load and capacity, the latest first");
+    this.table.replaceChildren(element("table", "load-table", caption, element("thead", "", head), element("tbody", "", ...rows)));
+  }
+}
+
+customElements.define("load-chart", LoadChart);

@@ -1,0 +1,501 @@
+"""The load page of a depot: its Microgrid card, its charts, and what holds now."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Locator, Page, expect
+from sqlalchemy import text
+
+from api.ui.words import exact
+from domain.circuit_capacity import CapacityPolicy
+from runtime.settings import MICROGRID_CARD
+from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
+from tests.pages.load_sites import make_load_site, measure
+from tests.pages.looking import is_wider_than_the_screen, violations
+from tests.pages.sites import make_site as make_depot
+from tests.pages.test_every_page import NOBODY, look
+from tests.sites import MadeSite, add_action, add_device, add_power_source, controller_site, milliseconds, packet
+from tests.support import until
+
+TITLES = {"PEAK_SHAVING": "Peak shaving", "DER": "DER export limit"}
+OTHER_SIZES = ((768, 1024), (1920, 1080), (320, 640))
+_TOO_SMALL = """
+    section => [...section.querySelectorAll("h3, .onoff, .freshness, age-time, dt, dd")].filter(each => {
+        const box = each.getBoundingClientRect();
+        const shown = box.width > 0 && box.height > 0 && box.left >= 0 && box.right <= innerWidth;
+        return !shown || parseFloat(getComputedStyle(each).fontSize) < 12;
+    }).map(each => each.outerHTML)
+"""
+
+
+async def send(site: Site, *packets: object) -> list[dict[str, Any]]:
+    """Send packets as a gateway does."""
+    async with httpx.AsyncClient(base_url=site.url) as caller:
+        answer = await caller.post("/api/telemetry/packets", json=list(packets))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def post(site: Site, made: MadeSite, capability: str, value: object, ref: str, ago: float = 0) -> dict[str, Any]:
+    """Post a status by the canonical path, as observed so many seconds ago."""
+    body = {
+        "capability": capability,
+        "value": value,
+        "observed_at": (datetime.now(UTC) - timedelta(seconds=ago)).isoformat(),
+        "provider_event_ref": ref,
+    }
+    async with httpx.AsyncClient(base_url=site.url) as caller:
+        answer = await caller.post(f"/api/microgrids/{made.microgrid_id}/capability-status", json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def latest(site: Site, made: MadeSite) -> dict[str, dict[str, Any]]:
+    """Read the canonical latest statuses."""
+    async with httpx.AsyncClient(base_url=site.url) as caller:
+        answer = await caller.get(f"/api/microgrids/{made.microgrid_id}/capability-status")
+    return {each["capability"]: each for each in answer.json()["items"]}
+
+
+async def set_threshold(site: Site, made: MadeSite, seconds: float) -> None:
+    """Set how old both statuses may be."""
+    async with httpx.AsyncClient(base_url=site.url) as caller:
+        answer = await caller.patch(
+            f"/api/microgrids/{made.microgrid_id}/freshness-thresholds",
+            json={"thresholds": {"PEAK_SHAVING": seconds, "DER": seconds}},
+        )
+    assert answer.status_code == 200, answer.text
+
+
+def section(page: Page, capability: str) -> Locator:
+    return page.locator(f"#capability-{capability}")
+
+
+async def shown(page: Page) -> dict[str, tuple[str, str]]:
+    """What the card says of each capability: the status, and how fresh it is, as seen."""
+    return {
+        capability: (
+            (await section(page, capability).locator(".onoff").inner_text()).split()[-1],
+            (await section(page, capability).locator(".freshness").inner_text()).strip(),
+        )
+        for capability in TITLES
+    }
+
+
+async def is_live(page: Page) -> None:
+    await expect(page.locator("#live")).to_have_attribute("data-state", "live")
+
+
+@pytest.mark.acceptance("COR-9.1")
+async def test_selecting_a_depot_opens_its_microgrid_card(site: Site, visitor: Visitor) -> None:
+    made = await controller_site(site.engine)
+    await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+    page = await visitor.open("/")
+    await page.get_by_role("link", name="Arrow Road").click()
+    await expect(page).to_have_url(f"{site.url}/depots/{made.depot_id}/load")
+    tabs = page.get_by_role("navigation", name="Depot").get_by_role("link")
+    await expect(tabs.first).to_have_text("Load")
+    await expect(tabs.first).to_have_attribute("aria-current", "page")
+    for capability, title in TITLES.items():
+        await expect(section(page, capability).get_by_role("heading")).to_have_text(title)
+        await expect(section(page, capability).locator(".code")).to_have_text(capability)
+        await expect(section(page, capability)).to_contain_text("Device mgc-1")
+    assert await shown(page) == {"PEAK_SHAVING": ("ON", "Fresh"), "DER": ("OFF", "Fresh")}
+    # Nothing that has to be chosen stands between the depot and its card.
+    assert await page.locator("#card :is(select, input, form)").count() == 0
+
+
+@pytest.mark.acceptance("COR-9.13")
+async def test_a_refreshed_card_shows_what_was_posted_last(site: Site, visitor: Visitor) -> None:
+    made = await controller_site(site.engine)
+    page = await visitor.open(f"/depots/{made.depot_id}/load")
+    for capability in TITLES:
+        await expect(section(page, capability)).to_contain_text("No status received yet")
+        await expect(section(page, capability)).to_contain_text("Device mgc-1 updates it.")
+        await expect(section(page, capability).locator(".onoff, .freshness")).to_have_count(0)
+    await post(site, made, "PEAK_SHAVING", True, "a", 2)
+    await post(site, made, "DER", False, "b", 2)
+    await page.reload()
+    assert await shown(page) == {"PEAK_SHAVING": ("ON", "Fresh"), "DER": ("OFF", "Fresh")}
+    await send(site, packet(made, LIMIT_PEAK_SHAVING="false", LIMIT_DER_EXPORT="true"))
+    await page.reload()
+    assert await shown(page) == {"PEAK_SHAVING": ("OFF", "Fresh"), "DER": ("ON", "Fresh")}
+    # And without a reload.
+    await is_live(page)
+    await send(site, packet(made, milliseconds() + 1000, LIMIT_PEAK_SHAVING="true"))
+    await expect(section(page, "PEAK_SHAVING").locator(".onoff")).to_have_text("ON")
+    await expect(section(page, "DER").locator(".onoff")).to_have_text("ON")
+
+
+@pytest.mark.acceptance("COR-9.14")
+async def test_the_card_shows_both_where_there_is_no_power_source(site: Site, visitor: Visitor) -> None:
+    made = await controller_site(site.engine)
+    await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="true"))
+    page = await visitor.open(f"/depots/{made.depot_id}/load")
+    await expect(page.get_by_text("This depot has no power source.")).to_be_visible()
+    assert await shown(page) == {"PEAK_SHAVING": ("ON", "Fresh"), "DER": ("ON", "Fresh")}
+    await is_live(page)
+    await add_power_source(site.engine, made, "SOLAR")
+    await page.reload()
+    await expect(page.locator(".sources")).to_contain_text("A solar")
+    assert await shown(page) == {"PEAK_SHAVING": ("ON", "Fresh"), "DER": ("ON", "Fresh")}
+
+
+@pytest.mark.acceptance("COR-9.15")
+async def test_a_depot_without_a_microgrid_says_why_with_status_404(site: Site, visitor: Visitor) -> None:
+    visitor.expected = ("404",)
+    depot_id = await make_depot(site.engine)
+    page = await visitor.open(f"/depots/{depot_id}/load", status=404)
+    for _ in range(2):
+        answer = await page.reload()
+        assert answer is not None
+        assert answer.status == 404
+        await expect(page.locator("#unresolved")).to_contain_text("NO_TOP_LEVEL_CIRCUITS")
+        await expect(page.locator(".capability")).to_have_count(0)
+    assert await violations(page) == []
+    await page.get_by_role("link", name="System Admin / Microgrid").first.click()
+    await expect(page).to_have_url(f"{site.url}/depots/{depot_id}/microgrid")
+    for path, title in (
+        (f"/depots/{NOBODY}/load", "There is no such depot"),
+        (f"/microgrids/{NOBODY}", "There is no such microgrid"),
+        ("/microgrids/none", "There is no such page"),
+    ):
+        page = await visitor.open(path, status=404)
+        await expect(page.get_by_role("heading", level=1)).to_have_text(title)
+
+
+async def test_a_microgrids_own_id_leads_to_its_depot(site: Site, visitor: Visitor) -> None:
+    made = await controller_site(site.engine)
+    page = await visitor.open(f"/microgrids/{made.microgrid_id}")
+    await expect(page).to_have_url(f"{site.url}/depots/{made.depot_id}/load")
+
+
+@pytest.mark.acceptance("COR-9.16")
+async def test_the_card_is_behind_its_flag_and_nothing_else_is(site: Site, visitor: Visitor) -> None:
+    made = await controller_site(site.engine)
+    bare = await make_depot(site.engine, name="Yard without a feed")
+    await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="true"))
+    assert site.settings.flags == {MICROGRID_CARD: True}  # as it is shipped
+    parts: list[list[str]] = []
+    for on in (True, False):
+        await site.stop()
+        site.settings = site.settings.model_copy(update={"flags": {MICROGRID_CARD: on}})
+        await site.start()
+        page = await visitor.open(f"/depots/{made.depot_id}/load")
+        await is_live(page)
+        await expect(page.locator("load-chart")).not_to_have_attribute("aria-busy", "true")
+        await expect(page.get_by_role("heading", name="Microgrid", exact=True)).to_have_count(int(on))
+        await expect(page.locator(".capability")).to_have_count(2 * on)
+        parts.append(await page.locator("h1, h2, .tabs a").all_inner_texts())
+        await page.context.close()
+    on, off = parts
+    assert [each for each in on if each != "Microgrid"] == off
+    # Without the card there is nothing that could not be found.
+    await visitor.open(f"/depots/{bare}/load")
+
+
+@pytest.mark.acceptance("COR-38.1")
+async def test_the_card_shows_when_the_status_was_observed(site: Site, visitor: Visitor) -> None:
+    made = await controller_site(site.engine)
+    await post(site, made, "PEAK_SHAVING", True, "a", 184)
+    await post(site, made, "DER", False, "b", 67)
+    page = await visitor.open(f"/depots/{made.depot_id}/load", zone="Australia/Sydney")
+    for capability, minutes in (("PEAK_SHAVING", 3), ("DER", 1)):
+        record = (await latest(site, made))[capability]
+        age = section(page, capability).locator(".pairs age-time")
+        await expect(age.locator("[part=age]")).to_have_text(f"{minutes} min ago")
+        observed_at = datetime.fromisoformat(record["observed_at"])
+        await expect(age.locator("time")).to_have_text(exact(observed_at, "America/Toronto"))
+        assert datetime.fromisoformat(await age.get_attribute("datetime") or "") == observed_at
+
+
+@pytest.mark.acceptance("COR-38.2")
+async def test_fresh_becomes_stale_by_itself_also_without_a_connection(site: Site, visitor: Visitor) -> None:
+    made = await controller_site(site.engine)
+    await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+    page = await visitor.open(f"/depots/{made.depot_id}/load")
+    await is_live(page)
+    assert await shown(page) == {"PEAK_SHAVING": ("ON", "Fresh"), "DER": ("OFF", "Fresh")}
+    await page.evaluate("window.untouched = true")
+    fresh = await _appearance(page)
+    await set_threshold(site, made, 1)
+    for capability in TITLES:
+        await expect(section(page, capability).locator(".freshness")).to_have_text("Stale", use_inner_text=True)
+        await expect(section(page, capability)).to_contain_text("it may not hold any more")
+    stale = await _appearance(page)
+    # By the word, the icon and the form of the status: not by colour alone.
+    assert all(fresh[part] != stale[part] for part in ("word", "icon", "border"))
+    # Fresh again with the next packet.
+    await set_threshold(site, made, 6)
+    await send(site, packet(made, LIMIT_PEAK_SHAVING="false", LIMIT_DER_EXPORT="false"))
+    await expect(section(page, "PEAK_SHAVING").locator(".onoff")).to_have_text("OFF")
+    await expect(section(page, "DER").locator(".freshness")).to_have_text("Fresh", use_inner_text=True)
+    visitor.expected = (
+        "ERR_CONNECTION_REFUSED",
+        "ERR_INCOMPLETE_CHUNKED_ENCODING",
+        "ERR_CONNECTION_RESET",
+        "Failed to fetch",
+    )
+    await site.stop()
+    await expect(page.locator("#connection")).to_have_text("Connection lost, retrying …")
+    for capability in TITLES:
+        await expect(section(page, capability).locator(".freshness")).to_have_text("Stale", use_inner_text=True)
+    assert await shown(page) == {"PEAK_SHAVING": ("OFF", "Stale"), "DER": ("OFF", "Stale")}
+    age = section(page, "DER").locator(".pairs [part=age]")
+    before = await age.inner_text()
+    await expect(age).not_to_have_text(before)
+    await site.start()
+    await is_live(page)
+    await expect(page.locator("#connection")).to_be_empty()
+    await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="true"))
+    await expect(section(page, "DER").locator(".onoff")).to_have_text("ON")
+    assert await page.evaluate("window.untouched")
+
+
+async def _appearance(page: Page) -> dict[str, str]:
+    part = section(page, "PEAK_SHAVING")
+    return {
+        "word": await part.locator(".freshness").inner_text(),
+        "icon": await part.locator(".freshness use:visible").get_attribute("href") or "",
+        "border": await part.locator(".onoff").evaluate("each => getComputedStyle(each).borderStyle"),
+    }
+
+
+@pytest.mark.acceptance("COR-38.3")
+async def test_both_capabilities_are_legible_at_every_size(site: Site, visitor: Visitor) -> None:
+    made = await controller_site(site.engine)
+    await post(site, made, "PEAK_SHAVING", True, "a", 4000)
+    await post(site, made, "DER", False, "b", 1)
+    for size in (DESKTOP, PHONE, *OTHER_SIZES):
+        page = await visitor.open(f"/depots/{made.depot_id}/load", size=size)
+        assert await shown(page) == {"PEAK_SHAVING": ("ON", "Stale"), "DER": ("OFF", "Fresh")}
+        for capability in TITLES:
+            assert await section(page, capability).evaluate(_TOO_SMALL) == []
+        assert not await is_wider_than_the_screen(page)
+
+
+@pytest.mark.acceptance("COR-38.4")
+async def test_status_and_time_come_from_the_same_record(site: Site, visitor: Visitor) -> None:
+    made = await controller_site(site.engine)
+    event = await post(site, made, "PEAK_SHAVING", True, "a", 30)
+    page = await visitor.open(f"/depots/{made.depot_id}/load")
+    await is_live(page)
+    # What comes late, comes again, or has no value is in the history; neither the status nor its time are from it.
+    await post(site, made, "PEAK_SHAVING", False, "late", 500)
+    await post(site, made, "PEAK_SHAVING", False, "a", 1)
+    await post(site, made, "PEAK_SHAVING", None, "none", 1)
+    part = section(page, "PEAK_SHAVING")
+    await part.get_by_text("Last updates").click()
+    rows = part.locator(".history li")
+    await expect(rows).to_have_count(4)
+    await expect(rows.locator(".was")).to_have_text(["no value", "OFF", "OFF", "ON"])
+    await expect(rows.nth(1)).to_contain_text("its reference was used before, not counted")
+    for reloaded in (False, True):
+        if reloaded:
+            await page.reload()
+        await expect(part).to_have_attribute("data-event", event["event_id"])
+        await expect(part.locator(".onoff")).to_have_text("ON")
+        seen = await part.locator(".pairs age-time").get_attribute("datetime") or ""
+        assert datetime.fromisoformat(seen) == datetime.fromisoformat(event["observed_at"])
+    async with site.engine.connect() as connection:
+        row = (
+            await connection.execute(
+                text("SELECT status, observed_at FROM capability_events WHERE id = :id"), {"id": event["event_id"]}
+            )
+        ).one()
+    assert (row.status, row.observed_at) == ("ON", datetime.fromisoformat(seen))
+
+
+async def test_a_status_that_no_device_updates_is_not_passed_off_as_current(site: Site, visitor: Visitor) -> None:
+    made = await controller_site(site.engine)
+    await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+    page = await visitor.open(f"/depots/{made.depot_id}/load")
+    await is_live(page)
+    async with httpx.AsyncClient(base_url=site.url) as caller:
+        found = (await caller.get(f"/api/devices/{made.devices['mgc-1']}/sensor-actions")).json()["items"][0]
+        answer = await caller.patch(
+            f"/api/sensor-actions/{found['sensor_action_id']}", json={"enabled": False, "version": found["version"]}
+        )
+        assert answer.status_code == 200, answer.text
+    for capability in TITLES:
+        part = section(page, capability)
+        await expect(part.locator(".freshness")).to_have_text("Not updating")
+        await expect(part).to_contain_text("No enabled device updates it now. This is what was known last.")
+        await expect(part.locator(".onoff")).to_contain_text("Last known")
+        await expect(part.locator(".onoff")).to_have_css("border-style", "dashed")
+    assert await violations(page) == []
+
+
+async def test_the_history_stays_open_when_the_card_is_refreshed(site: Site, visitor: Visitor) -> None:
+    made = await controller_site(site.engine)
+    await post(site, made, "DER", True, "a", 9)
+    page = await visitor.open(f"/depots/{made.depot_id}/load")
+    await is_live(page)
+    part = section(page, "DER")
+    await part.get_by_text("Last updates").press("Enter")
+    await post(site, made, "DER", False, "b", 1)
+    await expect(part.locator(".history li .was")).to_have_text(["OFF", "ON"], use_inner_text=True)
+    await expect(part.locator(".history")).to_have_attribute("open", "")
+
+
+async def _loaded(page: Page) -> None:
+    await expect(page.locator("load-chart")).not_to_have_attribute("aria-busy", "true")
+
+
+async def test_the_charts_show_load_and_capacity_of_each_circuit(site: Site, visitor: Visitor) -> None:
+    made = (await make_load_site(site.engine)).site
+    page = await visitor.open(f"/depots/{made.depot_id}/load", zone="Australia/Sydney")
+    await _loaded(page)
+    charts = page.locator(".chart")
+    await expect(charts.locator("h3")).to_have_text(["Feed 1", "Feed 2", "Feed 3", "Feed 4"])
+    await expect(charts.locator("canvas")).to_have_count(4)
+    for number in (1, 2, 3, 4):
+        await expect(charts.nth(number - 1).locator(".chart-legend")).to_contain_text(f"Device em-{number}")
+    image = charts.first.get_by_role("img")
+    assert "kW at most" in (await image.get_attribute("aria-label") or "")
+    # The same as a table, in words, in the depot's zone.
+    await page.get_by_text("As a table").click()
+    table = page.locator(".load-table")
+    await expect(table.locator("tbody tr")).to_have_count(24)
+    await expect(table.locator("thead th").first).to_have_text("From (America/Toronto)")
+    await expect(table.locator("thead")).to_contain_text("Feed 1: Device em-1, mean kW")
+    await expect(table.get_by_text("150.0, fail-safe: Connection lost").first).to_be_visible()
+    await expect(table.get_by_text("200.0, fail-safe: No packet").first).to_be_visible()
+    assert await violations(page) == []
+    for word, value in (("1 h", "1h"), ("24 h", "24h"), ("7 d", "7d")):
+        await page.get_by_role("radio", name=word).check()
+        await expect(page).to_have_url(f"{site.url}/depots/{made.depot_id}/load?range={value}")
+        await _loaded(page)
+    await page.reload()
+    await expect(page.get_by_role("radio", name="7 d")).to_be_checked()
+    await _loaded(page)
+    await expect(charts.locator("canvas")).to_have_count(4)
+    # The pointer reads values off all charts at once.
+    box = await charts.first.locator("canvas").bounding_box()
+    assert box is not None
+    await page.mouse.move(box["x"] + box["width"] - 30, box["y"] + 40)
+    await expect(charts.nth(2).locator("output").first).not_to_have_text("·")
+
+
+async def test_the_charts_follow_what_comes(site: Site, visitor: Visitor) -> None:
+    made = (await make_load_site(site.engine, feeds=1)).site
+    page = await visitor.open(f"/depots/{made.depot_id}/load?range=1h")
+    await _loaded(page)
+    await is_live(page)
+    values = page.locator(".chart output")
+    await send(
+        site,
+        packet(made, None, "em-1", TOTAL_POWER_LOAD=987_600),
+        packet(made, None, "mgc-1", HEARTBEAT_STATUS="ok", AVAILABLE_CHARGING_CAPACITY=654_300),
+    )
+    await expect(values).to_have_text(["987.6", "654.3"])
+    await expect(page.locator(".held tbody tr").first).to_contain_text("654.3")
+    await expect(page.locator(".held .badge")).to_have_text("Controller")
+    await send(
+        site, packet(made, milliseconds() + 50, "mgc-1", HEARTBEAT_STATUS="connection_lost", FAIL_SAFE_CAPACITY=5e4)
+    )
+    await expect(page.locator(".fail-safe.holds")).to_have_text("Fail-safe: Connection lost")
+    await expect(values.last).to_have_text("50.0")
+    await expect(page.locator(".held .badge")).to_have_text("Fail-safe")
+    await expect(page.locator(".held .held-why")).to_contain_text("the controller's connection is lost")
+
+
+async def test_power_sources_show_what_was_measured_last(site: Site, visitor: Visitor) -> None:
+    made = await make_load_site(site.engine, feeds=1)
+    page = await visitor.open(f"/depots/{made.site.depot_id}/load")
+    await is_live(page)
+    battery = page.locator(f"#source-{made.battery_id}")
+    await expect(battery).to_contain_text("No reading yet")
+    await send(
+        site, packet(made.site, None, "bess-1", SOC=62.6, DEVICE_POWER_STATE="on", BESS_OPERATIONAL_MODE="charging")
+    )
+    await expect(battery.locator("progress")).to_have_attribute("value", "62.6")
+    await expect(battery).to_contain_text("63 %")
+    await expect(battery.locator(".badge")).to_have_text(["On", "Charging"])
+
+
+async def test_without_the_database_what_is_known_stays_and_grows_old(site: Site, visitor: Visitor) -> None:
+    made = await controller_site(site.engine)
+    await set_threshold(site, made, 3)
+    await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+    page = await visitor.open(f"/depots/{made.depot_id}/load")
+    await is_live(page)
+    await _loaded(page)
+    visitor.expected = ("503",)
+    await site.gate.close()
+    await expect(page.locator("#connection")).to_have_text("The database is away, waiting for it …")
+    await expect(section(page, "DER").locator(".freshness")).to_have_text("Stale", use_inner_text=True)
+    await page.get_by_role("radio", name="24 h").check()
+    await expect(page.locator(".chart-note")).to_contain_text("could not be read")
+    await site.gate.open()
+    await expect(page.locator("#connection")).to_be_empty()
+    await expect(page.locator(".chart-note")).not_to_contain_text("could not be read")
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+async def test_the_page_is_accessible_in_every_state(site: Site, visitor: Visitor, size: tuple[int, int]) -> None:
+    name = "desktop" if size == DESKTOP else "phone"
+    made = (await make_load_site(site.engine)).site
+    await send(
+        site,
+        packet(made, None, "mgc-1", LIMIT_PEAK_SHAVING="true", HEARTBEAT_STATUS="ok", AVAILABLE_CHARGING_CAPACITY=38e4),
+        packet(made, None, "mgc-2", HEARTBEAT_STATUS="timeout", FAIL_SAFE_CAPACITY=2e5),
+        packet(made, None, "bess-1", SOC=63, DEVICE_POWER_STATE="on", BESS_OPERATIONAL_MODE="charging"),
+    )
+    await post(site, made, "DER", False, "old", 1800)
+    page = await visitor.open(f"/depots/{made.depot_id}/load", size=size)
+    await is_live(page)
+    await _loaded(page)
+    assert await shown(page) == {"PEAK_SHAVING": ("ON", "Fresh"), "DER": ("OFF", "Stale")}
+    await look(page, f"load-{name}")
+    await section(page, "DER").get_by_text("Last updates").click()
+    await page.get_by_text("As a table").click()
+    await look(page, f"load-open-{name}")
+    bare = await controller_site(site.engine)
+    page = await visitor.open(f"/depots/{bare.depot_id}/load", size=size)
+    await _loaded(page)
+    await look(page, f"load-bare-{name}")
+
+
+async def test_a_week_of_packets_is_drawn_without_waiting(site: Site, visitor: Visitor) -> None:
+    made = (await make_load_site(site.engine)).site
+    now = datetime.now(UTC)
+    await measure(
+        site.engine, made, feeds=4, span=timedelta(days=6), step=timedelta(seconds=30), until=now - timedelta(hours=9)
+    )
+    page = await visitor.open(f"/depots/{made.depot_id}/load?range=7d")
+    await _loaded(page)
+    await page.get_by_text("As a table").click()
+    cells = page.locator(".load-table tbody tr td:nth-of-type(1)")
+    assert (await cells.all_inner_texts()).count("·") < 6
+
+
+async def test_a_name_is_never_markup_in_a_chart(site: Site, visitor: Visitor) -> None:
+    made = await controller_site(site.engine)
+    await add_device(site.engine, made, "em-1", made.circuit_ids[0])
+    await add_action(
+        site.engine,
+        made,
+        "UPDATE_CIRCUIT_CAPACITY",
+        "HEARTBEAT_STATUS",
+        "AVAILABLE_CHARGING_CAPACITY",
+        sensor_id="em-1",
+        policy=CapacityPolicy(),
+        follows=made.circuit_ids[0],
+    )
+    name = "<img src=x onerror=bad()>"
+    async with site.engine.begin() as connection:
+        await connection.execute(text("UPDATE devices SET name = :name"), {"name": name})
+        await connection.execute(text("UPDATE circuits SET name = :name"), {"name": name})
+    await send(site, packet(made, None, "em-1", TOTAL_POWER_LOAD=1000, LIMIT_DER_EXPORT="true"))
+
+    async def synced() -> bool:
+        page = await visitor.open(f"/depots/{made.depot_id}/load")
+        await _loaded(page)
+        return await page.locator(".chart-legend").get_by_text(name).count() == 1
+
+    assert await until(synced)
