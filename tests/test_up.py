@@ -127,9 +127,12 @@ def test_up_shows_a_small_fleet_and_keeps_it(tmp_path: Path, started: list[Up]) 
     shipped = [json.loads(line) for line in DEMO_FLEET.read_text(encoding="utf-8").splitlines()]
     assert "depots 40" in printed
     assert "It runs." in printed
+    assert "The scenario quick-look on the Simulation depot: passed" in printed
     before = depots(running(tmp_path).api_url)
-    assert {each["depot_id"] for each in before} == {row["id"] for row in shipped if row["type"] == "depot"}
-    assert len(provisioned(before)) == 40
+    fleet_of = {each["depot_id"] for each in before if each["name"] != "Simulation depot"}
+    assert fleet_of == {row["id"] for row in shipped if row["type"] == "depot"}
+    # One depot more, for the scenario that brings it to life.
+    assert len(provisioned(before)) == len(before) == 41
 
     other = first.command("up")
     assert other.returncode == 1
