@@ -8,7 +8,7 @@ from typing import Annotated
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Request, Response, status
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
@@ -161,3 +161,9 @@ async def _refusals(importing: FleetImport) -> AsyncIterator[list[str]]:
             part = []
     if part:
         yield part
+
+
+@router.api_route("/import", methods=["GET", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+async def not_by_another_method() -> None:
+    """Refuse, so that "import" is never taken for a depot's id."""
+    raise HTTPException(status.HTTP_405_METHOD_NOT_ALLOWED, "A fleet is imported by POST.", {"Allow": "POST"})

@@ -17,6 +17,7 @@ from tests.live import serving
 from tests.sites import CONTROLLER, add_power_source, controller_site
 from worker import working
 
+ROOT = Path(__file__).parent.parent
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
     "response_schema_conformance,unsupported_method"
@@ -58,7 +59,8 @@ async def test_generated_requests_find_no_server_error_and_no_undocumented_answe
             subprocess.run,
             command,
             cwd=tmp_path,
-            env=os.environ | {"NO_PROXY": "127.0.0.1"},
+            env=os.environ
+            | {"NO_PROXY": "127.0.0.1", "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.contract_hooks"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
