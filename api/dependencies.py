@@ -9,9 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from api.access import ActorDep
+from domain.controller_support import ControllerTables
+from runtime.controllers import controller_tables
 from runtime.settings import Settings
 
-__all__ = ["ActorDep", "ClientDep", "EngineDep", "SettingsDep"]
+__all__ = ["ActorDep", "ClientDep", "EngineDep", "SettingsDep", "TablesDep"]
 
 
 def _engine(request: Request) -> AsyncEngine:
@@ -29,3 +31,5 @@ def _settings(request: Request) -> Settings:
 EngineDep = Annotated[AsyncEngine, Depends(_engine)]
 ClientDep = Annotated[Client, Depends(_client)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
+TablesDep = Annotated[ControllerTables, Depends(controller_tables)]
+"""What each controller's revision can say."""

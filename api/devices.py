@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, status
 from pydantic import AfterValidator, BaseModel, Field
 
-from api.dependencies import ActorDep, EngineDep
+from api.dependencies import ActorDep, EngineDep, TablesDep
 from api.problems import problem_responses
 from api.types import (
     Body,
@@ -23,8 +23,9 @@ from api.types import (
     decode_id,
     left_out,
 )
+from domain.controller_support import ControllerTables
 from domain.packets import MAX_ID_LENGTH
-from domain.problems import ProblemCode
+from domain.problems import Problem, ProblemCode
 from domain.strict_json import is_storable
 from store.database import transaction
 from store.devices import DeviceRecord, create_device, delete_device, list_devices, read_device, update_device
@@ -49,6 +50,16 @@ SensorId = Annotated[
 ]
 
 
+Controller = Annotated[
+    str | None,
+    Field(
+        max_length=100,
+        description="The name of the translation table of the controller that the device is, such as `bba-1`; null: it "
+        "is none, or not known which. A capability whose measurand the table lacks cannot be bound to the device.",
+    ),
+]
+
+
 class DeviceCreate(Body):
     """A device to add, in the depot of its gateway."""
 
@@ -56,6 +67,7 @@ class DeviceCreate(Body):
     sensor_id: SensorId
     name: Name
     circuit_id: LinkedCircuitId = None
+    controller: Controller = None
 
 
 class DeviceChange(Body):
@@ -65,6 +77,7 @@ class DeviceChange(Body):
     sensor_id: SensorId = Field(default_factory=left_out)
     name: Name = Field(default_factory=left_out)
     circuit_id: LinkedCircuitId = Field(default_factory=left_out)
+    controller: Controller = Field(default_factory=left_out)
 
 
 class Device(BaseModel):
@@ -78,6 +91,7 @@ class Device(BaseModel):
     name: str
     circuit_id: LinkedCircuitId
     circuit_name: str | None
+    controller: str | None
     created_at: datetime
     created_by: str
     updated_at: datetime
@@ -87,6 +101,11 @@ class Device(BaseModel):
     def of(record: DeviceRecord) -> Device:
         """The device as the store has it."""
         return Device.model_validate(record, from_attributes=True)
+
+
+def _check_controller(controller: str | None, tables: ControllerTables) -> None:
+    if controller is not None and controller not in tables:
+        raise Problem(ProblemCode.UNKNOWN_CONTROLLER, f"Must be one of: {', '.join(tables)}.", "controller")
 
 
 class DevicePage(BaseModel):
@@ -117,11 +136,12 @@ async def list_all(
     status_code=status.HTTP_201_CREATED,
     responses=problem_responses(
         ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,
-        ProblemCode.SENSOR_ID_TAKEN,
+        ProblemCode.SENSOR_ID_TAKEN, ProblemCode.UNKNOWN_CONTROLLER,
     ),
 )  # fmt: skip
-async def create(body: DeviceCreate, actor: ActorDep, engine: EngineDep) -> Device:
+async def create(body: DeviceCreate, actor: ActorDep, engine: EngineDep, tables: TablesDep) -> Device:
     """Add a device to a gateway."""
+    _check_controller(body.controller, tables)
     async with transaction(engine, actor) as connection:
         return Device.of(
             await create_device(
@@ -131,6 +151,7 @@ async def create(body: DeviceCreate, actor: ActorDep, engine: EngineDep) -> Devi
                 sensor_id=body.sensor_id,
                 name=body.name,
                 circuit_id=body.circuit_id,
+                controller=body.controller,
             )
         )
 
@@ -146,14 +167,21 @@ async def read(device_id: DeviceId, engine: EngineDep) -> Device:
     "/{device_id}",
     responses=problem_responses(
         ProblemCode.DEVICE_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,
-        ProblemCode.GATEWAY_NOT_IN_DEPOT, ProblemCode.SENSOR_ID_TAKEN,
+        ProblemCode.GATEWAY_NOT_IN_DEPOT, ProblemCode.SENSOR_ID_TAKEN, ProblemCode.UNKNOWN_CONTROLLER,
+        ProblemCode.UNSUPPORTED_BY_REVISION,
     ),
 )  # fmt: skip
-async def change(device_id: DeviceId, body: DeviceChange, actor: ActorDep, engine: EngineDep) -> Device:
-    """Rename a device, link it to another circuit or to none, or move it to another gateway of its depot."""
+async def change(
+    device_id: DeviceId, body: DeviceChange, actor: ActorDep, engine: EngineDep, tables: TablesDep
+) -> Device:
+    """Rename a device, link it to another circuit or none, move it to another gateway, or say which controller it is.
+
+    A controller that does not send what the device is bound to supply is refused.
+    """
+    _check_controller(body.controller, tables)
     async with transaction(engine, actor) as connection:
         given = body.model_dump(include=body.model_fields_set)
-        return Device.of(await update_device(connection, actor, device_id, given))
+        return Device.of(await update_device(connection, actor, device_id, given, tables))
 
 
 @router.delete(

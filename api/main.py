@@ -14,6 +14,7 @@ from api import (
     capability_status,
     capacities,
     circuits,
+    controller_bindings,
     depots,
     devices,
     fleet_import,
@@ -23,6 +24,7 @@ from api import (
     microgrids,
     power_sources,
     remediations,
+    resolutions,
     scenario_runs,
     scenarios,
     sensor_actions,
@@ -79,9 +81,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     acting = [Depends(current_actor)]
     # The import comes before the routes that would take "import" for a depot's id.
     site = (depots, circuits, microgrids, capacities, gateways, devices, power_sources, sensor_actions)
+    configuration = (controller_bindings, resolutions)
     monitoring = (telemetry, capability_status, load, remediations)
     jobs = (backfills, scenarios, scenario_runs)
-    for module in (fleet_import, *site, *monitoring, *jobs):
+    for module in (fleet_import, *site, *configuration, *monitoring, *jobs):
         app.include_router(module.router, dependencies=acting, responses=COMMON)
     app.include_router(health.router)
     install_pages(app)

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, status
 from pydantic import BaseModel, Field, WithJsonSchema
 
-from api.dependencies import ActorDep, EngineDep
+from api.dependencies import ActorDep, EngineDep, TablesDep
 from api.problems import problem_responses
 from api.types import DeviceId, SensorActionId
 from domain.capabilities import Capability
@@ -146,10 +146,12 @@ async def list_all(device_id: DeviceId, engine: EngineDep) -> SensorActionList:
         ProblemCode.CAPABILITY_OWNED,
     ),
 )  # fmt: skip
-async def create(device_id: DeviceId, body: SensorActionCreate, actor: ActorDep, engine: EngineDep) -> SensorAction:
+async def create(
+    device_id: DeviceId, body: SensorActionCreate, actor: ActorDep, engine: EngineDep, tables: TablesDep
+) -> SensorAction:
     """Configure a sensor action on a device. A refusal names every field that is wrong."""
     async with transaction(engine, actor) as connection:
-        return SensorAction.of(await create_sensor_action(connection, actor, device_id, body))
+        return SensorAction.of(await create_sensor_action(connection, actor, device_id, body, tables))
 
 
 @router.get("/sensor-actions/{sensor_action_id}", responses=problem_responses(ProblemCode.SENSOR_ACTION_NOT_FOUND))
@@ -167,14 +169,15 @@ async def read(sensor_action_id: SensorActionId, engine: EngineDep) -> SensorAct
     ),
 )  # fmt: skip
 async def change(
-    sensor_action_id: SensorActionId, body: SensorActionChange, actor: ActorDep, engine: EngineDep
+    sensor_action_id: SensorActionId, body: SensorActionChange, actor: ActorDep, engine: EngineDep, tables: TablesDep
 ) -> SensorAction:
     """Change measurands and settings, or switch the action on or off.
 
-    With `version`, a change by someone else in between is refused, and `context.current` tells what holds now.
+    With `version`, a change by someone else in between is refused, and `context.current` tells what holds now,
+    `context.changes` who changed which field since, and when.
     """
     async with transaction(engine, actor) as connection:
-        return SensorAction.of(await update_sensor_action(connection, actor, sensor_action_id, body))
+        return SensorAction.of(await update_sensor_action(connection, actor, sensor_action_id, body, tables))
 
 
 @router.delete(

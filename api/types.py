@@ -26,6 +26,7 @@ PowerSourceId = Annotated[UUID, Path(description="The power source's id.")]
 SensorActionId = Annotated[UUID, Path(description="The sensor action's id.")]
 RunId = Annotated[UUID, Path(description="The scenario run's id.")]
 RemediationId = Annotated[UUID, Path(description="The remediation's id.")]
+BindingId = Annotated[UUID, Path(description="The controller binding's id, which is its sensor action's.")]
 OfDepot = Annotated[UUID | None, Query(description="Of this depot alone.")]
 LinkedCircuitId = Annotated[UUID | None, Field(description="A circuit of the same depot; null: none.")]
 

@@ -38,7 +38,7 @@ from domain.circuit_capacity import (
 from domain.measurands import MeasurandKey, ReadingCode, Unreadable, read_measurand
 from domain.packets import Measurand, Packet
 from domain.remediations import RemediationCode
-from domain.routing import RoutingRemediation, route
+from domain.resolution import Unresolved, resolve
 from domain.sensor_actions import SENSOR_ACTIONS, ActionTarget
 from domain.site import ConfiguredAction, Site
 
@@ -173,8 +173,9 @@ class Standing:
         found: dict[MeasurandKey, Measurand],
         sent_by: str,
     ) -> ActionAnswer:
-        if site.microgrid_id is None:
-            return self._stop(site, action, RemediationCode.MICROGRID_NOT_PROVISIONED)
+        resolved = resolve(site, action)
+        if isinstance(resolved, Unresolved):
+            return self._stop(site, action, resolved)
         self.cleared.add(action.sensor_action_id)
         ref = packet_event_ref(packet.device_id, action.sensor_id, packet.timestamp_ms)
         told: list[MeasurandAnswer] = []
@@ -185,24 +186,24 @@ class Standing:
                 continue
             status = None if isinstance(value, Unreadable) else capability_status(value)
             event = StatusEvent(packet.observed_at, ref, status)
-            given = NewStatus(site.microgrid_id, CAPABILITY_MEASURANDS[key], event, action.device_id, sent_by)
+            given = NewStatus(resolved.target_id, CAPABILITY_MEASURANDS[key], event, action.device_id, sent_by)
             told.append(_measurand_answer(key, self.take_status(given).effect))
         outcome, code = overall(tuple(told))
-        return _answer(action, outcome, code, measurands=tuple(told), target_id=site.microgrid_id)
+        return _answer(action, outcome, code, measurands=tuple(told), target_id=resolved.target_id)
 
     def _update_power_source(
         self, packet: Packet, site: Site, action: ConfiguredAction, found: dict[MeasurandKey, Measurand]
     ) -> ActionAnswer:
-        routed = route(site.power_sources, action.circuit_id, site.output_translation)
-        if isinstance(routed, RoutingRemediation):
-            return self._stop(site, action, routed.code, routed.candidates)
+        routed = resolve(site, action)
+        if isinstance(routed, Unresolved):
+            return self._stop(site, action, routed)
         self.cleared.add(action.sensor_action_id)
         told = tuple(
-            self._read_power_source(routed.power_source_id, packet.observed_at, action.device_id, key, measurand)
+            self._read_power_source(routed.target_id, packet.observed_at, action.device_id, key, measurand)
             for key, measurand in found.items()
         )
         outcome, code = overall(told)
-        return _answer(action, outcome, code, measurands=told, rule=routed.rule, target_id=routed.power_source_id)
+        return _answer(action, outcome, code, measurands=told, rule=routed.rule, target_id=routed.target_id)
 
     def _read_power_source(
         self, power_source_id: UUID, observed_at: datetime, device_id: UUID, key: MeasurandKey, measurand: Measurand
@@ -221,17 +222,16 @@ class Standing:
     def _update_circuit_capacity(
         self, packet: Packet, site: Site, action: ConfiguredAction, found: dict[MeasurandKey, Measurand]
     ) -> ActionAnswer:
-        if action.circuit_id is None:
-            return self._stop(site, action, RemediationCode.DEVICE_WITHOUT_CIRCUIT)
-        if not action.circuit_follows or action.circuit_id not in self.capacities:
-            return self._stop(site, action, RemediationCode.CIRCUIT_FOLLOWS_ANOTHER_DEVICE)
+        resolved = resolve(site, action)
+        if isinstance(resolved, Unresolved):
+            return self._stop(site, action, resolved)
         self.cleared.add(action.sensor_action_id)
         reading = capacity_reading(packet.observed_at, found)
         assert reading is not None
         assert action.capacity_policy is not None
-        ignored = self._take_reading(action.circuit_id, reading, action.capacity_policy)
+        ignored = self._take_reading(resolved.target_id, reading, action.capacity_policy)
         outcome = ActionOutcome.APPLIED if ignored is None else ActionOutcome.IGNORED
-        return _answer(action, outcome, ignored, target_id=action.circuit_id)
+        return _answer(action, outcome, ignored, target_id=resolved.target_id)
 
     def _take_reading(self, circuit_id: UUID, reading: CapacityReading, policy: CapacityPolicy) -> IgnoredCode | None:
         # A deadline that nobody has acted upon yet is a step of its own, before what this packet says.
@@ -254,12 +254,10 @@ class Standing:
         if at is not None:
             self.capacity_steps.append(CapacityStep(circuit_id, after, at))
 
-    def _stop(
-        self, site: Site, action: ConfiguredAction, code: RemediationCode, candidates: tuple[UUID, ...] = ()
-    ) -> ActionAnswer:
-        self.stopped[action.sensor_action_id] = Stopped(site, action, code, candidates)
+    def _stop(self, site: Site, action: ConfiguredAction, why: Unresolved) -> ActionAnswer:
+        self.stopped[action.sensor_action_id] = Stopped(site, action, why.code, why.candidates)
         self.stopped_times[action.sensor_action_id] += 1
-        return _answer(action, ActionOutcome.REMEDIATION, code)
+        return _answer(action, ActionOutcome.REMEDIATION, why.code)
 
 
 def unknown_sensors(packet: Packet, site: Site) -> list[str]:

@@ -2,15 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.actor import Actor
 from store.tables import changes
+
+
+@dataclass(frozen=True)
+class ChangeRecord:
+    """One change of the journal."""
+
+    change_id: int
+    """Greater for what was recorded later in one depot."""
+    at: datetime
+    actor: str
+    action: str
+    subject_id: UUID | None
+    detail: dict[str, Any]
+
+
+async def list_changes(
+    connection: AsyncConnection,
+    depot_id: UUID,
+    *,
+    subject_ids: Collection[UUID],
+    actions: Collection[str] = (),
+    before: int | None = None,
+    limit: int,
+) -> list[ChangeRecord]:
+    """List what was done to these subjects of a depot, the last first, beginning before the change ``before``.
+
+    ``actions`` names what alone is wanted; empty: everything.
+    """
+    query = (
+        select(changes.c.id, changes.c.at, changes.c.actor, changes.c.action, changes.c.subject_id, changes.c.detail)
+        .where(changes.c.depot_id == depot_id, changes.c.subject_id.in_(subject_ids))
+        .order_by(changes.c.id.desc())
+        .limit(limit)
+    )
+    if actions:
+        query = query.where(changes.c.action.in_(actions))
+    if before is not None:
+        query = query.where(changes.c.id < before)
+    return [ChangeRecord(*row) for row in await connection.execute(query)]
 
 
 async def record_change(

@@ -13,13 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from domain.actor import Actor
+from domain.controller_support import ControllerTables, unsupported
+from domain.measurands import MeasurandKey
 from domain.problems import Problem, ProblemCode
+from domain.sensor_actions import SensorActionKind
 from store.changes import differences, record_change
 from store.depots import lock_depot
 from store.gateways import read_gateway
 from store.remediations import close_remediations
 from store.site_changes import check_circuit, settle_site, unlink_devices
-from store.tables import circuits, devices, gateways
+from store.tables import circuits, devices, gateways, sensor_actions
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class DeviceRecord:
     name: str
     circuit_id: UUID | None
     circuit_name: str | None
+    controller: str | None
+    """The name of the table of the controller that it is; None: it is none, or not known which."""
     created_at: datetime
     created_by: str
     updated_at: datetime
@@ -51,6 +56,7 @@ _DEVICES = (
         devices.c.name,
         devices.c.circuit_id,
         circuits.c.name.label("circuit_name"),
+        devices.c.controller,
         devices.c.created_at,
         devices.c.created_by,
         devices.c.updated_at,
@@ -60,7 +66,7 @@ _DEVICES = (
     .join(gateways, gateways.c.id == devices.c.gateway_id)
     .outerjoin(circuits, circuits.c.id == devices.c.circuit_id)
 )
-_CONFIGURED = ("gateway_id", "sensor_id", "name", "circuit_id")
+_CONFIGURED = ("gateway_id", "sensor_id", "name", "circuit_id", "controller")
 
 
 async def list_devices(
@@ -115,6 +121,7 @@ async def create_device(
     sensor_id: str,
     name: str,
     circuit_id: UUID | None,
+    controller: str | None = None,
 ) -> DeviceRecord:
     """Make a device in the gateway's depot.
 
@@ -136,6 +143,7 @@ async def create_device(
             sensor_id=sensor_id,
             name=name,
             circuit_id=circuit_id,
+            controller=controller,
             created_by=actor.name,
             updated_by=actor.name,
         )
@@ -154,14 +162,15 @@ async def create_device(
 
 
 async def update_device(
-    connection: AsyncConnection, actor: Actor, device_id: UUID, given: Mapping[str, Any]
+    connection: AsyncConnection, actor: Actor, device_id: UUID, given: Mapping[str, Any], tables: ControllerTables
 ) -> DeviceRecord:
-    """Change what ``given`` names of ``gateway_id``, ``sensor_id``, ``name`` and ``circuit_id``.
+    """Change what ``given`` names of ``gateway_id``, ``sensor_id``, ``name``, ``circuit_id`` and ``controller``.
 
     A circuit whose capacity follows the device is released, and the one that it is linked to now begins to follow.
 
     Raises:
-        Problem: ``DEVICE_NOT_FOUND``, ``GATEWAY_NOT_IN_DEPOT``, ``CIRCUIT_NOT_IN_DEPOT`` or ``SENSOR_ID_TAKEN``.
+        Problem: ``DEVICE_NOT_FOUND``, ``GATEWAY_NOT_IN_DEPOT``, ``CIRCUIT_NOT_IN_DEPOT``, ``SENSOR_ID_TAKEN`` or
+            ``UNSUPPORTED_BY_REVISION``: the device is bound to supply what that controller cannot send.
 
     """
     before = await lock_device(connection, device_id)
@@ -176,6 +185,8 @@ async def update_device(
         await _check_sensor_id(
             connection, changed.get("gateway_id", before.gateway_id), changed.get("sensor_id", before.sensor_id)
         )
+    if "controller" in changed:
+        await _check_controller(connection, tables, device_id, changed["controller"])
     await connection.execute(
         update(devices).where(devices.c.id == device_id).values(**changed, updated_at=func.now(), updated_by=actor.name)
     )
@@ -218,6 +229,24 @@ async def _check_gateway(connection: AsyncConnection, depot_id: UUID, gateway_id
     query = select(gateways.c.id).where(gateways.c.id == gateway_id, gateways.c.depot_id == depot_id)
     if (await connection.execute(query)).first() is None:
         raise Problem(ProblemCode.GATEWAY_NOT_IN_DEPOT, f"Depot {depot_id} has no gateway {gateway_id}.", "gateway_id")
+
+
+async def _check_controller(
+    connection: AsyncConnection, tables: ControllerTables, device_id: UUID, controller: str | None
+) -> None:
+    query = select(sensor_actions.c.id, sensor_actions.c.measurands).where(
+        sensor_actions.c.device_id == device_id, sensor_actions.c.action == SensorActionKind.UPDATE_MICROGRID_STATE
+    )
+    bound = (await connection.execute(query)).one_or_none()
+    missing = () if bound is None else unsupported(tables, controller, map(MeasurandKey, bound.measurands))
+    if bound is not None and missing:
+        raise Problem(
+            ProblemCode.UNSUPPORTED_BY_REVISION,
+            f'The controller "{controller}" does not send {", ".join(missing)}, which the device is bound to supply. '
+            "Change the binding first.",
+            "controller",
+            context={"binding_id": bound.id, "measurands": list(missing)},
+        )
 
 
 async def _check_sensor_id(connection: AsyncConnection, gateway_id: UUID, sensor_id: str) -> None:

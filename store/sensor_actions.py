@@ -14,15 +14,16 @@ from uuid_utils.compat import uuid7
 
 from domain.actor import Actor
 from domain.capabilities import CAPABILITY_MEASURANDS, Capability
+from domain.controller_support import ControllerTables, SupportCode, unsupported
 from domain.measurands import MeasurandKey
 from domain.problems import Problem, ProblemCode
 from domain.sensor_action_forms import SensorActionForm, given_version, parse_change, parse_new
 from domain.sensor_actions import InvalidAction, SensorAction, SensorActionKind
 from domain.violations import Violation
 from store.capacities import capacity_policy, policy_values
-from store.changes import differences, record_change
+from store.changes import differences, list_changes, record_change
 from store.depots import lock_depot
-from store.devices import lock_device, read_device
+from store.devices import DeviceRecord, lock_device, read_device
 from store.remediations import close_remediations
 from store.site_changes import settle_site
 from store.tables import capability_owners, devices, sensor_actions
@@ -142,7 +143,7 @@ def _values(form: SensorActionForm) -> dict[str, Any]:
 
 
 async def create_sensor_action(
-    connection: AsyncConnection, actor: Actor, device_id: UUID, document: Mapping[str, Any]
+    connection: AsyncConnection, actor: Actor, device_id: UUID, document: Mapping[str, Any], tables: ControllerTables
 ) -> SensorActionRecord:
     """Make a sensor action of a document ``{action, measurands, …settings, enabled}``.
 
@@ -166,14 +167,22 @@ async def create_sensor_action(
             "action",
             context={"sensor_action_id": found},
         )
+    _check_support(tables, device, form)
     sensor_action_id = uuid7()
     await _check_owners(connection, device.depot_id, sensor_action_id, form)
+    return await insert_action(connection, actor, device, form, sensor_action_id)
+
+
+async def insert_action(
+    connection: AsyncConnection, actor: Actor, device: DeviceRecord, form: SensorActionForm, sensor_action_id: UUID
+) -> SensorActionRecord:
+    """Store a sensor action that was checked, under the depot's lock, and let the site settle."""
     await connection.execute(
         insert(sensor_actions).values(
             id=sensor_action_id,
             depot_id=device.depot_id,
-            device_id=device_id,
-            action=kind,
+            device_id=device.device_id,
+            action=form.action.kind,
             **_values(form),
             created_by=actor.name,
             updated_by=actor.name,
@@ -193,7 +202,11 @@ async def create_sensor_action(
 
 
 async def update_sensor_action(
-    connection: AsyncConnection, actor: Actor, sensor_action_id: UUID, document: Mapping[str, Any]
+    connection: AsyncConnection,
+    actor: Actor,
+    sensor_action_id: UUID,
+    document: Mapping[str, Any],
+    tables: ControllerTables,
 ) -> SensorActionRecord:
     """Change measurands, settings and ``enabled``; what is left out stays.
 
@@ -212,18 +225,37 @@ async def update_sensor_action(
             f"The sensor action has changed since version {version} was read; {before.updated_by} made it version "
             f"{before.version}. Look at what holds now, then change it again.",
             "version",
-            context={"current": asdict(before)},
+            context={"current": asdict(before), "changes": await changes_since(connection, before, version)},
         )
     form = parse_change(document, before.form())
     if isinstance(form, InvalidAction):
         raise _invalid(form)
     if form == before.form():
         return before
+    # To take something from an action, or to switch it off, is never refused.
+    if {*form.action.measurands} - {*before.measurands} or (form.enabled and not before.enabled):
+        _check_support(tables, await read_device(connection, before.device_id), form)
     await _check_owners(connection, before.depot_id, sensor_action_id, form)
+    return await change_action(connection, actor, before, form)
+
+
+async def change_action(
+    connection: AsyncConnection,
+    actor: Actor,
+    before: SensorActionRecord,
+    form: SensorActionForm,
+    device_id: UUID | None = None,
+) -> SensorActionRecord:
+    """Store a change that was checked, under the depot's lock, and let the site settle.
+
+    With ``device_id`` the action goes to that device of the same depot, and with it what it owns.
+    """
+    moved = {} if device_id is None else {"device_id": device_id}
+    sensor_action_id = before.sensor_action_id
     await connection.execute(
         update(sensor_actions)
         .where(sensor_actions.c.id == sensor_action_id)
-        .values(**_values(form), version=before.version + 1, updated_at=func.now(), updated_by=actor.name)
+        .values(**_values(form), **moved, version=before.version + 1, updated_at=func.now(), updated_by=actor.name)
     )
     after = await read_sensor_action(connection, sensor_action_id)
     await record_change(
@@ -232,10 +264,11 @@ async def update_sensor_action(
         "SENSOR_ACTION_CHANGED",
         depot_id=before.depot_id,
         subject_id=sensor_action_id,
-        detail=differences(before, after, _CONFIGURED),
+        detail=differences(before, after, ("device_id", *_CONFIGURED)),
     )
     closed = ()
-    if not after.enabled:
+    # What is open names the device that the action was of.
+    if not after.enabled or moved:
         closed = await close_remediations(connection, actor, before.depot_id, sensor_action_ids=(sensor_action_id,))
     await settle_site(connection, before.depot_id, *closed)
     return after
@@ -264,6 +297,43 @@ async def delete_sensor_action(connection: AsyncConnection, actor: Actor, sensor
         subject_id=sensor_action_id,
         detail=differences(before, None, ("device_id", "action", *_CONFIGURED)),
     )
+
+
+_MAX_CHANGES_TOLD = 20
+
+
+async def changes_since(connection: AsyncConnection, current: SensorActionRecord, version: int) -> list[dict[str, Any]]:
+    """Tell field by field what was changed since ``version`` was read, by whom and when; the last first."""
+    # Each change is one version, and one entry of the journal.
+    passed = current.version - version
+    if version < 1 or passed < 1:
+        return []
+    found = await list_changes(
+        connection,
+        current.depot_id,
+        subject_ids=(current.sensor_action_id,),
+        actions=("SENSOR_ACTION_CHANGED",),
+        limit=min(passed, _MAX_CHANGES_TOLD),
+    )
+    return [{"at": each.at, "actor": each.actor, "fields": each.detail} for each in found]
+
+
+def _check_support(tables: ControllerTables, device: DeviceRecord, form: SensorActionForm) -> None:
+    """Refuse a capability that the device's controller cannot tell of."""
+    missing = unsupported(tables, device.controller, form.action.measurands)
+    if missing:
+        raise Problem(
+            ProblemCode.INVALID_SENSOR_ACTION,
+            "The sensor action cannot be configured like this; `errors` says everything that is wrong.",
+            violations=[
+                Violation(
+                    "/measurands",
+                    SupportCode.UNSUPPORTED_BY_REVISION,
+                    f'The controller "{device.controller}" does not send {key}.',
+                )
+                for key in missing
+            ],
+        )
 
 
 async def _check_owners(

@@ -73,6 +73,14 @@ async def hold_sites(connection: AsyncConnection, gateway_ids: Collection[UUID])
     if not depot_ids:
         return None
     await lock_sites(connection, depot_ids)
+    return await read_sites(connection, gateway_ids)
+
+
+async def read_sites(connection: AsyncConnection, gateway_ids: Collection[UUID]) -> Sites | None:
+    """Read the sites of these gateways as they are at this moment; None where none of them exists.
+
+    Only what is read under the lock holds for longer (``hold_sites``): for whoever writes, never for whoever shows.
+    """
     by_gateway: dict[UUID, list[Row[Any]]] = defaultdict(list)
     for row in await connection.execute(_ACTIONS, {"gateways": list(gateway_ids)}):
         by_gateway[row.gateway_id].append(row)

@@ -116,6 +116,7 @@ devices = Table(
     Column("name", Text, nullable=False),
     Column("circuit_id", Uuid),
     *_made(),
+    Column("controller", Text),
     ForeignKeyConstraint(["gateway_id", "depot_id"], ["gateways.id", "gateways.depot_id"], name="devices_gateway"),
     ForeignKeyConstraint(
         ["circuit_id", "depot_id"],
@@ -127,6 +128,7 @@ devices = Table(
     UniqueConstraint("id", "depot_id", name="devices_id_depot"),
     CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="devices_name"),
     CheckConstraint("btrim(sensor_id) <> '' AND char_length(sensor_id) <= 200", name="devices_sensor_id"),
+    CheckConstraint("btrim(controller) <> '' AND char_length(controller) <= 100", name="devices_controller"),
     Index("devices_depot_id", "depot_id"),
     Index("devices_circuit_id", "circuit_id"),
 )

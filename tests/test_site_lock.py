@@ -44,6 +44,7 @@ async def test_every_change_of_the_configuration_waits_for_packets_that_hold_the
     action = await add_action(api, plant.devices[0], STATE)
     spare_action = await add_action(api, plant.devices[1], CAPACITY)
     actions, of = "/api/sensor-actions", "sensor_action_id"
+    bindings = "/api/controller-bindings"
     changes: list[tuple[str, str, dict[str, Any] | None]] = [
         ("POST", "/api/gateways", {"depot_id": plant.depot_id, "name": "New"}),
         ("PATCH", f"/api/gateways/{plant.gateway_id}", {"name": "Other"}),
@@ -57,6 +58,9 @@ async def test_every_change_of_the_configuration_waits_for_packets_that_hold_the
         ("POST", f"/api/devices/{plant.devices[1]}/sensor-actions", LOAD_ACTION),
         ("PATCH", f"{actions}/{action[of]}", {"enabled": False}),
         ("DELETE", f"{actions}/{spare_action[of]}", None),
+        ("PATCH", f"{bindings}/{action[of]}", {"capabilities": ["DER"]}),
+        ("POST", f"{bindings}/{action[of]}/disable", None),
+        ("DELETE", f"{bindings}/{action[of]}", None),
         ("POST", f"/api/depots/{plant.depot_id}/circuits", {"name": "New"}),
         ("PATCH", f"/api/circuits/{plant.circuits[0]}", {"name": "Other"}),
         ("DELETE", f"/api/circuits/{plant.circuits[1]}", None),

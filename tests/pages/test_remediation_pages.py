@@ -9,6 +9,7 @@ from playwright.async_api import expect
 from sqlalchemy import text
 
 from domain.circuit_capacity import CapacityPolicy
+from runtime.controllers import controller_tables
 from store.database import transaction
 from store.devices import update_device
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
@@ -68,7 +69,9 @@ async def test_what_stops_updates_is_listed_with_what_to_do(site: Site, visitor:
     await expect(other.locator(".open-count")).to_have_text("1 open")
     # Mended, and a packet goes through: it is gone.
     async with transaction(site.engine, ACTOR) as connection:
-        await update_device(connection, ACTOR, made.devices["mgc-9"], {"circuit_id": made.circuit_ids[0]})
+        await update_device(
+            connection, ACTOR, made.devices["mgc-9"], {"circuit_id": made.circuit_ids[0]}, controller_tables()
+        )
     await stop(site, made, ago=-2)
     await expect(item).to_have_count(0)
     await expect(page.locator(".open-count")).to_be_empty()
