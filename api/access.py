@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ from runtime.settings import Settings
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def current_actor(request: Request) -> Actor:
+async def current_actor(request: Request) -> Actor:
     """Say who makes this request.
 
     Without tokens the caller's place is the proof: only the machine itself (or the networks that the
@@ -33,7 +34,7 @@ def current_actor(request: Request) -> Actor:
             "Only callers on this machine, or on a network named in MANAGE_LOCAL_NETWORKS, may act here.",
         )
     host = request.headers.get("host", "")
-    if urlsplit(f"//{host}").hostname not in settings.allowed_hosts:
+    if _host_name(host) not in settings.allowed_hosts:
         raise Problem(ProblemCode.ACCESS_REFUSED, "This host name is not one of MANAGE_ALLOWED_HOSTS.")
     if request.method not in _SAFE_METHODS:
         origin = request.headers.get("origin")
@@ -46,11 +47,22 @@ def current_actor(request: Request) -> Actor:
 def _is_local(request: Request, settings: Settings) -> bool:
     if request.client is None:
         return False
+    address = _address(request.client.host)
+    return address is not None and any(address in network for network in settings.local_networks)
+
+
+# The same few callers make all the requests.
+@lru_cache(maxsize=1024)
+def _address(host: str) -> IPv4Address | IPv6Address | None:
     try:
-        address = ip_address(request.client.host)
+        return ip_address(host)
     except ValueError:
-        return False
-    return any(address in network for network in settings.local_networks)
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _host_name(host: str) -> str | None:
+    return urlsplit(f"//{host}").hostname
 
 
 ActorDep = Annotated[Actor, Depends(current_actor)]

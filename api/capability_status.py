@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, status
+from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import AwareDatetime, BaseModel, Field
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from api.access import current_actor
 from api.dependencies import ActorDep, EngineDep
+from api.lanes import Lane
 from api.problems import problem_responses
 from api.types import Body, Cursor, Limit, MicrogridId, decode_cursor, encode_cursor
 from api.watch import EVERY_KIND, Watch
@@ -26,19 +28,19 @@ from domain.capabilities import (
     check_event_ref,
 )
 from domain.freshness import Freshness
-from domain.packets import check_timestamp
+from domain.packets import UUID_PATTERN, check_timestamp
 from domain.problems import Problem, ProblemCode
 from store.capability_status import (
     EventRecord,
     LatestRecord,
     list_events,
     post_status,
-    read_latest,
     set_thresholds,
 )
 from store.database import transaction
 from store.microgrids import read_microgrid
 from store.notify import ChangeKind
+from telemetry.latest import LatestReader
 
 router = APIRouter(prefix="/api/microgrids/{microgrid_id}", tags=["capability status"])
 
@@ -162,15 +164,31 @@ async def post(
         )
 
 
-@router.get("/capability-status", responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND))
-async def latest(microgrid_id: MicrogridId, engine: EngineDep) -> LatestStatuses:
+@router.get(
+    "/capability-status",
+    response_model=LatestStatuses,
+    responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND),
+)
+async def latest(microgrid_id: MicrogridId, request: Request) -> Response:
     """Read the latest status of each capability, with its age and freshness."""
-    return await _latest(engine, microgrid_id)
+    statuses = await _latest(request.app.state.latest, microgrid_id)
+    return Response(statuses.model_dump_json(), media_type="application/json")
 
 
-async def _latest(engine: AsyncEngine, microgrid_id: UUID) -> LatestStatuses:
-    async with engine.connect() as connection:
-        found = await read_latest(connection, microgrid_id)
+async def _latest_in_lane(request: Request, parameters: dict[str, str]) -> Response:
+    await current_actor(request)
+    return await latest(UUID(parameters["microgrid_id"]), request)
+
+
+LANES = (
+    Lane(
+        "GET", re.compile(f"/api/microgrids/(?P<microgrid_id>{UUID_PATTERN[1:-1]})/capability-status"), _latest_in_lane
+    ),
+)
+
+
+async def _latest(reader: LatestReader, microgrid_id: UUID) -> LatestStatuses:
+    found = await reader.read(microgrid_id)
     return LatestStatuses(microgrid_id=microgrid_id, items=[LatestStatus.of(record) for record in found])
 
 
@@ -199,7 +217,7 @@ async def history(
 
 @router.patch("/freshness-thresholds", responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND))
 async def set_freshness_thresholds(
-    microgrid_id: MicrogridId, body: FreshnessThresholds, actor: ActorDep, engine: EngineDep
+    microgrid_id: MicrogridId, body: FreshnessThresholds, actor: ActorDep, engine: EngineDep, request: Request
 ) -> LatestStatuses:
     """Set how old a status of this microgrid may be, by capability; what is left out stays."""
     given = {
@@ -208,7 +226,7 @@ async def set_freshness_thresholds(
     }
     async with transaction(engine, actor) as connection:
         await set_thresholds(connection, actor, microgrid_id, given)
-    return await _latest(engine, microgrid_id)
+    return await _latest(request.app.state.latest, microgrid_id)
 
 
 @router.get(
@@ -228,17 +246,18 @@ async def events(microgrid_id: MicrogridId, engine: EngineDep, request: Request)
     async with engine.connect() as connection:
         depot_id = (await read_microgrid(connection, microgrid_id=microgrid_id)).depot_id
     watch: Watch = request.app.state.watch
-    return EventSourceResponse(_stream(watch, engine, microgrid_id, depot_id), ping=PING_SECONDS)
+    stream = _stream(watch, request.app.state.latest, microgrid_id, depot_id)
+    return EventSourceResponse(stream, ping=PING_SECONDS)
 
 
 async def _stream(
-    watch: Watch, engine: AsyncEngine, microgrid_id: UUID, depot_id: UUID
+    watch: Watch, reader: LatestReader, microgrid_id: UUID, depot_id: UUID
 ) -> AsyncGenerator[ServerSentEvent]:
     async with watch.on(depot_id) as watcher:
         kinds = {EVERY_KIND}
         while True:
             if kinds & {EVERY_KIND, ChangeKind.STATUS, ChangeKind.CONFIGURATION}:
-                statuses = await _latest(engine, microgrid_id)
+                statuses = await _latest(reader, microgrid_id)
                 yield ServerSentEvent(statuses.model_dump_json(), event="capability-status")
             others = kinds - {ChangeKind.STATUS}
             if others:

@@ -16,15 +16,16 @@ from runtime.settings import Settings
 __all__ = ["ActorDep", "ClientDep", "EngineDep", "SettingsDep", "TablesDep"]
 
 
-def _engine(request: Request) -> AsyncEngine:
+# Coroutines, although they wait for nothing: FastAPI calls anything else in a thread, which costs more than it does.
+async def _engine(request: Request) -> AsyncEngine:
     return request.app.state.engine
 
 
-def _client(request: Request) -> Client:
+async def _client(request: Request) -> Client:
     return request.app.state.client
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     return request.app.state.settings
 
 

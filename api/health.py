@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import asyncpg
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Request, Response, status
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -21,6 +24,7 @@ from store.database import snapshot
 from store.depots import count_depots
 from store.history import months_ahead
 from store.outbox import OutboxDepth, outbox_depth
+from telemetry.door import PacketDoor
 
 router = APIRouter(tags=["health"])
 
@@ -92,7 +96,7 @@ async def readyz(engine: EngineDep, client: ClientDep, response: Response) -> Re
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(engine: EngineDep) -> Response:
+async def metrics(engine: EngineDep, request: Request) -> Response:
     """Give the figures to Prometheus."""
     registry = CollectorRegistry()
     rows = Gauge("outbox_rows", "Changes that no sync workflow was told of yet", registry=registry)
@@ -106,7 +110,24 @@ async def metrics(engine: EngineDep) -> Response:
             states.labels(state).set(count)
     rows.set(depth.rows)
     age.set(_age(depth))
+    registry.register(_DoorFigures(request.app.state.door))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class _DoorFigures(Collector):
+    """The packet door of this process; each API process has its own."""
+
+    def __init__(self, door: PacketDoor) -> None:
+        self._door = door
+
+    def collect(self) -> Iterable[Metric]:
+        figures = self._door.figures
+        yield CounterMetricFamily("door_packets", "Packets that were taken", figures.packets)
+        yield CounterMetricFamily("door_groups", "Transactions that took them", figures.groups)
+        turned_away = "Packets that were turned away because too many waited"
+        yield CounterMetricFamily("door_turned_away", turned_away, figures.turned_away)
+        yield GaugeMetricFamily("door_waiting", "Packets that wait for a transaction", self._door.waiting)
+        yield GaugeMetricFamily("door_largest_group", "The most packets of one transaction", figures.largest_group)
 
 
 def _age(depth: OutboxDepth) -> float:

@@ -32,15 +32,18 @@ from api import (
 )
 from api.access import current_actor
 from api.flags import Flags
+from api.lanes import FastLanes
 from api.limits import BodyLimit
 from api.problems import COMMON, install_problems
 from api.ui.pages import install_pages
 from api.watch import Watch
 from runtime.logs import configure_logs
+from runtime.memory import settle
 from runtime.settings import Settings, load_settings
 from runtime.temporal import connect
 from store.database import make_engine
 from telemetry.door import open_door
+from telemetry.latest import open_reader
 
 DESCRIPTION = """
 One trustworthy microgrid for each electric-bus depot: provisioned from the depot's circuits, kept in step
@@ -58,8 +61,12 @@ async def _resources(app: FastAPI) -> AsyncGenerator[None]:
     app.state.flags = Flags(settings)
     watching = asyncio.create_task(app.state.watch.run(engine))
     try:
-        async with open_door(engine) as door:
+        limits = {"max_group": settings.door_max_group, "max_waiting": settings.door_max_waiting}
+        async with open_door(engine, **limits) as door, open_reader(engine) as reader:
             app.state.door = door
+            app.state.latest = reader
+            if app.state.alone:
+                settle()
             yield
     finally:
         watching.cancel()
@@ -70,6 +77,7 @@ async def _resources(app: FastAPI) -> AsyncGenerator[None]:
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Make the application; without ``settings`` from the environment."""
+    alone = settings is None
     if settings is None:
         settings = load_settings()
         configure_logs(settings.log_format)
@@ -77,6 +85,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Depot microgrid", version="0.1.0", description=DESCRIPTION, lifespan=_resources, redoc_url=None
     )
     app.state.settings = settings
+    # Whether the process is this application's own, as it is under uvicorn, and may be tuned for it.
+    app.state.alone = alone
     install_problems(app, telemetry.PACKET_SCHEMAS)
     acting = [Depends(current_actor)]
     # The import comes before the routes that would take "import" for a depot's id.
@@ -88,5 +98,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.router, dependencies=acting, responses=COMMON)
     app.include_router(health.router)
     install_pages(app)
+    app.add_middleware(FastLanes, lanes=(*telemetry.LANES, *capability_status.LANES))
     app.add_middleware(BodyLimit, unbounded=frozenset({"/api/depots/import"}))
     return app

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -203,17 +203,29 @@ async def _on_any(request: Request, error: Exception) -> Response:
     return problem_response(ProblemCode.INTERNAL_ERROR, "Something unexpected went wrong; the log has the details.")
 
 
+_HANDLERS: tuple[tuple[type[Exception], Callable[[Request, Exception], Awaitable[Response]]], ...] = (
+    (Problem, _on_problem),
+    (RequestValidationError, _on_invalid),
+    (HTTPException, _on_http),
+    *((kind, _on_database) for kind in (DBAPIError, PoolTimeoutError, *AWAY)),
+    (Exception, _on_any),
+)
+"""What answers to which error; the first that fits."""
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """Make the problem that answers to ``error``."""
+    handler = next(handler for kind, handler in _HANDLERS if isinstance(error, kind))
+    return await handler(request, error)
+
+
 def install_problems(app: FastAPI, schemas: Mapping[str, Any]) -> None:
     """Make every error of ``app`` a problem, in its answers and in its OpenAPI document.
 
     ``schemas`` are further ones for the document, that no pydantic model stands for.
     """
-    app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(HTTPException, _on_http)
-    for kind in (DBAPIError, PoolTimeoutError, *AWAY):
-        app.add_exception_handler(kind, _on_database)
-    app.add_exception_handler(Exception, _on_any)
+    for kind, handler in _HANDLERS:
+        app.add_exception_handler(kind, handler)
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -10,7 +10,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from api.access import current_actor
 from api.dependencies import ActorDep, EngineDep
+from api.lanes import Lane
 from api.problems import FieldProblem, problem_response, problem_responses
 from api.types import Cursor, Limit, decode_cursor, encode_cursor
 from domain.action_outcomes import ActionOutcome
@@ -20,7 +22,7 @@ from domain.problems import ProblemCode
 from domain.routing import RoutingRule
 from domain.sensor_actions import SensorActionKind
 from store.packets import list_packets
-from telemetry.answers import PacketStatus, field_errors, items_document, sole_refusal
+from telemetry.answers import PacketStatus, field_errors, items_text, sole_refusal
 from telemetry.door import PacketDoor
 from telemetry.intake import MAX_PACKETS, take_in
 
@@ -148,7 +150,14 @@ async def take(request: Request, actor: ActorDep) -> Response:
     if refused is not None:
         errors = [FieldProblem.model_validate(error) for error in field_errors(refused.violations)]
         return problem_response(refused.code, refused.detail, errors)
-    return Response(json.dumps(items_document(intake)), media_type="application/json")
+    return Response(items_text(intake), media_type="application/json")
+
+
+async def _take_in_lane(request: Request, _: dict[str, str]) -> Response:
+    return await take(request, await current_actor(request))
+
+
+LANES = (Lane("POST", re.compile("/api/telemetry/packets"), _take_in_lane),)
 
 
 @router.get("/packets", responses=problem_responses(ProblemCode.INVALID_CURSOR))

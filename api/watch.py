@@ -69,6 +69,8 @@ class Watch:
 
     def hear(self, payload: str) -> None:
         """Pass on what PostgreSQL said."""
+        if not self._watchers:
+            return
         for depot_id, kinds in read_payload(payload):
             self._tell(depot_id, kinds)
 

@@ -17,9 +17,9 @@ reference for two different events; and if one does, what was shown does not cha
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.measurands import MeasurandKey
@@ -95,9 +95,11 @@ def packet_event_ref(device_id: UUID, sensor_id: str, timestamp_ms: int) -> str:
     return f"packet:{device_id}:{timestamp_ms}:{sensor_id}"
 
 
-@dataclass(frozen=True)
-class StatusEvent:
-    """One accepted update of one capability of one microgrid."""
+class StatusEvent(NamedTuple):
+    """One accepted update of one capability of one microgrid.
+
+    A named tuple, like what is made beside it for each packet: a second has thousands, made in half the time.
+    """
 
     observed_at: datetime
     """When the provider saw it."""
@@ -127,8 +129,7 @@ class FoldEffect(StrEnum):
     """Its reference came before, with another content; the first one counts."""
 
 
-@dataclass(frozen=True)
-class Folded:
+class Folded(NamedTuple):
     """The latest event after another one, and what that one did."""
 
     latest: StatusEvent | None

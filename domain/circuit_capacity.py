@@ -151,15 +151,15 @@ def apply_reading(
     if _is_late(state, reading) or _is_incomplete(reading):
         return _settle(state, policy)
     reason = _reason_to_distrust(reading)
-    state = replace(state, observed_at=reading.observed_at)
     deadline = min(reading.observed_at, now) + policy.heartbeat_threshold
     if reason is None and deadline <= now:
         reason = FailSafeReason.NO_PACKET
     if reason is not None:
-        return _fail_safe(state, reason, policy, now)
+        return replace(_fail_safe(state, reason, policy, now), observed_at=reading.observed_at)
     assert isinstance(reading.available_w, float | int)
     return replace(
         state,
+        observed_at=reading.observed_at,
         mode=CapacityMode.CONTROLLER,
         since=state.since if state.mode is CapacityMode.CONTROLLER else now,
         deadline=deadline,

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.action_answers import ActionAnswer, MeasurandAnswer, overall
@@ -43,8 +44,7 @@ from domain.sensor_actions import SENSOR_ACTIONS, ActionTarget
 from domain.site import ConfiguredAction, Site
 
 
-@dataclass(frozen=True)
-class NewStatus:
+class NewStatus(NamedTuple):
     """An update of a capability, before it is known what it does."""
 
     microgrid_id: UUID
@@ -55,8 +55,7 @@ class NewStatus:
     """Who sent it: the actor of the request, or of the packet."""
 
 
-@dataclass(frozen=True)
-class FoldedStatus:
+class FoldedStatus(NamedTuple):
     """An accepted update of a capability and what it did to the latest status."""
 
     given: NewStatus
@@ -178,6 +177,7 @@ class Standing:
             return self._stop(site, action, resolved)
         self.cleared.add(action.sensor_action_id)
         ref = packet_event_ref(packet.device_id, action.sensor_id, packet.timestamp_ms)
+        observed_at = packet.observed_at
         told: list[MeasurandAnswer] = []
         for key, measurand in found.items():
             value = read_measurand(key, measurand.value, measurand.unit)
@@ -185,7 +185,7 @@ class Standing:
                 told.append(MeasurandAnswer(key, ActionOutcome.IGNORED, value.code))
                 continue
             status = None if isinstance(value, Unreadable) else capability_status(value)
-            event = StatusEvent(packet.observed_at, ref, status)
+            event = StatusEvent(observed_at, ref, status)
             given = NewStatus(resolved.target_id, CAPABILITY_MEASURANDS[key], event, action.device_id, sent_by)
             told.append(_measurand_answer(key, self.take_status(given).effect))
         outcome, code = overall(tuple(told))

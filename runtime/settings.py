@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     """How long a Resync waits for its result before it answers ``SYNC_TIMED_OUT``."""
     database_pool_size: int = 10
     """Connections a process keeps to PostgreSQL."""
+    door_max_group: int = Field(default=500, ge=1)
+    """Packets that an API process takes in one transaction at most; an array that is larger stays whole."""
+    door_max_waiting: int = Field(default=10_000, ge=1)
+    """Packets that may wait for a transaction in an API process; beyond, it answers ``TOO_MANY_PACKETS``."""
     log_format: str = "console"
     """``console`` for people, ``json`` for machines."""
     mqtt_url: str = ""

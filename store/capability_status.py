@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,9 +21,10 @@ from domain.standing import NewStatus, Standing
 from store.changes import record_change
 from store.database import clock
 from store.depots import lock_depot
+from store.driver import KeptConnection, driver_errors, driver_in
 from store.microgrids import read_microgrid
 from store.notify import ChangeKind, notify
-from store.tables import capability_events, capability_latest, devices, freshness_thresholds
+from store.tables import capability_events, devices, freshness_thresholds
 
 
 @dataclass(frozen=True)
@@ -60,74 +63,65 @@ class EventRecord:
     recorded_by: str
 
 
-async def load_latest(connection: AsyncConnection, standing: Standing, microgrid_ids: Iterable[UUID]) -> None:
-    """Put the latest statuses of these microgrids into ``standing``."""
-    wanted = list(microgrid_ids)
-    if not wanted:
-        return
-    query = select(
-        capability_latest.c.microgrid_id,
-        capability_latest.c.capability,
-        capability_latest.c.observed_at,
-        capability_latest.c.provider_event_ref,
-        capability_latest.c.status,
-    ).where(capability_latest.c.microgrid_id.in_(wanted))
-    for microgrid_id, capability, observed_at, ref, status in await connection.execute(query):
-        standing.latest[microgrid_id, Capability(capability)] = StatusEvent(observed_at, ref, CapabilityStatus(status))
+# What is shown of these microgrids, and the first accepted event of each microgrid, capability and reference.
+_STATUSES = """
+    SELECT false AS is_first, microgrid_id, capability, provider_event_ref, observed_at, status
+    FROM capability_latest WHERE microgrid_id = ANY ($1::uuid[])
+    UNION ALL (
+        SELECT DISTINCT ON (e.microgrid_id, e.capability, e.provider_event_ref)
+               true, e.microgrid_id, e.capability, e.provider_event_ref, e.observed_at, e.status
+        FROM unnest($2::uuid[], $3::text[], $4::text[]) AS k (microgrid_id, capability, ref)
+        CROSS JOIN LATERAL (
+            SELECT * FROM capability_events
+            WHERE microgrid_id = k.microgrid_id AND capability = k.capability AND provider_event_ref = k.ref
+                  AND received_at >= coalesce($5::timestamptz, '-infinity')
+            OFFSET 0
+        ) AS e
+        ORDER BY e.microgrid_id, e.capability, e.provider_event_ref, e.id
+    )
+"""
 
 
-_EARLIER = text("""
-    SELECT DISTINCT ON (e.microgrid_id, e.capability, e.provider_event_ref)
-           e.microgrid_id, e.capability, e.provider_event_ref, e.observed_at, e.status
-    FROM unnest(CAST(:microgrids AS uuid[]), CAST(:capabilities AS text[]), CAST(:refs AS text[]))
-        AS k (microgrid_id, capability, ref)
-    JOIN capability_events AS e
-        ON e.microgrid_id = k.microgrid_id AND e.capability = k.capability AND e.provider_event_ref = k.ref
-    WHERE e.received_at >= coalesce(CAST(:since AS timestamptz), '-infinity')
-    ORDER BY e.microgrid_id, e.capability, e.provider_event_ref, e.id
-""")
-
-
-async def load_earlier(
-    connection: AsyncConnection,
+async def load_statuses(
+    driver: asyncpg.Connection,
     standing: Standing,
     keys: Sequence[tuple[UUID, Capability, str]],
     since: datetime | None = None,
 ) -> None:
-    """Put the first accepted event of each microgrid, capability and reference into ``standing``.
+    """Put into ``standing`` what it must know of these microgrids, capabilities and references.
 
-    ``since`` says when the first can have come at the earliest, so that only those months are looked through.
+    That is the latest statuses of the microgrids, and the first accepted event with each reference. ``since`` says
+    when the first can have come at the earliest, so that only those months are looked through.
     """
     if not keys:
         return
-    given = {
-        "microgrids": [key[0] for key in keys],
-        "capabilities": [key[1] for key in keys],
-        "refs": [key[2] for key in keys],
-        "since": since,
-    }
-    for microgrid_id, capability, ref, observed_at, status in await connection.execute(_EARLIER, given):
-        known = None if status is None else CapabilityStatus(status)
-        standing.earlier[microgrid_id, Capability(capability), ref] = StatusEvent(observed_at, ref, known)
+    microgrid_ids, capabilities, refs = zip(*keys, strict=True)
+    rows = await driver.fetch(_STATUSES, list(set(microgrid_ids)), microgrid_ids, capabilities, refs, since)
+    for is_first, microgrid_id, name, ref, observed_at, status in rows:
+        capability = Capability(name)
+        event = StatusEvent(observed_at, ref, None if status is None else CapabilityStatus(status))
+        if is_first:
+            standing.earlier[microgrid_id, capability, ref] = event
+        else:
+            standing.latest[microgrid_id, capability] = event
 
 
 # The ids are made in the order of acceptance, under the depot's lock, by one clock: the history's order is theirs.
-_WRITE = text("""
-    WITH given AS MATERIALIZED (
+WRITE_STATUSES = """
+    given AS MATERIALIZED (
         SELECT uuidv7() AS id, g.* FROM unnest(
-            CAST(:microgrids AS uuid[]), CAST(:capabilities AS text[]), CAST(:statuses AS text[]),
-            CAST(:observed AS timestamptz[]), CAST(:refs AS text[]), CAST(:devices AS uuid[]),
-            CAST(:effects AS text[]), CAST(:actors AS text[]), CAST(:shown AS boolean[])
+            $1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::uuid[], $7::text[], $8::text[],
+            $9::boolean[]
         ) WITH ORDINALITY AS g (microgrid_id, capability, status, observed_at, ref, device_id, effect, actor, shown, n)
     ), told AS (
         INSERT INTO capability_events (id, microgrid_id, capability, status, observed_at, received_at,
                                        provider_event_ref, source_device_id, effect, recorded_by)
-        SELECT id, microgrid_id, capability, status, observed_at, :received_at, ref, device_id, effect, actor
+        SELECT id, microgrid_id, capability, status, observed_at, $10, ref, device_id, effect, actor
         FROM given
     ), latest AS (
         INSERT INTO capability_latest AS l (microgrid_id, capability, event_id, status, observed_at, received_at,
                                             provider_event_ref, source_device_id)
-        SELECT microgrid_id, capability, id, status, observed_at, :received_at, ref, device_id FROM given WHERE shown
+        SELECT microgrid_id, capability, id, status, observed_at, $10, ref, device_id FROM given WHERE shown
         ON CONFLICT (microgrid_id, capability) DO UPDATE
         SET event_id = excluded.event_id, status = excluded.status, observed_at = excluded.observed_at,
             received_at = excluded.received_at, provider_event_ref = excluded.provider_event_ref,
@@ -135,32 +129,29 @@ _WRITE = text("""
         -- What the domain decided under the lock; the database holds it for whoever came without.
         WHERE (excluded.observed_at, excluded.provider_event_ref) > (l.observed_at, l.provider_event_ref)
     )
-    SELECT id FROM given ORDER BY n
-""")
+"""
+"""The parts of a statement that store the accepted updates of a ``Standing`` and the latest statuses that came of
+them; ``given`` has the events with their ids. The first ten parameters are those of ``status_parameters``."""
+
+_WRITE = f"WITH {WRITE_STATUSES} SELECT id FROM given ORDER BY n"  # noqa: S608 - a constant
 
 
-async def write_statuses(connection: AsyncConnection, standing: Standing) -> list[UUID]:
-    """Store the accepted updates of ``standing`` and the latest statuses that came of them; answer the event ids."""
-    if not standing.events:
-        return []
+def status_parameters(standing: Standing) -> list[Any]:
+    """Make the parameters of ``WRITE_STATUSES``."""
     shown = set(standing.shown.values())
     given = [each.given for each in standing.events]
-    rows = await connection.execute(
-        _WRITE,
-        {
-            "microgrids": [each.microgrid_id for each in given],
-            "capabilities": [each.capability for each in given],
-            "statuses": [each.event.status for each in given],
-            "observed": [each.event.observed_at for each in given],
-            "refs": [each.event.provider_event_ref for each in given],
-            "devices": [each.source_device_id for each in given],
-            "effects": [each.effect for each in standing.events],
-            "actors": [each.recorded_by for each in given],
-            "shown": [place in shown for place in range(len(given))],
-            "received_at": standing.now,
-        },
-    )
-    return list(rows.scalars())
+    return [
+        [each.microgrid_id for each in given],
+        [each.capability for each in given],
+        [each.event.status for each in given],
+        [each.event.observed_at for each in given],
+        [each.event.provider_event_ref for each in given],
+        [each.source_device_id for each in given],
+        [each.effect for each in standing.events],
+        [each.recorded_by for each in given],
+        [place in shown for place in range(len(given))],
+        standing.now,
+    ]
 
 
 async def post_status(
@@ -184,13 +175,14 @@ async def post_status(
         if (await connection.execute(query)).one_or_none() is None:
             raise Problem(ProblemCode.DEVICE_NOT_IN_DEPOT, "The source is no device of this depot.", "source_device_id")
     standing = Standing(await clock(connection))
-    await load_latest(connection, standing, [microgrid_id])
-    await load_earlier(connection, standing, [(microgrid_id, capability, event.provider_event_ref)])
-    folded = standing.take_status(NewStatus(microgrid_id, capability, event, source_device_id, actor.name))
-    (event_id,) = await write_statuses(connection, standing)
+    driver = await driver_in(connection)
+    with driver_errors():
+        await load_statuses(driver, standing, [(microgrid_id, capability, event.provider_event_ref)])
+        folded = standing.take_status(NewStatus(microgrid_id, capability, event, source_device_id, actor.name))
+        (written,) = await driver.fetch(_WRITE, *status_parameters(standing))
     await notify(connection, {depot_id: [ChangeKind.STATUS]})
     return EventRecord(
-        event_id,
+        written["id"],
         capability,
         event.status,
         folded.effect,
@@ -256,21 +248,21 @@ async def set_thresholds(
     await notify(connection, {microgrid.depot_id: [ChangeKind.STATUS]})
 
 
-_LATEST = text("""
-    SELECT k.capability, l.event_id, l.status, l.observed_at, l.received_at, l.provider_event_ref,
+_LATEST = """
+    SELECT m.id, k.capability, l.event_id, l.status, l.observed_at, l.received_at, l.provider_event_ref,
            l.source_device_id, s.name AS source_device_name, t.seconds,
            d.id AS owner_device_id, d.name AS owner_device_name, clock_timestamp() AS now
     FROM microgrids AS m
-    CROSS JOIN unnest(CAST(:capabilities AS text[])) WITH ORDINALITY AS k (capability, n)
+    CROSS JOIN unnest($2::text[]) WITH ORDINALITY AS k (capability, n)
     LEFT JOIN capability_latest AS l ON l.microgrid_id = m.id AND l.capability = k.capability
     LEFT JOIN devices AS s ON s.id = l.source_device_id
     LEFT JOIN freshness_thresholds AS t ON t.microgrid_id = m.id AND t.capability = k.capability
     LEFT JOIN capability_owners AS o ON o.depot_id = m.depot_id AND o.capability = k.capability
     LEFT JOIN sensor_actions AS a ON a.id = o.sensor_action_id
     LEFT JOIN devices AS d ON d.id = a.device_id
-    WHERE m.id = :microgrid_id AND m.retired_at IS NULL
+    WHERE m.id = ANY ($1::uuid[]) AND m.retired_at IS NULL
     ORDER BY k.n
-""")
+"""
 
 
 async def read_latest(connection: AsyncConnection, microgrid_id: UUID) -> list[LatestRecord]:
@@ -280,30 +272,48 @@ async def read_latest(connection: AsyncConnection, microgrid_id: UUID) -> list[L
         Problem: ``MICROGRID_NOT_FOUND``.
 
     """
-    rows = await connection.execute(_LATEST, {"microgrid_id": microgrid_id, "capabilities": list(Capability)})
-    found: list[LatestRecord] = []
+    driver = await driver_in(connection)
+    with driver_errors():
+        rows = await driver.fetch(_LATEST, [microgrid_id], list(Capability))
+    found = _latest_records(rows).get(microgrid_id)
+    if found is None:
+        raise Problem(ProblemCode.MICROGRID_NOT_FOUND, f"There is no microgrid {microgrid_id}.")
+    return found
+
+
+async def read_many_latest(
+    connection: KeptConnection, microgrid_ids: Collection[UUID]
+) -> dict[UUID, list[LatestRecord]]:
+    """Read as ``read_latest`` does, for many microgrids; one that does not exist is not among them."""
+    return _latest_records(await connection.fetch(_LATEST, list(microgrid_ids), list(Capability)))
+
+
+def _latest_records(rows: Iterable[Any]) -> dict[UUID, list[LatestRecord]]:
+    found: dict[UUID, list[LatestRecord]] = {}
     for row in rows:
-        capability = Capability(row.capability)
-        own = {} if row.seconds is None else {capability: timedelta(seconds=row.seconds)}
+        (
+            microgrid_id, name, event_id, status, observed_at, received_at, ref, source_id, source_name, seconds,
+            owner_id, owner_name, now,
+        ) = row  # fmt: skip
+        capability = Capability(name)
+        own = {} if seconds is None else {capability: timedelta(seconds=seconds)}
         threshold = threshold_for(capability, own)
-        found.append(
+        found.setdefault(microgrid_id, []).append(
             LatestRecord(
                 capability,
-                row.event_id,
-                None if row.status is None else CapabilityStatus(row.status),
-                row.observed_at,
-                row.received_at,
-                row.provider_event_ref,
-                row.source_device_id,
-                row.source_device_name,
+                event_id,
+                None if status is None else CapabilityStatus(status),
+                observed_at,
+                received_at,
+                ref,
+                source_id,
+                source_name,
                 threshold,
-                None if row.observed_at is None else timeliness(row.observed_at, row.now, threshold),
-                row.owner_device_id,
-                row.owner_device_name,
+                None if observed_at is None else timeliness(observed_at, now, threshold),
+                owner_id,
+                owner_name,
             )
         )
-    if not found:
-        raise Problem(ProblemCode.MICROGRID_NOT_FOUND, f"There is no microgrid {microgrid_id}.")
     return found
 
 

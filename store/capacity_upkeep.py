@@ -3,80 +3,76 @@
 from __future__ import annotations
 
 from datetime import datetime
-from uuid import UUID
+from typing import Any
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.standing import Standing
 from store.capacities import capacity_policy, capacity_state
+from store.driver import driver_errors, driver_in
 from store.locks import lock_sites
 from store.notify import ChangeKind, notify
 
-_WRITE = text("""
+WRITE_CAPACITIES = """
     UPDATE circuit_capacities AS c
     SET mode = g.mode, since = g.since, deadline = g.deadline, reason = g.reason, capacity_w = g.capacity_w,
         basis = g.basis, observed_at = g.observed_at, fail_safe_received_w = g.received_w,
         fail_safe_observed_at = g.received_at
     FROM unnest(
-        CAST(:circuits AS uuid[]), CAST(:modes AS text[]), CAST(:since AS timestamptz[]),
-        CAST(:deadlines AS timestamptz[]), CAST(:reasons AS text[]), CAST(:capacities AS double precision[]),
-        CAST(:bases AS text[]), CAST(:observed AS timestamptz[]), CAST(:received_w AS double precision[]),
-        CAST(:received_at AS timestamptz[])
+        {}::uuid[], {}::text[], {}::timestamptz[], {}::timestamptz[], {}::text[], {}::double precision[], {}::text[],
+        {}::timestamptz[], {}::double precision[], {}::timestamptz[]
     ) AS g (circuit_id, mode, since, deadline, reason, capacity_w, basis, observed_at, received_w, received_at)
     WHERE c.circuit_id = g.circuit_id
-""")
+"""
+"""Stores new states of circuits. It has ten places for the parameters of ``capacity_parameters``."""
 
-_STEPS = text("""
+_WRITE = WRITE_CAPACITIES.format(*(f"${n}" for n in range(1, 11)))
+
+_STEPS = """
     INSERT INTO capacity_events (circuit_id, depot_id, mode, reason, capacity_w, basis, at, received_at)
-    SELECT g.circuit_id, c.depot_id, g.mode, g.reason, g.capacity_w, g.basis, g.at, :now
-    FROM unnest(
-        CAST(:circuits AS uuid[]), CAST(:modes AS text[]), CAST(:reasons AS text[]),
-        CAST(:capacities AS double precision[]), CAST(:bases AS text[]), CAST(:at AS timestamptz[])
-    ) WITH ORDINALITY AS g (circuit_id, mode, reason, capacity_w, basis, at, n)
+    SELECT g.circuit_id, c.depot_id, g.mode, g.reason, g.capacity_w, g.basis, g.at, $7
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::double precision[], $5::text[], $6::timestamptz[])
+        WITH ORDINALITY AS g (circuit_id, mode, reason, capacity_w, basis, at, n)
     JOIN circuit_capacities AS c USING (circuit_id)
     ORDER BY g.n
-    RETURNING depot_id
-""")
+"""
 
 
-async def write_capacities(connection: AsyncConnection, standing: Standing) -> set[UUID]:
-    """Store the circuits' new states and their history; answer the depots where what holds changed."""
+def capacity_parameters(standing: Standing) -> list[list[Any]]:
+    """Make the parameters of ``WRITE_CAPACITIES``."""
+    # In the order of the key, so that two transactions never wait for each other.
     changed = sorted(standing.changed_capacities)
-    if not changed:
-        return set()
     states = [standing.capacities[circuit_id] for circuit_id in changed]
-    await connection.execute(
-        _WRITE,
-        {
-            "circuits": changed,
-            "modes": [state.mode for state in states],
-            "since": [state.since for state in states],
-            "deadlines": [state.deadline for state in states],
-            "reasons": [state.reason for state in states],
-            "capacities": [state.capacity_w for state in states],
-            "bases": [state.basis for state in states],
-            "observed": [state.observed_at for state in states],
-            "received_w": [state.fail_safe_received_w for state in states],
-            "received_at": [state.fail_safe_observed_at for state in states],
-        },
-    )
+    return [
+        changed,
+        [state.mode for state in states],
+        [state.since for state in states],
+        [state.deadline for state in states],
+        [state.reason for state in states],
+        [state.capacity_w for state in states],
+        [state.basis for state in states],
+        [state.observed_at for state in states],
+        [state.fail_safe_received_w for state in states],
+        [state.fail_safe_observed_at for state in states],
+    ]
+
+
+async def write_capacity_steps(driver: asyncpg.Connection, standing: Standing) -> None:
+    """Store the history of what held for the circuits."""
     steps = standing.capacity_steps
-    if not steps:
-        return set()
-    told = await connection.execute(
-        _STEPS,
-        {
-            "circuits": [step.circuit_id for step in steps],
-            "modes": [step.state.mode for step in steps],
-            "reasons": [step.state.reason for step in steps],
-            "capacities": [step.state.capacity_w for step in steps],
-            "bases": [step.state.basis for step in steps],
-            "at": [step.at for step in steps],
-            "now": standing.now,
-        },
-    )
-    return set(told.scalars())
+    if steps:
+        await driver.fetch(
+            _STEPS,
+            [step.circuit_id for step in steps],
+            [step.state.mode for step in steps],
+            [step.state.reason for step in steps],
+            [step.state.capacity_w for step in steps],
+            [step.state.basis for step in steps],
+            [step.at for step in steps],
+            standing.now,
+        )
 
 
 _DUE = text("""
@@ -106,7 +102,13 @@ async def pass_deadlines(connection: AsyncConnection, limit: int) -> int:
     standing = Standing(rows[0]["now"], capacities={row["circuit_id"]: capacity_state(row) for row in rows})
     for row in rows:
         standing.pass_deadline(row["circuit_id"], capacity_policy(row))
-    changed = await write_capacities(connection, standing)
+    if standing.changed_capacities:
+        driver = await driver_in(connection)
+        with driver_errors():
+            await driver.fetch(_WRITE, *capacity_parameters(standing))
+            await write_capacity_steps(driver, standing)
+    depots = {row["circuit_id"]: row["depot_id"] for row in rows}
+    changed = {depots[step.circuit_id] for step in standing.capacity_steps}
     await notify(connection, {depot_id: [ChangeKind.CAPACITY] for depot_id in changed})
     return len(due)
 

@@ -60,8 +60,9 @@ AWAY = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyn
 def is_away(error: BaseException) -> bool:
     """Say whether an error means that the database cannot be reached, rather than that it refused something."""
     if isinstance(error, DBAPIError):
-        cause = getattr(error.orig, "__cause__", None)
-        return error.connection_invalidated or isinstance(cause, AWAY)
+        # Through SQLAlchemy the driver's own error is the cause; past it, the error itself.
+        causes = (error.orig, getattr(error.orig, "__cause__", None))
+        return error.connection_invalidated or any(isinstance(cause, AWAY) for cause in causes)
     return isinstance(error, (PoolTimeoutError, *AWAY))
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.resolution import Resolved, Unresolved, resolve
 from domain.sensor_actions import SENSOR_ACTIONS, ActionTarget, SensorActionKind
 from store.devices import read_device
+from store.driver import driver_in
 from store.sites import read_sites
 
 
@@ -44,7 +45,7 @@ async def read_resolutions(connection: AsyncConnection, device_id: UUID) -> list
 
     """
     device = await read_device(connection, device_id)
-    sites = await read_sites(connection, (device.gateway_id,))
+    sites = await read_sites(await driver_in(connection), (device.gateway_id,))
     if sites is None:
         return []
     site = sites.by_gateway[device.gateway_id]

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+import asyncpg
 
 from domain.circuit_capacity import CapacityPolicy, CapacityState
 from domain.measurands import MeasurandKey
@@ -19,7 +19,7 @@ from domain.sensor_actions import SENSOR_ACTIONS, ActionTarget, SensorActionKind
 from domain.site import ConfiguredAction, Site
 from domain.standing import Reading
 from store.capacities import capacity_state
-from store.locks import lock_sites
+from store.locks import lock_sites_of_gateways
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,18 @@ class Sites:
     by_gateway: dict[UUID, Site]
     capacities: dict[UUID, CapacityState]
     """The states of the circuits that follow an action of these gateways."""
+    depot_of_circuit: dict[UUID, UUID]
+    """The depots of those circuits."""
     readings: dict[tuple[UUID, MeasurandKey], Reading]
     """What is known of the depots' power sources."""
     stopped: frozenset[UUID]
     """The sensor actions for which a remediation is open."""
 
 
-_DEPOTS = text("SELECT DISTINCT depot_id FROM gateways WHERE id = ANY (CAST(:gateways AS uuid[]))")
-
-_ACTIONS = text("""
-    SELECT g.id AS gateway_id, g.depot_id, g.output_translation, m.id AS microgrid_id, d.id AS device_id,
-           d.sensor_id, d.circuit_id AS linked_circuit, a.id AS action_id, a.action, a.measurands, a.enabled,
+_ACTIONS = """
+    SELECT g.id AS gateway_id, g.depot_id, m.id AS microgrid_id, g.output_translation,
+           d.sensor_id, d.id AS device_id, d.circuit_id AS linked_circuit,
+           a.id AS action_id, a.action, a.measurands, a.enabled,
            a.heartbeat_threshold_seconds AS threshold, a.fail_safe_capacity_w AS fail_safe,
            r.id IS NOT NULL AS stopped, clock_timestamp() AS now,
            c.circuit_id, c.mode, c.since, c.deadline, c.reason, c.capacity_w, c.basis, c.observed_at,
@@ -52,101 +53,119 @@ _ACTIONS = text("""
     LEFT JOIN sensor_actions AS a ON a.device_id = d.id
     LEFT JOIN remediations AS r ON r.sensor_action_id = a.id AND r.closed_at IS NULL
     LEFT JOIN circuit_capacities AS c ON c.sensor_action_id = a.id AND c.circuit_id = d.circuit_id
-    WHERE g.id = ANY (CAST(:gateways AS uuid[]))
+    WHERE g.id = ANY ($1::uuid[])
     ORDER BY g.id, d.id, a.action
-""")
+"""
 
-_POWER_SOURCES = text("""
+_POWER_SOURCES = """
     SELECT p.depot_id, p.id, p.kind, p.circuit_id, r.measurand, r.value_number, r.value_text, r.observed_at, r.device_id
     FROM power_sources AS p LEFT JOIN power_source_readings AS r ON r.power_source_id = p.id
-    WHERE p.depot_id = ANY (CAST(:depots AS uuid[]))
+    WHERE p.depot_id = ANY ($1::uuid[])
     ORDER BY p.id
-""")
+"""
 
 
-async def hold_sites(connection: AsyncConnection, gateway_ids: Collection[UUID]) -> Sites | None:
+async def hold_sites(driver: asyncpg.Connection, gateway_ids: Collection[UUID]) -> Sites | None:
     """Lock the depots of these gateways, then read their sites: what was read holds until the transaction ends.
 
     A gateway that does not exist is not among them; where none does, the answer is None.
     """
-    depot_ids = (await connection.execute(_DEPOTS, {"gateways": list(gateway_ids)})).scalars().all()
-    if not depot_ids:
+    if not await lock_sites_of_gateways(driver, gateway_ids):
         return None
-    await lock_sites(connection, depot_ids)
-    return await read_sites(connection, gateway_ids)
+    return await read_sites(driver, gateway_ids)
 
 
-async def read_sites(connection: AsyncConnection, gateway_ids: Collection[UUID]) -> Sites | None:
+async def read_sites(driver: asyncpg.Connection, gateway_ids: Collection[UUID]) -> Sites | None:
     """Read the sites of these gateways as they are at this moment; None where none of them exists.
 
     Only what is read under the lock holds for longer (``hold_sites``): for whoever writes, never for whoever shows.
     """
-    by_gateway: dict[UUID, list[Row[Any]]] = defaultdict(list)
-    for row in await connection.execute(_ACTIONS, {"gateways": list(gateway_ids)}):
-        by_gateway[row.gateway_id].append(row)
-    every = [row for rows in by_gateway.values() for row in rows]
-    if not every:
+    rows: list[Any] = await driver.fetch(_ACTIONS, list(gateway_ids))
+    if not rows:
         return None
-    routed = {
-        row.depot_id
-        for row in every
-        if row.action is not None and SENSOR_ACTIONS[SensorActionKind(row.action)].target is ActionTarget.POWER_SOURCE
-    }
-    sources, readings = await _read_power_sources(connection, routed)
+    routed = {row["depot_id"] for row in rows if row["action"] is not None and _is_routed(row["action"])}
+    sources, readings = await _read_power_sources(driver, routed)
+    followed = [row for row in rows if row["circuit_id"] is not None]
     return Sites(
-        every[0].now,
-        {gateway_id: _site(rows, sources) for gateway_id, rows in by_gateway.items()},
-        {row.circuit_id: _capacity(row) for row in every if row.circuit_id is not None},
+        rows[0]["now"],
+        {gateway_id: _site(list(found), sources) for gateway_id, found in groupby(rows, lambda row: row["gateway_id"])},
+        {row["circuit_id"]: capacity_state(row) for row in followed},
+        {row["circuit_id"]: row["depot_id"] for row in followed},
         readings,
-        frozenset(row.action_id for row in every if row.stopped),
+        frozenset(row["action_id"] for row in rows if row["stopped"]),
     )
 
 
+def _is_routed(action: str) -> bool:
+    return SENSOR_ACTIONS[SensorActionKind(action)].target is ActionTarget.POWER_SOURCE
+
+
 async def _read_power_sources(
-    connection: AsyncConnection, depot_ids: Collection[UUID]
+    driver: asyncpg.Connection, depot_ids: Collection[UUID]
 ) -> tuple[dict[UUID, dict[UUID, PowerSource]], dict[tuple[UUID, MeasurandKey], Reading]]:
     sources: dict[UUID, dict[UUID, PowerSource]] = defaultdict(dict)
     readings: dict[tuple[UUID, MeasurandKey], Reading] = {}
     if not depot_ids:
         return sources, readings
-    for row in await connection.execute(_POWER_SOURCES, {"depots": list(depot_ids)}):
-        sources[row.depot_id][row.id] = PowerSource(row.id, PowerSourceKind(row.kind), row.circuit_id)
-        if row.measurand is not None:
-            value = row.value_text if row.value_number is None else row.value_number
-            readings[row.id, MeasurandKey(row.measurand)] = Reading(value, row.observed_at, row.device_id)
+    for row in await driver.fetch(_POWER_SOURCES, list(depot_ids)):
+        depot_id, source_id, kind, circuit_id, measurand, number, words, observed_at, device_id = row
+        sources[depot_id][source_id] = PowerSource(source_id, PowerSourceKind(kind), circuit_id)
+        if measurand is not None:
+            readings[source_id, MeasurandKey(measurand)] = Reading(
+                words if number is None else number, observed_at, device_id
+            )
     return sources, readings
 
 
-def _site(rows: Sequence[Row[Any]], sources: dict[UUID, dict[UUID, PowerSource]]) -> Site:
+_CONFIGURATION = 13
+"""So many columns of ``_ACTIONS`` come from the configuration; the others are states."""
+_MOST_SITES = 20_000
+
+_sites: dict[UUID, tuple[object, Site]] = {}
+"""By gateway the last site that was made, with what it was made of: it is the same for most packets. This saves the
+making, not the reading, so it never has to be told of a change."""
+
+
+def _site(rows: Sequence[Any], sources: dict[UUID, dict[UUID, PowerSource]]) -> Site:
+    gateway_id, depot_id = rows[0][:2]
+    power_sources = tuple(sources.get(depot_id, {}).values())
+    made_of = (power_sources, [(*row[:_CONFIGURATION], row["circuit_id"] is not None) for row in rows])
+    known = _sites.get(gateway_id)
+    if known is not None and known[0] == made_of:
+        return known[1]
+    site = _make_site(rows, power_sources)
+    if len(_sites) >= _MOST_SITES:
+        _sites.clear()
+    _sites[gateway_id] = (made_of, site)
+    return site
+
+
+def _make_site(rows: Sequence[Any], power_sources: tuple[PowerSource, ...]) -> Site:
     actions: dict[str, list[ConfiguredAction]] = defaultdict(list)
     for row in rows:
-        if row.action_id is not None:
-            actions[row.sensor_id].append(_action(row))
-    first = rows[0]
+        if row["action_id"] is not None:
+            actions[row["sensor_id"]].append(_action(row))
+    gateway_id, depot_id, microgrid_id, output_translation = rows[0][:4]
     return Site(
-        first.gateway_id,
-        first.depot_id,
-        first.microgrid_id,
-        first.output_translation,
-        frozenset(row.sensor_id for row in rows if row.sensor_id is not None),
+        gateway_id,
+        depot_id,
+        microgrid_id,
+        output_translation,
+        frozenset(row["sensor_id"] for row in rows if row["sensor_id"] is not None),
         {sensor_id: tuple(found) for sensor_id, found in actions.items()},
-        tuple(sources.get(first.depot_id, {}).values()),
+        power_sources,
     )
 
 
-def _capacity(row: Row[Any]) -> CapacityState:
-    return capacity_state(row._asdict())  # pyright: ignore[reportPrivateUsage] - a public name of SQLAlchemy
-
-
-def _action(row: Row[Any]) -> ConfiguredAction:
+def _action(row: Any) -> ConfiguredAction:
     return ConfiguredAction(
-        row.action_id,
-        row.device_id,
-        row.sensor_id,
-        SensorActionKind(row.action),
-        tuple(MeasurandKey(key) for key in row.measurands),
-        row.enabled,
-        row.linked_circuit,
-        None if row.threshold is None else CapacityPolicy(timedelta(seconds=row.threshold), row.fail_safe),
-        row.circuit_id is not None,
+        row["action_id"],
+        row["device_id"],
+        row["sensor_id"],
+        SensorActionKind(row["action"]),
+        tuple(MeasurandKey(key) for key in row["measurands"]),
+        row["enabled"],
+        row["linked_circuit"],
+        None if row["threshold"] is None else CapacityPolicy(timedelta(seconds=row["threshold"]), row["fail_safe"]),
+        row["circuit_id"] is not None,
     )

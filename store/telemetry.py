@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import text
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from domain.action_answers import ActionAnswer
 from domain.capabilities import CAPABILITY_MEASURANDS, Capability, packet_event_ref
-from domain.measurands import MeasurandKey
 from domain.packets import DEFAULT_FUTURE_SKEW, Packet
 from domain.problems import Problem, ProblemCode
 from domain.sensor_actions import SensorActionKind
 from domain.site import Site
 from domain.standing import Standing, unknown_sensors
-from store.capability_status import load_earlier, load_latest, write_statuses
-from store.capacity_upkeep import write_capacities
-from store.notify import ChangeKind, notify
+from store.capability_status import WRITE_STATUSES, load_statuses, status_parameters
+from store.capacity_upkeep import WRITE_CAPACITIES, capacity_parameters, write_capacity_steps
+from store.driver import driver_errors, driver_in
+from store.notify import CHANNEL, ChangeKind, payloads
 from store.remediation_upkeep import write_remediations
 from store.sites import Sites, hold_sites
 
@@ -45,21 +44,30 @@ class TakenPacket:
 
     packet_id: UUID
     answers: tuple[ActionAnswer, ...]
+    answers_text: str
+    """The answers as JSON, as they are stored and told."""
     unknown_sensors: tuple[str, ...]
     """Sensors that no device stands for: kept with the packet, acted on by nothing."""
 
 
 async def take_packets(connection: AsyncConnection, received: Sequence[ReceivedPacket]) -> list[TakenPacket | Problem]:
-    """Take a group of packets in this transaction, as if they came one by one in this order.
+    """Take a group of packets in the transaction of ``connection``; see ``take_group``."""
+    driver = await driver_in(connection)
+    with driver_errors():
+        return await take_group(driver, received)
+
+
+async def take_group(driver: asyncpg.Connection, received: Sequence[ReceivedPacket]) -> list[TakenPacket | Problem]:
+    """Take a group of packets in the open transaction, as if they came one by one in this order.
 
     A packet of a gateway that does not exist is answered with the problem ``UNKNOWN_DEVICE`` and not stored.
     """
     gateway_ids = {each.packet.device_id for each in received}
-    sites = await hold_sites(connection, gateway_ids)
+    sites = await hold_sites(driver, gateway_ids)
     if sites is None:
         return [_unknown(each.packet) for each in received]
     standing = Standing(sites.now, readings=sites.readings, capacities=sites.capacities)
-    await _load_statuses(connection, standing, received, sites.by_gateway)
+    await _load_statuses(driver, standing, received, sites.by_gateway)
     results: list[TakenPacket | Problem] = []
     stored: list[tuple[ReceivedPacket, TakenPacket, Site]] = []
     for each in received:
@@ -68,10 +76,11 @@ async def take_packets(connection: AsyncConnection, received: Sequence[ReceivedP
             results.append(_unknown(each.packet))
             continue
         answers = standing.take_packet(each.packet, site, each.sent_by)
-        taken = TakenPacket(uuid7(), tuple(answers), tuple(unknown_sensors(each.packet, site)))
+        taken = TakenPacket(uuid7(), tuple(answers), _text(answers), tuple(unknown_sensors(each.packet, site)))
         results.append(taken)
         stored.append((each, taken, site))
-    await _write(connection, standing, stored, sites)
+    if stored:
+        await _write(driver, standing, stored, sites)
     return results
 
 
@@ -80,7 +89,7 @@ def _unknown(packet: Packet) -> Problem:
 
 
 async def _load_statuses(
-    connection: AsyncConnection, standing: Standing, received: Sequence[ReceivedPacket], sites: dict[UUID, Site]
+    driver: asyncpg.Connection, standing: Standing, received: Sequence[ReceivedPacket], sites: dict[UUID, Site]
 ) -> None:
     keys: list[tuple[UUID, Capability, str]] = []
     for each in received:
@@ -92,94 +101,100 @@ async def _load_statuses(
                 if action.kind is SensorActionKind.UPDATE_MICROGRID_STATE:
                     ref = packet_event_ref(packet.device_id, sensor.sensor_id, packet.timestamp_ms)
                     keys += [(site.microgrid_id, CAPABILITY_MEASURANDS[key], ref) for key in action.measurands]
-    if keys:
-        await load_latest(connection, standing, {key[0] for key in keys})
-        # A packet's reference holds its own time, so the first with it cannot have come long before that time.
-        earliest = min(each.packet.observed_at for each in received) - DEFAULT_FUTURE_SKEW - timedelta(minutes=1)
-        await load_earlier(connection, standing, keys, earliest)
+    # A packet's reference holds its own time, so the first with it cannot have come long before that time.
+    earliest = min(each.packet.observed_at for each in received) - DEFAULT_FUTURE_SKEW - timedelta(minutes=1)
+    await load_statuses(driver, standing, keys, earliest)
 
 
-_PACKETS = text("""
-    INSERT INTO packets (id, gateway_id, depot_id, observed_at, received_at, document, answers)
-    SELECT id, gateway_id, depot_id, observed_at, :received_at, document::jsonb, answers::jsonb
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:gateways AS uuid[]), CAST(:depots AS uuid[]),
-                CAST(:observed AS timestamptz[]), CAST(:documents AS text[]), CAST(:answers AS text[]))
-        AS g (id, gateway_id, depot_id, observed_at, document, answers)
-""")
+# All that the usual group writes is one statement, one round trip: its parts do not see each other's rows, and none
+# needs to. The notifications come with it; they are told when the transaction commits.
+_WRITE = f"""
+    WITH {WRITE_STATUSES}, stored AS (
+        INSERT INTO packets (id, gateway_id, depot_id, observed_at, received_at, document, answers)
+        SELECT id, gateway_id, depot_id, observed_at, $10, document::jsonb, answers::jsonb
+        FROM unnest($11::uuid[], $12::uuid[], $13::uuid[], $14::timestamptz[], $15::text[], $16::text[])
+            AS g (id, gateway_id, depot_id, observed_at, document, answers)
+    ), held AS ({WRITE_CAPACITIES.format(*(f"${n}" for n in range(17, 27)))})
+    SELECT pg_notify($27, payload) FROM unnest($28::text[]) AS told (payload)
+"""  # noqa: S608 - constants
 
-_READINGS = text("""
+_READINGS = """
     INSERT INTO power_source_readings AS r (power_source_id, measurand, value_number, value_text, observed_at,
                                             received_at, device_id)
-    SELECT g.power_source_id, g.measurand, g.number, g.text, g.observed_at, :received_at, g.device_id
-    FROM unnest(CAST(:sources AS uuid[]), CAST(:measurands AS text[]), CAST(:numbers AS double precision[]),
-                CAST(:texts AS text[]), CAST(:observed AS timestamptz[]), CAST(:devices AS uuid[]))
+    SELECT g.power_source_id, g.measurand, g.number, g.text, g.observed_at, $7, g.device_id
+    FROM unnest($1::uuid[], $2::text[], $3::double precision[], $4::text[], $5::timestamptz[], $6::uuid[])
         AS g (power_source_id, measurand, number, text, observed_at, device_id)
     ON CONFLICT (power_source_id, measurand) DO UPDATE
     SET value_number = excluded.value_number, value_text = excluded.value_text, observed_at = excluded.observed_at,
         received_at = excluded.received_at, device_id = excluded.device_id
     WHERE excluded.observed_at > r.observed_at
-""")
+"""
 
 
 async def _write(
-    connection: AsyncConnection,
+    driver: asyncpg.Connection,
     standing: Standing,
     stored: Sequence[tuple[ReceivedPacket, TakenPacket, Site]],
     sites: Sites,
 ) -> None:
-    await connection.execute(
-        _PACKETS,
-        {
-            "ids": [taken.packet_id for _, taken, _ in stored],
-            "gateways": [site.gateway_id for _, _, site in stored],
-            "depots": [site.depot_id for _, _, site in stored],
-            "observed": [each.packet.observed_at for each, _, _ in stored],
-            "documents": [each.document for each, _, _ in stored],
-            "answers": [_answers(taken) for _, taken, _ in stored],
-            "received_at": standing.now,
-        },
+    await _write_readings(driver, standing)
+    await write_capacity_steps(driver, standing)
+    remedied = await write_remediations(driver, standing, sites.stopped)
+    await driver.fetch(
+        _WRITE,
+        *status_parameters(standing),
+        [taken.packet_id for _, taken, _ in stored],
+        [site.gateway_id for _, _, site in stored],
+        [site.depot_id for _, _, site in stored],
+        [each.packet.observed_at for each, _, _ in stored],
+        [each.document for each, _, _ in stored],
+        [taken.answers_text for _, taken, _ in stored],
+        *capacity_parameters(standing),
+        CHANNEL,
+        list(payloads(_changes(standing, stored, sites, remedied))),
     )
+
+
+def _changes(
+    standing: Standing,
+    stored: Sequence[tuple[ReceivedPacket, TakenPacket, Site]],
+    sites: Sites,
+    remedied: Collection[UUID],
+) -> dict[UUID, set[str]]:
+    """Say what of which depot changed."""
     changes: dict[UUID, set[str]] = defaultdict(set)
-    for _, _, site in stored:
-        changes[site.depot_id].add(ChangeKind.PACKET)
-    depot_of_microgrid = {site.microgrid_id: site.depot_id for _, _, site in stored}
-    await write_statuses(connection, standing)
-    for folded in standing.events:
-        changes[depot_of_microgrid[folded.given.microgrid_id]].add(ChangeKind.STATUS)
-    await _write_readings(connection, standing)
-    for depot_id in await write_capacities(connection, standing):
-        changes[depot_id].add(ChangeKind.CAPACITY)
-    for depot_id in await write_remediations(connection, standing, sites.stopped):
-        changes[depot_id].add(ChangeKind.REMEDIATION)
+    depot_of_microgrid: dict[UUID | None, UUID] = {}
     for _, taken, site in stored:
+        depot_of_microgrid[site.microgrid_id] = site.depot_id
+        changes[site.depot_id].add(ChangeKind.PACKET)
         if any(answer.rule is not None for answer in taken.answers):
             changes[site.depot_id].add(ChangeKind.POWER_SOURCE)
-    await notify(connection, changes)
+    for folded in standing.events:
+        changes[depot_of_microgrid[folded.given.microgrid_id]].add(ChangeKind.STATUS)
+    for step in standing.capacity_steps:
+        changes[sites.depot_of_circuit[step.circuit_id]].add(ChangeKind.CAPACITY)
+    for depot_id in remedied:
+        changes[depot_id].add(ChangeKind.REMEDIATION)
+    return changes
 
 
-def _answers(taken: TakenPacket) -> str:
-    return json.dumps([answer.document() for answer in taken.answers])
+def _text(answers: Sequence[ActionAnswer]) -> str:
+    return f"[{', '.join(answer.text() for answer in answers)}]"
 
 
-async def _write_readings(connection: AsyncConnection, standing: Standing) -> None:
+async def _write_readings(driver: asyncpg.Connection, standing: Standing) -> None:
     # In the order of the key, so that two transactions never wait for each other.
     changed = sorted(standing.changed_readings)
     if not changed:
         return
-    found: list[tuple[UUID, MeasurandKey, float | None, str | None]] = []
-    for place in changed:
-        value = standing.readings[place].value
-        number, words = (None, value) if isinstance(value, str) else (value, None)
-        found.append((*place, number, words))
-    await connection.execute(
+    readings = [standing.readings[place] for place in changed]
+    await driver.fetch(
         _READINGS,
-        {
-            "sources": [each[0] for each in found],
-            "measurands": [each[1] for each in found],
-            "numbers": [each[2] for each in found],
-            "texts": [each[3] for each in found],
-            "observed": [standing.readings[place].observed_at for place in changed],
-            "devices": [standing.readings[place].device_id for place in changed],
-            "received_at": standing.now,
-        },
+        [power_source_id for power_source_id, _ in changed],
+        [measurand for _, measurand in changed],
+        [None if isinstance(each.value, str) else each.value for each in readings],
+        [each.value if isinstance(each.value, str) else None for each in readings],
+        [each.observed_at for each in readings],
+        [each.device_id for each in readings],
+        standing.now,
     )

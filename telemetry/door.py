@@ -19,14 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.problems import Problem, ProblemCode
 from store.database import is_away
-from store.telemetry import ReceivedPacket, TakenPacket, take_packets
+from store.driver import KeptConnection
+from store.telemetry import ReceivedPacket, TakenPacket, take_group
 
 _log = structlog.get_logger("door")
 
 MAX_GROUP = 500
 """Packets in one transaction. More would make single packets wait longer and gain nothing."""
-MAX_WAITING = 5_000
-"""Packets that may wait: some ten transactions, so a second or two."""
+MAX_WAITING = 10_000
+"""Packets that may wait: some twenty transactions, so a second or two."""
 
 Result = TakenPacket | Problem
 
@@ -53,7 +54,7 @@ class PacketDoor:
     """Takes packets in groups. One of them works in each process that takes packets."""
 
     def __init__(self, engine: AsyncEngine, *, max_group: int = MAX_GROUP, max_waiting: int = MAX_WAITING) -> None:
-        self._engine = engine
+        self._connection = KeptConnection(engine)
         self._max_group = max_group
         self._max_waiting = max_waiting
         self._visits: deque[_Visit] = deque()
@@ -107,6 +108,7 @@ class PacketDoor:
             while self._visits:
                 await self._take(self._next_group())
             if self._closed:
+                await self._connection.close()
                 return
 
     def close(self) -> None:
@@ -145,8 +147,8 @@ class PacketDoor:
             place += len(visit.packets)
 
     async def _commit(self, packets: Sequence[ReceivedPacket]) -> list[Result]:
-        async with self._engine.begin() as connection:
-            return await take_packets(connection, packets)
+        async with self._connection.transaction() as driver:
+            return await take_group(driver, packets)
 
     def _answer(self, visit: _Visit, answer: list[Result] | BaseException) -> None:
         self._waiting -= len(visit.packets)

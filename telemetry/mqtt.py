@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import aiomqtt
 import prometheus_client
@@ -30,7 +29,7 @@ from domain.packets import DEFAULT_PAST_WINDOW
 from domain.problems import Problem, ProblemCode
 from runtime.settings import Settings
 from store.database import blames_data
-from telemetry.answers import PacketStatus, items_document, problem_document, sole_refusal
+from telemetry.answers import PacketStatus, items_text, problem_document, sole_refusal
 from telemetry.broker import Broker, Link, parse_broker, was_taken_over
 from telemetry.door import PacketDoor, open_door
 from telemetry.intake import MAX_PACKETS, Intake, RefusedPacket, take_in
@@ -81,7 +80,8 @@ class MqttFigures:
 class _Answer:
     """What is answered to a message."""
 
-    document: dict[str, Any]
+    text: str
+    """A JSON document, the one that HTTP answers."""
     results: Counter[str]
     """How many packets came to ``ACCEPTED`` or to a code. A message that cannot be read counts as one packet."""
     is_problem: bool = False
@@ -221,12 +221,13 @@ def _answer(intake: Intake) -> _Answer:
     )
     refused = sole_refusal(intake)
     if refused is not None:
-        return _Answer(problem_document(refused.code, refused.detail, refused.violations), results, is_problem=True)
-    return _Answer(items_document(intake), results)
+        document = problem_document(refused.code, refused.detail, refused.violations)
+        return _Answer(json.dumps(document), results, is_problem=True)
+    return _Answer(items_text(intake), results)
 
 
 def _refusal(code: ProblemCode, detail: str) -> _Answer:
-    return _Answer(problem_document(code, detail), Counter({code.value: 1}), is_problem=True)
+    return _Answer(json.dumps(problem_document(code, detail)), Counter({code.value: 1}), is_problem=True)
 
 
 async def _tell(link: Link, message: aiomqtt.Message, answer: _Answer) -> None:
@@ -240,7 +241,7 @@ async def _tell(link: Link, message: aiomqtt.Message, answer: _Answer) -> None:
     if correlation is not None:
         properties.CorrelationData = correlation
     try:
-        await link.publish(topic, json.dumps(answer.document), qos=1, properties=properties)
+        await link.publish(topic, answer.text, qos=1, properties=properties)
     except (aiomqtt.MqttError, ValueError) as error:
         # ValueError: no topic to publish on, such as one with a wildcard. The packets are safe all the same.
         _log.warning("answer not published", topic=topic, error=str(error))

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.limits import MAX_BODY_BYTES
@@ -19,7 +19,7 @@ from store.microgrids import reconcile_microgrid
 from store.tables import capability_events, capability_latest, packets
 from telemetry.intake import MAX_PACKETS
 from tests.sites import CONTROLLER, MadeSite, add_action, add_device, controller_site, make_site, milliseconds, packet
-from tests.support import ACTOR
+from tests.support import ACTOR, until
 from tests.test_api import problem
 
 PATH = "/api/telemetry/packets"
@@ -420,3 +420,31 @@ async def test_before_any_status_there_is_an_honest_nothing(api: httpx.AsyncClie
             "capability": name,
             "threshold_seconds": 300.0,
         }
+
+
+async def test_what_a_packet_reads_does_not_grow_with_the_history(api: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    # The door plans its statements once, while the tables may be empty; such a plan must not read the whole of them.
+    site = await controller_site(engine)
+    await add_action(engine, site, "UPDATE_POWER_SOURCE_STATE", "SOC")
+    base = milliseconds() - 1000
+    count = 300
+    for place in range(count):
+        await send(api, packet(site, base + place, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="true", SOC=50.0))
+    query = text("""
+        SELECT sum(i.idx_scan) AS looks, sum(i.idx_tup_read) AS read, sum(DISTINCT t.seq_tup_read) AS scanned
+        FROM pg_stat_user_indexes AS i JOIN pg_stat_user_tables AS t USING (relid)
+        WHERE i.relname LIKE 'capability_events%'
+    """)
+
+    async def figures() -> Any:
+        async with engine.connect() as connection:
+            return (await connection.execute(query)).one()
+
+    # A connection tells its figures a second later or so.
+    async def all_told() -> bool:
+        return (await figures()).looks >= 2 * count
+
+    await until(all_told)
+    found = await figures()
+    assert found.read <= 2 * count
+    assert found.scanned == 0

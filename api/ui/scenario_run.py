@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from api import capability_status, capacities, power_sources
+from api import capacities, power_sources
 from api import scenario_runs as service
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.types import RunId
@@ -28,6 +28,7 @@ from domain.scenario_runs import RunTargets
 from domain.sensor_actions import SENSOR_ACTIONS, SensorActionKind
 from runtime.settings import Settings
 from sim_scenarios.quantities import duration_text
+from store.capability_status import read_latest
 from store.scenario_runs import WrittenStep, list_newest_steps, list_runs, list_unmet_steps, read_targets
 
 router = APIRouter(prefix="/scenario-runs", include_in_schema=False)
@@ -177,14 +178,15 @@ async def _capabilities(engine: AsyncEngine, targets: RunTargets) -> dict[str, s
     keys = {capability: key for key, capability in CAPABILITY_MEASURANDS.items()}
     names = {Capability.PEAK_SHAVING: "Peak shaving", Capability.DER: "DER"}
     try:
-        found = await capability_status.latest(targets.microgrid_id, engine)
+        async with engine.connect() as connection:
+            found = await read_latest(connection, targets.microgrid_id)
     except Problem:
         return {}
     return {
         keys[
             each.capability
         ]: f"{names[each.capability]} {'unknown' if each.status is None else each.status.value.lower()}"
-        for each in found.items
+        for each in found
     }
 
 

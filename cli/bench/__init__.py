@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable
 
 USAGE = """usage: ./dev bench provisioning [--sizes 1000,10000,100000] [--rounds 3] [--syncs 200]
-       ./dev bench simulation [--rounds 3] [--at-once 50] [--runs 20]"""
+       ./dev bench simulation [--rounds 3] [--at-once 50] [--runs 20]
+       ./dev bench telemetry [--seconds 4] [--rounds 3] [--processes 1] [--only packets,flexmeasures,reads,deadlines]"""
 
 
 def main(args: list[str]) -> int:
@@ -30,4 +31,14 @@ def _simulation(args: list[str]) -> int:
     return asyncio.run(run(args))
 
 
-_BENCHMARKS: dict[str, Callable[[list[str]], int]] = {"provisioning": _provisioning, "simulation": _simulation}
+def _telemetry(args: list[str]) -> int:
+    from cli.bench.telemetry import run
+
+    return asyncio.run(run(args))
+
+
+_BENCHMARKS: dict[str, Callable[[list[str]], int]] = {
+    "provisioning": _provisioning,
+    "telemetry": _telemetry,
+    "simulation": _simulation,
+}

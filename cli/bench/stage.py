@@ -20,36 +20,45 @@ from store.database import make_engine
 from store.migrate import upgrade
 
 
-class Stage:
-    """Servers with data on disk, as in the field."""
+class Databases:
+    """A PostgreSQL server with data on disk, as in the field."""
 
-    def __init__(self, postgres: EmbeddedPostgres, client: Client) -> None:
+    def __init__(self, postgres: EmbeddedPostgres) -> None:
         self._postgres = postgres
-        self.client = client
+
+    @property
+    def server_pid(self) -> int:
+        """The process id of the server."""
+        assert self._postgres.pid is not None
+        return self._postgres.pid
+
+    def url_of(self, name: str) -> str:
+        """The address of a database."""
+        return self._postgres.url_of(name)
 
     async def migrate(self) -> None:
         """Make the empty database that all others are copied from."""
-        await self._run("postgres", "CREATE DATABASE migrated")
+        await self.execute("postgres", "CREATE DATABASE migrated")
         await asyncio.to_thread(upgrade, self._postgres.url_of("migrated"))
 
     async def fill(self, name: str, depots: int) -> None:
         """Make a database with a legacy fleet of ``depots``, to be copied."""
-        await self._run("postgres", f"CREATE DATABASE {name} TEMPLATE migrated")
+        await self.execute("postgres", f"CREATE DATABASE {name} TEMPLATE migrated")
         engine = make_engine(self._postgres.url_of(name), pool_size=1)
         async with engine.begin() as connection:
             await seed_legacy(connection, depots)
         await engine.dispose()
-        await self._run(name, "VACUUM ANALYZE")
+        await self.execute(name, "VACUUM ANALYZE")
 
     async def drop(self, name: str) -> None:
         """Drop a database."""
-        await self._run("postgres", f"DROP DATABASE {name} WITH (FORCE)")
+        await self.execute("postgres", f"DROP DATABASE {name} WITH (FORCE)")
 
     @asynccontextmanager
     async def copy(self, name: str) -> AsyncGenerator[AsyncEngine]:
         """An engine on a fresh copy of a filled database, with nothing left to write from before."""
-        await self._run("postgres", f"CREATE DATABASE run TEMPLATE {name}")
-        await self._run("postgres", "CHECKPOINT")
+        await self.execute("postgres", f"CREATE DATABASE run TEMPLATE {name}")
+        await self.execute("postgres", "CHECKPOINT")
         engine = make_engine(self._postgres.url_of("run"))
         try:
             yield engine
@@ -57,12 +66,37 @@ class Stage:
             await engine.dispose()
             await self.drop("run")
 
-    async def _run(self, database: str, statement: str) -> None:
+    async def execute(self, database: str, statement: str) -> None:
+        """Run a statement in a database, outside of a transaction."""
         connection = await asyncpg.connect(self._postgres.url_of(database))
         try:
             await connection.execute(statement)
         finally:
             await connection.close()
+
+
+class Stage(Databases):
+    """PostgreSQL and Temporal, with data on disk, as in the field."""
+
+    def __init__(self, postgres: EmbeddedPostgres, client: Client) -> None:
+        super().__init__(postgres)
+        self.client = client
+
+
+@asynccontextmanager
+async def databases() -> AsyncGenerator[Databases]:
+    """Start PostgreSQL alone, and end it with the block."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        postgres = EmbeddedPostgres(Path(name) / "postgres")
+        postgres.prepare()
+        postgres.launch()
+        try:
+            await asyncio.to_thread(postgres.wait_until_ready)
+            made = Databases(postgres)
+            await made.migrate()
+            yield made
+        finally:
+            postgres.stop()
 
 
 @asynccontextmanager

@@ -1,0 +1,365 @@
+"""`./dev bench telemetry`: the packet door, the latest-status read and the deadlines, each beside its floor."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from uuid import uuid4
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from cli.bench.bare import BarePlan
+from cli.bench.deadlines import measure_deadlines
+from cli.bench.figures import Latency
+from cli.bench.flexmeasures import flexmeasures
+from cli.bench.load import Client, Outcome, Plan
+from cli.bench.runners import BenchApi, processor_seconds, run_bare, run_load
+from cli.bench.server import CONSTANT
+from cli.bench.site import READINGS, SENSOR, BenchSite, make_sites, packet_template, read_sites
+from cli.bench.stage import Databases, databases
+from cli.services import child_environment
+from runtime.processes import free_port
+from store.database import make_engine
+
+PACKETS = "/api/telemetry/packets"
+CLIENTS = 64
+ARRAY = 100
+"""Packets in a request that has an array of them, each of another gateway."""
+PARTS = ("packets", "flexmeasures", "reads", "deadlines")
+
+
+@dataclass(frozen=True)
+class Given:
+    """What was asked for."""
+
+    seconds: float
+    warm_up: float
+    rounds: int
+    depots: int
+    processes: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One measurement, of the product or of its floor."""
+
+    packets_a_second: float
+    latency: Latency
+    processor: float
+    """Microseconds of processor time a packet, of the API or the bare process, and of PostgreSQL with it."""
+    load: float = 0.0
+    """Microseconds that the load generator took for a packet."""
+
+
+@dataclass
+class Line:
+    """One way of bringing packets, over all rounds."""
+
+    clients: int
+    array: int
+    groups: list[float] = field(default_factory=list[float])
+    """Packets a transaction, on average."""
+    door: list[Sample] = field(default_factory=list[Sample])
+    bare: list[Sample] = field(default_factory=list[Sample])
+
+    def ratio(self, of: Callable[[Sample], float]) -> float:
+        """The median, over the pairs, of one figure of the door divided by the same of the floor."""
+        return median(of(door) / of(bare) for door, bare in zip(self.door, self.bare, strict=True))
+
+
+class Clock:
+    """Times for packets that are never used twice, and never too far from now for a controller that is alive."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self.other = 1_577_836_800_000
+        """Where the times of FlexMeasures' readings go on. They lie years ago: it takes no others as measured."""
+
+    def begin(self) -> int:
+        """A time later than all that were taken, a minute ago or so."""
+        self._next = max(self._next, int(time.time() * 1000) - 60_000)
+        return self._next
+
+    def take(self, until: int) -> None:
+        """Note that times up to ``until`` are used."""
+        self._next = max(self._next, until)
+
+
+async def run(args: list[str]) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="./dev bench telemetry")
+    parser.add_argument("--seconds", type=float, default=4, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each, of which the median counts")
+    parser.add_argument("--depots", type=int, default=CLIENTS * ARRAY, help="depots, each with one gateway")
+    parser.add_argument("--processes", type=int, default=1, help="API processes")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"parts to run, of {', '.join(PARTS)}")
+    asked = parser.parse_args(args)
+    given = Given(asked.seconds, min(2.0, asked.seconds / 2), asked.rounds, asked.depots, asked.processes)
+    parts = asked.only.split(",")
+    console = Console()
+    async with databases() as made:
+        await _fill(made, given.depots)
+        if "packets" in parts or "reads" in parts:
+            await _door(console, made, given, packets="packets" in parts, reads="reads" in parts)
+        if "flexmeasures" in parts:
+            await _flexmeasures(console, made, given)
+        if "deadlines" in parts:
+            console.print(await measure_deadlines(made, given.rounds))
+    return 0
+
+
+async def _fill(made: Databases, depots: int) -> None:
+    await made.execute("postgres", "CREATE DATABASE filled TEMPLATE migrated")
+    engine = make_engine(made.url_of("filled"), pool_size=1)
+    async with engine.begin() as connection:
+        await make_sites(connection, depots)
+    await engine.dispose()
+    await made.execute("filled", "VACUUM ANALYZE")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A database with sites and an API on it."""
+
+    made: Databases
+    engine: AsyncEngine
+    api: BenchApi
+    sites: list[BenchSite]
+    clock: Clock
+    given: Given
+
+    async def load(self, clients: list[Client]) -> Outcome:
+        """Put load on the API."""
+        outcome = await run_load(Plan("127.0.0.1", self.api.port, clients, self.given.seconds, self.given.warm_up))
+        self.clock.take(max(outcome.next_times))
+        return outcome
+
+    async def packets(self, line: Line, *, floor: bool = True) -> None:
+        """Measure one way of bringing packets, then its floor."""
+        begin = self.clock.begin()
+        clients = [
+            Client("POST", PACKETS, _body(self.sites, number * line.array, line.array), line.array, begin=begin)
+            for number in range(line.clients)
+        ]
+        assert self.api.pid is not None
+        counted = await self._stored()
+        used = processor_seconds(self.api.pid) + processor_seconds(self.made.server_pid)
+        outcome = await self.load(clients)
+        used = processor_seconds(self.api.pid) + processor_seconds(self.made.server_pid) - used
+        packets, groups = (after - before for after, before in zip(await self._stored(), counted, strict=True))
+        line.groups.append(packets / groups)
+        taken = len(outcome.latencies) * line.array
+        line.door.append(
+            Sample(
+                taken / outcome.seconds,
+                Latency.of(outcome.latencies),
+                used / packets * 1e6,
+                outcome.processor_seconds / taken * 1e6,
+            )
+        )
+        if floor:
+            await self._floor(line, round(line.groups[-1]))
+
+    async def _stored(self) -> tuple[int, int]:
+        """Packets that are stored, and the groups that they came in."""
+        async with self.engine.connect() as connection:
+            # All packets of a group have the group's time.
+            query = text("SELECT count(*), count(DISTINCT received_at) FROM packets")
+            found = (await connection.execute(query)).one()
+        return found[0], found[1]
+
+    async def _floor(self, line: Line, group: int) -> None:
+        used = self.sites[: line.clients * line.array]
+        outcome = await run_bare(
+            BarePlan(
+                self.made.url_of("run"),
+                group,
+                self.given.seconds,
+                self.given.warm_up,
+                self.clock.begin(),
+                [[*map(str, _ids(site)), packet_template(site), _answers(site)] for site in used],
+            )
+        )
+        self.clock.take(outcome.next_time)
+        processor = outcome.processor_seconds / outcome.packets * 1e6
+        line.bare.append(Sample(outcome.packets / outcome.seconds, Latency.of(outcome.latencies), processor))
+
+
+def _ids(site: BenchSite) -> Sequence[object]:
+    return site.gateway_id, site.depot_id, site.microgrid_id, site.device_id, site.circuit_id
+
+
+def _body(sites: Sequence[BenchSite], first: int, count: int) -> str:
+    packets = [packet_template(sites[(first + n) % len(sites)]) for n in range(count)]
+    return packets[0] if count == 1 else f"[{','.join(packets)}]"
+
+
+def _answers(site: BenchSite) -> str:
+    """Answers of the size that the product stores."""
+    measurand = '{"measurand": "LIMIT_PEAK_SHAVING", "outcome": "APPLIED", "code": null}'
+    action = (
+        f'{{"sensor_id": "{SENSOR}", "device_id": "{site.device_id}", "sensor_action_id": "{uuid4()}", '
+        '"action": "UPDATE_MICROGRID_STATE", "outcome": "APPLIED", "code": null, "measurands": [%s], "rule": null, '
+        f'"target_id": "{site.microgrid_id}"}}'
+    )
+    return f"[{action % ', '.join([measurand] * 2)}, {action % ''}]"
+
+
+@asynccontextmanager
+async def _running(made: Databases, given: Given) -> AsyncGenerator[Running]:
+    """Start the API on a fresh copy of the database."""
+    with tempfile.TemporaryDirectory(prefix="bench-api-") as folder:
+        async with made.copy("filled") as engine:
+            async with engine.connect() as connection:
+                sites = await read_sites(connection)
+            environment = child_environment(None, None, "") | {"DATABASE_URL": made.url_of("run")}
+            with BenchApi(free_port(), Path(folder) / "api.log", environment, given.processes) as api:
+                yield Running(made, engine, api, sites, Clock(), given)
+
+
+async def _door(console: Console, made: Databases, given: Given, *, packets: bool, reads: bool) -> None:
+    lines = [Line(1, 1), Line(CLIENTS, 1), Line(1, ARRAY), Line(CLIENTS, ARRAY)] if packets else []
+    read = ReadFigures()
+    for _ in track(range(given.rounds), description="rounds", console=console, transient=True):
+        async with _running(made, given) as running:
+            for line in lines:
+                await running.packets(line)
+            if reads:
+                await _reads(running, read)
+    if packets:
+        console.print(_packet_table(lines))
+    if reads:
+        console.print(read.table())
+
+
+def _packet_table(lines: Sequence[Line]) -> Table:
+    table = Table(title="Packets through HTTP beside the same rows by the bare driver (medians)")
+    columns = (
+        "clients", "packets a request", "packets a group", "", "packets/s", "p50 ms", "p99 ms", "µs a packet", "load µs"
+    )  # fmt: skip
+    for column in columns:
+        table.add_column(column, justify="right")
+    for line in lines:
+        for name, samples in (("HTTP", line.door), ("bare", line.bare)):
+            first = name == "HTTP"
+            table.add_row(
+                *((f"{line.clients}", f"{line.array}", f"{median(line.groups):,.1f}") if first else ("", "", "")),
+                name,
+                f"{median(each.packets_a_second for each in samples):,.0f}",
+                f"{median(each.latency.p50 for each in samples):.1f}",
+                f"{median(each.latency.p99 for each in samples):.1f}",
+                f"{median(each.processor for each in samples):,.0f}",
+                f"{median(each.load for each in samples):,.0f}" if first else "",
+            )
+        rate, processor = (
+            line.ratio(lambda sample: sample.packets_a_second),
+            line.ratio(lambda sample: sample.processor),
+        )
+        table.add_row("", "", "", "ratio", f"{rate:.2f}", "", "", f"{processor:.2f}", end_section=True)
+    table.caption = (
+        "p50 and p99: of a request, and of a bare transaction. µs a packet: processor time of API and PostgreSQL, or "
+        "of the bare process and PostgreSQL; load: of the load generator."
+    )
+    return table
+
+
+@dataclass
+class ReadFigures:
+    """Latest-status reads beside a route that answers with a constant, over all rounds."""
+
+    rates: list[float] = field(default_factory=list[float])
+    constants: list[float] = field(default_factory=list[float])
+    latencies: list[Latency] = field(default_factory=list[Latency])
+    constant_latencies: list[Latency] = field(default_factory=list[Latency])
+    loads: list[float] = field(default_factory=list[float])
+    constant_loads: list[float] = field(default_factory=list[float])
+
+    def table(self) -> Table:
+        """The figures as they are printed."""
+        table = Table(title=f"Latest-status reads a second at {CLIENTS} clients (medians)")
+        for column in ("", "reads/s", "p50 ms", "p99 ms", "cores: load"):
+            table.add_column(column, justify="right")
+        for name, rates, latencies, loads in (
+            ("capability-status", self.rates, self.latencies, self.loads),
+            ("a constant of the same size", self.constants, self.constant_latencies, self.constant_loads),
+        ):
+            p50, p99 = (median(getattr(each, name) for each in latencies) for name in ("p50", "p99"))
+            table.add_row(name, f"{median(rates):,.0f}", f"{p50:.1f}", f"{p99:.1f}", f"{median(loads):.2f}")
+        ratio = median(rate / constant for rate, constant in zip(self.rates, self.constants, strict=True))
+        table.add_row("ratio", f"{ratio:.2f}")
+        return table
+
+
+async def _reads(running: Running, figures: ReadFigures) -> None:
+    clients = [
+        Client("GET", f"/api/microgrids/{running.sites[n].microgrid_id}/capability-status") for n in range(CLIENTS)
+    ]
+    outcome = await running.load(clients)
+    constant = await running.load([Client("GET", f"{CONSTANT}/{outcome.body_bytes}")] * CLIENTS)
+    for found, rates, latencies, loads in (
+        (outcome, figures.rates, figures.latencies, figures.loads),
+        (constant, figures.constants, figures.constant_latencies, figures.constant_loads),
+    ):
+        rates.append(len(found.latencies) / found.seconds)
+        latencies.append(Latency.of(found.latencies))
+        loads.append(found.processor_seconds / found.seconds)
+
+
+@dataclass
+class Pair:
+    """Readings a second of the product and of FlexMeasures with the same number a request, over all rounds."""
+
+    packets: int
+    """Packets a request; FlexMeasures gets as many readings as they have."""
+    door: list[Sample] = field(default_factory=list[Sample])
+    other: list[Sample] = field(default_factory=list[Sample])
+
+
+async def _flexmeasures(console: Console, made: Databases, given: Given) -> None:
+    pairs = [Pair(1), Pair(ARRAY)]
+    async with flexmeasures(made, CLIENTS) as other, _running(made, given) as running:
+        for _ in track(range(given.rounds), description="FlexMeasures", console=console, transient=True):
+            for pair in pairs:
+                line = Line(CLIENTS, pair.packets)
+                readings = pair.packets * READINGS
+                clients = other.clients(CLIENTS, readings, running.clock.other)
+                outcome = await run_load(
+                    Plan("127.0.0.1", other.port, clients, given.seconds, given.warm_up, other.headers)
+                )
+                running.clock.other = max(outcome.next_times)
+                rate = len(outcome.latencies) * readings / outcome.seconds
+                pair.other.append(Sample(rate, Latency.of(outcome.latencies), 0))
+                await running.packets(line, floor=False)
+                pair.door.append(line.door[0])
+    console.print(_pair_table(pairs))
+
+
+def _pair_table(pairs: Sequence[Pair]) -> Table:
+    table = Table(title=f"Readings a second at {CLIENTS} clients, one PostgreSQL server (medians)")
+    for column in ("readings a request", "", "readings/s", "p50 ms", "p99 ms"):
+        table.add_column(column, justify="right")
+    for pair in pairs:
+        for name, samples, readings in (("packet door", pair.door, READINGS), ("FlexMeasures", pair.other, 1)):
+            table.add_row(
+                f"{pair.packets * READINGS}" if samples is pair.door else "",
+                name,
+                f"{median(each.packets_a_second * readings for each in samples):,.0f}",
+                f"{median(each.latency.p50 for each in samples):.1f}",
+                f"{median(each.latency.p99 for each in samples):.1f}",
+            )
+        ratio = median(
+            one.packets_a_second * READINGS / two.packets_a_second
+            for one, two in zip(pair.door, pair.other, strict=True)
+        )
+        table.add_row("", "ratio", f"{ratio:.1f}", end_section=True)
+    return table
