@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
 
 from api import (
@@ -98,6 +99,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.router, dependencies=acting, responses=COMMON)
     app.include_router(health.router)
     install_pages(app)
+    # Pages and charts are read over slow lines too. What a lane answers is small, and an event stream stays as it is.
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(FastLanes, lanes=(*telemetry.LANES, *capability_status.LANES))
     app.add_middleware(BodyLimit, unbounded=frozenset({"/api/depots/import"}))
     return app

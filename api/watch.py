@@ -69,7 +69,7 @@ class Watch:
 
     def hear(self, payload: str) -> None:
         """Pass on what PostgreSQL said."""
-        if not self._watchers:
+        if not self._watchers and not self._ears:
             return
         for depot_id, kinds in read_payload(payload):
             self._tell(depot_id, kinds)

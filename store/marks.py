@@ -18,8 +18,9 @@ _DEPOTS = text("""
     FROM depots AS d LEFT JOIN microgrids AS m ON m.depot_id = d.id AND m.retired_at IS NULL
     WHERE d.id = ANY (CAST(:ids AS uuid[]))
 """)
+# xmin is the transaction that wrote a row last: a pause and a resume between two looks are seen by it.
 _BACKFILLS = text("""
-    SELECT b.id, concat_ws('/', b.state, b.depots_total,
+    SELECT b.id, concat_ws('/', b.xmin,
         (SELECT count(*) FROM backfill_pages AS p WHERE p.backfill_id = b.id))
     FROM backfills AS b WHERE b.id = ANY (CAST(:ids AS uuid[]))
 """)
@@ -33,19 +34,19 @@ _FLEET_STATUS = text(f"""
          FROM (SELECT ({DEPOT_FRESHNESS}) AS freshness, count(*) AS depots FROM depots GROUP BY 1) AS counted))
 """)  # noqa: S608 - no value is put into it
 _ALL_BACKFILLS = text("""
-    SELECT concat_ws('/', count(*), count(finished_at), count(*) FILTER (WHERE state = 'PAUSED'),
+    SELECT concat_ws('/', count(*), count(finished_at),
+        string_agg(xmin::text, ',' ORDER BY id) FILTER (WHERE finished_at IS NULL),
         (SELECT count(*) FROM backfill_pages AS p JOIN backfills AS b ON b.id = p.backfill_id
          WHERE b.finished_at IS NULL))
     FROM backfills
 """)
 
 _RUNS = text("""
-    SELECT r.id, concat_ws('/', r.state, r.outcome, r.steps_done)
-    FROM scenario_runs AS r WHERE r.id = ANY (CAST(:ids AS uuid[]))
+    SELECT r.id, r.xmin::text FROM scenario_runs AS r WHERE r.id = ANY (CAST(:ids AS uuid[]))
 """)
 _ALL_RUNS = text("""
-    SELECT concat_ws('/', count(*), count(finished_at), count(*) FILTER (WHERE state = 'PAUSED'),
-        coalesce(sum(steps_done) FILTER (WHERE finished_at IS NULL), 0))
+    SELECT concat_ws('/', count(*), count(finished_at),
+        string_agg(xmin::text, ',' ORDER BY id) FILTER (WHERE finished_at IS NULL))
     FROM scenario_runs
 """)
 
@@ -56,7 +57,7 @@ async def depot_marks(connection: AsyncConnection, depot_ids: Collection[UUID]) 
 
 
 async def backfill_marks(connection: AsyncConnection, backfill_ids: Collection[UUID]) -> dict[UUID, str]:
-    """Mark backfills: their states and how many of their pages are done."""
+    """Mark backfills: what was written of them last, and how many of their pages are done."""
     return {row[0]: row[1] for row in await connection.execute(_BACKFILLS, {"ids": list(backfill_ids)})}
 
 
@@ -76,7 +77,7 @@ async def backfill_list_mark(connection: AsyncConnection) -> str:
 
 
 async def run_marks(connection: AsyncConnection, run_ids: Collection[UUID]) -> dict[UUID, str]:
-    """Mark scenario runs: their states and how many of their steps are done."""
+    """Mark scenario runs: what was written of them last."""
     return {row[0]: row[1] for row in await connection.execute(_RUNS, {"ids": list(run_ids)})}
 
 

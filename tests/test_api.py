@@ -423,3 +423,12 @@ async def test_every_operation_declares_its_refusals_as_problems(api: httpx.Asyn
             assert {"403", "422", "500", "503"} <= set(refusals), (method, path)
             for each in refusals.values():
                 assert list(each["content"]) == ["application/problem+json"], (method, path)
+
+
+async def test_what_is_large_is_compressed_for_whoever_takes_it(api: httpx.AsyncClient) -> None:
+    plain = await api.get("/openapi.json", headers={"accept-encoding": "identity"})
+    packed = await api.get("/openapi.json", headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 4
+    assert packed.json() == plain.json()

@@ -4,6 +4,7 @@ import { now } from "./clock.js";
 
 const HEIGHT = { few: 200, many: 122 }; // of a chart, so that those of four circuits are seen at once
 const SHORTEST_WAIT = 2000; // between two requests for the data
+const TOGETHER = 150; // what comes within so long is one request
 const HATCH = 7;
 const ROWS = 24; // of the table
 const RECENT = 300; // seconds for which what was measured last counts as now
@@ -77,7 +78,9 @@ class LoadChart extends HTMLElement {
     const { signal } = this.stop;
     this.addEventListener("change", (event) => this.choose(event.target), { signal });
     document.addEventListener("live-packet", () => this.askSoon(), { signal });
-    ["live-capacity", "live-depot"].forEach((name) => document.addEventListener(name, () => this.ask(), { signal }));
+    ["live-capacity", "live-depot"].forEach((name) =>
+      document.addEventListener(name, () => this.askIn(TOGETHER), { signal }),
+    );
     const redraw = () => this.show();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw, { signal });
     this.theme = new MutationObserver(redraw);
@@ -114,9 +117,17 @@ class LoadChart extends HTMLElement {
 
   // A longer range has wider buckets, so it is asked for less often.
   askSoon() {
-    if (this.waiting) return;
     const wait = Math.max(SHORTEST_WAIT, ((this.load?.bucket_seconds ?? 0) * 1000) / 4);
-    this.waiting = setTimeout(() => this.ask(), Math.max(0, (this.asked ?? 0) + wait - performance.now()));
+    this.askIn(Math.max(0, (this.asked ?? 0) + wait - performance.now()));
+  }
+
+  // Whoever asks for it sooner is heard; whoever asks for it later is served by then.
+  askIn(wait) {
+    const due = performance.now() + wait;
+    if (this.waiting && this.due <= due) return;
+    clearTimeout(this.waiting);
+    this.due = due;
+    this.waiting = setTimeout(() => this.ask(), wait);
   }
 
   async ask() {
