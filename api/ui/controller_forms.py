@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from api.types import BindingId, DepotId
 from api.ui import controller_words
 from api.ui.controllers import all_bindings, all_devices, read_binding, read_tab
 from api.ui.navigation import device_address
-from api.ui.rendering import render
+from api.ui.rendering import is_htmx, render
 from domain.capabilities import Capability
 from domain.controller_bindings import BindingCode
 from domain.controller_support import ControllerTables
@@ -155,7 +156,7 @@ class Dialog:
             "bound": {each.device.device_id: each for each in bindings},
             "owners": controller_words.owners(bindings),
             "says": controller_words,
-            "device_address": lambda device_id: device_address(self.request, device_id),
+            "device_address": partial(device_address, self.request),
             "conflict": None,
             "refused": {},
         }
@@ -242,12 +243,19 @@ def _by_field(errors: Iterable[FieldProblem], capabilities: list[str]) -> dict[s
     found: dict[str, list[FieldProblem]] = {}
     for each in errors:
         name, _, place = each.field.partition(".")
-        if name == "capabilities" and place.isdecimal() and int(place) < len(capabilities):
-            name = f"capability-{capabilities[int(place)]}"
-        elif name not in ("device_id", "capabilities", "enabled"):
+        if name not in ("device_id", "capabilities", "enabled"):
             name = "binding"
+        elif place.isdecimal() and int(place) < len(capabilities) and capabilities[int(place)] in tuple(Capability):
+            name = f"capability-{capabilities[int(place)]}"
         found.setdefault(name, []).append(each)
     return found
+
+
+def _gone(request: Request, problem: Problem) -> Response:
+    """Tell in the dialog itself that the binding was deleted while it was open."""
+    if problem.code is not ProblemCode.BINDING_NOT_FOUND or not is_htmx(request):
+        raise problem
+    return render(request, "controller_dialogs.html", {"problem": problem}, block="gone", status=404)
 
 
 @router.get("/new", name="binding_new")
@@ -290,9 +298,12 @@ async def change(
     request: Request, depot_id: DepotId, binding_id: BindingId, actor: ActorDep, engine: EngineDep, tables: TablesDep
 ) -> Response:
     """Change a binding (COR-39.2). Where others changed it meanwhile, show what, and keep what was filled in."""
-    binding = await read_binding(engine, depot_id, binding_id)
     given = await Given.read(request)
     body = {**given.body(), "version": given.version}
+    try:
+        binding = await read_binding(engine, depot_id, binding_id)
+    except Problem as problem:
+        return _gone(request, problem)
     return await Dialog(request, engine, tables, depot_id, binding).saved(
         given, lambda: service.change(binding_id, body, actor, engine, tables)
     )
@@ -332,7 +343,10 @@ async def act(
     tables: TablesDep,
 ) -> Response:
     """Switch a binding on or off, or delete it; ask again where others changed it meanwhile."""
-    binding = await read_binding(engine, depot_id, binding_id)
+    try:
+        binding = await read_binding(engine, depot_id, binding_id)
+    except Problem as problem:
+        return _gone(request, problem)
     dialog = Dialog(request, engine, tables, depot_id, binding)
     version = (await Given.read(request)).version
     try:

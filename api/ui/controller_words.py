@@ -24,7 +24,7 @@ EFFECT = {
     EffectKind.STOPS: Badge("Stops", "square", "warn"),
     EffectKind.MOVES: Badge("Moves", "arrow-right", "busy"),
     EffectKind.STAYS: Badge("Stays", "check", "quiet"),
-    EffectKind.NONE: Badge("Nobody", "circle-dashed", "quiet"),
+    EffectKind.NONE: Badge("None", "circle-dashed", "quiet"),
 }
 OUTCOME = {
     ActionOutcome.APPLIED: Badge("Updated", "circle-check", "good"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -88,7 +89,7 @@ async def read_tab(request: Request, engine: AsyncEngine, tables: ControllerTabl
         "owners": controller_words.owners(bindings),
         "revisions": {each.binding_id: controller_words.revision(tables, each.device.controller) for each in bindings},
         "says": controller_words,
-        "device_address": lambda device_id: device_address(request, device_id),
+        "device_address": partial(device_address, request),
         "topics": [Topic(kind, depot_id) for kind in _WATCHED],
     }
 

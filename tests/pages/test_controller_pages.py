@@ -8,12 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI, Request
 from playwright.async_api import Locator, Page, expect
-from sqlalchemy import text
 
 from api.ui import controllers
+from api.ui.navigation import device_address
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
-from tests.pages.looking import is_wider_than_the_screen
+from tests.pages.sites import make_site as make_depot
 from tests.pages.test_every_page import NOBODY, look
 from tests.pages.test_load_page import is_live, section, send
 from tests.sites import MadeSite, add_device, controller_site, make_site, milliseconds, packet
@@ -75,6 +76,14 @@ async def choose_device(page: Page, name: str) -> None:
     sensor = name.removeprefix("Device ")
     await select.select_option(label=await select.locator("option", has_text=f"{name} ·").first.inner_text())
     await expect(page.locator("#device-hint")).to_contain_text(f"Sensor {sensor} at")
+
+
+def test_a_device_is_linked_as_soon_as_it_has_a_page() -> None:
+    app = FastAPI()
+    request = Request({"type": "http", "app": app})
+    assert device_address(request, NOBODY) is None
+    app.add_api_route("/devices/{device_id}", lambda: None, name="page_device")
+    assert device_address(request, NOBODY) == f"/devices/{NOBODY}"
 
 
 @pytest.mark.acceptance("COR-39.1")
@@ -242,16 +251,20 @@ async def test_everything_that_is_wrong_stands_beside_its_field_with_its_code(si
     await expect(dialog.get_by_role("button", name="Go to the binding of Device mgc-1")).to_be_visible()
 
 
-async def test_a_depot_without_a_microgrid_says_so_in_the_form(site: Site, visitor: Visitor) -> None:
-    made = await make_site(site.engine, provisioned=False)
-    await add_device(site.engine, made, "mgc-1")
-    async with site.engine.begin() as connection:
-        await connection.execute(text("DELETE FROM outbox"))
-        await connection.execute(
-            text("UPDATE depots SET provisioning = 'PENDING' WHERE id = :id"), {"id": made.depot_id}
-        )
-    page = await visitor.open(f"/depots/{made.depot_id}/controllers")
-    await expect(page.get_by_role("heading", name="Who supplies what")).to_be_visible()
+async def test_a_depot_without_a_microgrid_says_so_on_the_tab_and_in_the_form(site: Site, visitor: Visitor) -> None:
+    depot_id = await make_depot(site.engine)
+    gateway = await call(site, "POST", "/api/gateways", json={"depot_id": str(depot_id), "name": "Gateway"})
+    device = {"gateway_id": gateway["gateway_id"], "sensor_id": "mgc-1", "name": "Device mgc-1"}
+    await call(site, "POST", "/api/devices", json=device)
+    visitor.expected = ("422",)
+    page = await visitor.open(f"/depots/{depot_id}/controllers")
+    await expect(page.locator("#unresolved")).to_contain_text("NO_TOP_LEVEL_CIRCUITS")
+    await page.get_by_role("button", name="Bind a controller").click()
+    await choose_device(page, "Device mgc-1")
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_role("alert")).to_contain_text("MICROGRID_NOT_PROVISIONED")
+    await dialog.get_by_role("button", name="Bind", exact=True).click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("Add a top-level circuit")
 
 
 async def test_the_second_of_two_editors_sees_what_changed_and_goes_on_with_the_own_input(
@@ -303,6 +316,17 @@ async def test_the_second_of_two_editors_sees_what_changed_and_goes_on_with_the_
     assert (await call(site, "GET", made.api))["enabled"]
     await dialog.get_by_role("button", name="Disable version 6").click()
     await expect(card(page, made.binding_id).locator(".binding-head .badge")).to_have_text("Disabled")
+    # And what somebody deleted is told of where one looks.
+    visitor.expected = ("409", "404")
+    await page.get_by_role("button", name="Edit the binding of Device mgc-2").click()
+    await call(site, "PATCH", made.api, json={"enabled": True})
+    await dialog.get_by_label("Peak shaving").check()
+    await expect(dialog.get_by_role("alert")).to_contain_text("it is version 8 now. VERSION_CONFLICT")
+    await call(site, "DELETE", made.api)
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog).to_contain_text("BINDING_NOT_FOUND")
+    await dialog.get_by_role("button", name="Close").click()
+    await expect(page.get_by_text("No controller is bound")).to_be_visible()
 
 
 async def test_the_history_tells_who_changed_what_field_by_field(site: Site, visitor: Visitor) -> None:
@@ -489,4 +513,3 @@ async def test_the_tab_is_accessible_in_both_themes(site: Site, visitor: Visitor
     await send(site, sent)
     await expect(page.locator("#arrived")).to_be_visible()
     await look(page, f"controllers-arrived-{name}")
-    assert not await is_wider_than_the_screen(page)
