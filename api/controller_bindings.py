@@ -111,6 +111,7 @@ class SuppliedCapability(BaseModel):
     last_value: LastValue | None
     age_seconds: float | None = Field(description="Of the last value; null where nothing keeps it current.")
     freshness: Freshness | None = Field(description="Null where the binding does not supply it: it is not updating.")
+    stale_at: datetime | None = Field(description="The last moment at which the last value is still fresh.")
 
     @staticmethod
     def of(record: BoundCapability) -> SuppliedCapability:
@@ -127,6 +128,7 @@ class SuppliedCapability(BaseModel):
             ),
             age_seconds=None if age is None else age.age.total_seconds(),
             freshness=None if age is None else age.freshness,
+            stale_at=None if age is None else age.stale_at,
         )
 
 

@@ -16,6 +16,7 @@ from api import (
     capacities,
     circuits,
     controller_bindings,
+    controller_packets,
     depots,
     devices,
     fleet_import,
@@ -92,7 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     acting = [Depends(current_actor)]
     # The import comes before the routes that would take "import" for a depot's id.
     site = (depots, circuits, microgrids, capacities, gateways, devices, power_sources, sensor_actions)
-    configuration = (controller_bindings, resolutions)
+    configuration = (controller_bindings, controller_packets, resolutions)
     monitoring = (telemetry, capability_status, load, remediations)
     jobs = (backfills, scenarios, scenario_runs)
     for module in (fleet_import, *site, *configuration, *monitoring, *jobs):

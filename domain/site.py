@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from domain.circuit_capacity import CapacityPolicy
@@ -47,3 +47,12 @@ class Site:
     """The sensor actions by sensor, each sensor's in the order of their kinds."""
     power_sources: tuple[PowerSource, ...]
     """All of the depot."""
+
+
+def alone(site: Site, sensor_action_id: UUID) -> Site | None:
+    """The site with that sensor action and no other, switched on; None: it has no such action."""
+    for sensor_id, actions in site.actions.items():
+        for action in actions:
+            if action.sensor_action_id == sensor_action_id:
+                return replace(site, actions={sensor_id: (replace(action, enabled=True),)})
+    return None

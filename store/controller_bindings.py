@@ -185,6 +185,32 @@ def _status(last: ReportedValue | None) -> CapabilityStatus | None:
     return None if last is None or last.unreadable else capability_status(last.value)
 
 
+@dataclass(frozen=True)
+class DisabledBinding:
+    """A binding that is switched off."""
+
+    binding_id: UUID
+    device_id: UUID
+    device_name: str
+
+
+_DISABLED = text("""
+    SELECT a.id, d.id AS device_id, d.name, a.measurands
+    FROM sensor_actions AS a JOIN devices AS d ON d.id = a.device_id
+    WHERE a.depot_id = :depot_id AND a.action = 'UPDATE_MICROGRID_STATE' AND NOT a.enabled
+    ORDER BY a.updated_at, a.id
+""")
+
+
+async def disabled_bindings(connection: AsyncConnection, depot_id: UUID) -> dict[Capability, DisabledBinding]:
+    """Say which binding would supply each of a depot's capabilities if it were enabled; the last changed of several."""
+    return {
+        CAPABILITY_MEASURANDS[MeasurandKey(key)]: DisabledBinding(row.id, row.device_id, row.name)
+        for row in await connection.execute(_DISABLED, {"depot_id": depot_id})
+        for key in row.measurands
+    }
+
+
 _DEPOT_OF_MICROGRID = text("SELECT depot_id FROM microgrids WHERE id = :microgrid_id AND retired_at IS NULL")
 _SITE = text("""
     SELECT p.id AS depot_id, m.id AS microgrid_id

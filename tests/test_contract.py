@@ -36,7 +36,9 @@ async def test_generated_requests_find_no_server_error_and_no_undocumented_answe
 "path.depot_id" = "{site.depot_id}"
 "path.microgrid_id" = "{site.microgrid_id}"
 "path.device_id" = "{site.devices[CONTROLLER]}"
+"path.binding_id" = "{site.actions[CONTROLLER, "UPDATE_MICROGRID_STATE"]}"
 "query.gateway_id" = "{site.gateway_id}"
+"query.wait_seconds" = 0
 """
     )
     settings = Settings(database_url=database_url, task_queue=task_queue)

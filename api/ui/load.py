@@ -22,6 +22,7 @@ from runtime.settings import MICROGRID_CARD
 from store.capability_status import list_events, read_latest
 from store.capacities import list_capacities
 from store.circuits import list_circuits
+from store.controller_bindings import disabled_bindings
 from store.database import clock, snapshot
 from store.depots import read_depot
 from store.microgrids import read_microgrid
@@ -51,7 +52,7 @@ async def _read_page(engine: AsyncEngine, flags: Flags, actor: Actor, depot_id: 
         depot = await read_depot(connection, depot_id)
         card = None
         if has_card and depot.microgrid_id is not None:
-            card = await _read_card(connection, depot.microgrid_id)
+            card = await _read_card(connection, depot_id, depot.microgrid_id)
         circuits = await list_circuits(connection, depot_id)
         held = await list_capacities(connection, depot_id, await clock(connection))
         sources = await list_power_sources(connection, depot_id=depot_id, after=None, limit=SOURCES)
@@ -68,11 +69,13 @@ async def _read_page(engine: AsyncEngine, flags: Flags, actor: Actor, depot_id: 
     }
 
 
-async def _read_card(connection: AsyncConnection, microgrid_id: UUID) -> list[dict[str, Any]]:
+async def _read_card(connection: AsyncConnection, depot_id: UUID, microgrid_id: UUID) -> list[dict[str, Any]]:
     """Both capabilities, each from its one latest record, with the updates that came last (COR-38.4)."""
+    disabled = await disabled_bindings(connection, depot_id)
     return [
         {
             "latest": capability_status.LatestStatus.of(record),
+            "disabled": disabled.get(record.capability) if record.owner_device_id is None else None,
             "updates": await list_events(
                 connection, microgrid_id, capability=record.capability, before=None, limit=UPDATES
             ),

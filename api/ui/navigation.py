@@ -62,3 +62,11 @@ def main_links(request: Request) -> list[Link]:
 def depot_tabs(request: Request, depot_id: UUID) -> list[Link]:
     """The tabs of one depot's area."""
     return _links(request, _DEPOT, depot_id=depot_id)
+
+
+def device_address(request: Request, device_id: UUID) -> str | None:
+    """Where a device's page is; None: there is none yet."""
+    try:
+        return str(request.app.url_path_for("page_device", device_id=device_id))
+    except NoMatchFound:
+        return None

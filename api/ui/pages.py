@@ -9,6 +9,8 @@ from api.ui import (
     assets,
     backfills,
     circuits,
+    controller_forms,
+    controllers,
     depots,
     live,
     load,
@@ -24,7 +26,7 @@ from api.ui.problem_pages import install_problem_pages
 def install_pages(app: FastAPI) -> None:
     """Add the pages to ``app``, whose API and refusals are there already."""
     acting = [Depends(current_actor)]
-    site = (depots, load, microgrid, circuits, remediations)
+    site = (depots, load, microgrid, circuits, controllers, controller_forms, remediations)
     jobs = (backfills, scenarios, scenario_run, scenario_compare)
     for module in (*site, *jobs, live):
         app.include_router(module.router, dependencies=acting)

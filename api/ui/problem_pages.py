@@ -19,6 +19,7 @@ _TITLES = {
     "RUN_NOT_FOUND": "There is no such scenario run",
     "REMEDIATION_NOT_FOUND": "There is no such remediation",
     "CIRCUIT_NOT_FOUND": "There is no such circuit",
+    "BINDING_NOT_FOUND": "There is no such controller binding",
     "ROUTE_NOT_FOUND": "There is no such page",
     "DATABASE_UNAVAILABLE": "The database is away",
     "TEMPORAL_UNAVAILABLE": "Temporal is away",

@@ -64,6 +64,7 @@ async def test_every_page_is_accessible_in_both_themes(site: Site, visitor: Visi
     await look(page, f"circuit-delete-{size}")
 
     await look(await visitor.open(f"/depots/{empty}/microgrid", size=window, status=404), f"microgrid-none-{size}")
+    await look(await visitor.open(f"/depots/{depot_id}/controllers", size=window), f"controllers-none-{size}")
     await look(await visitor.open("/backfills", size=window), f"backfills-none-{size}")
     page = await visitor.open("/backfills", size=window)
     await page.get_by_role("button", name="Start").click()
@@ -81,6 +82,7 @@ async def test_every_page_is_accessible_in_both_themes(site: Site, visitor: Visi
         ("/depots/not-an-id/microgrid", "There is no such page"),
         (f"/depots/{NOBODY}", "There is no such depot"),
         (f"/depots/{NOBODY}/microgrid", "There is no such depot"),
+        (f"/depots/{NOBODY}/controllers", "There is no such depot"),
         ("/backfills/not-an-id", "There is no such page"),
         (f"/backfills/{NOBODY}", "There is no such backfill"),
         (f"/scenario-runs/{NOBODY}", "There is no such scenario run"),
