@@ -10,13 +10,19 @@ from api.ui import (
     backfills,
     circuits,
     depots,
+    device,
+    device_dialogs,
+    devices,
+    gateway_dialogs,
     live,
     load,
     microgrid,
+    power_source_dialogs,
     remediations,
     scenario_compare,
     scenario_run,
     scenarios,
+    sensor_action_dialogs,
 )
 from api.ui.problem_pages import install_problem_pages
 
@@ -25,8 +31,11 @@ def install_pages(app: FastAPI) -> None:
     """Add the pages to ``app``, whose API and refusals are there already."""
     acting = [Depends(current_actor)]
     site = (depots, load, microgrid, circuits, remediations)
+    configuration = (
+        devices, gateway_dialogs, power_source_dialogs, device_dialogs, device, sensor_action_dialogs,
+    )  # fmt: skip
     jobs = (backfills, scenarios, scenario_run, scenario_compare)
-    for module in (*site, *jobs, live):
+    for module in (*site, *configuration, *jobs, live):
         app.include_router(module.router, dependencies=acting)
     app.include_router(assets.router)
     install_problem_pages(app)

@@ -33,7 +33,7 @@ dialog.addEventListener("close", () => {
   if (dialog.open) return;
   // What opened it may be gone, with the circuit that it stood for.
   if (opener?.isConnected) opener.focus();
-  else document.getElementById("structure-title")?.focus();
+  else document.querySelector("#structure-title, [data-home]")?.focus();
 });
 
 document.addEventListener("htmx:confirm", (event) => {
