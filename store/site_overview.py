@@ -60,6 +60,18 @@ _LAST_PACKETS = text("""
     FROM wanted AS w JOIN heard AS h ON h.gateway_id = w.gateway_id AND h.sensor_id = w.sensor_id
     GROUP BY w.id
 """)
+_UNKNOWN = text("""
+    SELECT DISTINCT s.sensor ->> 'sensor_id' AS sensor_id, g.name AS gateway_name
+    FROM gateways AS g
+    CROSS JOIN LATERAL (
+        SELECT document FROM packets WHERE gateway_id = g.id ORDER BY observed_at DESC, id DESC LIMIT :depth
+    ) AS p
+    CROSS JOIN LATERAL jsonb_array_elements(p.document -> 'sensors') AS s (sensor)
+    WHERE g.depot_id = :depot_id AND NOT EXISTS (
+        SELECT FROM devices AS d WHERE d.gateway_id = g.id AND d.sensor_id = s.sensor ->> 'sensor_id'
+    )
+    ORDER BY gateway_name, sensor_id LIMIT :limit
+""")
 _FIRST_LOOK = 5
 """Packets of a gateway that are looked through first: most devices are in each of them."""
 
@@ -86,6 +98,12 @@ async def read_last_packets(connection: AsyncConnection, device_ids: Collection[
             rows = await connection.execute(_LAST_PACKETS, {"ids": missing, "depth": depth})
             found |= {row.id: row.observed_at for row in rows}
     return found
+
+
+async def list_unknown_sensors(connection: AsyncConnection, depot_id: UUID, limit: int) -> list[tuple[str, str]]:
+    """List sensors of the last packets that no device stands for: the sensor id, and the name of its gateway."""
+    given = {"depot_id": depot_id, "depth": _FIRST_LOOK, "limit": limit}
+    return [(row.sensor_id, row.gateway_name) for row in await connection.execute(_UNKNOWN, given)]
 
 
 async def list_carried_actions(

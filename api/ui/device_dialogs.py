@@ -17,16 +17,19 @@ from api.types import DepotId, DeviceId
 from api.ui.circuits import read_circuits
 from api.ui.devices import MOST, Wanted, show_changed
 from api.ui.forms import FieldErrors, read_name
-from api.ui.site_forms import Field, Filled, Going, beside, delete_dialog, form_dialog, gone, read_id
+from api.ui.site_forms import NAMED, Field, Filled, Going, beside, delete_dialog, form_dialog, gone, read_id
 from api.ui.words import counted
 from domain.controller_support import ControllerTables
 from domain.packets import MAX_ID_LENGTH
 from domain.problems import Problem, ProblemCode
 from domain.strict_json import is_storable
+from store.site_overview import list_unknown_sensors
 
 router = APIRouter(prefix="/depots/{depot_id}/devices", include_in_schema=False)
 
 _PREFIX = "device"
+_OFFERED = 100
+"""Sensors that are heard of and have no device, which a form offers."""
 
 
 async def _read(engine: AsyncEngine, depot_id: UUID, device_id: UUID) -> service.Device:
@@ -39,12 +42,14 @@ async def _read(engine: AsyncEngine, depot_id: UUID, device_id: UUID) -> service
 async def _fields(engine: AsyncEngine, depot_id: UUID, tables: ControllerTables) -> list[Field]:
     circuits = await read_circuits(engine, depot_id)
     found = (await gateways.list_all(engine, depot_id=depot_id, limit=MOST)).items
+    async with engine.connect() as connection:
+        heard = await list_unknown_sensors(connection, depot_id, _OFFERED)
     choose = [("", "Choose")] if len(found) != 1 else []
     hint = "" if found else "This depot has no gateway yet: add one first."
     return [
         Field("name", "Name"),
         Field("gateway_id", "Gateway", [*choose, *((str(each.gateway_id), each.name) for each in found)], hint),
-        Field("sensor_id", "Sensor id", hint="The sensor's id within the gateway, exactly as packets have it."),
+        Field("sensor_id", "Sensor id", hint=_sensor_hint(heard), offers=heard),
         Field(
             "circuit_id",
             "Linked circuit",
@@ -61,6 +66,14 @@ async def _fields(engine: AsyncEngine, depot_id: UUID, tables: ControllerTables)
             "Where it is known, what that revision cannot send is not bound to the device.",
         ),
     ]
+
+
+def _sensor_hint(heard: list[tuple[str, str]]) -> str:
+    hint = "The sensor's id within the gateway, exactly as packets have it."
+    if heard:
+        hint += f" Heard of, without a device: {', '.join(sensor_id for sensor_id, _ in heard[:NAMED])}"
+        hint += f" and {len(heard) - NAMED} more." if len(heard) > NAMED else "."
+    return hint
 
 
 def _body(filled: Filled, errors: FieldErrors) -> dict[str, Any]:

@@ -37,7 +37,7 @@ _WATCHED = (Kind.DEPOT, Kind.PACKET, Kind.POWER_SOURCE)
 # A form that is sent as it is has the filter, and nothing in it.
 OfGateway = Annotated[UUID | None, BeforeValidator(lambda given: given or None), Query(alias="gateway_id")]
 Shown = Annotated[int, Query(ge=1, le=_MOST_SHOWN)]
-_GIVEN: TypeAdapter[tuple[UUID | None, int]] = TypeAdapter(tuple[UUID | None, Shown])
+_GIVEN: TypeAdapter[tuple[str | None, UUID | None, int]] = TypeAdapter(tuple[Search, UUID | None, Shown])
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,12 @@ class Wanted:
         """Read back which devices a page shows, of its address; all, where that does not say it."""
         given = dict(parse_qsl(urlsplit(address).query))
         try:
-            gateway_id, shown = _GIVEN.validate_python((given.get("gateway_id"), given.get("shown", PAGE)))
+            search, gateway_id, shown = _GIVEN.validate_python(
+                (given.get("search"), given.get("gateway_id"), given.get("shown", PAGE))
+            )
         except ValidationError:
             return Wanted()
-        return Wanted(given.get("search"), gateway_id, shown)
+        return Wanted(search, gateway_id, shown)
 
 
 async def _read_site(engine: AsyncEngine, depot_id: UUID) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api import devices
+from api import depots, devices
 from api import sensor_actions as service
 from api.dependencies import ActorDep, EngineDep, TablesDep
 from api.types import DeviceId, SensorActionId
@@ -148,6 +148,7 @@ async def _dialog(
         "form": form,
         "action_id": action_id,
         "prefix": _PREFIX,
+        "zone": (await depots.read(device.depot_id, engine)).timezone,
         "seen": await read_reported(engine, device.device_id),
         "to": request.app.url_path_for("action_create", **path)
         if action_id is None

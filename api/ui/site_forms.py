@@ -41,6 +41,8 @@ class Field:
     """Value and words of each choice; None: a line of text."""
     hint: str = ""
     optional: bool = False
+    offers: Sequence[tuple[str, str]] = ()
+    """What a line of text may be, each with words to it, besides anything else."""
 
 
 @dataclass(frozen=True)
