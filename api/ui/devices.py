@@ -37,7 +37,7 @@ _WATCHED = (Kind.DEPOT, Kind.PACKET, Kind.POWER_SOURCE)
 # A form that is sent as it is has the filter, and nothing in it.
 OfGateway = Annotated[UUID | None, BeforeValidator(lambda given: given or None), Query(alias="gateway_id")]
 Shown = Annotated[int, Query(ge=1, le=_MOST_SHOWN)]
-_GIVEN: TypeAdapter[tuple[str | None, UUID | None, int]] = TypeAdapter(tuple[Search, UUID | None, Shown])
+_GIVEN: TypeAdapter[tuple[str | None, UUID | None, int]] = TypeAdapter(tuple[Search, OfGateway, Shown])
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Wanted:
         given = dict(parse_qsl(urlsplit(address).query))
         try:
             search, gateway_id, shown = _GIVEN.validate_python(
-                (given.get("search"), given.get("gateway_id"), given.get("shown", PAGE))
+                (given.get("search", ""), given.get("gateway_id"), given.get("shown", PAGE))
             )
         except ValidationError:
             return Wanted()
-        return Wanted(search, gateway_id, shown)
+        return Wanted(search or None, gateway_id, shown)
 
 
 async def _read_site(engine: AsyncEngine, depot_id: UUID) -> dict[str, Any]:

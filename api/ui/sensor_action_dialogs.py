@@ -15,6 +15,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.datastructures import FormData
 
 from api import depots, devices
 from api import sensor_actions as service
@@ -43,6 +44,7 @@ from domain.sensor_actions import SensorActionKind
 router = APIRouter(prefix="/devices/{device_id}/sensor-actions", include_in_schema=False)
 
 _PREFIX = "action"
+_MAX_DIGITS = 9
 _TEMPLATE = "sensor_action_dialogs.html"
 
 
@@ -83,8 +85,7 @@ class Form:
         """Fill in what came."""
         async with request.form() as form:
             self.values = read_form(self.fields, form)
-            version = str(form.get("version", ""))
-        self.version = int(version) if version.isdecimal() else None
+            self.version = _version(form)
         return self
 
     def document(self) -> dict[str, Any]:
@@ -125,6 +126,11 @@ class Form:
                 self.now[each.name] = in_words(current[each.name])
         # Whoever has seen what changed may save over it.
         self.version = current["version"]
+
+
+def _version(form: FormData) -> int | None:
+    given = str(form.get("version", ""))
+    return int(given) if given.isdecimal() and len(given) <= _MAX_DIGITS else None
 
 
 def _with_enabled(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,9 +249,9 @@ async def switch(
         return gone(request, problem)
     async with request.form() as given:
         enabled = given.get("enabled") == "on"
-        version = str(given.get("version", ""))
+        version = _version(given)
     form = await Form.of(action.action, action.model_dump(mode="json") | {"enabled": enabled})
-    form.version = int(version) if version.isdecimal() else action.version
+    form.version = action.version if version is None else version
     document = {"enabled": enabled, "version": form.version}
     return await _save(request, engine, actor, tables, action, form, document)
 

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from domain.circuit_capacity import CapacityPolicy
 from store.depots import NewCircuit
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
+from tests.pages.looking import is_wider_than_the_screen
 from tests.pages.sites import make_site as make_depot
 from tests.pages.sites import synced
 from tests.pages.test_every_page import look
@@ -458,6 +459,34 @@ async def test_a_remediation_leads_to_the_very_action(site: Site, visitor: Visit
     await expect(page).to_have_url(f"{site.url}/devices/{made.devices['mgc-9']}#action-{action_id}")
     await expect(page.locator(f"#action-{action_id} .remedy")).to_contain_text("is linked to none")
     await expect(page.get_by_role("link", name="System Admin / Devices")).to_have_attribute("aria-current", "page")
+
+
+async def test_a_name_is_never_markup_and_long_names_have_room(site: Site, visitor: Visitor) -> None:
+    name = "<img src=x onerror=bad()>" + "AVeryLongNameWithoutABreak" * 4
+    made = await make_site(site.engine)
+    async with httpx.AsyncClient(base_url=site.url) as caller:
+        body = {"depot_id": str(made.depot_id), "name": name, "site_model_name": name}
+        gateway_id = (await caller.post("/api/gateways", json=body)).json()["gateway_id"]
+        body = {"depot_id": str(made.depot_id), "name": name, "kind": "SOLAR"}
+        assert (await caller.post("/api/power-sources", json=body)).status_code == 201
+        body = {"gateway_id": gateway_id, "name": name, "sensor_id": name}
+        device_id = (await caller.post("/api/devices", json=body)).json()["device_id"]
+        action = {"action": "UPDATE_POWER_SOURCE_STATE", "measurands": ["SOC"]}
+        assert (await caller.post(f"/api/devices/{device_id}/sensor-actions", json=action)).status_code == 201
+    made.gateway_id = UUID(gateway_id)
+    answers = await send(site, packet(made, None, name, **{name[:100]: name, "SOC": 12}))
+    assert "packet_id" in str(answers), answers
+    for path in (f"/depots/{made.depot_id}/devices", f"/devices/{device_id}"):
+        for size in ((1280, 800), (768, 1024), PHONE, (320, 640)):
+            page = await visitor.open(path, size=size)
+            await expect(page.get_by_text(name).first).to_be_visible()
+            assert await page.locator("main img, main script, [style]").count() == 0
+            assert not await is_wider_than_the_screen(page), (path, size)
+    await page.get_by_role("button", name="Edit device").click()
+    await expect(dialog(page).get_by_label("Name")).to_have_value(name)
+    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await expect(dialog(page).get_by_role("heading")).to_contain_text(name)
+    assert await page.locator("dialog img").count() == 0
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
