@@ -31,10 +31,10 @@ def install_pages(app: FastAPI) -> None:
     """Add the pages to ``app``, whose API and refusals are there already."""
     acting = [Depends(current_actor)]
     site = (depots, load, microgrid, circuits, remediations)
+    jobs = (backfills, scenarios, scenario_run, scenario_compare)
     configuration = (
         devices, gateway_dialogs, power_source_dialogs, device_dialogs, device, sensor_action_dialogs,
     )  # fmt: skip
-    jobs = (backfills, scenarios, scenario_run, scenario_compare)
     for module in (*site, *configuration, *jobs, live):
         app.include_router(module.router, dependencies=acting)
     app.include_router(assets.router)

@@ -87,13 +87,13 @@ async def test_every_page_is_accessible_in_both_themes(site: Site, visitor: Visi
         ("/depots/not-an-id/microgrid", "There is no such page"),
         (f"/depots/{NOBODY}", "There is no such depot"),
         (f"/depots/{NOBODY}/microgrid", "There is no such depot"),
-        (f"/depots/{NOBODY}/devices", "There is no such depot"),
-        ("/devices/not-an-id", "There is no such page"),
-        (f"/devices/{NOBODY}", "There is no such device"),
         ("/backfills/not-an-id", "There is no such page"),
         (f"/backfills/{NOBODY}", "There is no such backfill"),
         (f"/scenario-runs/{NOBODY}", "There is no such scenario run"),
         (f"/scenario-runs/{NOBODY}/compare/{NOBODY}", "There is no such scenario run"),
+        (f"/depots/{NOBODY}/devices", "There is no such depot"),
+        ("/devices/not-an-id", "There is no such page"),
+        (f"/devices/{NOBODY}", "There is no such device"),
     ],
 )
 async def test_what_cannot_be_resolved_is_a_page_with_status_404(visitor: Visitor, path: str, title: str) -> None:

@@ -31,9 +31,10 @@ dialog.addEventListener("click", (event) => {
 });
 dialog.addEventListener("close", () => {
   if (dialog.open) return;
+  if (!opener?.isConnected) document.querySelector("[data-home]")?.focus();
   // What opened it may be gone, with the circuit that it stood for.
   if (opener?.isConnected) opener.focus();
-  else document.querySelector("#structure-title, [data-home]")?.focus();
+  else document.getElementById("structure-title")?.focus();
 });
 
 document.addEventListener("htmx:confirm", (event) => {
