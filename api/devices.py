@@ -19,6 +19,7 @@ from api.types import (
     LinkedCircuitId,
     Name,
     OfDepot,
+    Search,
     cut_page,
     decode_id,
     left_out,
@@ -120,13 +121,16 @@ async def list_all(
     engine: EngineDep,
     depot_id: OfDepot = None,
     gateway_id: Annotated[UUID | None, Query(description="Of this gateway alone.")] = None,
+    search: Search = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> DevicePage:
-    """List devices."""
+    """List devices; `search` is a part of the name or of the sensor id."""
     after = decode_id(cursor)
     async with engine.connect() as connection:
-        found = await list_devices(connection, depot_id=depot_id, gateway_id=gateway_id, after=after, limit=limit + 1)
+        found = await list_devices(
+            connection, depot_id=depot_id, gateway_id=gateway_id, search=search, after=after, limit=limit + 1
+        )
     items, more = cut_page(found, limit, lambda record: record.device_id)
     return DevicePage(items=[Device.of(record) for record in items], next_cursor=more)
 

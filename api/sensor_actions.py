@@ -28,12 +28,13 @@ from store.sensor_actions import (
 
 router = APIRouter(prefix="/api", tags=["sensor actions"])
 
-_ENABLED = {"type": "boolean", "title": "Enabled", "description": "Whether it acts on packets.", "default": True}
+ENABLED = {"type": "boolean", "title": "Enabled", "description": "Whether it acts on packets.", "default": True}
+"""The schema of `enabled`, which every sensor action has beside its configuration."""
 
 
 def _create_schema(kind: SensorActionKind) -> dict[str, Any]:
     schema = {key: value for key, value in action_schema(kind).items() if not key.startswith("$")}
-    return {**schema, "properties": {**schema["properties"], "enabled": _ENABLED}}
+    return {**schema, "properties": {**schema["properties"], "enabled": ENABLED}}
 
 
 def _change_schema() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
@@ -74,18 +74,35 @@ async def list_devices(
     *,
     depot_id: UUID | None,
     gateway_id: UUID | None,
+    search: str | None = None,
     after: UUID | None,
     limit: int,
 ) -> list[DeviceRecord]:
-    """List devices by id, beginning after ``after``."""
-    query = _DEVICES.order_by(devices.c.id).limit(limit)
-    if depot_id is not None:
-        query = query.where(devices.c.depot_id == depot_id)
-    if gateway_id is not None:
-        query = query.where(devices.c.gateway_id == gateway_id)
+    """List devices by id, beginning after ``after``. ``search`` is a part of the name or of the sensor id."""
+    query = _DEVICES.order_by(devices.c.id).limit(limit).where(*_fitting(depot_id, gateway_id, search))
     if after is not None:
         query = query.where(devices.c.id > after)
     return [DeviceRecord(**row) for row in (await connection.execute(query)).mappings()]
+
+
+async def count_devices(
+    connection: AsyncConnection, *, depot_id: UUID | None, gateway_id: UUID | None = None, search: str | None = None
+) -> int:
+    """Count what ``list_devices`` would list."""
+    query = select(func.count()).select_from(devices).where(*_fitting(depot_id, gateway_id, search))
+    return (await connection.execute(query)).scalar_one()
+
+
+def _fitting(depot_id: UUID | None, gateway_id: UUID | None, search: str | None) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if depot_id is not None:
+        conditions.append(devices.c.depot_id == depot_id)
+    if gateway_id is not None:
+        conditions.append(devices.c.gateway_id == gateway_id)
+    if search:
+        parts = (column.icontains(search, autoescape=True) for column in (devices.c.name, devices.c.sensor_id))
+        conditions.append(or_(*parts))
+    return conditions
 
 
 async def read_device(connection: AsyncConnection, device_id: UUID) -> DeviceRecord:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.resolution import Resolved, Unresolved, resolve
 from domain.sensor_actions import SENSOR_ACTIONS, ActionTarget, SensorActionKind
+from domain.site import ConfiguredAction
 from store.devices import read_device
 from store.driver import driver_in
 from store.sites import read_sites
+from store.tables import devices, gateways
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,15 @@ class ResolutionRecord:
     target_name: str | None
     candidates: tuple[tuple[UUID, str], ...]
     """The power sources between which it could not be decided, with their names."""
+
+
+@dataclass(frozen=True)
+class WriterRecord:
+    """A sensor action that writes to a power source."""
+
+    sensor_action_id: UUID
+    device_name: str
+    title: str
 
 
 _NAMES = text("""
@@ -70,3 +81,24 @@ async def read_resolutions(connection: AsyncConnection, device_id: UUID) -> list
         )
         for action, each in found
     ]
+
+
+async def list_writers(connection: AsyncConnection, depot_id: UUID, power_source_id: UUID) -> list[WriterRecord]:
+    """List the sensor actions of a depot that write to one of its power sources today, by their devices' names."""
+    gateway_ids = (await connection.execute(select(gateways.c.id).where(gateways.c.depot_id == depot_id))).scalars()
+    sites = await read_sites(connection, list(gateway_ids))
+    if sites is None:
+        return []
+    writing: list[ConfiguredAction] = []
+    for site in sites.by_gateway.values():
+        for action in (each for carried in site.actions.values() for each in carried if each.enabled):
+            found = resolve(site, action)
+            if isinstance(found, Resolved) and found.target_id == power_source_id:
+                writing.append(action)
+    query = select(devices.c.id, devices.c.name).where(devices.c.id.in_([action.device_id for action in writing]))
+    names = {row.id: row.name for row in await connection.execute(query)}
+    records = [
+        WriterRecord(action.sensor_action_id, names.get(action.device_id, ""), SENSOR_ACTIONS[action.kind].title)
+        for action in writing
+    ]
+    return sorted(records, key=lambda record: (record.device_name, record.title))

@@ -140,6 +140,24 @@ async def test_a_device_is_made_linked_moved_and_deleted(engine: AsyncEngine, ap
     assert gone[2]["name"] == ["Controller", None]
 
 
+async def test_devices_are_searched_by_name_and_sensor_id(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
+    depot_id = str(await make_depot(engine, "Feed"))
+    east, west = [(await add_gateway(api, depot_id))["gateway_id"] for _ in range(2)]
+    made_ids = [
+        (await add_device(api, gateway_id, sensor_id))["device_id"]
+        for gateway_id, sensor_id in ((east, "EM_1"), (east, "em%2"), (west, "em_3"))
+    ]
+    for parameters, places in (
+        ({"search": "em_"}, [0, 2]),
+        ({"search": "DEVICE EM%"}, [1]),
+        ({"search": "em", "gateway_id": east}, [0, 1]),
+        ({"search": ""}, [0, 1, 2]),
+        ({"search": "mgc"}, []),
+    ):
+        found = await all_pages(api, "/api/devices", depot_id=depot_id, **parameters)
+        assert [each["device_id"] for each in found] == [made_ids[place] for place in places]
+
+
 async def test_wrong_devices_are_refused(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
     plant, elsewhere = await make_plant(engine, api), await make_plant(engine, api)
     body = {"gateway_id": plant.gateway_id, "sensor_id": "three", "name": "Three"}

@@ -27,7 +27,7 @@ _TEMPLATE = "circuit_dialogs.html"
 _OF_A_FIELD = (ProblemCode.PARENT_NOT_FOUND, ProblemCode.CIRCUIT_CYCLE, ProblemCode.CIRCUIT_TREE_TOO_DEEP)
 
 
-class _Circuits:
+class DepotCircuits:
     """A depot's circuits, with what dialogs ask of them."""
 
     def __init__(self, records: list[CircuitRecord]) -> None:
@@ -64,9 +64,15 @@ class _Circuits:
         return [self.by_id[each] for each in self.tree.children(circuit.parent_id) if each != circuit.circuit_id]
 
 
-async def _circuits(engine: AsyncEngine, depot_id: UUID) -> _Circuits:
+async def read_circuits(engine: AsyncEngine, depot_id: UUID) -> DepotCircuits:
+    """Read a depot's circuits.
+
+    Raises:
+        Problem: ``DEPOT_NOT_FOUND``.
+
+    """
     async with engine.connect() as connection:
-        return _Circuits(await list_circuits(connection, depot_id))
+        return DepotCircuits(await list_circuits(connection, depot_id))
 
 
 def _dialog(request: Request, block: str, context: Mapping[str, Any], *, status: int = 200) -> Response:
@@ -84,7 +90,7 @@ async def begin(
     request: Request, depot_id: DepotId, engine: EngineDep, parent_id: Annotated[UUID | None, Query()] = None
 ) -> Response:
     """The dialog that adds a circuit."""
-    circuits = await _circuits(engine, depot_id)
+    circuits = await read_circuits(engine, depot_id)
     values = {"name": "", "kilowatts": "", "parent_id": str(parent_id or "")}
     return _dialog(request, "add", {"depot_id": depot_id, "parents": circuits.parents(), "values": values})
 
@@ -100,7 +106,7 @@ async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: E
             _note(errors, problem)
         else:
             return await _done(request, depot_id, engine)
-    circuits = await _circuits(engine, depot_id)
+    circuits = await read_circuits(engine, depot_id)
     context = {"depot_id": depot_id, "parents": circuits.parents(), "values": values, "errors": errors}
     return _dialog(request, "add", context, status=422)
 
@@ -108,7 +114,7 @@ async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: E
 @router.get("/{circuit_id}", name="circuit_edit")
 async def edit(request: Request, depot_id: DepotId, circuit_id: CircuitId, engine: EngineDep) -> Response:
     """The dialog that renames and moves a circuit, and leads to the others."""
-    circuits = await _circuits(engine, depot_id)
+    circuits = await read_circuits(engine, depot_id)
     circuit = circuits.find(circuit_id)
     values = {
         "name": circuit.name,
@@ -124,7 +130,7 @@ async def change(
     request: Request, depot_id: DepotId, circuit_id: CircuitId, actor: ActorDep, engine: EngineDep
 ) -> Response:
     """Rename, move or rerate a circuit (COR-8.5, COR-8.7)."""
-    circuits = await _circuits(engine, depot_id)
+    circuits = await read_circuits(engine, depot_id)
     circuit = circuits.find(circuit_id)
     values, errors, body = await _read(request)
     place = values["place"]
@@ -143,7 +149,7 @@ async def change(
 @router.get("/{circuit_id}/delete", name="circuit_delete")
 async def ask(request: Request, depot_id: DepotId, circuit_id: CircuitId, engine: EngineDep) -> Response:
     """The dialog that asks before a circuit is deleted, and names what would go with it."""
-    circuits = await _circuits(engine, depot_id)
+    circuits = await read_circuits(engine, depot_id)
     context = {"depot_id": depot_id, "circuit": circuits.find(circuit_id), "below": circuits.below(circuit_id)}
     return _dialog(request, "delete", context)
 
@@ -153,7 +159,7 @@ async def remove(
     request: Request, depot_id: DepotId, circuit_id: CircuitId, actor: ActorDep, engine: EngineDep
 ) -> Response:
     """Delete a circuit (COR-8.6), with those below it where that was agreed to."""
-    circuits = await _circuits(engine, depot_id)
+    circuits = await read_circuits(engine, depot_id)
     circuit = circuits.find(circuit_id)
     async with request.form() as form:
         cascade = form.get("cascade") == "yes"
@@ -168,7 +174,9 @@ async def remove(
     return await _done(request, depot_id, engine)
 
 
-def _editing(depot_id: UUID, circuits: _Circuits, circuit: CircuitRecord, values: Mapping[str, str]) -> dict[str, Any]:
+def _editing(
+    depot_id: UUID, circuits: DepotCircuits, circuit: CircuitRecord, values: Mapping[str, str]
+) -> dict[str, Any]:
     siblings = circuits.siblings(circuit)
     return {
         "depot_id": depot_id,

@@ -64,7 +64,7 @@ async def _read_page(engine: AsyncEngine, flags: Flags, actor: Actor, depot_id: 
         "capacities": [
             (circuit, Capacity.of(held[circuit.circuit_id])) for circuit in circuits if circuit.circuit_id in held
         ],
-        "sources": [_source(power_sources.PowerSource.of(record)) for record in sources],
+        "sources": [source_now(power_sources.PowerSource.of(record)) for record in sources],
         "topics": [Topic(kind, depot_id) for kind in _WATCHED],
     }
 
@@ -84,7 +84,8 @@ async def _read_card(connection: AsyncConnection, depot_id: UUID, microgrid_id: 
     ]
 
 
-def _source(source: power_sources.PowerSource) -> dict[str, Any]:
+def source_now(source: power_sources.PowerSource) -> dict[str, Any]:
+    """A power source, with those of its readings that say how it stands."""
     readings = {reading.measurand: reading for reading in source.readings}
     return {
         "of": source,

@@ -30,11 +30,14 @@ _MAIN = (
 )
 _AREAS = {"/": "/depots", "/scenarios": "/scenario-runs"}
 """Where what a link leads to has its pages, where that is elsewhere."""
+_ALSO = {"page_depots": "/devices/", "page_devices": "/devices/"}
+"""Where further pages of a link's area are, by the name of its route."""
 _COUNTS = {"page_remediations": "remediation_count"}
 """What is counted beside a link, and the name of the route that counts."""
 _DEPOT = (
     ("Load", "page_load"),
     ("System Admin / Microgrid", "page_microgrid"),
+    ("System Admin / Devices", "page_devices"),
     ("System Admin / Controllers", "page_controllers"),
 )
 
@@ -50,7 +53,8 @@ def _links(request: Request, wanted: tuple[tuple[str, str], ...], **values: Any)
         area = _AREAS.get(address, address)
         path = request.url.path
         counted = str(request.app.url_path_for(_COUNTS[name])) if name in _COUNTS else None
-        links.append(Link(text, address, path in (address, area) or path.startswith(f"{area}/"), counted))
+        below = (f"{area}/", _ALSO[name]) if name in _ALSO else (f"{area}/",)
+        links.append(Link(text, address, path in (address, area) or path.startswith(below), counted))
     return links
 
 

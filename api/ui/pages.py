@@ -12,13 +12,19 @@ from api.ui import (
     controller_forms,
     controllers,
     depots,
+    device,
+    device_dialogs,
+    devices,
+    gateway_dialogs,
     live,
     load,
     microgrid,
+    power_source_dialogs,
     remediations,
     scenario_compare,
     scenario_run,
     scenarios,
+    sensor_action_dialogs,
 )
 from api.ui.problem_pages import install_problem_pages
 
@@ -28,7 +34,10 @@ def install_pages(app: FastAPI) -> None:
     acting = [Depends(current_actor)]
     site = (depots, load, microgrid, circuits, controllers, controller_forms, remediations)
     jobs = (backfills, scenarios, scenario_run, scenario_compare)
-    for module in (*site, *jobs, live):
+    configuration = (
+        devices, gateway_dialogs, power_source_dialogs, device_dialogs, device, sensor_action_dialogs,
+    )  # fmt: skip
+    for module in (*site, *configuration, *jobs, live):
         app.include_router(module.router, dependencies=acting)
     app.include_router(assets.router)
     install_problem_pages(app)

@@ -11,8 +11,11 @@ from domain.backfill import BackfillOutcome, BackfillState
 from domain.capabilities import Capability, FoldEffect
 from domain.circuit_capacity import CapacityMode, FailSafeReason
 from domain.freshness import DepotFreshness
+from domain.measurands import ReadingCode
 from domain.provisioning import ProvisioningCode, ProvisioningState, SyncOutcome
+from domain.routing import RoutingRule
 from domain.scenario_runs import RunOutcome, ScenarioRunState
+from domain.sensor_actions import ActionTarget
 from store.remediations import RemediationState
 
 
@@ -87,6 +90,24 @@ OPERATING_MODE = {
     "automatic": Badge("Automatic", "refresh-cw", "quiet"),
     "error": Badge("Error", "circle-x", "bad"),
 }
+SWITCHED = {True: Badge("On", "circle-check", "good"), False: Badge("Off", "circle-slash", "quiet")}
+RULE = {
+    RoutingRule.LINKED_CIRCUIT: "the one power source on the device's linked circuit",
+    RoutingRule.DEPOT_BATTERY: "the one battery of the depot",
+    RoutingRule.OUTPUT_TRANSLATION: "the gateway's output translation names it",
+}
+TARGET = {
+    ActionTarget.MICROGRID: "Microgrid of",
+    ActionTarget.POWER_SOURCE: "Power source",
+    ActionTarget.CIRCUIT: "Capacity of the circuit",
+}
+UNREADABLE = {
+    ReadingCode.VALUE_UNAVAILABLE: "the sender has no value",
+    ReadingCode.WRONG_VALUE_KIND: "not the kind of value that it has",
+    ReadingCode.UNKNOWN_TEXT: "none of its texts",
+    ReadingCode.VALUE_OUT_OF_RANGE: "out of its range",
+    ReadingCode.WRONG_UNIT: "another unit than the contract's",
+}
 RUN_STATE = {
     ScenarioRunState.RUNNING: Badge("Running", "loader-circle", "busy"),
     ScenarioRunState.PAUSED: Badge("Paused", "pause", "warn"),
@@ -154,6 +175,12 @@ def kilowatts(watts: float | None) -> str:
 def kw(watts: float) -> str:
     """A power in kilowatts, to be read below others: always with one decimal."""
     return f"{watts / 1000:,.1f}".replace(",", "\u202f")
+
+
+def figure(number: float) -> str:
+    """A number as it was measured: to three decimals, without zeros that say nothing, its thousands set apart."""
+    text = f"{number:,.3f}".rstrip("0").rstrip(".")
+    return text.replace(",", "\u202f")
 
 
 def in_words(code: str) -> str:

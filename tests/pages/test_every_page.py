@@ -63,6 +63,12 @@ async def test_every_page_is_accessible_in_both_themes(site: Site, visitor: Visi
     await expect(page.get_by_role("checkbox")).to_be_visible()
     await look(page, f"circuit-delete-{size}")
 
+    page = await visitor.open(f"/depots/{depot_id}/devices", size=window)
+    await look(page, f"devices-{size}")
+    await page.get_by_role("link", name="Feed meter").click()
+    await expect(page.locator("#device-title")).to_have_text("Feed meter")
+    await look(page, f"device-{size}")
+
     await look(await visitor.open(f"/depots/{empty}/microgrid", size=window, status=404), f"microgrid-none-{size}")
     await look(await visitor.open(f"/depots/{depot_id}/controllers", size=window), f"controllers-none-{size}")
     await look(await visitor.open("/backfills", size=window), f"backfills-none-{size}")
@@ -87,6 +93,9 @@ async def test_every_page_is_accessible_in_both_themes(site: Site, visitor: Visi
         (f"/backfills/{NOBODY}", "There is no such backfill"),
         (f"/scenario-runs/{NOBODY}", "There is no such scenario run"),
         (f"/scenario-runs/{NOBODY}/compare/{NOBODY}", "There is no such scenario run"),
+        (f"/depots/{NOBODY}/devices", "There is no such depot"),
+        ("/devices/not-an-id", "There is no such page"),
+        (f"/devices/{NOBODY}", "There is no such device"),
     ],
 )
 async def test_what_cannot_be_resolved_is_a_page_with_status_404(visitor: Visitor, path: str, title: str) -> None:

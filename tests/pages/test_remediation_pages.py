@@ -59,7 +59,7 @@ async def test_what_stops_updates_is_listed_with_what_to_do(site: Site, visitor:
         "DEVICE_WITHOUT_CIRCUIT",
     ):
         await expect(item).to_contain_text(told)
-    device = f"/devices/{made.devices['mgc-9']}"
+    device = f"/devices/{made.devices['mgc-9']}#action-{made.actions['mgc-9', 'UPDATE_CIRCUIT_CAPACITY']}"
     await expect(item.get_by_role("link", name="Open the device")).to_have_attribute("href", device)
     await expect(item.get_by_role("link", name="Device mgc-9")).to_have_attribute("href", device)
     await stop(site, made, ago=-1)

@@ -31,6 +31,7 @@ dialog.addEventListener("click", (event) => {
 });
 dialog.addEventListener("close", () => {
   if (dialog.open) return;
+  if (!opener?.isConnected) document.querySelector("[data-home]")?.focus();
   // What opened it may be gone, with the circuit that it stood for.
   if (opener?.isConnected) opener.focus();
   else document.querySelector("#structure-title, #bindings-title")?.focus();

@@ -1,2 +1,4 @@
-// On a narrow screen the links at the top scroll sideways: the one of this page is in sight.
-document.querySelector(".main-links [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+// On a narrow screen links in a row scroll sideways: the one of this page is in sight.
+document.querySelectorAll(":is(.main-links, .tabs) [aria-current]").forEach((link) => {
+  link.scrollIntoView({ block: "nearest", inline: "center" });
+});

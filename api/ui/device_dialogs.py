@@ -1,0 +1,234 @@
+"""The dialogs that add, change and delete a device: of the Devices tab, and of the device's own page."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api import devices as service
+from api import gateways, sensor_actions
+from api.dependencies import ActorDep, EngineDep, TablesDep
+from api.types import DepotId, DeviceId
+from api.ui.circuits import read_circuits
+from api.ui.devices import MOST, Wanted, show_changed
+from api.ui.forms import FieldErrors, read_name
+from api.ui.site_forms import NAMED, Field, Filled, Going, beside, delete_dialog, form_dialog, gone, read_id
+from api.ui.words import counted
+from domain.controller_support import ControllerTables
+from domain.packets import MAX_ID_LENGTH
+from domain.problems import Problem, ProblemCode
+from domain.strict_json import is_storable
+from store.site_overview import list_unknown_sensors
+
+router = APIRouter(prefix="/depots/{depot_id}/devices", include_in_schema=False)
+
+_PREFIX = "device"
+_OFFERED = 100
+"""Sensors that are heard of and have no device, which a form offers."""
+
+
+async def _read(engine: AsyncEngine, depot_id: UUID, device_id: UUID) -> service.Device:
+    device = await service.read(device_id, engine)
+    if device.depot_id != depot_id:
+        raise Problem(ProblemCode.DEVICE_NOT_FOUND, f"There is no device {device_id} in this depot.")
+    return device
+
+
+async def _fields(engine: AsyncEngine, depot_id: UUID, tables: ControllerTables) -> list[Field]:
+    circuits = await read_circuits(engine, depot_id)
+    found = (await gateways.list_all(engine, depot_id=depot_id, limit=MOST)).items
+    async with engine.connect() as connection:
+        heard = await list_unknown_sensors(connection, depot_id, _OFFERED)
+    choose = [("", "Choose")] if len(found) != 1 else []
+    hint = "" if found else "This depot has no gateway yet: add one first."
+    return [
+        Field("name", "Name"),
+        Field("gateway_id", "Gateway", [*choose, *((str(each.gateway_id), each.name) for each in found)], hint),
+        Field("sensor_id", "Sensor id", hint=_sensor_hint(heard), offers=heard),
+        Field(
+            "circuit_id",
+            "Linked circuit",
+            [("", "No circuit"), *((str(circuit_id), path) for circuit_id, path in circuits.parents())],
+            "Tells the power source that it measures, and the circuit whose capacity its controller sets.",
+        ),
+        Field(
+            "controller",
+            "Controller revision",
+            [
+                ("", "None, or not known which"),
+                *((name, f"{name}: {table.controller}, revision {table.revision}") for name, table in tables.items()),
+            ],
+            "Where it is known, what that revision cannot send is not bound to the device.",
+        ),
+    ]
+
+
+def _sensor_hint(heard: list[tuple[str, str]]) -> str:
+    hint = "The sensor's id within the gateway, exactly as packets have it."
+    if heard:
+        hint += f" Heard of, without a device: {', '.join(sensor_id for sensor_id, _ in heard[:NAMED])}"
+        hint += f" and {len(heard) - NAMED} more." if len(heard) > NAMED else "."
+    return hint
+
+
+def _body(filled: Filled, errors: FieldErrors) -> dict[str, Any]:
+    values = filled.values
+    body = {
+        "name": errors.check(f"{_PREFIX}-name", lambda: read_name(values["name"])),
+        "gateway_id": errors.check(f"{_PREFIX}-gateway_id", lambda: read_id(values["gateway_id"])),
+        "sensor_id": errors.check(f"{_PREFIX}-sensor_id", lambda: _read_sensor_id(values["sensor_id"])),
+        "circuit_id": errors.check(f"{_PREFIX}-circuit_id", lambda: read_id(values["circuit_id"])),
+        "controller": values["controller"] or None,
+    }
+    if not values["gateway_id"]:
+        errors[f"{_PREFIX}-gateway_id"] = "Choose the gateway that sends its packets."
+    return body
+
+
+def _read_sensor_id(given: str) -> str:
+    if not given.strip() or len(given) > MAX_ID_LENGTH or not is_storable(given):
+        raise Problem(
+            ProblemCode.INVALID_REQUEST, f"A sensor id has 1 to {MAX_ID_LENGTH} characters, exactly as packets have it."
+        )
+    return given
+
+
+@router.get("/new", name="device_new")
+async def begin(request: Request, depot_id: DepotId, engine: EngineDep, tables: TablesDep) -> Response:
+    """The dialog that adds a device; of the gateway whose devices the page shows, where that is one."""
+    wanted = Wanted.of_address(request.headers.get("hx-current-url", ""))
+    filled = Filled.begin(name=None, gateway_id=wanted.gateway_id, sensor_id=None, circuit_id=None, controller=None)
+    return _adding(request, depot_id, await _fields(engine, depot_id, tables), filled)
+
+
+@router.post("", name="device_create")
+async def create(
+    request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, tables: TablesDep
+) -> Response:
+    """Add a device."""
+    fields = await _fields(engine, depot_id, tables)
+    filled = await Filled.read(request, fields)
+    errors = FieldErrors()
+    body = _body(filled, errors)
+    if not errors:
+        try:
+            # A gateway of another depot would make a device there.
+            if (await gateways.read(body["gateway_id"], engine)).depot_id != depot_id:
+                raise Problem(ProblemCode.GATEWAY_NOT_FOUND, "The gateway is of another depot.")
+            await service.create(service.DeviceCreate.model_validate(body), actor, engine, tables)
+        except Problem as problem:
+            if problem.code is ProblemCode.GATEWAY_NOT_FOUND:
+                errors[f"{_PREFIX}-gateway_id"] = "This gateway is gone. Choose another one."
+            else:
+                beside(errors, problem, _PREFIX, fields)
+        else:
+            return await show_changed(request, engine, depot_id)
+    return _adding(request, depot_id, fields, filled, errors)
+
+
+@router.get("/{device_id}", name="device_edit")
+async def edit(
+    request: Request, depot_id: DepotId, device_id: DeviceId, engine: EngineDep, tables: TablesDep
+) -> Response:
+    """The dialog that changes a device."""
+    device = await _read(engine, depot_id, device_id)
+    filled = Filled.begin(
+        name=device.name,
+        gateway_id=device.gateway_id,
+        sensor_id=device.sensor_id,
+        circuit_id=device.circuit_id,
+        controller=device.controller,
+    )
+    return _editing(request, device, await _fields(engine, depot_id, tables), filled)
+
+
+@router.post("/{device_id}", name="device_change")
+async def change(
+    request: Request, depot_id: DepotId, device_id: DeviceId, actor: ActorDep, engine: EngineDep, tables: TablesDep
+) -> Response:
+    """Change what was changed of a device."""
+    errors = FieldErrors()
+    fields = await _fields(engine, depot_id, tables)
+    filled = await Filled.read(request, fields)
+    body = filled.changed(_body(filled, errors))
+    try:
+        device = await _read(engine, depot_id, device_id)
+    except Problem as problem:
+        return gone(request, problem)
+    if not errors:
+        try:
+            await service.change(device_id, service.DeviceChange.model_validate(body), actor, engine, tables)
+        except Problem as problem:
+            if problem.field is None:
+                return gone(request, problem)
+            beside(errors, problem, _PREFIX, fields)
+        else:
+            return await show_changed(request, engine, depot_id)
+    return _editing(request, device, fields, filled, errors)
+
+
+@router.get("/{device_id}/delete", name="device_delete")
+async def ask(request: Request, depot_id: DepotId, device_id: DeviceId, engine: EngineDep) -> Response:
+    """The dialog that asks before a device is deleted, and says what goes with it."""
+    device = await _read(engine, depot_id, device_id)
+    carried = (await sensor_actions.list_all(device_id, engine)).items
+    titles = {each.action: each.title for each in (await sensor_actions.schemas()).items}
+    going: list[Going] = []
+    if carried:
+        text = f"{counted(len(carried), 'sensor action')} {'goes' if len(carried) == 1 else 'go'} with it:"
+        going.append(Going(text, [titles[each.action] for each in carried]))
+    published = [capability.value for each in carried if each.enabled for capability in each.capabilities]
+    if published:
+        going.append(Going(f"No device publishes {' and '.join(published)} of this depot then; the last status stays."))
+    going.append(Going("What it reported stays in the history."))
+    to = request.app.url_path_for("device_remove", depot_id=depot_id, device_id=device_id)
+    return delete_dialog(request, name=device.name, to=to, going=going)
+
+
+@router.post("/{device_id}/delete", name="device_remove")
+async def remove(
+    request: Request, depot_id: DepotId, device_id: DeviceId, actor: ActorDep, engine: EngineDep
+) -> Response:
+    """Delete a device."""
+    try:
+        await _read(engine, depot_id, device_id)
+        await service.remove(device_id, actor, engine)
+    except Problem as problem:
+        return gone(request, problem)
+    # The device's own page has nothing to show any more.
+    if urlsplit(request.headers.get("hx-current-url", "")).path == f"/devices/{device_id}":
+        return Response(headers={"HX-Redirect": request.app.url_path_for("page_devices", depot_id=depot_id)})
+    return await show_changed(request, engine, depot_id)
+
+
+def _adding(
+    request: Request, depot_id: UUID, fields: list[Field], filled: Filled, errors: FieldErrors | None = None
+) -> Response:
+    to = request.app.url_path_for("device_create", depot_id=depot_id)
+    return form_dialog(
+        request, title="Add device", save="Add device", to=to, prefix=_PREFIX, fields=fields, filled=filled,
+        errors=errors,
+    )  # fmt: skip
+
+
+def _editing(
+    request: Request, device: service.Device, fields: list[Field], filled: Filled, errors: FieldErrors | None = None
+) -> Response:
+    path = {"depot_id": device.depot_id, "device_id": device.device_id}
+    return form_dialog(
+        request,
+        title=device.name,
+        save="Save",
+        to=request.app.url_path_for("device_change", **path),
+        prefix=_PREFIX,
+        fields=fields,
+        filled=filled,
+        errors=errors,
+        delete_at=request.app.url_path_for("device_delete", **path),
+        note=f"Its id: {device.device_id}",
+    )

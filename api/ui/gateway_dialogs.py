@@ -1,0 +1,200 @@
+"""The dialogs of the Devices tab that add, change and delete a gateway."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api import devices, power_sources
+from api import gateways as service
+from api.dependencies import ActorDep, EngineDep
+from api.types import DepotId, GatewayId
+from api.ui.devices import MOST, show_changed
+from api.ui.forms import FieldErrors, read_name
+from api.ui.site_forms import NAMED, Field, Filled, Going, delete_dialog, form_dialog, gone, read_id
+from api.ui.translations import AS_IT_IS, Translation, choose, read_translation
+from api.ui.words import counted
+from domain.problems import Problem, ProblemCode
+from store.devices import count_devices
+
+router = APIRouter(prefix="/depots/{depot_id}/gateways", include_in_schema=False)
+
+_PREFIX = "gateway"
+
+
+async def _source_names(engine: AsyncEngine, depot_id: UUID) -> dict[UUID, str]:
+    page = await power_sources.list_all(engine, depot_id=depot_id, limit=MOST)
+    return {source.power_source_id: source.name for source in page.items}
+
+
+async def _read(engine: AsyncEngine, depot_id: UUID, gateway_id: UUID) -> service.Gateway:
+    gateway = await service.read(gateway_id, engine)
+    if gateway.depot_id != depot_id:
+        raise Problem(ProblemCode.GATEWAY_NOT_FOUND, f"There is no gateway {gateway_id} in this depot.")
+    return gateway
+
+
+def _fields(names: dict[UUID, str], translation: Translation | None = None) -> list[Field]:
+    choices = [("", "None"), *((str(source_id), f"Names {name}") for source_id, name in names.items())]
+    hint = "The last resort that tells the power source: needed only where neither the device's circuit nor the one "
+    hint += "battery of the depot does."
+    if translation is not None and not translation.is_sound:
+        choices.append((AS_IT_IS, f"As it is: {translation.text.lower()}"))
+    if translation is not None and translation.document:
+        hint += (
+            f" It holds besides: {translation.document}" if translation.is_sound else f" It is {translation.document}"
+        )
+    return [
+        Field("name", "Name"),
+        Field("site_model_name", "Site model", optional=True, hint="Most gateways have none, and nothing needs one."),
+        Field("output_translation", "Output translation", choices, hint),
+    ]
+
+
+def _body(filled: Filled, errors: FieldErrors, before: object) -> dict[str, Any]:
+    values = filled.values
+    choice = errors.check(f"{_PREFIX}-output_translation", lambda: _choice(values["output_translation"]))
+    return {
+        "name": errors.check(f"{_PREFIX}-name", lambda: read_name(values["name"])),
+        "site_model_name": errors.check(
+            f"{_PREFIX}-site_model_name",
+            lambda: read_name(values["site_model_name"]) if values["site_model_name"].strip() else None,
+        ),
+        "output_translation": before if choice == AS_IT_IS else choose(choice or "", before),
+    }
+
+
+def _choice(given: str) -> str:
+    return given if given == AS_IT_IS else str(read_id(given) or "")
+
+
+@router.get("/new", name="gateway_new")
+async def begin(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
+    """The dialog that adds a gateway."""
+    filled = Filled.begin(name=None, site_model_name=None, output_translation=None)
+    return _adding(request, depot_id, _fields(await _source_names(engine, depot_id)), filled)
+
+
+@router.post("", name="gateway_create")
+async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep) -> Response:
+    """Add a gateway."""
+    fields = _fields(await _source_names(engine, depot_id))
+    filled = await Filled.read(request, fields)
+    errors = FieldErrors()
+    body = _body(filled, errors, None)
+    if not errors:
+        try:
+            await service.create(service.GatewayCreate.model_validate({**body, "depot_id": depot_id}), actor, engine)
+        except Problem as problem:
+            return gone(request, problem)
+        return await show_changed(request, engine, depot_id)
+    return _adding(request, depot_id, fields, filled, errors)
+
+
+@router.get("/{gateway_id}", name="gateway_edit")
+async def edit(request: Request, depot_id: DepotId, gateway_id: GatewayId, engine: EngineDep) -> Response:
+    """The dialog that changes a gateway."""
+    gateway = await _read(engine, depot_id, gateway_id)
+    names = await _source_names(engine, depot_id)
+    translation = read_translation(gateway.output_translation, names)
+    filled = Filled.begin(
+        name=gateway.name, site_model_name=gateway.site_model_name, output_translation=translation.choice
+    )
+    return _editing(request, gateway, _fields(names, translation), filled)
+
+
+@router.post("/{gateway_id}", name="gateway_change")
+async def change(
+    request: Request, depot_id: DepotId, gateway_id: GatewayId, actor: ActorDep, engine: EngineDep
+) -> Response:
+    """Change what was changed of a gateway."""
+    errors = FieldErrors()
+    try:
+        gateway = await _read(engine, depot_id, gateway_id)
+        names = await _source_names(engine, depot_id)
+        fields = _fields(names, read_translation(gateway.output_translation, names))
+        filled = await Filled.read(request, fields)
+        body = filled.changed(_body(filled, errors, gateway.output_translation))
+        if errors:
+            return _editing(request, gateway, fields, filled, errors)
+        await service.change(gateway_id, service.GatewayChange.model_validate(body), actor, engine)
+    except Problem as problem:
+        return gone(request, problem)
+    return await show_changed(request, engine, depot_id)
+
+
+@router.get("/{gateway_id}/delete", name="gateway_delete")
+async def ask(request: Request, depot_id: DepotId, gateway_id: GatewayId, engine: EngineDep) -> Response:
+    """The dialog that asks before a gateway is deleted, and says what goes with it."""
+    return await _asking(request, engine, await _read(engine, depot_id, gateway_id))
+
+
+@router.post("/{gateway_id}/delete", name="gateway_remove")
+async def remove(
+    request: Request, depot_id: DepotId, gateway_id: GatewayId, actor: ActorDep, engine: EngineDep
+) -> Response:
+    """Delete a gateway, with its devices where that was agreed to."""
+    async with request.form() as form:
+        cascade = form.get("agree") == "yes"
+    try:
+        gateway = await _read(engine, depot_id, gateway_id)
+    except Problem as problem:
+        return gone(request, problem)
+    try:
+        await service.remove(gateway_id, actor, engine, cascade=cascade)
+    except Problem as problem:
+        if problem.code is not ProblemCode.GATEWAY_HAS_DEVICES:
+            return gone(request, problem)
+        return await _asking(
+            request, engine, gateway, FieldErrors(agree="Agree that its devices go, too, or move them first.")
+        )
+    return await show_changed(request, engine, depot_id)
+
+
+def _adding(
+    request: Request, depot_id: UUID, fields: list[Field], filled: Filled, errors: FieldErrors | None = None
+) -> Response:
+    to = request.app.url_path_for("gateway_create", depot_id=depot_id)
+    return form_dialog(
+        request, title="Add gateway", save="Add gateway", to=to, prefix=_PREFIX, fields=fields, filled=filled,
+        errors=errors,
+    )  # fmt: skip
+
+
+def _editing(
+    request: Request, gateway: service.Gateway, fields: list[Field], filled: Filled, errors: FieldErrors | None = None
+) -> Response:
+    path = {"depot_id": gateway.depot_id, "gateway_id": gateway.gateway_id}
+    return form_dialog(
+        request,
+        title=gateway.name,
+        save="Save",
+        to=request.app.url_path_for("gateway_change", **path),
+        prefix=_PREFIX,
+        fields=fields,
+        filled=filled,
+        errors=errors,
+        delete_at=request.app.url_path_for("gateway_delete", **path),
+        note=f"Packets name it by its id: {gateway.gateway_id}",
+    )
+
+
+async def _asking(
+    request: Request, engine: AsyncEngine, gateway: service.Gateway, errors: FieldErrors | None = None
+) -> Response:
+    found = await devices.list_all(engine, gateway_id=gateway.gateway_id, limit=NAMED)
+    async with engine.connect() as connection:
+        total = await count_devices(connection, depot_id=gateway.depot_id, gateway_id=gateway.gateway_id)
+    going: list[Going] = []
+    agree = ""
+    if total:
+        text = f"{counted(total, 'device')} with all sensor actions of {'it' if total == 1 else 'them'}:"
+        going.append(Going(text, [device.name for device in found.items], total - len(found.items)))
+        agree = "Delete the device as well" if total == 1 else f"Delete these {counted(total, 'device')} as well"
+    going.append(Going("What its devices reported stays in the history. Packets that still come are refused."))
+    to = request.app.url_path_for("gateway_remove", depot_id=gateway.depot_id, gateway_id=gateway.gateway_id)
+    return delete_dialog(request, name=gateway.name, to=to, going=going, agree=agree, errors=errors)

@@ -1,0 +1,180 @@
+"""The dialogs of the Devices tab that add, change and delete a power source."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api import power_sources as service
+from api.dependencies import ActorDep, EngineDep
+from api.types import DepotId, PowerSourceId
+from api.ui.circuits import read_circuits
+from api.ui.devices import show_changed
+from api.ui.forms import FieldErrors, read_name
+from api.ui.site_forms import NAMED, Field, Filled, Going, beside, delete_dialog, form_dialog, gone, read_id
+from api.ui.words import counted
+from domain.problems import Problem, ProblemCode
+from domain.routing import PowerSourceKind
+from store.database import snapshot
+from store.resolutions import list_writers
+
+router = APIRouter(prefix="/depots/{depot_id}/power-sources", include_in_schema=False)
+
+_PREFIX = "source"
+
+
+async def _read(engine: AsyncEngine, depot_id: UUID, power_source_id: UUID) -> service.PowerSource:
+    source = await service.read(power_source_id, engine)
+    if source.depot_id != depot_id:
+        raise Problem(ProblemCode.POWER_SOURCE_NOT_FOUND, f"There is no power source {power_source_id} in this depot.")
+    return source
+
+
+async def _fields(engine: AsyncEngine, depot_id: UUID) -> list[Field]:
+    circuits = await read_circuits(engine, depot_id)
+    linked = [("", "No circuit"), *((str(circuit_id), path) for circuit_id, path in circuits.parents())]
+    return [
+        Field("name", "Name"),
+        Field("kind", "Kind", [("", "Choose"), *((kind.value, kind.capitalize()) for kind in PowerSourceKind)]),
+        Field(
+            "circuit_id",
+            "Linked circuit",
+            linked,
+            "The circuit that it feeds. A device that is linked to the same one finds it by that.",
+        ),
+    ]
+
+
+def _body(filled: Filled, errors: FieldErrors) -> dict[str, Any]:
+    values = filled.values
+    body = {
+        "name": errors.check(f"{_PREFIX}-name", lambda: read_name(values["name"])),
+        "kind": values["kind"],
+        "circuit_id": errors.check(f"{_PREFIX}-circuit_id", lambda: read_id(values["circuit_id"])),
+    }
+    if body["kind"] not in tuple(PowerSourceKind):
+        errors[f"{_PREFIX}-kind"] = "Choose what it is."
+    return body
+
+
+@router.get("/new", name="power_source_new")
+async def begin(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
+    """The dialog that adds a power source."""
+    filled = Filled.begin(name=None, kind=None, circuit_id=None)
+    return _adding(request, depot_id, await _fields(engine, depot_id), filled)
+
+
+@router.post("", name="power_source_create")
+async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep) -> Response:
+    """Add a power source."""
+    fields = await _fields(engine, depot_id)
+    filled = await Filled.read(request, fields)
+    errors = FieldErrors()
+    body = _body(filled, errors)
+    if not errors:
+        try:
+            made = service.PowerSourceCreate.model_validate({**body, "depot_id": depot_id})
+            await service.create(made, actor, engine)
+        except Problem as problem:
+            beside(errors, problem, _PREFIX, fields)
+        else:
+            return await show_changed(request, engine, depot_id)
+    return _adding(request, depot_id, fields, filled, errors)
+
+
+@router.get("/{power_source_id}", name="power_source_edit")
+async def edit(request: Request, depot_id: DepotId, power_source_id: PowerSourceId, engine: EngineDep) -> Response:
+    """The dialog that changes a power source."""
+    source = await _read(engine, depot_id, power_source_id)
+    filled = Filled.begin(name=source.name, kind=source.kind.value, circuit_id=source.circuit_id)
+    return _editing(request, source, await _fields(engine, depot_id), filled)
+
+
+@router.post("/{power_source_id}", name="power_source_change")
+async def change(
+    request: Request, depot_id: DepotId, power_source_id: PowerSourceId, actor: ActorDep, engine: EngineDep
+) -> Response:
+    """Change what was changed of a power source."""
+    errors = FieldErrors()
+    fields = await _fields(engine, depot_id)
+    filled = await Filled.read(request, fields)
+    body = filled.changed(_body(filled, errors))
+    try:
+        source = await _read(engine, depot_id, power_source_id)
+    except Problem as problem:
+        return gone(request, problem)
+    if not errors:
+        try:
+            await service.change(power_source_id, service.PowerSourceChange.model_validate(body), actor, engine)
+        except Problem as problem:
+            if problem.field is None:
+                return gone(request, problem)
+            beside(errors, problem, _PREFIX, fields)
+        else:
+            return await show_changed(request, engine, depot_id)
+    return _editing(request, source, fields, filled, errors)
+
+
+@router.get("/{power_source_id}/delete", name="power_source_delete")
+async def ask(request: Request, depot_id: DepotId, power_source_id: PowerSourceId, engine: EngineDep) -> Response:
+    """The dialog that asks before a power source is deleted, and says what goes with it."""
+    source = await _read(engine, depot_id, power_source_id)
+    async with snapshot(engine) as connection:
+        writers = await list_writers(connection, depot_id, power_source_id)
+    going = [Going(f"Its latest readings ({len(source.readings)}) go with it.")] if source.readings else []
+    if writers:
+        text = f"{counted(len(writers), 'sensor action')} {'writes' if len(writers) == 1 else 'write'} to it today, of "
+        text += "which each will find another power source by the routing rules, or be stopped:"
+        names = [f"{writer.device_name}, {writer.title}" for writer in writers]
+        going.append(Going(text, names[:NAMED], max(0, len(names) - NAMED)))
+    to = request.app.url_path_for("power_source_remove", depot_id=depot_id, power_source_id=power_source_id)
+    return delete_dialog(request, name=source.name, to=to, going=going)
+
+
+@router.post("/{power_source_id}/delete", name="power_source_remove")
+async def remove(
+    request: Request, depot_id: DepotId, power_source_id: PowerSourceId, actor: ActorDep, engine: EngineDep
+) -> Response:
+    """Delete a power source."""
+    try:
+        await _read(engine, depot_id, power_source_id)
+        await service.remove(power_source_id, actor, engine)
+    except Problem as problem:
+        return gone(request, problem)
+    return await show_changed(request, engine, depot_id)
+
+
+def _adding(
+    request: Request, depot_id: UUID, fields: list[Field], filled: Filled, errors: FieldErrors | None = None
+) -> Response:
+    to = request.app.url_path_for("power_source_create", depot_id=depot_id)
+    return form_dialog(
+        request, title="Add power source", save="Add power source", to=to, prefix=_PREFIX, fields=fields,
+        filled=filled, errors=errors,
+    )  # fmt: skip
+
+
+def _editing(
+    request: Request,
+    source: service.PowerSource,
+    fields: list[Field],
+    filled: Filled,
+    errors: FieldErrors | None = None,
+) -> Response:
+    path = {"depot_id": source.depot_id, "power_source_id": source.power_source_id}
+    return form_dialog(
+        request,
+        title=source.name,
+        save="Save",
+        to=request.app.url_path_for("power_source_change", **path),
+        prefix=_PREFIX,
+        fields=fields,
+        filled=filled,
+        errors=errors,
+        delete_at=request.app.url_path_for("power_source_delete", **path),
+        note=f"Its id: {source.power_source_id}",
+    )

@@ -1,0 +1,161 @@
+"""What the dialogs of a site's configuration share: fields, what was filled in, and how a dialog ends.
+
+A form also holds what its fields were when it was opened, and a change gives only what a person changed of them. So two
+people who change different things of the same gateway, device or power source do not undo each other's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from api.ui.forms import FieldErrors
+from api.ui.rendering import render
+from domain.problems import Problem, ProblemCode
+
+TEMPLATE = "site_dialogs.html"
+NAMED = 8
+"""Names of what goes with a deletion that are listed; the others are counted."""
+
+_GONE = (
+    ProblemCode.DEPOT_NOT_FOUND,
+    ProblemCode.GATEWAY_NOT_FOUND,
+    ProblemCode.DEVICE_NOT_FOUND,
+    ProblemCode.POWER_SOURCE_NOT_FOUND,
+    ProblemCode.SENSOR_ACTION_NOT_FOUND,
+)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a form, by the name that the API has for it."""
+
+    name: str
+    label: str
+    options: Sequence[tuple[str, str]] | None = None
+    """Value and words of each choice; None: a line of text."""
+    hint: str = ""
+    optional: bool = False
+    offers: Sequence[tuple[str, str]] = ()
+    """What a line of text may be, each with words to it, besides anything else."""
+
+
+@dataclass(frozen=True)
+class Going:
+    """What goes with a deletion."""
+
+    text: str
+    names: Sequence[str] = ()
+    more: int = 0
+    """How many more there are than ``names``."""
+
+
+class Filled:
+    """What was filled in, and what the fields were when the form was opened."""
+
+    def __init__(self, values: Mapping[str, str], was: Mapping[str, str]) -> None:
+        self.values = dict(values)
+        self.was = dict(was)
+
+    @staticmethod
+    def begin(**values: object) -> Filled:
+        """A form that is just opened; None is an empty field."""
+        written = {name: "" if value is None else str(value) for name, value in values.items()}
+        return Filled(written, written)
+
+    @staticmethod
+    async def read(request: Request, fields: Iterable[Field]) -> Filled:
+        """The form that came."""
+        names = [field.name for field in fields]
+        async with request.form() as form:
+            values = {name: str(form.get(name, "")) for name in names}
+            was = {name: str(form[f"was_{name}"]) for name in names if f"was_{name}" in form}
+        return Filled(values, was)
+
+    def changed(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the fields of ``body`` that are not what they were."""
+        return {name: value for name, value in body.items() if self.values[name] != self.was.get(name)}
+
+
+def read_id(given: str) -> UUID | None:
+    """Read the choice of something by its id; None where nothing was chosen.
+
+    Raises:
+        Problem: ``INVALID_REQUEST``.
+
+    """
+    try:
+        return UUID(given) if given else None
+    except ValueError as error:
+        raise Problem(ProblemCode.INVALID_REQUEST, "Choose one of these.") from error
+
+
+def beside(errors: FieldErrors, problem: Problem, prefix: str, fields: Iterable[Field]) -> None:
+    """Put a refusal beside the field that it is about.
+
+    Raises:
+        Problem: It is about none of the form's fields.
+
+    """
+    if problem.field not in {field.name for field in fields}:
+        raise problem
+    errors[f"{prefix}-{problem.field}"] = problem.detail
+
+
+def gone(request: Request, problem: Problem) -> Response:
+    """Say in the dialog that what it is about does not exist any more.
+
+    Raises:
+        Problem: It is another refusal.
+
+    """
+    if problem.code not in _GONE:
+        raise problem
+    return render(request, TEMPLATE, {"detail": problem.detail}, block="gone", status=404)
+
+
+def form_dialog(
+    request: Request,
+    *,
+    title: str,
+    save: str,
+    to: str,
+    prefix: str,
+    fields: Sequence[Field],
+    filled: Filled,
+    errors: FieldErrors | None = None,
+    delete_at: str | None = None,
+    note: str = "",
+) -> Response:
+    """Answer with a form in the dialog: opened, or again with all that is wrong with it."""
+    context = {
+        "title": title,
+        "save": save,
+        "to": to,
+        "prefix": prefix,
+        "fields": fields,
+        "filled": filled,
+        "errors": errors or FieldErrors(),
+        "delete_at": delete_at,
+        "note": note,
+    }
+    return render(request, TEMPLATE, context, block="form", status=422 if errors else 200)
+
+
+def delete_dialog(
+    request: Request,
+    *,
+    name: str,
+    to: str,
+    going: Sequence[Going],
+    agree: str = "",
+    errors: FieldErrors | None = None,
+) -> Response:
+    """Answer with the question before a deletion; ``agree`` is what has to be agreed to besides."""
+    context = {"name": name, "to": to, "going": going, "agree": agree, "errors": errors or FieldErrors()}
+    return render(request, TEMPLATE, context, block="delete", status=422 if errors else 200)
