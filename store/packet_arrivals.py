@@ -17,11 +17,12 @@ from domain.capabilities import CAPABILITY_MEASURANDS, packet_event_ref
 from domain.packets import DEFAULT_FUTURE_SKEW, DEFAULT_PAST_WINDOW, InvalidPacket, Packet, Sensor, parse_packet
 from domain.site import alone
 from domain.standing import Standing
-from store.capability_status import load_earlier, load_latest
+from store.capability_status import load_statuses
 from store.controller_bindings import BindingRecord
 from store.database import clock
 from store.device_reports import ReportedValue
-from store.sites import read_sites
+from store.driver import driver_errors, driver_in
+from store.sites import view_sites
 
 WINDOW = timedelta(hours=1)
 """A packet counts as the next one if it came within so long."""
@@ -117,7 +118,7 @@ async def _arrival(
 
 async def _try(connection: AsyncConnection, binding: BindingRecord, packet: Packet) -> ActionAnswer | None:
     """Let the binding alone take the packet, as the packet door would, and store nothing of it."""
-    sites = await read_sites(connection, (binding.gateway_id,))
+    sites = await view_sites(connection, (binding.gateway_id,))
     site = None if sites is None else alone(sites.by_gateway[binding.gateway_id], binding.binding_id)
     if site is None:
         return None
@@ -125,6 +126,7 @@ async def _try(connection: AsyncConnection, binding: BindingRecord, packet: Pack
     if site.microgrid_id is not None:
         ref = packet_event_ref(packet.device_id, binding.sensor_id, packet.timestamp_ms)
         capabilities = [CAPABILITY_MEASURANDS[each.measurand] for each in binding.capabilities]
-        await load_latest(connection, standing, (site.microgrid_id,))
-        await load_earlier(connection, standing, [(site.microgrid_id, each, ref) for each in capabilities])
+        driver = await driver_in(connection)
+        with driver_errors():
+            await load_statuses(driver, standing, [(site.microgrid_id, each, ref) for each in capabilities])
     return next(iter(standing.take_packet(packet, site, binding.updated_by)), None)

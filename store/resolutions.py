@@ -12,8 +12,7 @@ from domain.resolution import Resolved, Unresolved, resolve
 from domain.sensor_actions import SENSOR_ACTIONS, ActionTarget, SensorActionKind
 from domain.site import ConfiguredAction
 from store.devices import read_device
-from store.driver import driver_in
-from store.sites import read_sites
+from store.sites import view_sites
 from store.tables import devices, gateways
 
 
@@ -56,7 +55,7 @@ async def read_resolutions(connection: AsyncConnection, device_id: UUID) -> list
 
     """
     device = await read_device(connection, device_id)
-    sites = await read_sites(await driver_in(connection), (device.gateway_id,))
+    sites = await view_sites(connection, (device.gateway_id,))
     if sites is None:
         return []
     site = sites.by_gateway[device.gateway_id]
@@ -86,7 +85,7 @@ async def read_resolutions(connection: AsyncConnection, device_id: UUID) -> list
 async def list_writers(connection: AsyncConnection, depot_id: UUID, power_source_id: UUID) -> list[WriterRecord]:
     """List the sensor actions of a depot that write to one of its power sources today, by their devices' names."""
     gateway_ids = (await connection.execute(select(gateways.c.id).where(gateways.c.depot_id == depot_id))).scalars()
-    sites = await read_sites(connection, list(gateway_ids))
+    sites = await view_sites(connection, list(gateway_ids))
     if sites is None:
         return []
     writing: list[ConfiguredAction] = []

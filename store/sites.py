@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.circuit_capacity import CapacityPolicy, CapacityState
 from domain.measurands import MeasurandKey
@@ -19,6 +20,7 @@ from domain.sensor_actions import SENSOR_ACTIONS, ActionTarget, SensorActionKind
 from domain.site import ConfiguredAction, Site
 from domain.standing import Reading
 from store.capacities import capacity_state
+from store.driver import driver_errors, driver_in
 from store.locks import lock_sites_of_gateways
 
 
@@ -72,14 +74,20 @@ async def hold_sites(driver: asyncpg.Connection, gateway_ids: Collection[UUID]) 
     """
     if not await lock_sites_of_gateways(driver, gateway_ids):
         return None
-    return await read_sites(driver, gateway_ids)
+    return await _read_sites(driver, gateway_ids)
 
 
-async def read_sites(driver: asyncpg.Connection, gateway_ids: Collection[UUID]) -> Sites | None:
+async def view_sites(connection: AsyncConnection, gateway_ids: Collection[UUID]) -> Sites | None:
     """Read the sites of these gateways as they are at this moment; None where none of them exists.
 
-    Only what is read under the lock holds for longer (``hold_sites``): for whoever writes, never for whoever shows.
+    Only what is read under the lock holds for longer (``hold_sites``): this is for whoever shows, never for who writes.
     """
+    driver = await driver_in(connection)
+    with driver_errors():
+        return await _read_sites(driver, gateway_ids)
+
+
+async def _read_sites(driver: asyncpg.Connection, gateway_ids: Collection[UUID]) -> Sites | None:
     rows: list[Any] = await driver.fetch(_ACTIONS, list(gateway_ids))
     if not rows:
         return None
