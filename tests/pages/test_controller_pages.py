@@ -310,6 +310,7 @@ async def test_the_second_of_two_editors_sees_what_changed_and_goes_on_with_the_
     await expect(dialog.get_by_label("Enabled")).to_be_checked()
     await page.keyboard.press("Escape")
     await page.get_by_role("button", name="Disable the binding of Device mgc-2").click()
+    await expect(dialog.get_by_role("button", name="Disable")).to_be_visible()
     await call(site, "PATCH", made.api, json={"capabilities": ["DER"]})
     await dialog.get_by_role("button", name="Disable").click()
     await expect(dialog.locator(".conflict")).to_contain_text("It is version 6 now.")
@@ -319,6 +320,7 @@ async def test_the_second_of_two_editors_sees_what_changed_and_goes_on_with_the_
     # And what somebody deleted is told of where one looks.
     visitor.expected = ("409", "404")
     await page.get_by_role("button", name="Edit the binding of Device mgc-2").click()
+    await expect(dialog.get_by_label("Peak shaving")).to_be_visible()
     await call(site, "PATCH", made.api, json={"enabled": True})
     await dialog.get_by_label("Peak shaving").check()
     await expect(dialog.get_by_role("alert")).to_contain_text("it is version 8 now. VERSION_CONFLICT")
