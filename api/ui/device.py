@@ -18,6 +18,7 @@ from api.ui.live import Kind, Topic
 from api.ui.rendering import render
 from api.ui.schema_forms import FieldKind, draw_fields, in_words
 from domain.measurands import MEASURANDS, MeasurandKey
+from domain.problems import Problem, ProblemCode
 from domain.sensor_actions import SensorActionKind
 from store.site_overview import read_last_packets
 
@@ -97,5 +98,11 @@ async def show(request: Request, device_id: DeviceId, engine: EngineDep) -> Resp
 
 @router.get("/parts", name="device_parts")
 async def parts(request: Request, device_id: DeviceId, engine: EngineDep) -> Response:
-    """All of it that changes, as it is now."""
-    return render(request, "device.html", await read_page(request, engine, device_id), block="site")
+    """All of it that changes, as it is now; of a device that was deleted while the page was open, that it was."""
+    try:
+        context = await read_page(request, engine, device_id)
+    except Problem as problem:
+        if problem.code is not ProblemCode.DEVICE_NOT_FOUND:
+            raise
+        return render(request, "device.html", block="deleted")
+    return render(request, "device.html", context, block="site")

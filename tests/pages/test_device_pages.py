@@ -398,11 +398,15 @@ async def test_what_is_gone_is_told_where_one_works_on_it(site: Site, visitor: V
     await expect(dialog(page).get_by_role("heading")).to_have_text("It is not here any more")
     await dialog(page).get_by_role("button", name="Close").click()
     await expect(card(page, MICROGRID)).to_have_count(0)
+    await is_live(page)
+    watching = page
     page = await visitor.open(f"/depots/{made.depot_id}/devices")
     await page.get_by_role("button", name="Edit Device mgc-1").click()
     await expect(dialog(page)).to_be_visible()
     async with httpx.AsyncClient(base_url=site.url) as caller:
         await caller.delete(f"/api/gateways/{made.gateway_id}?cascade=true")
+    await expect(watching.get_by_text("This device was deleted")).to_be_visible()
+    await expect(watching.get_by_role("button", name="Edit device")).to_have_count(0)
     await dialog(page).get_by_role("button", name="Save").click()
     await expect(dialog(page)).to_contain_text("There is no device")
     # Neither is reached through another depot or device.
