@@ -126,7 +126,9 @@ async def _try(connection: AsyncConnection, binding: BindingRecord, packet: Pack
     if site.microgrid_id is not None:
         ref = packet_event_ref(packet.device_id, binding.sensor_id, packet.timestamp_ms)
         capabilities = [CAPABILITY_MEASURANDS[each.measurand] for each in binding.capabilities]
+        # As for packets that are taken: the first with this reference cannot have come long before its own time.
+        earliest = packet.observed_at - DEFAULT_FUTURE_SKEW - timedelta(minutes=1)
         driver = await driver_in(connection)
         with driver_errors():
-            await load_statuses(driver, standing, [(site.microgrid_id, each, ref) for each in capabilities])
+            await load_statuses(driver, standing, [(site.microgrid_id, each, ref) for each in capabilities], earliest)
     return next(iter(standing.take_packet(packet, site, binding.updated_by)), None)

@@ -190,6 +190,7 @@ async def test_a_binding_is_made_reviewed_changed_and_disabled_by_hand(site: Sit
     await expect(effect(page, "DER")).to_contain_text("Starts")
     await dialog.get_by_role("button", name="Enable").click()
     await expect(page.locator("#owner-DER")).to_contain_text("Device mgc-2")
+    await expect(supplied(page, binding["binding_id"], "DER")).to_contain_text("sent before the last change")
     await page.get_by_role("button", name="Delete the binding of Device mgc-2").click()
     await expect(dialog).to_contain_text("The device, its packets and what they updated stay.")
     await dialog.get_by_role("button", name="Delete").click()
