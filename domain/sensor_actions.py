@@ -241,7 +241,7 @@ def _check_setting(setting: NumberSetting, value: object) -> list[Violation]:
     if value is None and setting.default is None:
         return []
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return [Violation(f"/{setting.name}", ActionCode.WRONG_TYPE, f"Must be a number of {setting.unit}.")]
+        return [Violation(f"/{setting.name}", ActionCode.WRONG_TYPE, f"Must be a number, in {setting.unit}.")]
     if not setting.minimum <= value <= setting.maximum:
         reason = f"Lies between {setting.minimum:,.0f} and {setting.maximum:,.0f} {setting.unit}."
         return [Violation(f"/{setting.name}", ActionCode.SETTING_OUT_OF_RANGE, reason)]

@@ -235,7 +235,7 @@ async def test_all_that_is_wrong_is_said_beside_its_field(site: Site, visitor: V
         f"{CAPACITY} needs AVAILABLE_CHARGING_CAPACITY. {CAPACITY} needs HEARTBEAT_STATUS."
     )
     await expect(dialog(page).locator("#action-heartbeat_threshold_seconds-error")).to_contain_text("between 5 and")
-    await expect(dialog(page).locator("#action-fail_safe_capacity_w-error")).to_have_text("Must be a number of W.")
+    await expect(dialog(page).locator("#action-fail_safe_capacity_w-error")).to_have_text("Must be a number, in W.")
     # What was filled in is kept.
     await expect(dialog(page).get_by_label("Fail-safe capacity (W)")).to_have_value("much")
     await expect(dialog(page).get_by_label("FAIL_SAFE_CAPACITY")).to_be_checked()
@@ -532,7 +532,7 @@ async def test_the_pages_are_accessible_in_both_themes(site: Site, visitor: Visi
     await dialog(page).get_by_label("Heartbeat threshold").fill("soon")
     await dialog(page).get_by_label("HEARTBEAT_STATUS").uncheck()
     await dialog(page).get_by_role("button", name="Save").click()
-    await expect(dialog(page)).to_contain_text("Must be a number of s.")
+    await expect(dialog(page)).to_contain_text("Must be a number, in s.")
     await look(page, f"action-edit-{name}")
     await look(await visitor.open(f"/devices/{made.devices['bess-1']}", size=size), f"device-remedy-{name}")
     page = await visitor.open(f"/devices/{made.devices['bess-1']}", size=size)
