@@ -167,12 +167,16 @@ async def outcomes(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> OutcomePage:
-    """List what was found for each depot."""
+    """List what was found for each depot, by depot id.
+
+    While the backfill runs, the list ends where a depot is not done yet: following the cursor misses none.
+    """
     after = decode_cursor(cursor, tuple[UUID])
     async with engine.connect() as connection:
-        await read_backfill(connection, backfill_id)
+        # The state is read first: what is there when it has ended is all there will be.
+        ended = (await read_backfill(connection, backfill_id)).state.ended
         found = await list_outcomes(
-            connection, backfill_id, outcome=outcome, after=after[0] if after else None, limit=limit + 1
+            connection, backfill_id, outcome=outcome, after=after[0] if after else None, limit=limit + 1, ended=ended
         )
     items = found[:limit]
     more = encode_cursor(items[-1].depot_id) if len(found) > limit else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, func, insert, select, text, update
+from sqlalchemy import ScalarSelect, Select, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -204,6 +204,7 @@ async def run_page(connection: AsyncConnection, request: PageRequest) -> Outcome
         insert(backfill_pages).values(
             backfill_id=backfill.backfill_id,
             page=bounds.page,
+            upto=bounds.upto,
             created=counts.created,
             already_provisioned=counts.already_provisioned,
             no_top_level_circuits=counts.no_top_level_circuits,
@@ -280,8 +281,13 @@ async def list_outcomes(
     outcome: BackfillOutcome | None,
     after: UUID | None,
     limit: int,
+    ended: bool,
 ) -> list[OutcomeRecord]:
-    """List a backfill's outcomes by depot id, beginning after the depot ``after``."""
+    """List a backfill's outcomes by depot id, beginning after the depot ``after``.
+
+    Pages of depots are worked on at the same time and may finish in any order. Unless the backfill has ``ended``, the
+    list ends where the first page is missing: whoever follows it from depot to depot misses none.
+    """
     query = (
         select(
             backfill_outcomes.c.depot_id, depots.c.name, backfill_outcomes.c.outcome, backfill_outcomes.c.microgrid_id
@@ -295,5 +301,19 @@ async def list_outcomes(
         query = query.where(backfill_outcomes.c.outcome == outcome)
     if after is not None:
         query = query.where(backfill_outcomes.c.depot_id > after)
+    if not ended:
+        query = query.where(backfill_outcomes.c.depot_id <= _end_of_whole_pages(backfill_id))
     rows = await connection.execute(query)
     return [OutcomeRecord(depot_id, name, BackfillOutcome(found), grid) for depot_id, name, found, grid in rows]
+
+
+def _end_of_whole_pages(backfill_id: UUID) -> ScalarSelect[UUID | None]:
+    """Where the last page ends before which none is missing; NULL: the first one is."""
+    place = func.row_number().over(order_by=backfill_pages.c.page) - 1
+    finished = (
+        select(backfill_pages.c.page, backfill_pages.c.upto, place.label("place"))
+        .where(backfill_pages.c.backfill_id == backfill_id)
+        .subquery()
+    )
+    last = select(finished.c.upto).where(finished.c.page == finished.c.place).order_by(finished.c.page.desc()).limit(1)
+    return last.scalar_subquery()

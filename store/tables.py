@@ -234,6 +234,7 @@ backfill_pages = Table(
     Column("already_provisioned", Integer, nullable=False),
     Column("no_top_level_circuits", Integer, nullable=False),
     _now("finished_at"),
+    Column("upto", Uuid),
 )
 
 backfill_outcomes = Table(

@@ -15,9 +15,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from cli.bench.legacy import seed_legacy
-from domain.backfill import BackfillInput, BackfillRequest, OutcomeCounts, PageBounds, PageRequest
+from domain.backfill import (
+    BackfillInput,
+    BackfillRequest,
+    BackfillState,
+    OutcomeCounts,
+    PageBounds,
+    PageRequest,
+    PlanRequest,
+)
 from runtime.search_attributes import JOB_KIND, OUTCOME
-from store.backfills import begin_backfill, run_page
+from store.backfills import begin_backfill, plan_pages, run_page, set_backfill_state
 from store.database import transaction
 from store.tables import backfill_outcomes, backfill_pages, depots, microgrids, outbox
 from tests.support import ACTOR, drifted_depots, make_depot, until
@@ -278,6 +286,47 @@ async def test_a_page_that_runs_twice_answers_what_it_did_first(engine: AsyncEng
     async with engine.connect() as connection:
         for table, rows in ((backfill_pages, 1), (backfill_outcomes, 40), (microgrids, 36)):
             assert (await connection.execute(select(func.count()).select_from(table))).scalar_one() == rows
+
+
+async def test_who_follows_the_outcomes_of_a_running_backfill_misses_none(
+    api: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await seed(engine, 40)
+    request = BackfillRequest(uuid4(), dry_run=False, page_size=10, requested_by=ACTOR.name)
+    async with transaction(engine, ACTOR) as connection:
+        await begin_backfill(connection, request)
+        pages = await plan_pages(connection, PlanRequest(request, 0, None, 4))
+    assert [page.page for page in pages] == [0, 1, 2, 3]
+
+    async def listed(outcome: str = "") -> list[str]:
+        wanted = {"outcome": outcome} if outcome else {}
+        answer = await api.get(f"/api/backfills/{request.backfill_id}/outcomes", params=wanted)
+        return [item["depot_id"] for item in answer.json()["items"]]
+
+    expected: list[str] = []
+    # Pages are worked on at the same time, so they finish in any order.
+    for place, whole in ((2, 0), (0, 10), (3, 10), (1, 40)):
+        async with transaction(engine, ACTOR) as connection:
+            await run_page(connection, PageRequest(request, pages[place]))
+        found = await listed()
+        assert len(found) == whole
+        assert found[: len(expected)] == expected
+        expected = found
+        assert set(await listed("NO_TOP_LEVEL_CIRCUITS")) <= set(found)
+
+
+async def test_what_a_cancelled_backfill_did_is_listed_whatever_is_missing(
+    api: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await seed(engine, 20)
+    request = BackfillRequest(uuid4(), dry_run=False, page_size=10, requested_by=ACTOR.name)
+    async with transaction(engine, ACTOR) as connection:
+        await begin_backfill(connection, request)
+        pages = await plan_pages(connection, PlanRequest(request, 0, None, 2))
+        await run_page(connection, PageRequest(request, pages[1]))
+        await set_backfill_state(connection, request.backfill_id, BackfillState.CANCELLED)
+    answer = await api.get(f"/api/backfills/{request.backfill_id}/outcomes")
+    assert len(answer.json()["items"]) == 10
 
 
 async def test_steering_an_unknown_backfill_is_not_found(api: httpx.AsyncClient) -> None:
