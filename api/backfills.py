@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -10,12 +10,11 @@ from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 from uuid_utils.compat import uuid7
 
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.problems import problem_responses
-from api.temporal import temporal_calls, why_lost, workflow_url
+from api.temporal import tell, temporal_calls, why_lost, workflow_url
 from api.types import BackfillId, Body, Cursor, Limit, decode_cursor, encode_cursor
 from domain.actor import Actor
 from domain.backfill import (
@@ -225,13 +224,8 @@ async def _steer(backfill_id: UUID, word: str, actor: Actor, engine: AsyncEngine
     record = await _settled(backfill_id, engine, client)
     if record.state.ended:
         raise _not_running(record)
-    try:
-        async with temporal_calls():
-            await backfill_handle(client, backfill_id).signal(_SIGNALS[word], rpc_timeout=timedelta(seconds=10))
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise _not_running(await _settled(backfill_id, engine, client)) from error
-        raise
+    if not await tell(backfill_handle(client, backfill_id), _SIGNALS[word]):
+        raise _not_running(await _settled(backfill_id, engine, client))
     async with transaction(engine, actor) as connection:
         await record_change(connection, actor, f"BACKFILL_{word.upper()}_REQUESTED", subject_id=backfill_id)
         return await read_backfill(connection, backfill_id)

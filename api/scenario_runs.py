@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -13,12 +13,11 @@ from fastapi import APIRouter, Query, Response, status
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.problems import problem_responses
 from api.scenario_starts import RunStart, start_run
-from api.temporal import temporal_calls, why_lost, workflow_url
+from api.temporal import tell, why_lost, workflow_url
 from api.types import (
     Body,
     Cursor,
@@ -373,13 +372,8 @@ async def steer(run_id: UUID, word: str, actor: Actor, engine: AsyncEngine, clie
     record = await settled(run_id, engine, client)
     if record.state.ended:
         raise _not_running(record)
-    try:
-        async with temporal_calls():
-            await scenario_run_handle(client, run_id).signal(_SIGNALS[word], rpc_timeout=timedelta(seconds=10))
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise _not_running(await settled(run_id, engine, client)) from error
-        raise
+    if not await tell(scenario_run_handle(client, run_id), _SIGNALS[word]):
+        raise _not_running(await settled(run_id, engine, client))
     async with transaction(engine, actor) as connection:
         await record_change(
             connection,

@@ -23,6 +23,9 @@ _AWAY = (
 )
 
 
+_SIGNAL_WITHIN = timedelta(seconds=10)
+
+
 def _unavailable(error: Exception) -> Problem:
     problem = Problem(
         ProblemCode.TEMPORAL_UNAVAILABLE, "Temporal cannot be reached, so this cannot be started now. Try again."
@@ -50,6 +53,23 @@ async def temporal_calls() -> AsyncGenerator[None]:
         if "connect" in str(error).lower():
             raise _unavailable(error) from error
         raise
+
+
+async def tell(handle: WorkflowHandle[Any, Any], signal: Any) -> bool:
+    """Send a workflow a signal; False: it has ended, or is not known.
+
+    Raises:
+        Problem: ``TEMPORAL_UNAVAILABLE``.
+
+    """
+    try:
+        async with temporal_calls():
+            await handle.signal(signal, rpc_timeout=_SIGNAL_WITHIN)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True
 
 
 def workflow_url(settings: Settings, client: Client, workflow_id: str) -> str | None:

@@ -103,6 +103,11 @@ class ControllerTable:
     inputs: Mapping[str, InputKind]
     rules: Mapping[MeasurandKey, Rule]
 
+    @property
+    def title(self) -> str:
+        """The controller and its revision, as a person reads it."""
+        return f"{self.controller}, revision {self.revision}"
+
 
 class InputError(Exception):
     """An input got a value of another kind than the table says, or the table has no such input."""

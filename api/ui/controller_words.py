@@ -62,7 +62,7 @@ def revision(tables: ControllerTables, controller: str | None) -> Revision:
     lacks = unsupported(tables, controller, MEASURAND_OF.values())
     supports = tuple(each for each in Capability if MEASURAND_OF[each] not in lacks)
     table = None if controller is None else tables.get(controller)
-    title = "" if table is None else f"{table.controller}, revision {table.revision}"
+    title = "" if table is None else table.title
     return Revision(controller or "", title, supports)
 
 

@@ -8,13 +8,13 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
-from starlette.routing import NoMatchFound
 
 from api import depots, resolutions, sensor_actions
 from api import devices as service
 from api.dependencies import EngineDep
 from api.types import DeviceId
 from api.ui.live import Kind, Topic
+from api.ui.navigation import address_of
 from api.ui.rendering import render
 from api.ui.schema_forms import FieldKind, draw_fields, in_words
 from domain.measurands import MEASURANDS, MeasurandKey
@@ -54,7 +54,7 @@ async def read_page(request: Request, engine: AsyncEngine, device_id: UUID) -> d
         "meanings": {key.value: spec.meaning for key, spec in MEASURANDS.items()},
         "used_by": {key.value: _users(key, schemas, carried) for key in MeasurandKey},
         "last_packet_at": last_packets.get(device_id),
-        "controllers_at": _address(request, "page_controllers", depot_id=device.depot_id),
+        "controllers_at": address_of(request, "page_controllers", depot_id=device.depot_id),
         "topics": [Topic(kind, device.depot_id) for kind in _WATCHED],
     }
 
@@ -81,13 +81,6 @@ def _users(
 def _settings(schema: dict[str, Any], action: sensor_actions.SensorAction) -> list[tuple[str, str]]:
     numbers = [field for field in draw_fields(schema) if field.kind is FieldKind.NUMBER]
     return [(field.title, in_words(getattr(action, field.name))) for field in numbers]
-
-
-def _address(request: Request, name: str, **values: Any) -> str | None:
-    try:
-        return str(request.app.url_path_for(name, **values))
-    except NoMatchFound:
-        return None
 
 
 @router.get("", name="page_device")

@@ -17,7 +17,7 @@ from api.types import DepotId, DeviceId
 from api.ui.circuits import read_circuits
 from api.ui.devices import MOST, Wanted, show_changed
 from api.ui.forms import FieldErrors, read_name
-from api.ui.site_forms import NAMED, Field, Filled, Going, beside, delete_dialog, form_dialog, gone, read_id
+from api.ui.site_forms import NAMED, Field, Filled, Forms, Going, beside, delete_dialog, gone, read_id
 from api.ui.words import counted
 from domain.controller_support import ControllerTables
 from domain.packets import MAX_ID_LENGTH
@@ -28,6 +28,7 @@ from store.site_overview import list_unknown_sensors
 router = APIRouter(prefix="/depots/{depot_id}/devices", include_in_schema=False)
 
 _PREFIX = "device"
+_FORMS = Forms("device", _PREFIX)
 _OFFERED = 100
 """Sensors that are heard of and have no device, which a form offers."""
 
@@ -61,7 +62,7 @@ async def _fields(engine: AsyncEngine, depot_id: UUID, tables: ControllerTables)
             "Controller revision",
             [
                 ("", "None, or not known which"),
-                *((name, f"{name}: {table.controller}, revision {table.revision}") for name, table in tables.items()),
+                *((name, f"{name}: {table.title}") for name, table in tables.items()),
             ],
             "Where it is known, what that revision cannot send is not bound to the device.",
         ),
@@ -103,7 +104,7 @@ async def begin(request: Request, depot_id: DepotId, engine: EngineDep, tables: 
     """The dialog that adds a device; of the gateway whose devices the page shows, where that is one."""
     wanted = Wanted.of_address(request.headers.get("hx-current-url", ""))
     filled = Filled.begin(name=None, gateway_id=wanted.gateway_id, sensor_id=None, circuit_id=None, controller=None)
-    return _adding(request, depot_id, await _fields(engine, depot_id, tables), filled)
+    return _FORMS.adding(request, depot_id, await _fields(engine, depot_id, tables), filled)
 
 
 @router.post("", name="device_create")
@@ -128,7 +129,7 @@ async def create(
                 beside(errors, problem, _PREFIX, fields)
         else:
             return await show_changed(request, engine, depot_id)
-    return _adding(request, depot_id, fields, filled, errors)
+    return _FORMS.adding(request, depot_id, fields, filled, errors)
 
 
 @router.get("/{device_id}", name="device_edit")
@@ -144,7 +145,7 @@ async def edit(
         circuit_id=device.circuit_id,
         controller=device.controller,
     )
-    return _editing(request, device, await _fields(engine, depot_id, tables), filled)
+    return _FORMS.editing(request, depot_id, device_id, device.name, await _fields(engine, depot_id, tables), filled)
 
 
 @router.post("/{device_id}", name="device_change")
@@ -169,7 +170,7 @@ async def change(
             beside(errors, problem, _PREFIX, fields)
         else:
             return await show_changed(request, engine, depot_id)
-    return _editing(request, device, fields, filled, errors)
+    return _FORMS.editing(request, depot_id, device_id, device.name, fields, filled, errors)
 
 
 @router.get("/{device_id}/delete", name="device_delete")
@@ -204,31 +205,3 @@ async def remove(
     if urlsplit(request.headers.get("hx-current-url", "")).path == f"/devices/{device_id}":
         return Response(headers={"HX-Redirect": request.app.url_path_for("page_devices", depot_id=depot_id)})
     return await show_changed(request, engine, depot_id)
-
-
-def _adding(
-    request: Request, depot_id: UUID, fields: list[Field], filled: Filled, errors: FieldErrors | None = None
-) -> Response:
-    to = request.app.url_path_for("device_create", depot_id=depot_id)
-    return form_dialog(
-        request, title="Add device", save="Add device", to=to, prefix=_PREFIX, fields=fields, filled=filled,
-        errors=errors,
-    )  # fmt: skip
-
-
-def _editing(
-    request: Request, device: service.Device, fields: list[Field], filled: Filled, errors: FieldErrors | None = None
-) -> Response:
-    path = {"depot_id": device.depot_id, "device_id": device.device_id}
-    return form_dialog(
-        request,
-        title=device.name,
-        save="Save",
-        to=request.app.url_path_for("device_change", **path),
-        prefix=_PREFIX,
-        fields=fields,
-        filled=filled,
-        errors=errors,
-        delete_at=request.app.url_path_for("device_delete", **path),
-        note=f"Its id: {device.device_id}",
-    )

@@ -15,7 +15,7 @@ from api.dependencies import ActorDep, EngineDep
 from api.types import DepotId, GatewayId
 from api.ui.devices import MOST, show_changed
 from api.ui.forms import FieldErrors, read_name
-from api.ui.site_forms import NAMED, Field, Filled, Going, delete_dialog, form_dialog, gone, read_id
+from api.ui.site_forms import NAMED, Field, Filled, Forms, Going, delete_dialog, gone, read_id
 from api.ui.translations import AS_IT_IS, Translation, choose, read_translation
 from api.ui.words import counted
 from domain.problems import Problem, ProblemCode
@@ -24,6 +24,7 @@ from store.devices import count_devices
 router = APIRouter(prefix="/depots/{depot_id}/gateways", include_in_schema=False)
 
 _PREFIX = "gateway"
+_FORMS = Forms("gateway", _PREFIX, "Packets name it by its id")
 
 
 async def _source_names(engine: AsyncEngine, depot_id: UUID) -> dict[UUID, str]:
@@ -76,7 +77,7 @@ def _choice(given: str) -> str:
 async def begin(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
     """The dialog that adds a gateway."""
     filled = Filled.begin(name=None, site_model_name=None, output_translation=None)
-    return _adding(request, depot_id, _fields(await _source_names(engine, depot_id)), filled)
+    return _FORMS.adding(request, depot_id, _fields(await _source_names(engine, depot_id)), filled)
 
 
 @router.post("", name="gateway_create")
@@ -92,7 +93,7 @@ async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: E
         except Problem as problem:
             return gone(request, problem)
         return await show_changed(request, engine, depot_id)
-    return _adding(request, depot_id, fields, filled, errors)
+    return _FORMS.adding(request, depot_id, fields, filled, errors)
 
 
 @router.get("/{gateway_id}", name="gateway_edit")
@@ -104,7 +105,7 @@ async def edit(request: Request, depot_id: DepotId, gateway_id: GatewayId, engin
     filled = Filled.begin(
         name=gateway.name, site_model_name=gateway.site_model_name, output_translation=translation.choice
     )
-    return _editing(request, gateway, _fields(names, translation), filled)
+    return _FORMS.editing(request, depot_id, gateway_id, gateway.name, _fields(names, translation), filled)
 
 
 @router.post("/{gateway_id}", name="gateway_change")
@@ -120,7 +121,7 @@ async def change(
         filled = await Filled.read(request, fields)
         body = filled.changed(_body(filled, errors, gateway.output_translation))
         if errors:
-            return _editing(request, gateway, fields, filled, errors)
+            return _FORMS.editing(request, depot_id, gateway_id, gateway.name, fields, filled, errors)
         await service.change(gateway_id, service.GatewayChange.model_validate(body), actor, engine)
     except Problem as problem:
         return gone(request, problem)
@@ -153,34 +154,6 @@ async def remove(
             request, engine, gateway, FieldErrors(agree="Agree that its devices go, too, or move them first.")
         )
     return await show_changed(request, engine, depot_id)
-
-
-def _adding(
-    request: Request, depot_id: UUID, fields: list[Field], filled: Filled, errors: FieldErrors | None = None
-) -> Response:
-    to = request.app.url_path_for("gateway_create", depot_id=depot_id)
-    return form_dialog(
-        request, title="Add gateway", save="Add gateway", to=to, prefix=_PREFIX, fields=fields, filled=filled,
-        errors=errors,
-    )  # fmt: skip
-
-
-def _editing(
-    request: Request, gateway: service.Gateway, fields: list[Field], filled: Filled, errors: FieldErrors | None = None
-) -> Response:
-    path = {"depot_id": gateway.depot_id, "gateway_id": gateway.gateway_id}
-    return form_dialog(
-        request,
-        title=gateway.name,
-        save="Save",
-        to=request.app.url_path_for("gateway_change", **path),
-        prefix=_PREFIX,
-        fields=fields,
-        filled=filled,
-        errors=errors,
-        delete_at=request.app.url_path_for("gateway_delete", **path),
-        note=f"Packets name it by its id: {gateway.gateway_id}",
-    )
 
 
 async def _asking(

@@ -42,12 +42,19 @@ _DEPOT = (
 )
 
 
+def address_of(request: Request, name: str, **values: Any) -> str | None:
+    """Where a page is, by the name of its route; None: there is no such route."""
+    try:
+        return str(request.app.url_path_for(name, **values))
+    except NoMatchFound:
+        return None
+
+
 def _links(request: Request, wanted: tuple[tuple[str, str], ...], **values: Any) -> list[Link]:
     links: list[Link] = []
     for text, name in wanted:
-        try:
-            address = str(request.app.url_path_for(name, **values))
-        except NoMatchFound:
+        address = address_of(request, name, **values)
+        if address is None:
             continue
         # All below an address is of it.
         area = _AREAS.get(address, address)
@@ -70,7 +77,4 @@ def depot_tabs(request: Request, depot_id: UUID) -> list[Link]:
 
 def device_address(request: Request, device_id: UUID) -> str | None:
     """Where a device's page is; None: there is none yet."""
-    try:
-        return str(request.app.url_path_for("page_device", device_id=device_id))
-    except NoMatchFound:
-        return None
+    return address_of(request, "page_device", device_id=device_id)

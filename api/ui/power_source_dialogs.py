@@ -15,7 +15,7 @@ from api.types import DepotId, PowerSourceId
 from api.ui.circuits import read_circuits
 from api.ui.devices import show_changed
 from api.ui.forms import FieldErrors, read_name
-from api.ui.site_forms import NAMED, Field, Filled, Going, beside, delete_dialog, form_dialog, gone, read_id
+from api.ui.site_forms import NAMED, Field, Filled, Forms, Going, beside, delete_dialog, gone, read_id
 from api.ui.words import counted
 from domain.problems import Problem, ProblemCode
 from domain.routing import PowerSourceKind
@@ -25,6 +25,7 @@ from store.resolutions import list_writers
 router = APIRouter(prefix="/depots/{depot_id}/power-sources", include_in_schema=False)
 
 _PREFIX = "source"
+_FORMS = Forms("power_source", _PREFIX)
 
 
 async def _read(engine: AsyncEngine, depot_id: UUID, power_source_id: UUID) -> service.PowerSource:
@@ -65,7 +66,7 @@ def _body(filled: Filled, errors: FieldErrors) -> dict[str, Any]:
 async def begin(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
     """The dialog that adds a power source."""
     filled = Filled.begin(name=None, kind=None, circuit_id=None)
-    return _adding(request, depot_id, await _fields(engine, depot_id), filled)
+    return _FORMS.adding(request, depot_id, await _fields(engine, depot_id), filled)
 
 
 @router.post("", name="power_source_create")
@@ -83,7 +84,7 @@ async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: E
             beside(errors, problem, _PREFIX, fields)
         else:
             return await show_changed(request, engine, depot_id)
-    return _adding(request, depot_id, fields, filled, errors)
+    return _FORMS.adding(request, depot_id, fields, filled, errors)
 
 
 @router.get("/{power_source_id}", name="power_source_edit")
@@ -91,7 +92,7 @@ async def edit(request: Request, depot_id: DepotId, power_source_id: PowerSource
     """The dialog that changes a power source."""
     source = await _read(engine, depot_id, power_source_id)
     filled = Filled.begin(name=source.name, kind=source.kind.value, circuit_id=source.circuit_id)
-    return _editing(request, source, await _fields(engine, depot_id), filled)
+    return _FORMS.editing(request, depot_id, power_source_id, source.name, await _fields(engine, depot_id), filled)
 
 
 @router.post("/{power_source_id}", name="power_source_change")
@@ -116,7 +117,7 @@ async def change(
             beside(errors, problem, _PREFIX, fields)
         else:
             return await show_changed(request, engine, depot_id)
-    return _editing(request, source, fields, filled, errors)
+    return _FORMS.editing(request, depot_id, power_source_id, source.name, fields, filled, errors)
 
 
 @router.get("/{power_source_id}/delete", name="power_source_delete")
@@ -146,35 +147,3 @@ async def remove(
     except Problem as problem:
         return gone(request, problem)
     return await show_changed(request, engine, depot_id)
-
-
-def _adding(
-    request: Request, depot_id: UUID, fields: list[Field], filled: Filled, errors: FieldErrors | None = None
-) -> Response:
-    to = request.app.url_path_for("power_source_create", depot_id=depot_id)
-    return form_dialog(
-        request, title="Add power source", save="Add power source", to=to, prefix=_PREFIX, fields=fields,
-        filled=filled, errors=errors,
-    )  # fmt: skip
-
-
-def _editing(
-    request: Request,
-    source: service.PowerSource,
-    fields: list[Field],
-    filled: Filled,
-    errors: FieldErrors | None = None,
-) -> Response:
-    path = {"depot_id": source.depot_id, "power_source_id": source.power_source_id}
-    return form_dialog(
-        request,
-        title=source.name,
-        save="Save",
-        to=request.app.url_path_for("power_source_change", **path),
-        prefix=_PREFIX,
-        fields=fields,
-        filled=filled,
-        errors=errors,
-        delete_at=request.app.url_path_for("power_source_delete", **path),
-        note=f"Its id: {source.power_source_id}",
-    )

@@ -119,32 +119,70 @@ def gone(request: Request, problem: Problem) -> Response:
     return render(request, TEMPLATE, {"detail": problem.detail}, block="gone", status=404)
 
 
-def form_dialog(
-    request: Request,
-    *,
-    title: str,
-    save: str,
-    to: str,
-    prefix: str,
-    fields: Sequence[Field],
-    filled: Filled,
-    errors: FieldErrors | None = None,
-    delete_at: str | None = None,
-    note: str = "",
-) -> Response:
-    """Answer with a form in the dialog: opened, or again with all that is wrong with it."""
-    context = {
-        "title": title,
-        "save": save,
-        "to": to,
-        "prefix": prefix,
-        "fields": fields,
-        "filled": filled,
-        "errors": errors or FieldErrors(),
-        "delete_at": delete_at,
-        "note": note,
-    }
-    return render(request, TEMPLATE, context, block="form", status=422 if errors else 200)
+@dataclass(frozen=True)
+class Forms:
+    """The forms that add and change one kind of thing of a depot's site."""
+
+    kind: str
+    """As its routes are named, which are given its id by ``{kind}_id``: ``power_source``."""
+    prefix: str
+    """What the ids of its fields begin with."""
+    note: str = "Its id"
+    """What is said before a thing's id."""
+
+    def adding(
+        self,
+        request: Request,
+        depot_id: UUID,
+        fields: Sequence[Field],
+        filled: Filled,
+        errors: FieldErrors | None = None,
+    ) -> Response:
+        """Answer with the form that adds one: opened, or again with all that is wrong with it."""
+        title = f"Add {self.kind.replace('_', ' ')}"
+        to = request.app.url_path_for(f"{self.kind}_create", depot_id=depot_id)
+        return self._form(request, fields, filled, errors, title=title, save=title, to=to, delete_at=None, note="")
+
+    def editing(
+        self,
+        request: Request,
+        depot_id: UUID,
+        thing_id: UUID,
+        name: str,
+        fields: Sequence[Field],
+        filled: Filled,
+        errors: FieldErrors | None = None,
+    ) -> Response:
+        """Answer with the form that changes one: opened, or again with all that is wrong with it."""
+        path = {"depot_id": depot_id, f"{self.kind}_id": thing_id}
+        return self._form(
+            request,
+            fields,
+            filled,
+            errors,
+            title=name,
+            save="Save",
+            to=request.app.url_path_for(f"{self.kind}_change", **path),
+            delete_at=request.app.url_path_for(f"{self.kind}_delete", **path),
+            note=f"{self.note}: {thing_id}",
+        )
+
+    def _form(
+        self,
+        request: Request,
+        fields: Sequence[Field],
+        filled: Filled,
+        errors: FieldErrors | None,
+        **words: str | None,
+    ) -> Response:
+        context = {
+            **words,
+            "prefix": self.prefix,
+            "fields": fields,
+            "filled": filled,
+            "errors": errors or FieldErrors(),
+        }
+        return render(request, TEMPLATE, context, block="form", status=422 if errors else 200)
 
 
 def delete_dialog(
