@@ -194,16 +194,6 @@ async def post_status(
     )
 
 
-async def read_thresholds(connection: AsyncConnection, microgrid_id: UUID) -> dict[Capability, timedelta]:
-    """Read what a microgrid sets for itself of how old a status may be."""
-    query = select(freshness_thresholds.c.capability, freshness_thresholds.c.seconds).where(
-        freshness_thresholds.c.microgrid_id == microgrid_id
-    )
-    return {
-        Capability(capability): timedelta(seconds=seconds) for capability, seconds in await connection.execute(query)
-    }
-
-
 async def set_thresholds(
     connection: AsyncConnection, actor: Actor, microgrid_id: UUID, given: Mapping[Capability, timedelta | None]
 ) -> None:
