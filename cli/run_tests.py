@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from cli.place import ROOT
-from cli.system_packages import ensure
+from cli.system_packages import CHROMIUM, ensure
 
-_NEEDED = {"chromium": "chromium", "mosquitto": "mosquitto"}
-"""Programs that tests need and no package registry has, with the Debian package of each."""
+_NEEDED = {"chromium": CHROMIUM, "mosquitto": ("mosquitto",)}
+"""Programs that tests need and no package registry has, each under its names, by their Debian package."""
 _ONE_PROCESS = ("--pdb", "--trace")
 
 
@@ -30,8 +30,8 @@ def run_tests(args: list[str]) -> int:
     Its files are in a folder of their own, because pytest clears away what other runs of the same user left, and
     one of those may still run. The folder is kept where a test failed.
     """
-    for program, package in _NEEDED.items():
-        ensure(program, package)
+    for package, programs in _NEEDED.items():
+        ensure(*programs, package=package)
     # A short path: a socket's may have little more than a hundred characters.
     folder = Path(tempfile.mkdtemp(prefix="mt-"))
     # The embedded PostgreSQL runs as a user of its own where it is started by root.

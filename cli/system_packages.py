@@ -11,23 +11,29 @@ _PLACES = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where servers are that may not be on the path of a person."""
 
 
-def find(program: str) -> str | None:
-    """Say where a program is; None: it is not installed."""
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+"""The names under which systems have the browser."""
+
+
+def find(*programs: str) -> str | None:
+    """Say where the first of these programs is that there is; None: none is installed."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_PLACES])
-    return shutil.which(program, path=path)
+    return next((found for program in programs if (found := shutil.which(program, path=path))), None)
 
 
-def ensure(program: str, package: str) -> str | None:
-    """Find a program, and install Debian's ``package`` where it is missing and this process may do that.
+def ensure(*programs: str, package: str) -> str | None:
+    """Find a program under one of its names, and install Debian's ``package`` where none is there and this may be done.
 
     None: it is missing, and what to do about it was said on standard error. Tests that need it fail then.
     """
-    found = find(program)
+    found = find(*programs)
     if found is not None:
         return found
     apt = shutil.which("apt-get")
     if apt is None or os.geteuid() != 0:
-        sys.stderr.write(f"{program} is missing, and tests need it. On Debian and Ubuntu: apt-get install {package}\n")
+        sys.stderr.write(
+            f"{programs[0]} is missing, and tests need it. On Debian and Ubuntu: apt-get install {package}\n"
+        )
         return None
     sys.stderr.write(f"Installing {package} …\n")
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
@@ -40,4 +46,4 @@ def ensure(program: str, package: str) -> str | None:
         )  # fmt: skip
         if done.returncode != 0:
             sys.stderr.write(f"{done.stdout.decode(errors='replace')}\nThis failed: {' '.join(command)}\n")
-    return find(program)
+    return find(*programs)

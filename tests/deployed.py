@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 DATABASES = ("manage", "temporal", "temporal_visibility")
 ROLES = ("manage_owner", "manage_app", "temporal")
 PASSWORDS = ("POSTGRES_PASSWORD", "MANAGE_OWNER_PASSWORD", "MANAGE_APP_PASSWORD", "TEMPORAL_DB_PASSWORD")
+OLDEST_COMPOSE = 2
 VARIABLE = re.compile(r"\$\{(\w+)(:-|:\?)?([^}]*)\}")
 """A variable of a compose file: its name, what happens without it, and the default or the message for that."""
 
@@ -25,6 +26,22 @@ VARIABLE = re.compile(r"\$\{(\w+)(:-|:\?)?([^}]*)\}")
 def load_compose() -> dict[str, Any]:
     """Read docker-compose.yml."""
     return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+def find_compose(path: str | None = None) -> tuple[list[str] | None, str]:
+    """Find a Compose that can read the project's file: its command, or None with what was found instead."""
+    found: list[str] = []
+    for names in (["docker", "compose"], ["docker-compose"]):
+        program = shutil.which(names[0], path=path)
+        if program is None:
+            continue
+        command = [program, *names[1:]]
+        done = subprocess.run([*command, "version", "--short"], capture_output=True, text=True, check=False)
+        version = re.match(r"v?(\d+)\.\d+", done.stdout.strip())
+        if done.returncode == 0 and version is not None and int(version[1]) >= OLDEST_COMPOSE:
+            return command, done.stdout.strip()
+        found.append(f"{' '.join(names)} {version.string if version else 'without an answer'}")
+    return None, f"Compose {OLDEST_COMPOSE} or newer is needed; this machine has {' and '.join(found) or 'none'}"
 
 
 def interpolate(value: str, **variables: str) -> str:

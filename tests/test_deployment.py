@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +23,7 @@ from tests.deployed import (
     VARIABLE,
     copied_sources,
     environment_of,
+    find_compose,
     ignore_rules,
     interpolate,
     lay_out_image,
@@ -147,13 +147,39 @@ def test_what_is_mounted_is_there(services: dict[str, Any]) -> None:
 
 
 def test_compose_itself_takes_the_file(tmp_path: Path) -> None:
-    program = shutil.which("docker-compose", path=str(Path(sys.executable).parent)) or shutil.which("docker-compose")
-    if program is None:
-        pytest.skip("docker-compose is not installed")
+    compose, found = find_compose()
+    if compose is None:
+        pytest.skip(found)
     (tmp_path / "env").write_text("".join(f"{name}=x\n" for name in PASSWORDS))
-    command = [program, "--project-directory", str(ROOT), "--env-file", str(tmp_path / "env"), "config", "--quiet"]
+    command = [*compose, "--project-directory", str(ROOT), "--env-file", str(tmp_path / "env"), "config", "--quiet"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("programs", "expected"),
+    [
+        ({}, "this machine has none"),
+        ({"docker-compose": "echo 1.29.2"}, "this machine has docker-compose 1.29.2"),
+        ({"docker": "echo 'unknown command' >&2; exit 1"}, "this machine has docker compose without an answer"),
+        ({"docker": "exit 1", "docker-compose": "echo 1.25.0"}, "without an answer and docker-compose 1.25.0"),
+        ({"docker": "exit 1", "docker-compose": "echo v2.26.1"}, ["docker-compose"]),
+        ({"docker": "echo 2.40.3+ds1", "docker-compose": "echo 1.29.2"}, ["docker", "compose"]),
+    ],
+)
+def test_a_compose_that_cannot_read_the_file_is_told_apart(
+    tmp_path: Path, programs: dict[str, str], expected: str | list[str]
+) -> None:
+    for name, does in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    compose, found = find_compose(str(tmp_path))
+    if isinstance(expected, str):
+        assert compose is None
+        assert expected in found
+        assert "Compose 2 or newer is needed" in found
+    else:
+        assert compose == [str(tmp_path / expected[0]), *expected[1:]]
 
 
 def test_the_namespace_gets_the_search_attributes_that_the_workflows_set() -> None:

@@ -21,7 +21,7 @@ def test_a_program_is_installed_by_root_and_asked_for_by_others(
     apt.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: user)
-    found = system_packages.ensure("browser", "browser-package")
+    found = system_packages.ensure("browser", package="browser-package")
     said = "".join(capfd.readouterr())
     steps = ["update --quiet", "install --yes --quiet --no-install-recommends browser-package"]
     if user:
@@ -41,4 +41,6 @@ def test_a_program_that_is_there_is_left_alone(tmp_path: Path, monkeypatch: pyte
     for each in (program, tmp_path / "apt-get"):
         each.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert system_packages.ensure("browser", "browser-package") == str(program)
+    assert system_packages.ensure("browser", package="browser-package") == str(program)
+    # Other systems have it under another name.
+    assert system_packages.ensure("another-name", "browser", package="browser-package") == str(program)

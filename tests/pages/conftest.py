@@ -17,6 +17,7 @@ from temporalio.client import Client
 from uvicorn import Config, Server
 
 from api.main import create_app
+from cli.system_packages import CHROMIUM, find
 from runtime.processes import free_port
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
@@ -26,7 +27,6 @@ from tests.support import until
 from worker import working
 
 ARTIFACTS = Path(__file__).parent.parent / "artifacts"
-CHROMIUM = shutil.which("chromium")
 _ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -94,10 +94,11 @@ class Site:
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
 async def browser() -> AsyncGenerator[Browser]:
     """One browser for all tests of this process."""
-    if CHROMIUM is None:
-        pytest.fail("Chromium is not installed. On Debian: apt-get install chromium", pytrace=False)
     async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        program = find(*CHROMIUM) or shutil.which(playwright.chromium.executable_path)
+        if program is None:
+            pytest.fail("Chromium is not installed. On Debian: apt-get install chromium", pytrace=False)
+        started = await playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
         yield started
         await started.close()
 
@@ -147,8 +148,9 @@ class Visitor:
         theme: str = "dark",
         zone: str = "Europe/Zurich",
         status: int = 200,
+        script: str = "",
     ) -> Page:
-        """Open a page in a window of its own."""
+        """Open a page in a window of its own; ``script`` runs before those of the page."""
         context = await self._browser.new_context(
             base_url=self._site.url,
             viewport={"width": size[0], "height": size[1]},
@@ -159,6 +161,8 @@ class Visitor:
         self._stack.push_async_callback(context.close)
         page = await context.new_page()
         page.set_default_timeout(_PATIENCE)
+        if script:
+            await page.add_init_script(script)
         page.on("console", self._on_console)
         page.on("pageerror", self._on_error)
         answer = await page.goto(path)
