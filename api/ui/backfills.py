@@ -13,7 +13,7 @@ from temporalio.client import Client
 from api import backfills as service
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.types import BackfillId, Cursor, encode_cursor
-from api.ui.forms import FieldErrors
+from api.ui.forms import FieldErrors, read_whole
 from api.ui.live import Kind, Topic
 from api.ui.rendering import is_htmx, render
 from domain.backfill import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, BackfillOutcome, BackfillState
@@ -51,15 +51,16 @@ async def start(
 ) -> Response:
     """Start a backfill and lead to it."""
     async with request.form() as form:
-        size, mode = str(form.get("page_size", "")).strip(), str(form.get("mode", ""))
+        given, mode = str(form.get("page_size", "")).strip(), str(form.get("mode", ""))
+    size = read_whole(given, MAX_PAGE_SIZE)
     errors = FieldErrors()
-    if not size.isdecimal() or not 1 <= int(size) <= MAX_PAGE_SIZE:
+    if not size:
         errors["page-size"] = f"A whole number from 1 to {MAX_PAGE_SIZE}."
     if mode not in ("dry", "real"):
         errors["mode-dry"] = "Choose whether to change anything."
-    if not errors:
+    if size and not errors:
         try:
-            body = service.BackfillCreate(dry_run=mode == "dry", page_size=int(size))
+            body = service.BackfillCreate(dry_run=mode == "dry", page_size=size)
             made = await service.start(body, actor, engine, client, settings)
         except Problem as problem:
             if problem.code is not ProblemCode.TEMPORAL_UNAVAILABLE:
@@ -68,7 +69,7 @@ async def start(
         else:
             there = request.app.url_path_for("page_backfill", backfill_id=made.backfill_id)
             return Response(headers={"HX-Redirect": there}) if is_htmx(request) else RedirectResponse(there, 303)
-    context = _form(size, mode) | {"errors": errors}
+    context = _form(given, mode) | {"errors": errors}
     if not is_htmx(request):
         context |= await _list(engine, client, settings)
     return render(request, "backfills.html", context, block="form" if is_htmx(request) else None, status=422)

@@ -24,6 +24,12 @@ from store.circuits import CircuitRecord, list_circuits
 router = APIRouter(prefix="/depots/{depot_id}/circuits", include_in_schema=False)
 
 _TEMPLATE = "circuit_dialogs.html"
+_ELEMENTS = {
+    "name": "circuit-name",
+    "rated_power_w": "circuit-kilowatts",
+    "parent_id": "circuit-parent",
+    "position": "circuit-place",
+}
 _OF_A_FIELD = (ProblemCode.PARENT_NOT_FOUND, ProblemCode.CIRCUIT_CYCLE, ProblemCode.CIRCUIT_TREE_TOO_DEEP)
 
 
@@ -99,9 +105,10 @@ async def begin(
 async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep) -> Response:
     """Add a circuit (COR-8.4)."""
     values, errors, body = await _read(request)
-    if not errors:
+    made = errors.read(service.CircuitCreate, body, _ELEMENTS)
+    if made is not None:
         try:
-            await service.create(depot_id, service.CircuitCreate.model_validate(body), actor, engine)
+            await service.create(depot_id, made, actor, engine)
         except Problem as problem:
             _note(errors, problem)
         else:
@@ -134,11 +141,12 @@ async def change(
     circuit = circuits.find(circuit_id)
     values, errors, body = await _read(request)
     place = values["place"]
-    if place.isdecimal() and body.get("parent_id") == (circuit.parent_id and str(circuit.parent_id)):
-        body["position"] = int(place)
-    if not errors:
+    if place and body.get("parent_id") == (circuit.parent_id and str(circuit.parent_id)):
+        body["position"] = place
+    changed = errors.read(service.CircuitChange, body, _ELEMENTS)
+    if changed is not None:
         try:
-            await service.change(circuit_id, service.CircuitChange.model_validate(body), actor, engine)
+            await service.change(circuit_id, changed, actor, engine)
         except Problem as problem:
             _note(errors, problem)
         else:

@@ -15,10 +15,11 @@ from starlette.datastructures import FormData
 from api import depots as service
 from api.dependencies import ActorDep, EngineDep
 from api.types import Cursor, DepotId, Search
-from api.ui.forms import MAX_FIELDS, FieldErrors, read_name
+from api.ui.forms import MAX_FIELDS, FieldErrors, read_name, read_whole
 from api.ui.live import Kind, Topic
 from api.ui.outline import Line, Outline
 from api.ui.rendering import is_htmx, render
+from domain.circuits import MAX_DEPTH
 from domain.freshness import DepotFreshness
 from domain.provisioning import ProvisioningState
 from domain.timezones import check_timezone
@@ -114,7 +115,8 @@ async def outline(request: Request) -> Response:
         lines = _outline(form)
         action = str(form.get("action", ""))
         place = str(form.get("place", ""))
-    at = lines.act(action, int(place) if place.isdecimal() else -1)
+    chosen = read_whole(place, MAX_FIELDS)
+    at = lines.act(action, -1 if chosen is None else chosen)
     focus = f"circuit-{at}-{action if action in ('indent', 'outdent') else 'name'}"
     return render(
         request, "depot_new.html", {"outline": lines, "errors": FieldErrors(), "focus": focus}, block="circuits"
@@ -135,11 +137,13 @@ async def create(request: Request, actor: ActorDep, engine: EngineDep) -> Respon
     }
     if not timezone.strip():
         errors["timezone"] = "Choose the time zone that the depot lies in."
-    if errors:
+    elements = {"name": "name", "timezone": "timezone", "circuits": "circuits"}
+    asked = None if errors else errors.read(service.DepotCreate, body, elements)
+    if asked is None:
         context = _filled_in(name, timezone, lines) | {"errors": errors, "focus": "form-errors"}
         block = "form" if is_htmx(request) else None
         return render(request, "depot_new.html", context, block=block, status=422)
-    made = await service.create(service.DepotCreate.model_validate(body), actor, engine)
+    made = await service.create(asked, actor, engine)
     there = request.app.url_path_for("page_microgrid", depot_id=made.depot_id)
     return Response(headers={"HX-Redirect": there}) if is_htmx(request) else RedirectResponse(there, 303)
 
@@ -155,7 +159,7 @@ def _outline(form: FormData) -> Outline:
     columns = [[str(value) for value in form.getlist(f"circuit_{name}")] for name in ("name", "kilowatts", "level")]
     return Outline(
         [
-            Line(name, kilowatts, int(level) if level.isdecimal() else 0)
+            Line(name, kilowatts, read_whole(level, MAX_DEPTH) or 0)
             for name, kilowatts, level in zip(*columns, strict=False)
         ]
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -16,7 +15,7 @@ from api.dependencies import ActorDep, EngineDep, TablesDep
 from api.types import DepotId, DeviceId
 from api.ui.circuits import read_circuits
 from api.ui.devices import MOST, Wanted, show_changed
-from api.ui.forms import FieldErrors, read_name
+from api.ui.forms import FieldErrors, read_name, shown_address
 from api.ui.site_forms import NAMED, Field, Filled, Forms, Going, beside, delete_dialog, gone, read_id
 from api.ui.words import counted
 from domain.controller_support import ControllerTables
@@ -102,7 +101,7 @@ def _read_sensor_id(given: str) -> str:
 @router.get("/new", name="device_new")
 async def begin(request: Request, depot_id: DepotId, engine: EngineDep, tables: TablesDep) -> Response:
     """The dialog that adds a device; of the gateway whose devices the page shows, where that is one."""
-    wanted = Wanted.of_address(request.headers.get("hx-current-url", ""))
+    wanted = Wanted.of_address(shown_address(request))
     filled = Filled.begin(name=None, gateway_id=wanted.gateway_id, sensor_id=None, circuit_id=None, controller=None)
     return _FORMS.adding(request, depot_id, await _fields(engine, depot_id, tables), filled)
 
@@ -115,13 +114,13 @@ async def create(
     fields = await _fields(engine, depot_id, tables)
     filled = await Filled.read(request, fields)
     errors = FieldErrors()
-    body = _body(filled, errors)
-    if not errors:
+    made = errors.read(service.DeviceCreate, _body(filled, errors), _FORMS.elements(fields))
+    if made is not None:
         try:
             # A gateway of another depot would make a device there.
-            if (await gateways.read(body["gateway_id"], engine)).depot_id != depot_id:
+            if (await gateways.read(made.gateway_id, engine)).depot_id != depot_id:
                 raise Problem(ProblemCode.GATEWAY_NOT_FOUND, "The gateway is of another depot.")
-            await service.create(service.DeviceCreate.model_validate(body), actor, engine, tables)
+            await service.create(made, actor, engine, tables)
         except Problem as problem:
             if problem.code is ProblemCode.GATEWAY_NOT_FOUND:
                 errors[f"{_PREFIX}-gateway_id"] = "This gateway is gone. Choose another one."
@@ -156,14 +155,14 @@ async def change(
     errors = FieldErrors()
     fields = await _fields(engine, depot_id, tables)
     filled = await Filled.read(request, fields)
-    body = filled.changed(_body(filled, errors))
+    changed = errors.read(service.DeviceChange, filled.changed(_body(filled, errors)), _FORMS.elements(fields))
     try:
         device = await _read(engine, depot_id, device_id)
     except Problem as problem:
         return gone(request, problem)
-    if not errors:
+    if changed is not None:
         try:
-            await service.change(device_id, service.DeviceChange.model_validate(body), actor, engine, tables)
+            await service.change(device_id, changed, actor, engine, tables)
         except Problem as problem:
             if problem.field is None:
                 return gone(request, problem)
@@ -202,6 +201,6 @@ async def remove(
     except Problem as problem:
         return gone(request, problem)
     # The device's own page has nothing to show any more.
-    if urlsplit(request.headers.get("hx-current-url", "")).path == f"/devices/{device_id}":
+    if shown_address(request).path == f"/devices/{device_id}":
         return Response(headers={"HX-Redirect": request.app.url_path_for("page_devices", depot_id=depot_id)})
     return await show_changed(request, engine, depot_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -16,6 +16,7 @@ from api import depots, gateways, power_sources, sensor_actions
 from api import devices as service
 from api.dependencies import EngineDep
 from api.types import DepotId, Search
+from api.ui.forms import shown_address
 from api.ui.live import Kind, Topic
 from api.ui.load import source_now
 from api.ui.rendering import is_htmx, render
@@ -55,9 +56,9 @@ class Wanted:
         return urlencode({name: value for name, value in given.items() if value})
 
     @staticmethod
-    def of_address(address: str) -> Wanted:
+    def of_address(address: SplitResult) -> Wanted:
         """Read back which devices a page shows, of its address; all, where that does not say it."""
-        given = dict(parse_qsl(urlsplit(address).query))
+        given = dict(parse_qsl(address.query))
         try:
             search, gateway_id, shown = _GIVEN.validate_python(
                 (given.get("search", ""), given.get("gateway_id"), given.get("shown", PAGE))
@@ -170,9 +171,9 @@ async def show_changed(request: Request, engine: AsyncEngine, depot_id: UUID) ->
     Of this tab the parts are shown anew, with the devices that the page had been asked for; any other page is loaded
     anew.
     """
-    address = request.headers.get("hx-current-url", "")
+    address = shown_address(request)
     tab = request.app.url_path_for("page_devices", depot_id=depot_id)
-    if urlsplit(address).path not in ("", tab):
-        return Response(headers={"HX-Redirect": urlsplit(address).path})
+    if address.path not in ("", tab):
+        return Response(headers={"HX-Redirect": address.path})
     context = await read_tab(engine, depot_id, Wanted.of_address(address))
     return render(request, "devices.html", context, block="changed", headers={"HX-Trigger": "dialog-done"})

@@ -86,10 +86,11 @@ async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: E
     fields = _fields(await _source_names(engine, depot_id))
     filled = await Filled.read(request, fields)
     errors = FieldErrors()
-    body = _body(filled, errors, None)
-    if not errors:
+    given = {**_body(filled, errors, None), "depot_id": depot_id}
+    made = errors.read(service.GatewayCreate, given, _FORMS.elements(fields))
+    if made is not None:
         try:
-            await service.create(service.GatewayCreate.model_validate({**body, "depot_id": depot_id}), actor, engine)
+            await service.create(made, actor, engine)
         except Problem as problem:
             return gone(request, problem)
         return await show_changed(request, engine, depot_id)
@@ -120,9 +121,10 @@ async def change(
         fields = _fields(names, read_translation(gateway.output_translation, names))
         filled = await Filled.read(request, fields)
         body = filled.changed(_body(filled, errors, gateway.output_translation))
-        if errors:
+        changed = errors.read(service.GatewayChange, body, _FORMS.elements(fields))
+        if changed is None:
             return _FORMS.editing(request, depot_id, gateway_id, gateway.name, fields, filled, errors)
-        await service.change(gateway_id, service.GatewayChange.model_validate(body), actor, engine)
+        await service.change(gateway_id, changed, actor, engine)
     except Problem as problem:
         return gone(request, problem)
     return await show_changed(request, engine, depot_id)

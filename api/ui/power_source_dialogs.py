@@ -75,10 +75,10 @@ async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: E
     fields = await _fields(engine, depot_id)
     filled = await Filled.read(request, fields)
     errors = FieldErrors()
-    body = _body(filled, errors)
-    if not errors:
+    given = {**_body(filled, errors), "depot_id": depot_id}
+    made = errors.read(service.PowerSourceCreate, given, _FORMS.elements(fields))
+    if made is not None:
         try:
-            made = service.PowerSourceCreate.model_validate({**body, "depot_id": depot_id})
             await service.create(made, actor, engine)
         except Problem as problem:
             beside(errors, problem, _PREFIX, fields)
@@ -103,14 +103,14 @@ async def change(
     errors = FieldErrors()
     fields = await _fields(engine, depot_id)
     filled = await Filled.read(request, fields)
-    body = filled.changed(_body(filled, errors))
+    changed = errors.read(service.PowerSourceChange, filled.changed(_body(filled, errors)), _FORMS.elements(fields))
     try:
         source = await _read(engine, depot_id, power_source_id)
     except Problem as problem:
         return gone(request, problem)
-    if not errors:
+    if changed is not None:
         try:
-            await service.change(power_source_id, service.PowerSourceChange.model_validate(body), actor, engine)
+            await service.change(power_source_id, changed, actor, engine)
         except Problem as problem:
             if problem.field is None:
                 return gone(request, problem)

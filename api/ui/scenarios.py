@@ -15,7 +15,7 @@ from api import scenario_runs as service
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.scenario_starts import RunStart
 from api.types import Cursor, Search
-from api.ui.forms import FieldErrors
+from api.ui.forms import FieldErrors, read_whole
 from api.ui.live import Kind, Topic
 from api.ui.rendering import is_htmx, render
 from domain.problems import Problem, ProblemCode
@@ -82,16 +82,15 @@ async def start(
     errors = FieldErrors()
     if given["scenario"] not in preset_names():
         errors["scenario"] = "Choose a scenario."
-    if not given["seed"].isdecimal() or int(given["seed"]) > MAX_SEED:
+    seed = read_whole(given["seed"], MAX_SEED)
+    if seed is None:
         errors["seed"] = "A whole number from 0 up."
     if given["speed"] not in SPEEDS:
         errors["speed"] = "Choose a speed."
     depot_id = await _find_depot(engine, given["depot"], errors)
     problem: Problem | None = None
-    if not errors and depot_id is not None:
-        asked = RunStart(
-            depot_id, given["scenario"], None, None, int(given["seed"]), float(given["speed"]), force=False
-        )
+    if seed is not None and depot_id is not None and not errors:
+        asked = RunStart(depot_id, given["scenario"], None, None, seed, float(given["speed"]), force=False)
         try:
             run_id = await service.begin(engine, client, settings, actor, asked)
         except Problem as refused:

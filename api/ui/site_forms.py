@@ -130,6 +130,10 @@ class Forms:
     note: str = "Its id"
     """What is said before a thing's id."""
 
+    def elements(self, fields: Iterable[Field]) -> dict[str, str]:
+        """The id of each field's element."""
+        return {"depot_id": self.prefix} | {field.name: f"{self.prefix}-{field.name}" for field in fields}
+
     def adding(
         self,
         request: Request,
