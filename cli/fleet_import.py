@@ -12,6 +12,7 @@ from cli.client import Api, find_api
 from cli.console import make_console
 from cli.meter import Meter
 from cli.place import home, shown
+from runtime.modes import make_private, private_file
 
 
 def run_import(file: Path) -> int:
@@ -53,8 +54,9 @@ def _size(file: Path) -> int:
 
 
 def _open(report: Path) -> IO[bytes]:
-    report.parent.mkdir(parents=True, exist_ok=True)
-    return report.open("wb")
+    if not report.parent.exists():
+        make_private(report.parent)
+    return open(report, "wb", opener=private_file)
 
 
 def _print_import(console: Console, answer: dict[str, Any], report: Path) -> None:

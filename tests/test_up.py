@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -175,6 +176,9 @@ def test_an_ephemeral_up_leaves_no_folder_behind(tmp_path: Path, started: list[U
     assert folder.is_absolute()
     assert folder.exists()
     assert depots(running(folder).api_url) == []
+    # Nobody else of this machine may look; as root, PostgreSQL's own user gets through to its data.
+    assert folder.stat().st_mode & (stat.S_IRWXO | stat.S_IRGRP | stat.S_IWGRP) == 0
+    assert {stat.S_IMODE(each.stat().st_mode) for each in folder.iterdir() if each.is_dir()} == {0o700}
     assert started[0].interrupt() == 0
     assert not folder.exists()
     assert not (tmp_path / "home").exists()
