@@ -10,14 +10,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.access import current_actor
 from api.dependencies import ActorDep, EngineDep
 from api.lanes import Lane
 from api.problems import problem_responses
-from api.types import Body, Cursor, Limit, MicrogridId, decode_cursor, encode_cursor
+from api.types import Body, Cursor, Limit, MicrogridId, Moment, decode_cursor, encode_cursor
 from api.watch import EVERY_KIND, Watch
 from domain.capabilities import (
     Capability,
@@ -57,7 +57,7 @@ class StatusUpdate(Body):
         description='true, false, "true", "false", or null where the provider has no value.',
         json_schema_extra={"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}, {"type": "null"}]},
     )
-    observed_at: AwareDatetime = Field(description="When the provider saw it.")
+    observed_at: Moment = Field(description="When the provider saw it.")
     provider_event_ref: str = Field(description="The provider's own reference of this update; counts once.")
     source_device_id: UUID | None = Field(default=None, description="The device it comes from, where it is known.")
 
@@ -153,11 +153,10 @@ async def post(
     microgrid_id: MicrogridId, body: StatusUpdate, actor: ActorDep, engine: EngineDep
 ) -> StatusEventDocument:
     """Accept one update of a capability. It is recorded whatever it does to the latest status (COR-9.8, COR-9.12)."""
-    observed_at = body.observed_at.astimezone(UTC)
-    violation = check_timestamp(observed_at, datetime.now(UTC))
+    violation = check_timestamp(body.observed_at, datetime.now(UTC))
     if violation is not None:
         raise Problem(ProblemCode(violation.code), violation.reason, "observed_at")
-    event = StatusEvent(observed_at, check_event_ref(body.provider_event_ref), capability_status(body.value))
+    event = StatusEvent(body.observed_at, check_event_ref(body.provider_event_ref), capability_status(body.value))
     async with transaction(engine, actor) as connection:
         return StatusEventDocument.of(
             await post_status(connection, actor, microgrid_id, body.capability, event, body.source_device_id)

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from api.dependencies import EngineDep
 from api.problems import problem_responses
-from api.types import CircuitId, Cursor, Limit, decode_cursor, encode_cursor
+from api.types import CircuitId, Cursor, Limit, Moment, decode_cursor, encode_cursor
 from domain.capacity_messages import capacity_message
 from domain.circuit_capacity import CapacityBasis, CapacityMode, FailSafeReason
 from domain.problems import ProblemCode
@@ -112,13 +112,13 @@ async def read(circuit_id: CircuitId, engine: EngineDep) -> CircuitCapacityDocum
 async def history(
     circuit_id: CircuitId,
     engine: EngineDep,
-    since: Annotated[AwareDatetime | None, Query(description="From then on.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Before then.")] = None,
+    since: Annotated[Moment | None, Query(description="From then on.")] = None,
+    until: Annotated[Moment | None, Query(description="Before then.")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> CapacityHistory:
     """List what began to hold for a circuit's capacity, the earliest first."""
-    after = decode_cursor(cursor, tuple[AwareDatetime, UUID])
+    after = decode_cursor(cursor, tuple[Moment, UUID])
     async with snapshot(engine) as connection:
         await read_capacity(connection, circuit_id, await clock(connection))
         found = await capacity_history(connection, circuit_id, since, until, after=after, limit=limit + 1)

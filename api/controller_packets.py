@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.dependencies import EngineDep
 from api.problems import problem_responses
 from api.resolutions import Reported
 from api.telemetry import ActionAnswerDocument
-from api.types import BindingId
+from api.types import BindingId, Moment
 from api.watch import EVERY_KIND, Watch, Watcher
-from domain.problems import Problem, ProblemCode
+from domain.problems import ProblemCode
 from store.controller_bindings import BindingRecord, read_binding
 from store.database import clock, snapshot
 from store.notify import ChangeKind
@@ -96,7 +96,7 @@ async def next_packet(
     binding_id: BindingId,
     engine: EngineDep,
     watch: WatchDep,
-    after: Annotated[AwareDatetime | None, Query(description="Received after this moment; now.")] = None,
+    after: Annotated[Moment | None, Query(description="Received after this moment; now.")] = None,
     wait_seconds: Annotated[
         float, Query(ge=0, le=MAX_WAIT_SECONDS, allow_inf_nan=False, description="How long to wait for it.")
     ] = 0,
@@ -105,10 +105,9 @@ async def next_packet(
 
     The first packet after a moment stays the same, so to ask again with the same `after` misses none.
     """
-    since = None if after is None else _in_utc(after)
     async with engine.connect() as connection:
         depot_id = (await read_binding(connection, binding_id)).depot_id
-        moment = since or await clock(connection)
+        moment = after or await clock(connection)
     until = asyncio.get_running_loop().time() + wait_seconds
     # Watched before the first look, so that nothing comes between the two.
     async with watch.on(depot_id) as watcher:
@@ -116,13 +115,6 @@ async def next_packet(
             found = await _look(engine, binding_id, moment)
             if found.packet is not None or not await _packet_came(watcher, until):
                 return found
-
-
-def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise Problem(ProblemCode.INVALID_REQUEST, "There is no such moment in UTC.", "after") from error
 
 
 async def _look(engine: AsyncEngine, binding_id: UUID, after: datetime) -> NextPacket:

@@ -25,28 +25,20 @@ from api.types import (
     left_out,
 )
 from domain.controller_support import ControllerTables
-from domain.packets import MAX_ID_LENGTH
+from domain.names import MAX_ID_LENGTH, clean_sensor_id
 from domain.problems import Problem, ProblemCode
-from domain.strict_json import is_storable
 from store.database import transaction
 from store.devices import DeviceRecord, create_device, delete_device, list_devices, read_device, update_device
 
 router = APIRouter(prefix="/api/devices", tags=["devices"])
 
 
-def _sensor_id(value: str) -> str:
-    if not value.strip() or not is_storable(value):
-        raise ValueError("must not be blank, nor hold NUL or half a surrogate pair")
-    return value
-
-
 SensorId = Annotated[
     str,
-    AfterValidator(_sensor_id),
+    AfterValidator(clean_sensor_id),
     Field(
-        min_length=1,
-        max_length=MAX_ID_LENGTH,
         description="The sensor's id within the gateway, exactly as packets have it.",
+        json_schema_extra={"minLength": 1, "maxLength": MAX_ID_LENGTH},
     ),
 ]
 

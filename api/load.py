@@ -8,12 +8,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.dependencies import EngineDep
 from api.problems import problem_responses
-from api.types import DepotId
+from api.types import DepotId, Moment
 from domain.capacity_messages import BASIS_MESSAGES, REASON_MESSAGES
 from domain.circuit_capacity import CapacityBasis, CapacityMode, FailSafeReason
 from domain.problems import Problem, ProblemCode
@@ -106,8 +106,8 @@ def bucket_for(span: timedelta) -> timedelta:
 async def read(
     depot_id: DepotId,
     engine: EngineDep,
-    since: Annotated[AwareDatetime | None, Query(description="From then on; 6 hours before `until`.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Before then; now.")] = None,
+    since: Annotated[Moment | None, Query(description="From then on; 6 hours before `until`.")] = None,
+    until: Annotated[Moment | None, Query(description="Before then; now.")] = None,
 ) -> DepotLoad:
     """Read the measured load of a depot over at most 31 days, and what held for the capacity of its circuits."""
     async with snapshot(engine) as connection:
@@ -117,14 +117,10 @@ async def read(
 
 
 def _span(since: datetime | None, until: datetime) -> tuple[datetime, datetime]:
-    try:
-        end = until.astimezone(UTC)
-        start = end - DEFAULT_SPAN if since is None else since.astimezone(UTC)
-    except OverflowError as error:
-        raise Problem(ProblemCode.INVALID_REQUEST, "There is no such moment in UTC.", "since") from error
-    if not timedelta() < end - start <= LONGEST_SPAN:
+    start = until - DEFAULT_SPAN if since is None else since
+    if not timedelta() < until - start <= LONGEST_SPAN:
         raise Problem(ProblemCode.INVALID_REQUEST, "`since` is before `until`, by at most 31 days.", "since")
-    return start, end
+    return start, until
 
 
 async def _read(connection: AsyncConnection, depot_id: UUID, since: datetime, until: datetime) -> DepotLoad:

@@ -168,7 +168,12 @@ async def _on_problem(_: Request, error: Exception) -> Response:
 async def _on_invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = [
-        FieldProblem(field=".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0]), detail=each["msg"])
+        FieldProblem(
+            field=".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0]),
+            detail=each["msg"],
+            # Rules of the product's own have codes; pydantic's kinds of errors are no names of ours.
+            code=each["type"] if each["type"].isupper() else None,
+        )
         for each in error.errors()
     ]
     return problem_response(

@@ -24,6 +24,7 @@ from api.types import (
     Limit,
     OfDepot,
     RunId,
+    Text,
     cut_page,
     decode_cursor,
     decode_id,
@@ -55,9 +56,7 @@ class ScenarioRunCreate(Body):
     """What to run, and where."""
 
     depot_id: UUID
-    scenario: Annotated[str, AfterValidator(storable)] | None = Field(
-        default=None, max_length=200, description="The name of a preset."
-    )
+    scenario: Text | None = Field(default=None, max_length=200, description="The name of a preset.")
     text: Annotated[str, AfterValidator(storable)] | None = Field(
         default=None, max_length=MAX_TEXT, description="Or a scenario of one's own, as YAML."
     )
@@ -220,7 +219,7 @@ async def list_all(
     client: ClientDep,
     settings: SettingsDep,
     depot_id: OfDepot = None,
-    scenario: Annotated[str | None, AfterValidator(lambda v: v and storable(v)), Query(max_length=200)] = None,
+    scenario: Annotated[Text | None, Query(max_length=200)] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> ScenarioRunPage:

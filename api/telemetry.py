@@ -14,7 +14,7 @@ from api.access import current_actor
 from api.dependencies import ActorDep, EngineDep
 from api.lanes import Lane
 from api.problems import FieldProblem, problem_response, problem_responses
-from api.types import Cursor, Limit, decode_cursor, encode_cursor
+from api.types import Cursor, Limit, Moment, decode_cursor, encode_cursor
 from domain.action_outcomes import ActionOutcome
 from domain.measurands import MeasurandKey
 from domain.packet_schema import packet_schema
@@ -168,7 +168,7 @@ async def list_all(
     limit: Limit = 100,
 ) -> StoredPacketPage:
     """List a gateway's packets as they came, the last measured first, with what each sensor action answered."""
-    before = decode_cursor(cursor, tuple[datetime, UUID])
+    before = decode_cursor(cursor, tuple[Moment, UUID])
     async with engine.connect() as connection:
         found = await list_packets(connection, gateway_id, before=before, limit=limit + 1)
     items = found[:limit]

@@ -5,15 +5,29 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
 
 from domain.circuits import MAX_POSITION, MAX_RATED_POWER_W
 from domain.names import MAX_NAME_LENGTH, clean_name
 from domain.problems import Problem, ProblemCode
+from domain.strict_json import is_storable
+from domain.texts import fault_of, normal, why_not
+from domain.times import BOUNDS, in_utc
 from domain.timezones import check_timezone
 
 DepotId = Annotated[UUID, Path(description="The depot's id.")]
@@ -49,14 +63,43 @@ Position = Annotated[
 ]
 
 
+def fit_text(value: str) -> str:
+    """Return the one form of a text (see ``domain.texts``).
+
+    Raises:
+        PydanticCustomError: ``TEXT_NOT_ALLOWED``.
+
+    """
+    text = normal(value)
+    fault = fault_of(text)
+    if fault is not None:
+        raise PydanticCustomError("TEXT_NOT_ALLOWED", "{reason}", {"reason": why_not(fault)})
+    return text
+
+
 def storable(value: str) -> str:
     """PostgreSQL stores neither NUL nor half a surrogate pair, so nothing can match them."""
-    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if not is_storable(value):
         raise ValueError("holds a character that no stored text has")
     return value
 
 
-Search = Annotated[str | None, AfterValidator(lambda v: v if v is None else storable(v)), Query(max_length=200)]
+def _moment(value: datetime) -> datetime:
+    moment = in_utc(value)
+    if moment is None:
+        raise PydanticCustomError("TIME_OUT_OF_RANGE", BOUNDS)
+    return moment
+
+
+Text = Annotated[str, AfterValidator(fit_text)]
+"""Any text of one line, in its one form. How long it may be is the field's own matter."""
+Moment = Annotated[
+    AwareDatetime,
+    AfterValidator(_moment),
+    WithJsonSchema({"type": "string", "format": "date-time", "description": f"With an offset from UTC. {BOUNDS}"}),
+]
+"""Any time that comes from outside, in UTC: see ``domain.times``."""
+Search = Annotated[Text | None, Query(max_length=200)]
 Limit = Annotated[int, Query(ge=1, le=500, description="At most so many items.")]
 Cursor = Annotated[str | None, Query(max_length=2_000, description="`next_cursor` of the page before.")]
 

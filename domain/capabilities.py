@@ -24,7 +24,7 @@ from uuid import UUID
 
 from domain.measurands import MeasurandKey
 from domain.problems import Problem, ProblemCode
-from domain.strict_json import is_storable
+from domain.texts import fault_of, is_blank, normal
 
 MAX_EVENT_REF_LENGTH = 300
 """Characters of a provider event reference; one that is made from a packet has up to 270."""
@@ -74,18 +74,20 @@ def capability_status(value: object) -> CapabilityStatus | None:
     )
 
 
-def check_event_ref(ref: str) -> str:
-    """Return ``ref`` if it can serve as a provider event reference.
+def check_event_ref(given: str) -> str:
+    """Return the one form of ``given`` (see ``domain.texts``) if it can serve as a provider event reference.
 
     Raises:
         Problem: ``INVALID_EVENT_REF``.
 
     """
-    if 0 < len(ref) <= MAX_EVENT_REF_LENGTH and is_storable(ref):
+    ref = normal(given)
+    if len(ref) <= MAX_EVENT_REF_LENGTH and not is_blank(ref) and fault_of(ref) is None:
         return ref
     raise Problem(
         ProblemCode.INVALID_EVENT_REF,
-        f"A provider event reference has 1 to {MAX_EVENT_REF_LENGTH} characters, without NUL.",
+        f"A provider event reference has 1 to {MAX_EVENT_REF_LENGTH} characters, shows something, and holds no control "
+        "characters nor others that cannot be shown.",
         "provider_event_ref",
     )
 

@@ -14,11 +14,12 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from domain.circuits import MAX_DEPTH, MAX_POSITION, MAX_RATED_POWER_W
-from domain.names import MAX_NAME_LENGTH, clean_name
-from domain.packets import MAX_ID_LENGTH, UUID_PATTERN
+from domain.names import MAX_ID_LENGTH, MAX_NAME_LENGTH, clean_name, clean_sensor_id
+from domain.packets import UUID_PATTERN
 from domain.problems import Problem
 from domain.routing import PowerSourceKind
 from domain.strict_json import BrokenJsonError, RepeatedKeys, decode_json, faults_in, is_storable
+from domain.texts import fault_of, normal, why_not
 from domain.timezones import check_timezone
 
 MAX_LINE_BYTES = 65_536
@@ -49,6 +50,8 @@ class FleetCode(StrEnum):
     REPEATED_KEY = "REPEATED_KEY"
     UNSTORABLE_TEXT = "UNSTORABLE_TEXT"
     """A text holds NUL or half of a surrogate pair."""
+    TEXT_NOT_ALLOWED = "TEXT_NOT_ALLOWED"
+    """A text holds another character that no text of the product holds: see ``domain.texts``."""
     NOT_AN_OBJECT = "NOT_AN_OBJECT"
     """The line is JSON, but no object."""
     UNKNOWN_TYPE = "UNKNOWN_TYPE"
@@ -64,9 +67,9 @@ class FleetCode(StrEnum):
     INVALID_ID = "INVALID_ID"
     """An id is not a UUID in the form 8-4-4-4-12."""
     INVALID_NAME = "INVALID_NAME"
-    """The name is blank, longer than allowed, or holds a control character."""
+    """The name is blank, longer than allowed, or holds what no text may hold."""
     INVALID_SENSOR_ID = "INVALID_SENSOR_ID"
-    """The sensor id is blank or longer than allowed."""
+    """The sensor id is blank, longer than allowed, or holds what no text may hold."""
     INVALID_TIMEZONE = "INVALID_TIMEZONE"
     """The time zone is not in the IANA database."""
     UNKNOWN_POWER_SOURCE_KIND = "UNKNOWN_POWER_SOURCE_KIND"
@@ -108,13 +111,16 @@ _REASONS = {
     FleetCode.NUMBER_NOT_FINITE: "A number must be finite as a double.",
     FleetCode.REPEATED_KEY: "An object must not have the same key twice.",
     FleetCode.UNSTORABLE_TEXT: "Text must hold neither NUL nor half a surrogate pair.",
+    FleetCode.TEXT_NOT_ALLOWED: "Text must hold no control character nor another that cannot be shown.",
     FleetCode.NOT_AN_OBJECT: "A line is a JSON object.",
     FleetCode.UNKNOWN_TYPE: f"The type is one of {', '.join(LineKind)}.",
     FleetCode.MISSING_FIELD: "The line lacks a field that its type needs.",
     FleetCode.UNKNOWN_FIELD: "The type has no such field.",
     FleetCode.INVALID_ID: "An id is a UUID in the form 8-4-4-4-12.",
-    FleetCode.INVALID_NAME: f"A name is not blank, has at most {MAX_NAME_LENGTH} characters, and no control character.",
-    FleetCode.INVALID_SENSOR_ID: f"A sensor id has 1 to {MAX_ID_LENGTH} characters and is not blank.",
+    FleetCode.INVALID_NAME: f"A name is not blank, has at most {MAX_NAME_LENGTH} characters, and no control character "
+    "nor another that cannot be shown.",
+    FleetCode.INVALID_SENSOR_ID: f"A sensor id has 1 to {MAX_ID_LENGTH} characters, is not blank, and has no "
+    "control character nor another that cannot be shown.",
     FleetCode.INVALID_TIMEZONE: "The time zone is not in the IANA database.",
     FleetCode.UNKNOWN_POWER_SOURCE_KIND: f"The kind of a power source is one of {', '.join(PowerSourceKind)}.",
     FleetCode.REPEATED_ID: "The id stands on line {line} already, and the first line of an id wins.",
@@ -309,16 +315,20 @@ def _watts(value: Any) -> float:
 
 
 def _site_model_name(value: Any) -> str:
-    if len(_text(value)) > MAX_NAME_LENGTH:
+    text = normal(_storable(_text(value)))
+    if len(text) > MAX_NAME_LENGTH:
         raise _Refused(FleetCode.OUT_OF_RANGE, f"A site model name has at most {MAX_NAME_LENGTH} characters.")
-    return _storable(value)
+    fault = fault_of(text)
+    if fault is not None:
+        raise _Refused(FleetCode.TEXT_NOT_ALLOWED, why_not(fault))
+    return text
 
 
 def _sensor_id(value: Any) -> str:
-    # Kept as it is: packets name the sensor by exactly this text.
-    if not 0 < len(_text(value)) <= MAX_ID_LENGTH or not value.strip():
-        raise _Refused(FleetCode.INVALID_SENSOR_ID)
-    return _storable(value)
+    try:
+        return clean_sensor_id(_storable(_text(value)))
+    except Problem:
+        raise _Refused(FleetCode.INVALID_SENSOR_ID) from None
 
 
 def _output_translation(value: Any) -> str:

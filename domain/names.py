@@ -1,25 +1,25 @@
-"""What a depot, a circuit, a device or a power source may be called."""
+"""What a depot, a circuit, a device or a power source may be called, and how a packet names a sensor."""
 
 from __future__ import annotations
 
-import unicodedata
-
 from domain.problems import Problem, ProblemCode
+from domain.texts import fault_of, is_blank, normal
 
 MAX_NAME_LENGTH = 200
 """Characters, after surrounding white space is removed."""
+MAX_ID_LENGTH = 200
+"""Characters of a sensor's id."""
 
 
 def clean_name(raw: str, *, field: str = "name") -> str:
-    """Return ``raw`` without surrounding white space.
+    """Return the one form of ``raw`` (see ``domain.texts``), without surrounding white space.
 
     Raises:
-        Problem: ``INVALID_NAME`` for a blank or overlong name, or one with a control character or an
-            unpaired surrogate (neither can be shown, and PostgreSQL stores no NUL).
+        Problem: ``INVALID_NAME`` for a blank or overlong name, or one that holds what no text may hold.
 
     """
-    name = raw.strip()
-    if not name:
+    name = normal(raw).strip()
+    if is_blank(name):
         raise Problem(ProblemCode.INVALID_NAME, "A name must not be blank.", field)
     if len(name) > MAX_NAME_LENGTH:
         raise Problem(
@@ -27,7 +27,26 @@ def clean_name(raw: str, *, field: str = "name") -> str:
             f"A name has at most {MAX_NAME_LENGTH} characters; this one has {len(name)}.",
             field,
         )
-    # Most names are printable to the last character, which is quickly said.
-    if not name.isprintable() and any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
-        raise Problem(ProblemCode.INVALID_NAME, "A name must not hold control characters.", field)
+    fault = fault_of(name)
+    if fault is not None:
+        raise Problem(ProblemCode.INVALID_NAME, f"A name must not hold {fault}.", field)
     return name
+
+
+def clean_sensor_id(raw: str) -> str:
+    """Return the one form of a sensor's id within its gateway (see ``domain.texts``).
+
+    White space at its ends stays: packets name the sensor by exactly this text.
+
+    Raises:
+        Problem: ``INVALID_REQUEST`` for a blank or overlong id, or one that holds what no text may hold.
+
+    """
+    sensor_id = normal(raw)
+    if is_blank(sensor_id) or len(sensor_id) > MAX_ID_LENGTH:
+        detail = f"A sensor id has 1 to {MAX_ID_LENGTH} characters, exactly as packets have it, and is not blank."
+        raise Problem(ProblemCode.INVALID_REQUEST, detail, "sensor_id")
+    fault = fault_of(sensor_id)
+    if fault is not None:
+        raise Problem(ProblemCode.INVALID_REQUEST, f"A sensor id must not hold {fault}.", "sensor_id")
+    return sensor_id

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from domain.names import MAX_ID_LENGTH
 from domain.packets import (
     IDENTITY_KEYS,
-    MAX_ID_LENGTH,
     MAX_KEY_LENGTH,
     MAX_MEASURANDS,
     MAX_SENSORS,

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from domain.measurands import MEASURANDS, MeasurandKey
+from domain.names import MAX_ID_LENGTH
 from domain.strict_json import (
     MAX_NUMBER,
     JsonCode,
@@ -36,8 +37,6 @@ MAX_SENSORS = 256
 """Sensors in one packet. A gateway of a large depot has a few dozen; the bound keeps one packet's work small."""
 MAX_MEASURANDS = 256
 """Measurands of one sensor. The richest power meters send about a hundred."""
-MAX_ID_LENGTH = 200
-"""Characters of a sensor's id: as many as Manage stores."""
 MAX_KEY_LENGTH = 100
 """Characters of a measurand's key; the longest standard key has 27."""
 MAX_UNIT_LENGTH = 32

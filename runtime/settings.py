@@ -9,6 +9,8 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from domain.actor import Actor
+
 MICROGRID_CARD = "new-microgrid-fields-load-chart"
 """The feature flag of the Microgrid card on the load page (COR-9.16)."""
 
@@ -68,6 +70,13 @@ class Settings(BaseSettings):
     Empty: ``flags`` does."""
     metrics_port: int = 0
     """Where the worker serves Prometheus metrics; 0: nowhere. The API has ``/metrics``."""
+
+    @field_validator("mqtt_client_id")
+    @classmethod
+    def _check_client_id(cls, given: str) -> str:
+        # It names the actor of what comes from the broker.
+        Actor(f"mqtt:{given}")
+        return given
 
     @field_validator("flags", mode="before")
     @classmethod

@@ -9,14 +9,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import AwareDatetime
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import controller_bindings as service
 from api import controller_packets, depots, devices
 from api.controller_packets import WatchDep
 from api.dependencies import EngineDep, TablesDep
-from api.types import BindingId, Cursor, DepotId
+from api.types import BindingId, Cursor, DepotId, Moment
 from api.ui import controller_words
 from api.ui.live import Kind, Topic
 from api.ui.navigation import device_address
@@ -114,7 +113,7 @@ async def listen(
     binding_id: BindingId,
     engine: EngineDep,
     watch: WatchDep,
-    after: Annotated[AwareDatetime | None, Query()] = None,
+    after: Annotated[Moment | None, Query()] = None,
     stop: Annotated[bool, Query()] = False,
 ) -> Response:
     """Wait for the next packet of the bound device: begin, look again, or stop."""

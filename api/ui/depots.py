@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -22,7 +21,7 @@ from api.ui.rendering import is_htmx, render
 from domain.circuits import MAX_DEPTH
 from domain.freshness import DepotFreshness
 from domain.provisioning import ProvisioningState
-from domain.timezones import check_timezone
+from domain.timezones import check_timezone, known_timezones
 from store.database import snapshot
 from store.depots import count_depots
 from store.fleet_status import count_freshness, read_standing
@@ -166,7 +165,7 @@ def _outline(form: FormData) -> Outline:
 
 
 def _filled_in(name: str, timezone: str, lines: Outline) -> dict[str, Any]:
-    zones = sorted(zone for zone in zoneinfo.available_timezones() if "/" in zone and not zone.startswith("Etc/"))
+    zones = sorted(zone for zone in known_timezones() if "/" in zone and not zone.startswith("Etc/"))
     return {
         "name": name,
         "timezone": timezone,

@@ -19,9 +19,8 @@ from api.ui.forms import FieldErrors, read_name, shown_address
 from api.ui.site_forms import NAMED, Field, Filled, Forms, Going, beside, delete_dialog, gone, read_id
 from api.ui.words import counted
 from domain.controller_support import ControllerTables
-from domain.packets import MAX_ID_LENGTH
+from domain.names import clean_sensor_id
 from domain.problems import Problem, ProblemCode
-from domain.strict_json import is_storable
 from store.site_overview import list_unknown_sensors
 
 router = APIRouter(prefix="/depots/{depot_id}/devices", include_in_schema=False)
@@ -81,21 +80,13 @@ def _body(filled: Filled, errors: FieldErrors) -> dict[str, Any]:
     body = {
         "name": errors.check(f"{_PREFIX}-name", lambda: read_name(values["name"])),
         "gateway_id": errors.check(f"{_PREFIX}-gateway_id", lambda: read_id(values["gateway_id"])),
-        "sensor_id": errors.check(f"{_PREFIX}-sensor_id", lambda: _read_sensor_id(values["sensor_id"])),
+        "sensor_id": errors.check(f"{_PREFIX}-sensor_id", lambda: clean_sensor_id(values["sensor_id"])),
         "circuit_id": errors.check(f"{_PREFIX}-circuit_id", lambda: read_id(values["circuit_id"])),
         "controller": values["controller"] or None,
     }
     if not values["gateway_id"]:
         errors[f"{_PREFIX}-gateway_id"] = "Choose the gateway that sends its packets."
     return body
-
-
-def _read_sensor_id(given: str) -> str:
-    if not given.strip() or len(given) > MAX_ID_LENGTH or not is_storable(given):
-        raise Problem(
-            ProblemCode.INVALID_REQUEST, f"A sensor id has 1 to {MAX_ID_LENGTH} characters, exactly as packets have it."
-        )
-    return given
 
 
 @router.get("/new", name="device_new")

@@ -18,8 +18,10 @@ from api.types import Cursor, Search
 from api.ui.forms import FieldErrors, read_whole
 from api.ui.live import Kind, Topic
 from api.ui.rendering import is_htmx, render
+from domain.names import MAX_NAME_LENGTH
 from domain.problems import Problem, ProblemCode
 from domain.scenario_runs import MAX_SEED
+from domain.texts import fault_of, normal
 from runtime.settings import Settings
 from sim_scenarios.library import preset, preset_names
 
@@ -114,8 +116,9 @@ async def _find_depot(engine: AsyncEngine, named: str, errors: FieldErrors) -> U
         return UUID(named)
     except ValueError:
         pass
-    found = (await depots.list_all(engine, search=named[:200].replace("\x00", ""), limit=_OFFERED)).items
-    exact = [each for each in found if each.name.casefold() == named.casefold()]
+    term = normal(named)[:MAX_NAME_LENGTH]
+    found = [] if fault_of(term) else (await depots.list_all(engine, search=term, limit=_OFFERED)).items
+    exact = [each for each in found if each.name.casefold() == term.casefold()]
     chosen = exact or found
     if len(chosen) == 1:
         return chosen[0].depot_id

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from domain.backfill import BackfillOutcome, BackfillState
 from domain.capabilities import Capability, FoldEffect
@@ -16,6 +15,7 @@ from domain.provisioning import ProvisioningCode, ProvisioningState, SyncOutcome
 from domain.routing import RoutingRule
 from domain.scenario_runs import RunOutcome, ScenarioRunState
 from domain.sensor_actions import ActionTarget
+from domain.timezones import find_timezone
 from store.remediations import RemediationState
 
 
@@ -189,8 +189,8 @@ def in_words(code: str) -> str:
 
 
 def exact(moment: datetime, zone: str = "UTC") -> str:
-    """A moment to the second, in a time zone, with that zone's name."""
-    there = moment.astimezone(ZoneInfo(zone))
+    """A moment to the second, in a time zone, with that zone's name; in UTC where there is no such zone."""
+    there = moment.astimezone(find_timezone(zone))
     return f"{there:%Y-%m-%d %H:%M:%S} {there.tzname()}"
 
 

@@ -23,7 +23,8 @@ from domain.capabilities import (
     packet_event_ref,
 )
 from domain.measurands import MEASURANDS
-from domain.packets import MAX_ID_LENGTH, MAX_TIMESTAMP_MS
+from domain.names import MAX_ID_LENGTH
+from domain.packets import MAX_TIMESTAMP_MS
 from domain.problems import Problem, ProblemCode
 from tests.domain.documents import table
 

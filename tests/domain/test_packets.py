@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from domain.measurands import MeasurandKey
+from domain.names import MAX_ID_LENGTH
 from domain.packet_schema import BEYOND_THE_SCHEMA, packet_schema, packet_schema_text
 from domain.packets import (
-    MAX_ID_LENGTH,
     MAX_KEY_LENGTH,
     MAX_MEASURANDS,
     MAX_SENSORS,

@@ -1,0 +1,145 @@
+"""Texts and times as they come from outside, through every way in: one form, and never an unexpected error."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from store.database import transaction
+from tests.sites import controller_site, make_site
+from tests.support import ACTOR
+from tests.test_api import problem
+
+NO_MOMENTS = [
+    "0001-01-01T00:00:00+01:00",
+    "9999-12-31T23:59:59.999-05:00",
+    "0001-01-01T00:00:00Z",
+    "1969-12-31T23:59:59Z",
+]
+SOME_ID = "018f4e6c-0000-7000-8000-000000000000"
+
+
+def cursor(*key: object) -> str:
+    """A cursor that nobody was given."""
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("moment", NO_MOMENTS)
+async def test_a_time_at_the_end_of_the_calendar_is_refused_wherever_it_is_given(
+    api: httpx.AsyncClient, engine: AsyncEngine, moment: str
+) -> None:
+    site = await controller_site(engine)
+    body = {"capability": "DER", "value": True, "observed_at": moment, "provider_event_ref": "one"}
+    posted = await api.post(f"/api/microgrids/{site.microgrid_id}/capability-status", json=body)
+    assert problem(posted) == (422, "INVALID_REQUEST")
+    (error,) = posted.json()["errors"]
+    assert (error["field"], error["code"]) == ("observed_at", "TIME_OUT_OF_RANGE")
+    assert "1970" in error["detail"]
+    for path, name in [
+        (f"/api/circuits/{site.circuit_ids[0]}/capacity/history", "since"),
+        (f"/api/circuits/{site.circuit_ids[0]}/capacity/history", "until"),
+        (f"/api/depots/{site.depot_id}/load", "since"),
+        (f"/api/depots/{site.depot_id}/load", "until"),
+        (f"/api/controller-bindings/{SOME_ID}/next-packet", "after"),
+    ]:
+        asked = await api.get(path, params={name: moment})
+        assert problem(asked) == (422, "INVALID_REQUEST")
+        assert [(each["field"], each["code"]) for each in asked.json()["errors"]] == [(name, "TIME_OUT_OF_RANGE")]
+    page = await api.get(f"/depots/{site.depot_id}/controllers/{SOME_ID}/listen", params={"after": moment})
+    assert page.status_code == 422
+
+
+@pytest.mark.parametrize("moment", [*NO_MOMENTS, "2026-01-01T00:00:00"])
+async def test_a_time_in_a_cursor_is_judged_as_any_other(
+    api: httpx.AsyncClient, engine: AsyncEngine, moment: str
+) -> None:
+    site = await make_site(engine)
+    for path, params in [
+        (f"/api/circuits/{site.circuit_ids[0]}/capacity/history", {}),
+        ("/api/telemetry/packets", {"gateway_id": str(site.gateway_id)}),
+    ]:
+        asked = await api.get(path, params=params | {"cursor": cursor(moment, SOME_ID)})
+        assert problem(asked) == (422, "INVALID_CURSOR")
+
+
+@pytest.mark.parametrize("moment", ["1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "9999-12-31T19:00:00-04:59"])
+async def test_the_first_and_the_last_moment_can_be_asked_for(
+    api: httpx.AsyncClient, engine: AsyncEngine, moment: str
+) -> None:
+    site = await make_site(engine)
+    for name in ("since", "until"):
+        path = f"/api/circuits/{site.circuit_ids[0]}/capacity/history"
+        assert (await api.get(path, params={name: moment})).status_code == 200
+        load = await api.get(f"/api/depots/{site.depot_id}/load", params={name: moment})
+        assert load.status_code in (200, 422)
+
+
+async def test_two_ways_to_write_a_name_are_one_name(api: httpx.AsyncClient) -> None:
+    for name in ("école", "e\u0301cole", "e\u0301co\u200ble"):
+        made = await api.post("/api/depots", json={"name": name, "timezone": "Europe/Paris"})
+        assert made.json()["name"] == "école"
+    for term in ("éco", "e\u0301co", "É", "e\u0301\u200bco"):
+        found = (await api.get("/api/depots", params={"search": term})).json()
+        assert [each["name"] for each in found["items"]] == ["école"] * 3
+        page = await api.get("/depots", params={"search": term})
+        assert page.text.count(">école<") >= 3
+    assert problem(await api.get("/api/depots", params={"search": "a\u202eb"})) == (422, "INVALID_REQUEST")
+
+
+@pytest.mark.parametrize(
+    "text", ["\u202e", "\u2028", "\u200b", "\u3164", "\u2800", "a\u202eb", "a\ufffe", "a\x1bb", "a\x85b"]
+)
+async def test_a_text_that_shows_nothing_or_misleads_is_refused_everywhere(
+    api: httpx.AsyncClient, engine: AsyncEngine, text: str
+) -> None:
+    site = await controller_site(engine)
+    device = site.devices["mgc-1"]
+    named: list[tuple[str, str, dict[str, Any]]] = [
+        ("POST", "/api/depots", {"name": text, "timezone": "UTC"}),
+        ("POST", "/api/depots", {"name": "A", "timezone": "UTC", "circuits": [{"name": text}]}),
+        ("POST", f"/api/depots/{site.depot_id}/circuits", {"name": text}),
+        ("PATCH", f"/api/circuits/{site.circuit_ids[0]}", {"name": text}),
+        ("POST", "/api/gateways", {"depot_id": str(site.depot_id), "name": text}),
+        ("POST", "/api/gateways", {"depot_id": str(site.depot_id), "name": "A", "site_model_name": text}),
+        ("PATCH", f"/api/devices/{device}", {"name": text}),
+        ("POST", "/api/power-sources", {"depot_id": str(site.depot_id), "name": text, "kind": "SOLAR"}),
+    ]
+    for method, path, body in named:
+        assert problem(await api.request(method, path, json=body)) == (422, "INVALID_NAME"), path
+    sensor = await api.patch(f"/api/devices/{device}", json={"sensor_id": text})
+    assert problem(sensor) == (422, "INVALID_REQUEST")
+    now = datetime.now(UTC).isoformat()
+    event = {"capability": "DER", "value": True, "observed_at": now, "provider_event_ref": text}
+    path = f"/api/microgrids/{site.microgrid_id}/capability-status"
+    assert problem(await api.post(path, json=event)) == (422, "INVALID_EVENT_REF")
+    form = await api.post("/depots/new", data={"name": text, "timezone": "UTC"})
+    assert form.status_code == 422
+
+
+@pytest.mark.parametrize("zone", ["localtime", "Factory", "posixrules", "right/UTC", "Mars/Olympus", "utc"])
+async def test_a_depot_lies_in_a_zone_of_the_database(api: httpx.AsyncClient, zone: str) -> None:
+    body = {"name": "Arrow Road", "timezone": zone}
+    assert problem(await api.post("/api/depots", json=body)) == (422, "INVALID_TIMEZONE")
+    assert (await api.post("/depots/new", data=body)).status_code == 422
+    line = {"type": "depot", "id": SOME_ID, **body}
+    report = await api.post("/api/depots/import", content=json.dumps(line) + "\n")
+    assert "INVALID_TIMEZONE" in report.text
+
+
+async def test_a_depot_of_an_earlier_version_may_lie_in_a_zone_that_is_none(
+    api: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    site = await controller_site(engine)
+    async with transaction(engine, ACTOR) as connection:
+        await connection.execute(sql("UPDATE depots SET timezone = 'Factory'"))
+    for path in ("", "/load", "/microgrid", "/devices", "/controllers"):
+        page = await api.get(f"/depots/{site.depot_id}{path}", follow_redirects=True)
+        assert page.status_code == 200, path
+    assert (await api.get("/depots")).status_code == 200
