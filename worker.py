@@ -24,10 +24,11 @@ from activities.history_upkeep import HistoryUpkeepActivities
 from activities.manage_api import ManageApi
 from activities.microgrid_sync import MicrogridSyncActivities
 from activities.scenario_run import ScenarioRunActivities
+from activities.steps import Steps
 from domain.upkeep import DriftRequest, HistoryRequest
 from relay import Relay
-from runtime.logs import configure_logs
-from runtime.settings import Settings, load_settings
+from runtime.begin import begin
+from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
 from store.database import make_engine
 from telemetry.mqtt import subscribing
@@ -78,6 +79,7 @@ def make_worker(client: Client, engine: AsyncEngine, task_queue: str, api: Manag
             runs.note_run_state,
             runs.finish_run,
         ],
+        interceptors=[Steps()],
         max_concurrent_activities=20,
         max_concurrent_local_activities=50,
         graceful_shutdown_timeout=timedelta(seconds=10),
@@ -166,7 +168,7 @@ async def main(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    engine = make_engine(settings.database_url, pool_size=settings.database_pool_size)
+    engine = make_engine(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size)
     registry = CollectorRegistry()
     try:
         # Packets need no Temporal, so they are taken while it is away.
@@ -178,9 +180,7 @@ async def main(settings: Settings) -> None:
 
 if __name__ == "__main__":
     # The guard keeps the workflow sandbox, which imports this module again, from starting a second worker.
-    _settings = load_settings()
-    configure_logs(_settings.log_format)
-    asyncio.run(main(_settings))
+    asyncio.run(main(begin()))
     # All is closed. Threads of Temporal's runtime live on, and one that reports to a Python which is being taken down
     # aborts the process: it ends here, before that.
     logging.shutdown()

@@ -37,11 +37,12 @@ from api.flags import Flags
 from api.lanes import FastLanes
 from api.limits import BodyLimit
 from api.problems import COMMON, install_problems
+from api.requests import Requests
 from api.ui.pages import install_pages
 from api.watch import Watch
-from runtime.logs import configure_logs
+from runtime.begin import begin
 from runtime.memory import settle
-from runtime.settings import Settings, load_settings
+from runtime.settings import Settings
 from runtime.temporal import connect
 from store.database import make_engine
 from telemetry.door import open_door
@@ -56,7 +57,7 @@ with them, and repaired by Resync. Every refusal is an RFC 9457 problem with a s
 @asynccontextmanager
 async def _resources(app: FastAPI) -> AsyncGenerator[None]:
     settings: Settings = app.state.settings
-    engine = make_engine(settings.database_url, pool_size=settings.database_pool_size)
+    engine = make_engine(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size)
     app.state.engine = engine
     app.state.client = await connect(lazy=True)
     app.state.watch = Watch()
@@ -81,8 +82,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Make the application; without ``settings`` from the environment."""
     alone = settings is None
     if settings is None:
-        settings = load_settings()
-        configure_logs(settings.log_format)
+        settings = begin()
     app = FastAPIOffline(
         title="Depot microgrid", version="0.1.0", description=DESCRIPTION, lifespan=_resources, redoc_url=None
     )
@@ -104,4 +104,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(FastLanes, lanes=(*telemetry.LANES, *capability_status.LANES))
     app.add_middleware(BodyLimit, unbounded=frozenset({"/api/depots/import"}))
+    app.add_middleware(Requests)
     return app

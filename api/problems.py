@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from domain.problems import Problem, ProblemCode, problem_title, problem_type
 from domain.violations import Violation, field_path
@@ -203,6 +204,10 @@ async def _on_database(request: Request, error: Exception) -> Response:
     return await _on_any(request, error)
 
 
+async def _on_gone(_: Request, __: Exception) -> Response:
+    return problem_response(ProblemCode.INVALID_REQUEST, "The body ended before all of it was there.")
+
+
 async def _on_any(request: Request, error: Exception) -> Response:
     _log.error("unexpected error", path=request.url.path, exc_info=error)
     return problem_response(ProblemCode.INTERNAL_ERROR, "Something unexpected went wrong; the log has the details.")
@@ -212,6 +217,7 @@ _HANDLERS: tuple[tuple[type[Exception], Callable[[Request, Exception], Awaitable
     (Problem, _on_problem),
     (RequestValidationError, _on_invalid),
     (HTTPException, _on_http),
+    (ClientDisconnect, _on_gone),
     *((kind, _on_database) for kind in (DBAPIError, PoolTimeoutError, *AWAY)),
     (Exception, _on_any),
 )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from runtime.logs import configure_logs
-from runtime.settings import load_settings
+from runtime.begin import begin
 from store.migrate import upgrade
 
 _log = structlog.get_logger("migrate")
@@ -13,9 +12,8 @@ _log = structlog.get_logger("migrate")
 
 def main() -> None:
     """Migrate as ``MIGRATION_DATABASE_URL``, or as ``DATABASE_URL`` where that may change the schema."""
-    settings = load_settings()
-    configure_logs(settings.log_format)
-    upgrade(settings.migration_database_url or settings.database_url)
+    settings = begin()
+    upgrade((settings.migration_database_url or settings.database_url).get_secret_value())
     _log.info("migrated")
 
 

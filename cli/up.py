@@ -123,7 +123,7 @@ class Up:
         environment["MANAGE_API_URL"] = self._api.url
         worker = Program("worker", ["worker.py"], logs / "worker.log", environment)
 
-        await self._start(self._postgres, "PostgreSQL", self.settings.database_url and "DATABASE_URL")
+        await self._start(self._postgres, "PostgreSQL", "DATABASE_URL" if self.settings.database_url else "")
         async with self._step("migrated"):
             await self.supervisor.run(
                 Program("The migration", ["-m", "cli.migrate"], logs / "migrate.log", environment)

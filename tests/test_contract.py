@@ -8,6 +8,7 @@ import re
 import subprocess
 from pathlib import Path
 
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
@@ -41,7 +42,7 @@ async def test_generated_requests_find_no_server_error_and_no_undocumented_answe
 "query.wait_seconds" = 0
 """
     )
-    settings = Settings(database_url=database_url, task_queue=task_queue)
+    settings = Settings(database_url=SecretStr(database_url), task_queue=task_queue)
     async with serving(settings) as address, working(client, engine, task_queue):
         command = [
             executable("schemathesis"), "--config-file", "schemathesis.toml", "run", f"{address}/openapi.json",

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -180,7 +181,7 @@ async def test_a_full_door_turns_away_and_loses_nothing_that_it_let_in(
 ) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
     site = await controller_site(engine)
-    settings = Settings(database_url=database_url, door_max_waiting=3, door_max_group=2)
+    settings = Settings(database_url=SecretStr(database_url), door_max_waiting=3, door_max_group=2)
     app = create_app(settings)
     transport = httpx.ASGITransport(app)
     base = milliseconds() - 1000

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest_asyncio
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
@@ -29,7 +30,7 @@ async def live(database_url: str, client: Client, task_queue: str) -> AsyncGener
     """The API behind a real server."""
     assert client.namespace
     async with (
-        serving(Settings(database_url=database_url, task_queue=task_queue)) as address,
+        serving(Settings(database_url=SecretStr(database_url), task_queue=task_queue)) as address,
         httpx.AsyncClient(base_url=address, timeout=30) as caller,
     ):
         yield caller

@@ -18,6 +18,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from pydantic import SecretStr
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -101,7 +102,7 @@ async def waiting(engine: AsyncEngine) -> int | None:
 @asynccontextmanager
 async def serving(database_url: str) -> AsyncGenerator[int]:
     """The API behind a real server; answers its port."""
-    application = create_app(Settings(database_url=database_url))
+    application = create_app(Settings(database_url=SecretStr(database_url)))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(application, log_config=None, lifespan="on"))
         served = asyncio.create_task(server.serve([listener]))
@@ -371,7 +372,7 @@ def orphans(count: int) -> Iterator[str]:
 async def test_memory_does_not_grow_with_the_file_nor_with_the_report(
     database_url: str, make: Callable[[int], Iterator[str]], accept: str
 ) -> None:
-    application = create_app(Settings(database_url=database_url))
+    application = create_app(Settings(database_url=SecretStr(database_url)))
 
     async def peak(count: int) -> int:
         tracemalloc.start()

@@ -24,6 +24,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -299,7 +300,7 @@ async def test_a_broker_that_is_killed_and_comes_back_is_found_again(engine: Asy
 async def test_a_broker_that_is_not_there_yet_is_waited_for(engine: AsyncEngine, tmp_path: Path) -> None:
     late = Mosquitto(tmp_path)
     registry = CollectorRegistry()
-    async with subscribing(engine, Settings(mqtt_url=late.url), registry):
+    async with subscribing(engine, Settings(mqtt_url=SecretStr(late.url)), registry):
         await late.start()
 
         async def is_connected() -> bool:
@@ -606,7 +607,7 @@ async def test_tls_and_a_password_are_needed_where_the_broker_wants_them(engine:
     good = f"mqtts://manage:p%40ss%3A%2Fword@localhost:{secure_port}"
     site = await controller_site(engine)
     registry = CollectorRegistry()
-    settings = Settings(mqtt_url=good, mqtt_ca=str(tmp_path / "ca.pem"))
+    settings = Settings(mqtt_url=SecretStr(good), mqtt_ca=str(tmp_path / "ca.pem"))
     async with subscribing(engine, settings, registry):
 
         async def is_connected() -> bool:
@@ -632,7 +633,7 @@ async def test_tls_and_a_password_are_needed_where_the_broker_wants_them(engine:
 
 async def test_without_an_address_nothing_is_subscribed(engine: AsyncEngine) -> None:
     registry = CollectorRegistry()
-    async with subscribing(engine, Settings(mqtt_url=""), registry):
+    async with subscribing(engine, Settings(mqtt_url=SecretStr("")), registry):
         assert registry.get_sample_value("mqtt_connected") is None
 
 
@@ -662,7 +663,7 @@ async def test_the_deployments_broker_lets_each_do_what_it_should(engine: AsyncE
     await made.start()
     registry = CollectorRegistry()
     url = made.url.replace("mqtt://", "mqtt://manage:secret@")
-    async with subscribing(engine, Settings(mqtt_url=url), registry):
+    async with subscribing(engine, Settings(mqtt_url=SecretStr(url)), registry):
 
         async def is_connected() -> bool:
             return registry.get_sample_value("mqtt_connected") == 1

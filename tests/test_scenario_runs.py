@@ -16,6 +16,7 @@ from xml.etree.ElementTree import fromstring
 import httpx
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -58,7 +59,7 @@ class Product:
 @pytest_asyncio.fixture
 async def product(engine: AsyncEngine, client: Client, database_url: str, task_queue: str) -> AsyncGenerator[Product]:
     """The product without a worker."""
-    settings = Settings(database_url=database_url, task_queue=task_queue)
+    settings = Settings(database_url=SecretStr(database_url), task_queue=task_queue)
     async with serving(settings) as address, httpx.AsyncClient(base_url=address, timeout=30) as api:
         yield Product(api, address, client, engine, task_queue)
 
@@ -365,7 +366,10 @@ async def test_without_temporal_no_run_is_left_behind(
 ) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
     site = await controller_site(engine)
-    async with serving(Settings(database_url=database_url)) as address, httpx.AsyncClient(base_url=address) as api:
+    async with (
+        serving(Settings(database_url=SecretStr(database_url))) as address,
+        httpx.AsyncClient(base_url=address) as api,
+    ):
         body = {"depot_id": str(site.depot_id), "scenario": "quick-look", "force": True}
         assert problem(await api.post("/api/scenario-runs", json=body, timeout=30)) == (503, "TEMPORAL_UNAVAILABLE")
         assert (await api.get("/api/scenario-runs")).json()["items"] == []

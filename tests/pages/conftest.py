@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Error, Page, async_playwright, expect
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from uvicorn import Config, Server
@@ -115,7 +116,7 @@ async def site(
     gate = Gate(database_url)
     await gate.open()
     settings = Settings(
-        database_url=gate.database_url,
+        database_url=SecretStr(gate.database_url),
         task_queue=task_queue,
         sync_timeout_seconds=30,
         temporal_ui_url="http://127.0.0.1:8233",

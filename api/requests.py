@@ -1,0 +1,68 @@
+"""Each request has an id, which its log lines and its answer carry, and at most one error of it is logged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+from uuid_utils import uuid7
+
+_log = structlog.get_logger("api")
+
+_HEADER = b"x-request-id"
+_GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_DEPOT = re.compile(r"/depots/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/|$)")
+
+_Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+class Requests:
+    """Names each request, by what ``X-Request-ID`` says or anew, and answers for errors that nothing else did."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with an id."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _given(scope) or str(uuid7())
+        header = (_HEADER, request_id.encode())
+        ids = {"request_id": request_id}
+        if found := _DEPOT.search(scope["path"]):
+            ids["depot_id"] = found[1]
+        started = False
+
+        async def answer(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message.get("headers", ()), header]
+            await send(message)
+
+        with bound_contextvars(**ids):
+            try:
+                await self._app(scope, receive, answer)
+            except Exception as error:  # noqa: BLE001 - the server would log it a second time
+                if started:
+                    # Nothing can be said to the caller any more; the server sees that the answer is not whole and ends
+                    # the connection.
+                    _log.error("answer broken off", path=scope["path"], exc_info=error)
+                    return
+                handler = cast("_Handler", scope["app"].exception_handlers[Exception])
+                response = await handler(Request(scope), error)
+                await response(scope, receive, answer)
+
+
+def _given(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == _HEADER and _GIVEN.fullmatch(value):
+            return value.decode()
+    return None
