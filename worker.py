@@ -23,6 +23,7 @@ from activities.drift_audit import DriftAuditActivities
 from activities.history_upkeep import HistoryUpkeepActivities
 from activities.manage_api import ManageApi
 from activities.microgrid_sync import MicrogridSyncActivities
+from activities.run_audit import RunAuditActivities
 from activities.scenario_run import ScenarioRunActivities
 from activities.steps import Steps
 from domain.upkeep import DriftRequest, HistoryRequest
@@ -37,6 +38,7 @@ from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow
 from workflows.history_upkeep import HistoryUpkeepWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
+from workflows.run_audit import RunAuditWorkflow
 from workflows.scenario_run import ScenarioRunWorkflow
 from workflows.schedules import ensure_schedules, plans
 
@@ -52,6 +54,7 @@ WORKFLOWS = [
     HistoryUpkeepWorkflow,
     DriftAuditWorkflow,
     ScenarioRunWorkflow,
+    RunAuditWorkflow,
 ]
 """Every workflow of the product; the replay test takes the same list."""
 
@@ -75,6 +78,7 @@ def make_worker(client: Client, engine: AsyncEngine, task_queue: str, api: Manag
             CapacityWatchActivities(engine).pass_due_deadlines,
             HistoryUpkeepActivities(engine).keep_months,
             DriftAuditActivities(engine).find_drift,
+            RunAuditActivities(engine, client).settle_all,
             runs.play_steps,
             runs.note_run_state,
             runs.finish_run,

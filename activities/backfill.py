@@ -6,9 +6,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from activities.heartbeat import beating
+from activities.refusals import final_refusals
 from domain.actor import Actor
 from domain.backfill import (
     BackfillRequest,
+    BackfillState,
     EndRequest,
     OutcomeCounts,
     PageBounds,
@@ -16,8 +18,8 @@ from domain.backfill import (
     PlanRequest,
     StateRequest,
 )
+from settlement.backfills import close_backfill
 from store.backfills import begin_backfill, plan_pages, run_page, set_backfill_state
-from store.changes import record_change
 from store.database import transaction
 
 
@@ -42,8 +44,9 @@ class BackfillActivities:
     @activity.defn
     async def run_page(self, request: PageRequest) -> OutcomeCounts:
         """Provision one page in one transaction. Run twice, the second run answers what the first one did."""
-        async with beating(), transaction(self._engine, Actor(request.backfill.requested_by)) as connection:
-            return await run_page(connection, request)
+        with final_refusals():
+            async with beating(), transaction(self._engine, Actor(request.backfill.requested_by)) as connection:
+                return await run_page(connection, request)
 
     @activity.defn
     async def note_state(self, request: StateRequest) -> None:
@@ -52,12 +55,15 @@ class BackfillActivities:
             await set_backfill_state(connection, request.backfill.backfill_id, request.state)
 
     @activity.defn
-    async def end(self, request: EndRequest) -> None:
-        """Note how the backfill ended. Run twice, the first end stands."""
+    async def end(self, request: EndRequest) -> BackfillState:
+        """Note how the backfill ended, and answer it. Run twice, the first end stands."""
         actor = Actor(request.backfill.requested_by)
         async with transaction(self._engine, actor) as connection:
-            ended = await set_backfill_state(connection, request.backfill.backfill_id, request.state, request.failure)
-            if ended:
-                await record_change(
-                    connection, actor, f"BACKFILL_{request.state}", subject_id=request.backfill.backfill_id
-                )
+            return await close_backfill(
+                connection,
+                actor,
+                request.backfill.backfill_id,
+                request.state,
+                request.failure,
+                pages=request.pages,
+            )

@@ -9,24 +9,22 @@ that was overtaken by another one cannot write: its timestamps are no longer the
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import beating
 from activities.manage_api import ManageApi, RefusedError, milliseconds
+from activities.refusals import final_refusals
 from domain.actor import Actor
 from domain.circuit_capacity import CapacityMode, FailSafeReason
-from domain.problems import Problem
 from domain.scenario_runs import (
     EndedRun,
     Played,
@@ -36,20 +34,18 @@ from domain.scenario_runs import (
     RunTargets,
     ScenarioRunRequest,
 )
-from sim_scenarios.evidence import line, result_record, sha256_of, step_record
+from settlement.scenario_runs import close_run
+from sim_scenarios.evidence import line, step_record
 from sim_scenarios.expectations import Answer, Downstream, Observed, ObservedCircuit
 from sim_scenarios.playing import OtherScenarioError, Playbook, open_playbook
 from sim_scenarios.stamps import documents, due_ms, is_of_run, next_stamp
 from sim_scenarios.steps import Step
-from store.changes import record_change
 from store.database import transaction
 from store.scenario_runs import (
     RunScript,
     StepRecord,
-    end_run,
     last_stamp_before,
     list_stamps,
-    read_lines,
     read_run,
     read_script,
     set_run_state,
@@ -77,7 +73,7 @@ class ScenarioRunActivities:
     async def play_steps(self, request: PlayRequest) -> Played:
         """Play the next steps. Run twice, steps that have their evidence are left alone."""
         async with beating(BEAT):
-            with _final_refusals():
+            with final_refusals(RefusedError, OtherScenarioError):
                 return await _Player(self._engine, self._api, request).play()
 
     @activity.defn
@@ -91,50 +87,10 @@ class ScenarioRunActivities:
         """Close the evidence and note how the run ended. Run twice, the first end stands."""
         run = request.run
         async with beating(BEAT):
-            with _final_refusals():
-                return await self._finish(request, run)
-
-    async def _finish(self, request: RunStateRequest, run: ScenarioRunRequest) -> EndedRun:
-        async with _as_requested(self._engine, run) as connection:
-            # Held until the end is noted: a try that is still under way writes nothing after it.
-            head, steps, _ = await read_lines(connection, run.run_id, hold=True)
-            result, sha256 = await asyncio.to_thread(close_evidence, head, steps)
-            outcome = RunOutcome(result["outcome"])
-            first = await end_run(
-                connection,
-                run.run_id,
-                request.state,
-                outcome,
-                result_record=_text(result),
-                sha256=sha256,
-                failure=request.failure,
-            )
-            if first:
-                await record_change(
-                    connection,
-                    Actor(run.requested_by),
-                    f"SCENARIO_RUN_{request.state}",
-                    depot_id=run.depot_id,
-                    subject_id=run.run_id,
-                    detail={"scenario": run.scenario, "outcome": outcome, "evidence_sha256": sha256},
-                )
-            stored = await read_run(connection, run.run_id)
-        return EndedRun(stored.state, stored.outcome or outcome, stored.evidence_sha256 or sha256)
-
-
-@contextmanager
-def _final_refusals() -> Generator[None]:
-    """Let Temporal not try again what would be refused again."""
-    try:
-        yield
-    except (RefusedError, OtherScenarioError, Problem) as error:
-        raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
-
-
-def close_evidence(head: str, steps: Sequence[str]) -> tuple[dict[str, Any], str]:
-    """Make the last record of a run's evidence, and the digest of all of it."""
-    result = result_record(json.loads(head), (json.loads(step) for step in steps))
-    return result, sha256_of("".join(f"{each}\n" for each in (head, *steps)).encode() + line(result))
+            with final_refusals(RefusedError, OtherScenarioError):
+                async with _as_requested(self._engine, run) as connection:
+                    ended = await close_run(connection, Actor(run.requested_by), run, request.state, request.failure)
+        return EndedRun(ended.state, ended.outcome or RunOutcome.INCOMPLETE, ended.evidence_sha256 or "")
 
 
 def _text(record: Mapping[str, Any]) -> str:

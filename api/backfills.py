@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.problems import problem_responses
-from api.temporal import tell, temporal_calls, why_lost, workflow_url
+from api.temporal import tell, temporal_calls, workflow_url
 from api.types import BackfillId, Body, Cursor, Limit, decode_cursor, encode_cursor
 from domain.actor import Actor
 from domain.backfill import (
@@ -24,21 +24,23 @@ from domain.backfill import (
     BackfillOutcome,
     BackfillRequest,
     BackfillState,
+    backfill_workflow_id,
 )
 from domain.problems import Problem, ProblemCode
 from runtime.settings import Settings
+from settlement.backfills import settle_backfills
+from settlement.settle import Settled
 from store.backfills import (
     BackfillRecord,
     insert_backfill,
     list_backfills,
     list_outcomes,
     read_backfill,
-    set_backfill_state,
 )
 from store.changes import record_change
 from store.database import transaction
 from workflows.backfill import BackfillWorkflow
-from workflows.launch import backfill_handle, backfill_workflow_id, start_backfill
+from workflows.launch import backfill_handle, start_backfill
 
 router = APIRouter(prefix="/api/backfills", tags=["backfills"])
 
@@ -66,11 +68,15 @@ class Backfill(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     failure: str | None
+    state_confirmed: bool = Field(
+        description="False: Temporal did not answer, so a backfill that is shown as going on may have ended."
+    )
     workflow_url: str | None = Field(description="The run in Temporal's UI.")
 
     @staticmethod
-    def of(record: BackfillRecord, settings: Settings, client: Client) -> Backfill:
-        """The backfill as the store has it."""
+    def of(settled: Settled[BackfillRecord], settings: Settings, client: Client) -> Backfill:
+        """The backfill as it is stored, held against its workflow."""
+        record = settled.record
         done = record.counts.depots
         rate = None
         if record.started_at is not None and record.last_page_at is not None:
@@ -92,6 +98,7 @@ class Backfill(BaseModel):
             started_at=record.started_at,
             finished_at=record.finished_at,
             failure=record.failure,
+            state_confirmed=settled.confirmed,
             workflow_url=workflow_url(settings, client, backfill_workflow_id(record.backfill_id)),
         )
 
@@ -133,7 +140,7 @@ async def start(
         async with temporal_calls():
             await start_backfill(client, settings.task_queue, BackfillInput(request))
         record = await read_backfill(connection, request.backfill_id)
-    return Backfill.of(record, settings, client)
+    return Backfill.of(Settled(record, confirmed=True), settings, client)
 
 
 @router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
@@ -146,7 +153,8 @@ async def list_all(
         found = await list_backfills(connection, before=before[0] if before else None, limit=limit + 1)
     items = found[:limit]
     more = encode_cursor(items[-1].backfill_id) if len(found) > limit else None
-    return BackfillPage(items=[Backfill.of(record, settings, client) for record in items], next_cursor=more)
+    settled = await settle_backfills(engine, client, items)
+    return BackfillPage(items=[Backfill.of(each, settings, client) for each in settled], next_cursor=more)
 
 
 @router.get("/{backfill_id}", responses=problem_responses(ProblemCode.BACKFILL_NOT_FOUND))
@@ -220,30 +228,28 @@ _SIGNALS = {
 }
 
 
-async def _steer(backfill_id: UUID, word: str, actor: Actor, engine: AsyncEngine, client: Client) -> BackfillRecord:
-    record = await _settled(backfill_id, engine, client)
+async def _steer(
+    backfill_id: UUID, word: str, actor: Actor, engine: AsyncEngine, client: Client
+) -> Settled[BackfillRecord]:
+    record = (await _settled(backfill_id, engine, client)).record
     if record.state.ended:
         raise _not_running(record)
     if not await tell(backfill_handle(client, backfill_id), _SIGNALS[word]):
-        raise _not_running(await _settled(backfill_id, engine, client))
+        raise _not_running((await _settled(backfill_id, engine, client)).record)
     async with transaction(engine, actor) as connection:
         await record_change(connection, actor, f"BACKFILL_{word.upper()}_REQUESTED", subject_id=backfill_id)
-        return await read_backfill(connection, backfill_id)
+        return Settled(await read_backfill(connection, backfill_id), confirmed=True)
 
 
 def _not_running(record: BackfillRecord) -> Problem:
-    return Problem(ProblemCode.BACKFILL_NOT_RUNNING, f"This backfill has ended: {record.state}.")
+    ended = f"This backfill has ended: {record.state}."
+    return Problem(
+        ProblemCode.BACKFILL_NOT_RUNNING, ended if record.state.ended else "This backfill is only starting. Try again."
+    )
 
 
-async def _settled(backfill_id: UUID, engine: AsyncEngine, client: Client) -> BackfillRecord:
-    """Read a backfill; one whose workflow is gone without having said so is shown as failed, not as running."""
+async def _settled(backfill_id: UUID, engine: AsyncEngine, client: Client) -> Settled[BackfillRecord]:
+    """Read a backfill; one whose workflow is gone without having said so is ended."""
     async with engine.connect() as connection:
         record = await read_backfill(connection, backfill_id)
-    if record.state.ended:
-        return record
-    lost = await why_lost(backfill_handle(client, backfill_id), record.requested_at)
-    if lost is None:
-        return record
-    async with transaction(engine, Actor("system:backfill-monitor")) as connection:
-        await set_backfill_state(connection, backfill_id, BackfillState.FAILED, lost)
-        return await read_backfill(connection, backfill_id)
+    return (await settle_backfills(engine, client, [record]))[0]

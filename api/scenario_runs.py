@@ -17,7 +17,7 @@ from temporalio.client import Client
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.problems import problem_responses
 from api.scenario_starts import RunStart, start_run
-from api.temporal import tell, why_lost, workflow_url
+from api.temporal import tell, workflow_url
 from api.types import (
     Body,
     Cursor,
@@ -33,16 +33,24 @@ from api.types import (
 )
 from domain.actor import Actor
 from domain.problems import Problem, ProblemCode
-from domain.scenario_runs import MAX_SEED, MAX_TIME_SCALE, RunOutcome, ScenarioRunState
+from domain.scenario_runs import (
+    MAX_SEED,
+    MAX_TIME_SCALE,
+    RunOutcome,
+    ScenarioRunState,
+    scenario_run_workflow_id,
+)
 from runtime.settings import Settings
+from settlement.scenario_runs import close_evidence, settle_runs
+from settlement.settle import Settled
 from sim_scenarios.difference import NOTHING, Difference, diff
-from sim_scenarios.evidence import line, read_evidence, result_record, sha256_of
+from sim_scenarios.evidence import read_evidence, sha256_of
 from sim_scenarios.html_report import html_report
 from sim_scenarios.junit import junit_xml
 from store.changes import record_change
 from store.database import snapshot, transaction
-from store.scenario_runs import RunRecord, active_run, end_run, list_runs, list_steps, read_lines, read_run
-from workflows.launch import scenario_run_handle, scenario_run_workflow_id
+from store.scenario_runs import RunRecord, active_run, list_runs, list_steps, read_lines, read_run
+from workflows.launch import scenario_run_handle
 from workflows.scenario_run import ScenarioRunWorkflow
 
 router = APIRouter(prefix="/api/scenario-runs", tags=["scenario runs"])
@@ -114,13 +122,18 @@ class ScenarioRun(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     failure: str | None
+    state_confirmed: bool = Field(
+        description="False: Temporal did not answer, so a run that is shown as going on may have ended."
+    )
     workflow_url: str | None = Field(description="The run in Temporal's UI.")
 
     @staticmethod
-    def of(record: RunRecord, settings: Settings, client: Client) -> ScenarioRun:
-        """The run as the store has it."""
+    def of(settled: Settled[RunRecord], settings: Settings, client: Client) -> ScenarioRun:
+        """The run as it is stored, held against its workflow."""
+        record = settled.record
         return ScenarioRun(
             **{name: getattr(record, name) for name in ScenarioRun.model_fields if hasattr(record, name)},
+            state_confirmed=settled.confirmed,
             workflow_url=workflow_url(settings, client, scenario_run_workflow_id(record.run_id)),
         )
 
@@ -201,7 +214,8 @@ async def start(
     """
     run_id = await begin(engine, client, settings, actor, RunStart(**body.model_dump()))
     async with engine.connect() as connection:
-        return ScenarioRun.of(await read_run(connection, run_id), settings, client)
+        record = await read_run(connection, run_id)
+    return ScenarioRun.of(Settled(record, confirmed=True), settings, client)
 
 
 async def begin(engine: AsyncEngine, client: Client, settings: Settings, actor: Actor, asked: RunStart) -> UUID:
@@ -228,7 +242,8 @@ async def list_all(
     async with engine.connect() as connection:
         found = await list_runs(connection, depot_id=depot_id, scenario=scenario, before=before, limit=limit + 1)
     items, more = cut_page(found, limit, lambda record: record.run_id)
-    return ScenarioRunPage(items=[ScenarioRun.of(record, settings, client) for record in items], next_cursor=more)
+    settled_items = await settle_runs(engine, client, items)
+    return ScenarioRunPage(items=[ScenarioRun.of(each, settings, client) for each in settled_items], next_cursor=more)
 
 
 @router.get("/{run_id}", responses=problem_responses(ProblemCode.RUN_NOT_FOUND))
@@ -315,8 +330,8 @@ async def differences(
     run_id: RunId, other_id: RunId, engine: EngineDep, client: ClientDep, settings: SettingsDep
 ) -> RunDifferences:
     """Say where two runs differ, by their evidence."""
-    one, first = await _evidence(engine, run_id)
-    other, second = await _evidence(engine, other_id)
+    one, other = await settled(run_id, engine, client), await settled(other_id, engine, client)
+    (_, first), (_, second) = await _evidence(engine, run_id), await _evidence(engine, other_id)
     found = await asyncio.to_thread(diff, first, second, most=MAX_DIFFERENCES + 1)
     return RunDifferences(
         first=ScenarioRun.of(one, settings, client),
@@ -361,18 +376,18 @@ _SIGNALS = {
 }
 
 
-async def steer(run_id: UUID, word: str, actor: Actor, engine: AsyncEngine, client: Client) -> RunRecord:
+async def steer(run_id: UUID, word: str, actor: Actor, engine: AsyncEngine, client: Client) -> Settled[RunRecord]:
     """Tell a run to pause, resume or cancel; answer what is stored of it.
 
     Raises:
         Problem: ``RUN_NOT_FOUND``, ``RUN_NOT_RUNNING`` or ``TEMPORAL_UNAVAILABLE``.
 
     """
-    record = await settled(run_id, engine, client)
+    record = (await settled(run_id, engine, client)).record
     if record.state.ended:
         raise _not_running(record)
     if not await tell(scenario_run_handle(client, run_id), _SIGNALS[word]):
-        raise _not_running(await settled(run_id, engine, client))
+        raise _not_running((await settled(run_id, engine, client)).record)
     async with transaction(engine, actor) as connection:
         await record_change(
             connection,
@@ -381,15 +396,18 @@ async def steer(run_id: UUID, word: str, actor: Actor, engine: AsyncEngine, clie
             depot_id=record.depot_id,
             subject_id=run_id,
         )
-        return await read_run(connection, run_id)
+        return Settled(await read_run(connection, run_id), confirmed=True)
 
 
 def _not_running(record: RunRecord) -> Problem:
-    return Problem(ProblemCode.RUN_NOT_RUNNING, f"This run has ended: {record.state}.")
+    ended = f"This run has ended: {record.state}."
+    return Problem(
+        ProblemCode.RUN_NOT_RUNNING, ended if record.state.ended else "This run is only starting. Try again."
+    )
 
 
-async def settled(run_id: UUID, engine: AsyncEngine, client: Client) -> RunRecord:
-    """Read a run; one whose workflow is gone without having said so is ended as failed, with the evidence so far.
+async def settled(run_id: UUID, engine: AsyncEngine, client: Client) -> Settled[RunRecord]:
+    """Read a run; one whose workflow is gone without having said so is ended, with the evidence so far.
 
     Raises:
         Problem: ``RUN_NOT_FOUND``.
@@ -397,24 +415,7 @@ async def settled(run_id: UUID, engine: AsyncEngine, client: Client) -> RunRecor
     """
     async with engine.connect() as connection:
         record = await read_run(connection, run_id)
-    if record.state.ended:
-        return record
-    lost = await why_lost(scenario_run_handle(client, run_id), record.requested_at)
-    if lost is None:
-        return record
-    async with transaction(engine, Actor("system:scenario-monitor")) as connection:
-        head, written, _ = await read_lines(connection, run_id, hold=True)
-        result = _result(head, written)
-        await end_run(
-            connection,
-            run_id,
-            ScenarioRunState.FAILED,
-            RunOutcome(json.loads(result)["outcome"]),
-            result_record=result,
-            sha256=sha256_of(_bytes(head, written, result)),
-            failure=lost,
-        )
-        return await read_run(connection, run_id)
+    return (await settle_runs(engine, client, [record]))[0]
 
 
 async def _evidence(engine: AsyncEngine, run_id: UUID) -> tuple[RunRecord, bytes]:
@@ -422,16 +423,10 @@ async def _evidence(engine: AsyncEngine, run_id: UUID) -> tuple[RunRecord, bytes
         record = await read_run(connection, run_id)
         head, written, result = await read_lines(connection, run_id)
     if result is None:
-        result = await asyncio.to_thread(_result, head, written)
-    return record, _bytes(head, written, result)
-
-
-def _result(head: str, written: list[str]) -> str:
-    return line(result_record(json.loads(head), (json.loads(each) for each in written))).decode().rstrip("\n")
-
-
-def _bytes(head: str, written: list[str], result: str) -> bytes:
-    return "".join(f"{each}\n" for each in (head, *written, result)).encode()
+        _, _, found = await asyncio.to_thread(close_evidence, head, written)
+    else:
+        found = "".join(f"{each}\n" for each in (head, *written, result)).encode()
+    return record, found
 
 
 def _file_name(record: RunRecord) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.problems import Problem, ProblemCode
@@ -78,26 +78,3 @@ def workflow_url(settings: Settings, client: Client, workflow_id: str) -> str | 
         return None
     base = settings.temporal_ui_url.rstrip("/")
     return f"{base}/namespaces/{quote(client.namespace)}/workflows/{quote(workflow_id, safe='')}"
-
-
-_LOST = {
-    WorkflowExecutionStatus.TERMINATED: "Its workflow was terminated.",
-    WorkflowExecutionStatus.TIMED_OUT: "Its workflow timed out.",
-    WorkflowExecutionStatus.FAILED: "Its workflow failed.",
-    WorkflowExecutionStatus.CANCELED: "Its workflow was cancelled.",
-}
-_STARTING = timedelta(seconds=30)
-
-
-async def why_lost(handle: WorkflowHandle[Any, Any], asked_at: datetime) -> str | None:
-    """Say why a workflow that should be running is gone; None where it runs, may still start, or nobody can say."""
-    try:
-        found = await handle.describe(rpc_timeout=timedelta(seconds=2))
-    except RPCError as error:
-        young = datetime.now(UTC) - asked_at < _STARTING
-        gone = error.status is RPCStatusCode.NOT_FOUND and not young
-        return "Temporal does not know its workflow." if gone else None
-    except RuntimeError:
-        # Temporal is away: what is stored is the best there is.
-        return None
-    return _LOST.get(found.status) if found.status is not None else None

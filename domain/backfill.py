@@ -11,6 +11,15 @@ DEFAULT_PAGE_SIZE = 2_000
 MAX_PAGE_SIZE = 20_000
 
 
+BACKFILL_KIND = "BACKFILL"
+"""The search attribute ``JobKind`` of its workflows."""
+
+
+def backfill_workflow_id(backfill_id: UUID) -> str:
+    """Name the workflow of a backfill."""
+    return f"backfill/{backfill_id}"
+
+
 class BackfillOutcome(StrEnum):
     """What the backfill found for one depot. In a dry run: what it would have done."""
 
@@ -84,6 +93,8 @@ class EndRequest:
     backfill: BackfillRequest
     state: BackfillState
     failure: str | None = None
+    pages: int | None = None
+    """How many pages were finished, of one that completed."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,14 @@ MAX_TIME_SCALE = 1.0
 MAX_SEED = 2**53 - 1
 """What every JSON reader keeps exactly."""
 
+SCENARIO_KIND = "SCENARIO"
+"""The search attribute ``JobKind`` of its workflows."""
+
+
+def scenario_run_workflow_id(run_id: UUID) -> str:
+    """Name the workflow of a scenario run."""
+    return f"scenario-run/{run_id}"
+
 
 class ScenarioRunState(StrEnum):
     """Where a run stands."""

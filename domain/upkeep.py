@@ -75,6 +75,47 @@ class HistoryReport:
         return "; ".join(told) or "nothing to do"
 
 
+@dataclass(frozen=True)
+class RunAuditRequest:
+    """How to hold scenario runs and backfills against their workflows."""
+
+    page_size: int = 200
+    """Rows that are held against their workflows at a time."""
+
+
+class RunAuditOutcome(StrEnum):
+    """What holding runs and backfills against their workflows came to."""
+
+    IN_STEP = "IN_STEP"
+    SETTLED = "SETTLED"
+
+
+@dataclass(frozen=True)
+class RunAuditReport:
+    """Scenario runs and backfills that were held against their workflows."""
+
+    looked_at: int
+    """Rows that had not ended."""
+    ended: int
+    """Rows that were ended because their workflow had."""
+    noted: int
+    """Rows that said paused, and it was not, or the other way round."""
+    stopped: int
+    """Workflows that were asked to end, because no row is waiting for them."""
+
+    @property
+    def outcome(self) -> RunAuditOutcome:
+        """Whether anything was done."""
+        return RunAuditOutcome.SETTLED if self.ended or self.noted or self.stopped else RunAuditOutcome.IN_STEP
+
+    def in_words(self) -> str:
+        """Say it to a person."""
+        return (
+            f"{self.looked_at} runs and backfills looked at: {self.ended} ended, {self.noted} paused or resumed; "
+            f"{self.stopped} workflows asked to end"
+        )
+
+
 DRIFT_FOUND = "DRIFT_FOUND"
 """Why the drift audit asks for a sync."""
 DRIFT_ACTOR = "schedule:drift-audit"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ScalarSelect, Select, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.backfill import (
@@ -39,6 +40,8 @@ class BackfillRecord:
     failure: str | None
     counts: OutcomeCounts
     last_page_at: datetime | None
+    read_at: datetime
+    """When this was read, by the database's clock."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,10 @@ async def run_page(connection: AsyncConnection, request: PageRequest) -> Outcome
 
     A page that was finished before answers with the counts of that time and does nothing: the row in
     ``backfill_pages`` is written by the same transaction as the page's work.
+
+    Raises:
+        Problem: ``BACKFILL_NOT_FOUND`` or ``BACKFILL_NOT_RUNNING``: nothing is done for a backfill that has ended.
+
     """
     backfill, bounds = request.backfill, request.bounds
     done = await connection.execute(
@@ -186,6 +193,7 @@ async def run_page(connection: AsyncConnection, request: PageRequest) -> Outcome
     row = done.one_or_none()
     if row is not None:
         return OutcomeCounts(*row)
+    await _hold_open(connection, backfill.backfill_id)
     span = {"after": bounds.after or FIRST_ID, "upto": bounds.upto}
     if backfill.dry_run:
         told = await connection.execute(_JUDGE_PAGE, {**span, "backfill_id": backfill.backfill_id})
@@ -213,16 +221,68 @@ async def run_page(connection: AsyncConnection, request: PageRequest) -> Outcome
     return counts
 
 
+_LOCK_NOT_AVAILABLE = "55P03"
+
+
+async def _hold_open(connection: AsyncConnection, backfill_id: UUID) -> None:
+    """Keep a backfill from ending until this transaction has.
+
+    Raises:
+        Problem: ``BACKFILL_NOT_FOUND`` or ``BACKFILL_NOT_RUNNING``.
+
+    """
+    # As weak as the lock of a foreign key: a pause is noted meanwhile, an end waits.
+    query = select(backfills.c.state).where(backfills.c.id == backfill_id).with_for_update(key_share=True, read=True)
+    state = (await connection.execute(query)).scalar_one_or_none()
+    if state is None:
+        raise _not_found(backfill_id)
+    if BackfillState(state).ended:
+        raise Problem(ProblemCode.BACKFILL_NOT_RUNNING, f"This backfill has ended: {state}.")
+
+
+async def lock_backfill(connection: AsyncConnection, backfill_id: UUID, *, within: timedelta | None = None) -> bool:
+    """Hold a backfill, so that no page of it is under way; False: one still is after this time."""
+    query = select(backfills.c.id).where(backfills.c.id == backfill_id).with_for_update()
+    if within is None:
+        await connection.execute(query)
+        return True
+    try:
+        async with connection.begin_nested():
+            wait = {"wait": f"{within // timedelta(milliseconds=1)}ms"}
+            await connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), wait)
+            await connection.execute(query)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        return False
+    return True
+
+
+async def count_pages(connection: AsyncConnection, backfill_id: UUID) -> int:
+    """Count the pages that are finished."""
+    query = select(func.count()).where(backfill_pages.c.backfill_id == backfill_id)
+    return (await connection.execute(query)).scalar_one()
+
+
 async def set_backfill_state(
-    connection: AsyncConnection, backfill_id: UUID, state: BackfillState, failure: str | None = None
+    connection: AsyncConnection,
+    backfill_id: UUID,
+    state: BackfillState,
+    failure: str | None = None,
+    *,
+    only_from: BackfillState | None = None,
 ) -> bool:
-    """Note that a backfill is paused, goes on or has ended. An end is final: answers whether this was noted."""
-    noted = await connection.execute(
+    """Note that a backfill is paused, goes on or has ended. An end is final: answers whether this was noted.
+
+    With ``only_from``, nothing is noted where the backfill is in another state by now.
+    """
+    change = (
         update(backfills)
         .where(backfills.c.id == backfill_id, backfills.c.finished_at.is_(None))
         .values(state=state, failure=failure, finished_at=func.now() if state.ended else None)
         .returning(backfills.c.id)
     )
+    noted = await connection.execute(change if only_from is None else change.where(backfills.c.state == only_from))
     return noted.one_or_none() is not None
 
 
@@ -237,7 +297,8 @@ def _backfills() -> Select[tuple[object, ...]]:
         .where(backfill_pages.c.backfill_id == backfills.c.id)
         .lateral("sums")
     )
-    return select(backfills, sums).select_from(backfills.join(sums, text("true")))  # pyright: ignore[reportReturnType]
+    read_at = func.now().label("read_at")
+    return select(backfills, sums, read_at).select_from(backfills.join(sums, text("true")))  # pyright: ignore[reportReturnType]
 
 
 def _record(row: tuple[object, ...], keys: list[str]) -> BackfillRecord:
@@ -260,13 +321,21 @@ async def read_backfill(connection: AsyncConnection, backfill_id: UUID) -> Backf
     result = await connection.execute(_backfills().where(backfills.c.id == backfill_id))
     row = result.one_or_none()
     if row is None:
-        raise Problem(ProblemCode.BACKFILL_NOT_FOUND, f"There is no backfill {backfill_id}.")
+        raise _not_found(backfill_id)
     return _record(tuple(row), list(result.keys()))
 
 
-async def list_backfills(connection: AsyncConnection, *, before: UUID | None, limit: int) -> list[BackfillRecord]:
-    """List backfills, the newest first, beginning before the id ``before``."""
+def _not_found(backfill_id: UUID) -> Problem:
+    return Problem(ProblemCode.BACKFILL_NOT_FOUND, f"There is no backfill {backfill_id}.")
+
+
+async def list_backfills(
+    connection: AsyncConnection, *, before: UUID | None, limit: int, only_open: bool = False
+) -> list[BackfillRecord]:
+    """List backfills, the newest first, beginning before the id ``before``; all, or those that have not ended."""
     query = _backfills().order_by(backfills.c.id.desc()).limit(limit)
+    if only_open:
+        query = query.where(backfills.c.finished_at.is_(None))
     if before is not None:
         query = query.where(backfills.c.id < before)
     result = await connection.execute(query)

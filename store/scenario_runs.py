@@ -65,6 +65,8 @@ class RunRecord:
     started_at: datetime | None
     finished_at: datetime | None
     failure: str | None
+    read_at: datetime
+    """When this was read, by the database's clock."""
 
 
 @dataclass(frozen=True)
@@ -170,9 +172,12 @@ _LISTED = (
 
 def _runs() -> Select[*tuple[Any, ...]]:
     columns = [scenario_runs.c[name] for name in _LISTED]
-    return select(scenario_runs.c.id.label("run_id"), depots.c.name.label("depot_name"), *columns).join(
-        depots, depots.c.id == scenario_runs.c.depot_id
+    more = (
+        scenario_runs.c.id.label("run_id"),
+        depots.c.name.label("depot_name"),
+        func.now().label("read_at"),
     )
+    return select(*more, *columns).join(depots, depots.c.id == scenario_runs.c.depot_id)
 
 
 def _record(row: Mapping[Any, Any]) -> RunRecord:
@@ -196,14 +201,22 @@ async def read_run(connection: AsyncConnection, run_id: UUID) -> RunRecord:
 
 
 async def list_runs(
-    connection: AsyncConnection, *, depot_id: UUID | None, scenario: str | None, before: UUID | None, limit: int
+    connection: AsyncConnection,
+    *,
+    depot_id: UUID | None = None,
+    scenario: str | None = None,
+    only_open: bool = False,
+    before: UUID | None,
+    limit: int,
 ) -> list[RunRecord]:
-    """List runs, the newest first, beginning before the id ``before``."""
+    """List runs, the newest first, beginning before the id ``before``; all, or those that have not ended."""
     query = _runs().order_by(scenario_runs.c.id.desc()).limit(limit)
     if depot_id is not None:
         query = query.where(scenario_runs.c.depot_id == depot_id)
     if scenario is not None:
         query = query.where(scenario_runs.c.scenario == scenario)
+    if only_open:
+        query = query.where(scenario_runs.c.finished_at.is_(None))
     if before is not None:
         query = query.where(scenario_runs.c.id < before)
     return [_record(row) for row in (await connection.execute(query)).mappings()]
@@ -410,13 +423,23 @@ async def forget_run(connection: AsyncConnection, run_id: UUID) -> None:
     await connection.execute(delete(scenario_runs).where(scenario_runs.c.id == run_id))
 
 
-async def set_run_state(connection: AsyncConnection, request: ScenarioRunRequest, state: ScenarioRunState) -> bool:
-    """Note that a run is paused or goes on. An end is final: answers whether this was noted."""
-    noted = await connection.execute(
+async def set_run_state(
+    connection: AsyncConnection,
+    request: ScenarioRunRequest | RunRecord,
+    state: ScenarioRunState,
+    *,
+    only_from: ScenarioRunState | None = None,
+) -> bool:
+    """Note that a run is paused or goes on. An end is final: answers whether this was noted.
+
+    With ``only_from``, nothing is noted where the run is in another state by now.
+    """
+    change = (
         update(scenario_runs)
         .where(scenario_runs.c.id == request.run_id, scenario_runs.c.finished_at.is_(None))
         .values(state=state)
     )
+    noted = await connection.execute(change if only_from is None else change.where(scenario_runs.c.state == only_from))
     await notify(connection, {request.depot_id: {ChangeKind.SCENARIO}})
     return bool(noted.rowcount)
 

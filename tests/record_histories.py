@@ -28,7 +28,8 @@ from cli.bench.legacy import seed_legacy
 from domain.backfill import BackfillInput, BackfillRequest
 from domain.circuit_capacity import CapacityPolicy
 from domain.provisioning import SyncRequest
-from domain.upkeep import DriftRequest, HistoryRequest, WatchInput
+from domain.scenario_runs import scenario_run_workflow_id
+from domain.upkeep import DriftRequest, HistoryRequest, RunAuditRequest, WatchInput
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
 from store.circuits import update_circuit
@@ -44,14 +45,8 @@ from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow
 from workflows.history_upkeep import HistoryUpkeepWorkflow
-from workflows.launch import (
-    backfill_handle,
-    resync,
-    scenario_run_workflow_id,
-    signal_sync,
-    start_backfill,
-    sync_workflow_id,
-)
+from workflows.launch import backfill_handle, resync, signal_sync, start_backfill, sync_workflow_id
+from workflows.run_audit import RunAuditWorkflow
 
 FOLDER = Path(__file__).parent / "histories"
 QUEUE = "histories"
@@ -186,6 +181,11 @@ class Recorder:
             await self.client.start_workflow(DriftAuditWorkflow.run, request, id=workflow_id, task_queue=QUEUE)
             await self.save(f"drift-audit-{name}", workflow_id)
 
+    async def run_audit(self) -> None:
+        workflow_id = f"run-audit/{uuid4()}"
+        await self.client.start_workflow(RunAuditWorkflow.run, RunAuditRequest(), id=workflow_id, task_queue=QUEUE)
+        await self.save("run-audit-in-step", workflow_id)
+
     async def scenario_completed(self) -> None:
         async with httpx.AsyncClient(base_url=self.address, timeout=30) as api:
             (depot_id,) = await make_depots(self.address, 1)
@@ -252,6 +252,7 @@ PATHS: list[Callable[[Recorder], Awaitable[None]]] = [
     Recorder.watch_passes_and_continues,
     Recorder.history_upkeep,
     Recorder.drift_audit,
+    Recorder.run_audit,
     Recorder.scenario_completed,
     Recorder.scenario_paused_in_time,
     Recorder.scenario_cancelled,

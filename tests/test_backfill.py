@@ -23,6 +23,7 @@ from domain.backfill import (
     PageBounds,
     PageRequest,
     PlanRequest,
+    backfill_workflow_id,
 )
 from runtime.search_attributes import JOB_KIND, OUTCOME
 from store.backfills import begin_backfill, plan_pages, run_page, set_backfill_state
@@ -31,7 +32,7 @@ from store.tables import backfill_outcomes, backfill_pages, depots, microgrids, 
 from tests.support import ACTOR, drifted_depots, make_depot, until
 from worker import working
 from workflows.backfill import BackfillWorkflow
-from workflows.launch import backfill_handle, backfill_workflow_id, start_backfill
+from workflows.launch import backfill_handle, start_backfill
 
 
 async def seed(engine: AsyncEngine, count: int) -> None:

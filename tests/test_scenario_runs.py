@@ -25,7 +25,7 @@ from temporalio.client import Client
 from activities.manage_api import AwayError, ManageApi
 from cli.client import Api
 from cli.simulation_site import provision
-from domain.scenario_runs import ScenarioRunInput, ScenarioRunRequest
+from domain.scenario_runs import ScenarioRunInput, ScenarioRunRequest, scenario_run_workflow_id
 from runtime.search_attributes import DEPOT_ID, JOB_KIND, OUTCOME
 from runtime.settings import Settings
 from sim_scenarios.evidence import read_evidence
@@ -37,7 +37,7 @@ from tests.site import problem
 from tests.sites import controller_site
 from tests.support import until
 from worker import make_worker, working
-from workflows.launch import scenario_run_handle, scenario_run_workflow_id
+from workflows.launch import scenario_run_handle
 from workflows.scenario_run import ScenarioRunWorkflow
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import cast
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -147,12 +148,15 @@ class BackfillWorkflow:
         )
 
     async def _end(self, state: BackfillState, failure: str | None = None) -> None:
-        await workflow.execute_local_activity_method(
+        pages = self._progress.next_page if state is BackfillState.COMPLETED else None
+        noted = await workflow.execute_local_activity_method(
             BackfillActivities.end,
-            EndRequest(self._request, state, failure),
+            EndRequest(self._request, state, failure, pages),
             start_to_close_timeout=_NOTE_TIMEOUT,
             retry_policy=_RETRY,
         )
+        # A history from before the step answered has nothing here.
+        state = cast("BackfillState | None", noted) or state
         workflow.upsert_search_attributes([OUTCOME.value_set(state)])
         counts = ", ".join(f"{count} {outcome}" for outcome, count in self._progress.counts.by_outcome().items())
         workflow.set_current_details(f"**{state}**: {counts}")

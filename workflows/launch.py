@@ -21,27 +21,20 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.backfill import BackfillInput, BackfillProgress
+from domain.backfill import BACKFILL_KIND, BackfillInput, BackfillProgress, backfill_workflow_id
 from domain.provisioning import SyncRequest, SyncResult
-from domain.scenario_runs import EndedRun, ScenarioRunInput
+from domain.scenario_runs import SCENARIO_KIND, EndedRun, ScenarioRunInput, scenario_run_workflow_id
 from runtime.search_attributes import DEPOT_ID, JOB_KIND
 from workflows.backfill import BackfillWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
 from workflows.scenario_run import ScenarioRunWorkflow
 
 SYNC_KIND = "SYNC"
-BACKFILL_KIND = "BACKFILL"
-SCENARIO_KIND = "SCENARIO"
 
 
 def sync_workflow_id(depot_id: UUID) -> str:
     """Name the entity workflow that syncs a depot."""
     return f"microgrid-sync/{depot_id}"
-
-
-def backfill_workflow_id(backfill_id: UUID) -> str:
-    """Name the workflow of a backfill."""
-    return f"backfill/{backfill_id}"
 
 
 def _sync_attributes(depot_id: UUID) -> TypedSearchAttributes:
@@ -129,11 +122,6 @@ async def start_backfill(client: Client, task_queue: str, given: BackfillInput) 
 def backfill_handle(client: Client, backfill_id: UUID) -> WorkflowHandle[BackfillWorkflow, BackfillProgress]:
     """Take hold of a backfill's workflow."""
     return client.get_workflow_handle_for(BackfillWorkflow.run, backfill_workflow_id(backfill_id))
-
-
-def scenario_run_workflow_id(run_id: UUID) -> str:
-    """Name the workflow of a scenario run."""
-    return f"scenario-run/{run_id}"
 
 
 async def start_scenario_run(client: Client, task_queue: str, given: ScenarioRunInput) -> None:

@@ -20,15 +20,17 @@ from temporalio.client import (
 )
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
-from domain.upkeep import DriftRequest, HistoryRequest, WatchInput
+from domain.upkeep import DriftRequest, HistoryRequest, RunAuditRequest, WatchInput
 from runtime.search_attributes import JOB_KIND
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow
 from workflows.history_upkeep import HistoryUpkeepWorkflow
+from workflows.run_audit import RunAuditWorkflow
 
 CAPACITY_WATCH = "capacity-watch"
 HISTORY_UPKEEP = "history-upkeep"
 DRIFT_AUDIT = "drift-audit"
+RUN_AUDIT = "run-audit"
 
 _RPC_TIMEOUT = timedelta(seconds=10)
 
@@ -72,6 +74,14 @@ def plans(history: HistoryRequest, drift: DriftRequest, watch: WatchInput | None
             timedelta(hours=1),
             DriftAuditWorkflow.run,
             drift,
+        ),
+        Plan(
+            RUN_AUDIT,
+            "RUN_AUDIT",
+            "Ends scenario runs and backfills whose workflow is gone",
+            timedelta(minutes=1),
+            RunAuditWorkflow.run,
+            RunAuditRequest(),
         ),
     ]
 

@@ -1,0 +1,87 @@
+"""The end of a backfill: what it did held against what it says, whoever ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from temporalio.client import Client
+
+from domain.actor import Actor
+from domain.backfill import BackfillProgress, BackfillState, backfill_workflow_id
+from domain.endings import Act, why_ended
+from settlement.look import Look
+from settlement.settle import READ_WITHIN, Kind, Settled, settle
+from store.backfills import BackfillRecord, count_pages, lock_backfill, read_backfill, set_backfill_state
+from store.changes import record_change
+from store.database import transaction
+
+MONITOR = Actor("system:backfill-monitor")
+"""Who ends a backfill whose workflow did not."""
+
+_LOCKED_WITHIN = timedelta(seconds=1)
+
+
+async def close_backfill(
+    connection: AsyncConnection,
+    actor: Actor,
+    backfill_id: UUID,
+    state: BackfillState,
+    failure: str | None = None,
+    *,
+    pages: int | None = None,
+) -> BackfillState:
+    """Note how a backfill ended; the first end stands. Answers how it is noted.
+
+    Args:
+        connection: In the transaction of whoever ends it.
+        actor: Whoever that is.
+        backfill_id: The backfill.
+        state: How it ended. Where pages are missing, COMPLETED is FAILED.
+        failure: Why.
+        pages: How many pages its workflow finished; None: nobody can say.
+
+    """
+    await lock_backfill(connection, backfill_id)
+    if state is BackfillState.COMPLETED and pages is not None:
+        missing = pages - await count_pages(connection, backfill_id)
+        if missing > 0:
+            state = BackfillState.FAILED
+            failure = (
+                f"{missing} of its {pages} pages are not in this database: it was restored from an earlier backup. "
+                "Start another backfill: it does what is missing, and nothing twice."
+            )
+    if await set_backfill_state(connection, backfill_id, state, failure):
+        await record_change(connection, actor, f"BACKFILL_{state}", subject_id=backfill_id)
+    return state
+
+
+async def settle_backfills(
+    engine: AsyncEngine, client: Client, backfills: Sequence[BackfillRecord], within: timedelta = READ_WITHIN
+) -> list[Settled[BackfillRecord]]:
+    """Hold backfills against their workflows, and end those whose workflow is gone."""
+
+    async def end(backfill: BackfillRecord, act: Act, look: Look[BackfillProgress]) -> BackfillRecord:
+        async with transaction(engine, MONITOR) as connection:
+            # A page that is under way may take long. Whoever comes next ends it.
+            if await lock_backfill(connection, backfill.backfill_id, within=_LOCKED_WITHIN):
+                state, failure, pages = _ending(act, look)
+                await close_backfill(connection, MONITOR, backfill.backfill_id, state, failure, pages=pages)
+            return await read_backfill(connection, backfill.backfill_id)
+
+    kind = Kind[BackfillRecord, BackfillProgress](
+        lambda backfill: backfill_workflow_id(backfill.backfill_id), BackfillProgress, end
+    )
+    return await settle(client, backfills, kind, within)
+
+
+def _ending(act: Act, look: Look[BackfillProgress]) -> tuple[BackfillState, str | None, int | None]:
+    if act is Act.END_AS_IT_SAYS and look.result is not None:
+        # The result says what was done, the search attribute whether somebody cancelled it.
+        cancelled = look.outcome == BackfillState.CANCELLED
+        return BackfillState.CANCELLED if cancelled else BackfillState.COMPLETED, None, look.result.next_page
+    if act is Act.END_CANCELLED:
+        return BackfillState.CANCELLED, why_ended(look.standing), None
+    return BackfillState.FAILED, why_ended(look.standing, look.failure), None

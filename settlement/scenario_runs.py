@@ -1,0 +1,101 @@
+"""The end of a scenario run: its evidence closed, whoever ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from temporalio.client import Client
+
+from domain.actor import Actor
+from domain.endings import Act, why_ended
+from domain.scenario_runs import (
+    EndedRun,
+    RunOutcome,
+    ScenarioRunRequest,
+    ScenarioRunState,
+    scenario_run_workflow_id,
+)
+from settlement.look import Look
+from settlement.settle import READ_WITHIN, Kind, Settled, settle
+from sim_scenarios.evidence import line, result_record, sha256_of
+from store.changes import record_change
+from store.database import transaction
+from store.scenario_runs import RunRecord, end_run, read_lines, read_run
+
+MONITOR = Actor("system:scenario-monitor")
+"""Who ends a run whose workflow did not."""
+
+
+def close_evidence(head: str, steps: Sequence[str]) -> tuple[str, RunOutcome, bytes]:
+    """Make the last line of a run's evidence, without its end; answer it, the outcome, and all of the evidence."""
+    result = result_record(json.loads(head), (json.loads(step) for step in steps))
+    last = line(result).decode().rstrip("\n")
+    return last, RunOutcome(result["outcome"]), "".join(f"{each}\n" for each in (head, *steps, last)).encode()
+
+
+async def close_run(
+    connection: AsyncConnection,
+    actor: Actor,
+    run: ScenarioRunRequest | RunRecord,
+    state: ScenarioRunState,
+    failure: str | None = None,
+    *,
+    sha256: str | None = None,
+) -> RunRecord:
+    """Close a run's evidence and note how the run ended; the first end stands. Answers the run as it is then.
+
+    Args:
+        connection: In the transaction of whoever ends it.
+        actor: Whoever that is.
+        run: The run.
+        state: How it ended. Where evidence lacks, it is FAILED, whatever this says.
+        failure: Why.
+        sha256: Of the evidence as its workflow closed it; None: the workflow has not.
+
+    Raises:
+        Problem: ``RUN_NOT_FOUND``.
+
+    """
+    # Held until the end is noted: a try that is still under way writes nothing after it.
+    head, steps, _ = await read_lines(connection, run.run_id, hold=True)
+    last, outcome, evidence = await asyncio.to_thread(close_evidence, head, steps)
+    digest = sha256_of(evidence)
+    lacks = state is ScenarioRunState.COMPLETED and outcome is RunOutcome.INCOMPLETE
+    if lacks or sha256 not in (None, digest):
+        state = ScenarioRunState.FAILED
+        failure = (
+            f"This database holds the evidence of {len(steps)} of {run.steps_total} steps, fewer than were sent: "
+            "it was restored from an earlier backup."
+        )
+    first = await end_run(connection, run.run_id, state, outcome, result_record=last, sha256=digest, failure=failure)
+    if first:
+        await record_change(
+            connection,
+            actor,
+            f"SCENARIO_RUN_{state}",
+            depot_id=run.depot_id,
+            subject_id=run.run_id,
+            detail={"scenario": run.scenario, "outcome": outcome, "evidence_sha256": digest},
+        )
+    return await read_run(connection, run.run_id)
+
+
+async def settle_runs(
+    engine: AsyncEngine, client: Client, runs: Sequence[RunRecord], within: timedelta = READ_WITHIN
+) -> list[Settled[RunRecord]]:
+    """Hold runs against their workflows, and end those whose workflow is gone, with the evidence so far."""
+
+    async def end(run: RunRecord, act: Act, look: Look[EndedRun]) -> RunRecord:
+        async with transaction(engine, MONITOR) as connection:
+            if act is Act.END_AS_IT_SAYS and look.result is not None:
+                told = look.result
+                return await close_run(connection, MONITOR, run, told.state, sha256=told.sha256)
+            state = ScenarioRunState.CANCELLED if act is Act.END_CANCELLED else ScenarioRunState.FAILED
+            return await close_run(connection, MONITOR, run, state, why_ended(look.standing, look.failure))
+
+    kind = Kind[RunRecord, EndedRun](lambda run: scenario_run_workflow_id(run.run_id), EndedRun, end)
+    return await settle(client, runs, kind, within)

@@ -1,0 +1,33 @@
+"""How runs and backfills stand, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import Table, any_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import Uuid
+
+from domain.endings import RowStanding
+
+
+async def read_standings(
+    connection: AsyncConnection, table: Table, ids: Sequence[UUID]
+) -> dict[UUID, tuple[RowStanding, timedelta | None]]:
+    """Say of each id of ``scenario_runs`` or ``backfills`` how its row stands, and how long ago it ended."""
+    columns = table.c
+    query = select(columns.id, (func.now() - columns.finished_at).label("since")).where(
+        columns.id == any_(bindparam("ids", list(ids), ARRAY(Uuid)))
+    )
+    ended = {row.id: row.since for row in await connection.execute(query)}
+
+    def standing(row_id: UUID) -> tuple[RowStanding, timedelta | None]:
+        if row_id not in ended:
+            return RowStanding.ABSENT, None
+        since = ended[row_id]
+        return RowStanding.OPEN if since is None else RowStanding.ENDED, since
+
+    return {each: standing(each) for each in ids}
