@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 from temporalio.client import Client, WorkflowQueryFailedError
@@ -28,8 +27,7 @@ from settlement.settle import Settled
 from store.backfills import BackfillRecord, list_backfills, set_backfill_state
 from store.database import transaction
 from store.scenario_runs import RunRecord, list_runs, set_run_state
-from store.standings import read_standings
-from store.tables import backfills, scenario_runs
+from store.standings import backfill_standings, run_standings
 
 _LOOK_WITHIN = timedelta(seconds=30)
 """For a page of rows."""
@@ -55,8 +53,8 @@ class RunAuditActivities:
             runs = await self._settle_runs(request.page_size)
             fills = await self._settle_backfills(request.page_size)
             noted = await self._note_pauses_of_runs(runs) + await self._note_pauses_of_backfills(fills)
-            stopped = await self._stop_strays(SCENARIO_KIND, scenario_runs, request.page_size)
-            stopped += await self._stop_strays(BACKFILL_KIND, backfills, request.page_size)
+            stopped = await self._stop_strays(SCENARIO_KIND, request.page_size)
+            stopped += await self._stop_strays(BACKFILL_KIND, request.page_size)
         both = [*runs, *fills]
         return RunAuditReport(len(both), sum(each.ended_here for each in both), noted, stopped)
 
@@ -125,7 +123,7 @@ class RunAuditActivities:
         told = await ask_all(workflow_ids, ask, _LOOK_WITHIN)
         return {workflow_id: paused for workflow_id, paused in told.items() if paused is not None}
 
-    async def _stop_strays(self, kind: str, table: Table, page_size: int) -> int:
+    async def _stop_strays(self, kind: str, page_size: int) -> int:
         """Ask workflows to end whose row has ended, or is not there: nobody can see or steer them."""
         queue = activity.info().task_queue
         query = f"JobKind = '{kind}' AND ExecutionStatus = 'Running' AND TaskQueue = '{queue}'"
@@ -135,15 +133,16 @@ class RunAuditActivities:
             with suppress(ValueError):
                 started[UUID(found.id.rpartition("/")[2])] = found.start_time
             if len(started) >= page_size:
-                stopped += await self._stop(kind, table, started)
+                stopped += await self._stop(kind, started)
                 started = {}
-        return stopped + await self._stop(kind, table, started)
+        return stopped + await self._stop(kind, started)
 
-    async def _stop(self, kind: str, table: Table, started: dict[UUID, datetime]) -> int:
+    async def _stop(self, kind: str, started: dict[UUID, datetime]) -> int:
+        of_runs = kind == SCENARIO_KIND
         async with self._engine.connect() as connection:
-            rows = await read_standings(connection, table, list(started))
+            rows = await (run_standings if of_runs else backfill_standings)(connection, list(started))
         now = datetime.now(UTC)
-        name = scenario_run_workflow_id if kind == SCENARIO_KIND else backfill_workflow_id
+        name = scenario_run_workflow_id if of_runs else backfill_workflow_id
         strays = [
             name(each)
             for each, (row, since) in rows.items()

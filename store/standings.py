@@ -12,12 +12,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Uuid
 
 from domain.endings import RowStanding
+from store.tables import backfills, scenario_runs
+
+Standings = dict[UUID, tuple[RowStanding, timedelta | None]]
+"""Of each id: how its row stands, and how long ago it ended."""
 
 
-async def read_standings(
-    connection: AsyncConnection, table: Table, ids: Sequence[UUID]
-) -> dict[UUID, tuple[RowStanding, timedelta | None]]:
-    """Say of each id of ``scenario_runs`` or ``backfills`` how its row stands, and how long ago it ended."""
+async def run_standings(connection: AsyncConnection, run_ids: Sequence[UUID]) -> Standings:
+    """Say how scenario runs stand."""
+    return await _standings(connection, scenario_runs, run_ids)
+
+
+async def backfill_standings(connection: AsyncConnection, backfill_ids: Sequence[UUID]) -> Standings:
+    """Say how backfills stand."""
+    return await _standings(connection, backfills, backfill_ids)
+
+
+async def _standings(connection: AsyncConnection, table: Table, ids: Sequence[UUID]) -> Standings:
     columns = table.c
     query = select(columns.id, (func.now() - columns.finished_at).label("since")).where(
         columns.id == any_(bindparam("ids", list(ids), ARRAY(Uuid)))

@@ -16,7 +16,18 @@ from cli.console import make_console
 from cli.criteria import CriteriaError, ProvingTest, Standing, State, parse_criteria, unknown_criteria, weigh
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("domain", "runtime", "store", "sim_scenarios", "activities", "workflows", "telemetry", "api", "cli")
+PACKAGES = (
+    "domain",
+    "runtime",
+    "store",
+    "sim_scenarios",
+    "settlement",
+    "activities",
+    "workflows",
+    "telemetry",
+    "api",
+    "cli",
+)
 DOCUMENT = """\
 ## COR-8 Provisioning
 | id | criterion | state |
