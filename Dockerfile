@@ -1,6 +1,4 @@
-# syntax=docker/dockerfile:1
-
-FROM python:3.11-slim AS build
+FROM python:3.11.14-slim-bookworm AS build
 ENV UV_COMPILE_BYTECODE=1 \
     UV_LINK_MODE=copy \
     UV_PROJECT_ENVIRONMENT=/opt/venv \
@@ -15,7 +13,7 @@ RUN --mount=type=cache,target=/root/.cache/uv \
 RUN --mount=type=bind,source=api/ui,target=/src/pages --mount=type=bind,source=cli/assets.py,target=/src/assets.py \
     python /src/assets.py --pages /src/pages --packages /build/npm --vendor /opt/vendor --omit-dev
 
-FROM python:3.11-slim
+FROM python:3.11.14-slim-bookworm
 RUN useradd --uid 10001 --no-create-home --home-dir /app --shell /usr/sbin/nologin manage
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1

