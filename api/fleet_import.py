@@ -8,14 +8,14 @@ from typing import Annotated
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, Depends, HTTPException, Request, Response, status
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
 from starlette.requests import ClientDisconnect
 
 from api.dependencies import ActorDep, EngineDep
-from api.problems import problem_responses
+from api.problems import problem_response, problem_responses
 from domain.fleet import MAX_LINE_BYTES, FleetCode, LineKind
 from domain.problems import Problem, ProblemCode
 from store.fleet_import import FleetImport, ImportSummary, fleet_import
@@ -163,7 +163,9 @@ async def _refusals(importing: FleetImport) -> AsyncIterator[list[str]]:
         yield part
 
 
-@router.api_route("/import", methods=["GET", "PUT", "PATCH", "DELETE"], include_in_schema=False)
-async def not_by_another_method() -> None:
+@router.api_route("/import", methods=["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"], include_in_schema=False)
+async def not_by_another_method() -> Response:
     """Refuse, so that "import" is never taken for a depot's id."""
-    raise HTTPException(status.HTTP_405_METHOD_NOT_ALLOWED, "A fleet is imported by POST.", {"Allow": "POST"})
+    refusal = problem_response(ProblemCode.METHOD_NOT_ALLOWED, "A fleet is imported by POST.")
+    refusal.headers["Allow"] = "POST"
+    return refusal

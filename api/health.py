@@ -144,7 +144,9 @@ async def _database(engine: AsyncEngine) -> tuple[OutboxDepth, int] | None:
 
 async def _temporal(client: Client) -> DependencyState:
     try:
-        await client.service_client.check_health(timeout=_PATIENCE)
-    except (RPCError, RuntimeError):
+        # The call's own limit does not count while the connection is being made.
+        async with asyncio.timeout(_PATIENCE.total_seconds()):
+            await client.service_client.check_health(timeout=_PATIENCE)
+    except (RPCError, RuntimeError, TimeoutError):
         return DependencyState.AWAY
     return DependencyState.OK

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
 
@@ -32,10 +32,11 @@ from api import (
     sensor_actions,
     telemetry,
 )
-from api.access import current_actor
 from api.flags import Flags
+from api.guard import Dressed, Guard
 from api.lanes import FastLanes
 from api.limits import BodyLimit
+from api.methods import HeadLikeGet
 from api.problems import COMMON, install_problems
 from api.requests import Requests
 from api.ui.pages import install_pages
@@ -48,6 +49,7 @@ from store.database import make_engine
 from telemetry.door import open_door
 from telemetry.latest import open_reader
 
+DOCS = "/docs"
 DESCRIPTION = """
 One trustworthy microgrid for each electric-bus depot: provisioned from the depot's circuits, kept in step
 with them, and repaired by Resync. Every refusal is an RFC 9457 problem with a stable `code`.
@@ -84,25 +86,27 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings is None:
         settings = begin()
     app = FastAPIOffline(
-        title="Depot microgrid", version="0.1.0", description=DESCRIPTION, lifespan=_resources, redoc_url=None
+        DOCS, None, title="Depot microgrid", version="0.1.0", description=DESCRIPTION, lifespan=_resources
     )
     app.state.settings = settings
     # Whether the process is this application's own, as it is under uvicorn, and may be tuned for it.
     app.state.alone = alone
     install_problems(app, telemetry.PACKET_SCHEMAS)
-    acting = [Depends(current_actor)]
     # The import comes before the routes that would take "import" for a depot's id.
     site = (depots, circuits, microgrids, capacities, gateways, devices, power_sources, sensor_actions)
     configuration = (controller_bindings, controller_packets, resolutions)
     monitoring = (telemetry, capability_status, load, remediations)
     jobs = (backfills, scenarios, scenario_runs)
     for module in (fleet_import, *site, *configuration, *monitoring, *jobs):
-        app.include_router(module.router, dependencies=acting, responses=COMMON)
+        app.include_router(module.router, responses=COMMON)
     app.include_router(health.router)
     install_pages(app)
     # Pages and charts are read over slow lines too. What a lane answers is small, and an event stream stays as it is.
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(FastLanes, lanes=(*telemetry.LANES, *capability_status.LANES))
     app.add_middleware(BodyLimit, unbounded=frozenset({"/api/depots/import"}))
+    app.add_middleware(Guard, settings=settings)
     app.add_middleware(Requests)
+    app.add_middleware(Dressed, docs=DOCS)
+    app.add_middleware(HeadLikeGet)
     return app

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api.methods import allowed_methods
 from domain.problems import Problem, ProblemCode, problem_title, problem_type
 from domain.violations import Violation, field_path
 from store.database import AWAY, is_away
@@ -182,7 +183,7 @@ async def _on_invalid(_: Request, error: Exception) -> Response:
     )
 
 
-async def _on_http(_: Request, error: Exception) -> Response:
+async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     codes = {
         HTTPStatus.NOT_FOUND: ProblemCode.ROUTE_NOT_FOUND,
@@ -192,12 +193,15 @@ async def _on_http(_: Request, error: Exception) -> Response:
     code = codes.get(HTTPStatus(error.status_code), ProblemCode.INVALID_REQUEST)
     response = problem_response(code, str(error.detail))
     response.headers.update(error.headers or {})
+    if code is ProblemCode.METHOD_NOT_ALLOWED:
+        # The framework names the methods of one route; others may share its path.
+        response.headers["Allow"] = allowed_methods(request)
     return response
 
 
 async def _on_database(request: Request, error: Exception) -> Response:
     if is_away(error):
-        _log.warning("database away", path=request.url.path, error=str(error))
+        _log.warning("database away", path=request.scope["path"], error=str(error))
         return problem_response(
             ProblemCode.DATABASE_UNAVAILABLE, "The database cannot be reached. Nothing was changed; try again."
         )
@@ -209,11 +213,13 @@ async def _on_gone(_: Request, __: Exception) -> Response:
 
 
 async def _on_any(request: Request, error: Exception) -> Response:
-    _log.error("unexpected error", path=request.url.path, exc_info=error)
+    _log.error("unexpected error", path=request.scope["path"], exc_info=error)
     return problem_response(ProblemCode.INTERNAL_ERROR, "Something unexpected went wrong; the log has the details.")
 
 
-_HANDLERS: tuple[tuple[type[Exception], Callable[[Request, Exception], Awaitable[Response]]], ...] = (
+_Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+_HANDLERS: tuple[tuple[type[Exception], _Handler], ...] = (
     (Problem, _on_problem),
     (RequestValidationError, _on_invalid),
     (HTTPException, _on_http),
@@ -225,8 +231,9 @@ _HANDLERS: tuple[tuple[type[Exception], Callable[[Request, Exception], Awaitable
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
-    """Make the problem that answers to ``error``."""
-    handler = next(handler for kind, handler in _HANDLERS if isinstance(error, kind))
+    """Answer to ``error`` as the application does, for what stands before its routes."""
+    handlers: Mapping[Any, _Handler] = request.app.exception_handlers
+    handler = next(handlers[kind] for kind, _ in _HANDLERS if isinstance(error, kind))
     return await handler(request, error)
 
 

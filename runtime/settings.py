@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     """Networks whose callers act as the local administrator; everyone else is refused."""
     allowed_hosts: list[str] = ["127.0.0.1", "localhost", "::1"]
     """Host names under which the API may be addressed, against DNS rebinding."""
+    metrics_networks: list[IPv4Network | IPv6Network] = []
+    """Networks whose callers may read ``/metrics``, under any host name, and nothing else: Prometheus'."""
     sync_timeout_seconds: float = 30.0
     """How long a Resync waits for its result before it answers ``SYNC_TIMED_OUT``."""
     database_pool_size: int = 10

@@ -69,8 +69,5 @@ async def read(digest: str, name: str) -> Response:
     found = assets().files.get(name)
     if found is None:
         raise HTTPException(404, "There is no such file.")
-    headers = {
-        "Cache-Control": _FOREVER if digest == assets().digest else "no-cache",
-        "X-Content-Type-Options": "nosniff",
-    }
+    headers = {"Cache-Control": _FOREVER if digest == assets().digest else "no-cache"}
     return Response(found.content, media_type=found.media_type, headers=headers)

@@ -58,7 +58,7 @@ def _links(request: Request, wanted: tuple[tuple[str, str], ...], **values: Any)
             continue
         # All below an address is of it.
         area = _AREAS.get(address, address)
-        path = request.url.path
+        path = request.scope["path"]
         counted = str(request.app.url_path_for(_COUNTS[name])) if name in _COUNTS else None
         below = (f"{area}/", _ALSO[name]) if name in _ALSO else (f"{area}/",)
         links.append(Link(text, address, path in (address, area) or path.startswith(below), counted))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
-from api.access import current_actor
 from api.ui import (
     assets,
     backfills,
@@ -31,13 +30,12 @@ from api.ui.problem_pages import install_problem_pages
 
 def install_pages(app: FastAPI) -> None:
     """Add the pages to ``app``, whose API and refusals are there already."""
-    acting = [Depends(current_actor)]
     site = (depots, load, microgrid, circuits, controllers, controller_forms, remediations)
     jobs = (backfills, scenarios, scenario_run, scenario_compare)
     configuration = (
         devices, gateway_dialogs, power_source_dialogs, device_dialogs, device, sensor_action_dialogs,
     )  # fmt: skip
     for module in (*site, *configuration, *jobs, live):
-        app.include_router(module.router, dependencies=acting)
+        app.include_router(module.router)
     app.include_router(assets.router)
     install_problem_pages(app)

@@ -54,7 +54,7 @@ def _paged(handler: _Handler) -> _Handler:
 
 def wants_page(request: Request) -> bool:
     """Whether a person looks at the answer."""
-    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(_NOT_PAGES)
+    return "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith(_NOT_PAGES)
 
 
 def _page(request: Request, problem: ProblemDocument, answer: Response) -> Response:

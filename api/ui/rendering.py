@@ -22,12 +22,6 @@ _POLICY = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types htmx"
 )
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 def _environment() -> Environment:
@@ -89,4 +83,4 @@ def render(
     else:
         text = render_block(_ENVIRONMENT, template, block, values)
     policy = {"Content-Security-Policy": _POLICY.format(nonce=nonce)}
-    return HTMLResponse(text, status, {**_HEADERS, **policy, **(headers or {})})
+    return HTMLResponse(text, status, {"Cache-Control": "no-store", **policy, **(headers or {})})
