@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import insert, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import workflow
@@ -320,7 +321,7 @@ async def test_without_temporal_rows_are_shown_as_they_are_and_that_is_said(
     over = await make_row(engine, kind, "CANCELLED")
     page = "/scenarios" if kind == "run" else "/backfills"
     async with (
-        serving(Settings(database_url=database_url)) as address,
+        serving(Settings(database_url=SecretStr(database_url))) as address,
         httpx.AsyncClient(base_url=address, timeout=60) as api,
     ):
         for row, expected in ((rows[0], ("RUNNING", False)), (over, ("CANCELLED", True))):
@@ -398,7 +399,7 @@ BACKFILL_TABLES = ("backfills", "backfill_pages", "backfill_outcomes")
 async def test_a_depot_whose_run_was_set_back_runs_scenarios_again(
     engine: AsyncEngine, client: Client, database_url: str, task_queue: str, seen_by: str
 ) -> None:
-    settings = Settings(database_url=database_url, task_queue=task_queue)
+    settings = Settings(database_url=SecretStr(database_url), task_queue=task_queue)
     async with (
         serving(settings) as address,
         httpx.AsyncClient(base_url=address, timeout=60) as api,
@@ -434,7 +435,7 @@ async def test_a_depot_whose_run_was_set_back_runs_scenarios_again(
 async def test_a_run_that_is_set_back_while_it_runs_plays_the_rest_again(
     engine: AsyncEngine, client: Client, database_url: str, task_queue: str
 ) -> None:
-    settings = Settings(database_url=database_url, task_queue=task_queue)
+    settings = Settings(database_url=SecretStr(database_url), task_queue=task_queue)
     async with serving(settings) as address, httpx.AsyncClient(base_url=address, timeout=60) as api:
         async with working(client, engine, task_queue, api_url=address):
             (depot_id,) = await make_depots(address, 1)
