@@ -66,7 +66,7 @@ class FailSafeReason(StrEnum):
     CAPACITY_UNAVAILABLE = "CAPACITY_UNAVAILABLE"
     """The heartbeat is "ok", but the available charging capacity is null."""
     CAPACITY_UNREADABLE = "CAPACITY_UNREADABLE"
-    """The heartbeat is "ok", but the available charging capacity is no number of watts from 0 up."""
+    """The heartbeat is "ok", but the available charging capacity is none that can be."""
     NO_PACKET = "NO_PACKET"
     """No packet has come for longer than the heartbeat threshold, or only packets that were older than that."""
 

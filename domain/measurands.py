@@ -35,6 +35,14 @@ class MeasurandKey(StrEnum):
     BESS_OPERATIONAL_MODE = "BESS_OPERATIONAL_MODE"
 
 
+MAX_POWER_W = 1_000_000_000
+"""A gigawatt, and as much in var and VA: more than any depot draws, so more is a slip or no value at all."""
+NO_VALUE_NUMBERS = frozenset({0x7FFF, 0x8000, -0x8000, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, -0x8000_0000, 0xFFFF_FFFF})
+"""What registers of 16 and 32 bits hold where they have no value: the greatest and the least that they can. Gateways
+pass it on as it is. A quantity may measure just that by chance, and is then unknown until the next packet: that is the
+safe side."""
+
+
 class ValueKind(StrEnum):
     """Which values a measurand takes, besides ``null`` for unavailable."""
 
@@ -102,20 +110,28 @@ def _boolean(key: MeasurandKey, meaning: str) -> MeasurandSpec:
     return MeasurandSpec(key, meaning, ValueKind.BOOLEAN_TEXT, texts=("true", "false"))
 
 
+# The bounds leave out what cannot be, not what is rare: a current of more than the largest bus bars carry, a voltage
+# above that of any line, a distortion of ten times the fundamental.
+_MAX_CURRENT_A = 100_000
+_MAX_FREQUENCY_HZ = 1_000
+_MAX_VOLTAGE_V = 1_000_000
+_MAX_THD_PERCENT = 1_000
+_THD = "Total harmonic distortion of the voltage"
+
 _SPECS = (
-    _number(MeasurandKey.CURRENT, "Total RMS current", "A", 0),
-    _number(MeasurandKey.FREQUENCY, "Grid frequency", "Hz", 0),
-    _number(MeasurandKey.VOLTAGE, "RMS voltage, phase to neutral", "V", 0),
-    _number(MeasurandKey.LINE_VOLTAGE, "RMS voltage, line to line", "V", 0),
-    _number(MeasurandKey.TOTAL_POWER_LOAD, "Total active power", "W"),
-    _number(MeasurandKey.TOTAL_REACTIVE_POWER, "Total reactive power", "var"),
-    _number(MeasurandKey.TOTAL_APPARENT_POWER, "Total apparent power", "VA", 0),
+    _number(MeasurandKey.CURRENT, "Total RMS current", "A", 0, _MAX_CURRENT_A),
+    _number(MeasurandKey.FREQUENCY, "Grid frequency", "Hz", 0, _MAX_FREQUENCY_HZ),
+    _number(MeasurandKey.VOLTAGE, "RMS voltage, phase to neutral", "V", 0, _MAX_VOLTAGE_V),
+    _number(MeasurandKey.LINE_VOLTAGE, "RMS voltage, line to line", "V", 0, _MAX_VOLTAGE_V),
+    _number(MeasurandKey.TOTAL_POWER_LOAD, "Total active power", "W", -MAX_POWER_W, MAX_POWER_W),
+    _number(MeasurandKey.TOTAL_REACTIVE_POWER, "Total reactive power", "var", -MAX_POWER_W, MAX_POWER_W),
+    _number(MeasurandKey.TOTAL_APPARENT_POWER, "Total apparent power", "VA", 0, MAX_POWER_W),
     _number(MeasurandKey.TOTAL_POWER_FACTOR, "Total power factor", None, -1, 1),
-    _number(MeasurandKey.PHASE_1N_VOLTAGE_THD, "Total harmonic distortion of the voltage, phase 1", "%", 0),
-    _number(MeasurandKey.PHASE_2N_VOLTAGE_THD, "Total harmonic distortion of the voltage, phase 2", "%", 0),
-    _number(MeasurandKey.PHASE_3N_VOLTAGE_THD, "Total harmonic distortion of the voltage, phase 3", "%", 0),
-    _number(MeasurandKey.AVAILABLE_CHARGING_CAPACITY, "Power available for charging now", "W", 0),
-    _number(MeasurandKey.FAIL_SAFE_CAPACITY, "Power to fall back to when the controller is lost", "W", 0),
+    _number(MeasurandKey.PHASE_1N_VOLTAGE_THD, f"{_THD}, phase 1", "%", 0, _MAX_THD_PERCENT),
+    _number(MeasurandKey.PHASE_2N_VOLTAGE_THD, f"{_THD}, phase 2", "%", 0, _MAX_THD_PERCENT),
+    _number(MeasurandKey.PHASE_3N_VOLTAGE_THD, f"{_THD}, phase 3", "%", 0, _MAX_THD_PERCENT),
+    _number(MeasurandKey.AVAILABLE_CHARGING_CAPACITY, "Power available for charging now", "W", 0, MAX_POWER_W),
+    _number(MeasurandKey.FAIL_SAFE_CAPACITY, "Power to fall back to when the controller is lost", "W", 0, MAX_POWER_W),
     _texts(MeasurandKey.HEARTBEAT_STATUS, "The state of the controller's heartbeat", HeartbeatStatus),
     _boolean(MeasurandKey.LIMIT_PEAK_SHAVING, "Whether peak shaving limits the site"),
     _boolean(MeasurandKey.LIMIT_DER_EXPORT, "Whether the export of distributed energy resources is limited"),
@@ -138,7 +154,7 @@ class ReadingCode(StrEnum):
     UNKNOWN_TEXT = "UNKNOWN_TEXT"
     """A text that is none of the measurand's own. Casing counts."""
     VALUE_OUT_OF_RANGE = "VALUE_OUT_OF_RANGE"
-    """A number that the quantity cannot have."""
+    """A number that the quantity cannot have, or by which registers say that they have no value."""
     WRONG_UNIT = "WRONG_UNIT"
     """Another unit than the contract's. Nothing is converted."""
 
@@ -154,7 +170,7 @@ class Unreadable:
 def read_measurand(key: MeasurandKey, value: float | str | None, unit: str | None) -> float | str | Unreadable:
     """Return the value of a standard measurand if the contract allows it, else why not.
 
-    The contract fixes the unit of each key, so ``null`` as the unit means that very unit.
+    The contract fixes the unit of each key, so ``null`` as the unit means that very unit. A zero has no sign.
     """
     spec = MEASURANDS[key]
     if value is None:
@@ -170,7 +186,10 @@ def read_measurand(key: MeasurandKey, value: float | str | None, unit: str | Non
             return Unreadable(ReadingCode.UNKNOWN_TEXT, f"{key} is one of: {', '.join(spec.texts)}.")
         return value
     if spec.minimum is not None and value < spec.minimum:
-        return Unreadable(ReadingCode.VALUE_OUT_OF_RANGE, f"{key} cannot be less than {spec.minimum:g}.")
+        return Unreadable(ReadingCode.VALUE_OUT_OF_RANGE, f"{key} cannot be less than {spec.minimum:,.10g}.")
     if spec.maximum is not None and value > spec.maximum:
-        return Unreadable(ReadingCode.VALUE_OUT_OF_RANGE, f"{key} cannot be more than {spec.maximum:g}.")
-    return value
+        return Unreadable(ReadingCode.VALUE_OUT_OF_RANGE, f"{key} cannot be more than {spec.maximum:,.10g}.")
+    if value in NO_VALUE_NUMBERS:
+        reason = f"{key} is {value:,.10g}, by which registers say that they have no value."
+        return Unreadable(ReadingCode.VALUE_OUT_OF_RANGE, reason)
+    return value + 0

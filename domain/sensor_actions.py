@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from domain.circuit_capacity import DEFAULT_HEARTBEAT_THRESHOLD, CapacityPolicy
-from domain.measurands import MEASURANDS, MeasurandKey
+from domain.measurands import MAX_POWER_W, MEASURANDS, MeasurandKey
 from domain.violations import Violation, below
 
 
@@ -78,8 +78,6 @@ class SensorActionSpec:
 _MIN_THRESHOLD_SECONDS = 5
 """Faster than any controller's heartbeat, and than a deadline could be kept."""
 _MAX_THRESHOLD_SECONDS = 86_400
-_MAX_FAIL_SAFE_W = 1_000_000_000
-"""A gigawatt: more than any depot draws, so more can only be a slip."""
 
 _CAPACITY_SETTINGS = (
     NumberSetting(
@@ -97,7 +95,7 @@ _CAPACITY_SETTINGS = (
         "Holds until the controller has sent a fail-safe capacity of its own; without it, 0 W does.",
         "W",
         0,
-        _MAX_FAIL_SAFE_W,
+        MAX_POWER_W,
         None,
     ),
 )
@@ -251,7 +249,8 @@ def _check_setting(setting: NumberSetting, value: object) -> list[Violation]:
 def _capacity_policy(document: Mapping[str, Any]) -> CapacityPolicy:
     seconds = document.get("heartbeat_threshold_seconds")
     threshold = DEFAULT_HEARTBEAT_THRESHOLD if seconds is None else timedelta(seconds=seconds)
-    return CapacityPolicy(threshold, document.get("fail_safe_capacity_w"))
+    fail_safe_w = document.get("fail_safe_capacity_w")
+    return CapacityPolicy(threshold, None if fail_safe_w is None else fail_safe_w + 0)
 
 
 def action_schema(kind: SensorActionKind) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.circuit_capacity import CapacityBasis, FailSafeReason
+from domain.measurands import MAX_POWER_W, NO_VALUE_NUMBERS
 
 
 @dataclass(frozen=True)
@@ -56,20 +57,24 @@ class CapacitySeries:
     periods: tuple[CapacityPeriod, ...]
 
 
-# The load is read as the packet contract says: a number, in watts. The gateway's packets are found by their key.
+# The load is read as the packet contract says: a number, in watts, that can be. It is judged as PostgreSQL has it, and
+# PostgreSQL has numbers that no double holds: an earlier version stored some. Packets are found by the gateway's key.
 _LOAD = text("""
     WITH measured AS (
         SELECT p.gateway_id, p.observed_at, s.value ->> 'sensor_id' AS sensor_id,
                date_bin(CAST(:width AS interval), p.observed_at, 'epoch') AS bucket,
-               CAST(m.value ->> 'value' AS float8) AS watts
+               CAST(round(v.watts, 9) AS float8) AS watts
         FROM gateways AS g
         JOIN packets AS p ON p.gateway_id = g.id
         CROSS JOIN jsonb_array_elements(p.document -> 'sensors') AS s
         CROSS JOIN jsonb_array_elements(s.value -> 'measurands') AS m
+        CROSS JOIN LATERAL (
+            SELECT CASE jsonb_typeof(m.value -> 'value') WHEN 'number' THEN CAST(m.value -> 'value' AS numeric) END
+        ) AS v (watts)
         WHERE g.depot_id = :depot_id AND p.observed_at >= :since AND p.observed_at < :until
           AND p.received_at >= CAST(:since AS timestamptz) - interval '10 minutes'
-          AND m.value ->> 'key' = 'TOTAL_POWER_LOAD' AND jsonb_typeof(m.value -> 'value') = 'number'
-          AND coalesce(m.value ->> 'unit', 'W') = 'W'
+          AND m.value ->> 'key' = 'TOTAL_POWER_LOAD' AND coalesce(m.value ->> 'unit', 'W') = 'W'
+          AND v.watts BETWEEN -CAST(:most AS bigint) AND :most AND v.watts <> ALL (CAST(:no_value AS bigint[]))
     ), bucketed AS (
         SELECT gateway_id, sensor_id, bucket, avg(watts) AS average, min(watts) AS least, max(watts) AS most,
                max(observed_at) AS last_at, (array_agg(watts ORDER BY observed_at DESC))[1] AS last
@@ -98,6 +103,7 @@ async def read_load(
     through.
     """
     given = {"depot_id": depot_id, "since": since, "until": until, "width": bucket}
+    given |= {"most": MAX_POWER_W, "no_value": list(NO_VALUE_NUMBERS)}
     return [LoadSeries(*row) for row in await connection.execute(_LOAD, given)]
 
 

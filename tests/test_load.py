@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.load import LONGEST_SPAN, MOST_POINTS, bucket_for
 from domain.freshness import DepotFreshness
+from store.database import transaction
 from store.fleet_status import count_freshness
 from tests.pages.load_sites import held, make_load_site, measure
 from tests.sites import MadeSite, add_action, add_device, controller_site, make_site, milliseconds, packet
+from tests.support import ACTOR
 
 
 async def read(api: httpx.AsyncClient, depot_id: UUID, **query: str) -> dict[str, Any]:
@@ -81,6 +85,41 @@ async def test_what_a_meter_measured_is_averaged_by_buckets(api: httpx.AsyncClie
         },
     ]
     assert load["capacities"] == []
+
+
+async def test_what_cannot_be_a_load_breaks_no_chart_and_is_not_drawn(
+    api: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    """Numbers that no double holds, which an earlier version stored, and those that say that there is no value."""
+    site = await make_site(engine, feeds=1)
+    await add_device(engine, site, "em-1", site.circuit_ids[0])
+    minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=10)
+    numbers = [
+        "1000", "1e-400", "-1e-16000", "1e400", "1.7e308", "1.7e308", "-1.7e308", "4294967295", "65535", "65535.0",
+        "32767", "-32768", "2000", "0." + "1" * 16_000, "-0.0",
+    ]  # fmt: skip
+    async with transaction(engine, ACTOR) as connection:
+        for second, number in enumerate(numbers):
+            document = json.dumps(packet(site, None, "em-1", TOTAL_POWER_LOAD=123456)).replace("123456", number)
+            await connection.execute(
+                sql(
+                    "INSERT INTO packets (id, gateway_id, depot_id, observed_at, received_at, document, answers) "
+                    "VALUES (uuidv7(), :gateway, :depot, :at, now(), CAST(:document AS jsonb), '[]')"
+                ),
+                {
+                    "gateway": site.gateway_id,
+                    "depot": site.depot_id,
+                    "at": minute + timedelta(seconds=second),
+                    "document": document,
+                },
+            )
+    (series,) = (await read(api, site.depot_id))["series"]
+    assert (series["min_w"], series["max_w"]) == ([0.0], [2000.0])
+    # 1000, 2000, and four that are next to nothing.
+    assert series["avg_w"] == [500.0]
+    assert str(series["last_w"]) == "0.0"
+    for path in (f"/api/telemetry/packets?gateway_id={site.gateway_id}", f"/depots/{site.depot_id}/load"):
+        assert (await api.get(path)).status_code == 200
 
 
 async def test_a_week_of_packets_is_no_more_than_a_chart_shows(api: httpx.AsyncClient, engine: AsyncEngine) -> None:

@@ -21,7 +21,9 @@ SPEC = "iot-sensor-packet/spec.md"
 def in_words(spec: MeasurandSpec) -> list[str]:
     if spec.kind is ValueKind.NUMBER:
         bounds = [
-            f"{word} {bound:g}" for word, bound in (("from", spec.minimum), ("to", spec.maximum)) if bound is not None
+            f"{word} {bound:,.10g}"
+            for word, bound in (("from", spec.minimum), ("to", spec.maximum))
+            if bound is not None
         ]
         values = ", ".join(["number", *bounds])
     else:
@@ -70,6 +72,27 @@ def test_every_key_reads_its_own_values_and_not_those_of_another_kind(key: Measu
         (MeasurandKey.SOC, 100.1, "%", ReadingCode.VALUE_OUT_OF_RANGE),
         (MeasurandKey.FAIL_SAFE_CAPACITY, -1, "W", ReadingCode.VALUE_OUT_OF_RANGE),
         (MeasurandKey.TOTAL_POWER_FACTOR, -1.01, None, ReadingCode.VALUE_OUT_OF_RANGE),
+        *(
+            (key, value, None, ReadingCode.VALUE_OUT_OF_RANGE)
+            for key in MeasurandKey
+            if MEASURANDS[key].kind is ValueKind.NUMBER
+            for value in (
+                1.7e308,
+                -1.7e308,
+                1.0000001e9,
+                4294967295,
+                4294967295.0,
+                2147483647,
+                2147483648,
+                -2147483648,
+                65535,
+                65535.0,
+                32767,
+                32768,
+                -32768,
+                10**300,
+            )
+        ),
     ],
 )
 def test_a_value_that_cannot_be_used(
@@ -79,6 +102,12 @@ def test_a_value_that_cannot_be_used(
     assert isinstance(result, Unreadable)
     assert result.code is code
     assert key in result.reason
+
+
+@pytest.mark.parametrize("key", [key for key in MeasurandKey if MEASURANDS[key].kind is ValueKind.NUMBER])
+@pytest.mark.parametrize("zero", [-0.0, 0.0, 0])
+def test_a_zero_has_no_sign(key: MeasurandKey, zero: float) -> None:
+    assert str(read_measurand(key, zero, None)) in ("0", "0.0")
 
 
 def test_exported_power_is_negative() -> None:
