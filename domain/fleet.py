@@ -18,7 +18,16 @@ from domain.names import MAX_ID_LENGTH, MAX_NAME_LENGTH, clean_name, clean_senso
 from domain.packets import UUID_PATTERN
 from domain.problems import Problem
 from domain.routing import PowerSourceKind
-from domain.strict_json import BrokenJsonError, RepeatedKeys, decode_json, faults_in, is_storable
+from domain.strict_json import (
+    NUMBER_REASONS,
+    BrokenJsonError,
+    JsonCode,
+    RepeatedKeys,
+    UnfitNumber,
+    decode_json,
+    faults_in,
+    is_storable,
+)
 from domain.texts import fault_of, normal, why_not
 from domain.timezones import check_timezone
 
@@ -47,6 +56,7 @@ class FleetCode(StrEnum):
     TOO_DEEP = "TOO_DEEP"
     NUMBER_TOO_LONG = "NUMBER_TOO_LONG"
     NUMBER_NOT_FINITE = "NUMBER_NOT_FINITE"
+    NUMBER_TOO_SMALL = "NUMBER_TOO_SMALL"
     REPEATED_KEY = "REPEATED_KEY"
     UNSTORABLE_TEXT = "UNSTORABLE_TEXT"
     """A text holds NUL or half of a surrogate pair."""
@@ -107,8 +117,10 @@ _REASONS = {
     FleetCode.NOT_UTF8: "The line is not UTF-8.",
     FleetCode.NOT_JSON: "The line is not one whole JSON object. It may have been cut short.",
     FleetCode.TOO_DEEP: "Arrays and objects are nested too deep.",
-    FleetCode.NUMBER_TOO_LONG: "A number has too many digits.",
-    FleetCode.NUMBER_NOT_FINITE: "A number must be finite as a double.",
+    **{
+        FleetCode(code): NUMBER_REASONS[code]
+        for code in (JsonCode.NUMBER_TOO_LONG, JsonCode.NUMBER_NOT_FINITE, JsonCode.NUMBER_TOO_SMALL)
+    },
     FleetCode.REPEATED_KEY: "An object must not have the same key twice.",
     FleetCode.UNSTORABLE_TEXT: "Text must hold neither NUL nor half a surrogate pair.",
     FleetCode.TEXT_NOT_ALLOWED: "Text must hold no control character nor another that cannot be shown.",
@@ -299,6 +311,7 @@ def _timezone(value: Any) -> str:
 
 
 def _position(value: Any) -> int:
+    _fit(value)
     if type(value) is not int:
         raise _wrong_type("a whole number, not in quotes")
     if not 0 <= value <= MAX_POSITION:
@@ -306,7 +319,13 @@ def _position(value: Any) -> int:
     return value
 
 
+def _fit(value: Any) -> None:
+    if isinstance(value, UnfitNumber):
+        raise _Refused(FleetCode(value.code))
+
+
 def _watts(value: Any) -> float:
+    _fit(value)
     if type(value) is not int and type(value) is not float:
         raise _wrong_type("a number, not in quotes")
     if not 0 < value <= MAX_RATED_POWER_W:

@@ -20,12 +20,17 @@ from domain.packets import (
     UUID_PATTERN,
     PacketCode,
 )
-from domain.strict_json import MAX_NUMBER, UNSTORABLE_CHARACTERS, JsonCode
+from domain.strict_json import MAX_NUMBER, JsonCode
 
 BEYOND_THE_SCHEMA = frozenset(
     {
         JsonCode.REPEATED_KEY,
         JsonCode.TOO_DEEP,
+        JsonCode.NUMBER_TOO_LONG,
+        JsonCode.NUMBER_TOO_SMALL,
+        JsonCode.NUMBER_NOT_EXACT,
+        JsonCode.UNSTORABLE_TEXT,
+        PacketCode.TEXT_NOT_ALLOWED,
         PacketCode.REPEATED_SENSOR,
         PacketCode.REPEATED_MEASURAND,
         PacketCode.TIMESTAMP_IN_FUTURE,
@@ -34,7 +39,6 @@ BEYOND_THE_SCHEMA = frozenset(
 )
 """The rules that a packet can break although the schema accepts it."""
 
-_STORABLE = f"^[^{UNSTORABLE_CHARACTERS}]*$"
 _ANYTHING = {"$ref": "#/$defs/anything"}
 
 
@@ -42,7 +46,7 @@ def _text(maximum: int, description: str, *, minimum: int = 0, null: bool = Fals
     made: dict[str, Any] = {"type": ["string", "null"] if null else "string"}
     if minimum:
         made["minLength"] = minimum
-    return made | {"maxLength": maximum, "pattern": _STORABLE, "description": description}
+    return made | {"maxLength": maximum, "description": description}
 
 
 def _object(description: str, required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +55,6 @@ def _object(description: str, required: list[str], properties: dict[str, Any]) -
         "type": "object",
         "required": required,
         "properties": properties,
-        "propertyNames": {"pattern": _STORABLE},
         "additionalProperties": _ANYTHING,
     }
 
@@ -87,7 +90,7 @@ def packet_schema() -> dict[str, Any]:
         "key": _text(MAX_KEY_LENGTH, "A standard key, or one that no sensor action uses.", minimum=1),
         "value": {
             "description": "A number in the unit, or a text; null where the value is unavailable or invalid.",
-            "anyOf": [number, {"type": "string", "maxLength": MAX_TEXT_LENGTH, "pattern": _STORABLE}, {"type": "null"}],
+            "anyOf": [number, {"type": "string", "maxLength": MAX_TEXT_LENGTH}, {"type": "null"}],
         },
         "unit": _text(MAX_UNIT_LENGTH, "The unit; null where the quantity has none.", null=True),
     }
@@ -102,11 +105,10 @@ def packet_schema() -> dict[str, Any]:
             "anything": {
                 "description": "Whatever an unknown key holds: kept with the packet, used by nothing.",
                 "anyOf": [
-                    {"type": ["null", "boolean"]},
+                    {"type": ["null", "boolean", "string"]},
                     number,
-                    {"type": "string", "pattern": _STORABLE},
                     {"type": "array", "items": _ANYTHING},
-                    {"type": "object", "propertyNames": {"pattern": _STORABLE}, "additionalProperties": _ANYTHING},
+                    {"type": "object", "additionalProperties": _ANYTHING},
                 ],
             },
         },

@@ -5,6 +5,9 @@ bounds, so that the contract changes here alone. A packet may carry keys that th
 level. The parser looks them over (they must be fit to be stored) and leaves them out of ``Packet``: whoever stores
 a packet stores the document as it came.
 
+A text has its one form (``domain.texts``) when it is judged: ``in_one_form`` gives it to a document whose texts are not
+plain. What stands under unknown keys stays as it came.
+
 The parser is written by hand: from the same decoded document it takes as long as pydantic in strict mode, and
 it also finds repeated keys and unstorable text, looks into unknown keys, and keeps to one set of codes.
 """
@@ -12,7 +15,7 @@ it also finds repeated keys and unstorable text, looks into unknown keys, and ke
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -23,14 +26,18 @@ from uuid import UUID
 from domain.measurands import MEASURANDS, MeasurandKey
 from domain.names import MAX_ID_LENGTH
 from domain.strict_json import (
+    MAX_EXACT_INTEGER,
     MAX_NUMBER,
+    NUMBER_REASONS,
     JsonCode,
     RepeatedKeys,
+    UnfitNumber,
     faults_in,
     is_storable,
     repeated_key,
     unstorable,
 )
+from domain.texts import fault_of, is_plain, normal, why_not
 from domain.violations import Violation, below
 
 MAX_SENSORS = 256
@@ -66,6 +73,8 @@ class PacketCode(StrEnum):
     """A required key is not there."""
     TOO_LONG = "TOO_LONG"
     """A text has more characters than allowed."""
+    TEXT_NOT_ALLOWED = "TEXT_NOT_ALLOWED"
+    """A text holds what no text of the product holds, or shows nothing: see ``domain.texts``."""
     EMPTY = "EMPTY"
     """An id or a key without a character."""
     NOT_A_UUID = "NOT_A_UUID"
@@ -171,8 +180,12 @@ class _Violations(list[Violation]):
             self.add(pointer, PacketCode.EMPTY, "Must not be empty.")
         elif len(value) > maximum:
             self.add(pointer, PacketCode.TOO_LONG, f"Has at most {maximum} characters.")
-        else:
+        elif not is_storable(value):
             self.unfit(value, pointer, 0)
+        else:
+            fault = fault_of(value)
+            assert fault is not None
+            self.add(pointer, PacketCode.TEXT_NOT_ALLOWED, why_not(fault))
 
     def items(self, pointer: str, value: object, maximum: int) -> None:
         """Say what is wrong with an array that is already known to be wrong."""
@@ -206,7 +219,7 @@ _MEASURAND_KEYS = frozenset(("key", "value", "unit"))
 def parse_packet(data: object) -> Packet | InvalidPacket:
     """Read one packet from a decoded JSON value, best one from ``decode_json``: that one marks repeated keys.
 
-    Does not look at the clock: see ``check_timestamp``.
+    Does not look at the clock: see ``check_timestamp``. Its texts are in their one form: see ``in_one_form``.
     """
     violations = _Violations()
     try:
@@ -216,6 +229,33 @@ def parse_packet(data: object) -> Packet | InvalidPacket:
     if packet is None or violations:
         return InvalidPacket(tuple(violations))
     return packet
+
+
+def in_one_form(document: object) -> object:
+    """Return a document, packet or not, with the texts that the contract knows in their one form."""
+    return _with_normal_texts(document, IDENTITY_KEYS, "sensors", _sensor_in_one_form)
+
+
+def _sensor_in_one_form(sensor: object) -> object:
+    return _with_normal_texts(sensor, ("sensor_id",), "measurands", _measurand_in_one_form)
+
+
+def _measurand_in_one_form(measurand: object) -> object:
+    return _with_normal_texts(measurand, ("key", "value", "unit"))
+
+
+def _with_normal_texts(
+    raw: object, names: Iterable[str], items: str = "", each: Callable[[object], object] | None = None
+) -> object:
+    if type(raw) is not dict:
+        return raw
+    made: dict[str, Any] = {**raw}
+    for name in names:
+        if type(made.get(name)) is str:
+            made[name] = normal(made[name])
+    if each is not None and type(made.get(items)) is list:
+        made[items] = [each(item) for item in made[items]]
+    return made
 
 
 def check_timestamp(
@@ -273,7 +313,7 @@ def _sensor(raw: object, index: int, violations: _Violations) -> Sensor | None:
     if type(raw) is not dict:
         return violations.object_expected(f"/sensors/{index}", raw)
     sensor_id = raw.get("sensor_id", _ABSENT)
-    if type(sensor_id) is not str or not 0 < len(sensor_id) <= MAX_ID_LENGTH or not is_storable(sensor_id):
+    if type(sensor_id) is not str or not _is_text(sensor_id, 1, MAX_ID_LENGTH):
         violations.text(f"/sensors/{index}/sensor_id", sensor_id, MAX_ID_LENGTH, minimum=1, null=False)
     items = raw.get("measurands", _ABSENT)
     if type(items) is not list or len(items) > MAX_MEASURANDS:
@@ -309,7 +349,11 @@ def _measurand(raw: object, sensor: int, index: int, violations: _Violations) ->
     if kind is str:
         if value not in _STANDARD_TEXTS and not _is_text(value, 0, MAX_TEXT_LENGTH):
             violations.text(f"/sensors/{sensor}/measurands/{index}/value", value, MAX_TEXT_LENGTH)
-    elif not (value is None or ((kind is float or kind is int) and -MAX_NUMBER <= value <= MAX_NUMBER)):
+    elif not (
+        value is None
+        or (kind is float and -MAX_NUMBER <= value <= MAX_NUMBER)
+        or (kind is int and -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER)
+    ):
         _value(value, f"/sensors/{sensor}/measurands/{index}/value", violations)
     if unit is not None and (
         type(unit) is not str or (unit not in _STANDARD_UNITS and not _is_text(unit, 0, MAX_UNIT_LENGTH))
@@ -321,7 +365,7 @@ def _measurand(raw: object, sensor: int, index: int, violations: _Violations) ->
 
 
 def _is_text(text: str, minimum: int, maximum: int) -> bool:
-    return minimum <= len(text) <= maximum and is_storable(text)
+    return minimum <= len(text) <= maximum and (is_plain(text) or fault_of(text) is None)
 
 
 def _value(value: object, pointer: str, violations: _Violations) -> None:
@@ -330,6 +374,10 @@ def _value(value: object, pointer: str, violations: _Violations) -> None:
         violations.add(pointer, PacketCode.MISSING, "Is required; null says that there is no value.")
     elif isinstance(value, bool) or not isinstance(value, int | float):
         violations.add(pointer, PacketCode.WRONG_TYPE, "Must be a number, a string or null.")
+    elif isinstance(value, int) and abs(value) <= MAX_NUMBER:
+        if int(float(value)) != value:
+            code = JsonCode.NUMBER_NOT_EXACT
+            violations.add(pointer, code, NUMBER_REASONS[code])
     else:
         violations.unfit(value, pointer, 0)
 
@@ -361,6 +409,8 @@ def _timestamp(value: object, violations: _Violations) -> int | None:
         violations.add("/timestamp", PacketCode.TIMESTAMP_OUT_OF_RANGE, reason)
     elif value is _ABSENT:
         violations.add("/timestamp", PacketCode.MISSING, "Is required.")
+    elif isinstance(value, UnfitNumber):
+        violations.unfit(value, "/timestamp", 0)
     elif type(value) is float:
         violations.add("/timestamp", PacketCode.NOT_AN_INTEGER, "Must be a whole number of milliseconds.")
     else:

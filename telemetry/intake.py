@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from domain.actor import Actor
-from domain.packets import InvalidPacket, check_timestamp, parse_packet
+from domain.packets import InvalidPacket, check_timestamp, in_one_form, parse_packet
 from domain.problems import Problem, ProblemCode
-from domain.strict_json import BrokenJsonError, decode_json
+from domain.strict_json import BrokenJsonError, read_json
 from domain.violations import Violation
 from store.telemetry import ReceivedPacket, TakenPacket
 from telemetry.door import PacketDoor
@@ -49,21 +49,22 @@ async def take_in(door: PacketDoor, raw: bytes, actor: Actor, now: datetime) -> 
 
     """
     try:
-        document = decode_json(raw)
+        document, text, is_plain = read_json(raw)
     except BrokenJsonError as error:
         raise Problem(ProblemCode.INVALID_JSON, error.reason) from None
     if not isinstance(document, list):
-        read = [read_packet(document, actor, now, raw.decode())]
-        return Intake(is_array=False, results=await _through(door, read))
+        alone = read_packet(document, actor, now, text) if is_plain else read_packet(in_one_form(document), actor, now)
+        return Intake(is_array=False, results=await _through(door, [alone]))
     if not document:
         raise Problem(ProblemCode.INVALID_PACKET, "The array has no packet.")
     if len(document) > MAX_PACKETS:
         raise Problem(ProblemCode.BODY_TOO_LARGE, f"An array has at most {MAX_PACKETS} packets.")
-    return Intake(is_array=True, results=await _through(door, [read_packet(each, actor, now) for each in document]))
+    packets = document if is_plain else map(in_one_form, document)
+    return Intake(is_array=True, results=await _through(door, [read_packet(each, actor, now) for each in packets]))
 
 
 def read_packet(document: Any, actor: Actor, now: datetime, raw: str | None = None) -> ReceivedPacket | RefusedPacket:
-    """Check one decoded packet. ``raw`` is its text, where there is one."""
+    """Check one decoded packet. ``raw`` is its text, where there is one that says the same."""
     parsed = parse_packet(document)
     if isinstance(parsed, InvalidPacket):
         return RefusedPacket(

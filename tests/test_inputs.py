@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from domain.circuit_capacity import CapacityPolicy
 from store.database import transaction
-from tests.sites import controller_site, make_site
+from tests.sites import add_action, add_device, controller_site, make_site, milliseconds, packet
 from tests.support import ACTOR
 from tests.test_api import problem
 
@@ -143,3 +144,127 @@ async def test_a_depot_of_an_earlier_version_may_lie_in_a_zone_that_is_none(
         page = await api.get(f"/depots/{site.depot_id}{path}", follow_redirects=True)
         assert page.status_code == 200, path
     assert (await api.get("/depots")).status_code == 200
+
+
+NUMBERS = [
+    ("1e-400", "NUMBER_TOO_SMALL"),
+    ("-1e-20000", "NUMBER_TOO_SMALL"),
+    ("1e400", "NUMBER_NOT_FINITE"),
+    ("1e20000", "NUMBER_NOT_FINITE"),
+    ("NaN", "NUMBER_NOT_FINITE"),
+    ("0e99999999999", "NUMBER_TOO_LONG"),
+    ("0e-16000", "NUMBER_TOO_LONG"),
+    ("0." + "1" * 16_500, "NUMBER_TOO_LONG"),
+    ("1" * 16_500, "NUMBER_TOO_LONG"),
+]
+
+
+PLACES = ("/sensors/0/measurands/0/value", "/note", "/sensors/0/note", "/sensors/0/measurands/0/note")
+
+
+def with_number(document: dict[str, Any], place: str, number: str) -> str:
+    """A packet with a number at a place, as it is written."""
+    inner: Any = document
+    *way, last = (int(step) if step.isdecimal() else step for step in place.split("/")[1:])
+    for step in way:
+        inner = inner[step]
+    inner[last] = "NUMBER"
+    return json.dumps(document).replace('"NUMBER"', number)
+
+
+async def test_a_number_that_no_double_carries_is_refused_alone_as_in_an_array(
+    api: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    site = await controller_site(engine)
+    good = json.dumps(packet(site, None, LIMIT_DER_EXPORT="true"))
+    for place in PLACES:
+        for number, code in NUMBERS:
+            raw = with_number(packet(site, None, LIMIT_PEAK_SHAVING="true"), place, number)
+            alone = await api.post("/api/telemetry/packets", content=raw)
+            assert problem(alone) == (422, "INVALID_PACKET")
+            (error,) = alone.json()["errors"]
+            assert (error["field"], error["code"]) == (place[1:].replace("/", "."), code)
+            together = (await api.post("/api/telemetry/packets", content=f"[{raw}, {good}]")).json()["items"]
+            assert [each["status"] for each in together] == ["REFUSED", "ACCEPTED"]
+            assert together[0]["problem"]["errors"] == [error]
+
+
+async def test_what_is_stored_is_what_was_judged_alone_as_in_an_array(
+    api: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    site = await controller_site(engine)
+    await add_device(engine, site, "Zähler", site.circuit_ids[0])
+    document = packet(site, None, "Za\u0308hler", TOTAL_POWER_LOAD=0, SOME_POWER=0)
+    document |= {
+        "numbers": ["N1", "N2", "N3", "N4", "N5", "N6"],
+        "model": "A\u0301",
+        "note": "A\u0301",
+    }
+    texts = {
+        "N1": "0.1000000000000000055511151231257827", "N2": "9007199254740993", "N3": "-0.0", "N4": "0.000000e+00",
+        "N5": "5e-324", "N6": "1.7976931348623157e308",
+    }  # fmt: skip
+    for escaped in (True, False):
+        raw = json.dumps(document, ensure_ascii=escaped)
+        for name, number in texts.items():
+            raw = raw.replace(f'"{name}"', number)
+        for body in (raw, f"[{raw}]"):
+            answer = await api.post("/api/telemetry/packets", content=body.encode())
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["items"][0]["unknown_sensors"] == []
+    found = (await api.get("/api/telemetry/packets", params={"gateway_id": str(site.gateway_id)})).json()["items"]
+    assert len(found) == 4
+    for each in found:
+        stored = each["document"]
+        *others, largest = stored["numbers"]
+        assert others == [0.1, 9007199254740993, 0, 0, 5e-324]
+        assert float(largest) == 1.7976931348623157e308
+        assert stored["sensors"][0]["sensor_id"] == "Zähler"
+        # What the contract does not know stays as it came.
+        assert (stored["model"], stored["note"]) == ("Á", "A\u0301")
+
+
+@pytest.mark.parametrize("number", [4294967295, 65535, 65535.0, 32767, 1.7e308, 1.0e9 + 1, -1, -32768])
+async def test_a_register_without_a_value_is_never_what_may_be_drawn(
+    api: httpx.AsyncClient, engine: AsyncEngine, number: float
+) -> None:
+    site = await make_site(engine)
+    await add_device(engine, site, circuit_id=site.circuit_ids[0])
+    await add_action(
+        engine, site, "UPDATE_CIRCUIT_CAPACITY", "AVAILABLE_CHARGING_CAPACITY", "HEARTBEAT_STATUS",
+        "FAIL_SAFE_CAPACITY", policy=CapacityPolicy(fail_safe_w=5_000), follows=site.circuit_ids[0],
+    )  # fmt: skip
+    now = milliseconds()
+    for n, said in enumerate(
+        [
+            {"AVAILABLE_CHARGING_CAPACITY": 400_000, "FAIL_SAFE_CAPACITY": number},
+            {"AVAILABLE_CHARGING_CAPACITY": number, "FAIL_SAFE_CAPACITY": -0.0},
+        ]
+    ):
+        sent = packet(site, now - 2 + n, HEARTBEAT_STATUS="ok", **said)
+        assert (await api.post("/api/telemetry/packets", json=sent)).status_code == 200
+        held = (await api.get(f"/api/circuits/{site.circuit_ids[0]}/capacity")).json()
+        if n == 0:
+            assert (held["mode"], held["capacity_w"]) == ("CONTROLLER", 400_000)
+    assert (held["mode"], held["reason"], held["basis"]) == ("FAIL_SAFE", "CAPACITY_UNREADABLE", "FAIL_SAFE_RECEIVED")
+    assert str(held["capacity_w"]) == "0.0"
+
+
+@pytest.mark.parametrize("text", ["\u202e", "a\x1bb", "a\ufffe", "\u3164", "a\nb"])
+async def test_a_packet_holds_no_text_that_misleads(api: httpx.AsyncClient, engine: AsyncEngine, text: str) -> None:
+    site = await controller_site(engine)
+    good = packet(site, None, LIMIT_PEAK_SHAVING="true")
+    for bad, field in [
+        (packet(site, None, text, LIMIT_PEAK_SHAVING="true"), "sensors.0.sensor_id"),
+        (packet(site, None, STATE=text), "sensors.0.measurands.0.value"),
+        (packet(site, None, **{text: 1}), "sensors.0.measurands.0.key"),
+        (good | {"manufacturer": text}, "manufacturer"),
+        (good | {"firmware": text}, "firmware"),
+    ]:
+        for escaped in (True, False):
+            raw = json.dumps(bad, ensure_ascii=escaped)
+            refused = await api.post("/api/telemetry/packets", content=raw.encode())
+            assert problem(refused) == (422, "INVALID_PACKET")
+            assert [(each["field"], each["code"]) for each in refused.json()["errors"]] == [(field, "TEXT_NOT_ALLOWED")]
+    kept = await api.post("/api/telemetry/packets", json=good | {"log": "a\nb\x1b"})
+    assert kept.status_code == 200

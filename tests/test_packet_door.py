@@ -171,7 +171,7 @@ REPEATED = '{"device_id":"00000000-0000-7000-8000-000000000000","timestamp":1,"t
         (REPEATED, (422, "INVALID_PACKET")),
         ("[" + ",".join(["1"] * (MAX_PACKETS + 1)) + "]", (413, "BODY_TOO_LARGE")),
         ("1" * (MAX_BODY_BYTES + 1), (413, "BODY_TOO_LARGE")),
-        ("9" * 5000, (400, "INVALID_JSON")),
+        ("9" * 5000, (422, "INVALID_PACKET")),
     ],
 )
 async def test_what_is_no_packet_is_refused(

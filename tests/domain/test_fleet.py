@@ -104,6 +104,11 @@ def test_a_field_that_the_type_does_not_have_is_refused(line: dict[str, Any]) ->
     assert refused(line | {"n" * 1000: 1}) == (FleetCode.UNKNOWN_FIELD, None)
 
 
+def numbered(line: dict[str, Any], name: str, number: str) -> str:
+    """A line with a number as it is written."""
+    return json.dumps(line | {name: "NUMBER"}).replace('"NUMBER"', number)
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -111,7 +116,15 @@ def test_a_field_that_the_type_does_not_have_is_refused(line: dict[str, Any]) ->
         ("{} {}", (FleetCode.NOT_JSON, None)),
         (b'{"type": "\xff"}', (FleetCode.NOT_UTF8, None)),
         ("[" * 60_000, (FleetCode.TOO_DEEP, None)),
-        ('{"position": 1' + "0" * 5_000 + "}", (FleetCode.NUMBER_TOO_LONG, None)),
+        (numbered(CIRCUIT, "position", "1" + "0" * 5_000), (FleetCode.NUMBER_TOO_LONG, "position")),
+        (numbered(CIRCUIT, "position", "1e-400"), (FleetCode.NUMBER_TOO_SMALL, "position")),
+        (numbered(CIRCUIT, "rated_power_w", "1e-400"), (FleetCode.NUMBER_TOO_SMALL, "rated_power_w")),
+        (numbered(CIRCUIT, "rated_power_w", "0e99999999999"), (FleetCode.NUMBER_TOO_LONG, "rated_power_w")),
+        (numbered(CIRCUIT, "rated_power_w", "0." + "1" * 16_500), (FleetCode.NUMBER_TOO_LONG, "rated_power_w")),
+        (
+            numbered(GATEWAY, "output_translation", '{"a": [1e-20000]}'),
+            (FleetCode.NUMBER_TOO_SMALL, "output_translation"),
+        ),
         ("[]", (FleetCode.NOT_AN_OBJECT, None)),
         ("null", (FleetCode.NOT_AN_OBJECT, None)),
         ("{}", (FleetCode.MISSING_FIELD, "type")),
@@ -152,6 +165,17 @@ def test_a_field_that_the_type_does_not_have_is_refused(line: dict[str, Any]) ->
         (GATEWAY | {"output_translation": {"a": float("nan")}}, (FleetCode.NUMBER_NOT_FINITE, "output_translation")),
         (GATEWAY | {"output_translation": {"a": ["\ud800"]}}, (FleetCode.UNSTORABLE_TEXT, "output_translation")),
         (GATEWAY | {"output_translation": {"\u0000": 1}}, (FleetCode.UNSTORABLE_TEXT, "output_translation")),
+        *(
+            (line | {name: shown}, (code, name))
+            for line, name, code in (
+                (DEPOT, "name", FleetCode.INVALID_NAME),
+                (DEVICE, "sensor_id", FleetCode.INVALID_SENSOR_ID),
+                (GATEWAY, "site_model_name", FleetCode.TEXT_NOT_ALLOWED),
+            )
+            for shown in ("\u202e", "\u2028", "\u3164", "a\ufffeb", "a\x1bb", "a\u202eb")
+        ),
+        (DEPOT | {"timezone": "localtime"}, (FleetCode.INVALID_TIMEZONE, "timezone")),
+        (DEPOT | {"timezone": "Factory"}, (FleetCode.INVALID_TIMEZONE, "timezone")),
         (DEVICE | {"sensor_id": " "}, (FleetCode.INVALID_SENSOR_ID, "sensor_id")),
         (DEVICE | {"sensor_id": ""}, (FleetCode.INVALID_SENSOR_ID, "sensor_id")),
         (DEVICE | {"sensor_id": "x" * 201}, (FleetCode.INVALID_SENSOR_ID, "sensor_id")),
@@ -184,6 +208,9 @@ def test_a_translation_may_hold_what_json_holds_and_no_repeated_key() -> None:
 def test_names_are_cleaned_and_sensor_ids_are_not() -> None:
     assert record(DEPOT | {"name": "\t Québec Métrobus "}).name == "Québec Métrobus"
     assert record(DEVICE | {"sensor_id": " mgc-1"}).sensor_id == " mgc-1"
+    assert record(DEPOT | {"name": "Que\u0301bec\u200b"}).name == "Québec"
+    assert record(DEVICE | {"sensor_id": "Za\u0308hler"}).sensor_id == "Zähler"
+    assert record(GATEWAY | {"site_model_name": "Za\u0308hler"}).site_model_name == "Zähler"
 
 
 def test_the_bounds_themselves_are_good() -> None:

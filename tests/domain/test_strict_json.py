@@ -34,8 +34,6 @@ from domain.violations import below
         (b"[" * 200_000, JsonCode.TOO_DEEP),
         (b'{"a":' * 200_000, JsonCode.TOO_DEEP),
         (b"[" * 200_000 + b"]" * 200_000, JsonCode.TOO_DEEP),
-        (b"9" * 5_000, JsonCode.NUMBER_TOO_LONG),
-        (b'{"a": -' + b"9" * 5_000 + b"}", JsonCode.NUMBER_TOO_LONG),
     ],
     ids=lambda value: None if isinstance(value, bytes) else str(value),
 )
@@ -66,6 +64,18 @@ def test_the_deepest_that_is_allowed() -> None:
         (b'{"a": [-Infinity]}', "/a/0", JsonCode.NUMBER_NOT_FINITE),
         (b'{"a": 1e400}', "/a", JsonCode.NUMBER_NOT_FINITE),
         (b'{"a": ' + b"9" * 400 + b"}", "/a", JsonCode.NUMBER_NOT_FINITE),
+        (b'{"a": -' + b"9" * 4_000 + b"}", "/a", JsonCode.NUMBER_NOT_FINITE),
+        (b"9" * 16_500, "", JsonCode.NUMBER_TOO_LONG),
+        (b'{"a": -' + b"9" * 16_500 + b"}", "/a", JsonCode.NUMBER_TOO_LONG),
+        (b'{"a": 0.' + b"1" * 16_500 + b"}", "/a", JsonCode.NUMBER_TOO_LONG),
+        (b'{"a": 0.' + b"0" * 16_500 + b"}", "/a", JsonCode.NUMBER_TOO_LONG),
+        (b'{"a": 0e99999999999}', "/a", JsonCode.NUMBER_TOO_LONG),
+        (b'{"a": -0.0E-16000}', "/a", JsonCode.NUMBER_TOO_LONG),
+        (b'{"a": 1e-400}', "/a", JsonCode.NUMBER_TOO_SMALL),
+        (b'{"a": -1.5E-20000}', "/a", JsonCode.NUMBER_TOO_SMALL),
+        (b'{"a": 1e-99999999999}', "/a", JsonCode.NUMBER_TOO_SMALL),
+        (b'{"a": 0.' + b"0" * 400 + b"1}", "/a", JsonCode.NUMBER_TOO_SMALL),
+        (b'{"a": 1e99999999999}', "/a", JsonCode.NUMBER_NOT_FINITE),
         (b'{"a~/b": "\\u0000"}', "/a~0~1b", JsonCode.UNSTORABLE_TEXT),
         (b'{"a": "\\ud800 and on"}', "/a", JsonCode.UNSTORABLE_TEXT),
         (b'{"a": {"\\udfff": 1}}', "/a", JsonCode.UNSTORABLE_TEXT),
@@ -74,6 +84,29 @@ def test_the_deepest_that_is_allowed() -> None:
 def test_what_must_not_be_stored_is_found_with_its_place(raw: bytes, pointer: str, code: JsonCode) -> None:
     (fault,) = faults_in(decode_json(raw), "", 1)
     assert (fault.pointer, fault.code) == (pointer, code)
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (b"1.5", 1.5),
+        (b"0.000000e+00", 0.0),
+        (b"-0.0", 0.0),
+        (b"0e0005", 0.0),
+        (b"5e-324", 5e-324),
+        (b"1.7976931348623157e308", sys.float_info.max),
+        (b"0.1000000000000000055511151231257827", 0.1),
+        (b"9007199254740993", 2**53 + 1),
+        (b"1764164384123456789", 1764164384123456789),
+        (f"{5e-324:.1074f}".encode(), 5e-324),
+        (f"{sys.float_info.max:.0f}".encode(), int(sys.float_info.max)),
+    ],
+)
+def test_a_number_that_a_double_carries(raw: bytes, value: float) -> None:
+    read = decode_json(raw)
+    assert read == value
+    assert type(read) is type(value)
+    assert not list(faults_in(read, "", 1))
 
 
 def test_a_surrogate_pair_is_one_character() -> None:
