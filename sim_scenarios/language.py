@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from domain.texts import fault_of, is_blank
 from sim_scenarios.expected import Expect, Part
 from sim_scenarios.quantities import Duration, Kilowatts, Percent
 
@@ -18,7 +19,16 @@ MAX_ENTRIES = 1_000
 """In one timeline."""
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=60)]
-Text = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _line(text: str) -> str:
+    # Whoever read the file has put its texts into their form; this one has no lines.
+    if fault_of(text) is not None or is_blank(text):
+        raise PydanticCustomError("text_not_allowed", "Must be a text of one line, and not blank.")
+    return text
+
+
+Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_line)]
 Profile = Annotated[
     dict[Duration, Kilowatts],
     Field(min_length=1, max_length=500, description="kW at times since the start; straight lines between them."),

@@ -30,6 +30,8 @@ class ScenarioCode(StrEnum):
     """A number, a text or a list that is too small or too large."""
     WRONG_FORM = "WRONG_FORM"
     """A text that has not the form of the field: of a duration, say."""
+    TEXT_NOT_ALLOWED = "TEXT_NOT_ALLOWED"
+    """A text that holds what no text of the product holds, written as it is or as an escape, or that shows nothing."""
     CONTRADICTION = "CONTRADICTION"
     """Two fields that do not go together."""
     UNKNOWN_CONTROLLER = "UNKNOWN_CONTROLLER"

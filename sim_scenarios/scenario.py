@@ -93,6 +93,7 @@ _CODES = {
     "string_pattern_mismatch": ScenarioCode.WRONG_FORM,
     "wrong_form": ScenarioCode.WRONG_FORM,
     "unknown_value": ScenarioCode.UNKNOWN_VALUE,
+    "text_not_allowed": ScenarioCode.TEXT_NOT_ALLOWED,
     "contradiction": ScenarioCode.CONTRADICTION,
     "out_of_range": ScenarioCode.OUT_OF_RANGE,
 }

@@ -1,7 +1,8 @@
 """Reads YAML without its traps, for people who write it by hand.
 
 What differs from PyYAML's own loader: ``on``, ``off``, ``yes`` and ``no`` are texts, as is ``12:30``, a key that is
-there twice is an error, tags do not exist, and for everything it is known on which line it stands.
+there twice is an error, tags do not exist, and for everything it is known on which line it stands. Each text is in its
+one form (``domain.texts``) and fit to be shown, once its escapes are read.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Never
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from domain.texts import fault_of, normal, why_not
 from domain.violations import Violation, below
 from sim_scenarios.problems import InvalidScenario, ScenarioCode
 
@@ -54,7 +56,7 @@ def read_source(text: str) -> Source | InvalidScenario:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         reader = _Reader()
-        return Source(None if node is None else reader.value(node, ""), reader.lines)
+        found = Source(None if node is None else reader.value(node, ""), reader.lines)
     except _WrongYamlError as error:
         return error.found
     except yaml.MarkedYAMLError as error:
@@ -62,6 +64,16 @@ def read_source(text: str) -> Source | InvalidScenario:
         return _unreadable(f"{error.problem or 'Cannot be read'}.", line)
     except (yaml.YAMLError, RecursionError, ValueError):
         return _unreadable("Cannot be read as YAML.", 1)
+    return _unseen(text) or found
+
+
+def _unseen(text: str) -> InvalidScenario | None:
+    """Say what of the file, comments included, does not look like what it is."""
+    for place, line in enumerate(normal(text, lines=True).split("\n"), start=1):
+        fault = fault_of(line, lines=True)
+        if fault is not None:
+            return InvalidScenario((Violation("", ScenarioCode.TEXT_NOT_ALLOWED, why_not(fault)),), {"": place})
+    return None
 
 
 def _unreadable(reason: str, line: int) -> InvalidScenario:
@@ -81,7 +93,7 @@ class _Reader:
         if node.tag not in _TAGS:
             self._fail(node, pointer, ScenarioCode.WRONG_YAML, "Tags are not used here.")
         if isinstance(node, ScalarNode):
-            return _scalar(node)
+            return _scalar(node, self._text(node, pointer))
         if isinstance(node, SequenceNode):
             return [self.value(item, f"{pointer}/{index}") for index, item in enumerate(node.value)]
         assert isinstance(node, MappingNode)
@@ -92,7 +104,7 @@ class _Reader:
         for key, item in node.value:
             if not isinstance(key, ScalarNode):
                 self._fail(key, pointer, ScenarioCode.WRONG_YAML, "A key is a text.")
-            name: str = key.value
+            name = self._text(key, pointer)
             where = below(pointer, name)
             if name in made:
                 self._fail(key, where, ScenarioCode.REPEATED_KEY, "This key is there twice.")
@@ -100,12 +112,18 @@ class _Reader:
             made[name] = self.value(item, where)
         return made
 
+    def _text(self, node: ScalarNode, pointer: str) -> str:
+        text = normal(node.value, lines=True)
+        fault = fault_of(text, lines=True)
+        if fault is not None:
+            self._fail(node, pointer, ScenarioCode.TEXT_NOT_ALLOWED, why_not(fault))
+        return text
+
     def _fail(self, node: Node, pointer: str, code: ScenarioCode, reason: str) -> Never:
         raise _WrongYamlError(pointer, node.start_mark.line + 1, code, reason)
 
 
-def _scalar(node: ScalarNode) -> str | int | float | bool | None:
-    text: str = node.value
+def _scalar(node: ScalarNode, text: str) -> str | int | float | bool | None:
     if node.style is not None:
         return text
     if text in _WORDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from xml.etree.ElementTree import Element, fromstring, tostring
 
 import pytest
 from hypothesis import given
@@ -101,3 +102,10 @@ def test_the_one_form_is_a_form_of_its_own(text: str) -> None:
     assert unicodedata.is_normalized("NFC", form)
     assert not is_plain(form) or (form == text and fault_of(form) is None)
     assert fault_of(form) is not None or form.encode() is not None
+
+
+@given(st.text())
+def test_what_is_a_text_can_stand_in_xml(text: str) -> None:
+    form = normal(text)
+    if fault_of(form) is None:
+        assert fromstring(tostring(Element("case", {"name": form}))).get("name") == form

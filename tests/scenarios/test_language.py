@@ -53,6 +53,46 @@ def test_yaml_has_no_traps() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "escape", [r"\0", r"\x1b", r"\a", r"\N", r"\L", r"\P", r"\uFFFE", r"\uFDD0", r"\u202E", r"\u2067", r"\U0001FFFF"]
+)
+@pytest.mark.parametrize(
+    ("line", "pointer"),
+    [('title: "ends ESCAPE here"', "/title"), ('gateway: {model: "ESCAPE"}', "/gateway/model"), ('"ESCAPE": 1', "")],
+)
+def test_a_text_is_judged_after_its_escapes_are_read(escape: str, line: str, pointer: str) -> None:
+    found = refusal("scenario: small\n" + line.replace("ESCAPE", escape) + "\n")
+    assert [(each.pointer, each.code) for each in found.violations] == [(pointer, ScenarioCode.TEXT_NOT_ALLOWED)]
+    assert found.line(pointer) == 2
+
+
+@pytest.mark.parametrize("character", ["\u202e", "\u2067", "\u2028", "\U0001ffff", "\U000e0041"])
+def test_what_stands_in_a_comment_can_be_seen(character: str) -> None:
+    found = refusal(f"scenario: small\r\n# {character}\n")
+    assert [each.code for each in found.violations] == [ScenarioCode.TEXT_NOT_ALLOWED]
+    assert found.line("") == 2
+
+
+def test_texts_have_one_form() -> None:
+    assert data('a: "e\\u0301"\n"o\\u0308": e\u0301\u200b\n') == {"a": "\u00e9", "\u00f6": "\u00e9"}
+    assert data("a: |\n  one\n  \ttwo\n") == {"a": "one\n\ttwo\n"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "pointer"),
+    [
+        ({"title": "two\nlines"}, "/title"),
+        ({"title": "tab\there"}, "/title"),
+        ({"title": " "}, "/title"),
+        ({"gateway": {"model": "a\nb"}}, "/gateway/model"),
+        ({"timeline": [{"at": "1m", "name": "a\nb", "set": {"peak_shaving": True}}]}, "/timeline/0/name"),
+    ],
+)
+def test_a_title_has_one_line(changed: dict[str, Any], pointer: str) -> None:
+    assert wrong(small(**changed)) == [(pointer, ScenarioCode.TEXT_NOT_ALLOWED)]
+    assert good(small(description="two\n\tlines")).model.description == "two\n\tlines"
+
+
 def test_every_place_has_its_line() -> None:
     found = read_source("a:\n  b: 1\n  c:\n    - 2\n    - x/y: 3\n")
     assert isinstance(found, Source)
