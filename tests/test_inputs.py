@@ -235,19 +235,18 @@ async def test_a_register_without_a_value_is_never_what_may_be_drawn(
         "FAIL_SAFE_CAPACITY", policy=CapacityPolicy(fail_safe_w=5_000), follows=site.circuit_ids[0],
     )  # fmt: skip
     now = milliseconds()
-    for n, said in enumerate(
-        [
-            {"AVAILABLE_CHARGING_CAPACITY": 400_000, "FAIL_SAFE_CAPACITY": number},
-            {"AVAILABLE_CHARGING_CAPACITY": number, "FAIL_SAFE_CAPACITY": -0.0},
-        ]
-    ):
-        sent = packet(site, now - 2 + n, HEARTBEAT_STATUS="ok", **said)
+
+    async def held_after(at: int, **said: float) -> dict[str, Any]:
+        sent = packet(site, at, HEARTBEAT_STATUS="ok", **said)
         assert (await api.post("/api/telemetry/packets", json=sent)).status_code == 200
-        held = (await api.get(f"/api/circuits/{site.circuit_ids[0]}/capacity")).json()
-        if n == 0:
-            assert (held["mode"], held["capacity_w"]) == ("CONTROLLER", 400_000)
-    assert (held["mode"], held["reason"], held["basis"]) == ("FAIL_SAFE", "CAPACITY_UNREADABLE", "FAIL_SAFE_RECEIVED")
-    assert str(held["capacity_w"]) == "0.0"
+        return (await api.get(f"/api/circuits/{site.circuit_ids[0]}/capacity")).json()
+
+    held = await held_after(now - 2, AVAILABLE_CHARGING_CAPACITY=400_000, FAIL_SAFE_CAPACITY=number)
+    assert (held["mode"], held["capacity_w"]) == ("CONTROLLER", 400_000)
+    held = await held_after(now - 1, AVAILABLE_CHARGING_CAPACITY=number)
+    assert (held["mode"], held["reason"], held["capacity_w"]) == ("FAIL_SAFE", "CAPACITY_UNREADABLE", 5_000)
+    held = await held_after(now, AVAILABLE_CHARGING_CAPACITY=number, FAIL_SAFE_CAPACITY=-0.0)
+    assert (held["basis"], str(held["capacity_w"])) == ("FAIL_SAFE_RECEIVED", "0.0")
 
 
 @pytest.mark.parametrize("text", ["\u202e", "a\x1bb", "a\ufffe", "\u3164", "a\nb"])
