@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field
 from api.capacities import Capacity
 from api.dependencies import ActorDep, EngineDep
 from api.problems import problem_responses
-from api.types import Body, CircuitId, DepotId, Name, Position, Watts
+from api.types import Body, CircuitId, DepotId, Name, Position, Watts, left_out
 from domain.problems import ProblemCode
 from store.capacities import CircuitCapacity, list_capacities, read_capacity
-from store.circuits import CircuitRecord, create_circuit, delete_circuit, list_circuits, update_circuit
+from store.circuits import CircuitRecord, create_circuit, delete_circuit, list_circuits, read_circuit, update_circuit
 from store.database import clock, snapshot, transaction
 
 router = APIRouter(prefix="/api", tags=["circuits"])
@@ -36,10 +36,12 @@ class CircuitCreate(Body):
 class CircuitChange(Body):
     """What to change of a circuit; what is left out stays."""
 
-    name: Name = ""
-    parent_id: ParentId = None
-    position: Position | None = None
-    rated_power_w: Watts | None = None
+    name: Name = Field(default_factory=left_out)
+    parent_id: ParentId = Field(default_factory=left_out)
+    position: Position | None = Field(
+        default_factory=left_out, description="Null, as left out: it stays, or comes last under another parent."
+    )
+    rated_power_w: Watts | None = Field(default_factory=left_out, description="Watts; null: it is not known.")
 
 
 class Circuit(BaseModel):
@@ -102,6 +104,14 @@ async def create(depot_id: DepotId, body: CircuitCreate, actor: ActorDep, engine
             rated_power_w=body.rated_power_w,
         )
         return Circuit.of(made, None)
+
+
+@router.get("/circuits/{circuit_id}", responses=problem_responses(ProblemCode.CIRCUIT_NOT_FOUND))
+async def read(circuit_id: CircuitId, engine: EngineDep) -> Circuit:
+    """Read one circuit."""
+    async with snapshot(engine) as connection:
+        record = await read_circuit(connection, circuit_id)
+        return Circuit.of(record, await read_capacity(connection, circuit_id, await clock(connection)))
 
 
 @router.patch(

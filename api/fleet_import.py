@@ -101,7 +101,11 @@ async def _importing(engine: EngineDep, actor: ActorDep) -> AsyncGenerator[Fleet
         "requestBody": {
             "required": True,
             "description": f"One JSON object a line, of at most {MAX_LINE_BYTES} bytes, in any order.",
-            "content": {NDJSON: {"schema": {"type": "string"}, "example": _EXAMPLE}},
+            # Generated clients that know no NDJSON send a file.
+            "content": {
+                NDJSON: {"schema": {"type": "string"}, "example": _EXAMPLE},
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            },
         }
     },
 )

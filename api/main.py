@@ -32,12 +32,14 @@ from api import (
     sensor_actions,
     telemetry,
 )
+from api.document import install_document, operation_id
 from api.flags import Flags
 from api.guard import Dressed, Guard
 from api.lanes import FastLanes
 from api.limits import BodyLimit
+from api.located import Located
 from api.methods import HeadLikeGet
-from api.problems import COMMON, install_problems
+from api.problems import COMMON, install_problems, problem_schemas
 from api.requests import Requests
 from api.ui.pages import install_pages
 from api.watch import Watch
@@ -86,12 +88,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings is None:
         settings = begin()
     app = FastAPIOffline(
-        DOCS, None, title="Depot microgrid", version="0.1.0", description=DESCRIPTION, lifespan=_resources
-    )
+        DOCS, None, title="Depot microgrid", version="0.1.0", description=DESCRIPTION, lifespan=_resources,
+        generate_unique_id_function=operation_id,
+    )  # fmt: skip
     app.state.settings = settings
     # Whether the process is this application's own, as it is under uvicorn, and may be tuned for it.
     app.state.alone = alone
-    install_problems(app, telemetry.PACKET_SCHEMAS)
+    install_problems(app)
+    install_document(app, {**problem_schemas(), **telemetry.PACKET_SCHEMAS})
     # The import comes before the routes that would take "import" for a depot's id.
     site = (depots, circuits, microgrids, capacities, gateways, devices, power_sources, sensor_actions)
     configuration = (controller_bindings, controller_packets, resolutions)
@@ -101,6 +105,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.router, responses=COMMON)
     app.include_router(health.router)
     install_pages(app)
+    app.add_middleware(Located)
     # Pages and charts are read over slow lines too. What a lane answers is small, and an event stream stays as it is.
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(FastLanes, lanes=(*telemetry.LANES, *capability_status.LANES))

@@ -9,7 +9,6 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
@@ -237,31 +236,13 @@ async def answer_error(request: Request, error: Exception) -> Response:
     return await handler(request, error)
 
 
-def install_problems(app: FastAPI, schemas: Mapping[str, Any]) -> None:
-    """Make every error of ``app`` a problem, in its answers and in its OpenAPI document.
+def problem_schemas() -> dict[str, Any]:
+    """The schemas of a refusal, for the OpenAPI document."""
+    document = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**document.pop("$defs"), _SCHEMA: document}
 
-    ``schemas`` are further ones for the document, that no pydantic model stands for.
-    """
+
+def install_problems(app: FastAPI) -> None:
+    """Make every error of ``app`` a problem."""
     for kind, handler in _HANDLERS:
         app.add_exception_handler(kind, handler)
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schema = get_openapi(
-                title=app.title,
-                version=app.version,
-                description=app.description,
-                routes=app.routes,
-                tags=app.openapi_tags,
-            )
-            components = schema.setdefault("components", {}).setdefault("schemas", {})
-            document = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
-            components.update(document.pop("$defs"))
-            components[_SCHEMA] = document
-            components.update(schemas)
-            for unused in ("HTTPValidationError", "ValidationError"):
-                components.pop(unused, None)
-            app.openapi_schema = schema
-        return app.openapi_schema
-
-    app.openapi = openapi

@@ -94,27 +94,48 @@ class StoredPacketPage(BaseModel):
     next_cursor: str | None
 
 
+_SURROGATES = r"\ud800-\udfff"
+_ANYTHING = "#/$defs/anything"
+
+
 def _in_document(schema: Any) -> Any:
-    """The same schema with its references as an OpenAPI document resolves them."""
-    if isinstance(schema, dict):
-        return {
-            key: f"#/components/schemas/{_definition(value.removeprefix('#/$defs/'))}"
-            if key == "$ref"
-            else _in_document(value)
-            for key, value in schema.items()
-            if key not in ("$schema", "$id", "$defs")
-        }
-    return [_in_document(each) for each in schema] if isinstance(schema, list) else schema
+    """The same schema as an OpenAPI document has it, for tools that know less than JSON Schema.
+
+    References are the document's own. Whatever an unknown key holds is any value: a type that holds itself is more than
+    most generators can name. Half a surrogate pair cannot be sent as UTF-8, and in a pattern few programs can read it.
+    """
+    if not isinstance(schema, dict):
+        return [_in_document(each) for each in schema] if isinstance(schema, list) else schema
+    if schema.get("$ref") == _ANYTHING:
+        return {}
+    made = {key: _in_document(value) for key, value in schema.items() if key not in ("$schema", "$id", "$defs")}
+    if "$ref" in made:
+        made["$ref"] = f"#/components/schemas/{_definition(made['$ref'].removeprefix('#/$defs/'))}"
+    if "pattern" in made:
+        made["pattern"] = made["pattern"].replace(_SURROGATES, "")
+    return made
 
 
 def _definition(name: str) -> str:
     return f"Packet{name.capitalize()}"
 
 
+_EXAMPLE = {
+    "device_id": "0198c3a5-6d52-7c11-9f0e-2a4b8c1d3e5f",
+    "timestamp": 1_772_438_100_000,
+    "sensors": [
+        {"sensor_id": "mgc-1", "measurands": [{"key": "LIMIT_PEAK_SHAVING", "value": "true", "unit": None}]},
+        {"sensor_id": "em-1", "measurands": [{"key": "TOTAL_POWER_LOAD", "value": 184_500, "unit": "W"}]},
+    ],
+}
 _SCHEMA = packet_schema()
 PACKET_SCHEMAS: dict[str, Any] = {
-    "Packet": _in_document(_SCHEMA),
-    **{_definition(name): _in_document(schema) for name, schema in _SCHEMA["$defs"].items()},
+    "Packet": _in_document(_SCHEMA) | {"examples": [_EXAMPLE]},
+    **{
+        _definition(name): _in_document(schema)
+        for name, schema in _SCHEMA["$defs"].items()
+        if f"#/$defs/{name}" != _ANYTHING
+    },
 }
 """The packet contract as schemas of the OpenAPI document."""
 _PACKET = {"$ref": "#/components/schemas/Packet"}

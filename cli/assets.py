@@ -35,14 +35,14 @@ def main() -> int:
         packages.mkdir(parents=True, exist_ok=True)
         for name in _PACKAGE_FILES:
             shutil.copy(pages / name, packages / name)
-    status = _install(packages, options.uv, omit_dev=options.omit_dev)
+    status = install(packages, options.uv, omit_dev=options.omit_dev)
     if status == 0:
         lay_out(pages / "assets.json", packages / "node_modules", options.vendor or pages / "static" / "vendor")
     return status
 
 
-def _install(packages: Path, uv: str, *, omit_dev: bool) -> int:
-    """Install the locked packages by npm; its exit code."""
+def install(packages: Path, uv: str, *, omit_dev: bool = False) -> int:
+    """Install the packages that a folder has locked, by npm; its exit code."""
     npm = shutil.which("npm")
     command = [npm] if npm else [uv, "tool", "run", "--from", _NODE, "npm"]
     command += ["ci", "--ignore-scripts", "--no-audit", "--no-fund", *(["--omit=dev"] if omit_dev else [])]
