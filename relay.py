@@ -6,14 +6,14 @@ import asyncio
 from contextlib import suppress
 from datetime import timedelta
 
-import asyncpg
 import structlog
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from domain.provisioning import SyncRequest
+from runtime.kept import kept
+from store.database import is_away
 from store.listen import listen
 from store.outbox import CHANNEL, OutboxDepot, claim, forget
 from workflows.launch import signal_sync
@@ -40,14 +40,15 @@ class Relay:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        listener = asyncio.create_task(listen(self._engine, CHANNEL, lambda _: self._rung.set(), self._rung.set))
-        pause = 0.1
-        try:
+        async with kept("relay's listener", self._listen):
+            pause = 0.1
             while True:
                 self._rung.clear()
                 try:
                     told, left = await self.relay_once()
-                except (DBAPIError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                except Exception as error:
+                    if not is_away(error):
+                        raise
                     _log.warning("database away", error=str(error))
                     told, left = 0, 1
                 if left and not told:
@@ -58,10 +59,9 @@ class Relay:
                 if not told:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._rung.wait(), POLL_EVERY.total_seconds())
-        finally:
-            listener.cancel()
-            with suppress(asyncio.CancelledError):
-                await listener
+
+    async def _listen(self) -> None:
+        await listen(self._engine, CHANNEL, lambda _: self._rung.set(), self._rung.set)
 
     async def relay_once(self) -> tuple[int, int]:
         """Tell Temporal of one batch. Answers how many depots were told and how many could not be."""
@@ -86,5 +86,8 @@ class Relay:
         except (RPCError, RuntimeError, OSError) as error:
             # RuntimeError: the lazy client could not connect.
             _log.warning("depot not told", depot_id=str(depot.depot_id), error=str(error))
+            return False
+        except Exception:  # noqa: BLE001 - the other depots of the batch must not wait for this one
+            _log.exception("depot not told", depot_id=str(depot.depot_id))
             return False
         return True

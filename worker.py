@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import structlog
@@ -29,6 +29,7 @@ from activities.steps import Steps
 from domain.upkeep import DriftRequest, HistoryRequest
 from relay import Relay
 from runtime.begin import begin
+from runtime.kept import kept
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
 from store.database import make_engine
@@ -70,6 +71,7 @@ def make_worker(client: Client, engine: AsyncEngine, task_queue: str, api: Manag
         workflows=WORKFLOWS,
         activities=[
             syncs.reconcile_depot,
+            syncs.note_failure,
             backfills.begin,
             backfills.plan,
             backfills.run_page,
@@ -97,14 +99,9 @@ async def working(
     """Run worker and relay while the block runs. ``api_url`` is where scenario runs find the API."""
     api = ManageApi(api_url or Settings().api_url)
     try:
-        async with make_worker(client, engine, task_queue, api):
-            relaying = asyncio.create_task(Relay(engine, client, task_queue).run())
-            try:
-                yield
-            finally:
-                relaying.cancel()
-                with suppress(asyncio.CancelledError):
-                    await relaying
+        relay = Relay(engine, client, task_queue)
+        async with make_worker(client, engine, task_queue, api), kept("relay", relay.run):
+            yield
     finally:
         await api.close()
 
@@ -142,13 +139,13 @@ async def _work_until(stop: asyncio.Event, settings: Settings, engine: AsyncEngi
         connecting.cancel()
         return
     client = await connecting
-    async with working(client, engine, settings.task_queue, api_url=settings.api_url):
-        scheduling = asyncio.create_task(_keep_schedules(client, settings))
+    async with (
+        working(client, engine, settings.task_queue, api_url=settings.api_url),
+        kept("schedules", lambda: _keep_schedules(client, settings)),
+    ):
         _log.info("working", task_queue=settings.task_queue)
         await stopping
         _log.info("stopping")
-        scheduling.cancel()
-        await asyncio.gather(scheduling, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -157,13 +154,19 @@ async def _serving(port: int, registry: CollectorRegistry) -> AsyncGenerator[Non
     if not port:
         yield
         return
-    server, thread = start_http_server(port, registry=registry)
-    try:
+
+    async def serve() -> None:
+        server, thread = start_http_server(port, registry=registry)
+        try:
+            while thread.is_alive():  # noqa: ASYNC110 (a thread's end is told by no event)
+                await asyncio.sleep(1)
+        finally:
+            await asyncio.to_thread(server.shutdown)
+            server.server_close()
+            thread.join()
+
+    async with kept("metrics", serve):
         yield
-    finally:
-        await asyncio.to_thread(server.shutdown)
-        server.server_close()
-        thread.join()
 
 
 async def main(settings: Settings) -> None:
@@ -184,8 +187,15 @@ async def main(settings: Settings) -> None:
 
 if __name__ == "__main__":
     # The guard keeps the workflow sandbox, which imports this module again, from starting a second worker.
-    asyncio.run(main(begin()))
+    _settings = begin()
+    try:
+        asyncio.run(main(_settings))
+    except BaseException as _error:  # noqa: BLE001 - whatever it is, the process ends
+        _log.critical("the worker ended by an error", exc_info=_error)
+        _exit_code = 1
+    else:
+        _exit_code = 0
     # All is closed. Threads of Temporal's runtime live on, and one that reports to a Python which is being taken down
     # aborts the process: it ends here, before that.
     logging.shutdown()
-    os._exit(0)
+    os._exit(_exit_code)

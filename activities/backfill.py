@@ -6,7 +6,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from activities.heartbeat import beating
-from activities.refusals import final_refusals
 from domain.actor import Actor
 from domain.backfill import (
     BackfillRequest,
@@ -44,9 +43,8 @@ class BackfillActivities:
     @activity.defn
     async def run_page(self, request: PageRequest) -> OutcomeCounts:
         """Provision one page in one transaction. Run twice, the second run answers what the first one did."""
-        with final_refusals():
-            async with beating(), transaction(self._engine, Actor(request.backfill.requested_by)) as connection:
-                return await run_page(connection, request)
+        async with beating(), transaction(self._engine, Actor(request.backfill.requested_by)) as connection:
+            return await run_page(connection, request)
 
     @activity.defn
     async def note_state(self, request: StateRequest) -> None:

@@ -28,6 +28,10 @@ class RefusedError(Exception):
     """The API refused what a run needs, and would refuse it again."""
 
 
+class UnclearError(Exception):
+    """The API failed in a way that it does not explain. It may be a moment's or this request's."""
+
+
 class AwayError(Exception):
     """The API, or what it stands on, is away for now."""
 
@@ -117,8 +121,10 @@ class ManageApi:
         if response.is_success:
             return response.json()
         words = f"{method} {path} at {self.url} answered {response.status_code}: {response.text[:500]}"
-        if response.status_code in _AGAIN or response.is_server_error:
+        if response.status_code in _AGAIN:
             raise AwayError(words)
+        if response.is_server_error:
+            raise UnclearError(words)
         raise RefusedError(words)
 
 

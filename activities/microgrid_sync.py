@@ -1,4 +1,4 @@
-"""The one step of a sync."""
+"""The steps of a sync."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from domain.actor import Actor
-from domain.provisioning import SyncRequest, SyncResult
+from domain.provisioning import FailedSync, SyncRequest, SyncResult
 from store.database import transaction
-from store.microgrids import reconcile_microgrid
+from store.microgrids import note_failed_sync, reconcile_microgrid
 
 
 class MicrogridSyncActivities:
@@ -25,3 +25,10 @@ class MicrogridSyncActivities:
         """
         async with transaction(self._engine, Actor(request.requested_by)) as connection:
             return await reconcile_microgrid(connection, Actor(request.requested_by), request.depot_id)
+
+    @activity.defn
+    async def note_failure(self, failed: FailedSync) -> None:
+        """Note that the depot's sync failed for good, where an operator looks. Run twice, it says the same."""
+        actor = Actor(failed.requested_by)
+        async with transaction(self._engine, actor) as connection:
+            await note_failed_sync(connection, actor, failed.depot_id, failed.failure)

@@ -22,7 +22,6 @@ from temporalio import activity
 
 from activities.heartbeat import beating
 from activities.manage_api import ManageApi, RefusedError, milliseconds
-from activities.refusals import final_refusals
 from domain.actor import Actor
 from domain.circuit_capacity import CapacityMode, FailSafeReason
 from domain.scenario_runs import (
@@ -37,7 +36,7 @@ from domain.scenario_runs import (
 from settlement.scenario_runs import close_run
 from sim_scenarios.evidence import line, step_record
 from sim_scenarios.expectations import Answer, Downstream, Observed, ObservedCircuit
-from sim_scenarios.playing import OtherScenarioError, Playbook, open_playbook
+from sim_scenarios.playing import Playbook, open_playbook
 from sim_scenarios.stamps import documents, due_ms, is_of_run, next_stamp
 from sim_scenarios.steps import Step
 from store.database import transaction
@@ -73,8 +72,7 @@ class ScenarioRunActivities:
     async def play_steps(self, request: PlayRequest) -> Played:
         """Play the next steps. Run twice, steps that have their evidence are left alone."""
         async with beating(BEAT):
-            with final_refusals(RefusedError, OtherScenarioError):
-                return await _Player(self._engine, self._api, request).play()
+            return await _Player(self._engine, self._api, request).play()
 
     @activity.defn
     async def note_run_state(self, request: RunStateRequest) -> None:
@@ -86,10 +84,8 @@ class ScenarioRunActivities:
     async def finish_run(self, request: RunStateRequest) -> EndedRun:
         """Close the evidence and note how the run ended. Run twice, the first end stands."""
         run = request.run
-        async with beating(BEAT):
-            with final_refusals(RefusedError, OtherScenarioError):
-                async with _as_requested(self._engine, run) as connection:
-                    ended = await close_run(connection, Actor(run.requested_by), run, request.state, request.failure)
+        async with beating(BEAT), _as_requested(self._engine, run) as connection:
+            ended = await close_run(connection, Actor(run.requested_by), run, request.state, request.failure)
         return EndedRun(ended.state, ended.outcome or RunOutcome.INCOMPLETE, ended.evidence_sha256 or "")
 
 

@@ -1,13 +1,41 @@
-"""What is around every step: its log lines say which step of which workflow they are about."""
+"""What is around every step: whose log lines they are, and which of its errors are worth another try.
+
+Workflows try a step again until it succeeds, because what is away comes back. A step that cannot succeed must not be
+among them: it is told to Temporal as final, by the one rule that is here.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
+from asyncpg import InterfaceError, PostgresError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from structlog.contextvars import bind_contextvars
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, FailureError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from activities.manage_api import AwayError, RefusedError, UnclearError
+from domain.problems import Problem
+from sim_scenarios.playing import OtherScenarioError
+from store.database import is_away
+
+_log = structlog.get_logger("steps")
+
+UNCLEAR_TRIES = 10
+"""Tries of a step that fails in a way that may pass or may not: with the pauses of the workflows about a minute."""
+_MAX_WORDS = 300
+_MAX_TOLD = 4_000
+"""Characters of an error that Temporal is told whole; a history holds no more than a few megabytes."""
+_AWAY = (OSError, PoolTimeoutError)
+_PERMANENT = ("22", "54")
+"""SQLSTATE classes: a value that cannot be stored, and a limit of the program."""
+_PASSING = ("08", "25006", "40", "53", "55", "57", "58", "XX")
+"""SQLSTATE classes: a lost connection, a standby, a lost race, no room, something in use, an operator, the system."""
 
 
 class Steps(Interceptor):
@@ -33,7 +61,71 @@ class _Step(ActivityInboundInterceptor):
             attempt=info.attempt,
             **_depot_of(input.args),
         )
-        return await super().execute_activity(input)
+        try:
+            return await super().execute_activity(input)
+        except Exception as error:
+            if worth_another_try(error, info.attempt):
+                raise
+            _log.error("step cannot succeed", exc_info=error)
+            words = in_words(error)
+            raise ApplicationError(
+                words,
+                type=type(error).__name__,
+                non_retryable=True,
+                # It has been told above, so Temporal's worker need not tell it again.
+                category=ApplicationErrorCategory.BENIGN,
+            ) from (error if len(str(error)) < _MAX_TOLD else None)
+
+
+def worth_another_try(error: Exception, attempt: int) -> bool:
+    """Say whether a step that failed may succeed when it is tried again.
+
+    What is away comes back, so it is waited for as long as it takes. Bad data, a refusal and an error of the program
+    stay what they are. What may be either is given some tries.
+
+    Args:
+        error: Why the step failed.
+        attempt: The number of the try that failed, from 1.
+
+    """
+    if isinstance(error, FailureError):
+        # Temporal's own: it says itself whether it is final.
+        return True
+    if isinstance(error, UnclearError):
+        return attempt < UNCLEAR_TRIES
+    if isinstance(error, AwayError):
+        return True
+    if isinstance(error, (DBAPIError, InterfaceError, PostgresError)):
+        return _database_may_change_its_mind(error, attempt)
+    if isinstance(error, _AWAY) or is_away(error):
+        return True
+    # A process that is ending says so by RuntimeError, and so does much else.
+    return isinstance(error, (RuntimeError, MemoryError)) and attempt < UNCLEAR_TRIES
+
+
+def _database_may_change_its_mind(error: Exception, attempt: int) -> bool:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = str(getattr(cause, "sqlstate", None) or "")
+    if code.startswith(_PERMANENT):
+        return False
+    if code.startswith(_PASSING) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        return True
+    if not code and "connection" in str(cause).lower():
+        # The driver's own words for a connection that is lost or in a state of which it can make nothing.
+        return True
+    return attempt < UNCLEAR_TRIES
+
+
+def in_words(error: Exception) -> str:
+    """Say in a line, for an operator, why a step cannot succeed. The log has the rest."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    said = str(cause).strip().split("\n", 1)[0]
+    # The driver's errors come with the name of their class in front.
+    said = re.sub(r"^<class '[^']*'>: ", "", said)[:_MAX_WORDS]
+    if isinstance(error, (RefusedError, UnclearError, OtherScenarioError, Problem)):
+        return said
+    name = type(cause).__name__
+    return f"{name}: {said}" if said else name
 
 
 def _depot_of(given: Sequence[Any]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -44,6 +43,7 @@ from api.requests import Requests
 from api.ui.pages import install_pages
 from api.watch import Watch
 from runtime.begin import begin
+from runtime.kept import kept
 from runtime.memory import settle
 from runtime.settings import Settings
 from runtime.temporal import connect
@@ -66,18 +66,20 @@ async def _resources(app: FastAPI) -> AsyncGenerator[None]:
     app.state.client = await connect(lazy=True)
     app.state.watch = Watch()
     app.state.flags = Flags(settings)
-    watching = asyncio.create_task(app.state.watch.run(engine))
+    watch = app.state.watch
     try:
         limits = {"max_group": settings.door_max_group, "max_waiting": settings.door_max_waiting}
-        async with open_door(engine, **limits) as door, open_reader(engine) as reader:
+        async with (
+            kept("watch", lambda: watch.run(engine)),
+            open_door(engine, **limits) as door,
+            open_reader(engine) as reader,
+        ):
             app.state.door = door
             app.state.latest = reader
             if app.state.alone:
                 settle()
             yield
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
         app.state.flags.close()
         await engine.dispose()
 

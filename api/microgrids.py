@@ -8,11 +8,12 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
-from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.exceptions import FailureError
 
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.problems import problem_responses
-from api.temporal import temporal_calls
+from api.temporal import CALL_WITHIN, temporal_calls
 from api.types import DepotId, MicrogridId
 from domain.problems import Problem, ProblemCode
 from domain.provisioning import NodeChange, SyncOutcome, SyncRequest, SyncResult
@@ -220,7 +221,10 @@ async def read_tree(microgrid_id: MicrogridId, engine: EngineDep) -> Structure:
 @router.post(
     "/depots/{depot_id}/microgrid/resync",
     responses=problem_responses(
-        ProblemCode.DEPOT_NOT_FOUND, ProblemCode.SYNC_TIMED_OUT, ProblemCode.TEMPORAL_UNAVAILABLE
+        ProblemCode.DEPOT_NOT_FOUND,
+        ProblemCode.SYNC_TIMED_OUT,
+        ProblemCode.SYNC_FAILED,
+        ProblemCode.TEMPORAL_UNAVAILABLE,
     ),
 )
 async def resync_depot(
@@ -233,14 +237,18 @@ async def resync_depot(
     async with engine.connect() as connection:
         await read_depot(connection, depot_id)
     request = SyncRequest(depot_id, actor.name, "RESYNC")
-    try:
-        async with temporal_calls():
-            result = await resync(
-                client, settings.task_queue, request, timeout=timedelta(seconds=settings.sync_timeout_seconds)
-            )
-    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-        raise Problem(
-            ProblemCode.SYNC_TIMED_OUT,
-            "The sync was accepted but no worker has finished it yet. It runs as soon as one does.",
-        ) from error
-    return SyncResultDocument.of(result)
+    timeout = timedelta(seconds=settings.sync_timeout_seconds)
+    async with temporal_calls():
+        # Whether Temporal is there is asked first: after the timeout nobody could tell that from a worker that is not.
+        await client.service_client.check_health(timeout=CALL_WITHIN)
+    async with temporal_calls(timeout + CALL_WITHIN):
+        try:
+            return SyncResultDocument.of(await resync(client, settings.task_queue, request, timeout=timeout))
+        except TimeoutError as error:
+            raise Problem(
+                ProblemCode.SYNC_TIMED_OUT,
+                "The sync was accepted but no worker has finished it yet. It runs as soon as one does.",
+            ) from error
+        except WorkflowUpdateFailedError as error:
+            why = error.cause.message if isinstance(error.cause, FailureError) else str(error.cause)
+            raise Problem(ProblemCode.SYNC_FAILED, f"The sync failed, and the next would fail, too. {why}") from error

@@ -2,57 +2,70 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
+import structlog
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.problems import Problem, ProblemCode
 from runtime.settings import Settings
 
-_AWAY = (
-    RPCStatusCode.UNAVAILABLE,
-    RPCStatusCode.DEADLINE_EXCEEDED,
-    RPCStatusCode.CANCELLED,
-    RPCStatusCode.UNKNOWN,
-    RPCStatusCode.RESOURCE_EXHAUSTED,
-)
+_log = structlog.get_logger("temporal")
 
+CALL_WITHIN = timedelta(seconds=10)
+"""How long a caller waits for Temporal to take something, connecting and tries included."""
 
-_SIGNAL_WITHIN = timedelta(seconds=10)
-
-
-def _unavailable(error: Exception) -> Problem:
-    problem = Problem(
-        ProblemCode.TEMPORAL_UNAVAILABLE, "Temporal cannot be reached, so this cannot be started now. Try again."
-    )
-    problem.__cause__ = error
-    return problem
+_REFUSALS = {
+    RPCStatusCode.UNAUTHENTICATED: "Temporal does not accept the credentials of this installation",
+    RPCStatusCode.PERMISSION_DENIED: "Temporal does not let this installation do that",
+    RPCStatusCode.NOT_FOUND: "Temporal does not know what this installation asks for: its namespace may be missing",
+    RPCStatusCode.UNIMPLEMENTED: "This version of Temporal cannot do that",
+    RPCStatusCode.INVALID_ARGUMENT: "Temporal does not take what this installation sent",
+    RPCStatusCode.OUT_OF_RANGE: "Temporal does not take what this installation sent",
+    RPCStatusCode.FAILED_PRECONDITION: "Temporal cannot do that in its present state",
+    RPCStatusCode.ALREADY_EXISTS: "Temporal has another one of that name",
+    RPCStatusCode.INTERNAL: "Temporal failed",
+    RPCStatusCode.DATA_LOSS: "Temporal failed",
+}
+"""What Temporal answers although it can be reached. Any other status says that it cannot, or not now."""
 
 
 @asynccontextmanager
-async def temporal_calls() -> AsyncGenerator[None]:
-    """Turn a Temporal that is away into a problem; other errors pass.
+async def temporal_calls(within: timedelta = CALL_WITHIN) -> AsyncGenerator[None]:
+    """Turn whatever Temporal refuses, and a Temporal that does not answer in time, into a problem.
 
     Raises:
         Problem: ``TEMPORAL_UNAVAILABLE``.
 
     """
     try:
-        yield
+        async with asyncio.timeout(within.total_seconds()):
+            yield
     except RPCError as error:
-        if error.status in _AWAY:
-            raise _unavailable(error) from error
-        raise
+        words = _REFUSALS.get(error.status)
+        if words is None:
+            raise _unavailable() from error
+        _log.error("Temporal refused", status=error.status.name, error=error.message)
+        raise Problem(ProblemCode.TEMPORAL_UNAVAILABLE, f"{words}. The log has its answer.") from error
+    except TimeoutError as error:
+        raise _unavailable() from error
     except RuntimeError as error:
         # A lazy client that could not connect says so in this way.
         if "connect" in str(error).lower():
-            raise _unavailable(error) from error
+            raise _unavailable() from error
         raise
+
+
+def _unavailable() -> Problem:
+    return Problem(
+        ProblemCode.TEMPORAL_UNAVAILABLE, "Temporal cannot be reached, so this cannot be started now. Try again."
+    )
 
 
 async def tell(handle: WorkflowHandle[Any, Any], signal: Any) -> bool:
@@ -62,13 +75,13 @@ async def tell(handle: WorkflowHandle[Any, Any], signal: Any) -> bool:
         Problem: ``TEMPORAL_UNAVAILABLE``.
 
     """
-    try:
-        async with temporal_calls():
-            await handle.signal(signal, rpc_timeout=_SIGNAL_WITHIN)
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return False
-        raise
+    async with temporal_calls():
+        try:
+            await handle.signal(signal, rpc_timeout=CALL_WITHIN)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND and "namespace" not in error.message.lower():
+                return False
+            raise
     return True
 
 

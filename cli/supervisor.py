@@ -84,7 +84,7 @@ class Supervisor:
                 failures += 1
                 try:
                     await self._bring_up(process)
-                except (ProcessFailedError, OSError) as error:
+                except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would start it
                     self._tell(str(error))
                 else:
                     self._tell(f"{process.name} is back")

@@ -44,6 +44,8 @@ class ProblemCode(StrEnum):
     """The backfill has ended, so it cannot be paused, resumed or cancelled."""
     SYNC_TIMED_OUT = "SYNC_TIMED_OUT"
     """The sync was accepted but did not answer in time: no worker may be running. It will still happen."""
+    SYNC_FAILED = "SYNC_FAILED"
+    """The sync failed in a way that trying it again does not change. The depot's provisioning says so, too."""
     TEMPORAL_UNAVAILABLE = "TEMPORAL_UNAVAILABLE"
     DATABASE_UNAVAILABLE = "DATABASE_UNAVAILABLE"
     INVALID_CURSOR = "INVALID_CURSOR"

@@ -22,12 +22,19 @@ class ProvisioningCode(StrEnum):
     """Why a depot's provisioning is ``FAILED``."""
 
     NO_TOP_LEVEL_CIRCUITS = "NO_TOP_LEVEL_CIRCUITS"
+    SYNC_FAILED = "SYNC_FAILED"
+    """The last sync failed in a way that trying it again does not change."""
 
 
 PROVISIONING_MESSAGES: dict[ProvisioningCode, str] = {
     ProvisioningCode.NO_TOP_LEVEL_CIRCUITS: (
         "The depot has no top-level circuit, so there is nothing to connect its microgrid to the grid with. "
         "Add a top-level circuit: the microgrid follows by itself."
+    ),
+    ProvisioningCode.SYNC_FAILED: (
+        "The last sync of this depot failed, and trying it again would have changed nothing. Its grid connections may "
+        "differ from its circuits. The sync workflow in Temporal and the worker's log have the reason; once that is "
+        "mended, Resync or the next change of the circuits makes the sync anew."
     ),
 }
 
@@ -55,6 +62,16 @@ class SyncRequest:
     requested_by: str
     reason: str
     """``CIRCUITS_CHANGED``, ``DEPOT_CREATED``, ``RESYNC``, …"""
+
+
+@dataclass(frozen=True)
+class FailedSync:
+    """Says that a depot's sync failed for good."""
+
+    depot_id: UUID
+    requested_by: str
+    failure: str
+    """Why, in a line."""
 
 
 @dataclass(frozen=True)

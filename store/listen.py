@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import asyncpg
 import structlog
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from store.database import is_away
 
 _log = structlog.get_logger("listen")
 
@@ -27,8 +28,11 @@ async def listen(
         try:
             async with engine.connect() as connection:
                 await _hear(connection, channel, on_payload, on_connected)
-        except (DBAPIError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            _log.warning("listener lost", channel=channel, error=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would listen
+            if is_away(error):
+                _log.warning("listener lost", channel=channel, error=str(error))
+            else:
+                _log.exception("listener failed", channel=channel)
         await asyncio.sleep(_PAUSE)
 
 
@@ -46,7 +50,12 @@ async def _hear(
     def on_notified(_connection: object, _pid: int, _channel: str, payload: object) -> None:
         on_payload(str(payload))
 
-    driver.add_termination_listener(on_lost)
-    await driver.add_listener(channel, on_notified)
-    on_connected()
-    await lost.wait()
+    try:
+        driver.add_termination_listener(on_lost)
+        await driver.add_listener(channel, on_notified)
+        on_connected()
+        await lost.wait()
+    finally:
+        # It would go on listening in the hands of whoever gets it next from the pool.
+        driver.remove_termination_listener(on_lost)
+        await connection.invalidate()

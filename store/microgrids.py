@@ -142,6 +142,16 @@ async def reconcile_microgrid(connection: AsyncConnection, actor: Actor, depot_i
     )
 
 
+async def note_failed_sync(connection: AsyncConnection, actor: Actor, depot_id: UUID, failure: str) -> None:
+    """Say of a depot that its sync failed for good. A depot that is gone needs no word."""
+    try:
+        await lock_depot(connection, depot_id)
+    except Problem:
+        return
+    await _set_provisioning(connection, depot_id, ProvisioningCode.SYNC_FAILED)
+    await record_change(connection, actor, "MICROGRID_SYNC_FAILED", depot_id=depot_id, detail={"failure": failure})
+
+
 async def _create(
     connection: AsyncConnection, actor: Actor, depot_id: UUID, circuits_now: Sequence[TopLevelCircuit]
 ) -> SyncResult:

@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.problems import Problem, ProblemCode
+from runtime.kept import kept
 from store.database import is_away
 from store.driver import KeptConnection
 from store.telemetry import ReceivedPacket, TakenPacket, take_group
@@ -61,7 +62,6 @@ class PacketDoor:
         self._waiting = 0
         self._rung = asyncio.Event()
         self._left = asyncio.Event()
-        self._closed = False
         self.figures = DoorFigures()
 
     @property
@@ -101,20 +101,27 @@ class PacketDoor:
         return await asyncio.shield(visit.done)
 
     async def work(self) -> None:
-        """Take groups until the door is closed and nobody waits."""
+        """Take groups until cancelled."""
+        self._rung.set()  # for who came before, where this is not the first time
         while True:
             await self._rung.wait()
             self._rung.clear()
             while self._visits:
-                await self._take(self._next_group())
-            if self._closed:
-                await self._connection.close()
-                return
+                group = self._next_group()
+                try:
+                    await self._take(group)
+                finally:
+                    # Interrupted. Whoever waits must hear of it; as after a lost connection it may be committed.
+                    for visit in group:
+                        if not visit.done.done():
+                            self._answer(visit, InterruptedError("The packet door was interrupted."))
 
-    def close(self) -> None:
-        """Let ``work`` end with the last who waits."""
-        self._closed = True
-        self._rung.set()
+    async def close(self) -> None:
+        """Wait until the last who waits was answered, and give the connection up."""
+        while self._waiting:
+            self._left.clear()
+            await self._left.wait()
+        await self._connection.close()
 
     def _next_group(self) -> list[_Visit]:
         group = [self._visits.popleft()]
@@ -167,9 +174,8 @@ async def open_door(
 ) -> AsyncGenerator[PacketDoor]:
     """Keep a door open while the block runs; what waits at its end is still taken."""
     door = PacketDoor(engine, max_group=max_group, max_waiting=max_waiting)
-    working = asyncio.create_task(door.work())
-    try:
-        yield door
-    finally:
-        door.close()
-        await working
+    async with kept("packet door", door.work):
+        try:
+            yield door
+        finally:
+            await door.close()

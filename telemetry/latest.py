@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.problems import Problem, ProblemCode
+from runtime.kept import kept
 from store.capability_status import LatestRecord, read_many_latest
 from store.driver import KeptConnection
 
@@ -45,6 +46,7 @@ class LatestReader:
 
     async def work(self) -> None:
         """Answer until cancelled."""
+        self._rung.set()  # for who asked before, where this is not the first time
         try:
             while True:
                 await self._rung.wait()
@@ -63,11 +65,15 @@ class LatestReader:
     async def _answer(self, group: dict[UUID, asyncio.Future[list[LatestRecord]]]) -> None:
         try:
             found = await read_many_latest(self._connection, group.keys())
-        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+        except BaseException as error:
+            # Whoever waits must hear of it, whatever it is.
+            told = error if isinstance(error, Exception) else InterruptedError("The reader was interrupted.")
             for asked in group.values():
-                asked.set_exception(error)
+                asked.set_exception(told)
                 # Read once here: a caller that left will not.
                 asked.exception()
+            if told is not error:
+                raise
             return
         for microgrid_id, asked in group.items():
             asked.set_result(found.get(microgrid_id, []))
@@ -77,9 +83,5 @@ class LatestReader:
 async def open_reader(engine: AsyncEngine) -> AsyncGenerator[LatestReader]:
     """Keep a reader at work while the block runs."""
     reader = LatestReader(engine)
-    working = asyncio.create_task(reader.work())
-    try:
+    async with kept("latest reader", reader.work):
         yield reader
-    finally:
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)

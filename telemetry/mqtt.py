@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.actor import Actor
 from domain.packets import DEFAULT_PAST_WINDOW
 from domain.problems import Problem, ProblemCode
+from runtime.kept import kept
 from runtime.settings import Settings
 from store.database import blames_data
 from telemetry.answers import PacketStatus, items_text, problem_document, sole_refusal
@@ -245,6 +246,8 @@ async def _tell(link: Link, message: aiomqtt.Message, answer: _Answer) -> None:
     except (aiomqtt.MqttError, ValueError) as error:
         # ValueError: no topic to publish on, such as one with a wildcard. The packets are safe all the same.
         _log.warning("answer not published", topic=topic, error=str(error))
+    except Exception:  # noqa: BLE001 - a message that is never acknowledged holds its place until we connect again
+        _log.exception("answer not published", topic=topic)
 
 
 @asynccontextmanager
@@ -267,10 +270,5 @@ async def subscribing(engine: AsyncEngine, settings: Settings, registry: Collect
             client_id=settings.mqtt_client_id,
             figures=MqttFigures(registry),
         )
-        running = asyncio.create_task(subscriber.run())
-        try:
+        async with kept("MQTT subscriber", subscriber.run):
             yield
-        finally:
-            running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.actor import Actor
 from domain.problems import Problem
-from store.circuits import CircuitRecord, list_circuits
+from store.circuits import CircuitRecord, create_circuit, list_circuits
 from store.database import transaction
 from store.depots import NewCircuit, create_depot
 from store.microgrids import MicrogridRecord, read_microgrid
@@ -29,6 +29,14 @@ async def make_depot(engine: AsyncEngine, *names: str, name: str = "Arrow Road")
     """Create a depot with top-level circuits of these names."""
     async with transaction(engine, ACTOR) as connection:
         return await create_depot(connection, ACTOR, name, "America/Toronto", [NewCircuit(each) for each in names])
+
+
+async def add_circuit(engine: AsyncEngine, depot_id: UUID, name: str) -> CircuitRecord:
+    """Add a top-level circuit to a depot."""
+    async with transaction(engine, ACTOR) as connection:
+        return await create_circuit(
+            connection, ACTOR, depot_id, name=name, parent_id=None, position=None, rated_power_w=None
+        )
 
 
 async def circuits_of(engine: AsyncEngine, depot_id: UUID) -> list[CircuitRecord]:

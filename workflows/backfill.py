@@ -9,7 +9,9 @@ from typing import cast
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import FailureError, is_cancelled_exception
+
+from workflows.failures import failure_of
 
 with workflow.unsafe.imports_passed_through():
     from activities.backfill import BackfillActivities
@@ -57,7 +59,7 @@ class BackfillWorkflow:
         """Work through all depots; answer with the final progress."""
         try:
             ended = await self._work()
-        except (asyncio.CancelledError, ActivityError) as error:
+        except (asyncio.CancelledError, FailureError) as error:
             # Cancelled from outside, by Temporal's own means, or a step that failed for good.
             for task in self._in_flight:
                 task.cancel()
@@ -65,7 +67,7 @@ class BackfillWorkflow:
             if is_cancelled_exception(error):
                 await self._end(BackfillState.CANCELLED)
             else:
-                await self._end(BackfillState.FAILED, str(error.__cause__ or error))
+                await self._end(BackfillState.FAILED, failure_of(error))
             raise
         await self._end(ended)
         return self._progress

@@ -66,20 +66,21 @@ async def resync(client: Client, task_queue: str, request: SyncRequest, *, timeo
     drops the request, and says so. Then it is made again: one pass more does no harm.
 
     Raises:
-        RPCError: Temporal cannot be reached.
-        WorkflowUpdateRPCTimeoutOrCancelledError: no result within ``timeout``.
+        RPCError, RuntimeError: Temporal cannot be reached, or refuses.
+        TimeoutError: no result within ``timeout``, whatever became of the request.
+        WorkflowUpdateFailedError: the sync failed for good; its cause says why.
 
     """
-    clock = asyncio.get_running_loop().time
-    until = clock() + timeout.total_seconds()
-    while True:
-        left = timedelta(seconds=max(0.1, until - clock()))
-        try:
-            return await _resync_once(client, task_queue, request, left)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.FAILED_PRECONDITION or clock() >= until:
-                raise
-            await asyncio.sleep(0.02)
+    async with asyncio.timeout(timeout.total_seconds()):
+        while True:
+            try:
+                return await _resync_once(client, task_queue, request, timeout)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.FAILED_PRECONDITION:
+                    raise
+                await asyncio.sleep(0.02)
+            except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+                raise TimeoutError from error
 
 
 async def _resync_once(client: Client, task_queue: str, request: SyncRequest, timeout: timedelta) -> SyncResult:

@@ -7,10 +7,13 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
+
+from workflows.failures import failure_of
 
 with workflow.unsafe.imports_passed_through():
     from activities.microgrid_sync import MicrogridSyncActivities
-    from domain.provisioning import SyncRequest, SyncResult
+    from domain.provisioning import FailedSync, SyncRequest, SyncResult
     from runtime.search_attributes import OUTCOME
 
 PASSES_A_RUN = 50
@@ -20,7 +23,12 @@ BUSY = 10
 """A run that was asked more often than this is in a stream of changes, and lingers after each pass."""
 _LINGER = timedelta(seconds=1)
 
-# The step is one short transaction. It is tried until it succeeds: a database that is away comes back.
+_PASS_TIMEOUT = timedelta(seconds=30)
+_FAILED = "FAILED"
+"""The outcome in Temporal of a pass that failed for good."""
+
+# The step is one short transaction. It is tried until it succeeds: a database that is away comes back. What cannot
+# succeed is no such error: the depot then says so.
 _RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=15))
 
 
@@ -30,7 +38,8 @@ class MicrogridSyncWorkflow:
 
     Signals and updates only note that a pass is wanted; the one loop makes the passes. Whatever arrives
     while a pass runs is covered by the one that follows, so a burst of changes costs two passes at most.
-    The workflow ends as soon as nothing is wanted: the next change starts it afresh.
+    The workflow ends as soon as nothing is wanted: the next change starts it afresh. Where its last pass failed for
+    good, it ends as failed.
     """
 
     @workflow.init
@@ -39,6 +48,8 @@ class MicrogridSyncWorkflow:
         self._wanted = 0
         self._covered = 0
         self._result: SyncResult | None = None
+        self._failure: str | None = None
+        """Why the last pass failed for good; None where it did not."""
 
     @workflow.run
     async def run(self, request: SyncRequest) -> SyncResult | None:
@@ -49,7 +60,7 @@ class MicrogridSyncWorkflow:
         while True:
             await workflow.wait_condition(lambda: self._is_wanted or workflow.all_handlers_finished())
             if not self._is_wanted:
-                return self._result
+                return self._end()
             # A caller that waits for its result gets it from this run; the run after this one does not know it.
             if workflow.all_handlers_finished() and (
                 passes >= PASSES_A_RUN or workflow.info().is_continue_as_new_suggested()
@@ -74,21 +85,48 @@ class MicrogridSyncWorkflow:
     def _is_wanted(self) -> bool:
         return self._covered < self._wanted
 
+    def _end(self) -> SyncResult | None:
+        if self._failure is not None:
+            raise ApplicationError(self._failure, type="SyncFailed", non_retryable=True)
+        return self._result
+
     async def _pass(self) -> None:
         covers = self._wanted
-        result = await workflow.execute_local_activity_method(
-            MicrogridSyncActivities.reconcile_depot,
-            self._request,
-            start_to_close_timeout=timedelta(seconds=30),
-            retry_policy=_RETRY,
-            # A longer pause is a timer of the server, so that a database that is away holds no worker.
-            local_retry_threshold=timedelta(seconds=2),
-            summary=self._request.reason,
-        )
+        try:
+            result = await workflow.execute_local_activity_method(
+                MicrogridSyncActivities.reconcile_depot,
+                self._request,
+                start_to_close_timeout=_PASS_TIMEOUT,
+                retry_policy=_RETRY,
+                # A longer pause is a timer of the server, so that a database that is away holds no worker.
+                local_retry_threshold=timedelta(seconds=2),
+                summary=self._request.reason,
+            )
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            await self._fail(failure_of(error), covers)
+            return
         self._result = result
+        self._failure = None
         self._covered = covers
         workflow.upsert_search_attributes([OUTCOME.value_set(result.outcome)])
         workflow.set_current_details(f"**{result.outcome}**: {result.in_words()}")
+
+    async def _fail(self, failure: str, covers: int) -> None:
+        """Say where operators look that a pass failed in a way that trying again does not change."""
+        workflow.upsert_search_attributes([OUTCOME.value_set(_FAILED)])
+        workflow.set_current_details(f"**{_FAILED}**: {failure}")
+        await workflow.execute_local_activity_method(
+            MicrogridSyncActivities.note_failure,
+            FailedSync(self._request.depot_id, self._request.requested_by, failure),
+            start_to_close_timeout=_PASS_TIMEOUT,
+            retry_policy=_RETRY,
+            local_retry_threshold=timedelta(seconds=2),
+            summary="note that it failed",
+        )
+        self._failure = failure
+        self._covered = covers
 
     @workflow.signal
     def circuits_changed(self, request: SyncRequest) -> None:
@@ -101,6 +139,8 @@ class MicrogridSyncWorkflow:
         self._note(request)
         mine = self._wanted
         await workflow.wait_condition(lambda: self._covered >= mine)
+        if self._failure is not None:
+            raise ApplicationError(self._failure, type="SyncFailed", non_retryable=True)
         assert self._result is not None
         return self._result
 

@@ -8,7 +8,9 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import FailureError, is_cancelled_exception
+
+from workflows.failures import failure_of
 
 with workflow.unsafe.imports_passed_through():
     from activities.scenario_run import ScenarioRunActivities
@@ -50,12 +52,12 @@ class ScenarioRunWorkflow:
         """Play all steps; answer with how the run ended."""
         try:
             ended = await self._work()
-        except (asyncio.CancelledError, ActivityError) as error:
+        except (asyncio.CancelledError, FailureError) as error:
             # Cancelled from outside, by Temporal's own means, or a step that failed for good.
             if is_cancelled_exception(error):
                 await self._end(ScenarioRunState.CANCELLED)
             else:
-                await self._end(ScenarioRunState.FAILED, str(error.__cause__ or error))
+                await self._end(ScenarioRunState.FAILED, failure_of(error))
             raise
         return await self._end(ended)
 

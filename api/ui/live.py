@@ -30,6 +30,7 @@ from sse_starlette.sse import EventSourceResponse
 from api.dependencies import EngineDep
 from api.watch import EVERY_KIND, Watch
 from domain.problems import Problem, ProblemCode
+from runtime.kept import Kept
 from store.database import snapshot
 from store.marks import (
     ask,
@@ -162,7 +163,7 @@ class LiveHub:
         self._audited: dict[Topic, str] = {}
         self._audit_at = 0.0
         self._away = False
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: Kept | None = None
         self._wanted = asyncio.Event()
 
     @asynccontextmanager
@@ -172,9 +173,10 @@ class LiveHub:
         self._listeners.add(listener)
         self._wanted.set()
         self._audit_at = 0.0  # what it watches has no mark yet
-        if self._watching is None or self._watching.done():
+        if self._watching is None:
             self._changes.lend(self._hear)
-            self._watching = asyncio.create_task(self._watch())
+            self._watching = Kept("live pages", self._watch)
+            self._watching.start()
         try:
             await listener.watched.wait()
             yield listener
@@ -190,9 +192,7 @@ class LiveHub:
         self._marks.clear()
         self._audited.clear()
         if watching is not None:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+            await watching.close()
 
     async def _watch(self) -> None:
         while True:

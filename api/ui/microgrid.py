@@ -85,6 +85,10 @@ async def parts(request: Request, depot_id: DepotId, engine: EngineDep) -> Respo
     return render(request, "microgrid.html", await read_tab(engine, depot_id), block="parts")
 
 
+_NO_RESULT = (ProblemCode.SYNC_TIMED_OUT, ProblemCode.SYNC_FAILED, ProblemCode.TEMPORAL_UNAVAILABLE)
+"""What a Resync may come to that is told on the tab."""
+
+
 @router.post("/resync", name="microgrid_resync")
 async def resync(
     request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
@@ -95,7 +99,7 @@ async def resync(
     try:
         result = await service.resync_depot(depot_id, actor, engine, client, settings)
     except Problem as problem:
-        if problem.code not in (ProblemCode.SYNC_TIMED_OUT, ProblemCode.TEMPORAL_UNAVAILABLE):
+        if problem.code not in _NO_RESULT:
             raise
         failure = problem
     context = await read_tab(engine, depot_id) | {

@@ -34,7 +34,10 @@ PROVISIONING = {
     ProvisioningState.PENDING: Badge("Pending", "clock", "warn"),
     ProvisioningState.FAILED: Badge("Failed", "circle-x", "bad"),
 }
-FAILURE = {ProvisioningCode.NO_TOP_LEVEL_CIRCUITS: "No top-level circuit"}
+FAILURE = {
+    ProvisioningCode.NO_TOP_LEVEL_CIRCUITS: "No top-level circuit",
+    ProvisioningCode.SYNC_FAILED: "The last sync failed",
+}
 BACKFILL = {
     BackfillState.RUNNING: Badge("Running", "loader-circle", "busy"),
     BackfillState.PAUSED: Badge("Paused", "pause", "warn"),
