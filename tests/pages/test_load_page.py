@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 from sqlalchemy import text
 
 from api.ui.words import exact
@@ -472,6 +473,45 @@ async def test_a_week_of_packets_is_drawn_without_waiting(site: Site, visitor: V
     await page.get_by_text("As a table").click()
     cells = page.locator(".load-table tbody tr td:nth-of-type(1)")
     assert (await cells.all_inner_texts()).count("·") < 6
+
+
+async def test_a_zone_that_the_browser_does_not_have_is_shown_in_utc_in_words(site: Site, visitor: Visitor) -> None:
+    made = (await make_load_site(site.engine)).site
+    async with site.engine.begin() as connection:
+        await connection.execute(
+            text("UPDATE depots SET timezone = 'localtime' WHERE id = :depot_id"), {"depot_id": made.depot_id}
+        )
+    page = await visitor.open(f"/depots/{made.depot_id}/load", zone="Australia/Sydney")
+    await _loaded(page)
+    await expect(page.locator(".chart canvas")).to_have_count(4)
+    await expect(page.locator(".chart-note")).to_have_text(
+        "This browser does not know the time zone localtime: times are shown in UTC."
+    )
+    await page.get_by_text("As a table").click()
+    await expect(page.locator(".load-table thead th").first).to_have_text("From (UTC)")
+    assert await violations(page) == []
+    await look(page, "load-without-zone")
+
+
+async def test_the_hour_that_comes_twice_is_told_apart(site: Site, visitor: Visitor) -> None:
+    """The clocks of Toronto go back at 06:00 UTC on 1 November 2026."""
+    made = (await make_load_site(site.engine)).site
+
+    async def shift(route: Route) -> None:
+        answer = await route.fetch()
+        load = await answer.json()
+        await route.fulfill(response=answer, json=load | {"until": "2026-11-01T09:00:00Z"})
+
+    page = await visitor.open("/depots")
+    await page.route(re.compile("/load\\?since"), shift)
+    await page.goto(f"{site.url}/depots/{made.depot_id}/load")
+    await _loaded(page)
+    await page.get_by_text("As a table").click()
+    heads = page.locator(".load-table tbody th")
+    await expect(heads).to_have_count(24)
+    told = await heads.all_inner_texts()
+    assert len(set(told)) == 24
+    assert [each for each in told if "01:15" in each] == ["01/11, 01:15 UTC-5", "01/11, 01:15 UTC-4"]
 
 
 async def test_a_name_is_never_markup_in_a_chart(site: Site, visitor: Visitor) -> None:

@@ -1,6 +1,7 @@
 // <age-time datetime="…"><time>exact</time></age-time>: shows how long ago it was, and the exact time after it.
 // <zone-clock zone="…">: the time of day in a time zone. Both go on by themselves, with or without a connection.
 import { now } from "./clock.js";
+import { readable } from "./zones.js";
 
 const shown = new Set();
 
@@ -62,12 +63,8 @@ class ZoneClock extends Ticking {
   }
 
   tick() {
-    const form = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: this.getAttribute("zone") };
-    try {
-      this.write(new Intl.DateTimeFormat("en-GB", form).format(now()));
-    } catch {
-      this.write(this.textContent.trim());
-    }
+    const form = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: readable(this.getAttribute("zone")) };
+    this.write(new Intl.DateTimeFormat("en-GB", form).format(now()));
   }
 }
 

@@ -1,6 +1,7 @@
 // <load-chart src="/api/depots/…/load" zone="…" span="21600">: the load of each circuit's meters and what the circuit
 // may draw, a chart for each circuit, all on one axis of time, which goes on by itself. A fail-safe is a hatched band.
 import { now } from "./clock.js";
+import { offset, readable } from "./zones.js";
 
 const HEIGHT = { few: 200, many: 122 }; // of a chart, so that those of four circuits are seen at once
 const SHORTEST_WAIT = 2000; // between two requests for the data
@@ -105,7 +106,7 @@ class LoadChart extends HTMLElement {
   }
 
   get zone() {
-    return this.getAttribute("zone");
+    return readable(this.getAttribute("zone"));
   }
 
   choose(input) {
@@ -187,7 +188,10 @@ class LoadChart extends HTMLElement {
     this.slide();
     this.tabulate(groups);
     const none = groups.every((group) => group.meters.length === 0);
-    this.note.textContent = none ? "No meter of this depot sent its load in this time." : "";
+    const said = none ? ["No meter of this depot sent its load in this time."] : [];
+    const zone = this.getAttribute("zone");
+    if (zone !== this.zone) said.push(`This browser does not know the time zone ${zone}: times are shown in UTC.`);
+    this.note.textContent = said.join(" ");
   }
 
   colours() {
@@ -230,9 +234,13 @@ class LoadChart extends HTMLElement {
       hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: this.zone,
     });
     const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: this.zone });
-    const label = (time, step) => {
+    const zone = this.zone;
+    const label = (time, step, index, times) => {
       const at = clock.format(time * 1000);
-      return step >= 86400 || at === "00:00" ? day.format(time * 1000) : at;
+      if (step >= 86400 || at === "00:00") return day.format(time * 1000);
+      // An hour that comes twice has the same name twice.
+      const here = offset(zone, time * 1000);
+      return index > 0 && here !== offset(zone, times[index - 1] * 1000) ? `${at} ${here}` : at;
     };
     const meters = group.meters.flatMap((meter, index) => {
       const stroke = colour.loads[index % colour.loads.length];
@@ -248,7 +256,7 @@ class LoadChart extends HTMLElement {
         cursor: { sync: { key: "load" }, drag: { x: false, y: false }, y: false, points: { size: 6 } },
         scales: { x: { time: true, auto: false }, y: { range: (_, low, high) => this.range(panel, low, high) } },
         axes: [
-          { ...axis, size: 26, space: 70, values: (_, splits, __, ___, step) => splits.map((time) => label(time, step)) },
+          { ...axis, size: 26, space: 70, values: (_, splits, __, ___, step) => splits.map((time, index) => label(time, step, index, splits)) },
           { ...axis, size: 52, space: 32, values: (_, splits) => splits.map((value) => spaced(value.toLocaleString("en-GB"))) },
         ],
         series: [{}, ...meters],
@@ -422,8 +430,11 @@ class LoadChart extends HTMLElement {
     const step = this.span / ROWS;
     const cell = (tag, text, scope) => Object.assign(element(tag, "", text), scope ? { scope } : {});
     const head = element("tr", "", cell("th", `From (${this.zone})`, "col"));
-    const rows = Array.from({ length: ROWS }, (_, row) => until - (row + 1) * step).map((from) =>
-      element("tr", "", cell("th", this.moment(from * 1000), "row")),
+    const starts = Array.from({ length: ROWS }, (_, row) => (until - (row + 1) * step) * 1000);
+    const offsets = starts.map((from) => offset(this.zone, from));
+    const change = new Set(offsets).size > 1;
+    const rows = starts.map((from, row) =>
+      element("tr", "", cell("th", change ? `${this.moment(from)} ${offsets[row]}` : this.moment(from), "row")),
     );
     const column = (name, of) => {
       head.append(cell("th", name, "col"));
