@@ -13,8 +13,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from domain.circuit_capacity import CapacityPolicy
 from store.migrate import alembic_config, upgrade
 from store.tables import metadata
+from tests.sites import add_action, add_device, add_power_source, make_site
+
+_BEFORE_ONE_FORM = "0005"
 
 
 def _is_no_partition(name: str | None, kind: str, _: object) -> bool:
@@ -75,3 +79,74 @@ async def test_processes_that_migrate_at_once_do_not_collide(engine: AsyncEngine
     assert await asyncio.gather(*(process.wait() for process in processes)) == [0, 0, 0]
     async with engine.connect() as connection:
         assert await connection.run_sync(_differences) == []
+
+
+async def test_what_is_stored_already_takes_its_one_form(engine: AsyncEngine, database_url: str) -> None:
+    site = await make_site(engine, feeds=3)
+    source = await add_power_source(engine, site)
+    policy = CapacityPolicy(fail_safe_w=5_000)
+    for number, sensor_id in enumerate(("Zähler", "Za\u0308hler", "e\u0301", "e\u0301\u200b", "plain")):
+        await add_device(engine, site, sensor_id, site.circuit_ids[number % 3])
+    for number, sensor_id in enumerate(("Zähler", "Za\u0308hler", "e\u0301")):
+        await add_action(
+            engine, site, "UPDATE_CIRCUIT_CAPACITY", "AVAILABLE_CHARGING_CAPACITY", "HEARTBEAT_STATUS",
+            sensor_id=sensor_id, policy=policy, follows=site.circuit_ids[number],
+        )  # fmt: skip
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE depots SET name = 'e\u0301co\u200ble'"))
+        await connection.execute(text("UPDATE circuits SET name = 'e\u0301' WHERE position = 0"))
+        await connection.execute(text("UPDATE gateways SET name = '\u200b', site_model_name = 'e\u0301'"))
+        await connection.execute(text("DELETE FROM outbox"))
+        await connection.execute(
+            text(
+                "UPDATE circuit_capacities SET mode = 'FAIL_SAFE', reason = 'NO_PACKET', deadline = NULL, "
+                "capacity_w = 4294967295, basis = 'FAIL_SAFE_RECEIVED', fail_safe_received_w = 4294967295, "
+                "fail_safe_observed_at = now() WHERE circuit_id = :id"
+            ),
+            {"id": site.circuit_ids[0]},
+        )
+        await connection.execute(
+            text(
+                "UPDATE circuit_capacities SET mode = 'CONTROLLER', capacity_w = 1.7e308, "
+                "fail_safe_received_w = 65535, deadline = now() + interval '1 day', "
+                "basis = 'AVAILABLE_CHARGING_CAPACITY' WHERE circuit_id = :id"
+            ),
+            {"id": site.circuit_ids[1]},
+        )
+        await connection.execute(
+            text(
+                "INSERT INTO power_source_readings VALUES (:id, 'TOTAL_POWER_LOAD', 1.7e308, NULL, now(), now(), :id), "
+                "(:id, 'SOC', 50, NULL, now(), now(), :id)"
+            ),
+            {"id": source},
+        )
+    await asyncio.to_thread(command.downgrade, alembic_config(database_url), _BEFORE_ONE_FORM)
+    await asyncio.to_thread(upgrade, database_url)
+    async with engine.connect() as connection:
+
+        async def column(query: str) -> list[object]:
+            return list((await connection.execute(text(query))).scalars())
+
+        assert await column("SELECT name FROM depots") == ["école"]
+        assert await column("SELECT name FROM circuits ORDER BY position") == ["é", "Feed 2", "Feed 3"]
+        # What would be blank stays, and what would be another device's id.
+        assert await column("SELECT name FROM gateways") == ["\u200b"]
+        assert await column("SELECT site_model_name FROM gateways") == ["é"]
+        ids = await column("SELECT sensor_id FROM devices ORDER BY id")
+        assert ids == ["Zähler", "Za\u0308hler", "é", "e\u0301\u200b", "plain"]
+        assert await column("SELECT depot_id FROM outbox") == [site.depot_id]
+        assert await column("SELECT measurand FROM power_source_readings") == ["SOC"]
+        rows = await connection.execute(
+            text(
+                "SELECT mode, capacity_w, basis, fail_safe_received_w, deadline <= now() FROM circuit_capacities "
+                "ORDER BY array_position(CAST(:ids AS uuid[]), circuit_id)"
+            ),
+            {"ids": site.circuit_ids},
+        )
+        assert [tuple(row) for row in rows] == [
+            ("FAIL_SAFE", 5_000, "FAIL_SAFE_CONFIGURED", None, None),
+            ("CONTROLLER", 1.7e308, "AVAILABLE_CHARGING_CAPACITY", None, True),
+            ("AWAITING", None, None, None, False),
+        ]
+        steps = "SELECT capacity_w FROM capacity_events WHERE circuit_id = ANY (ARRAY(SELECT id FROM circuits))"
+        assert await column(steps) == [5_000]
