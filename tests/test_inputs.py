@@ -9,10 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.circuit_capacity import CapacityPolicy
+from runtime.settings import Settings
 from store.database import transaction
 from tests.sites import add_action, add_device, controller_site, make_site, milliseconds, packet
 from tests.support import ACTOR
@@ -267,3 +269,20 @@ async def test_a_packet_holds_no_text_that_misleads(api: httpx.AsyncClient, engi
             assert [(each["field"], each["code"]) for each in refused.json()["errors"]] == [(field, "TEXT_NOT_ALLOWED")]
     kept = await api.post("/api/telemetry/packets", json=good | {"log": "a\nb\x1b"})
     assert kept.status_code == 200
+
+
+async def test_a_scenario_with_a_text_that_no_report_can_hold_is_refused(
+    api: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    site = await controller_site(engine)
+    for escape in (r"\0", r"\x1b", r"\uFFFE"):
+        body = {"depot_id": str(site.depot_id), "text": f'scenario: mine\ntitle: "ends {escape} here"\n'}
+        refused = await api.post("/api/scenario-runs", json=body)
+        assert problem(refused) == (422, "INVALID_SCENARIO")
+        assert [each["code"] for each in refused.json()["errors"]] == ["TEXT_NOT_ALLOWED"]
+
+
+@pytest.mark.parametrize("client_id", ["a\x1b", "a\nb", "a\u202eb", "e\u0301"])
+def test_whoever_acts_for_the_broker_has_a_name_that_can_be_shown(client_id: str) -> None:
+    with pytest.raises(ValidationError, match="actor"):
+        Settings(mqtt_client_id=client_id)

@@ -15,7 +15,7 @@ from domain.provisioning import ProvisioningCode, ProvisioningState, SyncOutcome
 from domain.routing import RoutingRule
 from domain.scenario_runs import RunOutcome, ScenarioRunState
 from domain.sensor_actions import ActionTarget
-from domain.timezones import find_timezone
+from domain.timezones import find_timezone, known_timezones
 from store.remediations import RemediationState
 
 
@@ -195,6 +195,11 @@ def exact(moment: datetime, zone: str = "UTC") -> str:
     """A moment to the second, in a time zone, with that zone's name; in UTC where there is no such zone."""
     there = moment.astimezone(find_timezone(zone))
     return f"{there:%Y-%m-%d %H:%M:%S} {there.tzname()}"
+
+
+def time_of_day(moment: datetime, zone: str) -> str:
+    """What a clock shows in a time zone; in UTC where there is no such zone."""
+    return f"{moment.astimezone(find_timezone(zone)):%H:%M} {'local' if zone in known_timezones() else 'UTC'}"
 
 
 def duration(seconds: float) -> str:

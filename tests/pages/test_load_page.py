@@ -15,7 +15,7 @@ from api.ui.words import exact
 from domain.circuit_capacity import CapacityPolicy
 from runtime.settings import MICROGRID_CARD
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
-from tests.pages.load_sites import make_load_site, measure
+from tests.pages.load_sites import held, make_load_site, measure
 from tests.pages.looking import is_wider_than_the_screen, violations
 from tests.pages.sites import make_site as make_depot
 from tests.pages.test_every_page import NOBODY, look
@@ -475,13 +475,16 @@ async def test_a_week_of_packets_is_drawn_without_waiting(site: Site, visitor: V
     assert (await cells.all_inner_texts()).count("·") < 6
 
 
-async def test_a_zone_that_the_browser_does_not_have_is_shown_in_utc_in_words(site: Site, visitor: Visitor) -> None:
+@pytest.mark.parametrize(("name", "size"), [("desktop", DESKTOP), ("phone", PHONE)])
+async def test_a_zone_that_the_browser_does_not_have_is_shown_in_utc_in_words(
+    site: Site, visitor: Visitor, name: str, size: tuple[int, int]
+) -> None:
     made = (await make_load_site(site.engine)).site
     async with site.engine.begin() as connection:
         await connection.execute(
             text("UPDATE depots SET timezone = 'localtime' WHERE id = :depot_id"), {"depot_id": made.depot_id}
         )
-    page = await visitor.open(f"/depots/{made.depot_id}/load", zone="Australia/Sydney")
+    page = await visitor.open(f"/depots/{made.depot_id}/load", size=size, zone="Australia/Sydney")
     await _loaded(page)
     await expect(page.locator(".chart canvas")).to_have_count(4)
     await expect(page.locator(".chart-note")).to_have_text(
@@ -489,8 +492,24 @@ async def test_a_zone_that_the_browser_does_not_have_is_shown_in_utc_in_words(si
     )
     await page.get_by_text("As a table").click()
     await expect(page.locator(".load-table thead th").first).to_have_text("From (UTC)")
+    shown_time = await page.locator("zone-clock").evaluate("clock => clock.shadowRoot.textContent")
+    assert re.fullmatch(r"\d\d:\d\d UTC", shown_time)
     assert await violations(page) == []
-    await look(page, "load-without-zone")
+    await look(page, f"load-without-zone-{name}")
+
+
+async def test_a_capacity_that_cannot_be_does_not_rule_the_chart(site: Site, visitor: Visitor) -> None:
+    """An earlier version kept what registers hold without a value; the history stays as it is."""
+    made = await controller_site(site.engine)
+    await held(site.engine, made, 0, (timedelta(hours=1), "CONTROLLER", None, 1.7e308))
+    page = await visitor.open(f"/depots/{made.depot_id}/load")
+    await _loaded(page)
+    chart = page.locator(".chart").first
+    await expect(chart.locator(".chart-legend")).to_contain_text("Capacity more than 1 GW")
+    await page.get_by_text("As a table").click()
+    await expect(page.locator(".load-table tbody tr").first).to_contain_text("more than 1 GW")
+    assert not await is_wider_than_the_screen(page)
+    await look(page, "load-impossible-capacity")
 
 
 async def test_the_hour_that_comes_twice_is_told_apart(site: Site, visitor: Visitor) -> None:
@@ -511,6 +530,7 @@ async def test_the_hour_that_comes_twice_is_told_apart(site: Site, visitor: Visi
     await expect(heads).to_have_count(24)
     told = await heads.all_inner_texts()
     assert len(set(told)) == 24
+    await look(page, "load-hour-twice")
     assert [each for each in told if "01:15" in each] == ["01/11, 01:15 UTC-5", "01/11, 01:15 UTC-4"]
 
 

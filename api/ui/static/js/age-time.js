@@ -1,5 +1,6 @@
 // <age-time datetime="…"><time>exact</time></age-time>: shows how long ago it was, and the exact time after it.
-// <zone-clock zone="…">: the time of day in a time zone. Both go on by themselves, with or without a connection.
+// <zone-clock zone="…">: the time of day in a time zone, or in UTC where the browser does not have that zone.
+// Both go on by themselves, with or without a connection.
 import { now } from "./clock.js";
 import { readable } from "./zones.js";
 
@@ -64,7 +65,8 @@ class ZoneClock extends Ticking {
 
   tick() {
     const form = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: readable(this.getAttribute("zone")) };
-    this.write(new Intl.DateTimeFormat("en-GB", form).format(now()));
+    const local = form.timeZone === this.getAttribute("zone");
+    this.write(`${new Intl.DateTimeFormat("en-GB", form).format(now())} ${local ? "local" : "UTC"}`);
   }
 }
 

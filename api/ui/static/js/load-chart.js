@@ -8,11 +8,15 @@ const SHORTEST_WAIT = 2000; // between two requests for the data
 const TOGETHER = 150; // what comes within so long is one request
 const HATCH = 7;
 const ROWS = 24; // of the table
+const MOST_WATTS = 1e9; // what is more can be no capacity; the history of an earlier version may have it
 const RECENT = 300; // seconds for which what was measured last counts as now
 
 const number = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const spaced = (text) => text.replaceAll(",", "\u202f");
-const kw = (watts) => (watts == null ? "·" : spaced(number.format(watts / 1000)));
+const kw = (watts) => {
+  if (watts == null) return "·";
+  return watts > MOST_WATTS ? "more than 1 GW" : spaced(number.format(watts / 1000));
+};
 const words = (code) => code[0] + code.slice(1).toLowerCase().replaceAll("_", " ");
 
 function element(tag, className, ...content) {
@@ -277,7 +281,7 @@ class LoadChart extends HTMLElement {
   }
 
   range(panel, low, high) {
-    const held = panel.group.periods.map((period) => period.watts).filter((watts) => watts != null);
+    const held = panel.group.periods.map((period) => period.watts).filter((watts) => watts != null && watts <= MOST_WATTS);
     const most = Math.max(1, high ?? 0, ...held.map((watts) => watts / 1000));
     const least = Math.min(0, low ?? 0);
     return [least < 0 ? least * 1.1 : 0, most * 1.1];
