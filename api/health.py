@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from api.dependencies import ClientDep, EngineDep
+from api.dependencies import ClientDep, EngineDep, SettingsDep
 from store.database import snapshot
 from store.depots import count_depots
 from store.history import months_ahead
@@ -53,6 +53,7 @@ class Alive(BaseModel):
     """The process answers."""
 
     status: str = "OK"
+    instance_id: str | None = Field(default=None, description="What `./dev up` calls the API that it started.")
 
 
 class Ready(BaseModel):
@@ -67,9 +68,9 @@ class Ready(BaseModel):
 
 
 @router.get("/healthz")
-async def healthz() -> Alive:
+async def healthz(settings: SettingsDep) -> Alive:
     """Answer that the process is alive."""
-    return Alive()
+    return Alive(instance_id=settings.instance_id or None)
 
 
 @router.get(

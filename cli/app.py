@@ -23,6 +23,7 @@ app = App(name="./dev", help=_HELP, version_flags=[])
 app["--help"].group = Group("Options", sort_key=3)
 
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+ApiUrl = Annotated[str | None, Parameter(name="--api", show_default=False)]
 Controllers = Annotated[tuple[ExistingFile, ...], Parameter(negative=(), show_default=False)]
 
 
@@ -61,7 +62,7 @@ def up(
 
 
 @app.command(name="import", group=_PRODUCT, sort_key=2)
-def import_(file: ExistingFile, /) -> int:
+def import_(file: ExistingFile, /, *, api: ApiUrl = None) -> int:
     """Take a legacy fleet in.
 
     Good lines land, and each refused one is reported with its reason. Importing a file again changes nothing.
@@ -71,10 +72,14 @@ def import_(file: ExistingFile, /) -> int:
     ----------
     file:
         NDJSON: depots, circuits, gateways, devices and power sources, as `./dev fleet` writes them.
+    api:
+        The API's address. Without it: what MANAGE_API_URL names, else the running `./dev up` of this folder.
 
     """
+    from cli.client import name_api
     from cli.fleet_import import run_import
 
+    name_api(api)
     return run_import(file)
 
 
@@ -84,6 +89,7 @@ def backfill(
     dry_run: Flag = False,
     page_size: int | None = None,
     watch: Annotated[bool | None, Parameter(show_default=False)] = None,
+    api: ApiUrl = None,
 ) -> int:
     """Give every depot of the legacy fleet its microgrid.
 
@@ -98,15 +104,19 @@ def backfill(
         Depots in one transaction.
     watch:
         Show progress and wait for the end, as it does on a terminal. Otherwise it goes on by itself.
+    api:
+        The API's address. Without it: what MANAGE_API_URL names, else the running `./dev up` of this folder.
 
     """
     from cli.backfill import run_backfill
+    from cli.client import name_api
 
+    name_api(api)
     return run_backfill(dry_run=dry_run, page_size=page_size, watch=watch)
 
 
 @app.command(group=_PRODUCT, sort_key=4)
-def resync(depot: str, /) -> int:
+def resync(depot: str, /, *, api: ApiUrl = None) -> int:
     """Make a depot's microgrid equal to its circuits again, and say what was repaired.
 
     The exit code is 1 where the depot has no top-level circuit, so that it can have no grid connection.
@@ -115,10 +125,14 @@ def resync(depot: str, /) -> int:
     ----------
     depot:
         The depot's id, or its name where only one depot can be meant.
+    api:
+        The API's address. Without it: what MANAGE_API_URL names, else the running `./dev up` of this folder.
 
     """
+    from cli.client import name_api
     from cli.resync import run_resync
 
+    name_api(api)
     return run_resync(depot)
 
 
@@ -211,6 +225,7 @@ def scenario_run(
     junit: Path | None = None,
     html: Path | None = None,
     evidence: Path | None = None,
+    api: ApiUrl = None,
 ) -> int:
     """Run scenarios against the product, and check what they expect of it.
 
@@ -238,15 +253,19 @@ def scenario_run(
     junit:
         Write a JUnit XML report of all runs into this file.
     html:
-        Write the report into this file; with several scenarios into a folder of that name.
+        Write the report into this file; with several scenarios, or where it is a folder, into that folder.
     evidence:
-        Write the evidence (NDJSON) into this file; with several scenarios into a folder of that name.
+        Write the evidence (NDJSON) into this file; with several scenarios, or where it is a folder, into that folder.
+    api:
+        The API's address. Without it: what MANAGE_API_URL names, else the running `./dev up` of this folder.
 
     """
+    from cli.client import name_api
     from cli.errors import CommandFailedError
     from cli.scenario_run import Asked, run_scenarios
     from sim_scenarios.library import preset_names
 
+    name_api(api)
     if bool(scenarios) is all_:
         raise CommandFailedError("Name scenarios, or say --all for every preset.")
     wanted = preset_names() if all_ else scenarios
@@ -254,7 +273,7 @@ def scenario_run(
 
 
 @scenario.command(name="diff")
-def scenario_diff(first: str, second: str, /) -> int:
+def scenario_diff(first: str, second: str, /, *, api: ApiUrl = None) -> int:
     """Say where two runs differ; the exit code is 1 where they do.
 
     Parameters
@@ -263,10 +282,14 @@ def scenario_diff(first: str, second: str, /) -> int:
         A run's id, or a file of its evidence.
     second:
         Another one.
+    api:
+        The API's address. Without it: what MANAGE_API_URL names, else the running `./dev up` of this folder.
 
     """
+    from cli.client import name_api
     from cli.scenario_run import run_diff
 
+    name_api(api)
     return run_diff(first, second)
 
 

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 import httpx
 
 from cli.errors import CommandFailedError
-from cli.place import home
-from runtime.settings import load_settings
+from cli.place import running_places
 
 _CHUNK = 256 * 1024
 _NDJSON = "application/x-ndjson"
+_NAMED = "MANAGE_API_URL"
 _PATIENCE = httpx.Timeout(60, connect=10)
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2)
 """A connection is not used again when the server may be closing it at that moment: it does so after 5 seconds."""
@@ -42,10 +42,17 @@ class UnreachableError(CommandFailedError):
 class Api:
     """A connection to the API."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, instance_id: str = "") -> None:
+        """Name the API; with ``instance_id`` it must be that of one `./dev up`, whoever answers there."""
         self.url = url
+        self._instance_id = instance_id
         # A proxy of the environment is for other machines.
-        self._http = httpx.AsyncClient(base_url=url, timeout=_PATIENCE, limits=_LIMITS, trust_env=not _is_loopback(url))
+        try:
+            self._http = httpx.AsyncClient(
+                base_url=url, timeout=_PATIENCE, limits=_LIMITS, trust_env=not _is_loopback(url)
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise CommandFailedError(f"{url} is no address of an API: {error}.") from error
 
     async def get(self, path: str, **parameters: str | int) -> Any:
         """Read something.
@@ -153,7 +160,26 @@ class Api:
             ) from error
 
     async def __aenter__(self) -> Self:
+        if self._instance_id:
+            try:
+                await self._know_it_again()
+            except BaseException:
+                await self._http.aclose()
+                raise
         return self
+
+    async def _know_it_again(self) -> None:
+        with self._reaching():
+            answer = await self._http.get("/healthz")
+        try:
+            told = answer.json()["instance_id"]
+        except (ValueError, KeyError, TypeError):
+            told = None
+        if told != self._instance_id:
+            raise CommandFailedError(
+                f"Something else answers at {self.url}, where the product of this folder was started. "
+                "Stop `./dev up` and start it again."
+            )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -161,13 +187,33 @@ class Api:
         await self._http.aclose()
 
 
+def name_api(url: str | None) -> None:
+    """Have ``find_api`` take this API, if one is named."""
+    if url is not None:
+        os.environ[_NAMED] = url
+
+
 def find_api() -> Api:
-    """The API that ``MANAGE_API_URL`` names; else that of the running `./dev up`; else where one would be."""
-    if "MANAGE_API_URL" not in os.environ:
-        running = home().running()
-        if running is not None:
-            return Api(running.api_url)
-    return Api(load_settings().api_url)
+    """The API that was named, by ``--api`` or ``MANAGE_API_URL``; else that of the running `./dev up` of this folder.
+
+    Raises:
+        CommandFailedError: none runs, or more than one, so that nobody knows which is meant.
+
+    """
+    named = os.environ.get(_NAMED)
+    if named:
+        return Api(named)
+    found = running_places()
+    if not found:
+        raise CommandFailedError(
+            f"The product of this folder does not run. Start it with ./dev up, or name another one with --api "
+            f"or {_NAMED}."
+        )
+    if len(found) > 1:
+        listed = [f"  --api {running.api_url}  ({place.shown})" for place, running in found]
+        raise CommandFailedError("\n".join(["More than one product of this folder runs. Say which:", *listed]))
+    ((_, running),) = found
+    return Api(running.api_url, instance_id=running.instance_id)
 
 
 def _refusal(response: httpx.Response) -> RefusedError:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from cli.client import Api, find_api
 from cli.console import make_console
+from cli.files import check_readable
 from cli.meter import Meter
 from cli.place import home, shown
 from runtime.modes import make_private, private_file
@@ -17,8 +18,8 @@ from runtime.modes import make_private, private_file
 
 def run_import(file: Path) -> int:
     """Import a fleet through the API and print what landed and what was refused."""
-    console = make_console()
-    return asyncio.run(_import(console, file))
+    check_readable(file)
+    return asyncio.run(_import(make_console(), file))
 
 
 async def _import(console: Console, file: Path) -> int:

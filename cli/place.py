@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -28,6 +29,8 @@ class Running:
     temporal_ui_url: str
     database_url: str
     """Empty where the database is not an embedded one: its address may hold a password."""
+    instance_id: str = ""
+    """What the API answers at `/healthz`: another one that answers at the same address does not."""
     processes: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     """The process id and the creation time of everything that it started, by name."""
 
@@ -116,6 +119,44 @@ class Place:
             return Running(**read)
         except (OSError, ValueError, TypeError):
             return None
+
+
+_EPHEMERAL = "ephemeral"
+"""The folder of a home that names the places elsewhere which belong to it, a file each."""
+
+
+def announce(place: Place) -> Path:
+    """Let the commands of this project find a place that is not its home; answer what to take away at its end."""
+    at_home = home()
+    at_home.make()
+    folder = at_home.folder / _EPHEMERAL
+    make_private(folder)
+    note = folder / place.folder.name
+    note.write_text(f"{place.folder}\n", encoding="utf-8")
+    return note
+
+
+def withdraw(note: Path) -> None:
+    """Take away what `announce` made, and the folders that it made for it."""
+    note.unlink(missing_ok=True)
+    for folder in (note.parent, note.parent.parent):
+        with suppress(OSError):
+            # Where something else is in it, it stays.
+            folder.rmdir()
+
+
+def running_places() -> list[tuple[Place, Running]]:
+    """Every `./dev up` of this project that runs now, in its home or elsewhere."""
+    at_home = home()
+    places = [at_home]
+    for note in sorted((at_home.folder / _EPHEMERAL).glob("*")):
+        place = Place(Path(note.read_text(encoding="utf-8").strip()))
+        if place.folder.exists():
+            places.append(place)
+        else:
+            # One that was killed could not take it away.
+            withdraw(note)
+    return [(place, found) for place in places if (found := place.running()) is not None]
 
 
 def home() -> Place:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from cli.console import make_console
 from cli.errors import CommandFailedError
+from cli.files import read_text
 from sim_scenarios.language import NAME_PATTERN
 from sim_scenarios.library import (
     controller_tables,
@@ -45,8 +46,8 @@ def run_list() -> int:
 def run_validate(files: Sequence[Path], controllers: Sequence[Path]) -> int:
     """Check scenario files, or all presets; 0 when nothing is wrong, else 1."""
     console = make_console()
-    tables = {**controller_tables(), **{path.stem: table_document(path) for path in controllers}}
-    texts = [(str(path), _read(path)) for path in files] or [(name, preset_text(name)) for name in preset_names()]
+    tables = {**controller_tables(), **{path.stem: table_document(read_text(path)) for path in controllers}}
+    texts = [(str(path), read_text(path)) for path in files] or [(name, preset_text(name)) for name in preset_names()]
     return max(_validate(console, label, text, tables) for label, text in texts)
 
 
@@ -72,13 +73,6 @@ def run_new(name: str, like: str | None) -> int:
         raise CommandFailedError(f"{path} is there already, and stays as it is.") from None
     make_console().print(f"Wrote {path}. Next: ./dev scenario validate {path}", soft_wrap=True)
     return 0
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise CommandFailedError(f"{path} is not UTF-8.") from None
 
 
 def _validate(console: Console, label: str, text: str, tables: Mapping[str, object]) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from rich.table import Table
 from cli.client import Api, RefusedError, UnreachableError, find_api
 from cli.console import make_console
 from cli.errors import CommandFailedError
+from cli.files import check_writable, read_text, why
 from cli.meter import Meter
 from cli.resync import find_depot
 from cli.simulation_site import provision, simulation_depot
@@ -25,8 +27,9 @@ from domain.scenario_runs import RunOutcome, ScenarioRunState
 from sim_scenarios.difference import diff
 from sim_scenarios.evidence import BrokenEvidenceError, Evidence, read_evidence
 from sim_scenarios.html_report import html_report
-from sim_scenarios.junit import junit_xml
-from sim_scenarios.library import preset_names
+from sim_scenarios.junit import distinct, junit_xml
+from sim_scenarios.library import controller_tables, preset_names
+from sim_scenarios.scenario import Scenario, parse_scenario
 
 _LOOK_EVERY = 0.1
 _LONGEST_SILENCE = 120.0
@@ -72,6 +75,60 @@ class Ran:
         return str(self.run["evidence_sha256"])
 
 
+@dataclass(frozen=True)
+class Kept:
+    """The files that are written of some runs, each of its own."""
+
+    junit: Path | None
+    html: Sequence[Path]
+    """One a run, in order; or none."""
+    evidence: Sequence[Path]
+
+    @staticmethod
+    def of(asked: Asked, names: Sequence[str]) -> Kept:
+        """Name the files for scenarios of these names; several, or where there is a folder, are in the folder."""
+        # Two files may hold scenarios of one name, and one file may be run twice.
+        own = distinct(names)
+
+        def files(target: Path | None, ending: str) -> list[Path]:
+            if target is None:
+                return []
+            if len(own) == 1 and not target.is_dir():
+                return [target]
+            return [target / f"{name}.{ending}" for name in own]
+
+        return Kept(asked.junit, files(asked.html, "html"), files(asked.evidence, "ndjson"))
+
+    def check(self) -> None:
+        """Make sure, before anything is run, that all of it can be written.
+
+        Raises:
+            CommandFailedError: something cannot.
+
+        """
+        check_writable([*([self.junit] if self.junit else []), *self.html, *self.evidence])
+
+    def write(self, ran: Sequence[Ran]) -> list[str]:
+        """Write what is kept of the runs that there are; answer what could not be written, and why."""
+        found = [read_evidence(each.evidence) for each in ran]
+        wanted: list[tuple[Path, Callable[[], bytes]]] = []
+        if self.junit is not None and ran:
+            wanted.append((self.junit, lambda: junit_xml(*found)))
+        wanted += [(path, partial(_html, each)) for path, each in zip(self.html, found, strict=False)]
+        wanted += [(path, partial(bytes, each.evidence)) for path, each in zip(self.evidence, ran, strict=False)]
+        unwritten: list[str] = []
+        for path, make in wanted:
+            try:
+                path.write_bytes(make())
+            except OSError as error:
+                unwritten.append(why(error, path))
+        return unwritten
+
+
+def _html(evidence: Evidence) -> bytes:
+    return html_report(evidence).encode()
+
+
 def run_scenarios(asked: Asked) -> int:
     """Run scenarios one after the other; 0 when all expectations came true and equal runs gave equal evidence.
 
@@ -94,22 +151,34 @@ def run_diff(first: str, second: str) -> int:
 
 async def _run(asked: Asked) -> int:
     console = make_console()
-    ran: list[Ran] = []
-    differ = False
-    async with find_api() as api:
-        depot_id = await _depot(api, asked, console)
-        for scenario in asked.scenarios:
-            done = [await _once(api, asked, depot_id, scenario, console)]
-            if asked.twice:
-                done.append(await _once(api, asked, depot_id, scenario, console))
-                differ |= _compare(done[0], done[1], console)
-            ran.append(done[0])
-            for each in done:
-                _tell_failures(each, console)
-            differ |= not done[-1].passed
-    _print(ran, console, twice=asked.twice)
-    _keep(ran, asked)
-    return 0 if all(each.passed for each in ran) and not differ else 1
+    what = [_what(scenario) for scenario in asked.scenarios]
+    kept = Kept.of(asked, [_name(each) for each in what])
+    kept.check()
+    ran: list[list[Ran]] = []
+    try:
+        async with find_api() as api:
+            depot_id = await _depot(api, asked, console)
+            for each in what:
+                done = [await _once(api, asked, depot_id, each, console)]
+                ran.append(done)
+                if asked.twice:
+                    done.append(await _once(api, asked, depot_id, each, console))
+    finally:
+        # First what is to be kept, also of runs before one that could not be run; then what is only told.
+        unwritten = kept.write([done[0] for done in ran])
+    good = [_tell(done, console) for done in ran]
+    _print([done[0] for done in ran], console, twice=asked.twice)
+    for words in unwritten:
+        console.print(f"[bold red]Not written.[/] {escape(words)}", soft_wrap=True)
+    return 0 if all(good) and not unwritten else 1
+
+
+def _tell(done: Sequence[Ran], console: Console) -> bool:
+    """Print what is wrong with a run, or with two equal ones; answer whether nothing is."""
+    differ = len(done) > 1 and _compare(done[0], done[1], console)
+    for each in done:
+        _tell_failures(each, console)
+    return all(each.passed for each in done) and not differ
 
 
 async def _depot(api: Api, asked: Asked, console: Console) -> str:
@@ -122,11 +191,11 @@ async def _depot(api: Api, asked: Asked, console: Console) -> str:
     return depot_id
 
 
-async def _once(api: Api, asked: Asked, depot_id: str, scenario: str, console: Console) -> Ran:
+async def _once(api: Api, asked: Asked, depot_id: str, what: dict[str, str], console: Console) -> Ran:
     begun = time.monotonic()
     body = {
         "depot_id": depot_id,
-        **_what(scenario),
+        **what,
         "seed": asked.seed,
         "time_scale": asked.time_scale,
         "force": asked.force,
@@ -149,10 +218,15 @@ def _what(scenario: str) -> dict[str, str]:
     if not path.is_file():
         known = ", ".join(preset_names())
         raise CommandFailedError(f"{scenario} is neither a preset nor a file. The presets are: {known}.")
-    try:
-        return {"text": path.read_text(encoding="utf-8")}
-    except UnicodeDecodeError:
-        raise CommandFailedError(f"{path} is not UTF-8.") from None
+    return {"text": read_text(path)}
+
+
+def _name(what: dict[str, str]) -> str:
+    """Return what a scenario calls itself; one that is wrong has no name, and will be refused."""
+    if "scenario" in what:
+        return what["scenario"]
+    parsed = parse_scenario(what["text"], controller_tables())
+    return parsed.name if isinstance(parsed, Scenario) else "scenario"
 
 
 async def start_scenario(api: Api, body: dict[str, Any]) -> dict[str, Any]:
@@ -256,28 +330,9 @@ def _print(ran: Sequence[Ran], console: Console, *, twice: bool) -> None:
         console.print("Each was run twice.")
 
 
-def _keep(ran: Sequence[Ran], asked: Asked) -> None:
-    read = [read_evidence(each.evidence) for each in ran]
-    if asked.junit is not None:
-        _write(asked.junit, junit_xml(*read))
-    for target, ending in ((asked.html, "html"), (asked.evidence, "ndjson")):
-        if target is None:
-            continue
-        for each, found in zip(ran, read, strict=True):
-            # Several have a folder.
-            path = target if len(ran) == 1 else target / f"{each.run['scenario']}.{ending}"
-            _write(path, html_report(found).encode() if ending == "html" else each.evidence)
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-
-
 async def _diff(first: str, second: str) -> int:
     console = make_console()
-    async with find_api() as api:
-        one, other = [_kept(each) or await _evidence(api, each) for each in (first, second)]
+    one, other = [_kept(each) or await _evidence(each) for each in (first, second)]
     try:
         found = diff(one, other)
         names = [_title(read_evidence(each)) for each in (one, other)]
@@ -294,15 +349,19 @@ async def _diff(first: str, second: str) -> int:
 
 def _kept(named: str) -> bytes | None:
     path = Path(named)
-    return path.read_bytes() if path.is_file() else None
+    try:
+        return path.read_bytes() if path.is_file() else None
+    except OSError as error:
+        raise CommandFailedError(why(error, path)) from error
 
 
-async def _evidence(api: Api, named: str) -> bytes:
+async def _evidence(named: str) -> bytes:
     try:
         run_id = UUID(named)
     except ValueError:
         raise CommandFailedError(f"{named} is neither a run's id nor a file of evidence.") from None
-    return await api.download(f"/api/scenario-runs/{run_id}/evidence")
+    async with find_api() as api:
+        return await api.download(f"/api/scenario-runs/{run_id}/evidence")
 
 
 def _title(evidence: Evidence) -> str:

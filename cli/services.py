@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 
@@ -94,6 +95,7 @@ def child_environment(
         environment["TEMPORAL_ADDRESS"] = temporal.address
         environment["MANAGE_TEMPORAL_UI_URL"] = temporal.ui_url
     environment["MANAGE_API_URL"] = api_address
+    environment["MANAGE_INSTANCE_ID"] = uuid4().hex
     environment["PYTHONUNBUFFERED"] = "1"
     return environment
 

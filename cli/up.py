@@ -20,7 +20,8 @@ from cli.client import Api
 from cli.console import make_console
 from cli.demo import bring_to_life, demonstrate, has_depots
 from cli.errors import CommandFailedError
-from cli.place import DEMO_FLEET, Place, Running, home
+from cli.files import check_readable
+from cli.place import DEMO_FLEET, Place, Running, announce, home, running_places, withdraw
 from cli.services import ApiProgram, Program, child_environment, choose_port, end_leftovers, identity
 from cli.supervisor import Supervisor
 from runtime.embedded import TEMPORAL_PORT, TEMPORAL_UI_PORT, EmbeddedPostgres, EmbeddedTemporal
@@ -39,25 +40,28 @@ def run_up(fleet: Path | None, port: int | None, *, ephemeral: bool, demo: bool)
     """
     if fleet is not None and not demo:
         raise CommandFailedError("--fleet and --no-demo contradict each other.")
+    if fleet is not None:
+        check_readable(fleet)
     place = Place(Path(tempfile.mkdtemp(prefix="manage-"))) if ephemeral else home()
     place.take()
+    note = announce(place) if ephemeral else None
     try:
-        return asyncio.run(Up(place, fleet, port, demo=demo, ephemeral=ephemeral).run())
+        return asyncio.run(Up(place, fleet, port, demo=demo).run())
     finally:
         place.leave()
-        if ephemeral:
+        if note is not None:
             shutil.rmtree(place.folder, ignore_errors=True)
+            withdraw(note)
 
 
 class Up:
     """One run of `./dev up`."""
 
-    def __init__(self, place: Place, fleet: Path | None, port: int | None, *, demo: bool, ephemeral: bool) -> None:
+    def __init__(self, place: Place, fleet: Path | None, port: int | None, *, demo: bool) -> None:
         self.place = place
         self.fleet = fleet
         self.named_port = port
         self.demo = demo
-        self.ephemeral = ephemeral
         self.console: Console = make_console()
         self.settings: Settings = load_settings()
         self.supervisor = Supervisor(self._warn, self._describe)
@@ -159,10 +163,11 @@ class Up:
         self.console.print("\n[bold]It runs.[/] Ctrl-C stops everything.")
         for name, address in rows.items():
             self.console.print(f"  {name:<9} {address}", soft_wrap=True)
-        prefix = f"MANAGE_API_URL={api.url} " if self.ephemeral else ""
+        # Where another `up` of this project runs, commands want to be told which is meant.
+        named = f" --api {api.url}" if len(running_places()) > 1 else ""
         self.console.print("\nGo on in another terminal:")
         for command in ("scenario run --all", "backfill --dry-run", "resync DEPOT", "import FILE"):
-            self.console.print(f"  {prefix}./dev {command}", soft_wrap=True)
+            self.console.print(f"  ./dev {command}{named}", soft_wrap=True)
 
     async def _stop(self, work: asyncio.Task[None]) -> None:
         if self.supervisor.processes:
@@ -184,6 +189,7 @@ class Up:
             Running(
                 pid=os.getpid(),
                 api_url=self._api.url,
+                instance_id=self._api.environment().get("MANAGE_INSTANCE_ID", ""),
                 temporal_address=self._temporal.address if self._temporal else "",
                 temporal_ui_url=self._temporal.ui_url if self._temporal else self.settings.temporal_ui_url,
                 database_url=self._postgres.database_url if self._postgres else "",

@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     api_port: int = 8000
     api_url: str = "http://127.0.0.1:8000"
     """Where the command line finds the API."""
+    instance_id: str = ""
+    """What `./dev up` calls the API that it started; `/healthz` says it, so that commands know that API from others."""
     temporal_ui_url: str = ""
     """Base address of Temporal's UI, for links; empty: no links are shown."""
     local_networks: list[IPv4Network | IPv6Network] = [IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")]

@@ -111,10 +111,10 @@ class Checked:
     def words(self) -> str:
         """The outcome as a sentence."""
         subject = self.expectation.subject.replace("/", " ")
-        wanted = _words(self.expectation.document())
+        wanted = value_words(self.expectation.document())
         if self.passed:
-            return f"{subject} is {_words(self.actual)}, as expected."
-        return f"{subject} should be {wanted}, and is {_words(self.actual)}."
+            return f"{subject} is {value_words(self.actual)}, as expected."
+        return f"{subject} should be {wanted}, and is {value_words(self.actual)}."
 
 
 def check(expectation: Expectation, observed: Observed) -> Checked:
@@ -166,11 +166,12 @@ def matches(wanted: Wanted, actual: Any) -> bool:
     return wanted == actual
 
 
-def _words(value: Any) -> str:
+def value_words(value: Any) -> str:
+    """Say a value of the evidence: one, a range, several, or none."""
     if isinstance(value, dict):
         return f"from {value['from']:,} to {value['to']:,}"
     if isinstance(value, list):
-        return ", ".join(_words(each) for each in value) or "none"
+        return ", ".join(value_words(each) for each in value) or "none"
     if value is None:
         return "without a value"
     return str(value) if isinstance(value, str) else f"{value:,}"

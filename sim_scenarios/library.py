@@ -18,12 +18,12 @@ FOLDER = Path(__file__).parent
 def controller_tables() -> Mapping[str, object]:
     """Return the shipped controllers' tables by name, as documents; a file that is no YAML gives None."""
     paths = sorted((FOLDER / "controllers").glob("*.yaml"))
-    return MappingProxyType({path.stem: table_document(path) for path in paths})
+    return MappingProxyType({path.stem: table_document(path.read_text(encoding="utf-8")) for path in paths})
 
 
-def table_document(path: Path) -> object:
+def table_document(text: str) -> object:
     """Read the document of a table file; one that is no YAML gives None, which is no table."""
-    source = read_source(path.read_text(encoding="utf-8"))
+    source = read_source(text)
     return None if isinstance(source, InvalidScenario) else source.data
 
 

@@ -10,19 +10,23 @@ import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
+from pydantic import SecretStr
 from rich.console import Console
 
+from cli.client import find_api
 from cli.errors import CommandFailedError
 from cli.meter import Meter
-from cli.place import AlreadyRunningError, Place, Running
+from cli.place import AlreadyRunningError, Place, Running, announce, running_places
 from cli.run_tests import pytest_command, run_tests
 from cli.services import child_environment, choose_port, end_leftovers
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.settings import Settings
+from tests.live import serving
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -167,6 +171,49 @@ def test_a_place_has_one_owner_who_says_where_it_is(tmp_path: Path) -> None:
     assert other.running() is None
     other.take()
     other.leave()
+
+
+@pytest.mark.parametrize("command", [["backfill"], ["resync", "Arrow Road 1"], ["import", "fleet/demo.ndjson"]])
+def test_without_a_product_of_its_own_a_command_takes_no_other(command: list[str], tmp_path: Path) -> None:
+    answer = run(*command, MANAGE_DATA_DIR=str(tmp_path))
+    assert answer.returncode == 1
+    assert "The product of this folder does not run. Start it with ./dev up" in answer.stderr
+
+
+async def test_another_product_at_the_address_of_ones_own_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    monkeypatch.setenv("MANAGE_DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("MANAGE_API_URL", raising=False)
+    owner = Place(tmp_path)
+    owner.take()
+    for answers, taken in (("mine", True), ("another", False), ("", False)):
+        async with serving(Settings(database_url=SecretStr(database_url), instance_id=answers)) as address:
+            owner.describe(replace(running(), api_url=address, instance_id="mine"))
+            if taken:
+                async with find_api() as api:
+                    assert (await api.get("/healthz"))["instance_id"] == "mine"
+                continue
+            with pytest.raises(CommandFailedError, match="Something else answers"):
+                async with find_api():
+                    pass
+    owner.leave()
+    with pytest.raises(CommandFailedError, match="does not run"):
+        find_api()
+
+
+def test_a_place_elsewhere_that_was_killed_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MANAGE_DATA_DIR", str(tmp_path / "home"))
+    elsewhere = Place(tmp_path / "elsewhere")
+    elsewhere.take()
+    announce(elsewhere)
+    elsewhere.describe(running())
+    assert [found for _, found in running_places()] == [running()]
+    elsewhere.leave()
+    assert running_places() == []
+    shutil.rmtree(elsewhere.folder)
+    assert running_places() == []
+    assert not (tmp_path / "home").exists()
 
 
 def test_a_description_without_an_owner_is_not_believed(tmp_path: Path) -> None:

@@ -121,7 +121,14 @@ def test_every_image_is_pinned(services: dict[str, Any]) -> None:
 # The settings
 
 
-DECIDED = {"DATABASE_URL", "MIGRATION_DATABASE_URL", "MANAGE_API_HOST", "MANAGE_API_PORT", "MANAGE_API_URL"}
+DECIDED = {
+    "DATABASE_URL",
+    "MIGRATION_DATABASE_URL",
+    "MANAGE_API_HOST",
+    "MANAGE_API_PORT",
+    "MANAGE_API_URL",
+    "MANAGE_INSTANCE_ID",
+}
 """Settings that follow from how Compose puts the parts together: nobody chooses them there."""
 
 

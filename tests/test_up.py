@@ -179,6 +179,23 @@ def test_an_ephemeral_up_leaves_no_folder_behind(tmp_path: Path, started: list[U
     # Nobody else of this machine may look; as root, PostgreSQL's own user gets through to its data.
     assert folder.stat().st_mode & (stat.S_IRWXO | stat.S_IRGRP | stat.S_IWGRP) == 0
     assert {stat.S_IMODE(each.stat().st_mode) for each in folder.iterdir() if each.is_dir()} == {0o700}
+    # Commands find it by themselves, on whatever port it is.
+    found = started[0].command("resync", "Nobody")
+    assert (found.returncode, "No depot's name holds" in found.stderr) == (1, True)
+    other = Up(tmp_path / "home", "--ephemeral", "--port", "0", "--no-demo")
+    started.append(other)
+    there = other.until("import FILE")
+    # Now nobody knows which is meant.
+    refused = other.command("resync", "Nobody")
+    assert refused.returncode == 1
+    urls = {running(folder).api_url, running(Path(there.splitlines()[0].removeprefix("Data and logs: "))).api_url}
+    assert all(f"--api {url}" in refused.stderr for url in urls)
+    assert f"./dev resync DEPOT --api {running(folder).api_url}" not in there
+    for url in urls:
+        assert "No depot's name holds" in other.command("resync", "Nobody", "--api", url).stderr
+    assert other.interrupt() == 0
+    assert "No depot's name holds" in started[0].command("resync", "Nobody").stderr
     assert started[0].interrupt() == 0
     assert not folder.exists()
     assert not (tmp_path / "home").exists()
+    assert "does not run" in started[0].command("resync", "Nobody").stderr

@@ -32,7 +32,7 @@ from sim_scenarios.expectations import (
 )
 from sim_scenarios.expected import Between
 from sim_scenarios.html_report import html_report
-from sim_scenarios.junit import junit_xml
+from sim_scenarios.junit import distinct, junit_xml
 from sim_scenarios.library import preset
 from sim_scenarios.sample import GATEWAY_ID, sample_bindings
 from sim_scenarios.steps import expand
@@ -231,6 +231,33 @@ def test_junit_has_a_case_for_each_expectation() -> None:
     assert cases[1].find("failure") is None
     values = {each.attrib["name"]: each.attrib["value"] for each in report.findall(".//property")}
     assert values["evidence_sha256"] == found.sha256
+
+
+def test_no_two_cases_of_junit_have_one_name() -> None:
+    circuit = {"mode": "CONTROLLER", "capacity_kw": 555}
+    timeline = [{"at": "2m", "name": "Twice", "expect": {"circuit": circuit}}]
+    found = read_evidence(play(good(small(timeline=timeline)))[0])
+    # A run may be reported twice, too.
+    report = fromstring(junit_xml(found, found))
+    assert [suite.attrib["name"] for suite in report] == [found.run["scenario"], f"{found.run['scenario']}-2"]
+    for suite in report:
+        names = [case.attrib["name"] for case in suite.iter("testcase")]
+        assert len(set(names)) == len(names) == 3
+        failed = [case.attrib["name"] for case in suite.iter("testcase") if len(case)]
+        assert failed == ["step 2 at 2m, Twice: circuit/capacity_w 555,000"]
+
+
+def test_what_xml_cannot_write_breaks_no_report() -> None:
+    lines = failing().replace(b"<Never> & never", b"\\u001b[31m\\u0000\\ufffe").splitlines(keepends=True)
+    report = fromstring(junit_xml(read_evidence(b"".join(lines))))
+    assert report.findall("./testsuite/testcase")[0].attrib["name"] == "step 2 at 2m, \ufffd[31m\ufffd\ufffd: sent/SOC"
+
+
+def test_names_that_come_again_are_numbered_and_meet_no_other() -> None:
+    assert distinct(["a", "b", "a", "a-2", "a"]) == ["a", "b", "a-3", "a-2", "a-4"]
+    assert distinct([]) == []
+    many = distinct(["x"] * 1000)
+    assert len(set(many)) == 1000
 
 
 def test_the_html_report_needs_nothing_else_and_shows_what_failed() -> None:
