@@ -166,6 +166,7 @@ MEANINGS: dict[str, Meaning] = {
     "description": Meaning("What it is for, for people."),
     "detail": Meaning("What is wrong, for people."),
     "errors": Meaning("Every field that is wrong."),
+    "pages": Meaning("Whether the operator pages have the files that they load."),
     "status": Meaning("How it stands."),
     "temporal": Meaning("Whether Temporal answers."),
     "title": Meaning("What it is called, for people."),

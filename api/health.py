@@ -20,6 +20,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from api.dependencies import ClientDep, EngineDep, SettingsDep
+from api.ui.assets import missing_assets
 from store.database import snapshot
 from store.depots import count_depots
 from store.history import months_ahead
@@ -37,7 +38,7 @@ class Readiness(StrEnum):
     READY = "READY"
     DEGRADED = "DEGRADED"
     """Changes and reads work. Temporal is away: syncs wait and backfills cannot start until it is back. Or the
-    history has no room for the next month: packets will be refused when it begins."""
+    history has no room for the next month: packets will be refused when it begins. Or the pages lack their files."""
     UNAVAILABLE = "UNAVAILABLE"
     """Without the database nothing works."""
 
@@ -47,6 +48,14 @@ class DependencyState(StrEnum):
 
     OK = "OK"
     AWAY = "AWAY"
+
+
+class PagesState(StrEnum):
+    """Whether the operator pages have the files that they load."""
+
+    OK = "OK"
+    MISSING = "MISSING"
+    """They were not fetched: every page answers 500 until they are, and the API is started again."""
 
 
 class Alive(BaseModel):
@@ -62,6 +71,7 @@ class Ready(BaseModel):
     status: Readiness
     database: DependencyState
     temporal: DependencyState
+    pages: PagesState
     outbox_rows: int | None = Field(description="Changes that no sync workflow was told of yet.")
     outbox_age_seconds: float | None = Field(description="How long the oldest of them waits.")
     history_months_ahead: int | None = Field(description="Months after this one that the history has room for.")
@@ -85,11 +95,13 @@ async def readyz(engine: EngineDep, client: ClientDep, response: Response) -> Re
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
         state = Readiness.UNAVAILABLE
     else:
-        state = Readiness.READY if temporal is DependencyState.OK and ahead > 0 else Readiness.DEGRADED
+        whole = temporal is DependencyState.OK and ahead > 0 and not missing_assets()
+        state = Readiness.READY if whole else Readiness.DEGRADED
     return Ready(
         status=state,
         database=DependencyState.AWAY if depth is None else DependencyState.OK,
         temporal=temporal,
+        pages=PagesState.MISSING if missing_assets() else PagesState.OK,
         outbox_rows=None if depth is None else depth.rows,
         outbox_age_seconds=None if depth is None else _age(depth),
         history_months_ahead=ahead,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import mimetypes
 from dataclasses import dataclass
 from functools import cache
@@ -49,11 +50,13 @@ class Assets:
         """Where a page finds a file.
 
         Raises:
-            LookupError: there is no such file; ``./dev`` installs those under ``vendor/``.
+            LookupError: there is no such file; ``cli/assets.py`` fetches those under ``vendor/``.
 
         """
         if name not in self.files:
-            raise LookupError(f"There is no {name} in {FOLDER}. Where it begins with vendor/, ./dev installs it.")
+            raise LookupError(
+                f"There is no {name} in {FOLDER}. Where it begins with vendor/, cli/assets.py fetches it."
+            )
         return f"/static/{self.digest}/{name}"
 
 
@@ -61,6 +64,18 @@ class Assets:
 def assets() -> Assets:
     """The files as they were when the first page asked for one."""
     return Assets(FOLDER)
+
+
+@cache
+def missing_assets() -> tuple[str, ...]:
+    """The files from npm that pages load and that are not there, because the step that fetches them was left out."""
+    wanted = json.loads((FOLDER.parent / "assets.json").read_text(encoding="utf-8"))["files"]
+    names = ["icons.svg"]
+    for source, target in wanted.items():
+        # A pattern may stand for several files; a folder that has one has them all.
+        names.append(target + ("" if "*" in source else Path(source).name) if target.endswith("/") else target)
+    there = assets().files
+    return tuple(name for name in names if not any(found.startswith(f"vendor/{name}") for found in there))
 
 
 @router.get("/static/{digest}/{name:path}")

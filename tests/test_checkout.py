@@ -1,0 +1,189 @@
+"""A checkout as somebody gets it: what it declares, what its hooks say, and the deployment by hand, step by step."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from api.ui import assets
+from cli.assets import lay_out
+from cli.check import checks
+from runtime.processes import free_port
+from tests.support import until
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = (
+    "activities", "api", "cli", "domain", "fleet", "relay", "runtime", "settlement", "sim_scenarios", "store",
+    "telemetry", "tests", "worker", "workflows",
+)  # fmt: skip
+ELSEWHERE = {"flexmeasures"}
+"""Installed beside the product by the bench that compares it."""
+LEFT_BEHIND = ("__pycache__", "node_modules", "vendor")
+
+
+def copy_of_the_checkout(folder: Path) -> Path:
+    """What a checkout holds before anything is installed, but for the Python packages."""
+    made = folder / "checkout"
+    made.mkdir()
+    for path in sorted(ROOT.iterdir()):
+        if path.name.startswith((".venv", ".data", ".git", ".hypothesis")) and path.name != ".gitignore":
+            continue
+        if path.is_dir():
+            shutil.copytree(path, made / path.name, ignore=shutil.ignore_patterns(*LEFT_BEHIND, ".*_cache"))
+        else:
+            shutil.copy2(path, made / path.name)
+    (made / ".venv").symlink_to(Path(sys.prefix))
+    return made
+
+
+# Packages
+
+
+def names(requirements: Iterable[str]) -> set[str]:
+    found = {re.match(r"[\w.-]+", each) for each in requirements}
+    return {re.sub(r"[-_.]+", "-", each[0]).lower() for each in found if each}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The top-level names of what a file imports, ours and Python's own left out."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        modules: list[str] = []
+        if isinstance(node, ast.Import):
+            modules = [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            modules = [node.module or ""]
+        for module in modules:
+            top = module.split(".")[0]
+            if top not in sys.stdlib_module_names and top not in OURS:
+                yield top
+
+
+def test_what_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    product = names(project["project"]["dependencies"])
+    tools = product | names(project["dependency-groups"]["dev"])
+    brings = packages_distributions()
+    undeclared: set[str] = set()
+    for name in OURS:
+        for path in (ROOT / name).rglob("*.py") if (ROOT / name).is_dir() else [ROOT / f"{name}.py"]:
+            alone_in_a_checkout = name == "tests" or path.is_relative_to(ROOT / "cli" / "bench")
+            declared = tools if alone_in_a_checkout else product
+            undeclared |= {
+                f"{path.relative_to(ROOT)}: {top}"
+                for top in imported(path)
+                if top not in ELSEWHERE and not names(brings.get(top, ())) & declared
+            }
+    assert undeclared == set()
+
+
+# Hooks
+
+
+def test_the_hooks_say_of_a_clean_checkout_what_the_checks_say(tmp_path: Path) -> None:
+    checkout = copy_of_the_checkout(tmp_path)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PYTHONPATH"))}
+    environment |= {"PRE_COMMIT_HOME": str(tmp_path / "pre-commit")}
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+
+    assert run("git", "init", "--quiet").returncode == 0
+    assert run("git", "add", "--all", "--", ".", ":!.venv").returncode == 0
+    for hook in ("lint", "format"):
+        done = run(str(checkout / ".venv" / "bin" / "pre-commit"), "run", hook, "--all-files")
+        assert done.returncode == 0, done.stdout + done.stderr
+    # The others take no files: they are the commands of `./dev check` itself, over everything.
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    whole = {shlex.split(each["entry"])[0].rpartition("/")[2] for each in hooks if not each.get("pass_filenames", True)}
+    assert whole == {"lint-imports", "basedpyright"}
+    assert whole <= {Path(each.command[0]).name for each in checks()}
+
+
+# By hand
+
+
+def steps_by_hand() -> list[str]:
+    """The commands of the section of docs/operations.md, in their order."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = text[text.index("## By hand") :]
+    block = re.search(r"```sh\n(.*?)```", section, re.DOTALL)
+    assert block is not None
+    return [line for line in block[1].splitlines() if line and not line.startswith("export")]
+
+
+@contextmanager
+def running(command: list[str], folder: Path, environment: dict[str, str]) -> Generator[None]:
+    """A command that goes on while the block runs."""
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        yield
+        process.terminate()
+
+
+def ran(command: list[str], folder: Path, environment: dict[str, str]) -> str:
+    """Run a command that must succeed; answer what it printed."""
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.usefixtures("client")
+async def test_the_steps_by_hand_bring_the_pages_up(tmp_path: Path, database_url: str, temporal_address: str) -> None:
+    checkout = copy_of_the_checkout(tmp_path)
+    install, fetch, migrate, work, serve = (shlex.split(step, comments=True) for step in steps_by_hand())
+    port = free_port(0)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MANAGE_", "PYTHONPATH"))}
+    environment |= {"DATABASE_URL": database_url, "TEMPORAL_ADDRESS": temporal_address}
+    # The packages are those of this environment, and what is fetched is laid out from what `./dev` fetched.
+    assert install[:3] == ["uv", "sync", "--frozen"]
+    assert fetch == [".venv/bin/python", "cli/assets.py", "--omit-dev"]
+    assert "--omit-dev" in ran([*fetch, "--help"], checkout, environment)
+    ran([part for part in migrate if "DATABASE_URL" not in part], checkout, environment)
+    assert work == [".venv/bin/python", "worker.py"]
+    serve[serve.index("8000")] = str(port)
+
+    async def look() -> tuple[str, str, int]:
+        with running(serve, checkout, environment):
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as caller:
+
+                async def ready() -> dict[str, str] | None:
+                    try:
+                        return (await caller.get("/readyz")).json()
+                    except httpx.TransportError:
+                        return None
+
+                told = await until(ready)
+                return told["status"], told["pages"], (await caller.get("/", follow_redirects=True)).status_code
+
+    assert (await look())[:2] == ("DEGRADED", "MISSING")
+    pages = checkout / "api" / "ui"
+    lay_out(pages / "assets.json", ROOT / "api" / "ui" / "node_modules", pages / "static" / "vendor")
+    assert await look() == ("READY", "OK", 200)
+
+
+@pytest.mark.parametrize("gone", ["icons.svg", "htmx.min.js", "inter", "inter/index.css"])
+def test_each_file_that_is_missing_is_noticed(tmp_path: Path, gone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert assets.missing_assets() == ()
+    folder = tmp_path / "ui" / "static"
+    shutil.copytree(assets.FOLDER, folder)
+    shutil.copy(assets.FOLDER.parent / "assets.json", folder.parent)
+    path = folder / "vendor" / gone
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    monkeypatch.setattr(assets, "FOLDER", folder)
+    monkeypatch.setattr(assets, "assets", lambda: assets.Assets(folder))
+    assert any(name.startswith(gone) for name in assets.missing_assets.__wrapped__())
