@@ -12,8 +12,9 @@ from pydantic import BaseModel, Field
 
 from api.capacities import Capacity
 from api.dependencies import ActorDep, EngineDep
-from api.problems import problem_responses
+from api.problems import conflict_responses, problem_responses
 from api.types import Body, CircuitId, DepotId, Name, Position, Watts, left_out
+from api.versions import IfMatch, expected, shows_version, tagged
 from domain.problems import ProblemCode
 from store.capacities import CircuitCapacity, list_capacities, read_capacity
 from store.circuits import CircuitRecord, create_circuit, delete_circuit, list_circuits, read_circuit, update_circuit
@@ -53,6 +54,9 @@ class Circuit(BaseModel):
     name: str
     position: int = Field(description="The place among the siblings, dense from 0.")
     rated_power_w: float | None = Field(description="Watts.")
+    version: int = Field(
+        description="Moves with every change, and is the `ETag`; not where its place moves with its siblings."
+    )
     created_at: datetime
     created_by: str
     updated_at: datetime
@@ -86,11 +90,12 @@ async def list_all(depot_id: DepotId, engine: EngineDep) -> CircuitList:
 @router.post(
     "/depots/{depot_id}/circuits",
     status_code=status.HTTP_201_CREATED,
-    responses=problem_responses(
+    responses=shows_version(201) | problem_responses(
         ProblemCode.DEPOT_NOT_FOUND, ProblemCode.PARENT_NOT_FOUND, ProblemCode.CIRCUIT_TREE_TOO_DEEP,
         ProblemCode.INVALID_NAME,
     ),
 )  # fmt: skip
+@tagged
 async def create(depot_id: DepotId, body: CircuitCreate, actor: ActorDep, engine: EngineDep) -> Circuit:
     """Add a circuit (COR-8.4)."""
     async with transaction(engine, actor) as connection:
@@ -106,7 +111,8 @@ async def create(depot_id: DepotId, body: CircuitCreate, actor: ActorDep, engine
         return Circuit.of(made, None)
 
 
-@router.get("/circuits/{circuit_id}", responses=problem_responses(ProblemCode.CIRCUIT_NOT_FOUND))
+@router.get("/circuits/{circuit_id}", responses=shows_version() | problem_responses(ProblemCode.CIRCUIT_NOT_FOUND))
+@tagged
 async def read(circuit_id: CircuitId, engine: EngineDep) -> Circuit:
     """Read one circuit."""
     async with snapshot(engine) as connection:
@@ -116,30 +122,34 @@ async def read(circuit_id: CircuitId, engine: EngineDep) -> Circuit:
 
 @router.patch(
     "/circuits/{circuit_id}",
-    responses=problem_responses(
+    responses=shows_version() | conflict_responses() | problem_responses(
         ProblemCode.CIRCUIT_NOT_FOUND, ProblemCode.PARENT_NOT_FOUND, ProblemCode.CIRCUIT_CYCLE,
         ProblemCode.CIRCUIT_TREE_TOO_DEEP, ProblemCode.INVALID_NAME,
     ),
 )  # fmt: skip
-async def change(circuit_id: CircuitId, body: CircuitChange, actor: ActorDep, engine: EngineDep) -> Circuit:
+@tagged
+async def change(
+    circuit_id: CircuitId, body: CircuitChange, actor: ActorDep, engine: EngineDep, if_match: IfMatch = None
+) -> Circuit:
     """Rename, move or rerate a circuit (COR-8.5, COR-8.7). All that is below it moves with it."""
     async with transaction(engine, actor) as connection:
         given = body.model_dump(include=body.model_fields_set)
-        changed = await update_circuit(connection, actor, circuit_id, given)
+        changed = await update_circuit(connection, actor, circuit_id, given, expected(if_match))
         return Circuit.of(changed, await read_capacity(connection, circuit_id, await clock(connection)))
 
 
 @router.delete(
     "/circuits/{circuit_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problem_responses(ProblemCode.CIRCUIT_NOT_FOUND, ProblemCode.CIRCUIT_HAS_CHILDREN),
+    responses=conflict_responses() | problem_responses(ProblemCode.CIRCUIT_NOT_FOUND, ProblemCode.CIRCUIT_HAS_CHILDREN),
 )
 async def remove(
     circuit_id: CircuitId,
     actor: ActorDep,
     engine: EngineDep,
     cascade: Annotated[bool, Query(description="Delete the circuits below it as well.")] = False,
+    if_match: IfMatch = None,
 ) -> None:
     """Delete a circuit (COR-8.6). Linked devices and power sources stay, without a circuit."""
     async with transaction(engine, actor) as connection:
-        await delete_circuit(connection, actor, circuit_id, cascade=cascade)
+        await delete_circuit(connection, actor, circuit_id, cascade=cascade, expected=expected(if_match))

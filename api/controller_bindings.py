@@ -12,13 +12,15 @@ from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from api.dependencies import ActorDep, EngineDep, TablesDep
-from api.problems import FieldProblem, problem_responses
+from api.problems import FieldProblem, conflict_responses, problem_responses
 from api.types import BindingId, Cursor, Limit, OfDepot, cut_page, decode_cursor, decode_id
+from api.versions import IfMatch, expected, shows_version, tagged
 from domain.capabilities import Capability, CapabilityStatus
 from domain.controller_bindings import BindingEffect, BindingJudgement, EffectKind
 from domain.freshness import Freshness
 from domain.measurands import MeasurandKey
 from domain.problems import Problem, ProblemCode
+from domain.versions import also
 from domain.violations import Violation
 from store.controller_bindings import (
     BindingChange,
@@ -161,7 +163,7 @@ class ControllerBinding(BaseModel):
     device: BoundDevice
     capabilities: list[SuppliedCapability]
     enabled: bool
-    version: int = Field(description="Moves with every change.")
+    version: int = Field(description="Moves with every change; the `ETag`.")
     last_packet: BindingPacket | None = Field(description="Null: none of the gateway's last packets had the device.")
     created_at: datetime
     created_by: str
@@ -305,8 +307,9 @@ async def list_all(
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=problem_responses(ProblemCode.INVALID_CONTROLLER_BINDING),
+    responses=shows_version(201) | problem_responses(ProblemCode.INVALID_CONTROLLER_BINDING),
 )
+@tagged
 async def create(body: BindingCreate, actor: ActorDep, engine: EngineDep, tables: TablesDep) -> ControllerBinding:
     """Bind a device to a microgrid. A refusal names every field that is wrong."""
     async with transaction(engine, actor) as connection:
@@ -332,62 +335,90 @@ def _binding_id(given: object) -> UUID | None:
 
 
 # Only an id is a binding's address, so that "validate" is none and other methods of it are refused as such.
-@router.get("/{binding_id:uuid}", responses=problem_responses(ProblemCode.BINDING_NOT_FOUND))
+@router.get("/{binding_id:uuid}", responses=shows_version() | problem_responses(ProblemCode.BINDING_NOT_FOUND))
+@tagged
 async def read(binding_id: BindingId, engine: EngineDep) -> ControllerBinding:
     """Read one binding."""
     async with snapshot(engine) as connection:
         return ControllerBinding.of(await read_binding(connection, binding_id))
 
 
-_CHANGED = problem_responses(
-    ProblemCode.BINDING_NOT_FOUND, ProblemCode.INVALID_CONTROLLER_BINDING, ProblemCode.VERSION_CONFLICT
+_CHANGED = (
+    shows_version()
+    | conflict_responses()
+    | problem_responses(
+        ProblemCode.BINDING_NOT_FOUND, ProblemCode.INVALID_CONTROLLER_BINDING, ProblemCode.VERSION_CONFLICT
+    )
 )
 
 
 @router.patch("/{binding_id:uuid}", responses=_CHANGED)
+@tagged
 async def change(
-    binding_id: BindingId, body: BindingChangeBody, actor: ActorDep, engine: EngineDep, tables: TablesDep
+    binding_id: BindingId,
+    body: BindingChangeBody,
+    actor: ActorDep,
+    engine: EngineDep,
+    tables: TablesDep,
+    if_match: IfMatch = None,
 ) -> ControllerBinding:
     """Change device, capabilities or enablement. Another device takes over at once what the binding supplies.
 
-    With `version`, a change by someone else in between is refused: `context.current` tells what holds now,
-    `context.changes` who changed which field since, and when.
+    With `version` or `If-Match`, a change by someone else in between is refused: `context.current` tells what holds
+    now, `context.changes` who changed which field since, and when.
     """
     async with transaction(engine, actor) as connection:
-        return ControllerBinding.of(await update_binding(connection, actor, binding_id, body, tables))
+        return ControllerBinding.of(
+            await update_binding(connection, actor, binding_id, body, tables, expected(if_match))
+        )
 
 
 @router.post("/{binding_id:uuid}/enable", responses=_CHANGED)
+@tagged
 async def enable(
-    binding_id: BindingId, actor: ActorDep, engine: EngineDep, tables: TablesDep, version: Version = None
+    binding_id: BindingId,
+    actor: ActorDep,
+    engine: EngineDep,
+    tables: TablesDep,
+    version: Version = None,
+    if_match: IfMatch = None,
 ) -> ControllerBinding:
     """Let the device supply its capabilities. Refused where another device does."""
     given = {"enabled": True, "version": version}
     async with transaction(engine, actor) as connection:
-        return ControllerBinding.of(await update_binding(connection, actor, binding_id, given, tables))
+        return ControllerBinding.of(
+            await update_binding(connection, actor, binding_id, given, tables, expected(if_match))
+        )
 
 
 @router.post(
     "/{binding_id:uuid}/disable",
-    responses=problem_responses(ProblemCode.BINDING_NOT_FOUND, ProblemCode.VERSION_CONFLICT),
+    responses=shows_version()
+    | conflict_responses()
+    | problem_responses(ProblemCode.BINDING_NOT_FOUND, ProblemCode.VERSION_CONFLICT),
 )
+@tagged
 async def disable(
-    binding_id: BindingId, actor: ActorDep, engine: EngineDep, version: Version = None
+    binding_id: BindingId, actor: ActorDep, engine: EngineDep, version: Version = None, if_match: IfMatch = None
 ) -> ControllerBinding:
     """Let the device supply nothing. What it supplied stays to be seen, as not updating."""
     async with transaction(engine, actor) as connection:
-        return ControllerBinding.of(await disable_binding(connection, actor, binding_id, version))
+        return ControllerBinding.of(
+            await disable_binding(connection, actor, binding_id, also(expected(if_match), version))
+        )
 
 
 @router.delete(
     "/{binding_id:uuid}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problem_responses(ProblemCode.BINDING_NOT_FOUND, ProblemCode.VERSION_CONFLICT),
+    responses=conflict_responses() | problem_responses(ProblemCode.BINDING_NOT_FOUND, ProblemCode.VERSION_CONFLICT),
 )
-async def remove(binding_id: BindingId, actor: ActorDep, engine: EngineDep, version: Version = None) -> None:
+async def remove(
+    binding_id: BindingId, actor: ActorDep, engine: EngineDep, version: Version = None, if_match: IfMatch = None
+) -> None:
     """Delete a binding, which is the device's sensor action. What it supplied stays in the history."""
     async with transaction(engine, actor) as connection:
-        await delete_binding(connection, actor, binding_id, version)
+        await delete_binding(connection, actor, binding_id, also(expected(if_match), version))
 
 
 @router.get(

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, status
 from pydantic import AfterValidator, BaseModel, Field
 
 from api.dependencies import ActorDep, EngineDep, TablesDep
-from api.problems import problem_responses
+from api.problems import conflict_responses, problem_responses
 from api.types import (
     Body,
     Cursor,
@@ -24,6 +24,7 @@ from api.types import (
     decode_id,
     left_out,
 )
+from api.versions import IfMatch, expected, shows_version, tagged
 from domain.controller_support import ControllerTables
 from domain.names import MAX_ID_LENGTH, clean_sensor_id
 from domain.problems import Problem, ProblemCode
@@ -85,6 +86,7 @@ class Device(BaseModel):
     circuit_id: LinkedCircuitId
     circuit_name: str | None
     controller: str | None
+    version: int = Field(description="Moves with every change; the `ETag`.")
     created_at: datetime
     created_by: str
     updated_at: datetime
@@ -130,11 +132,12 @@ async def list_all(
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=problem_responses(
+    responses=shows_version(201) | problem_responses(
         ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,
         ProblemCode.SENSOR_ID_TAKEN, ProblemCode.UNKNOWN_CONTROLLER,
     ),
 )  # fmt: skip
+@tagged
 async def create(body: DeviceCreate, actor: ActorDep, engine: EngineDep, tables: TablesDep) -> Device:
     """Add a device to a gateway."""
     _check_controller(body.controller, tables)
@@ -152,7 +155,8 @@ async def create(body: DeviceCreate, actor: ActorDep, engine: EngineDep, tables:
         )
 
 
-@router.get("/{device_id}", responses=problem_responses(ProblemCode.DEVICE_NOT_FOUND))
+@router.get("/{device_id}", responses=shows_version() | problem_responses(ProblemCode.DEVICE_NOT_FOUND))
+@tagged
 async def read(device_id: DeviceId, engine: EngineDep) -> Device:
     """Read one device."""
     async with engine.connect() as connection:
@@ -161,14 +165,20 @@ async def read(device_id: DeviceId, engine: EngineDep) -> Device:
 
 @router.patch(
     "/{device_id}",
-    responses=problem_responses(
+    responses=shows_version() | conflict_responses() | problem_responses(
         ProblemCode.DEVICE_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,
         ProblemCode.GATEWAY_NOT_IN_DEPOT, ProblemCode.SENSOR_ID_TAKEN, ProblemCode.UNKNOWN_CONTROLLER,
         ProblemCode.UNSUPPORTED_BY_REVISION,
     ),
 )  # fmt: skip
+@tagged
 async def change(
-    device_id: DeviceId, body: DeviceChange, actor: ActorDep, engine: EngineDep, tables: TablesDep
+    device_id: DeviceId,
+    body: DeviceChange,
+    actor: ActorDep,
+    engine: EngineDep,
+    tables: TablesDep,
+    if_match: IfMatch = None,
 ) -> Device:
     """Rename a device, link it to another circuit or none, move it to another gateway, or say which controller it is.
 
@@ -177,15 +187,15 @@ async def change(
     _check_controller(body.controller, tables)
     async with transaction(engine, actor) as connection:
         given = body.model_dump(include=body.model_fields_set)
-        return Device.of(await update_device(connection, actor, device_id, given, tables))
+        return Device.of(await update_device(connection, actor, device_id, given, tables, expected(if_match)))
 
 
 @router.delete(
     "/{device_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problem_responses(ProblemCode.DEVICE_NOT_FOUND),
+    responses=conflict_responses() | problem_responses(ProblemCode.DEVICE_NOT_FOUND),
 )
-async def remove(device_id: DeviceId, actor: ActorDep, engine: EngineDep) -> None:
+async def remove(device_id: DeviceId, actor: ActorDep, engine: EngineDep, if_match: IfMatch = None) -> None:
     """Delete a device with its sensor actions. What it reported stays in the history."""
     async with transaction(engine, actor) as connection:
-        await delete_device(connection, actor, device_id)
+        await delete_device(connection, actor, device_id, expected(if_match))

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Query, status
 from pydantic import AfterValidator, BaseModel, Field, JsonValue
 
 from api.dependencies import ActorDep, EngineDep
-from api.problems import problem_responses
+from api.problems import conflict_responses, problem_responses
 from api.types import Body, Cursor, GatewayId, Limit, Name, OfDepot, cut_page, decode_id, left_out
+from api.versions import IfMatch, expected, shows_version, tagged
 from domain.problems import Problem, ProblemCode
 from domain.strict_json import faults_in
 from store.database import transaction
@@ -76,6 +77,7 @@ class Gateway(BaseModel):
     name: str
     site_model_name: str | None
     output_translation: JsonValue
+    version: int = Field(description="Moves with every change; the `ETag`.")
     created_at: datetime
     created_by: str
     updated_at: datetime
@@ -109,11 +111,12 @@ async def list_all(
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=problem_responses(
+    responses=shows_version(201) | problem_responses(
         ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.INVALID_OUTPUT_TRANSLATION,
         ProblemCode.BODY_TOO_LARGE,
     ),
 )  # fmt: skip
+@tagged
 async def create(body: GatewayCreate, actor: ActorDep, engine: EngineDep) -> Gateway:
     """Add a gateway to a depot."""
     async with transaction(engine, actor) as connection:
@@ -121,7 +124,8 @@ async def create(body: GatewayCreate, actor: ActorDep, engine: EngineDep) -> Gat
         return Gateway.of(await create_gateway(connection, actor, body.depot_id, values))
 
 
-@router.get("/{gateway_id}", responses=problem_responses(ProblemCode.GATEWAY_NOT_FOUND))
+@router.get("/{gateway_id}", responses=shows_version() | problem_responses(ProblemCode.GATEWAY_NOT_FOUND))
+@tagged
 async def read(gateway_id: GatewayId, engine: EngineDep) -> Gateway:
     """Read one gateway."""
     async with engine.connect() as connection:
@@ -130,29 +134,33 @@ async def read(gateway_id: GatewayId, engine: EngineDep) -> Gateway:
 
 @router.patch(
     "/{gateway_id}",
-    responses=problem_responses(
+    responses=shows_version() | conflict_responses() | problem_responses(
         ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.INVALID_OUTPUT_TRANSLATION,
         ProblemCode.BODY_TOO_LARGE,
     ),
 )  # fmt: skip
-async def change(gateway_id: GatewayId, body: GatewayChange, actor: ActorDep, engine: EngineDep) -> Gateway:
+@tagged
+async def change(
+    gateway_id: GatewayId, body: GatewayChange, actor: ActorDep, engine: EngineDep, if_match: IfMatch = None
+) -> Gateway:
     """Rename a gateway, or change its model or its output translation."""
     async with transaction(engine, actor) as connection:
         given = body.model_dump(include=body.model_fields_set)
-        return Gateway.of(await update_gateway(connection, actor, gateway_id, given))
+        return Gateway.of(await update_gateway(connection, actor, gateway_id, given, expected(if_match)))
 
 
 @router.delete(
     "/{gateway_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problem_responses(ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.GATEWAY_HAS_DEVICES),
+    responses=conflict_responses() | problem_responses(ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.GATEWAY_HAS_DEVICES),
 )
 async def remove(
     gateway_id: GatewayId,
     actor: ActorDep,
     engine: EngineDep,
     cascade: Annotated[bool, Query(description="Delete its devices as well.")] = False,
+    if_match: IfMatch = None,
 ) -> None:
     """Delete a gateway. What its devices reported stays in the history."""
     async with transaction(engine, actor) as connection:
-        await delete_gateway(connection, actor, gateway_id, cascade=cascade)
+        await delete_gateway(connection, actor, gateway_id, cascade=cascade, expected=expected(if_match))

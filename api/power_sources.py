@@ -9,7 +9,7 @@ from fastapi import APIRouter, status
 from pydantic import BaseModel, Field
 
 from api.dependencies import ActorDep, EngineDep
-from api.problems import problem_responses
+from api.problems import conflict_responses, problem_responses
 from api.types import (
     Body,
     Cursor,
@@ -22,6 +22,7 @@ from api.types import (
     decode_id,
     left_out,
 )
+from api.versions import IfMatch, expected, shows_version, tagged
 from domain.measurands import MEASURANDS, MeasurandKey
 from domain.problems import ProblemCode
 from domain.routing import PowerSourceKind
@@ -89,6 +90,7 @@ class PowerSource(BaseModel):
     circuit_id: LinkedCircuitId
     circuit_name: str | None
     readings: list[Reading] = Field(description="The latest of each measurand that was ever received.")
+    version: int = Field(description="Moves with every change; the `ETag`.")
     created_at: datetime
     created_by: str
     updated_at: datetime
@@ -105,6 +107,7 @@ class PowerSource(BaseModel):
             circuit_id=record.circuit_id,
             circuit_name=record.circuit_name,
             readings=[Reading.of(reading) for reading in record.readings],
+            version=record.version,
             created_at=record.created_at,
             created_by=record.created_by,
             updated_at=record.updated_at,
@@ -134,10 +137,10 @@ async def list_all(
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=problem_responses(
-        ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT
-    ),
+    responses=shows_version(201)
+    | problem_responses(ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT),
 )
+@tagged
 async def create(body: PowerSourceCreate, actor: ActorDep, engine: EngineDep) -> PowerSource:
     """Add a power source to a depot."""
     async with transaction(engine, actor) as connection:
@@ -148,7 +151,8 @@ async def create(body: PowerSourceCreate, actor: ActorDep, engine: EngineDep) ->
         )
 
 
-@router.get("/{power_source_id}", responses=problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND))
+@router.get("/{power_source_id}", responses=shows_version() | problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND))
+@tagged
 async def read(power_source_id: PowerSourceId, engine: EngineDep) -> PowerSource:
     """Read one power source with its latest readings."""
     async with snapshot(engine) as connection:
@@ -157,25 +161,30 @@ async def read(power_source_id: PowerSourceId, engine: EngineDep) -> PowerSource
 
 @router.patch(
     "/{power_source_id}",
-    responses=problem_responses(
-        ProblemCode.POWER_SOURCE_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT
-    ),
+    responses=shows_version()
+    | conflict_responses()
+    | problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT),
 )
+@tagged
 async def change(
-    power_source_id: PowerSourceId, body: PowerSourceChange, actor: ActorDep, engine: EngineDep
+    power_source_id: PowerSourceId,
+    body: PowerSourceChange,
+    actor: ActorDep,
+    engine: EngineDep,
+    if_match: IfMatch = None,
 ) -> PowerSource:
     """Rename a power source, change its kind, or put it on another circuit."""
     async with transaction(engine, actor) as connection:
         given = body.model_dump(include=body.model_fields_set)
-        return PowerSource.of(await update_power_source(connection, actor, power_source_id, given))
+        return PowerSource.of(await update_power_source(connection, actor, power_source_id, given, expected(if_match)))
 
 
 @router.delete(
     "/{power_source_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND),
+    responses=conflict_responses() | problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND),
 )
-async def remove(power_source_id: PowerSourceId, actor: ActorDep, engine: EngineDep) -> None:
+async def remove(power_source_id: PowerSourceId, actor: ActorDep, engine: EngineDep, if_match: IfMatch = None) -> None:
     """Delete a power source with its latest readings."""
     async with transaction(engine, actor) as connection:
-        await delete_power_source(connection, actor, power_source_id)
+        await delete_power_source(connection, actor, power_source_id, expected(if_match))

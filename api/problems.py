@@ -127,6 +127,12 @@ def problem_responses(*codes: ProblemCode) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def conflict_responses() -> dict[int | str, dict[str, Any]]:
+    """Declare the refusal of a change that was made for another version, for a route's ``responses``."""
+    declared = problem_responses(ProblemCode.VERSION_CONFLICT)
+    return {int(HTTPStatus.PRECONDITION_FAILED): declared[int(STATUS[ProblemCode.VERSION_CONFLICT])]}
+
+
 COMMON = problem_responses(
     ProblemCode.INVALID_REQUEST,
     ProblemCode.ACCESS_REFUSED,
@@ -142,9 +148,10 @@ def problem_response(
     detail: str,
     errors: Sequence[FieldProblem] = (),
     context: Mapping[str, Any] | None = None,
+    status: HTTPStatus | None = None,
 ) -> JSONResponse:
-    """Answer with a problem."""
-    status = STATUS[code]
+    """Answer with a problem; with the status of its code, unless another is given."""
+    status = status or STATUS[code]
     document = ProblemDocument(
         type=problem_type(code),
         title=problem_title(code),
@@ -160,11 +167,14 @@ def problem_response(
     return JSONResponse(document.model_dump(mode="json", exclude=left_out), status, headers, MEDIA_TYPE)
 
 
-async def _on_problem(_: Request, error: Exception) -> Response:
+async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
+    # RFC 9110 has a status of its own for what If-Match did not find.
+    asked = error.code is ProblemCode.VERSION_CONFLICT and request.headers.get("if-match", "*").strip() != "*"
+    status = HTTPStatus.PRECONDITION_FAILED if asked else None
     errors = [] if error.field is None else [FieldProblem(field=error.field, detail=error.detail)]
     errors += [FieldProblem.of(violation) for violation in error.violations]
-    return problem_response(error.code, error.detail, errors, error.context)
+    return problem_response(error.code, error.detail, errors, error.context, status)
 
 
 async def _on_invalid(_: Request, error: Exception) -> Response:

@@ -10,8 +10,9 @@ from fastapi import APIRouter, status
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from api.dependencies import ActorDep, EngineDep, TablesDep
-from api.problems import problem_responses
+from api.problems import conflict_responses, problem_responses
 from api.types import DeviceId, SensorActionId
+from api.versions import IfMatch, expected, shows_version, tagged
 from domain.capabilities import Capability
 from domain.measurands import MeasurandKey
 from domain.problems import ProblemCode
@@ -41,7 +42,9 @@ def _change_schema() -> dict[str, Any]:
     """Every field of every action. Which of them go together is checked with what the action is."""
     properties: dict[str, Any] = {}
     for kind in SensorActionKind:
-        properties.update(_create_schema(kind)["properties"])
+        for name, schema in _create_schema(kind)["properties"].items():
+            # What is left out stays, so a default would be untrue: a client that fills it in would change it.
+            properties[name] = {key: value for key, value in schema.items() if key != "default"}
     keys = [key.value for spec in SENSOR_ACTIONS.values() for key in spec.measurands]
     measurands = {
         "type": "array", "title": "Measurands", "minItems": 1, "uniqueItems": True,
@@ -99,7 +102,7 @@ class SensorAction(BaseModel):
     capabilities: list[Capability] = Field(
         description="What it publishes of the depot's microgrid while it is switched on, as its only owner."
     )
-    version: int = Field(description="Moves with every change.")
+    version: int = Field(description="Moves with every change; the `ETag`.")
     created_at: datetime
     created_by: str
     updated_at: datetime
@@ -142,11 +145,12 @@ async def list_all(device_id: DeviceId, engine: EngineDep) -> SensorActionList:
 @router.post(
     "/devices/{device_id}/sensor-actions",
     status_code=status.HTTP_201_CREATED,
-    responses=problem_responses(
+    responses=shows_version(201) | problem_responses(
         ProblemCode.DEVICE_NOT_FOUND, ProblemCode.INVALID_SENSOR_ACTION, ProblemCode.SENSOR_ACTION_EXISTS,
         ProblemCode.CAPABILITY_OWNED,
     ),
 )  # fmt: skip
+@tagged
 async def create(
     device_id: DeviceId, body: SensorActionCreate, actor: ActorDep, engine: EngineDep, tables: TablesDep
 ) -> SensorAction:
@@ -155,7 +159,11 @@ async def create(
         return SensorAction.of(await create_sensor_action(connection, actor, device_id, body, tables))
 
 
-@router.get("/sensor-actions/{sensor_action_id}", responses=problem_responses(ProblemCode.SENSOR_ACTION_NOT_FOUND))
+@router.get(
+    "/sensor-actions/{sensor_action_id}",
+    responses=shows_version() | problem_responses(ProblemCode.SENSOR_ACTION_NOT_FOUND),
+)
+@tagged
 async def read(sensor_action_id: SensorActionId, engine: EngineDep) -> SensorAction:
     """Read one sensor action."""
     async with engine.connect() as connection:
@@ -164,29 +172,39 @@ async def read(sensor_action_id: SensorActionId, engine: EngineDep) -> SensorAct
 
 @router.patch(
     "/sensor-actions/{sensor_action_id}",
-    responses=problem_responses(
+    responses=shows_version() | conflict_responses() | problem_responses(
         ProblemCode.SENSOR_ACTION_NOT_FOUND, ProblemCode.INVALID_SENSOR_ACTION, ProblemCode.VERSION_CONFLICT,
         ProblemCode.CAPABILITY_OWNED,
     ),
 )  # fmt: skip
+@tagged
 async def change(
-    sensor_action_id: SensorActionId, body: SensorActionChange, actor: ActorDep, engine: EngineDep, tables: TablesDep
+    sensor_action_id: SensorActionId,
+    body: SensorActionChange,
+    actor: ActorDep,
+    engine: EngineDep,
+    tables: TablesDep,
+    if_match: IfMatch = None,
 ) -> SensorAction:
     """Change measurands and settings, or switch the action on or off.
 
-    With `version`, a change by someone else in between is refused, and `context.current` tells what holds now,
-    `context.changes` who changed which field since, and when.
+    With `version` or `If-Match`, a change by someone else in between is refused, and `context.current` tells what holds
+    now, `context.changes` who changed which field since, and when.
     """
     async with transaction(engine, actor) as connection:
-        return SensorAction.of(await update_sensor_action(connection, actor, sensor_action_id, body, tables))
+        return SensorAction.of(
+            await update_sensor_action(connection, actor, sensor_action_id, body, tables, expected(if_match))
+        )
 
 
 @router.delete(
     "/sensor-actions/{sensor_action_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problem_responses(ProblemCode.SENSOR_ACTION_NOT_FOUND),
+    responses=conflict_responses() | problem_responses(ProblemCode.SENSOR_ACTION_NOT_FOUND),
 )
-async def remove(sensor_action_id: SensorActionId, actor: ActorDep, engine: EngineDep) -> None:
+async def remove(
+    sensor_action_id: SensorActionId, actor: ActorDep, engine: EngineDep, if_match: IfMatch = None
+) -> None:
     """Delete a sensor action. What it published stays."""
     async with transaction(engine, actor) as connection:
-        await delete_sensor_action(connection, actor, sensor_action_id)
+        await delete_sensor_action(connection, actor, sensor_action_id, expected(if_match))

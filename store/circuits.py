@@ -8,17 +8,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from domain.actor import Actor
 from domain.circuits import CircuitPlace, CircuitTree
 from domain.problems import Problem, ProblemCode
-from store.changes import record_change
+from domain.versions import Versions
+from store.changes import differences, record_change
 from store.depots import lock_depot, read_depot
-from store.site_changes import settle_site, unlink_devices
+from store.site_changes import settle_site, unlink_circuits
 from store.tables import circuits
+from store.versions import check_version
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class CircuitRecord:
     name: str
     position: int
     rated_power_w: float | None
+    version: int
+    """Moves with every change of the circuit; not where its place moves with its siblings."""
     created_at: datetime
     created_by: str
     updated_at: datetime
@@ -44,11 +48,13 @@ _CIRCUITS = select(
     circuits.c.name,
     circuits.c.position,
     circuits.c.rated_power_w,
+    circuits.c.version,
     circuits.c.created_at,
     circuits.c.created_by,
     circuits.c.updated_at,
     circuits.c.updated_by,
 )
+_CONFIGURED = ("name", "parent_id", "position", "rated_power_w")
 
 
 async def read_circuit(connection: AsyncConnection, circuit_id: UUID) -> CircuitRecord:
@@ -145,53 +151,66 @@ async def create_circuit(
 
 
 async def update_circuit(
-    connection: AsyncConnection, actor: Actor, circuit_id: UUID, given: Mapping[str, Any]
+    connection: AsyncConnection,
+    actor: Actor,
+    circuit_id: UUID,
+    given: Mapping[str, Any],
+    expected: Versions = None,
 ) -> CircuitRecord:
     """Change what ``given`` names of ``name``, ``parent_id``, ``position`` and ``rated_power_w``.
 
     Raises:
-        Problem: ``CIRCUIT_NOT_FOUND``, ``PARENT_NOT_FOUND``, ``CIRCUIT_CYCLE`` or ``CIRCUIT_TREE_TOO_DEEP``.
+        Problem: ``CIRCUIT_NOT_FOUND``, ``VERSION_CONFLICT``, ``PARENT_NOT_FOUND``, ``CIRCUIT_CYCLE`` or
+            ``CIRCUIT_TREE_TOO_DEEP``.
 
     """
     tree = await _lock_tree(connection, (await read_circuit(connection, circuit_id)).depot_id)
     before = await read_circuit(connection, circuit_id)
-    parent_id = given.get("parent_id", before.parent_id)
-    await _store_places(connection, actor, tree.move(circuit_id, parent_id, given.get("position")))
+    await check_version(connection, before, "circuit", circuit_id, expected)
+    moved = tree.move(circuit_id, given.get("parent_id", before.parent_id), given.get("position"))
+    await _store_places(connection, actor, [place for place in moved if place.circuit_id != circuit_id])
     values = {name: given[name] for name in ("name", "rated_power_w") if name in given}
-    if any(values[name] != getattr(before, name) for name in values):
-        await connection.execute(
-            update(circuits)
-            .where(circuits.c.id == circuit_id)
-            .values(**values, updated_at=text("now()"), updated_by=actor.name)
-        )
+    values |= next(
+        ({"parent_id": own.parent_id, "position": own.position} for own in moved if own.circuit_id == circuit_id), {}
+    )
+    if all(values[name] == getattr(before, name) for name in values):
+        return before
+    # The version by hand, because a circuit that is only put elsewhere among its siblings has a new one, too.
+    await connection.execute(
+        update(circuits)
+        .where(circuits.c.id == circuit_id)
+        .values(**values, version=before.version + 1, updated_at=func.now(), updated_by=actor.name)
+    )
     after = await read_circuit(connection, circuit_id)
-    if after != before:
-        detail = {
-            name: [str(getattr(before, name)), str(getattr(after, name))]
-            for name in ("name", "parent_id", "position", "rated_power_w")
-            if getattr(before, name) != getattr(after, name)
-        }
-        await record_change(
-            connection, actor, "CIRCUIT_CHANGED", depot_id=after.depot_id, subject_id=circuit_id, detail=detail
-        )
-        await settle_site(connection, after.depot_id)
+    await record_change(
+        connection,
+        actor,
+        "CIRCUIT_CHANGED",
+        depot_id=after.depot_id,
+        subject_id=circuit_id,
+        detail=differences(before, after, _CONFIGURED),
+    )
+    await settle_site(connection, after.depot_id)
     return after
 
 
-async def delete_circuit(connection: AsyncConnection, actor: Actor, circuit_id: UUID, *, cascade: bool) -> None:
+async def delete_circuit(
+    connection: AsyncConnection, actor: Actor, circuit_id: UUID, *, cascade: bool, expected: Versions = None
+) -> None:
     """Delete a circuit, with all below it where ``cascade`` says so; siblings close the gap.
 
     Devices and power sources that were linked to a deleted circuit stay, without a circuit.
 
     Raises:
-        Problem: ``CIRCUIT_NOT_FOUND`` or ``CIRCUIT_HAS_CHILDREN``.
+        Problem: ``CIRCUIT_NOT_FOUND``, ``VERSION_CONFLICT`` or ``CIRCUIT_HAS_CHILDREN``.
 
     """
     depot_id = (await read_circuit(connection, circuit_id)).depot_id
     tree = await _lock_tree(connection, depot_id)
+    before = await read_circuit(connection, circuit_id)
+    await check_version(connection, before, "circuit", circuit_id, expected)
     gone, changed = tree.remove(circuit_id, cascade=cascade)
-    name = (await read_circuit(connection, circuit_id)).name
-    await unlink_devices(connection, actor, circuit_ids=gone)
+    await unlink_circuits(connection, actor, gone)
     await settle_site(connection, depot_id)
     # One statement: the foreign key to the parent is checked when all of them are gone.
     await connection.execute(delete(circuits).where(circuits.c.id.in_(gone)))
@@ -202,5 +221,5 @@ async def delete_circuit(connection: AsyncConnection, actor: Actor, circuit_id: 
         "CIRCUIT_DELETED",
         depot_id=depot_id,
         subject_id=circuit_id,
-        detail={"name": name, "with_circuits_below": len(gone) - 1},
+        detail={"name": before.name, "with_circuits_below": len(gone) - 1},
     )

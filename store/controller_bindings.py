@@ -37,17 +37,18 @@ from domain.measurands import MeasurandKey
 from domain.problems import Problem, ProblemCode
 from domain.sensor_action_forms import SensorActionForm, given_version
 from domain.sensor_actions import SensorAction, SensorActionKind
+from domain.versions import Versions, also
 from domain.violations import Violation
 from store.depots import lock_depot
 from store.device_reports import DeviceReport, LastPacket, ReportedValue, read_reports
 from store.devices import read_device
 from store.sensor_actions import (
     change_action,
-    changes_since,
     delete_sensor_action,
     insert_action,
     read_sensor_action,
 )
+from store.versions import check_version
 
 
 @dataclass(frozen=True)
@@ -334,8 +335,8 @@ async def create_binding(
     return await read_binding(connection, made.sensor_action_id)
 
 
-async def _lock(connection: AsyncConnection, binding_id: UUID, version: int | None) -> BindingRecord:
-    """Take the depot's lock, and read the binding if it still has that version.
+async def _lock(connection: AsyncConnection, binding_id: UUID, expected: Versions) -> BindingRecord:
+    """Take the depot's lock, and read the binding if it still has a version that is ``expected``.
 
     Raises:
         Problem: ``BINDING_NOT_FOUND`` or ``VERSION_CONFLICT``.
@@ -343,21 +344,16 @@ async def _lock(connection: AsyncConnection, binding_id: UUID, version: int | No
     """
     await lock_depot(connection, (await read_binding(connection, binding_id)).depot_id)
     before = await read_binding(connection, binding_id)
-    if version is not None and version != before.version:
-        action = await read_sensor_action(connection, binding_id)
-        raise Problem(
-            ProblemCode.VERSION_CONFLICT,
-            f"The binding has changed since version {version} was read; {before.updated_by} made it version "
-            f"{before.version}. Look at what holds now, then take it over or change it again.",
-            "version",
-            context={
-                "current": _current(before),
-                "changes": [
-                    {**each, "fields": seen_from_microgrid(each["fields"])}
-                    for each in await changes_since(connection, action, version)
-                ],
-            },
-        )
+    await check_version(
+        connection,
+        before,
+        "binding",
+        binding_id,
+        expected,
+        current=_current(before),
+        journal="sensor action",
+        tell=seen_from_microgrid,
+    )
     return before
 
 
@@ -375,7 +371,12 @@ def _current(record: BindingRecord) -> dict[str, Any]:
 
 
 async def update_binding(
-    connection: AsyncConnection, actor: Actor, binding_id: UUID, document: Mapping[str, Any], tables: ControllerTables
+    connection: AsyncConnection,
+    actor: Actor,
+    binding_id: UUID,
+    document: Mapping[str, Any],
+    tables: ControllerTables,
+    expected: Versions = None,
 ) -> BindingRecord:
     """Change device, capabilities and ``enabled``; what is left out stays.
 
@@ -386,7 +387,7 @@ async def update_binding(
         Problem: ``BINDING_NOT_FOUND``, ``VERSION_CONFLICT`` or ``INVALID_CONTROLLER_BINDING``.
 
     """
-    before = await _lock(connection, binding_id, given_version(document))
+    before = await _lock(connection, binding_id, also(expected, given_version(document)))
     draft = read_draft(document, _before(before))
     site = await _know(connection, draft)
     found = judge(draft, site, tables)
@@ -396,7 +397,7 @@ async def update_binding(
 
 
 async def disable_binding(
-    connection: AsyncConnection, actor: Actor, binding_id: UUID, version: int | None = None
+    connection: AsyncConnection, actor: Actor, binding_id: UUID, expected: Versions = None
 ) -> BindingRecord:
     """Let the device supply nothing any more. It is never refused for what the site has become.
 
@@ -404,12 +405,12 @@ async def disable_binding(
         Problem: ``BINDING_NOT_FOUND`` or ``VERSION_CONFLICT``.
 
     """
-    before = await _lock(connection, binding_id, version)
+    before = await _lock(connection, binding_id, expected)
     return await _store(connection, actor, before, replace(before.form(), enabled=False))
 
 
 async def delete_binding(
-    connection: AsyncConnection, actor: Actor, binding_id: UUID, version: int | None = None
+    connection: AsyncConnection, actor: Actor, binding_id: UUID, expected: Versions = None
 ) -> None:
     """Delete a binding. What it supplied stays in the history.
 
@@ -417,7 +418,7 @@ async def delete_binding(
         Problem: ``BINDING_NOT_FOUND`` or ``VERSION_CONFLICT``.
 
     """
-    await _lock(connection, binding_id, version)
+    await _lock(connection, binding_id, expected)
     await delete_sensor_action(connection, actor, binding_id)
 
 

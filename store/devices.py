@@ -17,12 +17,14 @@ from domain.controller_support import ControllerTables, unsupported
 from domain.measurands import MeasurandKey
 from domain.problems import Problem, ProblemCode
 from domain.sensor_actions import SensorActionKind
+from domain.versions import Versions
 from store.changes import differences, record_change
 from store.depots import lock_depot
 from store.gateways import read_gateway
 from store.remediations import close_remediations
 from store.site_changes import check_circuit, settle_site, unlink_devices
 from store.tables import circuits, devices, gateways, sensor_actions
+from store.versions import check_version
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class DeviceRecord:
     circuit_name: str | None
     controller: str | None
     """The name of the table of the controller that it is; None: it is none, or not known which."""
+    version: int
+    """Moves with every change."""
     created_at: datetime
     created_by: str
     updated_at: datetime
@@ -57,6 +61,7 @@ _DEVICES = (
         devices.c.circuit_id,
         circuits.c.name.label("circuit_name"),
         devices.c.controller,
+        devices.c.version,
         devices.c.created_at,
         devices.c.created_by,
         devices.c.updated_at,
@@ -179,18 +184,25 @@ async def create_device(
 
 
 async def update_device(
-    connection: AsyncConnection, actor: Actor, device_id: UUID, given: Mapping[str, Any], tables: ControllerTables
+    connection: AsyncConnection,
+    actor: Actor,
+    device_id: UUID,
+    given: Mapping[str, Any],
+    tables: ControllerTables,
+    expected: Versions = None,
 ) -> DeviceRecord:
     """Change what ``given`` names of ``gateway_id``, ``sensor_id``, ``name``, ``circuit_id`` and ``controller``.
 
     A circuit whose capacity follows the device is released, and the one that it is linked to now begins to follow.
 
     Raises:
-        Problem: ``DEVICE_NOT_FOUND``, ``GATEWAY_NOT_IN_DEPOT``, ``CIRCUIT_NOT_IN_DEPOT``, ``SENSOR_ID_TAKEN`` or
-            ``UNSUPPORTED_BY_REVISION``: the device is bound to supply what that controller cannot send.
+        Problem: ``DEVICE_NOT_FOUND``, ``VERSION_CONFLICT``, ``GATEWAY_NOT_IN_DEPOT``, ``CIRCUIT_NOT_IN_DEPOT``,
+            ``SENSOR_ID_TAKEN`` or ``UNSUPPORTED_BY_REVISION``: the device is bound to supply what that
+            controller cannot send.
 
     """
     before = await lock_device(connection, device_id)
+    await check_version(connection, before, "device", device_id, expected)
     changed = {name: value for name, value in given.items() if value != getattr(before, name)}
     if not changed:
         return before
@@ -220,16 +232,17 @@ async def update_device(
     return after
 
 
-async def delete_device(connection: AsyncConnection, actor: Actor, device_id: UUID) -> None:
+async def delete_device(connection: AsyncConnection, actor: Actor, device_id: UUID, expected: Versions = None) -> None:
     """Delete a device with its sensor actions. What it reported stays in the history.
 
     Raises:
-        Problem: ``DEVICE_NOT_FOUND``.
+        Problem: ``DEVICE_NOT_FOUND`` or ``VERSION_CONFLICT``.
 
     """
     before = await lock_device(connection, device_id)
+    await check_version(connection, before, "device", device_id, expected)
     closed = await close_remediations(connection, actor, before.depot_id, device_ids=(device_id,))
-    await unlink_devices(connection, actor, device_ids=(device_id,))
+    await unlink_devices(connection, actor, (device_id,))
     await settle_site(connection, before.depot_id, *closed)
     await connection.execute(delete(devices).where(devices.c.id == device_id))
     await record_change(

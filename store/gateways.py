@@ -15,11 +15,13 @@ from uuid_utils.compat import uuid7
 
 from domain.actor import Actor
 from domain.problems import Problem, ProblemCode
+from domain.versions import Versions
 from store.changes import differences, record_change
 from store.depots import lock_depot
 from store.remediations import close_remediations
 from store.site_changes import settle_site, unlink_devices
 from store.tables import devices, gateways
+from store.versions import check_version
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class GatewayRecord:
     site_model_name: str | None
     output_translation: Any
     """A JSON object, or None; what an import brought may be another JSON value."""
+    version: int
+    """Moves with every change."""
     created_at: datetime
     created_by: str
     updated_at: datetime
@@ -44,6 +48,7 @@ _GATEWAYS = select(
     gateways.c.name,
     gateways.c.site_model_name,
     gateways.c.output_translation,
+    gateways.c.version,
     gateways.c.created_at,
     gateways.c.created_by,
     gateways.c.updated_at,
@@ -107,17 +112,18 @@ async def create_gateway(
 
 
 async def update_gateway(
-    connection: AsyncConnection, actor: Actor, gateway_id: UUID, given: Mapping[str, Any]
+    connection: AsyncConnection, actor: Actor, gateway_id: UUID, given: Mapping[str, Any], expected: Versions = None
 ) -> GatewayRecord:
     """Change what ``given`` names of ``name``, ``site_model_name`` and ``output_translation``.
 
     Raises:
-        Problem: ``GATEWAY_NOT_FOUND``.
+        Problem: ``GATEWAY_NOT_FOUND`` or ``VERSION_CONFLICT``.
 
     """
     depot_id = (await read_gateway(connection, gateway_id)).depot_id
     await lock_depot(connection, depot_id)
     before = await read_gateway(connection, gateway_id)
+    await check_version(connection, before, "gateway", gateway_id, expected)
     changed = {name: value for name, value in given.items() if _json(value) != _json(getattr(before, name))}
     if not changed:
         return before
@@ -144,16 +150,19 @@ def _json(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-async def delete_gateway(connection: AsyncConnection, actor: Actor, gateway_id: UUID, *, cascade: bool) -> None:
+async def delete_gateway(
+    connection: AsyncConnection, actor: Actor, gateway_id: UUID, *, cascade: bool, expected: Versions = None
+) -> None:
     """Delete a gateway, with its devices and their sensor actions where ``cascade`` says so.
 
     Raises:
-        Problem: ``GATEWAY_NOT_FOUND`` or ``GATEWAY_HAS_DEVICES``.
+        Problem: ``GATEWAY_NOT_FOUND``, ``VERSION_CONFLICT`` or ``GATEWAY_HAS_DEVICES``.
 
     """
     depot_id = (await read_gateway(connection, gateway_id)).depot_id
     await lock_depot(connection, depot_id)
     before = await read_gateway(connection, gateway_id)
+    await check_version(connection, before, "gateway", gateway_id, expected)
     query = select(devices.c.id).where(devices.c.gateway_id == gateway_id)
     device_ids = (await connection.execute(query)).scalars().all()
     if device_ids and not cascade:
@@ -163,7 +172,7 @@ async def delete_gateway(connection: AsyncConnection, actor: Actor, gateway_id: 
             context={"devices": len(device_ids)},
         )
     closed = await close_remediations(connection, actor, depot_id, device_ids=device_ids)
-    await unlink_devices(connection, actor, device_ids=device_ids)
+    await unlink_devices(connection, actor, device_ids)
     await settle_site(connection, depot_id, *closed)
     await connection.execute(delete(devices).where(devices.c.gateway_id == gateway_id))
     await connection.execute(delete(gateways).where(gateways.c.id == gateway_id))

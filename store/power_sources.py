@@ -17,10 +17,12 @@ from domain.actor import Actor
 from domain.measurands import MeasurandKey
 from domain.problems import Problem, ProblemCode
 from domain.routing import PowerSourceKind
+from domain.versions import Versions
 from store.changes import differences, record_change
 from store.depots import lock_depot
 from store.site_changes import check_circuit, settle_site
 from store.tables import circuits, power_source_readings, power_sources
+from store.versions import check_version
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class PowerSourceRecord:
     circuit_id: UUID | None
     circuit_name: str | None
     readings: tuple[ReadingRecord, ...]
+    version: int
+    """Moves with every change."""
     created_at: datetime
     created_by: str
     updated_at: datetime
@@ -59,6 +63,7 @@ _POWER_SOURCES = (
         power_sources.c.name,
         power_sources.c.circuit_id,
         circuits.c.name.label("circuit_name"),
+        power_sources.c.version,
         power_sources.c.created_at,
         power_sources.c.created_by,
         power_sources.c.updated_at,
@@ -163,17 +168,22 @@ async def create_power_source(
 
 
 async def update_power_source(
-    connection: AsyncConnection, actor: Actor, power_source_id: UUID, given: Mapping[str, Any]
+    connection: AsyncConnection,
+    actor: Actor,
+    power_source_id: UUID,
+    given: Mapping[str, Any],
+    expected: Versions = None,
 ) -> PowerSourceRecord:
     """Change what ``given`` names of ``kind``, ``name`` and ``circuit_id``.
 
     Raises:
-        Problem: ``POWER_SOURCE_NOT_FOUND`` or ``CIRCUIT_NOT_IN_DEPOT``.
+        Problem: ``POWER_SOURCE_NOT_FOUND``, ``VERSION_CONFLICT`` or ``CIRCUIT_NOT_IN_DEPOT``.
 
     """
     depot_id = (await read_power_source(connection, power_source_id)).depot_id
     await lock_depot(connection, depot_id)
     before = await read_power_source(connection, power_source_id)
+    await check_version(connection, before, "power source", power_source_id, expected)
     changed = {name: value for name, value in given.items() if value != getattr(before, name)}
     if not changed:
         return before
@@ -197,16 +207,19 @@ async def update_power_source(
     return after
 
 
-async def delete_power_source(connection: AsyncConnection, actor: Actor, power_source_id: UUID) -> None:
+async def delete_power_source(
+    connection: AsyncConnection, actor: Actor, power_source_id: UUID, expected: Versions = None
+) -> None:
     """Delete a power source with its latest readings.
 
     Raises:
-        Problem: ``POWER_SOURCE_NOT_FOUND``.
+        Problem: ``POWER_SOURCE_NOT_FOUND`` or ``VERSION_CONFLICT``.
 
     """
     depot_id = (await read_power_source(connection, power_source_id)).depot_id
     await lock_depot(connection, depot_id)
     before = await read_power_source(connection, power_source_id)
+    await check_version(connection, before, "power source", power_source_id, expected)
     await connection.execute(delete(power_sources).where(power_sources.c.id == power_source_id))
     await record_change(
         connection,

@@ -19,14 +19,16 @@ from domain.measurands import MeasurandKey
 from domain.problems import Problem, ProblemCode
 from domain.sensor_action_forms import SensorActionForm, given_version, parse_change, parse_new
 from domain.sensor_actions import InvalidAction, SensorAction, SensorActionKind
+from domain.versions import Versions, also
 from domain.violations import Violation
 from store.capacities import capacity_policy, policy_values
-from store.changes import differences, list_changes, record_change
+from store.changes import differences, record_change
 from store.depots import lock_depot
 from store.devices import DeviceRecord, lock_device, read_device
 from store.remediations import close_remediations
 from store.site_changes import settle_site
 from store.tables import capability_owners, devices, sensor_actions
+from store.versions import check_version
 
 
 @dataclass(frozen=True)
@@ -207,10 +209,12 @@ async def update_sensor_action(
     sensor_action_id: UUID,
     document: Mapping[str, Any],
     tables: ControllerTables,
+    expected: Versions = None,
 ) -> SensorActionRecord:
     """Change measurands, settings and ``enabled``; what is left out stays.
 
-    With a ``version``, only if the action still has that version. What changes nothing leaves the version alone.
+    With a ``version`` in the document, or ``expected`` ones, only if the action still has that version. What changes
+    nothing leaves the version alone.
 
     Raises:
         Problem: ``SENSOR_ACTION_NOT_FOUND``, ``VERSION_CONFLICT``, ``INVALID_SENSOR_ACTION`` or
@@ -218,15 +222,8 @@ async def update_sensor_action(
 
     """
     before = await _lock_action(connection, sensor_action_id)
-    version = given_version(document)
-    if version is not None and version != before.version:
-        raise Problem(
-            ProblemCode.VERSION_CONFLICT,
-            f"The sensor action has changed since version {version} was read; {before.updated_by} made it version "
-            f"{before.version}. Look at what holds now, then change it again.",
-            "version",
-            context={"current": asdict(before), "changes": await changes_since(connection, before, version)},
-        )
+    expected = also(expected, given_version(document))
+    await check_version(connection, before, "sensor action", sensor_action_id, expected)
     form = parse_change(document, before.form())
     if isinstance(form, InvalidAction):
         raise _invalid(form)
@@ -255,7 +252,7 @@ async def change_action(
     await connection.execute(
         update(sensor_actions)
         .where(sensor_actions.c.id == sensor_action_id)
-        .values(**_values(form), **moved, version=before.version + 1, updated_at=func.now(), updated_by=actor.name)
+        .values(**_values(form), **moved, updated_at=func.now(), updated_by=actor.name)
     )
     after = await read_sensor_action(connection, sensor_action_id)
     await record_change(
@@ -274,14 +271,17 @@ async def change_action(
     return after
 
 
-async def delete_sensor_action(connection: AsyncConnection, actor: Actor, sensor_action_id: UUID) -> None:
+async def delete_sensor_action(
+    connection: AsyncConnection, actor: Actor, sensor_action_id: UUID, expected: Versions = None
+) -> None:
     """Delete a sensor action. What it published stays.
 
     Raises:
-        Problem: ``SENSOR_ACTION_NOT_FOUND``.
+        Problem: ``SENSOR_ACTION_NOT_FOUND`` or ``VERSION_CONFLICT``.
 
     """
     before = await _lock_action(connection, sensor_action_id)
+    await check_version(connection, before, "sensor action", sensor_action_id, expected)
     closed = await close_remediations(connection, actor, before.depot_id, sensor_action_ids=(sensor_action_id,))
     # Switched off first: what follows it is released before it is gone.
     await connection.execute(
@@ -297,25 +297,6 @@ async def delete_sensor_action(connection: AsyncConnection, actor: Actor, sensor
         subject_id=sensor_action_id,
         detail=differences(before, None, ("device_id", "action", *_CONFIGURED)),
     )
-
-
-_MAX_CHANGES_TOLD = 20
-
-
-async def changes_since(connection: AsyncConnection, current: SensorActionRecord, version: int) -> list[dict[str, Any]]:
-    """Tell field by field what was changed since ``version`` was read, by whom and when; the last first."""
-    # Each change is one version, and one entry of the journal.
-    passed = current.version - version
-    if version < 1 or passed < 1:
-        return []
-    found = await list_changes(
-        connection,
-        current.depot_id,
-        subject_ids=(current.sensor_action_id,),
-        actions=("SENSOR_ACTION_CHANGED",),
-        limit=min(passed, _MAX_CHANGES_TOLD),
-    )
-    return [{"at": each.at, "actor": each.actor, "fields": each.detail} for each in found]
 
 
 def _check_support(tables: ControllerTables, device: DeviceRecord, form: SensorActionForm) -> None:

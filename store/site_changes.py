@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.actor import Actor
@@ -42,15 +42,34 @@ async def check_circuit(connection: AsyncConnection, depot_id: UUID, circuit_id:
         raise Problem(ProblemCode.CIRCUIT_NOT_IN_DEPOT, f"Depot {depot_id} has no circuit {circuit_id}.", "circuit_id")
 
 
-async def unlink_devices(
-    connection: AsyncConnection, actor: Actor, *, circuit_ids: Collection[UUID] = (), device_ids: Collection[UUID] = ()
-) -> None:
-    """Take devices off their circuits: the devices linked to these circuits, and these devices."""
+async def unlink_devices(connection: AsyncConnection, actor: Actor, device_ids: Collection[UUID]) -> None:
+    """Take these devices, which are about to be deleted, off their circuits."""
     await connection.execute(
         update(devices)
-        .where(
-            devices.c.circuit_id.is_not(None),
-            devices.c.circuit_id.in_(circuit_ids) | devices.c.id.in_(device_ids),
-        )
+        .where(devices.c.circuit_id.is_not(None), devices.c.id.in_(device_ids))
         .values(circuit_id=None, updated_at=func.now(), updated_by=actor.name)
     )
+
+
+_UNLINK = """
+    WITH unlinked AS (
+        UPDATE {table} SET circuit_id = NULL, updated_at = now(), updated_by = :actor
+        WHERE circuit_id = ANY (CAST(:circuit_ids AS uuid[]))
+        RETURNING id, depot_id, old.circuit_id AS before
+    )
+    INSERT INTO changes (actor, action, depot_id, subject_id, detail)
+    SELECT :actor, '{action}', depot_id, id,
+           jsonb_build_object('circuit_id', jsonb_build_array(before::text, NULL))
+    FROM unlinked
+"""
+_UNLINK_ALL = (
+    text(_UNLINK.format(table="devices", action="DEVICE_CHANGED")),
+    text(_UNLINK.format(table="power_sources", action="POWER_SOURCE_CHANGED")),
+)
+
+
+async def unlink_circuits(connection: AsyncConnection, actor: Actor, circuit_ids: Collection[UUID]) -> None:
+    """Take everything off these circuits, which are about to be deleted; the journal of each thing tells of it."""
+    given = {"actor": actor.name, "circuit_ids": list(circuit_ids)}
+    for statement in _UNLINK_ALL:
+        await connection.execute(statement, given)

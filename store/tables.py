@@ -73,6 +73,8 @@ circuits = Table(
     Column("position", Integer, nullable=False),
     Column("rated_power_w", Double),
     *_made(),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    CheckConstraint("version >= 1", name="circuits_version"),
     # The parent is of the same depot because its key carries the depot.
     ForeignKeyConstraint(["parent_id", "depot_id"], ["circuits.id", "circuits.depot_id"], name="circuits_parent"),
     UniqueConstraint("id", "depot_id", name="circuits_id_depot"),
@@ -101,6 +103,8 @@ gateways = Table(
     Column("site_model_name", Text),
     Column("output_translation", JSONB(none_as_null=True)),
     *_made(),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    CheckConstraint("version >= 1", name="gateways_version"),
     UniqueConstraint("id", "depot_id", name="gateways_id_depot"),
     CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="gateways_name"),
     Index("gateways_depot_id", "depot_id"),
@@ -117,6 +121,8 @@ devices = Table(
     Column("circuit_id", Uuid),
     *_made(),
     Column("controller", Text),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    CheckConstraint("version >= 1", name="devices_version"),
     ForeignKeyConstraint(["gateway_id", "depot_id"], ["gateways.id", "gateways.depot_id"], name="devices_gateway"),
     ForeignKeyConstraint(
         ["circuit_id", "depot_id"],
@@ -142,6 +148,8 @@ power_sources = Table(
     Column("kind", Text, nullable=False),
     Column("name", Text, nullable=False),
     *_made(),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    CheckConstraint("version >= 1", name="power_sources_version"),
     ForeignKeyConstraint(
         ["circuit_id", "depot_id"],
         ["circuits.id", "circuits.depot_id"],
