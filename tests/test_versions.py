@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -268,7 +269,7 @@ def parts_of(document: dict[str, Any], schema: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_no_body_of_a_change_has_a_default() -> None:
-    document = create_app(Settings(database_url="postgresql://none")).openapi()
+    document = create_app(Settings(database_url=SecretStr("postgresql://none"))).openapi()
     bodies = [item["patch"]["requestBody"] for item in document["paths"].values() if "patch" in item]
     assert len(bodies) >= len(KINDS)
     for body in bodies:

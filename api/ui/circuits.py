@@ -11,11 +11,14 @@ from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import circuits as service
+from api import depots
 from api.dependencies import ActorDep, EngineDep
 from api.types import CircuitId, DepotId
+from api.ui.conflicts import changed, current, tell
 from api.ui.forms import FieldErrors, read_kilowatts, read_name
 from api.ui.microgrid import read_tab
 from api.ui.rendering import render
+from api.ui.site_forms import GONE, Filled, gone
 from api.ui.words import kilowatts
 from domain.circuits import CircuitPlace, CircuitTree
 from domain.problems import Problem, ProblemCode
@@ -29,6 +32,16 @@ _ELEMENTS = {
     "rated_power_w": "circuit-kilowatts",
     "parent_id": "circuit-parent",
     "position": "circuit-place",
+}
+_NAMES = {"name": "name", "rated_power_w": "kilowatts", "parent_id": "parent_id", "position": "place"}
+"""The fields of the API, and what the form calls them."""
+_TITLES = {
+    "name": "Name",
+    "rated_power_w": "Rated power",
+    "kilowatts": "Rated power",
+    "parent_id": "Hangs under",
+    "position": "Place",
+    "place": "Place",
 }
 _OF_A_FIELD = (ProblemCode.PARENT_NOT_FOUND, ProblemCode.CIRCUIT_CYCLE, ProblemCode.CIRCUIT_TREE_TOO_DEEP)
 
@@ -69,6 +82,24 @@ class DepotCircuits:
         """The other circuits under the same parent, in their order."""
         return [self.by_id[each] for each in self.tree.children(circuit.parent_id) if each != circuit.circuit_id]
 
+    def before(self, circuit: CircuitRecord) -> UUID | None:
+        """The sibling that a circuit comes after; None: it is the first."""
+        siblings = self.tree.children(circuit.parent_id)
+        place = siblings.index(circuit.circuit_id)
+        return siblings[place - 1] if place else None
+
+    def place(self, circuit: CircuitRecord, after: str) -> int:
+        """The position after the sibling that was chosen by its id; empty: the first.
+
+        Raises:
+            Problem: ``INVALID_REQUEST``: there is no such sibling, or not any more.
+
+        """
+        siblings = ["", *(str(each.circuit_id) for each in self.siblings(circuit))]
+        if after not in siblings:
+            raise Problem(ProblemCode.INVALID_REQUEST, "Choose one of these. The siblings may have changed meanwhile.")
+        return siblings.index(after)
+
 
 async def read_circuits(engine: AsyncEngine, depot_id: UUID) -> DepotCircuits:
     """Read a depot's circuits.
@@ -82,7 +113,9 @@ async def read_circuits(engine: AsyncEngine, depot_id: UUID) -> DepotCircuits:
 
 
 def _dialog(request: Request, block: str, context: Mapping[str, Any], *, status: int = 200) -> Response:
-    return render(request, _TEMPLATE, {"errors": FieldErrors(), **context}, block=block, status=status)
+    return render(
+        request, _TEMPLATE, {"errors": FieldErrors(), "conflict": None, **context}, block=block, status=status
+    )
 
 
 async def _done(request: Request, depot_id: UUID, engine: AsyncEngine) -> Response:
@@ -104,7 +137,7 @@ async def begin(
 @router.post("", name="circuit_create")
 async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep) -> Response:
     """Add a circuit (COR-8.4)."""
-    values, errors, body = await _read(request)
+    filled, errors, body = await _read(request)
     made = errors.read(service.CircuitCreate, body, _ELEMENTS)
     if made is not None:
         try:
@@ -114,7 +147,7 @@ async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: E
         else:
             return await _done(request, depot_id, engine)
     circuits = await read_circuits(engine, depot_id)
-    context = {"depot_id": depot_id, "parents": circuits.parents(), "values": values, "errors": errors}
+    context = {"depot_id": depot_id, "parents": circuits.parents(), "values": filled.values, "errors": errors}
     return _dialog(request, "add", context, status=422)
 
 
@@ -123,13 +156,7 @@ async def edit(request: Request, depot_id: DepotId, circuit_id: CircuitId, engin
     """The dialog that renames and moves a circuit, and leads to the others."""
     circuits = await read_circuits(engine, depot_id)
     circuit = circuits.find(circuit_id)
-    values = {
-        "name": circuit.name,
-        "kilowatts": kilowatts(circuit.rated_power_w),
-        "parent_id": str(circuit.parent_id or ""),
-        "after": "",
-    }
-    return _dialog(request, "edit", _editing(depot_id, circuits, circuit, values))
+    return _dialog(request, "edit", _editing(depot_id, circuits, circuit, _opened(circuits, circuit)))
 
 
 @router.post("/{circuit_id}", name="circuit_change")
@@ -137,21 +164,55 @@ async def change(
     request: Request, depot_id: DepotId, circuit_id: CircuitId, actor: ActorDep, engine: EngineDep
 ) -> Response:
     """Rename, move or rerate a circuit (COR-8.5, COR-8.7)."""
+    filled, errors, body = await _read(request)
     circuits = await read_circuits(engine, depot_id)
-    circuit = circuits.find(circuit_id)
-    values, errors, body = await _read(request)
-    place = values["place"]
-    if place and body.get("parent_id") == (circuit.parent_id and str(circuit.parent_id)):
-        body["position"] = place
-    changed = errors.read(service.CircuitChange, body, _ELEMENTS)
-    if changed is not None:
+    try:
+        circuit = circuits.find(circuit_id)
+    except Problem as problem:
+        return gone(request, problem)
+    touched = changed(filled.values, filled.was)
+    body = {name: value for name, value in body.items() if _NAMES[name] in touched}
+    # Under another parent it comes last.
+    if "place" in touched and filled.values["parent_id"] == str(circuit.parent_id or ""):
+        body["position"] = errors.check(_ELEMENTS["position"], lambda: circuits.place(circuit, filled.values["place"]))
+    given = errors.read(service.CircuitChange, body, _ELEMENTS)
+    if given is not None:
         try:
-            await service.change(circuit_id, changed, actor, engine)
+            await service.change(circuit_id, given, actor, engine, filled.if_match)
         except Problem as problem:
+            if problem.code is ProblemCode.VERSION_CONFLICT:
+                return await _stale(request, engine, problem, depot_id, circuit_id, filled)
+            if problem.code is ProblemCode.CIRCUIT_NOT_FOUND:
+                return gone(request, problem)
             _note(errors, problem)
         else:
             return await _done(request, depot_id, engine)
-    return _dialog(request, "edit", _editing(depot_id, circuits, circuit, values) | {"errors": errors}, status=422)
+    return _dialog(request, "edit", _editing(depot_id, circuits, circuit, filled) | {"errors": errors}, status=422)
+
+
+async def _stale(
+    request: Request, engine: AsyncEngine, problem: Problem, depot_id: UUID, circuit_id: UUID, filled: Filled
+) -> Response:
+    """The form on top of what others made of the circuit meanwhile."""
+    circuits = await read_circuits(engine, depot_id)
+    circuit = circuits.find(circuit_id)
+    paths = dict(circuits.parents())
+
+    def say(name: str, value: Any) -> str:
+        if name == "parent_id":
+            return "top level" if not value else paths.get(UUID(str(value)), GONE)
+        if name == "rated_power_w":
+            return "none" if value is None else f"{kilowatts(value)} kW"
+        return str(value + 1) if name == "position" else str(value)
+
+    holds = current(problem)
+    values = _opened(circuits, circuit).values
+    merged = filled.go_on(holds["version"], values)
+    now = {form_name: say(name, holds[name]) for name, form_name in _NAMES.items()}
+    conflict = tell(problem, _TITLES, say, merged, now)
+    context = _editing(depot_id, circuits, circuit, filled)
+    context |= {"conflict": conflict, "zone": (await depots.read(depot_id, engine)).timezone}
+    return _dialog(request, "edit", context, status=409)
 
 
 @router.get("/{circuit_id}/delete", name="circuit_delete")
@@ -182,32 +243,43 @@ async def remove(
     return await _done(request, depot_id, engine)
 
 
-def _editing(
-    depot_id: UUID, circuits: DepotCircuits, circuit: CircuitRecord, values: Mapping[str, str]
-) -> dict[str, Any]:
-    siblings = circuits.siblings(circuit)
+def _editing(depot_id: UUID, circuits: DepotCircuits, circuit: CircuitRecord, filled: Filled) -> dict[str, Any]:
     return {
         "depot_id": depot_id,
         "circuit": circuit,
         "parents": circuits.parents(without=circuit.circuit_id),
-        "values": values,
-        "places": [(0, "First"), *((place, f"After {each.name}") for place, each in enumerate(siblings, 1))],
-        "place": values.get("place") or str(circuit.position),
+        "values": filled.values,
+        "filled": filled,
+        "places": [
+            ("", "First"),
+            *((str(each.circuit_id), f"After {each.name}") for each in circuits.siblings(circuit)),
+        ],
         "below": circuits.below(circuit.circuit_id),
     }
 
 
-async def _read(request: Request) -> tuple[dict[str, str], FieldErrors, dict[str, Any]]:
+def _opened(circuits: DepotCircuits, circuit: CircuitRecord) -> Filled:
+    """The form of a circuit as it is."""
+    return Filled.begin(
+        circuit.version,
+        name=circuit.name,
+        kilowatts=kilowatts(circuit.rated_power_w),
+        parent_id=circuit.parent_id,
+        place=circuits.before(circuit),
+    )
+
+
+async def _read(request: Request) -> tuple[Filled, FieldErrors, dict[str, Any]]:
     """Read the fields of a circuit: as they were filled in, what is wrong with them, and as the API takes them."""
-    async with request.form() as form:
-        values = {name: str(form.get(name, "")) for name in ("name", "kilowatts", "parent_id", "place")}
+    filled = await Filled.read(request, _NAMES.values())
+    values = filled.values
     errors = FieldErrors()
     body = {
         "name": errors.check("circuit-name", lambda: read_name(values["name"])),
         "rated_power_w": errors.check("circuit-kilowatts", lambda: read_kilowatts(values["kilowatts"])),
         "parent_id": values["parent_id"] or None,
     }
-    return values, errors, body
+    return filled, errors, body
 
 
 def _note(errors: FieldErrors, problem: Problem) -> None:

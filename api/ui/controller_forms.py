@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.datastructures import FormData
 
 from api import controller_bindings as service
 from api import depots
@@ -20,9 +21,11 @@ from api.dependencies import ActorDep, EngineDep, TablesDep
 from api.problems import FieldProblem
 from api.types import BindingId, DepotId
 from api.ui import controller_words
+from api.ui.conflicts import WAS, Conflict, changed, current, merge, read_version, tell
 from api.ui.controllers import all_bindings, all_devices, read_binding, read_tab
 from api.ui.navigation import device_address
 from api.ui.rendering import is_htmx, render
+from api.ui.schema_forms import write_form
 from domain.capabilities import Capability
 from domain.controller_bindings import BindingCode
 from domain.controller_support import ControllerTables
@@ -47,9 +50,10 @@ class Question(StrEnum):
 class Given:
     """A binding as it was filled in."""
 
-    device_id: str = ""
-    capabilities: list[str] = field(default_factory=list[str])
-    enabled: bool = True
+    values: dict[str, Any] = field(default_factory=lambda: _fields("", [], enabled=True))
+    """By the names of the API: ``device_id``, ``capabilities``, ``enabled``."""
+    was: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What they were when the form was opened."""
     version: int | None = None
     tried: bool = False
     """Whether it was to be saved before: then everything that is wrong is told while it is changed."""
@@ -58,80 +62,63 @@ class Given:
     def of(binding: ControllerBinding) -> Given:
         """The binding as it is."""
         supplied = [each.capability.value for each in binding.capabilities]
-        return Given(str(binding.device.device_id), supplied, binding.enabled, binding.version)
+        values = _fields(str(binding.device.device_id), supplied, enabled=binding.enabled)
+        return Given(values, values, binding.version)
 
     @staticmethod
     async def read(request: Request) -> Given:
         """Read what was filled in."""
         async with request.form() as form:
-            version = str(form.get("version", ""))
-            return Given(
-                str(form.get("device_id", ""))[:_ID_LENGTH],
-                [str(each) for each in form.getlist("capabilities")],
-                form.get("enabled") == "yes",
-                int(version) if version.isdecimal() and len(version) < _ID_LENGTH // 2 else None,
-                form.get("tried") == "yes",
-            )
+            return Given(_read(form), _read(form, WAS), read_version(form), form.get("tried") == "yes")
+
+    @property
+    def device_id(self) -> str:
+        """The device that was chosen; empty: none."""
+        return self.values["device_id"]
+
+    @property
+    def capabilities(self) -> list[str]:
+        """What was chosen."""
+        return self.values["capabilities"]
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it is to supply them."""
+        return self.values["enabled"]
+
+    @property
+    def opened(self) -> list[tuple[str, str]]:
+        """What the fields were, as the form carries it."""
+        return write_form(self.was, WAS)
 
     def body(self) -> dict[str, Any]:
         """The same as the API takes it, but for the site or the version."""
-        return {"device_id": self.device_id or None, "capabilities": self.capabilities, "enabled": self.enabled}
+        return {**self.values, "device_id": self.device_id or None}
 
-    def value(self, name: str) -> Any:
-        """A field by its name in the API."""
-        return self.body()[name]
+    def change(self) -> dict[str, Any]:
+        """What was changed, as the API takes it."""
+        touched = changed(self.values, self.was)
+        return {name: value for name, value in self.body().items() if name in touched} | {"version": self.version}
 
-    def take(self, name: str, value: Any) -> None:
-        """Fill a field with what holds."""
-        if name == "device_id":
-            self.device_id = str(value)
-        elif name == "capabilities":
-            self.capabilities = [str(each) for each in value]
-        else:
-            self.enabled = bool(value)
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """What others changed of a binding while it was being changed here."""
-
-    current: Mapping[str, Any]
-    changes: list[Mapping[str, Any]]
-    """The last first."""
-    taken: tuple[str, ...] = ()
-    """Fields that were left alone here: what holds now is in the form."""
-    kept: tuple[str, ...] = ()
-    """Fields that were changed here, too: the form has the own input."""
-
-    @property
-    def taken_words(self) -> str:
-        """The fields that were left alone, as a person reads it."""
-        return " and ".join(controller_words.FIELD[name].lower() for name in self.taken)
-
-    @staticmethod
-    def of(problem: Problem) -> Conflict:
-        """What a ``VERSION_CONFLICT`` tells."""
-        context = problem.context or {}
-        return Conflict(context["current"], cast("list[Mapping[str, Any]]", context["changes"]))
-
-    def merged(self, given: Given) -> Conflict:
-        """Go on from the version that holds: own input stays, what was left alone follows."""
-        before: dict[str, Any] = {}
-        for change in self.changes:
-            # The last one looked at is the oldest, and begins with what the form began with.
-            before |= {name: values[0] for name, values in change["fields"].items()}
-        differing = [name for name in before if _plain(given.value(name)) != _plain(self.current[name])]
-        taken = tuple(name for name in differing if _plain(given.value(name)) == _plain(before[name]))
-        for name in taken:
-            given.take(name, self.current[name])
-        given.version = self.current["version"]
-        return Conflict(self.current, self.changes, taken, tuple(name for name in differing if name not in taken))
+    def go_on(self, problem: Problem, say: Callable[[str, Any], str]) -> Conflict:
+        """Take over what holds now of what was left alone, and go on from that version."""
+        holds = current(problem)
+        now = _fields(str(holds["device_id"]), [str(each) for each in holds["capabilities"]], enabled=holds["enabled"])
+        merged = merge(self.values, self.was, now)
+        self.values, self.was, self.version = merged.values, now, holds["version"]
+        return tell(problem, controller_words.FIELD, say, merged, {name: say(name, now[name]) for name in now})
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return sorted(str(each) for each in cast("list[Any]", value))
-    return value if isinstance(value, bool) else str(value)
+def _fields(device_id: str, capabilities: list[str], *, enabled: bool) -> dict[str, Any]:
+    return {"device_id": device_id, "capabilities": capabilities, "enabled": enabled}
+
+
+def _read(form: FormData, prefix: str = "") -> dict[str, Any]:
+    return _fields(
+        str(form.get(f"{prefix}device_id", ""))[:_ID_LENGTH],
+        [str(each) for each in form.getlist(f"{prefix}capabilities")],
+        enabled=f"{prefix}enabled" in form,
+    )
 
 
 @dataclass(frozen=True)
@@ -160,6 +147,11 @@ class Dialog:
             "conflict": None,
             "refused": {},
         }
+
+    async def say(self) -> Callable[[str, Any], str]:
+        """How a field of a binding is put into words."""
+        names = {each.device_id: each.name for each in await all_devices(self.engine, self.depot_id)}
+        return lambda name, value: controller_words.field_value(name, value, names)
 
     async def judge(self, given: Given) -> service.Judgement:
         """Say what saving would do (the dry run)."""
@@ -205,7 +197,7 @@ class Dialog:
         """Ask before something is done, and say what it does."""
         assert self.binding is not None
         given = Given.of(self.binding)
-        given.enabled = question is Question.ENABLE
+        given.values = {**given.values, "enabled": question is Question.ENABLE}
         judged = await self.judge(given)
         told = judged.errors if errors is None and question is Question.ENABLE else errors or ()
         latest = {each.capability: each for each in self.binding.capabilities}
@@ -230,7 +222,7 @@ class Dialog:
             await save()
         except Problem as problem:
             if problem.code is ProblemCode.VERSION_CONFLICT:
-                return await self.form(given, conflict=Conflict.of(problem).merged(given), status=409)
+                return await self.form(given, conflict=given.go_on(problem, await self.say()), status=409)
             if problem.code is not ProblemCode.INVALID_CONTROLLER_BINDING:
                 raise
             errors = [FieldProblem.of(each) for each in problem.violations]
@@ -263,7 +255,7 @@ async def begin(request: Request, depot_id: DepotId, engine: EngineDep, tables: 
     """The dialog that binds a device. What no device supplies is chosen already."""
     owners = controller_words.owners(await all_bindings(engine, depot_id))
     free = [each.value for each in Capability if each not in owners]
-    return await Dialog(request, engine, tables, depot_id).form(Given(capabilities=free))
+    return await Dialog(request, engine, tables, depot_id).form(Given(_fields("", free, enabled=True)))
 
 
 @router.post("", name="binding_create")
@@ -299,13 +291,12 @@ async def change(
 ) -> Response:
     """Change a binding (COR-39.2). Where others changed it meanwhile, show what, and keep what was filled in."""
     given = await Given.read(request)
-    body = {**given.body(), "version": given.version}
     try:
         binding = await read_binding(engine, depot_id, binding_id)
     except Problem as problem:
         return _gone(request, problem)
     return await Dialog(request, engine, tables, depot_id, binding).saved(
-        given, lambda: service.change(binding_id, body, actor, engine, tables)
+        given, lambda: service.change(binding_id, given.change(), actor, engine, tables)
     )
 
 
@@ -358,7 +349,8 @@ async def act(
             await service.remove(binding_id, actor, engine, version)
     except Problem as problem:
         if problem.code is ProblemCode.VERSION_CONFLICT:
-            return await dialog.ask(question, conflict=Conflict.of(problem), status=409)
+            conflict = tell(problem, controller_words.FIELD, await dialog.say())
+            return await dialog.ask(question, conflict=conflict, status=409)
         if problem.code is not ProblemCode.INVALID_CONTROLLER_BINDING:
             raise
         errors = [FieldProblem.of(each) for each in problem.violations]

@@ -27,6 +27,7 @@ router = APIRouter(prefix="/depots/{depot_id}/devices", include_in_schema=False)
 
 _PREFIX = "device"
 _FORMS = Forms("device", _PREFIX)
+_NAMES = ("name", "gateway_id", "sensor_id", "circuit_id", "controller")
 _OFFERED = 100
 """Sensors that are heard of and have no device, which a form offers."""
 
@@ -103,7 +104,7 @@ async def create(
 ) -> Response:
     """Add a device."""
     fields = await _fields(engine, depot_id, tables)
-    filled = await Filled.read(request, fields)
+    filled = await Filled.read(request, _NAMES)
     errors = FieldErrors()
     made = errors.read(service.DeviceCreate, _body(filled, errors), _FORMS.elements(fields))
     if made is not None:
@@ -129,6 +130,7 @@ async def edit(
     """The dialog that changes a device."""
     device = await _read(engine, depot_id, device_id)
     filled = Filled.begin(
+        device.version,
         name=device.name,
         gateway_id=device.gateway_id,
         sensor_id=device.sensor_id,
@@ -145,7 +147,7 @@ async def change(
     """Change what was changed of a device."""
     errors = FieldErrors()
     fields = await _fields(engine, depot_id, tables)
-    filled = await Filled.read(request, fields)
+    filled = await Filled.read(request, _NAMES)
     changed = errors.read(service.DeviceChange, filled.changed(_body(filled, errors)), _FORMS.elements(fields))
     try:
         device = await _read(engine, depot_id, device_id)
@@ -153,8 +155,10 @@ async def change(
         return gone(request, problem)
     if changed is not None:
         try:
-            await service.change(device_id, changed, actor, engine, tables)
+            await service.change(device_id, changed, actor, engine, tables, filled.if_match)
         except Problem as problem:
+            if problem.code is ProblemCode.VERSION_CONFLICT:
+                return await _FORMS.stale(request, engine, problem, depot_id, device_id, fields, filled)
             if problem.field is None:
                 return gone(request, problem)
             beside(errors, problem, _PREFIX, fields)

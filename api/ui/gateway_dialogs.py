@@ -13,6 +13,7 @@ from api import devices, power_sources
 from api import gateways as service
 from api.dependencies import ActorDep, EngineDep
 from api.types import DepotId, GatewayId
+from api.ui.conflicts import current
 from api.ui.devices import MOST, show_changed
 from api.ui.forms import FieldErrors, read_name
 from api.ui.site_forms import NAMED, Field, Filled, Forms, Going, delete_dialog, gone, read_id
@@ -25,6 +26,7 @@ router = APIRouter(prefix="/depots/{depot_id}/gateways", include_in_schema=False
 
 _PREFIX = "gateway"
 _FORMS = Forms("gateway", _PREFIX, "Packets name it by its id")
+_NAMES = ("name", "site_model_name", "output_translation")
 
 
 async def _source_names(engine: AsyncEngine, depot_id: UUID) -> dict[UUID, str]:
@@ -84,7 +86,7 @@ async def begin(request: Request, depot_id: DepotId, engine: EngineDep) -> Respo
 async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep) -> Response:
     """Add a gateway."""
     fields = _fields(await _source_names(engine, depot_id))
-    filled = await Filled.read(request, fields)
+    filled = await Filled.read(request, _NAMES)
     errors = FieldErrors()
     given = {**_body(filled, errors, None), "depot_id": depot_id}
     made = errors.read(service.GatewayCreate, given, _FORMS.elements(fields))
@@ -104,7 +106,10 @@ async def edit(request: Request, depot_id: DepotId, gateway_id: GatewayId, engin
     names = await _source_names(engine, depot_id)
     translation = read_translation(gateway.output_translation, names)
     filled = Filled.begin(
-        name=gateway.name, site_model_name=gateway.site_model_name, output_translation=translation.choice
+        gateway.version,
+        name=gateway.name,
+        site_model_name=gateway.site_model_name,
+        output_translation=translation.choice,
     )
     return _FORMS.editing(request, depot_id, gateway_id, gateway.name, _fields(names, translation), filled)
 
@@ -114,20 +119,34 @@ async def change(
     request: Request, depot_id: DepotId, gateway_id: GatewayId, actor: ActorDep, engine: EngineDep
 ) -> Response:
     """Change what was changed of a gateway."""
+    filled = await Filled.read(request, _NAMES)
     errors = FieldErrors()
     try:
         gateway = await _read(engine, depot_id, gateway_id)
         names = await _source_names(engine, depot_id)
         fields = _fields(names, read_translation(gateway.output_translation, names))
-        filled = await Filled.read(request, fields)
         body = filled.changed(_body(filled, errors, gateway.output_translation))
         changed = errors.read(service.GatewayChange, body, _FORMS.elements(fields))
         if changed is None:
             return _FORMS.editing(request, depot_id, gateway_id, gateway.name, fields, filled, errors)
-        await service.change(gateway_id, changed, actor, engine)
+        await service.change(gateway_id, changed, actor, engine, filled.if_match)
     except Problem as problem:
+        if problem.code is ProblemCode.VERSION_CONFLICT:
+            return await _stale(request, engine, problem, depot_id, gateway_id, filled)
         return gone(request, problem)
     return await show_changed(request, engine, depot_id)
+
+
+async def _stale(
+    request: Request, engine: AsyncEngine, problem: Problem, depot_id: UUID, gateway_id: UUID, filled: Filled
+) -> Response:
+    names = await _source_names(engine, depot_id)
+
+    def read(name: str, value: Any) -> object:
+        return read_translation(value, names).choice if name == "output_translation" else value
+
+    fields = _fields(names, read_translation(current(problem)["output_translation"], names))
+    return await _FORMS.stale(request, engine, problem, depot_id, gateway_id, fields, filled, read)
 
 
 @router.get("/{gateway_id}/delete", name="gateway_delete")

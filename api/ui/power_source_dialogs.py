@@ -26,6 +26,7 @@ router = APIRouter(prefix="/depots/{depot_id}/power-sources", include_in_schema=
 
 _PREFIX = "source"
 _FORMS = Forms("power_source", _PREFIX)
+_NAMES = ("name", "kind", "circuit_id")
 
 
 async def _read(engine: AsyncEngine, depot_id: UUID, power_source_id: UUID) -> service.PowerSource:
@@ -73,7 +74,7 @@ async def begin(request: Request, depot_id: DepotId, engine: EngineDep) -> Respo
 async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep) -> Response:
     """Add a power source."""
     fields = await _fields(engine, depot_id)
-    filled = await Filled.read(request, fields)
+    filled = await Filled.read(request, _NAMES)
     errors = FieldErrors()
     given = {**_body(filled, errors), "depot_id": depot_id}
     made = errors.read(service.PowerSourceCreate, given, _FORMS.elements(fields))
@@ -91,7 +92,7 @@ async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: E
 async def edit(request: Request, depot_id: DepotId, power_source_id: PowerSourceId, engine: EngineDep) -> Response:
     """The dialog that changes a power source."""
     source = await _read(engine, depot_id, power_source_id)
-    filled = Filled.begin(name=source.name, kind=source.kind.value, circuit_id=source.circuit_id)
+    filled = Filled.begin(source.version, name=source.name, kind=source.kind.value, circuit_id=source.circuit_id)
     return _FORMS.editing(request, depot_id, power_source_id, source.name, await _fields(engine, depot_id), filled)
 
 
@@ -102,7 +103,7 @@ async def change(
     """Change what was changed of a power source."""
     errors = FieldErrors()
     fields = await _fields(engine, depot_id)
-    filled = await Filled.read(request, fields)
+    filled = await Filled.read(request, _NAMES)
     changed = errors.read(service.PowerSourceChange, filled.changed(_body(filled, errors)), _FORMS.elements(fields))
     try:
         source = await _read(engine, depot_id, power_source_id)
@@ -110,8 +111,10 @@ async def change(
         return gone(request, problem)
     if changed is not None:
         try:
-            await service.change(power_source_id, changed, actor, engine)
+            await service.change(power_source_id, changed, actor, engine, filled.if_match)
         except Problem as problem:
+            if problem.code is ProblemCode.VERSION_CONFLICT:
+                return await _FORMS.stale(request, engine, problem, depot_id, power_source_id, fields, filled)
             if problem.field is None:
                 return gone(request, problem)
             beside(errors, problem, _PREFIX, fields)

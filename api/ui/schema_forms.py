@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from starlette.datastructures import FormData
 
@@ -107,17 +107,31 @@ def _filled(field: SchemaField, value: Any) -> Any:
     return "" if value is None else f"{value:.15g}"
 
 
-def read_form(fields: Sequence[SchemaField], form: FormData) -> dict[str, Any]:
-    """Read what was filled in, in the form of ``fill``."""
+def read_form(fields: Sequence[SchemaField], form: FormData, prefix: str = "") -> dict[str, Any]:
+    """Read what was filled in, in the form of ``fill``; ``prefix`` stands before the names in the form."""
     values: dict[str, Any] = {}
     for field in fields:
+        name = prefix + field.name
         if field.kind is FieldKind.CHOICES:
-            values[field.name] = [str(value) for value in form.getlist(field.name)]
+            values[field.name] = [str(value) for value in form.getlist(name)]
         elif field.kind is FieldKind.SWITCH:
-            values[field.name] = field.name in form
+            values[field.name] = name in form
         else:
-            values[field.name] = str(form.get(field.name, ""))
+            values[field.name] = str(form.get(name, ""))
     return values
+
+
+def write_form(values: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
+    """Write values as ``read_form`` reads them back: names and values of a form's elements."""
+    written: list[tuple[str, str]] = []
+    for name, value in values.items():
+        if isinstance(value, bool):
+            written += [(prefix + name, "on")] if value else []
+        elif isinstance(value, list):
+            written += [(prefix + name, str(each)) for each in cast("list[Any]", value)]
+        else:
+            written.append((prefix + name, str(value)))
+    return written
 
 
 def make_document(fields: Sequence[SchemaField], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
-from starlette.datastructures import FormData
 
 from api import depots, devices
 from api import sensor_actions as service
 from api.dependencies import ActorDep, EngineDep, TablesDep
 from api.types import DeviceId, SensorActionId
+from api.ui.conflicts import WAS, Conflict, changed, current, merge, read_version, tell
 from api.ui.device import read_page, read_reported
 from api.ui.forms import FieldErrors
 from api.ui.rendering import render
@@ -34,6 +33,7 @@ from api.ui.schema_forms import (
     make_document,
     note_violations,
     read_form,
+    write_form,
 )
 from api.ui.site_forms import Going, delete_dialog, gone
 from domain.actor import Actor
@@ -44,18 +44,7 @@ from domain.sensor_actions import SensorActionKind
 router = APIRouter(prefix="/devices/{device_id}/sensor-actions", include_in_schema=False)
 
 _PREFIX = "action"
-_MAX_DIGITS = 9
 _TEMPLATE = "sensor_action_dialogs.html"
-
-
-@dataclass(frozen=True)
-class Told:
-    """A change that somebody else made while a form was open."""
-
-    actor: str
-    at: datetime
-    fields: list[tuple[str, str, str]]
-    """Title, before and after of each field."""
 
 
 @dataclass
@@ -67,10 +56,10 @@ class Form:
     values: dict[str, Any]
     version: int | None = None
     """The version that it is a change of; None: it makes a new action."""
+    was: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What the fields were when the form was opened."""
     errors: FieldErrors = field(default_factory=FieldErrors)
-    conflict: list[Told] = field(default_factory=list[Told])
-    now: dict[str, str] = field(default_factory=dict[str, str])
-    """What holds by now of those fields that were filled in otherwise, after a conflict."""
+    conflict: Conflict | None = None
     owners: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
     """Who publishes the capabilities that were asked for."""
 
@@ -79,19 +68,29 @@ class Form:
         """The form of an action, with what a document says, or else with what it begins with."""
         schema = next(each for each in (await service.schemas()).items if each.action == kind)
         fields = draw_fields({**schema.json_schema, "properties": _with_enabled(schema.json_schema)})
-        return Form(schema, fields, fill(fields, document or {}))
+        values = fill(fields, document or {})
+        return Form(schema, fields, values, was=values)
+
+    @property
+    def opened(self) -> list[tuple[str, str]]:
+        """What the fields were, as the form carries it."""
+        return write_form(self.was, WAS)
 
     async def read(self, request: Request) -> Form:
         """Fill in what came."""
         async with request.form() as form:
             self.values = read_form(self.fields, form)
-            self.version = _version(form)
+            self.was = read_form(self.fields, form, WAS)
+            self.version = read_version(form)
         return self
 
     def document(self) -> dict[str, Any]:
-        """The form as the API takes it."""
+        """The form as the API takes it; of a change, what was changed."""
         made = constants(self.schema.json_schema) | make_document(self.fields, self.values)
-        return made if self.version is None else {**made, "version": self.version}
+        if self.version is None:
+            return made
+        touched = changed(self.values, self.was)
+        return {name: value for name, value in made.items() if name in touched} | {"version": self.version}
 
     def note(self, problem: Problem) -> None:
         """Take a refusal in, each part of it beside its field.
@@ -100,8 +99,8 @@ class Form:
             Problem: It is none that a person can put right in this form.
 
         """
-        if problem.code is ProblemCode.VERSION_CONFLICT and problem.context is not None:
-            self._note_conflict(problem.context)
+        if problem.code is ProblemCode.VERSION_CONFLICT:
+            self._go_on(problem)
         elif problem.violations:
             note_violations(self.errors, _PREFIX, problem.violations)
             self.owners = list((problem.context or {}).get("owners", ()))
@@ -110,27 +109,14 @@ class Form:
         else:
             raise problem
 
-    def _note_conflict(self, context: Mapping[str, Any]) -> None:
-        current = context["current"]
-        titles: dict[str, str] = {each.name: each.title for each in self.fields}
-        titles["device_id"] = "Device"
-        for told in context["changes"]:
-            changed = [(titles[name], in_words(old), in_words(new)) for name, (old, new) in told["fields"].items()]
-            self.conflict.append(Told(told["actor"], told["at"], changed))
-        holds = fill(self.fields, current)
-        for each in self.fields:
-            mine, theirs = self.values[each.name], holds[each.name]
-            if each.kind is FieldKind.CHOICES:
-                mine, theirs = sorted(mine), sorted(theirs)
-            if mine != theirs:
-                self.now[each.name] = in_words(current[each.name])
-        # Whoever has seen what changed may save over it.
-        self.version = current["version"]
-
-
-def _version(form: FormData) -> int | None:
-    given = str(form.get("version", ""))
-    return int(given) if given.isdecimal() and len(given) <= _MAX_DIGITS else None
+    def _go_on(self, problem: Problem) -> None:
+        holds = current(problem)
+        titles = {each.name: each.title for each in self.fields} | {"device_id": "Device"}
+        now = fill(self.fields, holds)
+        merged = merge(self.values, self.was, now)
+        words = {each.name: in_words(holds[each.name]) for each in self.fields}
+        self.conflict = tell(problem, titles, lambda _, value: in_words(value), merged, words)
+        self.values, self.was, self.version = merged.values, now, holds["version"]
 
 
 def _with_enabled(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,8 +146,8 @@ async def _dialog(
         if action_id is None
         else request.app.url_path_for("action_change", **path, sensor_action_id=action_id),
     }
-    refused = form.errors or form.conflict
-    return render(request, _TEMPLATE, context, block="form", status=422 if refused else 200)
+    status = 409 if form.conflict else 422 if form.errors else 200
+    return render(request, _TEMPLATE, context, block="form", status=status)
 
 
 async def _done(request: Request, engine: AsyncEngine, device_id: UUID) -> Response:
@@ -249,8 +235,9 @@ async def switch(
         return gone(request, problem)
     async with request.form() as given:
         enabled = given.get("enabled") == "on"
-        version = _version(given)
-    form = await Form.of(action.action, action.model_dump(mode="json") | {"enabled": enabled})
+        version = read_version(given)
+    form = await Form.of(action.action, action.model_dump(mode="json") | {"enabled": not enabled})
+    form.values = {**form.values, "enabled": enabled}
     form.version = action.version if version is None else version
     document = {"enabled": enabled, "version": form.version}
     return await _save(request, engine, actor, tables, action, form, document)

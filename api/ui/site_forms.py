@@ -1,29 +1,35 @@
 """What the dialogs of a site's configuration share: fields, what was filled in, and how a dialog ends.
 
-A form also holds what its fields were when it was opened, and a change gives only what a person changed of them. So two
-people who change different things of the same gateway, device or power source do not undo each other's work.
+A form also holds its version and what its fields were when it was opened, and a change gives only what a person changed
+of them (see ``api.ui.conflicts``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from fastapi import Request
 from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api import depots
+from api.ui.conflicts import WAS, Conflict, Merged, changed, current, merge, read_version, tell
 from api.ui.forms import FieldErrors
 from api.ui.rendering import render
+from api.versions import etag
 from domain.problems import Problem, ProblemCode
 
 TEMPLATE = "site_dialogs.html"
+GONE = "something that is gone"
 NAMED = 8
 """Names of what goes with a deletion that are listed; the others are counted."""
 
 _GONE = (
     ProblemCode.DEPOT_NOT_FOUND,
+    ProblemCode.CIRCUIT_NOT_FOUND,
     ProblemCode.GATEWAY_NOT_FOUND,
     ProblemCode.DEVICE_NOT_FOUND,
     ProblemCode.POWER_SOURCE_NOT_FOUND,
@@ -44,6 +50,13 @@ class Field:
     offers: Sequence[tuple[str, str]] = ()
     """What a line of text may be, each with words to it, besides anything else."""
 
+    def say(self, value: object) -> str:
+        """A value of the field, to be read."""
+        written = _written(value)
+        if self.options is None or not written:
+            return written or "none"
+        return dict(self.options).get(written, GONE)
+
 
 @dataclass(frozen=True)
 class Going:
@@ -58,28 +71,47 @@ class Going:
 class Filled:
     """What was filled in, and what the fields were when the form was opened."""
 
-    def __init__(self, values: Mapping[str, str], was: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, str], was: Mapping[str, str], version: int | None = None) -> None:
         self.values = dict(values)
         self.was = dict(was)
+        self.version = version
+        """The version that it is a change of; None: it makes something new."""
 
     @staticmethod
-    def begin(**values: object) -> Filled:
+    def begin(version: int | None = None, **values: object) -> Filled:
         """A form that is just opened; None is an empty field."""
-        written = {name: "" if value is None else str(value) for name, value in values.items()}
-        return Filled(written, written)
+        written = {name: _written(value) for name, value in values.items()}
+        return Filled(written, written, version)
 
     @staticmethod
-    async def read(request: Request, fields: Iterable[Field]) -> Filled:
-        """The form that came."""
-        names = [field.name for field in fields]
+    async def read(request: Request, names: Iterable[str]) -> Filled:
+        """The form that came, with the fields of these names."""
+        names = list(names)
         async with request.form() as form:
             values = {name: str(form.get(name, "")) for name in names}
-            was = {name: str(form[f"was_{name}"]) for name in names if f"was_{name}" in form}
-        return Filled(values, was)
+            was = {name: str(form[WAS + name]) for name in names if WAS + name in form}
+            return Filled(values, was, read_version(form))
+
+    @property
+    def if_match(self) -> str | None:
+        """The version, as the API is asked for it."""
+        return None if self.version is None else etag(self.version)
 
     def changed(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the fields of ``body`` that are not what they were."""
-        return {name: value for name, value in body.items() if self.values[name] != self.was.get(name)}
+        touched = changed(self.values, self.was)
+        return {name: value for name, value in body.items() if name in touched}
+
+    def go_on(self, version: int, holds: Mapping[str, object]) -> Merged:
+        """Take over what holds now of what was left alone, and go on from that version."""
+        now = {name: _written(holds[name]) for name in self.values}
+        merged = merge(self.values, self.was, now)
+        self.values, self.was, self.version = merged.values, now, version
+        return merged
+
+
+def _written(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def read_id(given: str) -> UUID | None:
@@ -156,20 +188,62 @@ class Forms:
         fields: Sequence[Field],
         filled: Filled,
         errors: FieldErrors | None = None,
+        conflict: Conflict | None = None,
+        zone: str = "UTC",
     ) -> Response:
-        """Answer with the form that changes one: opened, or again with all that is wrong with it."""
+        """Answer with the form that changes one: opened, or again with all that is wrong with it.
+
+        ``zone`` is the depot's, for the times of a ``conflict``.
+        """
         path = {"depot_id": depot_id, f"{self.kind}_id": thing_id}
         return self._form(
             request,
             fields,
             filled,
             errors,
+            conflict,
             title=name,
             save="Save",
             to=request.app.url_path_for(f"{self.kind}_change", **path),
             delete_at=request.app.url_path_for(f"{self.kind}_delete", **path),
             note=f"{self.note}: {thing_id}",
+            zone=zone,
         )
+
+    async def stale(
+        self,
+        request: Request,
+        engine: AsyncEngine,
+        problem: Problem,
+        depot_id: UUID,
+        thing_id: UUID,
+        fields: Sequence[Field],
+        filled: Filled,
+        read: Callable[[str, Any], object] = lambda _, value: value,
+    ) -> Response:
+        """Answer with the form on top of what others made of the thing meanwhile.
+
+        ``read`` writes a field of the API as the form has it, where the two differ.
+
+        Raises:
+            Problem: It is another refusal than ``VERSION_CONFLICT``.
+
+        """
+        if problem.code is not ProblemCode.VERSION_CONFLICT:
+            raise problem
+        holds = current(problem)
+        by_name = {field.name: field for field in fields}
+        values = {name: read(name, holds[name]) for name in by_name}
+        merged = filled.go_on(holds["version"], values)
+        conflict = tell(
+            problem,
+            {name: field.label for name, field in by_name.items()},
+            lambda name, value: by_name[name].say(read(name, value)),
+            merged,
+            {name: field.say(values[name]) for name, field in by_name.items()},
+        )
+        zone = (await depots.read(depot_id, engine)).timezone
+        return self.editing(request, depot_id, thing_id, holds["name"], fields, filled, conflict=conflict, zone=zone)
 
     def _form(
         self,
@@ -177,6 +251,7 @@ class Forms:
         fields: Sequence[Field],
         filled: Filled,
         errors: FieldErrors | None,
+        conflict: Conflict | None = None,
         **words: str | None,
     ) -> Response:
         context = {
@@ -185,8 +260,10 @@ class Forms:
             "fields": fields,
             "filled": filled,
             "errors": errors or FieldErrors(),
+            "conflict": conflict,
         }
-        return render(request, TEMPLATE, context, block="form", status=422 if errors else 200)
+        status = 409 if conflict else 422 if errors else 200
+        return render(request, TEMPLATE, context, block="form", status=status)
 
 
 def delete_dialog(

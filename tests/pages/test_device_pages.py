@@ -285,7 +285,7 @@ async def test_what_changed_in_between_is_told_and_the_input_is_kept(site: Site,
     made = await controller_site(site.engine)
     await send(site, packet(made, LIMIT_PEAK_SHAVING="true"))
     page = await visitor.open(f"/devices/{made.devices['mgc-1']}")
-    visitor.expected = ("422",)
+    visitor.expected = ("409",)
     await page.get_by_role("button", name=f"Edit {MICROGRID}").click()
     # What the device sends comes first, with its last value.
     first = dialog(page).locator(".measurand").first
@@ -299,18 +299,20 @@ async def test_what_changed_in_between_is_told_and_the_input_is_kept(site: Site,
         assert answer.status_code == 200
     await expect(card(page, MICROGRID).locator(".badge")).to_have_text("Off")
     await dialog(page).get_by_role("button", name="Save").click()
-    conflict = dialog(page).locator("#conflict")
-    await expect(conflict).to_contain_text("Changed while this was open")
-    await expect(conflict.locator("li")).to_contain_text("Enabled: on \u2192 off")
-    await expect(conflict.locator("li")).to_contain_text("local-administrator")
+    conflict = dialog(page).locator(".conflict")
+    await expect(conflict).to_contain_text("Changed by someone else meanwhile. It is version 2 now.")
+    await expect(conflict.locator("li")).to_have_text("Enabled on \u2192 became off", use_inner_text=True)
+    await expect(conflict).to_contain_text("local-administrator")
+    # The own input is kept; what was left alone is as it holds now.
     await expect(dialog(page).get_by_label("LIMIT_DER_EXPORT")).not_to_be_checked()
-    await expect(dialog(page).locator(".holds")).to_have_text(["Now: LIMIT_PEAK_SHAVING, LIMIT_DER_EXPORT", "Now: off"])
+    await expect(dialog(page).get_by_label("Enabled")).not_to_be_checked()
+    await expect(dialog(page).locator(".kept")).to_contain_text("taken over as it is now: Enabled.")
+    await expect(dialog(page).locator(".now-holds")).to_have_count(0)
     found = (await configured(site, made.devices["mgc-1"]))["UPDATE_MICROGRID_STATE"]
     assert (found["enabled"], found["version"], len(found["measurands"])) == (False, 2, 2)  # pyright: ignore[reportArgumentType]
-    # Whoever has seen it may save over it.
-    await dialog(page).get_by_role("button", name="Save").click()
+    await dialog(page).get_by_role("button", name="Save on version 2").click()
     await expect(dialog(page)).to_be_hidden()
-    await expect(card(page, MICROGRID).locator(".badge")).to_have_text("On")
+    await expect(card(page, MICROGRID).locator(".badge")).to_have_text("Off")
     await expect(card(page, MICROGRID).locator(".taken tbody tr")).to_have_count(1)
     await expect(card(page, MICROGRID).locator(".version")).to_contain_text("Version 3")
 
@@ -335,10 +337,13 @@ async def test_two_people_who_change_different_things_do_not_undo_each_other(sit
     page = await visitor.open(f"/depots/{made.depot_id}/devices")
     await page.get_by_role("button", name="Edit Device em-1").click()
     await dialog(page).get_by_label("Name").fill("Feed meter")
+    visitor.expected = ("409",)
     async with httpx.AsyncClient(base_url=site.url) as caller:
         path = f"/api/devices/{made.devices['em-1']}"
         await caller.patch(path, json={"circuit_id": str(made.circuit_ids[0]), "sensor_id": "em-01"})
         await dialog(page).get_by_role("button", name="Save").click()
+        await expect(dialog(page).locator(".kept")).to_contain_text("as it is now: Sensor id, Linked circuit.")
+        await dialog(page).get_by_role("button", name="Save on version 2").click()
         await expect(page.locator(".device-list tbody th")).to_have_text("Feed meter")
         found = (await caller.get(path)).json()
     assert (found["name"], found["circuit_name"], found["sensor_id"]) == ("Feed meter", "Feed 1", "em-01")

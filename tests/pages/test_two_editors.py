@@ -1,0 +1,136 @@
+"""Two people at once, each in a browser of their own: nobody undoes what the other did, and each is told of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+from playwright.async_api import Locator, Page, expect
+
+from store.depots import NewCircuit
+from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
+from tests.pages.looking import is_wider_than_the_screen, picture
+from tests.pages.sites import make_site, synced
+from tests.support import circuits_of
+from tests.test_site_configuration import journal
+
+ACTOR = "local-administrator"
+
+
+def dialog(page: Page) -> Locator:
+    return page.get_by_role("dialog")
+
+
+async def saved(page: Page, button: str = "Save") -> None:
+    await dialog(page).get_by_role("button", name=button).click()
+    await expect(dialog(page)).to_be_hidden()
+
+
+async def call(site: Site, method: str, path: str, **more: Any) -> Any:
+    async with httpx.AsyncClient(base_url=site.url) as caller:
+        answer = await caller.request(method, path, **more)
+    assert answer.is_success, answer.text
+    return answer.json() if answer.content else None
+
+
+async def test_who_only_rates_a_circuit_undoes_neither_its_name_nor_its_place(site: Site, visitor: Visitor) -> None:
+    depot_id = await make_site(site.engine, NewCircuit("Feed 1"), NewCircuit("Feed 2"), NewCircuit("Feed 3"))
+    await synced(site, depot_id)
+    visitor.expected = ("409", "404")
+    one = await visitor.open(f"/depots/{depot_id}/microgrid", size=PHONE)
+    other = await visitor.open(f"/depots/{depot_id}/microgrid", size=DESKTOP)
+    for page in (one, other):
+        await page.get_by_role("button", name="Edit Feed 1").click()
+        await expect(dialog(page).get_by_label("Name")).to_have_value("Feed 1")
+    await dialog(other).get_by_label("Name").fill("Intake")
+    await dialog(other).get_by_label("Hangs under").select_option(label="Feed 2")
+    await saved(other)
+
+    await dialog(one).get_by_label("Rated power").fill("630")
+    await dialog(one).get_by_role("button", name="Save").click()
+    conflict = dialog(one).locator(".conflict")
+    await expect(conflict).to_contain_text("It is version 2 now. VERSION_CONFLICT")
+    await expect(conflict).to_contain_text(ACTOR)
+    await expect(conflict.locator(".told > li")).to_have_text(
+        ["Name Feed 1 → became Intake", "Hangs under top level → became Feed 2"], use_inner_text=True
+    )
+    await expect(dialog(one).get_by_label("Name")).to_have_value("Intake")
+    await expect(dialog(one).get_by_label("Rated power")).to_have_value("630")
+    assert not await is_wider_than_the_screen(one)
+    await picture(one, "circuit-conflict-phone")
+    await saved(one, "Save on version 2")
+    intake = next(each for each in await circuits_of(site.engine, depot_id) if each.name == "Intake")
+    assert (intake.rated_power_w, intake.version) == (630_000, 3)
+    assert (
+        intake.parent_id
+        == next(each for each in await circuits_of(site.engine, depot_id) if each.name == "Feed 2").circuit_id
+    )
+    told = await journal(site.engine, str(intake.circuit_id))
+    assert [(action, actor) for action, actor, _ in told] == [("CIRCUIT_CHANGED", ACTOR)] * 2
+    assert told[-1][2] == {"rated_power_w": [None, 630_000]}
+
+    # Where both change the same, the own input stays until one decides; and one may drop it.
+    for page in (one, other):
+        await page.get_by_role("button", name="Edit Feed 3").click()
+        await expect(dialog(page).get_by_label("Name")).to_have_value("Feed 3")
+    await dialog(other).get_by_label("Name").fill("Theirs")
+    await saved(other)
+    await dialog(one).get_by_label("Name").fill("Mine")
+    await dialog(one).get_by_role("button", name="Save").click()
+    await expect(dialog(one).locator(".now-holds")).to_have_text("Yours. Now holds: Theirs")
+    await expect(dialog(one).get_by_label("Name")).to_have_value("Mine")
+    await dialog(one).get_by_role("button", name="Discard mine").click()
+    await expect(dialog(one).get_by_label("Name")).to_have_value("Theirs")
+    # And what was deleted meanwhile is told of where one works on it.
+    gone = next(each for each in await circuits_of(site.engine, depot_id) if each.name == "Theirs")
+    await call(site, "DELETE", f"/api/circuits/{gone.circuit_id}")
+    await dialog(one).get_by_label("Name").fill("Mine")
+    await dialog(one).get_by_role("button", name="Save").click()
+    await expect(dialog(one).get_by_role("heading")).to_have_text("It is not here any more")
+
+
+async def test_a_circuit_comes_after_the_sibling_that_was_chosen_whoever_came_between(
+    site: Site, visitor: Visitor
+) -> None:
+    depot_id = await make_site(site.engine, NewCircuit("Feed 1"), NewCircuit("Feed 2"), NewCircuit("Feed 3"))
+    await synced(site, depot_id)
+    page = await visitor.open(f"/depots/{depot_id}/microgrid")
+    await page.get_by_role("button", name="Edit Feed 1").click()
+    await dialog(page).get_by_label("Place among its siblings").select_option(label="After Feed 2")
+    await call(site, "POST", f"/api/depots/{depot_id}/circuits", json={"name": "Feed 0", "position": 0})
+    await saved(page)
+    names = [each.name for each in await circuits_of(site.engine, depot_id)]
+    assert names == ["Feed 0", "Feed 2", "Feed 1", "Feed 3"]
+
+
+async def test_gateways_and_power_sources_tell_of_each_other_as_well(site: Site, visitor: Visitor) -> None:
+    depot_id = await make_site(site.engine, NewCircuit("Feed 1"))
+    gateway = await call(site, "POST", "/api/gateways", json={"depot_id": str(depot_id), "name": "Cabinet"})
+    source = await call(
+        site, "POST", "/api/power-sources", json={"depot_id": str(depot_id), "name": "Roof", "kind": "SOLAR"}
+    )
+    page = await visitor.open(f"/depots/{depot_id}/devices")
+    visitor.expected = ("409",)
+    await page.get_by_role("button", name="Edit Cabinet").click()
+    await dialog(page).get_by_label("Site model").fill("BBA-1")
+    path = f"/api/gateways/{gateway['gateway_id']}"
+    translation = {"power_source_id": source["power_source_id"]}
+    await call(site, "PATCH", path, json={"name": "Yard cabinet", "output_translation": translation})
+    await dialog(page).get_by_role("button", name="Save").click()
+    await expect(dialog(page).locator(".told > li")).to_have_text(
+        ["Name Cabinet → became Yard cabinet", "Output translation none → became Names Roof"], use_inner_text=True
+    )
+    await expect(dialog(page).get_by_label("Output translation")).to_have_value(source["power_source_id"])
+    await saved(page, "Save on version 2")
+    now = await call(site, "GET", path)
+    assert (now["name"], now["site_model_name"], now["output_translation"]) == ("Yard cabinet", "BBA-1", translation)
+
+    await page.get_by_role("button", name="Edit Roof").click()
+    await dialog(page).get_by_label("Linked circuit").select_option(label="Feed 1")
+    path = f"/api/power-sources/{source['power_source_id']}"
+    await call(site, "PATCH", path, json={"kind": "BATTERY"})
+    await dialog(page).get_by_role("button", name="Save").click()
+    await expect(dialog(page).locator(".told > li")).to_have_text("Kind Solar → became Battery", use_inner_text=True)
+    await saved(page, "Save on version 2")
+    now = await call(site, "GET", path)
+    assert (now["kind"], now["circuit_name"], now["version"]) == ("BATTERY", "Feed 1", 3)
