@@ -11,10 +11,12 @@ from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, Field
 
 from api.capacities import Capacity
+from api.deletions import Consent, DeletionDocument, look_at
 from api.dependencies import ActorDep, EngineDep
 from api.problems import conflict_responses, problem_responses
 from api.types import Body, CircuitId, DepotId, Name, Position, Watts, left_out
 from api.versions import IfMatch, expected, shows_version, tagged
+from domain.deletions import SubjectKind
 from domain.problems import ProblemCode
 from store.capacities import CircuitCapacity, list_capacities, read_capacity
 from store.circuits import CircuitRecord, create_circuit, delete_circuit, list_circuits, read_circuit, update_circuit
@@ -138,10 +140,17 @@ async def change(
         return Circuit.of(changed, await read_capacity(connection, circuit_id, await clock(connection)))
 
 
+@router.get("/circuits/{circuit_id}/deletion", responses=problem_responses(ProblemCode.CIRCUIT_NOT_FOUND))
+async def deletion(circuit_id: CircuitId, engine: EngineDep) -> DeletionDocument:
+    """Say what deleting the circuit would take along now."""
+    return DeletionDocument.of(await look_at(engine, SubjectKind.CIRCUIT, circuit_id))
+
+
 @router.delete(
     "/circuits/{circuit_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=conflict_responses() | problem_responses(ProblemCode.CIRCUIT_NOT_FOUND, ProblemCode.CIRCUIT_HAS_CHILDREN),
+    responses=conflict_responses()
+    | problem_responses(ProblemCode.CIRCUIT_NOT_FOUND, ProblemCode.DELETION_CHANGED, ProblemCode.CIRCUIT_HAS_CHILDREN),
 )
 async def remove(
     circuit_id: CircuitId,
@@ -149,7 +158,10 @@ async def remove(
     engine: EngineDep,
     cascade: Annotated[bool, Query(description="Delete the circuits below it as well.")] = False,
     if_match: IfMatch = None,
+    consent: Consent = None,
 ) -> None:
     """Delete a circuit (COR-8.6). Linked devices and power sources stay, without a circuit."""
     async with transaction(engine, actor) as connection:
-        await delete_circuit(connection, actor, circuit_id, cascade=cascade, expected=expected(if_match))
+        await delete_circuit(
+            connection, actor, circuit_id, cascade=cascade, expected=expected(if_match), consent=consent
+        )

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, status
 from pydantic import AfterValidator, BaseModel, Field
 
+from api.deletions import Consent, DeletionDocument, look_at
 from api.dependencies import ActorDep, EngineDep, TablesDep
 from api.problems import conflict_responses, problem_responses
 from api.types import (
@@ -26,6 +27,7 @@ from api.types import (
 )
 from api.versions import IfMatch, expected, shows_version, tagged
 from domain.controller_support import ControllerTables
+from domain.deletions import SubjectKind
 from domain.names import MAX_ID_LENGTH, clean_sensor_id
 from domain.problems import Problem, ProblemCode
 from store.database import transaction
@@ -190,12 +192,20 @@ async def change(
         return Device.of(await update_device(connection, actor, device_id, given, tables, expected(if_match)))
 
 
+@router.get("/{device_id}/deletion", responses=problem_responses(ProblemCode.DEVICE_NOT_FOUND))
+async def deletion(device_id: DeviceId, engine: EngineDep) -> DeletionDocument:
+    """Say what deleting the device would take along now."""
+    return DeletionDocument.of(await look_at(engine, SubjectKind.DEVICE, device_id))
+
+
 @router.delete(
     "/{device_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=conflict_responses() | problem_responses(ProblemCode.DEVICE_NOT_FOUND),
+    responses=conflict_responses() | problem_responses(ProblemCode.DEVICE_NOT_FOUND, ProblemCode.DELETION_CHANGED),
 )
-async def remove(device_id: DeviceId, actor: ActorDep, engine: EngineDep, if_match: IfMatch = None) -> None:
+async def remove(
+    device_id: DeviceId, actor: ActorDep, engine: EngineDep, if_match: IfMatch = None, consent: Consent = None
+) -> None:
     """Delete a device with its sensor actions. What it reported stays in the history."""
     async with transaction(engine, actor) as connection:
-        await delete_device(connection, actor, device_id, expected(if_match))
+        await delete_device(connection, actor, device_id, expected(if_match), consent)

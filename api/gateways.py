@@ -9,10 +9,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query, status
 from pydantic import AfterValidator, BaseModel, Field, JsonValue
 
+from api.deletions import Consent, DeletionDocument, look_at
 from api.dependencies import ActorDep, EngineDep
 from api.problems import conflict_responses, problem_responses
 from api.types import Body, Cursor, GatewayId, Limit, Name, OfDepot, cut_page, decode_id, left_out
 from api.versions import IfMatch, expected, shows_version, tagged
+from domain.deletions import SubjectKind
 from domain.problems import Problem, ProblemCode
 from domain.strict_json import faults_in
 from store.database import transaction
@@ -149,10 +151,17 @@ async def change(
         return Gateway.of(await update_gateway(connection, actor, gateway_id, given, expected(if_match)))
 
 
+@router.get("/{gateway_id}/deletion", responses=problem_responses(ProblemCode.GATEWAY_NOT_FOUND))
+async def deletion(gateway_id: GatewayId, engine: EngineDep) -> DeletionDocument:
+    """Say what deleting the gateway would take along now."""
+    return DeletionDocument.of(await look_at(engine, SubjectKind.GATEWAY, gateway_id))
+
+
 @router.delete(
     "/{gateway_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=conflict_responses() | problem_responses(ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.GATEWAY_HAS_DEVICES),
+    responses=conflict_responses()
+    | problem_responses(ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.DELETION_CHANGED, ProblemCode.GATEWAY_HAS_DEVICES),
 )
 async def remove(
     gateway_id: GatewayId,
@@ -160,7 +169,10 @@ async def remove(
     engine: EngineDep,
     cascade: Annotated[bool, Query(description="Delete its devices as well.")] = False,
     if_match: IfMatch = None,
+    consent: Consent = None,
 ) -> None:
     """Delete a gateway. What its devices reported stays in the history."""
     async with transaction(engine, actor) as connection:
-        await delete_gateway(connection, actor, gateway_id, cascade=cascade, expected=expected(if_match))
+        await delete_gateway(
+            connection, actor, gateway_id, cascade=cascade, expected=expected(if_match), consent=consent
+        )

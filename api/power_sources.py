@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, status
 from pydantic import BaseModel, Field
 
+from api.deletions import Consent, DeletionDocument, look_at
 from api.dependencies import ActorDep, EngineDep
 from api.problems import conflict_responses, problem_responses
 from api.types import (
@@ -23,6 +24,7 @@ from api.types import (
     left_out,
 )
 from api.versions import IfMatch, expected, shows_version, tagged
+from domain.deletions import SubjectKind
 from domain.measurands import MEASURANDS, MeasurandKey
 from domain.problems import ProblemCode
 from domain.routing import PowerSourceKind
@@ -179,12 +181,25 @@ async def change(
         return PowerSource.of(await update_power_source(connection, actor, power_source_id, given, expected(if_match)))
 
 
+@router.get("/{power_source_id}/deletion", responses=problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND))
+async def deletion(power_source_id: PowerSourceId, engine: EngineDep) -> DeletionDocument:
+    """Say what deleting the power source would take along now."""
+    return DeletionDocument.of(await look_at(engine, SubjectKind.POWER_SOURCE, power_source_id))
+
+
 @router.delete(
     "/{power_source_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=conflict_responses() | problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND),
+    responses=conflict_responses()
+    | problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND, ProblemCode.DELETION_CHANGED),
 )
-async def remove(power_source_id: PowerSourceId, actor: ActorDep, engine: EngineDep, if_match: IfMatch = None) -> None:
+async def remove(
+    power_source_id: PowerSourceId,
+    actor: ActorDep,
+    engine: EngineDep,
+    if_match: IfMatch = None,
+    consent: Consent = None,
+) -> None:
     """Delete a power source with its latest readings."""
     async with transaction(engine, actor) as connection:
-        await delete_power_source(connection, actor, power_source_id, expected(if_match))
+        await delete_power_source(connection, actor, power_source_id, expected(if_match), consent)

@@ -9,11 +9,13 @@ from uuid import UUID
 from fastapi import APIRouter, status
 from pydantic import BaseModel, Field, WithJsonSchema
 
+from api.deletions import Consent, DeletionDocument, look_at
 from api.dependencies import ActorDep, EngineDep, TablesDep
 from api.problems import conflict_responses, problem_responses
 from api.types import DeviceId, SensorActionId
 from api.versions import IfMatch, expected, shows_version, tagged
 from domain.capabilities import Capability
+from domain.deletions import SubjectKind
 from domain.measurands import MeasurandKey
 from domain.problems import ProblemCode
 from domain.sensor_actions import SENSOR_ACTIONS, SensorActionKind, action_schema
@@ -197,14 +199,27 @@ async def change(
         )
 
 
+@router.get(
+    "/sensor-actions/{sensor_action_id}/deletion", responses=problem_responses(ProblemCode.SENSOR_ACTION_NOT_FOUND)
+)
+async def deletion(sensor_action_id: SensorActionId, engine: EngineDep) -> DeletionDocument:
+    """Say what deleting the sensor action would take along now."""
+    return DeletionDocument.of(await look_at(engine, SubjectKind.SENSOR_ACTION, sensor_action_id))
+
+
 @router.delete(
     "/sensor-actions/{sensor_action_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=conflict_responses() | problem_responses(ProblemCode.SENSOR_ACTION_NOT_FOUND),
+    responses=conflict_responses()
+    | problem_responses(ProblemCode.SENSOR_ACTION_NOT_FOUND, ProblemCode.DELETION_CHANGED),
 )
 async def remove(
-    sensor_action_id: SensorActionId, actor: ActorDep, engine: EngineDep, if_match: IfMatch = None
+    sensor_action_id: SensorActionId,
+    actor: ActorDep,
+    engine: EngineDep,
+    if_match: IfMatch = None,
+    consent: Consent = None,
 ) -> None:
     """Delete a sensor action. What it published stays."""
     async with transaction(engine, actor) as connection:
-        await delete_sensor_action(connection, actor, sensor_action_id, expected(if_match))
+        await delete_sensor_action(connection, actor, sensor_action_id, expected(if_match), consent)

@@ -96,6 +96,8 @@ class ProblemCode(StrEnum):
     """The controller's revision lacks the measurand of a capability that the device is bound to supply."""
     VERSION_CONFLICT = "VERSION_CONFLICT"
     """What was to be changed has changed since the caller read it."""
+    DELETION_CHANGED = "DELETION_CHANGED"
+    """What goes with a deletion has changed since somebody agreed to it."""
     SCENARIO_NOT_FOUND = "SCENARIO_NOT_FOUND"
     INVALID_SCENARIO = "INVALID_SCENARIO"
     """The scenario breaks the rules of its language; the violations say where."""

@@ -14,9 +14,11 @@ from uuid_utils.compat import uuid7
 
 from domain.actor import Actor
 from domain.circuits import CircuitPlace, CircuitTree
+from domain.deletions import SubjectKind
 from domain.problems import Problem, ProblemCode
 from domain.versions import Versions
 from store.changes import differences, record_change
+from store.deletions import check_consent
 from store.depots import lock_depot, read_depot
 from store.site_changes import settle_site, unlink_circuits
 from store.tables import circuits
@@ -195,20 +197,27 @@ async def update_circuit(
 
 
 async def delete_circuit(
-    connection: AsyncConnection, actor: Actor, circuit_id: UUID, *, cascade: bool, expected: Versions = None
+    connection: AsyncConnection,
+    actor: Actor,
+    circuit_id: UUID,
+    *,
+    cascade: bool,
+    expected: Versions = None,
+    consent: str | None = None,
 ) -> None:
     """Delete a circuit, with all below it where ``cascade`` says so; siblings close the gap.
 
     Devices and power sources that were linked to a deleted circuit stay, without a circuit.
 
     Raises:
-        Problem: ``CIRCUIT_NOT_FOUND``, ``VERSION_CONFLICT`` or ``CIRCUIT_HAS_CHILDREN``.
+        Problem: ``CIRCUIT_NOT_FOUND``, ``VERSION_CONFLICT``, ``DELETION_CHANGED`` or ``CIRCUIT_HAS_CHILDREN``.
 
     """
     depot_id = (await read_circuit(connection, circuit_id)).depot_id
     tree = await _lock_tree(connection, depot_id)
     before = await read_circuit(connection, circuit_id)
     await check_version(connection, before, "circuit", circuit_id, expected)
+    await check_consent(connection, SubjectKind.CIRCUIT, circuit_id, consent)
     gone, changed = tree.remove(circuit_id, cascade=cascade)
     await unlink_circuits(connection, actor, gone)
     await settle_site(connection, depot_id)

@@ -14,11 +14,13 @@ from uuid_utils.compat import uuid7
 
 from domain.actor import Actor
 from domain.controller_support import ControllerTables, unsupported
+from domain.deletions import SubjectKind
 from domain.measurands import MeasurandKey
 from domain.problems import Problem, ProblemCode
 from domain.sensor_actions import SensorActionKind
 from domain.versions import Versions
 from store.changes import differences, record_change
+from store.deletions import check_consent
 from store.depots import lock_depot
 from store.gateways import read_gateway
 from store.remediations import close_remediations
@@ -232,15 +234,18 @@ async def update_device(
     return after
 
 
-async def delete_device(connection: AsyncConnection, actor: Actor, device_id: UUID, expected: Versions = None) -> None:
+async def delete_device(
+    connection: AsyncConnection, actor: Actor, device_id: UUID, expected: Versions = None, consent: str | None = None
+) -> None:
     """Delete a device with its sensor actions. What it reported stays in the history.
 
     Raises:
-        Problem: ``DEVICE_NOT_FOUND`` or ``VERSION_CONFLICT``.
+        Problem: ``DEVICE_NOT_FOUND``, ``VERSION_CONFLICT`` or ``DELETION_CHANGED``.
 
     """
     before = await lock_device(connection, device_id)
     await check_version(connection, before, "device", device_id, expected)
+    await check_consent(connection, SubjectKind.DEVICE, device_id, consent)
     closed = await close_remediations(connection, actor, before.depot_id, device_ids=(device_id,))
     await unlink_devices(connection, actor, (device_id,))
     await settle_site(connection, before.depot_id, *closed)

@@ -14,9 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from domain.actor import Actor
+from domain.deletions import SubjectKind
 from domain.problems import Problem, ProblemCode
 from domain.versions import Versions
 from store.changes import differences, record_change
+from store.deletions import check_consent
 from store.depots import lock_depot
 from store.remediations import close_remediations
 from store.site_changes import settle_site, unlink_devices
@@ -151,18 +153,25 @@ def _json(value: object) -> str:
 
 
 async def delete_gateway(
-    connection: AsyncConnection, actor: Actor, gateway_id: UUID, *, cascade: bool, expected: Versions = None
+    connection: AsyncConnection,
+    actor: Actor,
+    gateway_id: UUID,
+    *,
+    cascade: bool,
+    expected: Versions = None,
+    consent: str | None = None,
 ) -> None:
     """Delete a gateway, with its devices and their sensor actions where ``cascade`` says so.
 
     Raises:
-        Problem: ``GATEWAY_NOT_FOUND``, ``VERSION_CONFLICT`` or ``GATEWAY_HAS_DEVICES``.
+        Problem: ``GATEWAY_NOT_FOUND``, ``VERSION_CONFLICT``, ``DELETION_CHANGED`` or ``GATEWAY_HAS_DEVICES``.
 
     """
     depot_id = (await read_gateway(connection, gateway_id)).depot_id
     await lock_depot(connection, depot_id)
     before = await read_gateway(connection, gateway_id)
     await check_version(connection, before, "gateway", gateway_id, expected)
+    await check_consent(connection, SubjectKind.GATEWAY, gateway_id, consent)
     query = select(devices.c.id).where(devices.c.gateway_id == gateway_id)
     device_ids = (await connection.execute(query)).scalars().all()
     if device_ids and not cascade:

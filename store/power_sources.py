@@ -14,12 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from domain.actor import Actor
+from domain.deletions import SubjectKind
 from domain.measurands import MeasurandKey
 from domain.problems import Problem, ProblemCode
 from domain.routing import PowerSourceKind
 from domain.versions import Versions
 from store.changes import differences, record_change
+from store.deletions import check_consent
 from store.depots import lock_depot
+from store.resolutions import list_rerouted
 from store.site_changes import check_circuit, settle_site
 from store.tables import circuits, power_source_readings, power_sources
 from store.versions import check_version
@@ -208,18 +211,25 @@ async def update_power_source(
 
 
 async def delete_power_source(
-    connection: AsyncConnection, actor: Actor, power_source_id: UUID, expected: Versions = None
+    connection: AsyncConnection,
+    actor: Actor,
+    power_source_id: UUID,
+    expected: Versions = None,
+    consent: str | None = None,
 ) -> None:
     """Delete a power source with its latest readings.
 
     Raises:
-        Problem: ``POWER_SOURCE_NOT_FOUND`` or ``VERSION_CONFLICT``.
+        Problem: ``POWER_SOURCE_NOT_FOUND``, ``VERSION_CONFLICT`` or ``DELETION_CHANGED``.
 
     """
     depot_id = (await read_power_source(connection, power_source_id)).depot_id
     await lock_depot(connection, depot_id)
     before = await read_power_source(connection, power_source_id)
     await check_version(connection, before, "power source", power_source_id, expected)
+    if consent is not None:
+        rerouted = await list_rerouted(connection, depot_id, power_source_id)
+        await check_consent(connection, SubjectKind.POWER_SOURCE, power_source_id, consent, rerouted)
     await connection.execute(delete(power_sources).where(power_sources.c.id == power_source_id))
     await record_change(
         connection,

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.deletions import Affected, DeletionEffect, SubjectKind
 from domain.resolution import Resolved, Unresolved, resolve
 from domain.sensor_actions import SENSOR_ACTIONS, ActionTarget, SensorActionKind
 from domain.site import ConfiguredAction
@@ -101,3 +102,16 @@ async def list_writers(connection: AsyncConnection, depot_id: UUID, power_source
         for action in writing
     ]
     return sorted(records, key=lambda record: (record.device_name, record.title))
+
+
+async def list_rerouted(connection: AsyncConnection, depot_id: UUID, power_source_id: UUID) -> list[Affected]:
+    """List what deleting a power source sends elsewhere, or stops: the sensor actions that write to it."""
+    return [
+        Affected(
+            SubjectKind.SENSOR_ACTION,
+            each.sensor_action_id,
+            f"{each.device_name}, {each.title}",
+            DeletionEffect.REROUTED,
+        )
+        for each in await list_writers(connection, depot_id, power_source_id)
+    ]

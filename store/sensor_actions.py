@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 from domain.actor import Actor
 from domain.capabilities import CAPABILITY_MEASURANDS, Capability
 from domain.controller_support import ControllerTables, SupportCode, unsupported
+from domain.deletions import SubjectKind
 from domain.measurands import MeasurandKey
 from domain.problems import Problem, ProblemCode
 from domain.sensor_action_forms import SensorActionForm, given_version, parse_change, parse_new
@@ -23,6 +24,7 @@ from domain.versions import Versions, also
 from domain.violations import Violation
 from store.capacities import capacity_policy, policy_values
 from store.changes import differences, record_change
+from store.deletions import check_consent
 from store.depots import lock_depot
 from store.devices import DeviceRecord, lock_device, read_device
 from store.remediations import close_remediations
@@ -272,16 +274,21 @@ async def change_action(
 
 
 async def delete_sensor_action(
-    connection: AsyncConnection, actor: Actor, sensor_action_id: UUID, expected: Versions = None
+    connection: AsyncConnection,
+    actor: Actor,
+    sensor_action_id: UUID,
+    expected: Versions = None,
+    consent: str | None = None,
 ) -> None:
     """Delete a sensor action. What it published stays.
 
     Raises:
-        Problem: ``SENSOR_ACTION_NOT_FOUND`` or ``VERSION_CONFLICT``.
+        Problem: ``SENSOR_ACTION_NOT_FOUND``, ``VERSION_CONFLICT`` or ``DELETION_CHANGED``.
 
     """
     before = await _lock_action(connection, sensor_action_id)
     await check_version(connection, before, "sensor action", sensor_action_id, expected)
+    await check_consent(connection, SubjectKind.SENSOR_ACTION, sensor_action_id, consent)
     closed = await close_remediations(connection, actor, before.depot_id, sensor_action_ids=(sensor_action_id,))
     # Switched off first: what follows it is released before it is gone.
     await connection.execute(

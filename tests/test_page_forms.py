@@ -36,7 +36,7 @@ FIELDS = (
     "name", "kilowatts", "parent_id", "place", "gateway_id", "sensor_id", "circuit_id", "controller", "kind",
     "site_model_name", "output_translation", "measurands", "heartbeat_threshold_seconds", "fail_safe_capacity_w",
     "enabled", "version", "device_id", "capabilities", "page_size", "mode", "scenario", "depot", "seed", "speed",
-    "timezone", "circuit_name", "circuit_kilowatts", "circuit_level", "action", "agree", "cascade",
+    "timezone", "circuit_name", "circuit_kilowatts", "circuit_level", "action", "agree", "consent", "cascade",
 )  # fmt: skip
 _BUTTONS = {
     "/depots/{depot_id}/microgrid/resync",

@@ -12,15 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import circuits as service
 from api import depots
+from api.deletions import look_at
 from api.dependencies import ActorDep, EngineDep
 from api.types import CircuitId, DepotId
 from api.ui.conflicts import changed, current, tell
 from api.ui.forms import FieldErrors, read_kilowatts, read_name
 from api.ui.microgrid import read_tab
 from api.ui.rendering import render
-from api.ui.site_forms import GONE, Filled, gone
+from api.ui.site_forms import GONE, Filled, Refusal, gone, read_consent
 from api.ui.words import kilowatts
 from domain.circuits import CircuitPlace, CircuitTree
+from domain.deletions import DeletionEffect, SubjectKind
 from domain.problems import Problem, ProblemCode
 from store.circuits import CircuitRecord, list_circuits
 
@@ -218,28 +220,45 @@ async def _stale(
 @router.get("/{circuit_id}/delete", name="circuit_delete")
 async def ask(request: Request, depot_id: DepotId, circuit_id: CircuitId, engine: EngineDep) -> Response:
     """The dialog that asks before a circuit is deleted, and names what would go with it."""
-    circuits = await read_circuits(engine, depot_id)
-    context = {"depot_id": depot_id, "circuit": circuits.find(circuit_id), "below": circuits.below(circuit_id)}
-    return _dialog(request, "delete", context)
+    try:
+        return await _asking(request, engine, depot_id, circuit_id)
+    except Problem as problem:
+        return gone(request, problem)
+
+
+async def _asking(
+    request: Request, engine: AsyncEngine, depot_id: UUID, circuit_id: UUID, refused: Refusal | None = None
+) -> Response:
+    deletion = await look_at(engine, SubjectKind.CIRCUIT, circuit_id)
+    stay = DeletionEffect.UNLINKED
+    context: dict[str, Any] = {
+        "depot_id": depot_id,
+        "circuit": (await read_circuits(engine, depot_id)).find(circuit_id),
+        "below": deletion.of(SubjectKind.CIRCUIT),
+        "unlinked": [*deletion.of(SubjectKind.DEVICE, stay), *deletion.of(SubjectKind.POWER_SOURCE, stay)],
+        "consent": deletion.consent,
+        "changed": refused is not None and refused.is_stale,
+    }
+    if refused is not None and not refused.is_stale:
+        context["errors"] = FieldErrors(cascade=refused.detail)
+    status = 200 if refused is None else 409 if refused.is_stale else 422
+    return _dialog(request, "delete", context, status=status)
 
 
 @router.post("/{circuit_id}/delete", name="circuit_remove")
 async def remove(
     request: Request, depot_id: DepotId, circuit_id: CircuitId, actor: ActorDep, engine: EngineDep
 ) -> Response:
-    """Delete a circuit (COR-8.6), with those below it where that was agreed to."""
-    circuits = await read_circuits(engine, depot_id)
-    circuit = circuits.find(circuit_id)
-    async with request.form() as form:
-        cascade = form.get("cascade") == "yes"
+    """Delete a circuit (COR-8.6), with exactly those below it that were shown, where that was agreed to."""
+    consent, cascade = await read_consent(request)
     try:
-        await service.remove(circuit_id, actor, engine, cascade=cascade)
+        (await read_circuits(engine, depot_id)).find(circuit_id)
+        await service.remove(circuit_id, actor, engine, cascade=cascade, consent=consent)
     except Problem as problem:
-        if problem.code is not ProblemCode.CIRCUIT_HAS_CHILDREN:
-            raise
-        errors = FieldErrors(cascade="Agree that the circuits below go, too, or move them first.")
-        context = {"depot_id": depot_id, "circuit": circuit, "below": circuits.below(circuit_id), "errors": errors}
-        return _dialog(request, "delete", context, status=422)
+        refused = Refusal.of(problem, "Agree that the circuits below go, too, or move them first.")
+        if refused is None:
+            return gone(request, problem)
+        return await _asking(request, engine, depot_id, circuit_id, refused)
     return await _done(request, depot_id, engine)
 
 

@@ -11,14 +11,28 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import devices as service
 from api import gateways, sensor_actions
+from api.deletions import look_at
 from api.dependencies import ActorDep, EngineDep, TablesDep
 from api.types import DepotId, DeviceId
 from api.ui.circuits import read_circuits
 from api.ui.devices import MOST, Wanted, show_changed
 from api.ui.forms import FieldErrors, read_name, shown_address
-from api.ui.site_forms import NAMED, Field, Filled, Forms, Going, beside, delete_dialog, gone, read_id
+from api.ui.site_forms import (
+    NAMED,
+    Field,
+    Filled,
+    Forms,
+    Going,
+    Refusal,
+    beside,
+    delete_dialog,
+    gone,
+    read_consent,
+    read_id,
+)
 from api.ui.words import counted
 from domain.controller_support import ControllerTables
+from domain.deletions import SubjectKind
 from domain.names import clean_sensor_id
 from domain.problems import Problem, ProblemCode
 from store.site_overview import list_unknown_sensors
@@ -170,7 +184,14 @@ async def change(
 @router.get("/{device_id}/delete", name="device_delete")
 async def ask(request: Request, depot_id: DepotId, device_id: DeviceId, engine: EngineDep) -> Response:
     """The dialog that asks before a device is deleted, and says what goes with it."""
+    return await _asking(request, engine, depot_id, device_id)
+
+
+async def _asking(
+    request: Request, engine: AsyncEngine, depot_id: UUID, device_id: UUID, refused: Refusal | None = None
+) -> Response:
     device = await _read(engine, depot_id, device_id)
+    deletion = await look_at(engine, SubjectKind.DEVICE, device_id)
     carried = (await sensor_actions.list_all(device_id, engine)).items
     titles = {each.action: each.title for each in (await sensor_actions.schemas()).items}
     going: list[Going] = []
@@ -182,19 +203,23 @@ async def ask(request: Request, depot_id: DepotId, device_id: DeviceId, engine: 
         going.append(Going(f"No device publishes {' and '.join(published)} of this depot then; the last status stays."))
     going.append(Going("What it reported stays in the history."))
     to = request.app.url_path_for("device_remove", depot_id=depot_id, device_id=device_id)
-    return delete_dialog(request, name=device.name, to=to, going=going)
+    return delete_dialog(request, name=device.name, to=to, going=going, consent=deletion.consent, refused=refused)
 
 
 @router.post("/{device_id}/delete", name="device_remove")
 async def remove(
     request: Request, depot_id: DepotId, device_id: DeviceId, actor: ActorDep, engine: EngineDep
 ) -> Response:
-    """Delete a device."""
+    """Delete a device with exactly those sensor actions that were shown."""
+    consent, _ = await read_consent(request)
     try:
         await _read(engine, depot_id, device_id)
-        await service.remove(device_id, actor, engine)
+        await service.remove(device_id, actor, engine, consent=consent)
     except Problem as problem:
-        return gone(request, problem)
+        refused = Refusal.of(problem)
+        return (
+            gone(request, problem) if refused is None else await _asking(request, engine, depot_id, device_id, refused)
+        )
     # The device's own page has nothing to show any more.
     if shown_address(request).path == f"/devices/{device_id}":
         return Response(headers={"HX-Redirect": request.app.url_path_for("page_devices", depot_id=depot_id)})

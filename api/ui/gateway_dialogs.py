@@ -9,18 +9,19 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api import devices, power_sources
 from api import gateways as service
+from api import power_sources
+from api.deletions import look_at
 from api.dependencies import ActorDep, EngineDep
 from api.types import DepotId, GatewayId
 from api.ui.conflicts import current
 from api.ui.devices import MOST, show_changed
 from api.ui.forms import FieldErrors, read_name
-from api.ui.site_forms import NAMED, Field, Filled, Forms, Going, delete_dialog, gone, read_id
+from api.ui.site_forms import NAMED, Field, Filled, Forms, Going, Refusal, delete_dialog, gone, read_consent, read_id
 from api.ui.translations import AS_IT_IS, Translation, choose, read_translation
 from api.ui.words import counted
+from domain.deletions import SubjectKind
 from domain.problems import Problem, ProblemCode
-from store.devices import count_devices
 
 router = APIRouter(prefix="/depots/{depot_id}/gateways", include_in_schema=False)
 
@@ -159,36 +160,33 @@ async def ask(request: Request, depot_id: DepotId, gateway_id: GatewayId, engine
 async def remove(
     request: Request, depot_id: DepotId, gateway_id: GatewayId, actor: ActorDep, engine: EngineDep
 ) -> Response:
-    """Delete a gateway, with its devices where that was agreed to."""
-    async with request.form() as form:
-        cascade = form.get("agree") == "yes"
+    """Delete a gateway, with exactly those of its devices that were shown, where that was agreed to."""
+    consent, cascade = await read_consent(request)
     try:
         gateway = await _read(engine, depot_id, gateway_id)
     except Problem as problem:
         return gone(request, problem)
     try:
-        await service.remove(gateway_id, actor, engine, cascade=cascade)
+        await service.remove(gateway_id, actor, engine, cascade=cascade, consent=consent)
     except Problem as problem:
-        if problem.code is not ProblemCode.GATEWAY_HAS_DEVICES:
-            return gone(request, problem)
-        return await _asking(
-            request, engine, gateway, FieldErrors(agree="Agree that its devices go, too, or move them first.")
-        )
+        refused = Refusal.of(problem, "Agree that its devices go, too, or move them first.")
+        return gone(request, problem) if refused is None else await _asking(request, engine, gateway, refused)
     return await show_changed(request, engine, depot_id)
 
 
 async def _asking(
-    request: Request, engine: AsyncEngine, gateway: service.Gateway, errors: FieldErrors | None = None
+    request: Request, engine: AsyncEngine, gateway: service.Gateway, refused: Refusal | None = None
 ) -> Response:
-    found = await devices.list_all(engine, gateway_id=gateway.gateway_id, limit=NAMED)
-    async with engine.connect() as connection:
-        total = await count_devices(connection, depot_id=gateway.depot_id, gateway_id=gateway.gateway_id)
+    deletion = await look_at(engine, SubjectKind.GATEWAY, gateway.gateway_id)
+    found = deletion.of(SubjectKind.DEVICE)
+    total = len(found)
     going: list[Going] = []
     agree = ""
     if total:
         text = f"{counted(total, 'device')} with all sensor actions of {'it' if total == 1 else 'them'}:"
-        going.append(Going(text, [device.name for device in found.items], total - len(found.items)))
+        going.append(Going(text, [device.name for device in found[:NAMED]], max(0, total - NAMED)))
         agree = "Delete the device as well" if total == 1 else f"Delete these {counted(total, 'device')} as well"
     going.append(Going("What its devices reported stays in the history. Packets that still come are refused."))
     to = request.app.url_path_for("gateway_remove", depot_id=gateway.depot_id, gateway_id=gateway.gateway_id)
-    return delete_dialog(request, name=gateway.name, to=to, going=going, agree=agree, errors=errors)
+    name, consent = gateway.name, deletion.consent
+    return delete_dialog(request, name=name, to=to, going=going, consent=consent, agree=agree, refused=refused)

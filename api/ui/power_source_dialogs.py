@@ -10,17 +10,29 @@ from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import power_sources as service
+from api.deletions import look_at
 from api.dependencies import ActorDep, EngineDep
 from api.types import DepotId, PowerSourceId
 from api.ui.circuits import read_circuits
 from api.ui.devices import show_changed
 from api.ui.forms import FieldErrors, read_name
-from api.ui.site_forms import NAMED, Field, Filled, Forms, Going, beside, delete_dialog, gone, read_id
+from api.ui.site_forms import (
+    NAMED,
+    Field,
+    Filled,
+    Forms,
+    Going,
+    Refusal,
+    beside,
+    delete_dialog,
+    gone,
+    read_consent,
+    read_id,
+)
 from api.ui.words import counted
+from domain.deletions import DeletionEffect, SubjectKind
 from domain.problems import Problem, ProblemCode
 from domain.routing import PowerSourceKind
-from store.database import snapshot
-from store.resolutions import list_writers
 
 router = APIRouter(prefix="/depots/{depot_id}/power-sources", include_in_schema=False)
 
@@ -126,27 +138,37 @@ async def change(
 @router.get("/{power_source_id}/delete", name="power_source_delete")
 async def ask(request: Request, depot_id: DepotId, power_source_id: PowerSourceId, engine: EngineDep) -> Response:
     """The dialog that asks before a power source is deleted, and says what goes with it."""
+    return await _asking(request, engine, depot_id, power_source_id)
+
+
+async def _asking(
+    request: Request, engine: AsyncEngine, depot_id: UUID, power_source_id: UUID, refused: Refusal | None = None
+) -> Response:
     source = await _read(engine, depot_id, power_source_id)
-    async with snapshot(engine) as connection:
-        writers = await list_writers(connection, depot_id, power_source_id)
+    deletion = await look_at(engine, SubjectKind.POWER_SOURCE, power_source_id)
     going = [Going(f"Its latest readings ({len(source.readings)}) go with it.")] if source.readings else []
+    writers = deletion.of(SubjectKind.SENSOR_ACTION, DeletionEffect.REROUTED)
     if writers:
         text = f"{counted(len(writers), 'sensor action')} {'writes' if len(writers) == 1 else 'write'} to it today, of "
         text += "which each will find another power source by the routing rules, or be stopped:"
-        names = [f"{writer.device_name}, {writer.title}" for writer in writers]
+        names = [writer.name for writer in writers]
         going.append(Going(text, names[:NAMED], max(0, len(names) - NAMED)))
     to = request.app.url_path_for("power_source_remove", depot_id=depot_id, power_source_id=power_source_id)
-    return delete_dialog(request, name=source.name, to=to, going=going)
+    return delete_dialog(request, name=source.name, to=to, going=going, consent=deletion.consent, refused=refused)
 
 
 @router.post("/{power_source_id}/delete", name="power_source_remove")
 async def remove(
     request: Request, depot_id: DepotId, power_source_id: PowerSourceId, actor: ActorDep, engine: EngineDep
 ) -> Response:
-    """Delete a power source."""
+    """Delete a power source, with exactly those effects that were shown."""
+    consent, _ = await read_consent(request)
     try:
         await _read(engine, depot_id, power_source_id)
-        await service.remove(power_source_id, actor, engine)
+        await service.remove(power_source_id, actor, engine, consent=consent)
     except Problem as problem:
-        return gone(request, problem)
+        refused = Refusal.of(problem)
+        if refused is None:
+            return gone(request, problem)
+        return await _asking(request, engine, depot_id, power_source_id, refused)
     return await show_changed(request, engine, depot_id)

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import depots, devices
 from api import sensor_actions as service
+from api.deletions import look_at
 from api.dependencies import ActorDep, EngineDep, TablesDep
 from api.types import DeviceId, SensorActionId
 from api.ui.conflicts import WAS, Conflict, changed, current, merge, read_version, tell
@@ -35,9 +36,10 @@ from api.ui.schema_forms import (
     read_form,
     write_form,
 )
-from api.ui.site_forms import Going, delete_dialog, gone
+from api.ui.site_forms import Going, Refusal, delete_dialog, gone, read_consent
 from domain.actor import Actor
 from domain.controller_support import ControllerTables
+from domain.deletions import SubjectKind
 from domain.problems import Problem, ProblemCode
 from domain.sensor_actions import SensorActionKind
 
@@ -266,6 +268,13 @@ async def _save(
 @router.get("/{sensor_action_id}/delete", name="action_delete")
 async def ask(request: Request, device_id: DeviceId, sensor_action_id: SensorActionId, engine: EngineDep) -> Response:
     """The dialog that asks before a sensor action is deleted, and says what goes with it."""
+    return await _asking(request, engine, device_id, sensor_action_id)
+
+
+async def _asking(
+    request: Request, engine: AsyncEngine, device_id: UUID, sensor_action_id: UUID, refused: Refusal | None = None
+) -> Response:
+    deletion = await look_at(engine, SubjectKind.SENSOR_ACTION, sensor_action_id)
     action = await _read(engine, device_id, sensor_action_id)
     device = await devices.read(device_id, engine)
     form = await Form.of(action.action)
@@ -275,17 +284,22 @@ async def ask(request: Request, device_id: DeviceId, sensor_action_id: SensorAct
         going.append(Going(f"No device publishes {published} of this depot then; the last status stays."))
     going.append(Going("An open remediation of it is closed. What it wrote stays."))
     to = request.app.url_path_for("action_remove", device_id=device_id, sensor_action_id=sensor_action_id)
-    return delete_dialog(request, name=f"{form.schema.title} of {device.name}", to=to, going=going)
+    name = f"{form.schema.title} of {device.name}"
+    return delete_dialog(request, name=name, to=to, going=going, consent=deletion.consent, refused=refused)
 
 
 @router.post("/{sensor_action_id}/delete", name="action_remove")
 async def remove(
     request: Request, device_id: DeviceId, sensor_action_id: SensorActionId, actor: ActorDep, engine: EngineDep
 ) -> Response:
-    """Delete a sensor action."""
+    """Delete a sensor action as it was shown."""
+    consent, _ = await read_consent(request)
     try:
         await _read(engine, device_id, sensor_action_id)
-        await service.remove(sensor_action_id, actor, engine)
+        await service.remove(sensor_action_id, actor, engine, consent=consent)
     except Problem as problem:
-        return gone(request, problem)
+        refused = Refusal.of(problem)
+        if refused is None:
+            return gone(request, problem)
+        return await _asking(request, engine, device_id, sensor_action_id, refused)
     return await _done(request, engine, device_id)

@@ -24,6 +24,7 @@ from domain.problems import Problem, ProblemCode
 
 TEMPLATE = "site_dialogs.html"
 GONE = "something that is gone"
+_CONSENT_LENGTH = 100
 NAMED = 8
 """Names of what goes with a deletion that are listed; the others are counted."""
 
@@ -272,9 +273,46 @@ def delete_dialog(
     name: str,
     to: str,
     going: Sequence[Going],
+    consent: str,
     agree: str = "",
-    errors: FieldErrors | None = None,
+    refused: Refusal | None = None,
 ) -> Response:
-    """Answer with the question before a deletion; ``agree`` is what has to be agreed to besides."""
-    context = {"name": name, "to": to, "going": going, "agree": agree, "errors": errors or FieldErrors()}
-    return render(request, TEMPLATE, context, block="delete", status=422 if errors else 200)
+    """Answer with the question before a deletion; ``agree`` is what has to be agreed to besides.
+
+    ``consent`` is of what the dialog shows, and was read before it: what came since is not agreed to.
+    """
+    context = {
+        "name": name,
+        "to": to,
+        "going": going,
+        "agree": agree,
+        "consent": consent,
+        "errors": FieldErrors(agree=refused.detail) if refused and not refused.is_stale else FieldErrors(),
+        "changed": refused is not None and refused.is_stale,
+    }
+    status = 200 if refused is None else 409 if refused.is_stale else 422
+    return render(request, TEMPLATE, context, block="delete", status=status)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a deletion that was asked for did not happen, and is asked about again."""
+
+    detail: str
+    is_stale: bool
+    """Whether what goes with it has changed since it was shown."""
+
+    @staticmethod
+    def of(problem: Problem, agree: str = "") -> Refusal | None:
+        """What can be asked about again; ``agree`` says what has to be agreed to. None: it is another refusal."""
+        if problem.code is ProblemCode.DELETION_CHANGED:
+            return Refusal(problem.detail, is_stale=True)
+        if problem.code in (ProblemCode.GATEWAY_HAS_DEVICES, ProblemCode.CIRCUIT_HAS_CHILDREN):
+            return Refusal(agree, is_stale=False)
+        return None
+
+
+async def read_consent(request: Request) -> tuple[str | None, bool]:
+    """What was shown when a deletion was agreed to, and whether all that goes with it was agreed to as well."""
+    async with request.form() as form:
+        return str(form.get("consent", ""))[:_CONSENT_LENGTH] or None, form.get("agree") == "yes"

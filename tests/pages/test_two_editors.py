@@ -134,3 +134,58 @@ async def test_gateways_and_power_sources_tell_of_each_other_as_well(site: Site,
     await saved(page, "Save on version 2")
     now = await call(site, "GET", path)
     assert (now["kind"], now["circuit_name"], now["version"]) == ("BATTERY", "Feed 1", 3)
+
+
+async def test_agreeing_to_one_circuit_deletes_no_other_that_came_since(site: Site, visitor: Visitor) -> None:
+    depot_id = await make_site(site.engine, NewCircuit("Feed 1", None, (NewCircuit("Leaf 1"),)), NewCircuit("Feed 2"))
+    await synced(site, depot_id)
+    visitor.expected = ("409",)
+    one = await visitor.open(f"/depots/{depot_id}/microgrid", size=PHONE)
+    other = await visitor.open(f"/depots/{depot_id}/microgrid")
+    await one.get_by_role("button", name="Edit Feed 1").click()
+    await dialog(one).get_by_role("button", name="Delete").click()
+    await expect(dialog(one).locator(".going li")).to_have_text(["Leaf 1"])
+    for number in range(2, 7):
+        await other.get_by_role("button", name="Edit Feed 1").click()
+        await dialog(other).get_by_role("button", name="Add below").click()
+        await expect(dialog(other).get_by_role("heading")).to_have_text("Add circuit")
+        await dialog(other).get_by_label("Name").fill(f"Leaf {number}")
+        await saved(other, "Add circuit")
+    await dialog(one).get_by_role("checkbox").check()
+    await dialog(one).get_by_role("button", name="Delete").click()
+    await expect(dialog(one).get_by_role("alert")).to_contain_text("Nothing was deleted")
+    await expect(dialog(one).get_by_role("alert")).to_contain_text("DELETION_CHANGED")
+    await expect(dialog(one).locator(".going li")).to_have_text([f"Leaf {number}" for number in range(1, 7)])
+    await expect(dialog(one).get_by_role("checkbox")).not_to_be_checked()
+    assert len(await circuits_of(site.engine, depot_id)) == 8
+    await picture(one, "deletion-changed-phone")
+    assert not await is_wider_than_the_screen(one)
+    await dialog(one).get_by_role("checkbox").check()
+    await saved(one, "Delete")
+    assert [each.name for each in await circuits_of(site.engine, depot_id)] == ["Feed 2"]
+
+
+async def test_a_gateway_and_a_device_go_only_with_what_was_shown(site: Site, visitor: Visitor) -> None:
+    depot_id = await make_site(site.engine, NewCircuit("Feed 1"))
+    gateway = await call(site, "POST", "/api/gateways", json={"depot_id": str(depot_id), "name": "Cabinet"})
+    device = {"gateway_id": gateway["gateway_id"], "sensor_id": "em-1", "name": "Meter"}
+    page = await visitor.open(f"/depots/{depot_id}/devices")
+    visitor.expected = ("409",)
+    await page.get_by_role("button", name="Edit Cabinet").click()
+    await dialog(page).get_by_role("button", name="Delete").click()
+    await expect(dialog(page).get_by_role("checkbox")).to_have_count(0)
+    made = await call(site, "POST", "/api/devices", json=device)
+    await dialog(page).get_by_role("button", name="Delete").click()
+    await expect(dialog(page).get_by_role("alert")).to_contain_text("DELETION_CHANGED")
+    await expect(dialog(page).locator(".going li")).to_have_text(["Meter"])
+    await dialog(page).get_by_role("button", name="Cancel").click()
+
+    await page.get_by_role("button", name="Edit Meter").click()
+    await dialog(page).get_by_role("button", name="Delete").click()
+    action = {"action": "UPDATE_POWER_SOURCE_LOAD", "measurands": ["TOTAL_POWER_LOAD"]}
+    await call(site, "POST", f"/api/devices/{made['device_id']}/sensor-actions", json=action)
+    await dialog(page).get_by_role("button", name="Delete").click()
+    await expect(dialog(page).get_by_role("alert")).to_contain_text("DELETION_CHANGED")
+    await expect(dialog(page)).to_contain_text("1 sensor action goes with it")
+    await saved(page, "Delete")
+    await expect(page.get_by_text("0 devices")).to_be_visible()
