@@ -34,8 +34,8 @@ def _environment() -> Environment:
     )
     made.globals.update(static=lambda name: assets().address(name), words=words, depot_tabs=depot_tabs)  # pyright: ignore[reportCallIssue, reportArgumentType]
     filters: list[Callable[..., str]] = [
-        words.count, words.counted, words.power, words.kilowatts, words.exact, words.duration, words.kw,
-        words.in_words, words.threshold, words.figure, words.time_of_day,
+        words.count, words.counted, words.power, words.kilowatts, words.exact, words.to_second, words.duration,
+        words.kw, words.in_words, words.threshold, words.figure, words.time_of_day,
     ]  # fmt: skip
     made.filters.update({each.__name__: each for each in filters})
     return made

@@ -191,6 +191,11 @@ def in_words(code: str) -> str:
     return code.replace("_", " ").capitalize()
 
 
+def to_second(moment: datetime) -> str:
+    """A moment as an attribute ``datetime`` has it, which knows no microseconds."""
+    return moment.isoformat(timespec="seconds")
+
+
 def exact(moment: datetime, zone: str = "UTC") -> str:
     """A moment to the second, in a time zone, with that zone's name; in UTC where there is no such zone."""
     there = moment.astimezone(find_timezone(zone))
