@@ -13,7 +13,7 @@ from temporalio.service import RPCError
 
 from domain.provisioning import SyncRequest
 from runtime.kept import kept
-from store.database import is_away
+from store.database import is_away, is_busy
 from store.listen import listen
 from store.outbox import CHANNEL, OutboxDepot, claim, forget
 from workflows.launch import signal_sync
@@ -47,7 +47,7 @@ class Relay:
                 try:
                     told, left = await self.relay_once()
                 except Exception as error:
-                    if not is_away(error):
+                    if not (is_away(error) or is_busy(error)):
                         raise
                     _log.warning("database away", error=str(error))
                     told, left = 0, 1

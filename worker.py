@@ -32,7 +32,8 @@ from runtime.begin import begin
 from runtime.kept import kept
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
-from store.database import make_engine
+from store.database import JOB
+from store.pulse import open_database
 from telemetry.mqtt import subscribing
 from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow
@@ -175,14 +176,16 @@ async def main(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    engine = make_engine(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size)
     registry = CollectorRegistry()
-    try:
-        # Packets need no Temporal, so they are taken while it is away.
-        async with _serving(settings.metrics_port, registry), subscribing(engine, settings, registry):
-            await _work_until(stop, settings, engine)
-    finally:
-        await engine.dispose()
+    # Packets need no Temporal, so they are taken while it is away.
+    async with (
+        open_database(
+            settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, patience=JOB
+        ) as database,
+        _serving(settings.metrics_port, registry),
+        subscribing(database.engine, settings, registry),
+    ):
+        await _work_until(stop, settings, database.engine)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,16 @@ from domain.controller_support import ControllerTables
 from runtime.controllers import controller_tables
 from runtime.settings import Settings
 
-__all__ = ["ActorDep", "ClientDep", "EngineDep", "SettingsDep", "TablesDep"]
+__all__ = ["ActorDep", "ClientDep", "EngineDep", "LookoutDep", "SettingsDep", "TablesDep"]
 
 
 # Coroutines, although they wait for nothing: FastAPI calls anything else in a thread, which costs more than it does.
 async def _engine(request: Request) -> AsyncEngine:
     return request.app.state.engine
+
+
+async def _lookout(request: Request) -> AsyncEngine:
+    return request.app.state.lookout
 
 
 async def _client(request: Request) -> Client:
@@ -30,6 +34,8 @@ async def _settings(request: Request) -> Settings:
 
 
 EngineDep = Annotated[AsyncEngine, Depends(_engine)]
+LookoutDep = Annotated[AsyncEngine, Depends(_lookout)]
+"""Connections that no other work takes: for the process's health and figures."""
 ClientDep = Annotated[Client, Depends(_client)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
 TablesDep = Annotated[ControllerTables, Depends(controller_tables)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Annotated
 from uuid import UUID
 
@@ -11,13 +12,14 @@ import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DBAPIError
 from starlette.requests import ClientDisconnect
 
 from api.dependencies import ActorDep, EngineDep
+from api.imports import Imports, put_aside
 from api.problems import problem_response, problem_responses
 from domain.fleet import MAX_LINE_BYTES, FleetCode, LineKind
 from domain.problems import Problem, ProblemCode
+from store.database import FAILURES
 from store.fleet_import import FleetImport, ImportSummary, fleet_import
 
 _log = structlog.get_logger("api")
@@ -81,10 +83,27 @@ class ImportReport(ImportCounts):
     refusals: list[RefusedLine]
 
 
-async def _importing(engine: EngineDep, actor: ActorDep) -> AsyncGenerator[FleetImport]:
-    # It ends when the answer was sent: the refusals are read from the import while they are sent.
-    async with fleet_import(engine, actor) as importing:
+async def _importing(request: Request, engine: EngineDep, actor: ActorDep) -> AsyncGenerator[FleetImport]:
+    """An import that has the whole body.
+
+    It ends when the answer was sent: the refusals are read from the import while they are sent. No connection to the
+    database is held while the body comes in, however long that takes.
+    """
+    imports: Imports = request.app.state.imports
+    async with imports.place(), _body(request) as body, fleet_import(engine, actor) as importing:
+        await importing.take(body)
         yield importing
+
+
+@asynccontextmanager
+async def _body(request: Request) -> AsyncGenerator[AsyncIterator[bytes]]:
+    async with AsyncExitStack() as stack:
+        try:
+            body = await stack.enter_async_context(put_aside(request.stream()))
+        except ClientDisconnect as error:
+            _log.info("fleet import cut off")
+            raise Problem(ProblemCode.INVALID_REQUEST, "The body was cut off, so nothing was imported.") from error
+        yield body
 
 
 @router.post(
@@ -95,7 +114,12 @@ async def _importing(engine: EngineDep, actor: ActorDep) -> AsyncGenerator[Fleet
             "description": "What landed, and every refused line. As NDJSON the counts are the first line.",
             "content": {NDJSON: {"schema": {"type": "string"}}},
         },
-        **problem_responses(ProblemCode.IMPORT_INTERRUPTED),
+        **problem_responses(
+            ProblemCode.IMPORT_INTERRUPTED,
+            ProblemCode.TOO_MANY_IMPORTS,
+            ProblemCode.BODY_TOO_LARGE,
+            ProblemCode.BODY_TOO_SLOW,
+        ),
     },
     openapi_extra={
         "requestBody": {
@@ -118,13 +142,8 @@ async def import_fleet(request: Request, importing: Annotated[FleetImport, Depen
     """
     began = time.monotonic()
     try:
-        await importing.take(request.stream())
-    except ClientDisconnect as error:
-        _log.info("fleet import cut off")
-        raise Problem(ProblemCode.INVALID_REQUEST, "The body was cut off, so nothing was imported.") from error
-    try:
         await importing.land()
-    except (DBAPIError, OSError) as error:
+    except FAILURES as error:
         if not importing.is_landing:
             raise
         _log.error("fleet import interrupted", exc_info=error)

@@ -7,21 +7,19 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-import asyncpg
 from fastapi import APIRouter, Request, Response, status
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from api.dependencies import ClientDep, EngineDep, SettingsDep
+from api.dependencies import ClientDep, EngineDep, LookoutDep, SettingsDep
 from api.ui.assets import missing_assets
-from store.database import snapshot
+from store.database import FAILURES, snapshot
 from store.depots import count_depots
 from store.history import months_ahead
 from store.outbox import OutboxDepth, outbox_depth
@@ -38,7 +36,8 @@ class Readiness(StrEnum):
     READY = "READY"
     DEGRADED = "DEGRADED"
     """Changes and reads work. Temporal is away: syncs wait and backfills cannot start until it is back. Or the
-    history has no room for the next month: packets will be refused when it begins. Or the pages lack their files."""
+    history has no room for the next month: packets will be refused when it begins. Or the pages lack their files. Or
+    the database is busy: requests wait, and some are refused."""
     UNAVAILABLE = "UNAVAILABLE"
     """Without the database nothing works."""
 
@@ -47,6 +46,8 @@ class DependencyState(StrEnum):
     """Whether a dependency answers."""
 
     OK = "OK"
+    BUSY = "BUSY"
+    """It answers, but all connections of this process are in use, so requests wait."""
     AWAY = "AWAY"
 
 
@@ -87,19 +88,20 @@ async def healthz(settings: SettingsDep) -> Alive:
     "/readyz",
     responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Ready, "description": "The database is away."}},
 )
-async def readyz(engine: EngineDep, client: ClientDep, response: Response) -> Ready:
+async def readyz(engine: EngineDep, lookout: LookoutDep, client: ClientDep, response: Response) -> Ready:
     """Say what the service can do, with each dependency's state."""
-    looked, temporal = await asyncio.gather(_database(engine), _temporal(client))
+    looked, temporal = await asyncio.gather(_database(lookout), _temporal(client))
     depth, ahead = (None, None) if looked is None else looked
     if depth is None or ahead is None:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-        state = Readiness.UNAVAILABLE
+        state, database = Readiness.UNAVAILABLE, DependencyState.AWAY
     else:
-        whole = temporal is DependencyState.OK and ahead > 0 and not missing_assets()
+        database = DependencyState.BUSY if _is_used_up(engine) else DependencyState.OK
+        whole = database is temporal is DependencyState.OK and ahead > 0 and not missing_assets()
         state = Readiness.READY if whole else Readiness.DEGRADED
     return Ready(
         status=state,
-        database=DependencyState.AWAY if depth is None else DependencyState.OK,
+        database=database,
         temporal=temporal,
         pages=PagesState.MISSING if missing_assets() else PagesState.OK,
         outbox_rows=None if depth is None else depth.rows,
@@ -109,14 +111,14 @@ async def readyz(engine: EngineDep, client: ClientDep, response: Response) -> Re
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(engine: EngineDep, request: Request) -> Response:
+async def metrics(lookout: LookoutDep, request: Request) -> Response:
     """Give the figures to Prometheus."""
     registry = CollectorRegistry()
     rows = Gauge("outbox_rows", "Changes that no sync workflow was told of yet", registry=registry)
     age = Gauge("outbox_age_seconds", "How long the oldest of them waits", registry=registry)
     ahead = Gauge("history_months_ahead", "Months after this one that the history has room for", registry=registry)
     states = Gauge("depots", "Depots by provisioning state", ["provisioning"], registry=registry)
-    async with snapshot(engine) as connection:
+    async with snapshot(lookout) as connection:
         depth = await outbox_depth(connection)
         ahead.set(await months_ahead(connection))
         for state, count in (await count_depots(connection)).items():
@@ -151,8 +153,14 @@ async def _database(engine: AsyncEngine) -> tuple[OutboxDepth, int] | None:
     try:
         async with asyncio.timeout(_PATIENCE.total_seconds()), engine.connect() as connection:
             return await outbox_depth(connection), await months_ahead(connection)
-    except (DBAPIError, PoolTimeoutError, asyncpg.InterfaceError, OSError, TimeoutError):
+    except FAILURES:
         return None
+
+
+def _is_used_up(engine: AsyncEngine) -> bool:
+    pool = engine.pool
+    assert isinstance(pool, QueuePool)
+    return pool.checkedout() >= 2 * pool.size()
 
 
 async def _temporal(client: Client) -> DependencyState:

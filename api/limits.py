@@ -1,34 +1,68 @@
-"""How large a request's body may be."""
+"""How large a request's body may be, and how slowly it may come."""
 
 from __future__ import annotations
+
+import asyncio
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES = 1_048_576
 """A depot with a few thousand circuits fits; the import streams its own body and is not bound by this."""
+MAX_IMPORT_BYTES = 2 * 1024**3
+"""An import's body, which is put aside on the disk: some ten million lines."""
+GRACE = 10.0
+"""Seconds of waiting for a body that cost nothing; a pause that is longer ends the request."""
+MIN_RATE = 1024
+"""Bytes for each second of waiting beyond the grace."""
 
 
 class BodyLimit:
-    """Refuses a body beyond the limit before it is held in memory."""
+    """Ends a request whose body is beyond the limit before it is held in memory, and one whose body trickles.
 
-    def __init__(self, app: ASGIApp, *, unbounded: frozenset[str]) -> None:
+    What counts is the time that is spent waiting for the body, not what is done with it meanwhile.
+    """
+
+    def __init__(self, app: ASGIApp, *, larger: dict[str, int]) -> None:
+        """Take the paths whose bodies may be larger, with their limits."""
         self._app = app
-        self._unbounded = unbounded
+        self._larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its body counted."""
-        if scope["type"] != "http" or scope["path"] in self._unbounded:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        seen = 0
+        most = self._larger.get(scope["path"], MAX_BODY_BYTES)
+        clock = asyncio.get_running_loop().time
+        seen, waited, whole = 0, 0.0, False
 
         async def bounded() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, waited, whole
+            if whole:
+                # What comes now is the end of the connection, be it in a day.
+                return await receive()
+            began = clock()
+            try:
+                async with asyncio.timeout(GRACE):
+                    message = await receive()
+            except TimeoutError:
+                raise _too_slow() from None
+            waited += clock() - began
             seen += len(message.get("body", b""))
-            if seen > MAX_BODY_BYTES:
-                raise HTTPException(413, f"A body here has at most {MAX_BODY_BYTES} bytes.")
+            whole = not message.get("more_body", False)
+            if seen > most:
+                raise HTTPException(413, f"A body here has at most {most} bytes.", {"Connection": "close"})
+            if not whole and seen < (waited - GRACE) * MIN_RATE:
+                raise _too_slow()
             return message
 
         await self._app(scope, bounded, send)
+
+
+def _too_slow() -> HTTPException:
+    return HTTPException(
+        408,
+        f"The body came too slowly: after {GRACE:.0f} seconds at least {MIN_RATE} bytes a second, and no longer pause.",
+        {"Connection": "close"},
+    )

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import (
     backfills,
@@ -34,8 +35,9 @@ from api import (
 from api.document import install_document, operation_id
 from api.flags import Flags
 from api.guard import Dressed, Guard
+from api.imports import Imports
 from api.lanes import FastLanes
-from api.limits import BodyLimit
+from api.limits import MAX_IMPORT_BYTES, BodyLimit
 from api.located import Located
 from api.methods import HeadLikeGet
 from api.problems import COMMON, install_problems, problem_schemas
@@ -47,7 +49,8 @@ from runtime.kept import kept
 from runtime.memory import settle
 from runtime.settings import Settings
 from runtime.temporal import connect
-from store.database import make_engine
+from store.database import CALLER
+from store.pulse import open_database
 from telemetry.door import open_door
 from telemetry.latest import open_reader
 
@@ -61,8 +64,16 @@ with them, and repaired by Resync. Every refusal is an RFC 9457 problem with a s
 @asynccontextmanager
 async def _resources(app: FastAPI) -> AsyncGenerator[None]:
     settings: Settings = app.state.settings
-    engine = make_engine(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size)
-    app.state.engine = engine
+    async with open_database(
+        settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, patience=CALLER
+    ) as database:
+        app.state.engine, app.state.lookout = database.engine, database.lookout
+        async with _working(app, settings, database.engine):
+            yield
+
+
+@asynccontextmanager
+async def _working(app: FastAPI, settings: Settings, engine: AsyncEngine) -> AsyncGenerator[None]:
     app.state.client = await connect(lazy=True)
     app.state.watch = Watch()
     app.state.flags = Flags(settings)
@@ -81,7 +92,6 @@ async def _resources(app: FastAPI) -> AsyncGenerator[None]:
             yield
     finally:
         app.state.flags.close()
-        await engine.dispose()
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -94,6 +104,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=operation_id,
     )  # fmt: skip
     app.state.settings = settings
+    app.state.imports = Imports()
     # Whether the process is this application's own, as it is under uvicorn, and may be tuned for it.
     app.state.alone = alone
     install_problems(app)
@@ -111,7 +122,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # Pages and charts are read over slow lines too. What a lane answers is small, and an event stream stays as it is.
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(FastLanes, lanes=(*telemetry.LANES, *capability_status.LANES))
-    app.add_middleware(BodyLimit, unbounded=frozenset({"/api/depots/import"}))
+    app.add_middleware(BodyLimit, larger={"/api/depots/import": MAX_IMPORT_BYTES})
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(Requests)
     app.add_middleware(Dressed, docs=DOCS)

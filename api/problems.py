@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from api.methods import allowed_methods
 from domain.problems import Problem, ProblemCode, problem_title, problem_type
 from domain.violations import Violation, field_path
-from store.database import AWAY, is_away
+from store.database import AWAY, OutcomeUnknownError, is_away, is_busy, was_outrun
 
 _log = structlog.get_logger("api")
 
@@ -29,6 +29,8 @@ _SCHEMA = "Problem"
 STATUS: dict[ProblemCode, HTTPStatus] = {
     ProblemCode.INVALID_REQUEST: HTTPStatus.UNPROCESSABLE_ENTITY,
     ProblemCode.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ProblemCode.BODY_TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
+    ProblemCode.TOO_MANY_IMPORTS: HTTPStatus.TOO_MANY_REQUESTS,
     ProblemCode.INVALID_NAME: HTTPStatus.UNPROCESSABLE_ENTITY,
     ProblemCode.INVALID_TIMEZONE: HTTPStatus.UNPROCESSABLE_ENTITY,
     ProblemCode.INVALID_CURSOR: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -52,6 +54,10 @@ STATUS: dict[ProblemCode, HTTPStatus] = {
     ProblemCode.SYNC_FAILED: HTTPStatus.INTERNAL_SERVER_ERROR,
     ProblemCode.TEMPORAL_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     ProblemCode.DATABASE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    ProblemCode.DATABASE_BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
+    ProblemCode.OUTCOME_UNKNOWN: HTTPStatus.SERVICE_UNAVAILABLE,
+    ProblemCode.IDEMPOTENCY_KEY_IN_USE: HTTPStatus.CONFLICT,
+    ProblemCode.IDEMPOTENCY_KEY_REUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
     ProblemCode.ACCESS_REFUSED: HTTPStatus.FORBIDDEN,
     ProblemCode.CROSS_SITE_REFUSED: HTTPStatus.FORBIDDEN,
     ProblemCode.INVALID_JSON: HTTPStatus.BAD_REQUEST,
@@ -139,6 +145,8 @@ COMMON = problem_responses(
     ProblemCode.ACCESS_REFUSED,
     ProblemCode.CROSS_SITE_REFUSED,
     ProblemCode.DATABASE_UNAVAILABLE,
+    ProblemCode.DATABASE_BUSY,
+    ProblemCode.OUTCOME_UNKNOWN,
     ProblemCode.INTERNAL_ERROR,
 )
 """What any route may refuse with."""
@@ -200,6 +208,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
         HTTPStatus.NOT_FOUND: ProblemCode.ROUTE_NOT_FOUND,
         HTTPStatus.METHOD_NOT_ALLOWED: ProblemCode.METHOD_NOT_ALLOWED,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ProblemCode.BODY_TOO_LARGE,
+        HTTPStatus.REQUEST_TIMEOUT: ProblemCode.BODY_TOO_SLOW,
     }
     code = codes.get(HTTPStatus(error.status_code), ProblemCode.INVALID_REQUEST)
     response = problem_response(code, str(error.detail))
@@ -211,6 +220,20 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 
 async def _on_database(request: Request, error: Exception) -> Response:
+    if isinstance(error, OutcomeUnknownError):
+        _log.warning("commit not answered", path=request.scope["path"], error=str(error))
+        return problem_response(
+            ProblemCode.OUTCOME_UNKNOWN,
+            "The connection to the database was lost while the change was being stored: it may hold, or not. Look "
+            "before you ask again; a request with an Idempotency-Key can be sent again as it was.",
+        )
+    if is_busy(error) or was_outrun(error):
+        _log.warning("database busy", path=request.scope["path"], error=str(error))
+        return problem_response(
+            ProblemCode.DATABASE_BUSY,
+            "The database is busy: others change the same thing, or use all connections. Nothing was changed; "
+            "try again.",
+        )
     if is_away(error):
         _log.warning("database away", path=request.scope["path"], error=str(error))
         return problem_response(

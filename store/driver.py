@@ -12,8 +12,10 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 import asyncpg
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from store.database import FAILURES, OutcomeUnknownError, is_away, is_busy
 
 _CLOSE_WITHIN = 5.0
 """Seconds."""
@@ -42,17 +44,22 @@ class KeptConnection:
         """One transaction. Only one can be open at a time.
 
         Raises:
-            DBAPIError, OSError: as through SQLAlchemy. Nothing of the transaction holds, or all of it.
+            OutcomeUnknownError: the COMMIT was not answered: nothing of the transaction holds, or all of it.
+            DBAPIError, OSError: as through SQLAlchemy. Nothing of it holds.
 
         """
         driver = await self._connected()
+        committing = False
         try:
             with driver_errors():
                 async with driver.transaction():
                     yield driver
-        except BaseException:
+                    committing = True
+        except BaseException as error:
             if driver.is_closed() or driver.is_in_transaction():
                 await self.close()
+            if committing and is_away(error) and not is_busy(error):
+                raise OutcomeUnknownError.of(error) from error
             raise
 
     async def fetch(self, statement: str, *given: object) -> list[asyncpg.Record]:
@@ -63,14 +70,19 @@ class KeptConnection:
 
         """
         driver = await self._connected()
-        with driver_errors():
-            return await driver.fetch(statement, *given)
+        try:
+            with driver_errors():
+                return await driver.fetch(statement, *given)
+        except DBAPIError as error:
+            if is_away(error):
+                await self.close()
+            raise
 
     async def close(self) -> None:
         """Give the connection up; the next call makes another."""
         connection, self._connection, self._driver = self._connection, None, None
         if connection is not None:
-            with suppress(SQLAlchemyError, OSError, asyncpg.InterfaceError, TimeoutError):
+            with suppress(*FAILURES):
                 async with asyncio.timeout(_CLOSE_WITHIN):
                     await connection.invalidate()
                     await connection.close()
@@ -80,9 +92,11 @@ class KeptConnection:
             return self._driver
         await self.close()
         self._connection = await self._engine.connect()
-        self._driver = await _driver_of(self._connection)
-        await self._driver.execute(_PLAN_ONCE)
-        return self._driver
+        driver = await _driver_of(self._connection)
+        with driver_errors():
+            await driver.execute(_PLAN_ONCE)
+        self._driver = driver
+        return driver
 
 
 async def driver_in(connection: AsyncConnection) -> asyncpg.Connection:
@@ -103,5 +117,5 @@ def driver_errors() -> Generator[None]:
     """Raise what the driver raises as SQLAlchemy would, so that callers need to know one kind of error."""
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise DBAPIError("", None, error) from error

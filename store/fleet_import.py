@@ -17,6 +17,7 @@ from domain.fleet import MAX_LINE_BYTES, TOO_LONG, FleetCode, LineKind, Refusal,
 from domain.ndjson import LineSplitter
 from store import fleet_statements as sql
 from store.database import act_as
+from store.driver import driver_errors
 
 LANDING_LINES = 20_000
 """Lines in one transaction, as far as depots are whole."""
@@ -194,11 +195,8 @@ class _Staging:
         self._bytes = 0
 
     async def _copy(self, table: str, columns: Sequence[str], records: Sequence[tuple[object, ...]]) -> None:
-        try:
+        with driver_errors():
             await self._connection.copy_records_to_table(table, columns=columns, records=records)
-        except asyncpg.InternalClientError as error:
-            # The driver loses its way where a COPY begins in the moment in which the server ends the connection.
-            raise ConnectionResetError(str(error)) from error
 
 
 async def _driver(connection: AsyncConnection) -> asyncpg.Connection:

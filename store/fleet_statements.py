@@ -33,6 +33,9 @@ _NAMES = ", ".join(STAGED)
 # The settings live as long as the connection, which is the import's own. The plans must be made for the tables as
 # they are: they grow under the import, and temporary tables have no statistics by themselves.
 PREPARE = [
+    # A large file takes its time, and waits for its turn at depots that are being changed.
+    "SET statement_timeout = 0",
+    "SET lock_timeout = '60s'",
     "SET temp_buffers = '64MB'",
     "SET work_mem = '64MB'",
     "SET plan_cache_mode = force_custom_plan",

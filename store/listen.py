@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from store.database import is_away
+from store.database import is_away, is_busy
 
 _log = structlog.get_logger("listen")
 
 _PAUSE = 1.0
 """Seconds between two tries to connect again."""
+_LOOK_EVERY = 5.0
+"""Seconds between two looks at whether the connection is still one."""
+_LOOK_WITHIN = 5.0
+"""Seconds that it may take to answer."""
 
 
 async def listen(
@@ -29,7 +34,7 @@ async def listen(
             async with engine.connect() as connection:
                 await _hear(connection, channel, on_payload, on_connected)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would listen
-            if is_away(error):
+            if is_away(error) or is_busy(error):
                 _log.warning("listener lost", channel=channel, error=str(error))
             else:
                 _log.exception("listener failed", channel=channel)
@@ -54,8 +59,22 @@ async def _hear(
         driver.add_termination_listener(on_lost)
         await driver.add_listener(channel, on_notified)
         on_connected()
-        await lost.wait()
+        await _end_of(driver, lost)
     finally:
         # It would go on listening in the hands of whoever gets it next from the pool.
         driver.remove_termination_listener(on_lost)
         await connection.invalidate()
+
+
+async def _end_of(driver: asyncpg.Connection, lost: asyncio.Event) -> None:
+    """Wait until the connection is lost. One whose other end is gone without a word is found out by asking."""
+    while not lost.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(lost.wait(), _LOOK_EVERY)
+        if not lost.is_set():
+            try:
+                await driver.execute("SELECT", timeout=_LOOK_WITHIN)
+            except TimeoutError:
+                # It is not to be closed in good order either, which would wait for an answer, too.
+                driver.terminate()
+                raise

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.problems import Problem, ProblemCode
 from runtime.kept import kept
-from store.database import is_away
+from store.database import is_away, is_busy
 from store.driver import KeptConnection
 from store.telemetry import ReceivedPacket, TakenPacket, take_group
 
@@ -136,7 +136,7 @@ class PacketDoor:
         try:
             results = await self._commit(packets)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
-            if len(group) == 1 or is_away(error):
+            if len(group) == 1 or is_away(error) or is_busy(error):
                 for visit in group:
                     self._answer(visit, error)
                 return

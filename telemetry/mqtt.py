@@ -21,7 +21,6 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.actor import Actor
@@ -29,7 +28,7 @@ from domain.packets import DEFAULT_PAST_WINDOW
 from domain.problems import Problem, ProblemCode
 from runtime.kept import kept
 from runtime.settings import Settings
-from store.database import blames_data
+from store.database import blames_data, is_away, is_busy
 from telemetry.answers import PacketStatus, items_text, problem_document, sole_refusal
 from telemetry.broker import Broker, Link, parse_broker, was_taken_over
 from telemetry.door import PacketDoor, open_door
@@ -195,7 +194,7 @@ class Subscriber:
             except Problem as problem:
                 return _refusal(problem.code, problem.detail)
             except Exception as error:  # noqa: BLE001 - the message must not be lost, whatever it is
-                own_failures += not _passes(error)
+                own_failures += not passes(error)
                 if own_failures == TRIES:
                     _log.exception("message given up", topic=str(message.topic), payload=raw[:2000])
                     return _refusal(ProblemCode.INTERNAL_ERROR, "Something unexpected went wrong with this message.")
@@ -209,11 +208,11 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _passes(error: Exception) -> bool:
+def passes(error: Exception) -> bool:
     """Whether it lies with the database, and not with the message: then trying again helps, be it tomorrow."""
     if isinstance(error, DBAPIError):
         return not blames_data(error)
-    return isinstance(error, OSError | PoolTimeoutError)
+    return is_away(error) or is_busy(error)
 
 
 def _answer(intake: Intake) -> _Answer:

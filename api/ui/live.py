@@ -19,10 +19,8 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-import asyncpg
 import structlog
 from fastapi import APIRouter, Query, Request
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
@@ -31,7 +29,7 @@ from api.dependencies import EngineDep
 from api.watch import EVERY_KIND, Watch
 from domain.problems import Problem, ProblemCode
 from runtime.kept import Kept
-from store.database import snapshot
+from store.database import FAILURES, snapshot
 from store.marks import (
     ask,
     backfill_list_mark,
@@ -199,7 +197,7 @@ class LiveHub:
             self._wanted.clear()
             try:
                 await self._look()
-            except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except FAILURES as error:
                 if not self._away:
                     _log.warning("database away", error=str(error))
                 self._tell(away=True)

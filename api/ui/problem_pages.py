@@ -26,12 +26,21 @@ _TITLES = {
     "BINDING_NOT_FOUND": "There is no such controller binding",
     "ROUTE_NOT_FOUND": "There is no such page",
     "DATABASE_UNAVAILABLE": "The database is away",
+    "DATABASE_BUSY": "The database is busy",
+    "IDEMPOTENCY_KEY_REUSED": "This form was sent before",
+    "OUTCOME_UNKNOWN": "Nobody knows whether this was stored",
     "TEMPORAL_UNAVAILABLE": "Temporal is away",
     "ACCESS_REFUSED": "You may not act from here",
     "INTERNAL_ERROR": "Something went wrong here",
 }
 
 _Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+_DETAILS = {
+    "OUTCOME_UNKNOWN": "The connection to the database was lost while this was being stored: it may hold, or not. Look "
+    "before you send it again; a form that adds something can be sent again as it is, and adds it once.",
+}
+"""What is said to a person where that is not what is said to a program."""
 
 
 def install_problem_pages(app: FastAPI) -> None:
@@ -61,7 +70,11 @@ def _page(request: Request, problem: ProblemDocument, answer: Response) -> Respo
     # A wrong id is no request of a wrong form to a person: there is nothing at that address.
     of_path = problem.code == "INVALID_REQUEST" and all(each.field.endswith("_id") for each in problem.errors)
     status = 404 if of_path and request.method == "GET" else problem.status
-    detail = "The address names something that is no id." if status != problem.status else problem.detail
+    detail = (
+        "The address names something that is no id."
+        if status != problem.status
+        else _DETAILS.get(problem.code, problem.detail)
+    )
     title = "There is no such page" if status != problem.status else _TITLES.get(problem.code, problem.title)
     headers = {name: value for name, value in answer.headers.items() if name.lower() in ("retry-after", "allow")}
     context = {"title": title, "detail": detail, "code": problem.code, "status": status, "errors": problem.errors}
