@@ -8,6 +8,7 @@ from temporalio import activity
 from activities.heartbeat import beating
 from domain.upkeep import HistoryReport, HistoryRequest
 from store.history import keep_months
+from store.idempotency import forget_old_answers
 
 
 class HistoryUpkeepActivities:
@@ -18,6 +19,9 @@ class HistoryUpkeepActivities:
 
     @activity.defn
     async def keep_months(self, request: HistoryRequest) -> HistoryReport:
-        """Make and drop months in one transaction. Run twice, the second finds nothing to do."""
-        async with beating(), self._engine.begin() as connection:
-            return await keep_months(connection, request)
+        """Make and drop months in one transaction, and forget old answers. Run again, it finds nothing to do."""
+        async with beating():
+            async with self._engine.begin() as connection:
+                await forget_old_answers(connection)
+            async with self._engine.begin() as connection:
+                return await keep_months(connection, request)

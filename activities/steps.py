@@ -22,7 +22,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from activities.manage_api import AwayError, RefusedError, UnclearError
 from domain.problems import Problem
 from sim_scenarios.playing import OtherScenarioError
-from store.database import is_away
+from store.database import is_away, is_busy
 
 _log = structlog.get_logger("steps")
 
@@ -108,10 +108,7 @@ def _database_may_change_its_mind(error: Exception, attempt: int) -> bool:
     code = str(getattr(cause, "sqlstate", None) or "")
     if code.startswith(_PERMANENT):
         return False
-    if code.startswith(_PASSING) or (isinstance(error, DBAPIError) and error.connection_invalidated):
-        return True
-    if not code and "connection" in str(cause).lower():
-        # The driver's own words for a connection that is lost or in a state of which it can make nothing.
+    if code.startswith(_PASSING) or is_away(error) or is_busy(error):
         return True
     return attempt < UNCLEAR_TRIES
 

@@ -8,11 +8,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, Field
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
 from uuid_utils.compat import uuid7
 
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.idempotency import ONCE, OnceDep
 from api.problems import problem_responses
 from api.temporal import tell, temporal_calls, workflow_url
 from api.types import BackfillId, Body, Cursor, Limit, decode_cursor, encode_cursor
@@ -126,13 +127,16 @@ class OutcomePage(BaseModel):
     next_cursor: str | None
 
 
-@router.post("", status_code=status.HTTP_202_ACCEPTED, responses=problem_responses(ProblemCode.TEMPORAL_UNAVAILABLE))
+@router.post(
+    "", status_code=status.HTTP_202_ACCEPTED, responses=problem_responses(*ONCE, ProblemCode.TEMPORAL_UNAVAILABLE)
+)
 async def start(
-    body: BackfillCreate, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
+    body: BackfillCreate, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep, once: OnceDep
 ) -> Backfill:
     """Start a backfill. It goes on by itself; read it to watch it. Running it again creates nothing twice."""
     request = BackfillRequest(uuid7(), body.dry_run, body.page_size, actor.name)
-    async with transaction(engine, actor) as connection:
+
+    async def make(connection: AsyncConnection) -> Backfill:
         await insert_backfill(connection, request)
         await record_change(connection, actor, "BACKFILL_REQUESTED", subject_id=request.backfill_id)
         # Inside the transaction: where Temporal is away, nothing was asked. Should the commit fail after a
@@ -140,7 +144,9 @@ async def start(
         async with temporal_calls():
             await start_backfill(client, settings.task_queue, BackfillInput(request))
         record = await read_backfill(connection, request.backfill_id)
-    return Backfill.of(Settled(record, confirmed=True), settings, client)
+        return Backfill.of(Settled(record, confirmed=True), settings, client)
+
+    return await once.create(engine, actor, body, Backfill, make)
 
 
 @router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))

@@ -11,10 +11,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.access import current_actor
 from api.dependencies import ActorDep, EngineDep
+from api.idempotency import ONCE, OnceDep
 from api.lanes import Lane
 from api.problems import problem_responses
 from api.types import Body, Cursor, Limit, MicrogridId, Moment, decode_cursor, encode_cursor
@@ -144,23 +146,26 @@ class FreshnessThresholds(Body):
 @router.post(
     "/capability-status",
     status_code=status.HTTP_201_CREATED,
-    responses=problem_responses(
+    responses=problem_responses(*ONCE,
         ProblemCode.MICROGRID_NOT_FOUND, ProblemCode.DEVICE_NOT_IN_DEPOT, ProblemCode.INVALID_CAPABILITY_VALUE,
         ProblemCode.INVALID_EVENT_REF, ProblemCode.TIMESTAMP_IN_FUTURE, ProblemCode.TIMESTAMP_TOO_OLD,
     ),
 )  # fmt: skip
 async def post(
-    microgrid_id: MicrogridId, body: StatusUpdate, actor: ActorDep, engine: EngineDep
+    microgrid_id: MicrogridId, body: StatusUpdate, actor: ActorDep, engine: EngineDep, once: OnceDep
 ) -> StatusEventDocument:
     """Accept one update of a capability. It is recorded whatever it does to the latest status (COR-9.8, COR-9.12)."""
     violation = check_timestamp(body.observed_at, datetime.now(UTC))
     if violation is not None:
         raise Problem(ProblemCode(violation.code), violation.reason, "observed_at")
     event = StatusEvent(body.observed_at, check_event_ref(body.provider_event_ref), capability_status(body.value))
-    async with transaction(engine, actor) as connection:
+
+    async def make(connection: AsyncConnection) -> StatusEventDocument:
         return StatusEventDocument.of(
             await post_status(connection, actor, microgrid_id, body.capability, event, body.source_device_id)
         )
+
+    return await once.create(engine, actor, body, StatusEventDocument, make)
 
 
 @router.get(

@@ -9,10 +9,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.capacities import Capacity
 from api.deletions import Consent, DeletionDocument, look_at
 from api.dependencies import ActorDep, EngineDep
+from api.idempotency import ONCE, OnceDep
 from api.problems import conflict_responses, problem_responses
 from api.types import Body, CircuitId, DepotId, Name, Position, Watts, left_out
 from api.versions import IfMatch, expected, shows_version, tagged
@@ -92,15 +94,16 @@ async def list_all(depot_id: DepotId, engine: EngineDep) -> CircuitList:
 @router.post(
     "/depots/{depot_id}/circuits",
     status_code=status.HTTP_201_CREATED,
-    responses=shows_version(201) | problem_responses(
+    responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.DEPOT_NOT_FOUND, ProblemCode.PARENT_NOT_FOUND, ProblemCode.CIRCUIT_TREE_TOO_DEEP,
         ProblemCode.INVALID_NAME,
     ),
 )  # fmt: skip
 @tagged
-async def create(depot_id: DepotId, body: CircuitCreate, actor: ActorDep, engine: EngineDep) -> Circuit:
+async def create(depot_id: DepotId, body: CircuitCreate, actor: ActorDep, engine: EngineDep, once: OnceDep) -> Circuit:
     """Add a circuit (COR-8.4)."""
-    async with transaction(engine, actor) as connection:
+
+    async def make(connection: AsyncConnection) -> Circuit:
         made = await create_circuit(
             connection,
             actor,
@@ -111,6 +114,8 @@ async def create(depot_id: DepotId, body: CircuitCreate, actor: ActorDep, engine
             rated_power_w=body.rated_power_w,
         )
         return Circuit.of(made, None)
+
+    return await once.create(engine, actor, body, Circuit, make)
 
 
 @router.get("/circuits/{circuit_id}", responses=shows_version() | problem_responses(ProblemCode.CIRCUIT_NOT_FOUND))

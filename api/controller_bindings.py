@@ -10,8 +10,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, Field, WithJsonSchema
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.dependencies import ActorDep, EngineDep, TablesDep
+from api.idempotency import ONCE, OnceDep
 from api.problems import FieldProblem, conflict_responses, problem_responses
 from api.types import BindingId, Cursor, Limit, OfDepot, cut_page, decode_cursor, decode_id
 from api.versions import IfMatch, expected, shows_version, tagged
@@ -307,13 +309,18 @@ async def list_all(
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=shows_version(201) | problem_responses(ProblemCode.INVALID_CONTROLLER_BINDING),
+    responses=shows_version(201) | problem_responses(*ONCE, ProblemCode.INVALID_CONTROLLER_BINDING),
 )
 @tagged
-async def create(body: BindingCreate, actor: ActorDep, engine: EngineDep, tables: TablesDep) -> ControllerBinding:
+async def create(
+    body: BindingCreate, actor: ActorDep, engine: EngineDep, tables: TablesDep, once: OnceDep
+) -> ControllerBinding:
     """Bind a device to a microgrid. A refusal names every field that is wrong."""
-    async with transaction(engine, actor) as connection:
+
+    async def make(connection: AsyncConnection) -> ControllerBinding:
         return ControllerBinding.of(await create_binding(connection, actor, body, tables))
+
+    return await once.create(engine, actor, body, ControllerBinding, make)
 
 
 @router.post("/validate", responses=problem_responses(ProblemCode.BINDING_NOT_FOUND))

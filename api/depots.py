@@ -8,14 +8,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.dependencies import ActorDep, EngineDep
+from api.idempotency import ONCE, OnceDep
 from api.problems import problem_responses
 from api.types import Body, Cursor, DepotId, Limit, Name, Search, Timezone, Watts, decode_cursor, encode_cursor
 from domain.freshness import DepotFreshness
 from domain.problems import ProblemCode
 from domain.provisioning import PROVISIONING_MESSAGES, ProvisioningCode, ProvisioningState
-from store.database import transaction
 from store.depots import DepotRecord, NewCircuit, create_depot, list_depots, read_depot
 
 router = APIRouter(prefix="/api/depots", tags=["depots"])
@@ -99,17 +100,20 @@ class DepotPage(BaseModel):
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=problem_responses(
+    responses=problem_responses(*ONCE,
         ProblemCode.INVALID_NAME, ProblemCode.INVALID_TIMEZONE, ProblemCode.CIRCUIT_TREE_TOO_DEEP,
         ProblemCode.BODY_TOO_LARGE,
     ),
 )  # fmt: skip
-async def create(body: DepotCreate, actor: ActorDep, engine: EngineDep) -> Depot:
+async def create(body: DepotCreate, actor: ActorDep, engine: EngineDep, once: OnceDep) -> Depot:
     """Create a depot with its circuits. Its microgrid follows by itself within moments (COR-8.2)."""
     circuits = [circuit.to_store() for circuit in body.circuits]
-    async with transaction(engine, actor) as connection:
+
+    async def make(connection: AsyncConnection) -> Depot:
         depot_id = await create_depot(connection, actor, body.name, body.timezone, circuits)
         return Depot.of(await read_depot(connection, depot_id))
+
+    return await once.create(engine, actor, body, Depot, make)
 
 
 @router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))

@@ -8,9 +8,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, status
 from pydantic import AfterValidator, BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.deletions import Consent, DeletionDocument, look_at
 from api.dependencies import ActorDep, EngineDep, TablesDep
+from api.idempotency import ONCE, OnceDep
 from api.problems import conflict_responses, problem_responses
 from api.types import (
     Body,
@@ -134,16 +136,17 @@ async def list_all(
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=shows_version(201) | problem_responses(
+    responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,
         ProblemCode.SENSOR_ID_TAKEN, ProblemCode.UNKNOWN_CONTROLLER,
     ),
 )  # fmt: skip
 @tagged
-async def create(body: DeviceCreate, actor: ActorDep, engine: EngineDep, tables: TablesDep) -> Device:
+async def create(body: DeviceCreate, actor: ActorDep, engine: EngineDep, tables: TablesDep, once: OnceDep) -> Device:
     """Add a device to a gateway."""
     _check_controller(body.controller, tables)
-    async with transaction(engine, actor) as connection:
+
+    async def make(connection: AsyncConnection) -> Device:
         return Device.of(
             await create_device(
                 connection,
@@ -155,6 +158,8 @@ async def create(body: DeviceCreate, actor: ActorDep, engine: EngineDep, tables:
                 controller=body.controller,
             )
         )
+
+    return await once.create(engine, actor, body, Device, make)
 
 
 @router.get("/{device_id}", responses=shows_version() | problem_responses(ProblemCode.DEVICE_NOT_FOUND))

@@ -8,9 +8,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, status
 from pydantic import AfterValidator, BaseModel, Field, JsonValue
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.deletions import Consent, DeletionDocument, look_at
 from api.dependencies import ActorDep, EngineDep
+from api.idempotency import ONCE, OnceDep
 from api.problems import conflict_responses, problem_responses
 from api.types import Body, Cursor, GatewayId, Limit, Name, OfDepot, cut_page, decode_id, left_out
 from api.versions import IfMatch, expected, shows_version, tagged
@@ -113,17 +115,20 @@ async def list_all(
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=shows_version(201) | problem_responses(
+    responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.INVALID_OUTPUT_TRANSLATION,
         ProblemCode.BODY_TOO_LARGE,
     ),
 )  # fmt: skip
 @tagged
-async def create(body: GatewayCreate, actor: ActorDep, engine: EngineDep) -> Gateway:
+async def create(body: GatewayCreate, actor: ActorDep, engine: EngineDep, once: OnceDep) -> Gateway:
     """Add a gateway to a depot."""
-    async with transaction(engine, actor) as connection:
+
+    async def make(connection: AsyncConnection) -> Gateway:
         values = body.model_dump(exclude={"depot_id"})
         return Gateway.of(await create_gateway(connection, actor, body.depot_id, values))
+
+    return await once.create(engine, actor, body, Gateway, make)
 
 
 @router.get("/{gateway_id}", responses=shows_version() | problem_responses(ProblemCode.GATEWAY_NOT_FOUND))

@@ -7,9 +7,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, status
 from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.deletions import Consent, DeletionDocument, look_at
 from api.dependencies import ActorDep, EngineDep
+from api.idempotency import ONCE, OnceDep
 from api.problems import conflict_responses, problem_responses
 from api.types import (
     Body,
@@ -140,17 +142,20 @@ async def list_all(
     "",
     status_code=status.HTTP_201_CREATED,
     responses=shows_version(201)
-    | problem_responses(ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT),
+    | problem_responses(*ONCE, ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT),
 )
 @tagged
-async def create(body: PowerSourceCreate, actor: ActorDep, engine: EngineDep) -> PowerSource:
+async def create(body: PowerSourceCreate, actor: ActorDep, engine: EngineDep, once: OnceDep) -> PowerSource:
     """Add a power source to a depot."""
-    async with transaction(engine, actor) as connection:
+
+    async def make(connection: AsyncConnection) -> PowerSource:
         return PowerSource.of(
             await create_power_source(
                 connection, actor, body.depot_id, kind=body.kind, name=body.name, circuit_id=body.circuit_id
             )
         )
+
+    return await once.create(engine, actor, body, PowerSource, make)
 
 
 @router.get("/{power_source_id}", responses=shows_version() | problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND))

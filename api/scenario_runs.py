@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.idempotency import ONCE, Once, OnceDep
 from api.problems import problem_responses
 from api.scenario_starts import RunStart, start_run
 from api.temporal import tell, workflow_url
@@ -199,32 +200,34 @@ class RunDifferences(BaseModel):
 @router.post(
     "",
     status_code=status.HTTP_202_ACCEPTED,
-    responses=problem_responses(
+    responses=problem_responses(*ONCE,
         ProblemCode.SCENARIO_NOT_FOUND, ProblemCode.INVALID_SCENARIO, ProblemCode.DEPOT_NOT_FOUND,
         ProblemCode.SCENARIO_NOT_CONFIGURED, ProblemCode.RUN_IN_PROGRESS, ProblemCode.TEMPORAL_UNAVAILABLE,
         ProblemCode.BODY_TOO_LARGE,
     ),
 )  # fmt: skip
 async def start(
-    body: ScenarioRunCreate, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
+    body: ScenarioRunCreate, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep, once: OnceDep
 ) -> ScenarioRun:
     """Start a run. It goes on by itself; read it to watch it.
 
     The same scenario, seed and configuration give the same evidence, to the byte.
     """
-    run_id = await begin(engine, client, settings, actor, RunStart(**body.model_dump()))
+    run_id = await begin(engine, client, settings, actor, RunStart(**body.model_dump()), once)
     async with engine.connect() as connection:
         record = await read_run(connection, run_id)
     return ScenarioRun.of(Settled(record, confirmed=True), settings, client)
 
 
-async def begin(engine: AsyncEngine, client: Client, settings: Settings, actor: Actor, asked: RunStart) -> UUID:
+async def begin(
+    engine: AsyncEngine, client: Client, settings: Settings, actor: Actor, asked: RunStart, once: Once
+) -> UUID:
     """Start a run; one that goes on in the depot, but whose workflow is gone, does not stand in the way."""
     async with engine.connect() as connection:
         active = await active_run(connection, asked.depot_id)
     if active is not None:
         await settled(active, engine, client)
-    return await start_run(engine, client, settings.task_queue, actor, asked)
+    return await start_run(engine, client, settings.task_queue, actor, asked, once)
 
 
 @router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))

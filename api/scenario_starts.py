@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from uuid_utils.compat import uuid7
 
+from api.idempotency import Once
 from api.scenarios import find_preset
 from api.temporal import temporal_calls
 from domain.actor import Actor
@@ -75,8 +79,16 @@ def _invalid(found: InvalidScenario) -> Problem:
     )
 
 
-async def start_run(engine: AsyncEngine, client: Client, task_queue: str, actor: Actor, start: RunStart) -> UUID:
-    """Start a run; answer its id.
+class _Begun(BaseModel):
+    """What is kept of a start, for when it is asked for again."""
+
+    run_id: UUID
+
+
+async def start_run(
+    engine: AsyncEngine, client: Client, task_queue: str, actor: Actor, start: RunStart, once: Once
+) -> UUID:
+    """Start a run; answer its id, or that of the run that the same request began.
 
     Raises:
         Problem: ``SCENARIO_NOT_FOUND``, ``INVALID_SCENARIO``, ``DEPOT_NOT_FOUND``, ``SCENARIO_NOT_CONFIGURED``,
@@ -103,7 +115,8 @@ async def start_run(engine: AsyncEngine, client: Client, task_queue: str, actor:
         warnings=[asdict(each) for each in missing],
         run_record=line(run_record(scenario, start.seed, bindings)).decode().rstrip("\n"),
     )
-    async with transaction(engine, actor) as connection:
+
+    async def insert(connection: AsyncConnection) -> _Begun:
         await insert_run(connection, run)
         detail = {"scenario": scenario.name, "seed": start.seed, "time_scale": start.time_scale}
         await record_change(
@@ -114,6 +127,15 @@ async def start_run(engine: AsyncEngine, client: Client, task_queue: str, actor:
             subject_id=request.run_id,
             detail=detail,
         )
+        return _Begun(run_id=request.run_id)
+
+    begun = await once.create(engine, actor, start, _Begun, insert)
+    if begun.run_id != request.run_id:
+        # Whoever asks again may have lost the answer before the workflow was started.
+        with suppress(WorkflowAlreadyStartedError):
+            async with temporal_calls():
+                await start_scenario_run(client, task_queue, ScenarioRunInput(replace(request, run_id=begun.run_id)))
+        return begun.run_id
     # After the commit: the first step looks for the run at once.
     try:
         async with temporal_calls():
@@ -121,6 +143,7 @@ async def start_run(engine: AsyncEngine, client: Client, task_queue: str, actor:
     except BaseException:
         async with transaction(engine, actor) as connection:
             await forget_run(connection, request.run_id)
+            await once.forget(connection, actor)
         raise
     return request.run_id
 

@@ -8,9 +8,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, status
 from pydantic import BaseModel, Field, WithJsonSchema
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.deletions import Consent, DeletionDocument, look_at
 from api.dependencies import ActorDep, EngineDep, TablesDep
+from api.idempotency import ONCE, OnceDep
 from api.problems import conflict_responses, problem_responses
 from api.types import DeviceId, SensorActionId
 from api.versions import IfMatch, expected, shows_version, tagged
@@ -147,18 +149,21 @@ async def list_all(device_id: DeviceId, engine: EngineDep) -> SensorActionList:
 @router.post(
     "/devices/{device_id}/sensor-actions",
     status_code=status.HTTP_201_CREATED,
-    responses=shows_version(201) | problem_responses(
+    responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.DEVICE_NOT_FOUND, ProblemCode.INVALID_SENSOR_ACTION, ProblemCode.SENSOR_ACTION_EXISTS,
         ProblemCode.CAPABILITY_OWNED,
     ),
 )  # fmt: skip
 @tagged
 async def create(
-    device_id: DeviceId, body: SensorActionCreate, actor: ActorDep, engine: EngineDep, tables: TablesDep
+    device_id: DeviceId, body: SensorActionCreate, actor: ActorDep, engine: EngineDep, tables: TablesDep, once: OnceDep
 ) -> SensorAction:
     """Configure a sensor action on a device. A refusal names every field that is wrong."""
-    async with transaction(engine, actor) as connection:
+
+    async def make(connection: AsyncConnection) -> SensorAction:
         return SensorAction.of(await create_sensor_action(connection, actor, device_id, body, tables))
+
+    return await once.create(engine, actor, body, SensorAction, make)
 
 
 @router.get(

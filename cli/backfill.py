@@ -18,7 +18,7 @@ from domain.backfill import BackfillOutcome, BackfillState
 _LOOK_EVERY = 0.25
 _LONGEST_SILENCE = 120.0
 """Seconds that the API may be away while its backfill is watched: everything that is killed comes back."""
-_AWAY = {"DATABASE_UNAVAILABLE", "TEMPORAL_UNAVAILABLE"}
+_AWAY = {"DATABASE_UNAVAILABLE", "DATABASE_BUSY", "TEMPORAL_UNAVAILABLE"}
 _MEANINGS = {
     BackfillOutcome.CREATED: ("created", "would be created"),
     BackfillOutcome.ALREADY_PROVISIONED: ("had their microgrid already", "have their microgrid already"),
@@ -53,7 +53,7 @@ async def start_backfill(api: Api, *, dry_run: bool = False, page_size: int | No
     body: dict[str, object] = {"dry_run": dry_run}
     if page_size is not None:
         body["page_size"] = page_size
-    return await api.post("/api/backfills", body)
+    return await api.create("/api/backfills", body)
 
 
 async def watch_backfill(api: Api, backfill: dict[str, Any], console: Console) -> dict[str, Any]:

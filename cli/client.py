@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx
 
@@ -24,6 +25,11 @@ _NAMED = "MANAGE_API_URL"
 _PATIENCE = httpx.Timeout(60, connect=10)
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2)
 """A connection is not used again when the server may be closing it at that moment: it does so after 5 seconds."""
+
+_PAUSES = (0.5, 1.0, 2.0)
+"""Seconds before the second, third and fourth try."""
+_ASKED_AGAIN = frozenset({"OUTCOME_UNKNOWN", "IDEMPOTENCY_KEY_IN_USE", "DATABASE_BUSY", "DATABASE_UNAVAILABLE"})
+"""Refusals after which the same request, under the same key, may be answered."""
 
 
 class RefusedError(CommandFailedError):
@@ -42,14 +48,17 @@ class UnreachableError(CommandFailedError):
 class Api:
     """A connection to the API."""
 
-    def __init__(self, url: str, *, instance_id: str = "") -> None:
-        """Name the API; with ``instance_id`` it must be that of one `./dev up`, whoever answers there."""
+    def __init__(self, url: str, *, instance_id: str = "", transport: httpx.AsyncBaseTransport | None = None) -> None:
+        """Name the API; with ``instance_id`` it must be that of one `./dev up`, whoever answers there.
+
+        ``transport`` is another way there than by the network.
+        """
         self.url = url
         self._instance_id = instance_id
         # A proxy of the environment is for other machines.
         try:
             self._http = httpx.AsyncClient(
-                base_url=url, timeout=_PATIENCE, limits=_LIMITS, trust_env=not _is_loopback(url)
+                base_url=url, timeout=_PATIENCE, limits=_LIMITS, trust_env=not _is_loopback(url), transport=transport
             )
         except (httpx.InvalidURL, ValueError) as error:
             raise CommandFailedError(f"{url} is no address of an API: {error}.") from error
@@ -71,6 +80,26 @@ class Api:
 
         """
         return await self._call("POST", path, json=body)
+
+    async def create(self, path: str, body: object) -> Any:
+        """Create something, once: where the answer is lost, it is asked for again under the same key.
+
+        Raises:
+            RefusedError, UnreachableError: it was not created, or nobody knows.
+
+        """
+        key = {"Idempotency-Key": str(uuid4())}
+        for tries, pause in enumerate((*_PAUSES, None)):
+            try:
+                return await self._call("POST", path, json=body, headers=key)
+            except UnreachableError as error:
+                if pause is None or (not tries and isinstance(error.__cause__, httpx.ConnectError)):
+                    raise
+            except RefusedError as error:
+                if pause is None or error.code not in _ASKED_AGAIN:
+                    raise
+            await asyncio.sleep(pause)
+        raise AssertionError
 
     async def patch(self, path: str, body: object) -> Any:
         """Change something.

@@ -34,7 +34,7 @@ from sim_scenarios.scenario import Scenario, parse_scenario
 _LOOK_EVERY = 0.1
 _LONGEST_SILENCE = 120.0
 """Seconds that the API may be away while its run is watched: everything that is killed comes back."""
-_AWAY = {"DATABASE_UNAVAILABLE", "TEMPORAL_UNAVAILABLE"}
+_AWAY = {"DATABASE_UNAVAILABLE", "DATABASE_BUSY", "TEMPORAL_UNAVAILABLE"}
 _MOST_WORDS = 20
 
 
@@ -237,7 +237,7 @@ async def start_scenario(api: Api, body: dict[str, Any]) -> dict[str, Any]:
 
     """
     try:
-        return await api.post("/api/scenario-runs", body)
+        return await api.create("/api/scenario-runs", body)
     except RefusedError as error:
         raise CommandFailedError("\n".join([str(error), *_reasons(error)])) from error
 

@@ -29,7 +29,7 @@ _CONTROLLER = (
 async def simulation_depot(api: Api, name: str = DEPOT) -> str:
     """Find or make the depot of that name, with everything configured; answer its id."""
     found = [each for each in await everything(api, "/api/depots", search=name) if each["name"] == name]
-    made = found or [await api.post("/api/depots", {"name": name, "timezone": "Etc/UTC", "circuits": _CIRCUITS})]
+    made = found or [await api.create("/api/depots", {"name": name, "timezone": "Etc/UTC", "circuits": _CIRCUITS})]
     depot_id = str(made[0]["depot_id"])
     await provision(api, depot_id)
     return depot_id
@@ -106,7 +106,7 @@ async def _circuits(api: Api, site: _Site) -> None:
 
 
 async def _add_circuit(api: Api, site: _Site, name: str, parent_id: str | None) -> dict[str, Any]:
-    made = await api.post(f"/api/depots/{site.depot_id}/circuits", {"name": name, "parent_id": parent_id})
+    made = await api.create(f"/api/depots/{site.depot_id}/circuits", {"name": name, "parent_id": parent_id})
     site.circuits.append(made)
     site.done.append(f"circuit {name}")
     return made
@@ -160,7 +160,7 @@ async def _battery(api: Api, site: _Site) -> None:
         "name": "Battery",
         "circuit_id": None if circuit is None else circuit["circuit_id"],
     }
-    site.sources.append(await api.post("/api/power-sources", body))
+    site.sources.append(await api.create("/api/power-sources", body))
     site.done.append("power source Battery")
 
 
@@ -178,7 +178,7 @@ async def _meters(api: Api, site: _Site) -> None:
 
 
 async def _add_gateway(api: Api, site: _Site) -> dict[str, Any]:
-    made = await api.post("/api/gateways", {"depot_id": site.depot_id, "name": "Simulation gateway"})
+    made = await api.create("/api/gateways", {"depot_id": site.depot_id, "name": "Simulation gateway"})
     site.gateways.append(made)
     site.done.append("gateway Simulation gateway")
     return made
@@ -188,7 +188,7 @@ async def _add_device(
     api: Api, site: _Site, gateway_id: str, sensor_id: str, name: str, circuit_id: str | None
 ) -> dict[str, Any]:
     body = {"gateway_id": gateway_id, "sensor_id": sensor_id, "name": name, "circuit_id": circuit_id}
-    made = await api.post("/api/devices", body)
+    made = await api.create("/api/devices", body)
     site.devices.append(made)
     site.actions[made["device_id"]] = {}
     site.done.append(f"device {name}")
@@ -205,7 +205,7 @@ async def _add_action(api: Api, site: _Site, device: dict[str, Any], kind: Senso
         body: dict[str, Any] = {"action": kind, "measurands": [key.value for key in spec.measurands]}
         if spec.settings:
             body["heartbeat_threshold_seconds"] = HEARTBEAT_SECONDS
-        there[kind] = await api.post(f"/api/devices/{device['device_id']}/sensor-actions", body)
+        there[kind] = await api.create(f"/api/devices/{device['device_id']}/sensor-actions", body)
     site.done.append(f"{SENSOR_ACTIONS[kind].title} on {device['name']}")
 
 

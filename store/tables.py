@@ -16,6 +16,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -199,6 +200,17 @@ outbox = Table(
     Column("reason", Text, nullable=False),
     Column("requested_by", Text, nullable=False),
     _now("created_at"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("actor", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("answer", Text, nullable=False),
+    _now("created_at"),
+    Index("idempotency_keys_created_at", "created_at"),
 )
 
 changes = Table(

@@ -451,3 +451,38 @@ async def test_the_presets_are_listed(live: httpx.AsyncClient) -> None:
     assert one["text"] == preset_text("quick-look")
     assert (one["steps"], one["duration"], one["needs"]) == (5, "4m", ["controller", "meter"])
     assert problem(await live.get("/api/scenarios/nowhere")) == (404, "SCENARIO_NOT_FOUND")
+
+
+async def test_a_run_that_is_asked_for_twice_is_one(product: Product) -> None:
+    async with product.working():
+        (depot_id,) = await make_depots(product.address, 1)
+    mine = {"idempotency-key": str(uuid4())}
+    body = {"depot_id": depot_id, "scenario": "heartbeat"}
+    first, again = [await product.api.post("/api/scenario-runs", json=body, headers=mine) for _ in range(2)]
+    assert (first.status_code, again.status_code) == (202, 202), again.text
+    run_id = first.json()["run_id"]
+    assert again.json()["run_id"] == run_id
+    # Whoever lost the answer before the workflow was started has it started by asking again.
+    handle = scenario_run_handle(product.client, UUID(run_id))
+    await handle.terminate()
+    assert (await product.api.post("/api/scenario-runs", json=body, headers=mine)).json()["run_id"] == run_id
+    assert [each["run_id"] for each in (await product.api.get("/api/scenario-runs")).json()["items"]] == [run_id]
+    other = await product.api.post("/api/scenario-runs", json=body | {"seed": 7}, headers=mine)
+    assert other.status_code in (409, 422)
+
+
+async def test_a_run_that_could_not_begin_leaves_its_key_unused(
+    product: Product, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with product.working():
+        (depot_id,) = await make_depots(product.address, 1)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    settings = Settings(database_url=SecretStr(database_url))
+    mine = {"idempotency-key": str(uuid4())}
+    body = {"depot_id": depot_id, "scenario": "heartbeat"}
+    async with serving(settings) as address, httpx.AsyncClient(base_url=address, timeout=60) as api:
+        for _ in range(2):
+            answer = await api.post("/api/scenario-runs", json=body, headers=mine)
+            assert (answer.status_code, answer.json()["code"]) == (503, "TEMPORAL_UNAVAILABLE")
+        assert (await api.get("/api/scenario-runs")).json()["items"] == []
+    assert (await product.api.post("/api/scenario-runs", json=body, headers=mine)).status_code == 202

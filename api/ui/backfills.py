@@ -12,6 +12,7 @@ from temporalio.client import Client
 
 from api import backfills as service
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.idempotency import FormOnceDep
 from api.types import BackfillId, Cursor, encode_cursor
 from api.ui.forms import FieldErrors, read_whole
 from api.ui.live import Kind, Topic
@@ -47,7 +48,7 @@ async def more(
 
 @router.post("", name="backfill_start")
 async def start(
-    request: Request, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
+    request: Request, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep, once: FormOnceDep
 ) -> Response:
     """Start a backfill and lead to it."""
     async with request.form() as form:
@@ -61,7 +62,7 @@ async def start(
     if size and not errors:
         try:
             body = service.BackfillCreate(dry_run=mode == "dry", page_size=size)
-            made = await service.start(body, actor, engine, client, settings)
+            made = await service.start(body, actor, engine, client, settings, once)
         except Problem as problem:
             if problem.code is not ProblemCode.TEMPORAL_UNAVAILABLE:
                 raise

@@ -14,6 +14,7 @@ from api import circuits as service
 from api import depots
 from api.deletions import look_at
 from api.dependencies import ActorDep, EngineDep
+from api.idempotency import FormOnceDep
 from api.types import CircuitId, DepotId
 from api.ui.conflicts import changed, current, tell
 from api.ui.forms import FieldErrors, read_kilowatts, read_name
@@ -137,13 +138,15 @@ async def begin(
 
 
 @router.post("", name="circuit_create")
-async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep) -> Response:
+async def create(
+    request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, once: FormOnceDep
+) -> Response:
     """Add a circuit (COR-8.4)."""
     filled, errors, body = await _read(request)
     made = errors.read(service.CircuitCreate, body, _ELEMENTS)
     if made is not None:
         try:
-            await service.create(depot_id, made, actor, engine)
+            await service.create(depot_id, made, actor, engine, once)
         except Problem as problem:
             _note(errors, problem)
         else:

@@ -18,6 +18,7 @@ from api import controller_bindings as service
 from api import depots
 from api.controller_bindings import ControllerBinding
 from api.dependencies import ActorDep, EngineDep, TablesDep
+from api.idempotency import FormOnceDep
 from api.problems import FieldProblem
 from api.types import BindingId, DepotId
 from api.ui import controller_words
@@ -260,13 +261,13 @@ async def begin(request: Request, depot_id: DepotId, engine: EngineDep, tables: 
 
 @router.post("", name="binding_create")
 async def create(
-    request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, tables: TablesDep
+    request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, tables: TablesDep, once: FormOnceDep
 ) -> Response:
     """Bind a device (COR-39.2)."""
     given = await Given.read(request)
     body = {"depot_id": str(depot_id), **given.body()}
     return await Dialog(request, engine, tables, depot_id).saved(
-        given, lambda: service.create(body, actor, engine, tables)
+        given, lambda: service.create(body, actor, engine, tables, once)
     )
 
 

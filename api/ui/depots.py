@@ -13,6 +13,7 @@ from starlette.datastructures import FormData
 
 from api import depots as service
 from api.dependencies import ActorDep, EngineDep
+from api.idempotency import FormOnceDep
 from api.types import Cursor, DepotId, Search
 from api.ui.forms import MAX_FIELDS, FieldErrors, read_name, read_whole
 from api.ui.live import Kind, Topic
@@ -123,7 +124,7 @@ async def outline(request: Request) -> Response:
 
 
 @router.post("/depots/new", name="create_depot")
-async def create(request: Request, actor: ActorDep, engine: EngineDep) -> Response:
+async def create(request: Request, actor: ActorDep, engine: EngineDep, once: FormOnceDep) -> Response:
     """Create the depot; or show the form again, with everything that is wrong."""
     async with request.form(max_fields=MAX_FIELDS) as form:
         lines = _outline(form)
@@ -142,7 +143,7 @@ async def create(request: Request, actor: ActorDep, engine: EngineDep) -> Respon
         context = _filled_in(name, timezone, lines) | {"errors": errors, "focus": "form-errors"}
         block = "form" if is_htmx(request) else None
         return render(request, "depot_new.html", context, block=block, status=422)
-    made = await service.create(asked, actor, engine)
+    made = await service.create(asked, actor, engine, once)
     there = request.app.url_path_for("page_microgrid", depot_id=made.depot_id)
     return Response(headers={"HX-Redirect": there}) if is_htmx(request) else RedirectResponse(there, 303)
 

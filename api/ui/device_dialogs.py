@@ -13,6 +13,7 @@ from api import devices as service
 from api import gateways, sensor_actions
 from api.deletions import look_at
 from api.dependencies import ActorDep, EngineDep, TablesDep
+from api.idempotency import FormOnceDep
 from api.types import DepotId, DeviceId
 from api.ui.circuits import read_circuits
 from api.ui.devices import MOST, Wanted, show_changed
@@ -114,7 +115,7 @@ async def begin(request: Request, depot_id: DepotId, engine: EngineDep, tables: 
 
 @router.post("", name="device_create")
 async def create(
-    request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, tables: TablesDep
+    request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, tables: TablesDep, once: FormOnceDep
 ) -> Response:
     """Add a device."""
     fields = await _fields(engine, depot_id, tables)
@@ -126,7 +127,7 @@ async def create(
             # A gateway of another depot would make a device there.
             if (await gateways.read(made.gateway_id, engine)).depot_id != depot_id:
                 raise Problem(ProblemCode.GATEWAY_NOT_FOUND, "The gateway is of another depot.")
-            await service.create(made, actor, engine, tables)
+            await service.create(made, actor, engine, tables, once)
         except Problem as problem:
             if problem.code is ProblemCode.GATEWAY_NOT_FOUND:
                 errors[f"{_PREFIX}-gateway_id"] = "This gateway is gone. Choose another one."

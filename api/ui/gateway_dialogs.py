@@ -13,6 +13,7 @@ from api import gateways as service
 from api import power_sources
 from api.deletions import look_at
 from api.dependencies import ActorDep, EngineDep
+from api.idempotency import FormOnceDep
 from api.types import DepotId, GatewayId
 from api.ui.conflicts import current
 from api.ui.devices import MOST, show_changed
@@ -84,7 +85,9 @@ async def begin(request: Request, depot_id: DepotId, engine: EngineDep) -> Respo
 
 
 @router.post("", name="gateway_create")
-async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep) -> Response:
+async def create(
+    request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, once: FormOnceDep
+) -> Response:
     """Add a gateway."""
     fields = _fields(await _source_names(engine, depot_id))
     filled = await Filled.read(request, _NAMES)
@@ -93,7 +96,7 @@ async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: E
     made = errors.read(service.GatewayCreate, given, _FORMS.elements(fields))
     if made is not None:
         try:
-            await service.create(made, actor, engine)
+            await service.create(made, actor, engine, once)
         except Problem as problem:
             return gone(request, problem)
         return await show_changed(request, engine, depot_id)

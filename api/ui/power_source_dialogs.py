@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api import power_sources as service
 from api.deletions import look_at
 from api.dependencies import ActorDep, EngineDep
+from api.idempotency import FormOnceDep
 from api.types import DepotId, PowerSourceId
 from api.ui.circuits import read_circuits
 from api.ui.devices import show_changed
@@ -83,7 +84,9 @@ async def begin(request: Request, depot_id: DepotId, engine: EngineDep) -> Respo
 
 
 @router.post("", name="power_source_create")
-async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep) -> Response:
+async def create(
+    request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, once: FormOnceDep
+) -> Response:
     """Add a power source."""
     fields = await _fields(engine, depot_id)
     filled = await Filled.read(request, _NAMES)
@@ -92,7 +95,7 @@ async def create(request: Request, depot_id: DepotId, actor: ActorDep, engine: E
     made = errors.read(service.PowerSourceCreate, given, _FORMS.elements(fields))
     if made is not None:
         try:
-            await service.create(made, actor, engine)
+            await service.create(made, actor, engine, once)
         except Problem as problem:
             beside(errors, problem, _PREFIX, fields)
         else:

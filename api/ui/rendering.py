@@ -24,6 +24,10 @@ _POLICY = (
 )
 
 
+def _address(name: str) -> str:
+    return assets().address(name)
+
+
 def _environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -32,7 +36,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(static=lambda name: assets().address(name), words=words, depot_tabs=depot_tabs)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    ours: dict[str, Any] = {
+        "static": _address,
+        "words": words,
+        "depot_tabs": depot_tabs,
+        "fresh_key": lambda: secrets.token_urlsafe(16),
+    }
+    made.globals.update(ours)
     filters: list[Callable[..., str]] = [
         words.count, words.counted, words.power, words.kilowatts, words.exact, words.to_second, words.duration,
         words.kw, words.in_words, words.threshold, words.figure, words.time_of_day,

@@ -13,6 +13,7 @@ from temporalio.client import Client
 from api import depots
 from api import scenario_runs as service
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.idempotency import FormOnceDep
 from api.scenario_starts import RunStart
 from api.types import Cursor, Search
 from api.ui.forms import FieldErrors, read_whole
@@ -76,7 +77,7 @@ async def about(request: Request, scenario: Search = None) -> Response:
 
 @router.post("", name="scenario_start")
 async def start(
-    request: Request, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
+    request: Request, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep, once: FormOnceDep
 ) -> Response:
     """Start a run and lead to it."""
     async with request.form() as form:
@@ -94,7 +95,7 @@ async def start(
     if seed is not None and depot_id is not None and not errors:
         asked = RunStart(depot_id, given["scenario"], None, None, seed, float(given["speed"]), force=False)
         try:
-            run_id = await service.begin(engine, client, settings, actor, asked)
+            run_id = await service.begin(engine, client, settings, actor, asked, once)
         except Problem as refused:
             if refused.code not in _TOLD:
                 raise

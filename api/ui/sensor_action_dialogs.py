@@ -19,6 +19,7 @@ from api import depots, devices
 from api import sensor_actions as service
 from api.deletions import look_at
 from api.dependencies import ActorDep, EngineDep, TablesDep
+from api.idempotency import FormOnceDep
 from api.types import DeviceId, SensorActionId
 from api.ui.conflicts import WAS, Conflict, changed, current, merge, read_version, tell
 from api.ui.device import read_page, read_reported
@@ -179,13 +180,14 @@ async def create(
     actor: ActorDep,
     engine: EngineDep,
     tables: TablesDep,
+    once: FormOnceDep,
     action: Annotated[SensorActionKind, Query()],
 ) -> Response:
     """Configure a sensor action; or show the form again, with everything that is wrong."""
     form = await (await Form.of(action)).read(request)
     try:
         device = await devices.read(device_id, engine)
-        await service.create(device_id, form.document(), actor, engine, tables)
+        await service.create(device_id, form.document(), actor, engine, tables, once)
     except Problem as problem:
         if problem.code is ProblemCode.DEVICE_NOT_FOUND:
             return gone(request, problem)

@@ -1,0 +1,16 @@
+"""The API's description works under the policy that it is served with."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from tests.pages.conftest import Site, Visitor
+
+
+async def test_the_description_is_drawn_and_tried_out(site: Site, visitor: Visitor) -> None:
+    page = await visitor.open("/docs")
+    operation = page.locator(".opblock", has_text="/healthz").first
+    await operation.click()
+    await operation.get_by_role("button", name="Try it out").click()
+    await operation.get_by_role("button", name="Execute").click()
+    await expect(operation.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
