@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import workflow
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -40,6 +40,7 @@ from domain.backfill import (
     PageRequest,
     backfill_workflow_id,
 )
+from domain.problems import Problem
 from domain.scenario_runs import (
     EndedRun,
     RunOutcome,
@@ -547,9 +548,14 @@ async def test_no_page_is_done_for_a_backfill_that_has_ended(
         else:
             await connection.execute(text("DELETE FROM backfills"))
     page = PageRequest(request, PageBounds(0, None, UUID(int=2**128 - 1)))
-    with pytest.raises(ApplicationError) as refused:
+    with pytest.raises(Problem) as refused:
         await ActivityEnvironment().run(BackfillActivities(engine).run_page, page)
-    assert refused.value.non_retryable
+    assert refused.value.code == ("BACKFILL_NOT_RUNNING" if fate == "ended" else "BACKFILL_NOT_FOUND")
+    if fate == "ended":
+        # Its workflow does not try for ever.
+        async with make_worker(client, engine, task_queue):
+            with pytest.raises(WorkflowFailureError):
+                await client.get_workflow_handle(row.workflow_id).result()
     async with engine.connect() as connection:
         made_there = await connection.execute(text("SELECT count(*) FROM microgrids"))
         assert made_there.scalar_one() == 0
