@@ -19,6 +19,7 @@ from api.dependencies import ActorDep, EngineDep
 from api.idempotency import ONCE, OnceDep
 from api.lanes import Lane
 from api.problems import problem_responses
+from api.stamps import Stamped
 from api.types import Body, Cursor, Limit, MicrogridId, Moment, decode_cursor, encode_cursor
 from api.watch import EVERY_KIND, Watch
 from domain.capabilities import (
@@ -64,15 +65,13 @@ class StatusUpdate(Body):
     source_device_id: UUID | None = Field(default=None, description="The device it comes from, where it is known.")
 
 
-class StatusEventDocument(BaseModel):
+class StatusEventDocument(Stamped):
     """An accepted update."""
 
     event_id: UUID
     capability: Capability
     status: CapabilityStatus | None = Field(description="Null: the provider had no value.")
     effect: FoldEffect = Field(description="What it did to the latest status.")
-    observed_at: datetime
-    received_at: datetime
     provider_event_ref: str
     source_device_id: UUID | None
     recorded_by: str
@@ -88,11 +87,20 @@ class LatestStatus(BaseModel):
 
     capability: Capability
     status: CapabilityStatus | None = Field(description="Null: no status was received yet.")
-    observed_at: datetime | None
-    received_at: datetime | None
-    age_seconds: float | None = Field(description="Since `observed_at`, when this was read.")
-    freshness: Freshness | None
-    stale_at: datetime | None = Field(description="The last moment at which it is fresh.")
+    observed_at: datetime | None = Field(description="When the provider saw it, as its stamp says.")
+    received_at: datetime | None = Field(description="When it came.")
+    effective_at: datetime | None = Field(
+        description="When it counts as seen, for order and for age: `observed_at`, or `received_at` where that is "
+        "earlier."
+    )
+    clock_ahead_seconds: float | None = Field(
+        description="How far the provider's clock runs ahead, at least; 0 where nothing shows that."
+    )
+    age_seconds: float | None = Field(description="Since `effective_at`, when this was read.")
+    freshness: Freshness | None = Field(
+        description="`FRESH` while an enabled device updates it and its age is within `threshold_seconds`."
+    )
+    stale_at: datetime | None = Field(description="The last moment at which its age lets it be fresh.")
     threshold_seconds: float = Field(description="How old it may be and still count as fresh.")
     event_id: UUID | None
     provider_event_ref: str | None
@@ -104,12 +112,14 @@ class LatestStatus(BaseModel):
     @staticmethod
     def of(record: LatestRecord) -> LatestStatus:
         """The status as the store has it."""
-        time = record.timeliness
+        time, clock_ahead = record.timeliness, record.clock_ahead
         return LatestStatus(
             capability=record.capability,
             status=record.status,
             observed_at=record.observed_at,
             received_at=record.received_at,
+            effective_at=record.effective_at,
+            clock_ahead_seconds=None if clock_ahead is None else clock_ahead.total_seconds(),
             age_seconds=None if time is None else time.age.total_seconds(),
             freshness=None if time is None else time.freshness,
             stale_at=None if time is None else time.stale_at,

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.dependencies import ActorDep, EngineDep, TablesDep
 from api.idempotency import ONCE, OnceDep
 from api.problems import FieldProblem, conflict_responses, problem_responses
+from api.stamps import Stamped
 from api.types import BindingId, Cursor, Limit, OfDepot, cut_page, decode_cursor, decode_id
 from api.versions import IfMatch, expected, shows_version, tagged
 from domain.capabilities import Capability, CapabilityStatus
@@ -97,13 +98,11 @@ _ChangeId = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Version = Annotated[int | None, Query(description="Only if the binding still has this version.")]
 
 
-class LastValue(BaseModel):
+class LastValue(Stamped):
     """The last value that the device sent of a capability's measurand."""
 
     value: float | str | None = Field(description="As it was sent.")
     status: CapabilityStatus | None = Field(description="What it means; null where it means nothing.")
-    observed_at: datetime
-    received_at: datetime
 
 
 class SuppliedCapability(BaseModel):
@@ -147,12 +146,10 @@ class BoundDevice(BaseModel):
     gateway_name: str
 
 
-class BindingPacket(BaseModel):
+class BindingPacket(Stamped):
     """The last packet that the device was in."""
 
     packet_id: UUID
-    observed_at: datetime
-    received_at: datetime
 
 
 class ControllerBinding(BaseModel):
@@ -166,7 +163,7 @@ class ControllerBinding(BaseModel):
     capabilities: list[SuppliedCapability]
     enabled: bool
     version: int = Field(description="Moves with every change; the `ETag`.")
-    last_packet: BindingPacket | None = Field(description="Null: none of the gateway's last packets had the device.")
+    last_packet: BindingPacket | None = Field(description="Null: no packet ever had the device.")
     created_at: datetime
     created_by: str
     updated_at: datetime

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.dependencies import EngineDep
 from api.problems import problem_responses
 from api.resolutions import Reported
+from api.stamps import Stamped
 from api.telemetry import ActionAnswerDocument
 from api.types import BindingId, Moment
 from api.watch import EVERY_KIND, Watch, Watcher
@@ -36,12 +37,10 @@ def _watch(request: Request) -> Watch:
 WatchDep = Annotated[Watch, Depends(_watch)]
 
 
-class ArrivedPacket(BaseModel):
+class ArrivedPacket(Stamped):
     """A packet that the bound device was in."""
 
     packet_id: UUID
-    observed_at: datetime
-    received_at: datetime
     measurands: list[Reported] = Field(description="What the device sent, in the order of the packet.")
     actions: list[ActionAnswerDocument] = Field(description="What the device's sensor actions did with it.")
     if_enabled: ActionAnswerDocument | None = Field(

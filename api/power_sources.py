@@ -13,6 +13,7 @@ from api.deletions import Consent, DeletionDocument, look_at
 from api.dependencies import ActorDep, EngineDep
 from api.idempotency import ONCE, OnceDep
 from api.problems import conflict_responses, problem_responses
+from api.stamps import Stamped
 from api.types import (
     Body,
     Cursor,
@@ -61,14 +62,12 @@ class PowerSourceChange(Body):
     circuit_id: LinkedCircuitId = Field(default_factory=left_out)
 
 
-class Reading(BaseModel):
+class Reading(Stamped):
     """The latest value of one measurand."""
 
     measurand: MeasurandKey
     value: float | str = Field(description="A number in the unit, or one of the measurand's texts.")
     unit: str | None
-    observed_at: datetime = Field(description="When it was measured.")
-    received_at: datetime
     device_id: UUID = Field(description="The device that measured it; it may be gone.")
 
     @staticmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.dependencies import EngineDep
 from api.problems import problem_responses
+from api.stamps import Stamped
 from api.types import DeviceId
 from domain.measurands import ReadingCode
 from domain.problems import ProblemCode
@@ -97,7 +97,7 @@ class ResolutionList(BaseModel):
     next_cursor: str | None = Field(default=None, description="Always null: a device's actions are one page.")
 
 
-class Reported(BaseModel):
+class Reported(Stamped):
     """The last value of a measurand that a device sent, as it was sent."""
 
     key: str
@@ -105,8 +105,6 @@ class Reported(BaseModel):
     unit: str | None
     standard: bool = Field(description="Whether the packet contract knows the key; no action takes another.")
     unreadable: ReadingCode | None = Field(description="Why the value cannot be used.")
-    observed_at: datetime
-    received_at: datetime
 
     @staticmethod
     def of(value: ReportedValue) -> Reported:

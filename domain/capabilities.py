@@ -6,12 +6,17 @@ An event that is accepted is recorded, always. Three rules decide whether it is 
    keeps it. Another with the same reference is recorded as ``REPEATED`` (it says the same) or ``CONFLICTING`` (it
    does not) and never changes the latest status (COR-9.12).
 2. *``null`` is no status.* It is recorded as ``UNAVAILABLE``, and the latest status stays as it was.
-3. *The greatest key is the latest*, the key being (``observed_at``, ``provider_event_ref``). The reference breaks the
-   tie because it comes with the event: whichever of two events arrives first, the same one is shown. References
-   compare by code point, as Python compares strings and PostgreSQL compares text with ``COLLATE "C"``.
+3. *The greatest key is the latest*, the key being (``tenure``, effective time, ``observed_at``,
+   ``provider_event_ref``). A capability's *tenure* counts how often it was handed over to another device: what came
+   under the one who supplies it now counts before all that came earlier. The effective time is the time of
+   measurement, or the time of arrival where that is earlier, so that a clock that runs ahead does not rule
+   (``domain.clocks``). The stamp orders what came at once; the reference breaks the tie because it comes with the
+   event: whichever of two events is taken first, the same one is shown. References compare by code point, as Python
+   compares strings and PostgreSQL compares text with ``COLLATE "C"``.
 
-So the latest status is the same for every order of arrival of the same events, as long as no provider uses one
-reference for two different events; and if one does, what was shown does not change.
+All of the key is recorded with the event. So the latest status follows from the recorded events, in whatever order
+they are taken, as long as no provider uses one reference for two different events; and if one does, what was shown
+does not change.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
+from domain.clocks import effective_at
 from domain.measurands import MeasurandKey
 from domain.problems import Problem, ProblemCode
 from domain.texts import fault_of, is_blank, normal
@@ -109,11 +115,24 @@ class StatusEvent(NamedTuple):
     """The provider's own reference; counts once a microgrid and capability."""
     status: CapabilityStatus | None
     """None: the provider had no value."""
+    received_at: datetime | None = None
+    """When it was accepted; None: not yet, and ``observed_at`` is taken as it is."""
+    tenure: int = 0
+    """How often the capability had been handed over to another device when it was accepted."""
 
     @property
-    def key(self) -> tuple[datetime, str]:
+    def effective_at(self) -> datetime:
+        """When it counts as seen: a stamp counts at most as its arrival."""
+        return effective_at(self.observed_at, self.received_at)
+
+    @property
+    def key(self) -> tuple[int, datetime, datetime, str]:
         """What decides which of two events is the later one."""
-        return self.observed_at, self.provider_event_ref
+        return self.tenure, self.effective_at, self.observed_at, self.provider_event_ref
+
+    def says_the_same(self, other: StatusEvent) -> bool:
+        """Say whether the provider said the same, whenever it came."""
+        return (self.observed_at, self.status) == (other.observed_at, other.status)
 
 
 class FoldEffect(StrEnum):
@@ -145,13 +164,13 @@ def fold_one(latest: StatusEvent | None, event: StatusEvent, earlier: StatusEven
         latest: The event that is shown; None before the first.
         event: The one that was just accepted.
         earlier: The first accepted event with the same reference, if there was one. Where it is not looked up, an
-            event that was sent twice as it is still changes nothing, because its key is not greater than its own.
+            event that was sent twice as it is still changes nothing while it is the one that is shown.
 
     """
     if earlier is not None:
-        return Folded(latest, FoldEffect.REPEATED if earlier == event else FoldEffect.CONFLICTING)
+        return Folded(latest, FoldEffect.REPEATED if event.says_the_same(earlier) else FoldEffect.CONFLICTING)
     if latest is not None and event.provider_event_ref == latest.provider_event_ref:
-        return Folded(latest, FoldEffect.REPEATED if event == latest else FoldEffect.CONFLICTING)
+        return Folded(latest, FoldEffect.REPEATED if event.says_the_same(latest) else FoldEffect.CONFLICTING)
     if event.status is None:
         return Folded(latest, FoldEffect.UNAVAILABLE)
     if latest is not None and event.key < latest.key:

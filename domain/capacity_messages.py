@@ -34,6 +34,12 @@ REASON_MESSAGES: Mapping[FailSafeReason, str] = MappingProxyType(
 )
 """Why a fail-safe holds."""
 
+PACKETS_TOO_OLD = (
+    "Packets come, but each was measured longer ago than the heartbeat threshold: they come late, or the clock that "
+    "stamps them runs behind."
+)
+"""Why the fail-safe holds for ``NO_PACKET`` although packets come."""
+
 BASIS_MESSAGES: Mapping[CapacityBasis, str] = MappingProxyType(
     {
         CapacityBasis.FAIL_SAFE_RECEIVED: "The fail-safe capacity that the controller sent last holds.",
@@ -50,4 +56,7 @@ def capacity_message(state: CapacityState | None) -> str:
         return NOT_FOLLOWING
     if state.reason is None or state.basis is None:
         return MODE_MESSAGES[state.mode]
-    return f"{REASON_MESSAGES[state.reason]} {BASIS_MESSAGES[state.basis]}"
+    reason = REASON_MESSAGES[state.reason]
+    if state.reason is FailSafeReason.NO_PACKET and state.received_at is not None and state.received_at >= state.since:
+        reason = PACKETS_TOO_OLD
+    return f"{reason} {BASIS_MESSAGES[state.basis]}"

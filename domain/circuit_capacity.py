@@ -10,7 +10,8 @@ harm), and ``apply_policy`` takes a change of the settings. The rules, in the wo
 - *A packet has only one of the two* (or neither): it proves nothing, so it neither changes who decides nor moves the
   deadline. Only a heartbeat other than "ok" is heeded alone.
 - *The deadline passes*: the fail-safe capacity holds.
-- *Late and repeated packets* (not newer than the last one heeded) change nothing.
+- *Late and repeated packets* (not newer than the last one heeded) change nothing. A packet whose stamp lies ahead
+  counts as measured when it came (``domain.clocks``), so that it is late beside none that is measured after that.
 
 The fail-safe capacity is the last one received; else the configured one; else 0 W, the safe side.
 """
@@ -23,6 +24,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from domain.action_outcomes import IgnoredCode
+from domain.clocks import effective_at
 from domain.measurands import HeartbeatStatus, MeasurandKey, ReadingCode, Unreadable, read_measurand
 from domain.packets import Measurand
 
@@ -109,10 +111,14 @@ class CapacityState:
     basis: CapacityBasis | None = None
     """Where that comes from; None while ``AWAITING``."""
     observed_at: datetime | None = None
-    """When the last packet that was heeded was measured."""
+    """When the last packet that was heeded was measured, as its stamp says."""
+    received_at: datetime | None = None
+    """When that packet came."""
     fail_safe_received_w: float | None = None
     fail_safe_observed_at: datetime | None = None
-    """When the packet with that fail-safe capacity was measured."""
+    """When the packet with that fail-safe capacity was measured, as its stamp says."""
+    fail_safe_received_at: datetime | None = None
+    """When that packet came."""
 
 
 def capacity_reading(observed_at: datetime, measurands: Mapping[MeasurandKey, Measurand]) -> CapacityReading | None:
@@ -147,19 +153,20 @@ def apply_reading(
     A deadline that has passed is heeded first, so that a call of ``on_deadline`` that comes late, or never, leaves
     no trace.
     """
-    state = _take_fail_safe(on_deadline(state, policy, now), reading)
-    if _is_late(state, reading) or _is_incomplete(reading):
+    state = _take_fail_safe(on_deadline(state, policy, now), reading, now)
+    if _is_late(state, reading, now) or _is_incomplete(reading):
         return _settle(state, policy)
     reason = _reason_to_distrust(reading)
-    deadline = min(reading.observed_at, now) + policy.heartbeat_threshold
+    deadline = effective_at(reading.observed_at, now) + policy.heartbeat_threshold
     if reason is None and deadline <= now:
         reason = FailSafeReason.NO_PACKET
     if reason is not None:
-        return replace(_fail_safe(state, reason, policy, now), observed_at=reading.observed_at)
+        return replace(_fail_safe(state, reason, policy, now), observed_at=reading.observed_at, received_at=now)
     assert isinstance(reading.available_w, float | int)
     return replace(
         state,
         observed_at=reading.observed_at,
+        received_at=now,
         mode=CapacityMode.CONTROLLER,
         since=state.since if state.mode is CapacityMode.CONTROLLER else now,
         deadline=deadline,
@@ -169,11 +176,14 @@ def apply_reading(
     )
 
 
-def why_ignored(state: CapacityState, reading: CapacityReading) -> IgnoredCode | None:
-    """Say why ``apply_reading`` would find nothing to take in ``reading``; None if it takes something."""
-    if _brings_fail_safe(state, reading):
+def why_ignored(state: CapacityState, reading: CapacityReading, now: datetime | None = None) -> IgnoredCode | None:
+    """Say why ``apply_reading`` would find nothing to take in ``reading``; None if it takes something.
+
+    ``now`` is when it came; None: when it was measured.
+    """
+    if _brings_fail_safe(state, reading, now):
         return None
-    if _is_late(state, reading):
+    if _is_late(state, reading, now):
         return IgnoredCode.LATE
     return IgnoredCode.INCOMPLETE if _is_incomplete(reading) else None
 
@@ -208,8 +218,20 @@ def step_at(before: CapacityState, after: CapacityState, now: datetime) -> datet
     return now if (after.capacity_w, after.basis) != (before.capacity_w, before.basis) else None
 
 
-def _is_late(state: CapacityState, reading: CapacityReading) -> bool:
-    return state.observed_at is not None and reading.observed_at <= state.observed_at
+def _is_newer(
+    reading: CapacityReading, now: datetime | None, observed_at: datetime | None, received_at: datetime | None
+) -> bool:
+    """Say whether a reading that comes now was measured after another one; None: there is no other."""
+    if observed_at is None:
+        return True
+    if reading.observed_at == observed_at:  # the same again, which a stamp ahead would hide
+        return False
+    newer = (effective_at(reading.observed_at, now), reading.observed_at)
+    return newer > (effective_at(observed_at, received_at), observed_at)
+
+
+def _is_late(state: CapacityState, reading: CapacityReading, now: datetime | None) -> bool:
+    return not _is_newer(reading, now, state.observed_at, state.received_at)
 
 
 def _is_incomplete(reading: CapacityReading) -> bool:
@@ -217,17 +239,22 @@ def _is_incomplete(reading: CapacityReading) -> bool:
     return _reason_to_distrust(reading) is None and (reading.heartbeat is None or reading.available_w is None)
 
 
-def _brings_fail_safe(state: CapacityState, reading: CapacityReading) -> bool:
+def _brings_fail_safe(state: CapacityState, reading: CapacityReading, now: datetime | None) -> bool:
     if reading.fail_safe_w is None or isinstance(reading.fail_safe_w, Unreadable):
         return False
-    return state.fail_safe_observed_at is None or reading.observed_at > state.fail_safe_observed_at
+    return _is_newer(reading, now, state.fail_safe_observed_at, state.fail_safe_received_at)
 
 
-def _take_fail_safe(state: CapacityState, reading: CapacityReading) -> CapacityState:
-    if not _brings_fail_safe(state, reading):
+def _take_fail_safe(state: CapacityState, reading: CapacityReading, now: datetime) -> CapacityState:
+    if not _brings_fail_safe(state, reading, now):
         return state
     assert isinstance(reading.fail_safe_w, float | int)
-    return replace(state, fail_safe_received_w=reading.fail_safe_w, fail_safe_observed_at=reading.observed_at)
+    return replace(
+        state,
+        fail_safe_received_w=reading.fail_safe_w,
+        fail_safe_observed_at=reading.observed_at,
+        fail_safe_received_at=now,
+    )
 
 
 _HEARTBEAT_REASONS = {

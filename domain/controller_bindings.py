@@ -119,7 +119,7 @@ class KnownDevice:
     bound_by: UUID | None
     """The binding that it has."""
     sends: frozenset[str] | None
-    """The keys in the packets that were looked at; None: no packet of it is known."""
+    """The keys in the packets that were looked at; None: it was in no packet ever."""
 
 
 @dataclass(frozen=True)

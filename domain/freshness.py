@@ -15,18 +15,18 @@ class Freshness(StrEnum):
     """What the age of a status says."""
 
     FRESH = "FRESH"
-    """Not older than its threshold."""
+    """An enabled device updates it, and it is not older than its threshold."""
     STALE = "STALE"
-    """Older: what is shown may not hold any more."""
+    """Older, or no device updates it any more: what is shown may not hold."""
 
 
 class DepotFreshness(StrEnum):
     """How fresh a depot is as a whole: as fresh as the worse of its capabilities."""
 
     FRESH = "FRESH"
-    """Both have a status that is not older than its threshold."""
+    """The status of both is fresh."""
     STALE = "STALE"
-    """Both have a status, and one is older, or no device updates it any more."""
+    """Both have a status, and one of them is stale."""
     NONE = "NONE"
     """At least one has no status yet."""
 
@@ -42,10 +42,10 @@ class Timeliness:
     """The age of a status, and what it says. All of it follows from the record that gives the status (COR-38.4)."""
 
     age: timedelta
-    """Since it was observed; zero for a clock that runs ahead."""
+    """Since its effective time."""
     freshness: Freshness
     stale_at: datetime
-    """The last moment at which the status is still fresh."""
+    """The last moment at which its age lets it be fresh."""
 
 
 def threshold_for(capability: Capability, overrides: Mapping[Capability, timedelta] | None = None) -> timedelta:
@@ -53,8 +53,13 @@ def threshold_for(capability: Capability, overrides: Mapping[Capability, timedel
     return (overrides or {}).get(capability, DEFAULT_THRESHOLDS[capability])
 
 
-def timeliness(observed_at: datetime, now: datetime, threshold: timedelta) -> Timeliness:
-    """Say how old a status is at ``now``."""
-    age = max(now - observed_at, timedelta())
-    freshness = Freshness.FRESH if age <= threshold else Freshness.STALE
-    return Timeliness(age, freshness, observed_at + threshold)
+def timeliness(effective_at: datetime, now: datetime, threshold: timedelta) -> Timeliness:
+    """Say how old a status that a device updates is at ``now``."""
+    stale_at = effective_at + threshold
+    return told_timeliness(effective_at, now, stale_at, is_fresh=now <= stale_at)
+
+
+def told_timeliness(effective_at: datetime, now: datetime, stale_at: datetime, *, is_fresh: bool) -> Timeliness:
+    """Say how old a status is at ``now``, where it is known whether it is fresh."""
+    age = max(now - effective_at, timedelta())
+    return Timeliness(age, Freshness.FRESH if is_fresh else Freshness.STALE, stale_at)

@@ -36,6 +36,7 @@ from domain.circuit_capacity import (
     step_at,
     why_ignored,
 )
+from domain.clocks import effective_at
 from domain.measurands import MeasurandKey, ReadingCode, Unreadable, read_measurand
 from domain.packets import Measurand, Packet
 from domain.remediations import RemediationCode
@@ -69,6 +70,15 @@ class Reading:
     value: float | str
     observed_at: datetime
     device_id: UUID
+    received_at: datetime | None = None
+    """When it came; None: ``observed_at`` is taken as it is."""
+    is_released: bool = False
+    """Whether whoever gave it gives it no longer: the next reading takes its place, whenever that was measured."""
+
+    @property
+    def key(self) -> tuple[datetime, datetime]:
+        """What decides which of two readings is the later one: the effective time, then the stamp."""
+        return effective_at(self.observed_at, self.received_at), self.observed_at
 
 
 @dataclass(frozen=True)
@@ -98,12 +108,17 @@ class Standing:
     """When the group came, the same for all of it."""
     latest: dict[tuple[UUID, Capability], StatusEvent] = field(default_factory=dict)
     """The event that is shown, by microgrid and capability."""
+    tenures: dict[tuple[UUID, Capability], int] = field(default_factory=dict)
+    """How often each microgrid's capability was handed over to another device, where it was."""
     earlier: dict[tuple[UUID, Capability, str], StatusEvent] = field(default_factory=dict)
     """The first accepted event by microgrid, capability and provider event reference."""
     readings: dict[tuple[UUID, MeasurandKey], Reading] = field(default_factory=dict)
     """What is known of each power source."""
     capacities: dict[UUID, CapacityState] = field(default_factory=dict)
     """The state of each circuit that follows a controller."""
+    sent: dict[tuple[UUID, int, str], set[str]] = field(default_factory=dict)
+    """Of stamps that lie ahead: the keys of the measurands that came with them before, by gateway, stamp and sensor.
+    Such a packet counts as measured when it comes, so that its stamp does not tell that it is sent again."""
 
     events: list[FoldedStatus] = field(default_factory=list)
     """Every capability update that was accepted, in order."""
@@ -123,7 +138,11 @@ class Standing:
     def take_status(self, given: NewStatus) -> FoldedStatus:
         """Accept one update of a capability (COR-9.9): recorded always, shown if it is the latest."""
         key = (given.microgrid_id, given.capability)
-        ref = (*key, given.event.provider_event_ref)
+        observed_at, event_ref, status, *_ = given.event
+        given = given._replace(
+            event=StatusEvent(observed_at, event_ref, status, self.now, self.tenures.get(key, 0)),
+        )
+        ref = (*key, event_ref)
         folded = fold_one(self.latest.get(key), given.event, self.earlier.get(ref))
         self.earlier.setdefault(ref, given.event)
         accepted = FoldedStatus(given, folded.effect)
@@ -136,12 +155,15 @@ class Standing:
     def take_packet(self, packet: Packet, site: Site, sent_by: str) -> list[ActionAnswer]:
         """Let every sensor action of the packet's sensors do what it does, in the order of the sensors."""
         answers: list[ActionAnswer] = []
+        is_ahead = packet.observed_at > self.now
         for sensor in packet.sensors:
             actions = site.actions.get(sensor.sensor_id)
             if actions is None:
                 continue
             measurands = sensor.standard()
             answers += [self._act(packet, site, action, measurands, sent_by) for action in actions]
+            if is_ahead:
+                self.sent.setdefault(_place(packet, sensor.sensor_id), set()).update(measurands)
         return answers
 
     def _act(
@@ -198,8 +220,11 @@ class Standing:
         if isinstance(routed, Unresolved):
             return self._stop(site, action, routed)
         self.cleared.add(action.sensor_action_id)
+        sent = self.sent.get(_place(packet, action.sensor_id), ())
         told = tuple(
-            self._read_power_source(routed.target_id, packet.observed_at, action.device_id, key, measurand)
+            MeasurandAnswer(key, ActionOutcome.IGNORED, IgnoredCode.LATE)
+            if key in sent
+            else self._read_power_source(routed.target_id, packet.observed_at, action.device_id, key, measurand)
             for key, measurand in found.items()
         )
         outcome, code = overall(told)
@@ -213,9 +238,10 @@ class Standing:
             return MeasurandAnswer(key, ActionOutcome.IGNORED, value.code)
         place = (power_source_id, key)
         before = self.readings.get(place)
-        if before is not None and observed_at <= before.observed_at:
+        reading = Reading(value, observed_at, device_id, self.now)
+        if before is not None and not before.is_released and reading.key <= before.key:
             return MeasurandAnswer(key, ActionOutcome.IGNORED, IgnoredCode.LATE)
-        self.readings[place] = Reading(value, observed_at, device_id)
+        self.readings[place] = reading
         self.changed_readings.add(place)
         return MeasurandAnswer(key, ActionOutcome.APPLIED)
 
@@ -226,6 +252,8 @@ class Standing:
         if isinstance(resolved, Unresolved):
             return self._stop(site, action, resolved)
         self.cleared.add(action.sensor_action_id)
+        if found.keys() <= self.sent.get(_place(packet, action.sensor_id), set()):
+            return _answer(action, ActionOutcome.IGNORED, IgnoredCode.LATE, target_id=resolved.target_id)
         reading = capacity_reading(packet.observed_at, found)
         assert reading is not None
         assert action.capacity_policy is not None
@@ -238,7 +266,7 @@ class Standing:
         self.pass_deadline(circuit_id, policy)
         state = self.capacities[circuit_id]
         self._set_capacity(circuit_id, apply_reading(state, reading, policy, self.now))
-        return why_ignored(state, reading)
+        return why_ignored(state, reading, self.now)
 
     def pass_deadline(self, circuit_id: UUID, policy: CapacityPolicy) -> None:
         """Let the fail-safe take over where the circuit's deadline has come."""
@@ -263,6 +291,10 @@ class Standing:
 def unknown_sensors(packet: Packet, site: Site) -> list[str]:
     """Name the sensors of a packet that no device stands for: kept with the packet, acted on by nothing."""
     return [sensor.sensor_id for sensor in packet.sensors if sensor.sensor_id not in site.sensors]
+
+
+def _place(packet: Packet, sensor_id: str) -> tuple[UUID, int, str]:
+    return packet.device_id, packet.timestamp_ms, sensor_id
 
 
 def _measurand_answer(key: MeasurandKey, effect: FoldEffect) -> MeasurandAnswer:

@@ -15,13 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.actor import Actor
 from domain.capabilities import Capability, CapabilityStatus, FoldEffect, StatusEvent
-from domain.freshness import Timeliness, threshold_for, timeliness
+from domain.clocks import ahead, effective_at
+from domain.freshness import Timeliness, threshold_for, told_timeliness
 from domain.problems import Problem, ProblemCode
 from domain.standing import NewStatus, Standing
 from store.changes import record_change
 from store.database import clock
 from store.depots import lock_depot
 from store.driver import KeptConnection, driver_errors, driver_in
+from store.freshness import EFFECTIVE_AT, IS_FRESH, STALE_AT, STATUS_JOINS, capabilities_and_thresholds
 from store.microgrids import read_microgrid
 from store.notify import ChangeKind, notify
 from store.tables import capability_events, devices, freshness_thresholds
@@ -37,6 +39,8 @@ class LatestRecord:
     status: CapabilityStatus | None
     observed_at: datetime | None
     received_at: datetime | None
+    effective_at: datetime | None
+    """When it counts as seen: ``observed_at``, or ``received_at`` where that is earlier."""
     provider_event_ref: str | None
     source_device_id: UUID | None
     source_device_name: str | None
@@ -46,6 +50,13 @@ class LatestRecord:
     owner_device_id: UUID | None
     """The device whose sensor action updates the capability now; None: no device does."""
     owner_device_name: str | None
+
+    @property
+    def clock_ahead(self) -> timedelta | None:
+        """How far the clock of whoever saw it runs ahead, at least."""
+        if self.observed_at is None or self.received_at is None:
+            return None
+        return ahead(self.observed_at, self.received_at)
 
 
 @dataclass(frozen=True)
@@ -62,14 +73,25 @@ class EventRecord:
     source_device_id: UUID | None
     recorded_by: str
 
+    @property
+    def effective_at(self) -> datetime:
+        """When it counts as seen."""
+        return effective_at(self.observed_at, self.received_at)
 
-# What is shown of these microgrids, and the first accepted event of each microgrid, capability and reference.
+
+# What is shown of these microgrids, which of their capabilities were handed over how often, and the first accepted
+# event of each microgrid, capability and reference.
 _STATUSES = """
-    SELECT false AS is_first, microgrid_id, capability, provider_event_ref, observed_at, status
+    SELECT 'LATEST' AS what, microgrid_id, capability, provider_event_ref, observed_at, status, received_at, tenure
     FROM capability_latest WHERE microgrid_id = ANY ($1::uuid[])
+    UNION ALL
+    SELECT 'TENURE', m.id, t.capability, NULL, NULL, NULL, NULL, t.tenure
+    FROM microgrids AS m JOIN capability_tenures AS t ON t.depot_id = m.depot_id
+    WHERE m.id = ANY ($1::uuid[]) AND t.tenure > 0
     UNION ALL (
         SELECT DISTINCT ON (e.microgrid_id, e.capability, e.provider_event_ref)
-               true, e.microgrid_id, e.capability, e.provider_event_ref, e.observed_at, e.status
+               'FIRST', e.microgrid_id, e.capability, e.provider_event_ref, e.observed_at, e.status, e.received_at,
+               e.tenure
         FROM unnest($2::uuid[], $3::text[], $4::text[]) AS k (microgrid_id, capability, ref)
         CROSS JOIN LATERAL (
             SELECT * FROM capability_events
@@ -90,17 +112,21 @@ async def load_statuses(
 ) -> None:
     """Put into ``standing`` what it must know of these microgrids, capabilities and references.
 
-    That is the latest statuses of the microgrids, and the first accepted event with each reference. ``since`` says
-    when the first can have come at the earliest, so that only those months are looked through.
+    That is the latest statuses and the tenures of the microgrids, and the first accepted event with each reference.
+    ``since`` says when the first can have come at the earliest, so that only those months are looked through.
     """
     if not keys:
         return
     microgrid_ids, capabilities, refs = zip(*keys, strict=True)
     rows = await driver.fetch(_STATUSES, list(set(microgrid_ids)), microgrid_ids, capabilities, refs, since)
-    for is_first, microgrid_id, name, ref, observed_at, status in rows:
+    for what, microgrid_id, name, ref, observed_at, status, received_at, tenure in rows:
         capability = Capability(name)
-        event = StatusEvent(observed_at, ref, None if status is None else CapabilityStatus(status))
-        if is_first:
+        if what == "TENURE":
+            standing.tenures[microgrid_id, capability] = tenure
+            continue
+        known = None if status is None else CapabilityStatus(status)
+        event = StatusEvent(observed_at, ref, known, received_at, tenure)
+        if what == "FIRST":
             standing.earlier[microgrid_id, capability, ref] = event
         else:
             standing.latest[microgrid_id, capability] = event
@@ -111,27 +137,30 @@ WRITE_STATUSES = """
     given AS MATERIALIZED (
         SELECT uuidv7() AS id, g.* FROM unnest(
             $1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::uuid[], $7::text[], $8::text[],
-            $9::boolean[]
-        ) WITH ORDINALITY AS g (microgrid_id, capability, status, observed_at, ref, device_id, effect, actor, shown, n)
+            $9::boolean[], $11::integer[]
+        ) WITH ORDINALITY AS g (microgrid_id, capability, status, observed_at, ref, device_id, effect, actor, shown,
+                                tenure, n)
     ), told AS (
         INSERT INTO capability_events (id, microgrid_id, capability, status, observed_at, received_at,
-                                       provider_event_ref, source_device_id, effect, recorded_by)
-        SELECT id, microgrid_id, capability, status, observed_at, $10, ref, device_id, effect, actor
+                                       provider_event_ref, source_device_id, effect, recorded_by, tenure)
+        SELECT id, microgrid_id, capability, status, observed_at, $10, ref, device_id, effect, actor, tenure
         FROM given
     ), latest AS (
         INSERT INTO capability_latest AS l (microgrid_id, capability, event_id, status, observed_at, received_at,
-                                            provider_event_ref, source_device_id)
-        SELECT microgrid_id, capability, id, status, observed_at, $10, ref, device_id FROM given WHERE shown
+                                            provider_event_ref, source_device_id, tenure)
+        SELECT microgrid_id, capability, id, status, observed_at, $10, ref, device_id, tenure FROM given WHERE shown
         ON CONFLICT (microgrid_id, capability) DO UPDATE
         SET event_id = excluded.event_id, status = excluded.status, observed_at = excluded.observed_at,
             received_at = excluded.received_at, provider_event_ref = excluded.provider_event_ref,
-            source_device_id = excluded.source_device_id
+            source_device_id = excluded.source_device_id, tenure = excluded.tenure
         -- What the domain decided under the lock; the database holds it for whoever came without.
-        WHERE (excluded.observed_at, excluded.provider_event_ref) > (l.observed_at, l.provider_event_ref)
+        WHERE (excluded.tenure, least(excluded.observed_at, excluded.received_at), excluded.observed_at,
+               excluded.provider_event_ref)
+            > (l.tenure, least(l.observed_at, l.received_at), l.observed_at, l.provider_event_ref)
     )
 """
 """The parts of a statement that store the accepted updates of a ``Standing`` and the latest statuses that came of
-them; ``given`` has the events with their ids. The first ten parameters are those of ``status_parameters``."""
+them; ``given`` has the events with their ids. The first eleven parameters are those of ``status_parameters``."""
 
 _WRITE = f"WITH {WRITE_STATUSES} SELECT id FROM given ORDER BY n"  # noqa: S608 - a constant
 
@@ -151,6 +180,7 @@ def status_parameters(standing: Standing) -> list[Any]:
         [each.recorded_by for each in given],
         [place in shown for place in range(len(given))],
         standing.now,
+        [each.event.tenure for each in given],
     ]
 
 
@@ -238,21 +268,20 @@ async def set_thresholds(
     await notify(connection, {microgrid.depot_id: [ChangeKind.STATUS]})
 
 
-_LATEST = """
-    SELECT m.id, k.capability, l.event_id, l.status, l.observed_at, l.received_at, l.provider_event_ref,
-           l.source_device_id, s.name AS source_device_name, t.seconds,
-           d.id AS owner_device_id, d.name AS owner_device_name, clock_timestamp() AS now
+_LATEST = f"""
+    SELECT m.id, k.capability, l.event_id, l.status, l.observed_at, l.received_at, {EFFECTIVE_AT} AS effective_at,
+           l.provider_event_ref, l.source_device_id, s.name AS source_device_name, t.seconds,
+           d.id AS owner_device_id, d.name AS owner_device_name, clock_timestamp() AS now,
+           {STALE_AT} AS stale_at, {IS_FRESH} AS is_fresh
     FROM microgrids AS m
-    CROSS JOIN unnest($2::text[]) WITH ORDINALITY AS k (capability, n)
-    LEFT JOIN capability_latest AS l ON l.microgrid_id = m.id AND l.capability = k.capability
+    CROSS JOIN unnest($2::text[], $3::interval[]) WITH ORDINALITY AS k (capability, threshold, n)
+    {STATUS_JOINS}
     LEFT JOIN devices AS s ON s.id = l.source_device_id
-    LEFT JOIN freshness_thresholds AS t ON t.microgrid_id = m.id AND t.capability = k.capability
-    LEFT JOIN capability_owners AS o ON o.depot_id = m.depot_id AND o.capability = k.capability
     LEFT JOIN sensor_actions AS a ON a.id = o.sensor_action_id
     LEFT JOIN devices AS d ON d.id = a.device_id
     WHERE m.id = ANY ($1::uuid[]) AND m.retired_at IS NULL
     ORDER BY k.n
-"""
+"""  # noqa: S608 - constants
 
 
 async def read_latest(connection: AsyncConnection, microgrid_id: UUID) -> list[LatestRecord]:
@@ -264,7 +293,7 @@ async def read_latest(connection: AsyncConnection, microgrid_id: UUID) -> list[L
     """
     driver = await driver_in(connection)
     with driver_errors():
-        rows = await driver.fetch(_LATEST, [microgrid_id], list(Capability))
+        rows = await driver.fetch(_LATEST, [microgrid_id], *capabilities_and_thresholds())
     found = _latest_records(rows).get(microgrid_id)
     if found is None:
         raise Problem(ProblemCode.MICROGRID_NOT_FOUND, f"There is no microgrid {microgrid_id}.")
@@ -275,15 +304,15 @@ async def read_many_latest(
     connection: KeptConnection, microgrid_ids: Collection[UUID]
 ) -> dict[UUID, list[LatestRecord]]:
     """Read as ``read_latest`` does, for many microgrids; one that does not exist is not among them."""
-    return _latest_records(await connection.fetch(_LATEST, list(microgrid_ids), list(Capability)))
+    return _latest_records(await connection.fetch(_LATEST, list(microgrid_ids), *capabilities_and_thresholds()))
 
 
 def _latest_records(rows: Iterable[Any]) -> dict[UUID, list[LatestRecord]]:
     found: dict[UUID, list[LatestRecord]] = {}
     for row in rows:
         (
-            microgrid_id, name, event_id, status, observed_at, received_at, ref, source_id, source_name, seconds,
-            owner_id, owner_name, now,
+            microgrid_id, name, event_id, status, observed_at, received_at, effective_at, ref, source_id, source_name,
+            seconds, owner_id, owner_name, now, stale_at, is_fresh,
         ) = row  # fmt: skip
         capability = Capability(name)
         own = {} if seconds is None else {capability: timedelta(seconds=seconds)}
@@ -295,11 +324,12 @@ def _latest_records(rows: Iterable[Any]) -> dict[UUID, list[LatestRecord]]:
                 None if status is None else CapabilityStatus(status),
                 observed_at,
                 received_at,
+                effective_at,
                 ref,
                 source_id,
                 source_name,
                 threshold,
-                None if observed_at is None else timeliness(observed_at, now, threshold),
+                None if effective_at is None else told_timeliness(effective_at, now, stale_at, is_fresh=is_fresh),
                 owner_id,
                 owner_name,
             )

@@ -69,6 +69,8 @@ def capacity_state(row: Mapping[Any, Any]) -> CapacityState:
         observed_at=row["observed_at"],
         fail_safe_received_w=row["fail_safe_received_w"],
         fail_safe_observed_at=row["fail_safe_observed_at"],
+        received_at=row["received_at"],
+        fail_safe_received_at=row["fail_safe_received_at"],
     )
 
 
@@ -84,6 +86,8 @@ def capacity_values(state: CapacityState) -> dict[str, Any]:
         "observed_at": state.observed_at,
         "fail_safe_received_w": state.fail_safe_received_w,
         "fail_safe_observed_at": state.fail_safe_observed_at,
+        "received_at": state.received_at,
+        "fail_safe_received_at": state.fail_safe_received_at,
     }
 
 

@@ -19,16 +19,18 @@ WRITE_CAPACITIES = """
     UPDATE circuit_capacities AS c
     SET mode = g.mode, since = g.since, deadline = g.deadline, reason = g.reason, capacity_w = g.capacity_w,
         basis = g.basis, observed_at = g.observed_at, fail_safe_received_w = g.received_w,
-        fail_safe_observed_at = g.received_at
+        fail_safe_observed_at = g.fail_safe_observed_at, received_at = g.received_at,
+        fail_safe_received_at = g.fail_safe_received_at
     FROM unnest(
         {}::uuid[], {}::text[], {}::timestamptz[], {}::timestamptz[], {}::text[], {}::double precision[], {}::text[],
-        {}::timestamptz[], {}::double precision[], {}::timestamptz[]
-    ) AS g (circuit_id, mode, since, deadline, reason, capacity_w, basis, observed_at, received_w, received_at)
+        {}::timestamptz[], {}::double precision[], {}::timestamptz[], {}::timestamptz[], {}::timestamptz[]
+    ) AS g (circuit_id, mode, since, deadline, reason, capacity_w, basis, observed_at, received_w,
+            fail_safe_observed_at, received_at, fail_safe_received_at)
     WHERE c.circuit_id = g.circuit_id
 """
-"""Stores new states of circuits. It has ten places for the parameters of ``capacity_parameters``."""
+"""Stores new states of circuits. It has twelve places for the parameters of ``capacity_parameters``."""
 
-_WRITE = WRITE_CAPACITIES.format(*(f"${n}" for n in range(1, 11)))
+_WRITE = WRITE_CAPACITIES.format(*(f"${n}" for n in range(1, 13)))
 
 _STEPS = """
     INSERT INTO capacity_events (circuit_id, depot_id, mode, reason, capacity_w, basis, at, received_at)
@@ -56,6 +58,8 @@ def capacity_parameters(standing: Standing) -> list[list[Any]]:
         [state.observed_at for state in states],
         [state.fail_safe_received_w for state in states],
         [state.fail_safe_observed_at for state in states],
+        [state.received_at for state in states],
+        [state.fail_safe_received_at for state in states],
     ]
 
 

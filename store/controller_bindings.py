@@ -87,7 +87,7 @@ class BindingRecord:
     enabled: bool
     version: int
     last_packet: LastPacket | None
-    """Of the device; None: none of its gateway's last packets had it."""
+    """Of the device; None: no packet ever had it."""
     created_at: datetime
     created_by: str
     updated_at: datetime
@@ -175,7 +175,7 @@ def _record(row: dict[str, Any], report: DeviceReport | None) -> BindingRecord:
         capability = CAPABILITY_MEASURANDS[measurand]
         last = None if report is None else report.values.get(measurand)
         updating = row["enabled"] and capability in owned
-        age = timeliness(last.observed_at, now, threshold_for(capability, own)) if last and updating else None
+        age = timeliness(last.effective_at, now, threshold_for(capability, own)) if last and updating else None
         capabilities.append(BoundCapability(capability, measurand, capability in owned, last, _status(last), age))
     return BindingRecord(
         **row, capabilities=tuple(capabilities), last_packet=None if report is None else report.last_packet

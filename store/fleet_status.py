@@ -1,7 +1,7 @@
 """The capabilities' statuses of many depots at once, and how fresh each depot is as a whole.
 
 A depot is as fresh as the worse of its capabilities: ``NONE`` where one has no status yet, else ``STALE`` where one is
-older than its threshold or is updated by no device any more, else ``FRESH``.
+stale by the rule of ``store.freshness``, else ``FRESH``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.capabilities import Capability, CapabilityStatus
-from domain.freshness import DEFAULT_THRESHOLDS, DepotFreshness
+from domain.freshness import DepotFreshness
+from store.freshness import EFFECTIVE_AT, IS_FRESH, STALE_AT, STATUS_JOINS, capabilities_and_thresholds
 
 
 @dataclass(frozen=True)
@@ -26,29 +27,28 @@ class StandingStatus:
 
     capability: Capability
     status: CapabilityStatus
-    observed_at: datetime
+    effective_at: datetime
+    """When it counts as seen."""
     stale_at: datetime
-    """The last moment at which it is fresh."""
+    """The last moment at which its age lets it be fresh."""
     is_updated: bool
     """Whether an enabled device updates it."""
+    is_fresh: bool
 
 
 # As an expression of a row of ``depots``: a few look-ups by primary key for each depot that it is asked of.
-DEPOT_FRESHNESS = """
-    SELECT CASE WHEN count(l.status) < count(*) THEN 'NONE'
-                WHEN bool_or(o.sensor_action_id IS NULL OR l.observed_at + coalesce(make_interval(secs => t.seconds),
-                     CAST(k.threshold AS interval)) < clock_timestamp()) THEN 'STALE' ELSE 'FRESH' END
+DEPOT_FRESHNESS = f"""
+    SELECT CASE WHEN count(l.status) < count(*) THEN 'NONE' WHEN bool_and({IS_FRESH}) THEN 'FRESH' ELSE 'STALE' END
     FROM unnest(CAST(:capabilities AS text[]), CAST(:thresholds AS interval[])) AS k (capability, threshold)
     LEFT JOIN microgrids AS m ON m.depot_id = depots.id AND m.retired_at IS NULL
-    LEFT JOIN capability_latest AS l ON l.microgrid_id = m.id AND l.capability = k.capability
-    LEFT JOIN freshness_thresholds AS t ON t.microgrid_id = m.id AND t.capability = k.capability
-    LEFT JOIN capability_owners AS o ON o.depot_id = depots.id AND o.capability = k.capability
-"""
+    {STATUS_JOINS}
+"""  # noqa: S608 - constants
 
 
 def freshness_parameters() -> dict[str, Any]:
     """What ``DEPOT_FRESHNESS`` is given."""
-    return {"capabilities": list(DEFAULT_THRESHOLDS), "thresholds": list(DEFAULT_THRESHOLDS.values())}
+    capabilities, thresholds = capabilities_and_thresholds()
+    return {"capabilities": capabilities, "thresholds": thresholds}
 
 
 def has_freshness(wanted: DepotFreshness) -> TextClause:
@@ -56,19 +56,16 @@ def has_freshness(wanted: DepotFreshness) -> TextClause:
     return text(f"({DEPOT_FRESHNESS}) = :freshness").bindparams(freshness=wanted.value, **freshness_parameters())
 
 
-_STANDING = text("""
-    SELECT m.depot_id, l.capability, l.status, l.observed_at,
-           l.observed_at + coalesce(make_interval(secs => t.seconds), k.threshold) AS stale_at,
-           o.sensor_action_id IS NOT NULL AS is_updated
+_STANDING = text(f"""
+    SELECT m.depot_id, l.capability, l.status, {EFFECTIVE_AT} AS effective_at, {STALE_AT} AS stale_at,
+           o.sensor_action_id IS NOT NULL AS is_updated, {IS_FRESH} AS is_fresh
     FROM microgrids AS m
     CROSS JOIN unnest(CAST(:capabilities AS text[]), CAST(:thresholds AS interval[])) WITH ORDINALITY
         AS k (capability, threshold, n)
-    JOIN capability_latest AS l ON l.microgrid_id = m.id AND l.capability = k.capability
-    LEFT JOIN freshness_thresholds AS t ON t.microgrid_id = m.id AND t.capability = k.capability
-    LEFT JOIN capability_owners AS o ON o.depot_id = m.depot_id AND o.capability = k.capability
-    WHERE m.depot_id = ANY (CAST(:depot_ids AS uuid[])) AND m.retired_at IS NULL
+    {STATUS_JOINS}
+    WHERE m.depot_id = ANY (CAST(:depot_ids AS uuid[])) AND m.retired_at IS NULL AND l.status IS NOT NULL
     ORDER BY m.depot_id, k.n
-""")
+""")  # noqa: S608 - constants
 
 
 async def read_standing(

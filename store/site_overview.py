@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.clocks import ahead, effective_at
 from domain.sensor_actions import SensorActionKind
-from store.device_reports import DEPTH
 from store.tables import sensor_actions
 
 
@@ -22,7 +22,9 @@ class GatewayStanding:
 
     devices: int
     last_packet_at: datetime | None
-    """The latest time of measurement of its packets; None: no packet of it is known."""
+    """The latest effective time of its packets; None: none ever came."""
+    clock_ahead: timedelta = timedelta()
+    """How far its clock runs ahead, at least, by that packet."""
 
 
 @dataclass(frozen=True)
@@ -34,46 +36,36 @@ class CarriedAction:
     enabled: bool
 
 
+# A packet without a sensor is none that a sensor was in.
 _GATEWAYS = text("""
-    SELECT g.id, (SELECT count(*) FROM devices AS d WHERE d.gateway_id = g.id) AS devices, p.observed_at
+    SELECT g.id, (SELECT count(*) FROM devices AS d WHERE d.gateway_id = g.id) AS devices, p.observed_at, p.received_at
     FROM gateways AS g
     LEFT JOIN LATERAL (
-        SELECT observed_at FROM packets WHERE gateway_id = g.id ORDER BY observed_at DESC LIMIT 1
+        SELECT * FROM (
+            SELECT observed_at, received_at FROM sensor_sightings WHERE gateway_id = g.id
+            UNION ALL (
+                SELECT observed_at, received_at FROM packets WHERE gateway_id = g.id ORDER BY observed_at DESC LIMIT 1
+            )
+        ) AS each
+        ORDER BY least(observed_at, received_at) DESC, observed_at DESC LIMIT 1
     ) AS p ON true
     WHERE g.id = ANY (CAST(:ids AS uuid[]))
 """)
-
-# Every packet is taken apart once, however many devices its gateway has.
 _LAST_PACKETS = text("""
-    WITH wanted AS (
-        SELECT id, gateway_id, sensor_id FROM devices WHERE id = ANY (CAST(:ids AS uuid[]))
-    ), heard AS MATERIALIZED (
-        SELECT g.gateway_id, p.observed_at, s.sensor ->> 'sensor_id' AS sensor_id
-        FROM (SELECT DISTINCT gateway_id FROM wanted) AS g
-        CROSS JOIN LATERAL (
-            SELECT observed_at, document FROM packets
-            WHERE gateway_id = g.gateway_id ORDER BY observed_at DESC, id DESC LIMIT :depth
-        ) AS p
-        CROSS JOIN LATERAL jsonb_array_elements(p.document -> 'sensors') AS s (sensor)
-    )
-    SELECT w.id, max(h.observed_at) AS observed_at
-    FROM wanted AS w JOIN heard AS h ON h.gateway_id = w.gateway_id AND h.sensor_id = w.sensor_id
-    GROUP BY w.id
+    SELECT d.id, least(s.observed_at, s.received_at) AS effective_at
+    FROM devices AS d JOIN sensor_sightings AS s ON s.gateway_id = d.gateway_id AND s.sensor_id = d.sensor_id
+    WHERE d.id = ANY (CAST(:ids AS uuid[]))
 """)
 _UNKNOWN = text("""
-    SELECT DISTINCT s.sensor ->> 'sensor_id' AS sensor_id, g.name AS gateway_name
-    FROM gateways AS g
-    CROSS JOIN LATERAL (
-        SELECT document FROM packets WHERE gateway_id = g.id ORDER BY observed_at DESC, id DESC LIMIT :depth
-    ) AS p
-    CROSS JOIN LATERAL jsonb_array_elements(p.document -> 'sensors') AS s (sensor)
-    WHERE g.depot_id = :depot_id AND NOT EXISTS (
-        SELECT FROM devices AS d WHERE d.gateway_id = g.id AND d.sensor_id = s.sensor ->> 'sensor_id'
+    SELECT s.sensor_id, g.name AS gateway_name
+    FROM gateways AS g JOIN sensor_sightings AS s ON s.gateway_id = g.id
+    WHERE g.depot_id = :depot_id AND s.received_at > now() - CAST(:recent AS interval) AND NOT EXISTS (
+        SELECT FROM devices AS d WHERE d.gateway_id = g.id AND d.sensor_id = s.sensor_id
     )
     ORDER BY gateway_name, sensor_id LIMIT :limit
 """)
-_FIRST_LOOK = 5
-"""Packets of a gateway that are looked through first: most devices are in each of them."""
+RECENT = timedelta(days=7)
+"""A sensor that no device stands for is offered for so long after the last packet that it was in."""
 
 
 async def read_gateway_standing(
@@ -83,26 +75,27 @@ async def read_gateway_standing(
     if not gateway_ids:
         return {}
     rows = await connection.execute(_GATEWAYS, {"ids": list(gateway_ids)})
-    return {row.id: GatewayStanding(row.devices, row.observed_at) for row in rows}
+    return {
+        row.id: GatewayStanding(row.devices, None)
+        if row.observed_at is None
+        else GatewayStanding(
+            row.devices, effective_at(row.observed_at, row.received_at), ahead(row.observed_at, row.received_at)
+        )
+        for row in rows
+    }
 
 
 async def read_last_packets(connection: AsyncConnection, device_ids: Collection[UUID]) -> dict[UUID, datetime]:
-    """Say when these devices were last in a packet, by its time of measurement; a silent one is left out.
-
-    Silent is a device that was in none of the last ``DEPTH`` packets of its gateway.
-    """
-    found: dict[UUID, datetime] = {}
-    for depth in (_FIRST_LOOK, DEPTH):
-        missing = [device_id for device_id in device_ids if device_id not in found]
-        if missing:
-            rows = await connection.execute(_LAST_PACKETS, {"ids": missing, "depth": depth})
-            found |= {row.id: row.observed_at for row in rows}
-    return found
+    """Say when these devices were last in a packet, by its effective time; one that never was is left out."""
+    if not device_ids:
+        return {}
+    rows = await connection.execute(_LAST_PACKETS, {"ids": list(device_ids)})
+    return {row.id: row.effective_at for row in rows}
 
 
 async def list_unknown_sensors(connection: AsyncConnection, depot_id: UUID, limit: int) -> list[tuple[str, str]]:
-    """List sensors of the last packets that no device stands for: the sensor id, and the name of its gateway."""
-    given = {"depot_id": depot_id, "depth": _FIRST_LOOK, "limit": limit}
+    """List sensors of recent packets that no device stands for: the sensor id, and the name of its gateway."""
+    given = {"depot_id": depot_id, "recent": RECENT, "limit": limit}
     return [(row.sensor_id, row.gateway_name) for row in await connection.execute(_UNKNOWN, given)]
 
 

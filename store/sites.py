@@ -48,7 +48,7 @@ _ACTIONS = """
            a.heartbeat_threshold_seconds AS threshold, a.fail_safe_capacity_w AS fail_safe,
            r.id IS NOT NULL AS stopped, clock_timestamp() AS now,
            c.circuit_id, c.mode, c.since, c.deadline, c.reason, c.capacity_w, c.basis, c.observed_at,
-           c.fail_safe_received_w, c.fail_safe_observed_at
+           c.fail_safe_received_w, c.fail_safe_observed_at, c.received_at, c.fail_safe_received_at
     FROM gateways AS g
     LEFT JOIN microgrids AS m ON m.depot_id = g.depot_id AND m.retired_at IS NULL
     LEFT JOIN devices AS d ON d.gateway_id = g.id
@@ -60,7 +60,8 @@ _ACTIONS = """
 """
 
 _POWER_SOURCES = """
-    SELECT p.depot_id, p.id, p.kind, p.circuit_id, r.measurand, r.value_number, r.value_text, r.observed_at, r.device_id
+    SELECT p.depot_id, p.id, p.kind, p.circuit_id, r.measurand, r.value_number, r.value_text, r.observed_at,
+           r.device_id, r.received_at, r.released
     FROM power_sources AS p LEFT JOIN power_source_readings AS r ON r.power_source_id = p.id
     WHERE p.depot_id = ANY ($1::uuid[])
     ORDER BY p.id
@@ -116,12 +117,10 @@ async def _read_power_sources(
     if not depot_ids:
         return sources, readings
     for row in await driver.fetch(_POWER_SOURCES, list(depot_ids)):
-        depot_id, source_id, kind, circuit_id, measurand, number, words, observed_at, device_id = row
+        depot_id, source_id, kind, circuit_id, measurand, number, words, *given = row
         sources[depot_id][source_id] = PowerSource(source_id, PowerSourceKind(kind), circuit_id)
         if measurand is not None:
-            readings[source_id, MeasurandKey(measurand)] = Reading(
-                words if number is None else number, observed_at, device_id
-            )
+            readings[source_id, MeasurandKey(measurand)] = Reading(words if number is None else number, *given)
     return sources, readings
 
 

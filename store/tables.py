@@ -316,6 +316,19 @@ capability_owners = Table(
     Index("capability_owners_sensor_action_id", "sensor_action_id"),
 )
 
+# Which device supplies a capability, or did so last, and how often it became another one. A trigger on sensor_actions
+# keeps the rows; they outlive the devices.
+capability_tenures = Table(
+    "capability_tenures",
+    metadata,
+    Column("depot_id", Uuid, nullable=False),
+    Column("capability", Text, nullable=False),
+    Column("device_id", Uuid, nullable=False),
+    Column("tenure", Integer, nullable=False),
+    PrimaryKeyConstraint("depot_id", "capability", name="capability_tenures_one"),
+    Index("capability_tenures_device_id", "device_id"),
+)
+
 freshness_thresholds = Table(
     "freshness_thresholds",
     metadata,
@@ -347,6 +360,23 @@ packets = Table(
     postgresql_partition_by="RANGE (received_at)",
 )
 
+# The latest packet that each sensor of a gateway was in, by its effective time; whether or not a device stands for it.
+# A trigger on packets keeps the rows.
+sensor_sightings = Table(
+    "sensor_sightings",
+    metadata,
+    Column(
+        "gateway_id",
+        Uuid,
+        ForeignKey("gateways.id", name="sensor_sightings_gateway", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("sensor_id", Text, primary_key=True),
+    Column("packet_id", Uuid, nullable=False),
+    _time("observed_at"),
+    _time("received_at"),
+)
+
 capability_events = Table(
     "capability_events",
     metadata,
@@ -360,6 +390,7 @@ capability_events = Table(
     Column("source_device_id", Uuid),
     Column("effect", Text, nullable=False),
     Column("recorded_by", Text, nullable=False),
+    Column("tenure", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("microgrid_id", "id", "received_at"),
     CheckConstraint("status IN ('ON', 'OFF')", name="capability_events_status"),
     CheckConstraint(
@@ -397,6 +428,7 @@ capability_latest = Table(
     _time("received_at"),
     Column("provider_event_ref", Text(collation="C"), nullable=False),
     Column("source_device_id", Uuid),
+    Column("tenure", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("status IN ('ON', 'OFF')", name="capability_latest_status"),
 )
 
@@ -415,6 +447,9 @@ power_source_readings = Table(
     _time("observed_at"),
     _time("received_at"),
     Column("device_id", Uuid, nullable=False),
+    # Whoever gave it gives it no longer: the next one takes its place. Triggers on devices and sensor_actions say so.
+    Column("released", Boolean, nullable=False, server_default=text("false")),
+    Index("power_source_readings_device_id", "device_id"),
     CheckConstraint("(value_number IS NULL) <> (value_text IS NULL)", name="power_source_readings_value"),
 )
 
@@ -443,6 +478,8 @@ circuit_capacities = Table(
     _time("observed_at", null=True),
     Column("fail_safe_received_w", Double),
     _time("fail_safe_observed_at", null=True),
+    _time("received_at", null=True),
+    _time("fail_safe_received_at", null=True),
     # The settings of the action as the state was made with them; a change of the settings moves both together.
     Column("heartbeat_threshold_seconds", Double, nullable=False),
     Column("fail_safe_capacity_w", Double),

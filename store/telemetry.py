@@ -68,6 +68,7 @@ async def take_group(driver: asyncpg.Connection, received: Sequence[ReceivedPack
         return [_unknown(each.packet) for each in received]
     standing = Standing(sites.now, readings=sites.readings, capacities=sites.capacities)
     await _load_statuses(driver, standing, received, sites.by_gateway)
+    await load_sent(driver, standing, [each.packet for each in received if each.packet.device_id in sites.by_gateway])
     results: list[TakenPacket | Problem] = []
     stored: list[tuple[ReceivedPacket, TakenPacket, Site]] = []
     for each in received:
@@ -106,16 +107,45 @@ async def _load_statuses(
     await load_statuses(driver, standing, keys, earliest)
 
 
+# With which measurands each of these sensors' stamps came before.
+_SENT = """
+    SELECT k.n, s.value ->> 'sensor_id' AS sensor_id, array_agg(m.value ->> 'key') AS keys
+    FROM unnest($1::uuid[], $2::timestamptz[]) WITH ORDINALITY AS k (gateway_id, observed_at, n)
+    CROSS JOIN LATERAL (
+        SELECT document FROM packets
+        WHERE gateway_id = k.gateway_id AND observed_at = k.observed_at AND received_at >= $3
+        OFFSET 0
+    ) AS p
+    CROSS JOIN LATERAL jsonb_array_elements(p.document -> 'sensors') AS s
+    CROSS JOIN LATERAL jsonb_array_elements(s.value -> 'measurands') AS m
+    GROUP BY k.n, s.value ->> 'sensor_id'
+"""
+
+
+async def load_sent(driver: asyncpg.Connection, standing: Standing, packets: Sequence[Packet]) -> None:
+    """Put into ``standing`` which of these packets' readings came before, where their stamps lie ahead."""
+    ahead = [packet for packet in packets if packet.observed_at > standing.now]
+    if not ahead:
+        return
+    stamps = [packet.observed_at for packet in ahead]
+    # Who takes packets refuses what lies further ahead, so the first cannot have come long before its own time.
+    earliest = min(stamps) - DEFAULT_FUTURE_SKEW - timedelta(minutes=1)
+    for n, sensor_id, keys in await driver.fetch(_SENT, [packet.device_id for packet in ahead], stamps, earliest):
+        packet = ahead[n - 1]
+        place = (packet.device_id, packet.timestamp_ms, sensor_id)
+        standing.sent.setdefault(place, set()).update(keys)
+
+
 # All that the usual group writes is one statement, one round trip: its parts do not see each other's rows, and none
 # needs to. The notifications come with it; they are told when the transaction commits.
 _WRITE = f"""
     WITH {WRITE_STATUSES}, stored AS (
         INSERT INTO packets (id, gateway_id, depot_id, observed_at, received_at, document, answers)
         SELECT id, gateway_id, depot_id, observed_at, $10, document::jsonb, answers::jsonb
-        FROM unnest($11::uuid[], $12::uuid[], $13::uuid[], $14::timestamptz[], $15::text[], $16::text[])
+        FROM unnest($12::uuid[], $13::uuid[], $14::uuid[], $15::timestamptz[], $16::text[], $17::text[])
             AS g (id, gateway_id, depot_id, observed_at, document, answers)
-    ), held AS ({WRITE_CAPACITIES.format(*(f"${n}" for n in range(17, 27)))})
-    SELECT pg_notify($27, payload) FROM unnest($28::text[]) AS told (payload)
+    ), held AS ({WRITE_CAPACITIES.format(*(f"${n}" for n in range(18, 30)))})
+    SELECT pg_notify($30, payload) FROM unnest($31::text[]) AS told (payload)
 """  # noqa: S608 - constants
 
 _READINGS = """
@@ -126,8 +156,9 @@ _READINGS = """
         AS g (power_source_id, measurand, number, text, observed_at, device_id)
     ON CONFLICT (power_source_id, measurand) DO UPDATE
     SET value_number = excluded.value_number, value_text = excluded.value_text, observed_at = excluded.observed_at,
-        received_at = excluded.received_at, device_id = excluded.device_id
-    WHERE excluded.observed_at > r.observed_at
+        received_at = excluded.received_at, device_id = excluded.device_id, released = false
+    WHERE r.released OR (least(excluded.observed_at, excluded.received_at), excluded.observed_at)
+                      > (least(r.observed_at, r.received_at), r.observed_at)
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+import unicodedata
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -19,6 +20,7 @@ from store.tables import metadata
 from tests.sites import add_action, add_device, add_power_source, make_site
 
 _BEFORE_ONE_FORM = "0005"
+_BEFORE_CLOCKS = "0008"
 
 
 def _is_no_partition(name: str | None, kind: str, _: object) -> bool:
@@ -150,3 +152,54 @@ async def test_what_is_stored_already_takes_its_one_form(engine: AsyncEngine, da
         ]
         steps = "SELECT capacity_w FROM capacity_events WHERE circuit_id = ANY (ARRAY(SELECT id FROM circuits))"
         assert await column(steps) == [5_000]
+
+
+async def test_what_was_stored_before_follows_the_rule_of_clocks(engine: AsyncEngine, database_url: str) -> None:
+    site = await make_site(engine)
+    for sensor_id in ("old", "new", "Za\u0308hler", "silent"):
+        await add_device(engine, site, unicodedata.normalize("NFC", sensor_id), site.circuit_ids[0])
+    await add_action(engine, site, "UPDATE_MICROGRID_STATE", "LIMIT_PEAK_SHAVING", sensor_id="new")
+    policy = CapacityPolicy()
+    await add_action(
+        engine, site, "UPDATE_CIRCUIT_CAPACITY", "HEARTBEAT_STATUS", sensor_id="new", policy=policy,
+        follows=site.circuit_ids[0],
+    )  # fmt: skip
+    source = await add_power_source(engine, site)
+    await asyncio.to_thread(command.downgrade, alembic_config(database_url), _BEFORE_CLOCKS)
+    given = {
+        "microgrid": site.microgrid_id, "old": site.devices["old"], "source": source, "gateway": site.gateway_id,
+        "depot": site.depot_id,
+    }  # fmt: skip
+    async with engine.begin() as connection:
+        for statement in (
+            # Handed over before: the old device's status is shown, the new one supplies the capability.
+            (
+                "INSERT INTO capability_latest (microgrid_id, capability, event_id, status, observed_at, received_at, "
+                "provider_event_ref, source_device_id) VALUES (:microgrid, 'PEAK_SHAVING', :microgrid, 'ON', "
+                "now() + interval '4 minutes', now(), 'a', :old)"
+            ),
+            "UPDATE circuit_capacities SET observed_at = now() + interval '4 minutes'",
+            (
+                "INSERT INTO power_source_readings (power_source_id, measurand, value_number, observed_at, "
+                "received_at, device_id) VALUES (:source, 'SOC', 5, now() + interval '4 minutes', now(), :old)"
+            ),
+            (
+                "INSERT INTO packets (gateway_id, depot_id, observed_at, received_at, document, answers) "
+                "SELECT :gateway, :depot, now() - n * interval '1 minute', now(), CAST(d AS jsonb), '[]' FROM (VALUES "
+                """(1, '{"sensors": [{"sensor_id": "old"}, {"sensor_id": "Za\u0308hler"}]}'), (2, '{"sensors": 5}'), """
+                """(3, '{"sensors": [{"sensor_id": "new"}, {"sensor_id": "old"}]}'), (4, '{}')) AS g (n, d)"""
+            ),
+        ):
+            parameters = {name: value for name, value in given.items() if f":{name}" in statement}
+            await connection.execute(text(statement), parameters)
+    await asyncio.to_thread(upgrade, database_url)
+    async with engine.connect() as connection:
+
+        async def column(query: str) -> list[object]:
+            return list((await connection.execute(text(query))).scalars())
+
+        assert await column("SELECT tenure FROM capability_tenures") == [1]
+        assert await column("SELECT received_at <= now() FROM circuit_capacities") == [True]
+        assert await column("SELECT released FROM power_source_readings") == [True]
+        seen = "SELECT sensor_id FROM sensor_sightings ORDER BY observed_at DESC, sensor_id"
+        assert await column(seen) == ["Zähler", "old", "new"]

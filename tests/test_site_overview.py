@@ -48,7 +48,7 @@ async def store_packets(engine: AsyncEngine, made: MadeSite, *sensors: str, firs
         )
 
 
-async def test_the_last_packet_of_a_device_is_found_as_far_back_as_it_counts(engine: AsyncEngine) -> None:
+async def test_the_last_packet_of_a_device_is_found_however_long_ago_it_was(engine: AsyncEngine) -> None:
     made = await make_site(engine)
     for sensor_id in ("often", "seldom", "silent", "never"):
         await add_device(engine, made, sensor_id)
@@ -60,7 +60,11 @@ async def test_the_last_packet_of_a_device_is_found_as_far_back_as_it_counts(eng
         standing = await read_gateway_standing(connection, [made.gateway_id, uuid4()])
         assert await list_unknown_sensors(connection, made.depot_id, 10) == [("other", "Gateway")]
         assert await read_last_packets(connection, []) == {}
-    assert found == {made.devices["often"]: UNTIL, made.devices["seldom"]: UNTIL - timedelta(seconds=50)}
+    assert found == {
+        made.devices["often"]: UNTIL,
+        made.devices["seldom"]: UNTIL - timedelta(seconds=50),
+        made.devices["silent"]: UNTIL - timedelta(seconds=DEPTH),
+    }
     assert standing == {made.gateway_id: GatewayStanding(4, UNTIL)}
 
 

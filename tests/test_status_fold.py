@@ -25,8 +25,9 @@ from tests.sites import MadeSite, controller_site, milliseconds, packet
 from tests.test_packet_door import send
 
 VALUES = st.sampled_from(["true", "false", None, "nonsense"])
-EVENT = st.tuples(st.integers(0, 12), VALUES, VALUES)
-"""A packet: how many steps of time, and what it says of each capability. Equal times are equal references."""
+EVENT = st.tuples(st.integers(0, 12) | st.integers(80, 84), VALUES, VALUES)
+"""A packet: how many steps of time, and what it says of each capability. Equal times are equal references. The late
+steps lie ahead of the time of arrival."""
 GROUPS = st.lists(st.lists(EVENT, min_size=1, max_size=6), min_size=1, max_size=8)
 
 
@@ -42,11 +43,13 @@ async def histories(engine: AsyncEngine) -> dict[tuple[UUID, str], list[StatusEv
                 columns.observed_at,
                 columns.provider_event_ref,
                 columns.status,
+                columns.received_at,
+                columns.tenure,
             ).order_by(columns.id)
         )
-        for microgrid_id, capability, observed_at, ref, status in rows:
+        for microgrid_id, capability, observed_at, ref, status, *rest in rows:
             known = None if status is None else CapabilityStatus(status)
-            found[microgrid_id, capability].append(StatusEvent(observed_at, ref, known))
+            found[microgrid_id, capability].append(StatusEvent(observed_at, ref, known, *rest))
     return found
 
 
@@ -61,11 +64,13 @@ async def shown(engine: AsyncEngine) -> dict[tuple[UUID, str], StatusEvent]:
                 columns.observed_at,
                 columns.provider_event_ref,
                 columns.status,
+                columns.received_at,
+                columns.tenure,
             )
         )
         return {
-            (microgrid_id, capability): StatusEvent(observed_at, ref, CapabilityStatus(status))
-            for microgrid_id, capability, observed_at, ref, status in rows
+            (microgrid_id, capability): StatusEvent(observed_at, ref, CapabilityStatus(status), *rest)
+            for microgrid_id, capability, observed_at, ref, status, *rest in rows
         }
 
 

@@ -20,7 +20,8 @@ from api.ui.schema_forms import FieldKind, draw_fields, in_words
 from domain.measurands import MEASURANDS, MeasurandKey
 from domain.problems import Problem, ProblemCode
 from domain.sensor_actions import SensorActionKind
-from store.site_overview import read_last_packets
+from store.device_reports import DEPTH
+from store.site_overview import read_gateway_standing, read_last_packets
 
 router = APIRouter(prefix="/devices/{device_id}", include_in_schema=False)
 
@@ -40,6 +41,7 @@ async def read_page(request: Request, engine: AsyncEngine, device_id: UUID) -> d
     resolved = (await resolutions.list_resolutions(device_id, engine)).items
     async with engine.connect() as connection:
         last_packets = await read_last_packets(connection, (device_id,))
+        standing = await read_gateway_standing(connection, (device.gateway_id,))
     schemas = (await sensor_actions.schemas()).items
     return {
         "device": device,
@@ -54,6 +56,8 @@ async def read_page(request: Request, engine: AsyncEngine, device_id: UUID) -> d
         "meanings": {key.value: spec.meaning for key, spec in MEASURANDS.items()},
         "used_by": {key.value: _users(key, schemas, carried) for key in MeasurandKey},
         "last_packet_at": last_packets.get(device_id),
+        "clock_ahead": standing[device.gateway_id].clock_ahead if device.gateway_id in standing else None,
+        "looked_through": DEPTH,
         "controllers_at": address_of(request, "page_controllers", depot_id=device.depot_id),
         "topics": [Topic(kind, device.depot_id) for kind in _WATCHED],
     }

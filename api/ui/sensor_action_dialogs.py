@@ -43,6 +43,7 @@ from domain.controller_support import ControllerTables
 from domain.deletions import SubjectKind
 from domain.problems import Problem, ProblemCode
 from domain.sensor_actions import SensorActionKind
+from store.site_overview import read_last_packets
 
 router = APIRouter(prefix="/devices/{device_id}/sensor-actions", include_in_schema=False)
 
@@ -138,6 +139,8 @@ async def _dialog(
     request: Request, engine: AsyncEngine, device: devices.Device, form: Form, action_id: UUID | None = None
 ) -> Response:
     path = {"device_id": device.device_id}
+    async with engine.connect() as connection:
+        has_reported = device.device_id in await read_last_packets(connection, (device.device_id,))
     context = {
         "device": device,
         "form": form,
@@ -145,6 +148,7 @@ async def _dialog(
         "prefix": _PREFIX,
         "zone": (await depots.read(device.depot_id, engine)).timezone,
         "seen": await read_reported(engine, device.device_id),
+        "has_reported": has_reported,
         "to": request.app.url_path_for("action_create", **path)
         if action_id is None
         else request.app.url_path_for("action_change", **path, sensor_action_id=action_id),

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from domain.backfill import BackfillOutcome, BackfillState
 from domain.capabilities import Capability, FoldEffect
 from domain.circuit_capacity import CapacityMode, FailSafeReason
+from domain.clocks import AHEAD_WARNING
 from domain.freshness import DepotFreshness
 from domain.measurands import ReadingCode
 from domain.provisioning import ProvisioningCode, ProvisioningState, SyncOutcome
@@ -58,6 +59,9 @@ SYNC = {
     SyncOutcome.NO_TOP_LEVEL_CIRCUITS: Badge("No top-level circuit", "circle-x", "bad"),
     SyncOutcome.DEPOT_GONE: Badge("The depot is gone", "circle-x", "bad"),
 }
+
+CLOCK_WARNING = AHEAD_WARNING.total_seconds()
+"""From so many seconds ahead on a clock is warned of."""
 
 FRESH = Badge("Fresh", "circle-check", "good")
 STALE = Badge("Stale", "triangle-alert", "warn")

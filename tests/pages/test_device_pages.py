@@ -11,13 +11,23 @@ from sqlalchemy import text
 
 from domain.circuit_capacity import CapacityPolicy
 from store.depots import NewCircuit
+from store.device_reports import DEPTH
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.looking import is_wider_than_the_screen
 from tests.pages.sites import make_site as make_depot
 from tests.pages.sites import synced
 from tests.pages.test_every_page import look
 from tests.pages.test_load_page import is_live, section, send
-from tests.sites import MadeSite, add_action, add_device, add_power_source, controller_site, make_site, packet
+from tests.sites import (
+    MadeSite,
+    add_action,
+    add_device,
+    add_power_source,
+    controller_site,
+    make_site,
+    milliseconds,
+    packet,
+)
 
 MICROGRID = "Update Microgrid State"
 CAPACITY = "Update Circuit Capacity"
@@ -291,7 +301,7 @@ async def test_what_changed_in_between_is_told_and_the_input_is_kept(site: Site,
     first = dialog(page).locator(".measurand").first
     await expect(first).to_contain_text("LIMIT_PEAK_SHAVING")
     await expect(first.locator(".heard")).to_contain_text("seen true")
-    await expect(dialog(page).locator(".measurand").nth(1).locator(".heard")).to_have_text("not seen")
+    await expect(dialog(page).locator(".measurand").nth(1).locator(".heard")).to_have_text("not in the last packets")
     await dialog(page).get_by_label("LIMIT_DER_EXPORT").uncheck()
     async with httpx.AsyncClient(base_url=site.url) as caller:
         action_id = made.actions["mgc-1", "UPDATE_MICROGRID_STATE"]
@@ -549,3 +559,23 @@ async def test_the_pages_are_accessible_in_both_themes(site: Site, visitor: Visi
     await dialog(page).get_by_role("button", name="Save").click()
     await expect(dialog(page).locator("#conflict")).to_be_visible()
     await look(page, f"action-conflict-{name}")
+
+
+async def test_a_device_that_did_report_is_never_told_as_silent(site: Site, visitor: Visitor) -> None:
+    made = await make_site(site.engine)
+    for sensor_id in ("often", "seldom", "never"):
+        await add_device(site.engine, made, sensor_id)
+    now = milliseconds()
+    await send(site, packet(made, now - 600_000, "seldom", TOTAL_POWER_LOAD=12_000))
+    for first in range(0, 2 * DEPTH, 100):
+        await send(site, *[packet(made, now - 500_000 + first + n, "often", VOLTAGE=230) for n in range(100)])
+    page = await visitor.open(f"/devices/{made.devices['seldom']}")
+    await expect(page.locator(".facts")).not_to_contain_text("no packet received yet")
+    await expect(page.locator(".sends")).to_contain_text(" W")
+    page = await visitor.open(f"/depots/{made.depot_id}/devices")
+    told = page.locator(".device-list tbody tr")
+    for sensor_id, count in (("often", 0), ("seldom", 0), ("never", 1)):
+        row = told.filter(has_text=f"Device {sensor_id}")
+        await expect(row.get_by_text("no packet received yet")).to_have_count(count)
+    page = await visitor.open(f"/devices/{made.devices['never']}")
+    await expect(page.get_by_text("No packet received yet", exact=True).last).to_be_visible()

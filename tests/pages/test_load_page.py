@@ -19,7 +19,16 @@ from tests.pages.load_sites import held, make_load_site, measure
 from tests.pages.looking import is_wider_than_the_screen, violations
 from tests.pages.sites import make_site as make_depot
 from tests.pages.test_every_page import NOBODY, look
-from tests.sites import MadeSite, add_action, add_device, add_power_source, controller_site, milliseconds, packet
+from tests.sites import (
+    MadeSite,
+    add_action,
+    add_device,
+    add_power_source,
+    controller_site,
+    make_site,
+    milliseconds,
+    packet,
+)
 from tests.support import until
 
 TITLES = {"PEAK_SHAVING": "Peak shaving", "DER": "DER export limit"}
@@ -559,3 +568,68 @@ async def test_a_name_is_never_markup_in_a_chart(site: Site, visitor: Visitor) -
         return await page.locator(".chart-legend").get_by_text(name).count() == 1
 
     assert await until(synced)
+
+
+@pytest.mark.parametrize("silent", ["one alone", "one of two", "both"])
+@pytest.mark.parametrize("span", ["1h", "7d"])
+async def test_an_outage_is_a_gap_on_the_chart_and_in_its_table(
+    site: Site, visitor: Visitor, silent: str, span: str
+) -> None:
+    made = await make_site(site.engine)
+    feeds = 1 if silent == "one alone" else 2
+    for feed in range(1, feeds + 1):
+        await add_device(site.engine, made, f"em-{feed}", made.circuit_ids[0])
+    unit = timedelta(minutes=1) if span == "1h" else timedelta(hours=2)
+    now = datetime.now(UTC)
+    # Of the last 60 units, nothing came between 40 and 20 units ago.
+    for ago, length in ((40, 20), (0, 20)):
+        await measure(
+            site.engine, made, feeds=feeds, span=length * unit, step=unit / 6, until=now - ago * unit - unit / 6
+        )
+    if silent == "one of two":
+        await measure(site.engine, made, feeds=1, span=20 * unit, step=unit / 6, until=now - 20 * unit - unit / 3)
+    page = await visitor.open(f"/depots/{made.depot_id}/load?range={span}")
+    await expect(page.locator("load-chart .chart")).to_have_count(1)
+    await page.wait_for_function("() => document.querySelector('load-chart').panels[0]?.plot.data[0].length > 30")
+    # What uPlot is given: a null within the gap is not drawn across, and nothing is between its neighbours.
+    lines: list[bool] = await page.evaluate(
+        """ago => {
+            const { plot } = document.querySelector("load-chart").panels[0];
+            const [times, ...columns] = plot.data;
+            const middle = Date.now() / 1000 - ago;
+            return columns.filter((_, index) => index % 3 === 0).map(column => {
+                const known = index => column[index] !== undefined;
+                const after = times.findIndex((time, index) => time >= middle && known(index));
+                const before = times.findLastIndex((time, index) => time <= middle && known(index));
+                return column[before] === null || column[after] === null;
+            });
+        }""",
+        30 * unit.total_seconds(),
+    )
+    assert lines == {"one alone": [True], "one of two": [False, True], "both": [True, True]}[silent]
+    await page.get_by_text("As a table").click()
+    rows = page.locator(".load-table tbody tr")
+    middle = rows.nth(12 if span == "1h" else 8).locator("td")
+    told = await middle.all_inner_texts()
+    assert [each == "gap" for each in told] == lines
+    assert "gap" not in await rows.nth(3).inner_text()
+
+
+async def test_a_clock_that_runs_ahead_is_told_and_nothing_is_from_the_future(site: Site, visitor: Visitor) -> None:
+    made = await controller_site(site.engine)
+    ahead = milliseconds(datetime.now(UTC) + timedelta(minutes=4))
+    await send(site, packet(made, ahead, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+    page = await visitor.open(f"/depots/{made.depot_id}/load")
+    card = section(page, "PEAK_SHAVING")
+    await expect(card.locator(".clock-ahead")).to_contain_text("ahead")
+    for path in (f"/depots/{made.depot_id}/devices", f"/devices/{made.devices['mgc-1']}"):
+        page = await visitor.open(path)
+        await expect(page.locator(".clock-ahead").first).to_contain_text("ahead")
+    stamps = await page.locator("age-time").evaluate_all(
+        "all => all.map(each => Date.parse(each.getAttribute('datetime')))"
+    )
+    assert all(stamp <= datetime.now(UTC).timestamp() * 1000 for stamp in stamps)
+    await send(site, packet(made, LIMIT_PEAK_SHAVING="false"))
+    page = await visitor.open(f"/depots/{made.depot_id}/load")
+    await expect(section(page, "PEAK_SHAVING").locator(".clock-ahead")).to_have_count(0)
+    await expect(section(page, "PEAK_SHAVING").locator(".onoff")).to_have_text("OFF")
