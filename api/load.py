@@ -39,11 +39,15 @@ class Load(BaseModel):
     circuit_id: UUID | None = Field(description="The device's linked circuit.")
     circuit_name: str | None
     times: list[float] = Field(
-        description="When each bucket begins, in seconds since the Unix epoch. Buckets without a packet are left out."
+        description="When each bucket begins, in seconds since the Unix epoch. Buckets without a packet are left out, "
+        "but for one with nulls in each gap: where the device sent nothing for longer than it usually does."
     )
-    avg_w: list[float] = Field(description="The mean of `TOTAL_POWER_LOAD` in the bucket, in watts.")
-    min_w: list[float] = Field(description="Watts.")
-    max_w: list[float] = Field(description="Watts.")
+    avg_w: list[float | None] = Field(
+        description="The mean of `TOTAL_POWER_LOAD` in the bucket, in watts. A reading that came more than once counts "
+        "once. Null: a gap, of which nothing is known."
+    )
+    min_w: list[float | None] = Field(description="Watts; null in a gap.")
+    max_w: list[float | None] = Field(description="Watts; null in a gap.")
     last_at: datetime = Field(description="When the last of it was measured.")
     last_w: float = Field(description="What was measured then, in watts.")
 

@@ -14,11 +14,13 @@ from api.access import current_actor
 from api.dependencies import ActorDep, EngineDep
 from api.lanes import Lane
 from api.problems import FieldProblem, problem_response, problem_responses
+from api.stamps import Stamped
 from api.types import Cursor, Limit, Moment, decode_cursor, encode_cursor
 from domain.action_outcomes import ActionOutcome
 from domain.measurands import MeasurandKey
 from domain.packet_schema import packet_schema
 from domain.problems import ProblemCode
+from domain.repeats import Repeat
 from domain.routing import RoutingRule
 from domain.sensor_actions import SensorActionKind
 from store.packets import list_packets
@@ -76,15 +78,18 @@ class PacketAnswers(BaseModel):
     items: list[PacketAnswer]
 
 
-class StoredPacket(BaseModel):
+class StoredPacket(Stamped):
     """A packet as it came, with what was answered."""
 
     packet_id: UUID
     gateway_id: UUID
-    observed_at: datetime
-    received_at: datetime
     document: dict[str, Any]
     actions: list[ActionAnswerDocument]
+    repeat: Repeat | None = Field(
+        description="`REPEATED`: it brought readings that came before, as they were. `CONFLICTING`: it brought another "
+        "value for one; the first counts. Null: its readings came for the first time."
+    )
+    repeat_of: UUID | None = Field(description="The packet that brought them first.")
 
 
 class StoredPacketPage(BaseModel):

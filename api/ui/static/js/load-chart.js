@@ -47,30 +47,35 @@ function grouped(load) {
   return [...groups.values()].sort((a, b) => (a.id == null) - (b.id == null) || order.compare(a.name, b.name));
 }
 
+// The gaps of a meter: the buckets before and after which it sent, and nothing between.
+const gapsOf = (meter) =>
+  meter.avg_w.flatMap((value, index) => (value === null ? [[meter.times[index - 1], meter.times[index + 1]]] : []));
+
 // One column of times for all meters of a chart. What one of them did not measure is undefined, which is drawn across;
-// where a meter was silent for long there is a null, which is not.
-function aligned(meters, bucket) {
+// in its gaps there is a null, which is not.
+function aligned(meters) {
   const times = [...new Set(meters.flatMap((meter) => meter.times))].sort((a, b) => a - b);
   const place = new Map(times.map((time, index) => [time, index]));
   const columns = meters.flatMap((meter) => {
-    const steps = meter.times.slice(1).map((time, index) => time - meter.times[index]);
-    const usual = steps.toSorted((a, b) => a - b)[steps.length >> 1] ?? bucket;
-    const silence = Math.max(3 * usual, 2 * bucket);
+    const gaps = gapsOf(meter);
     return [meter.avg_w, meter.min_w, meter.max_w].map((values) => {
       const column = new Array(times.length).fill(undefined);
+      gaps.forEach(([from, to]) => column.fill(null, place.get(from) + 1, place.get(to)));
       meter.times.forEach((time, index) => {
-        const here = place.get(time);
-        if (index > 0 && time - meter.times[index - 1] > silence) {
-          const before = place.get(meter.times[index - 1]);
-          if (before + 1 < here) column.fill(null, before + 1, here);
-          else if (column[here - 1] !== undefined) column[here] = null;
-        }
-        column[here] ??= values[index] / 1000;
+        if (values[index] !== null) column[place.get(time)] = values[index] / 1000;
       });
       return column;
     });
   });
   return times.length > 0 ? [times, ...columns] : [[0, 1], ...columns];
+}
+
+// The places of a column that stand alone between gaps: no line leads there, so they are drawn as points.
+function alone(column) {
+  const known = column.flatMap((value, index) => (value === undefined ? [] : [index]));
+  return known.filter(
+    (index, place) => column[index] !== null && column[known[place - 1]] == null && column[known[place + 1]] == null,
+  );
 }
 
 class LoadChart extends HTMLElement {
@@ -186,7 +191,7 @@ class LoadChart extends HTMLElement {
     }
     this.panels.forEach((panel, index) => {
       panel.group = groups[index];
-      panel.plot.setData(aligned(panel.group.meters, this.load.bucket_seconds), false);
+      panel.plot.setData(aligned(panel.group.meters), false);
       this.describe(panel);
     });
     this.slide();
@@ -249,7 +254,8 @@ class LoadChart extends HTMLElement {
     const meters = group.meters.flatMap((meter, index) => {
       const stroke = colour.loads[index % colour.loads.length];
       const edge = { scale: "y", width: 0, points: { show: false } };
-      return [{ label: meter.device_name, scale: "y", stroke, width: 1.75, points: { show: false } }, edge, edge];
+      const points = { show: true, size: 4, fill: stroke, filter: (plot, series) => alone(plot.data[series]) };
+      return [{ label: meter.device_name, scale: "y", stroke, width: 1.75, points }, edge, edge];
     });
     panel.plot = new uPlot(
       {
@@ -394,8 +400,10 @@ class LoadChart extends HTMLElement {
     panel.legend.replaceChildren(...items);
     this.tell(panel);
     const parts = panel.group.meters.map((meter) => {
-      const most = kw(Math.max(...meter.max_w));
-      return `${meter.device_name}: ${kw(meter.last_w)} kW at last, ${most} kW at most`;
+      const most = kw(Math.max(...meter.max_w.filter((value) => value !== null)));
+      const count = gapsOf(meter).length;
+      const gaps = count > 0 ? `, ${count} ${count === 1 ? "gap" : "gaps"}` : "";
+      return `${meter.device_name}: ${kw(meter.last_w)} kW at last, ${most} kW at most${gaps}`;
     });
     const last = panel.group.periods.at(-1);
     if (last) parts.push(`capacity ${kw(last.watts)} kW${last.reason ? `, fail-safe: ${words(last.reason)}` : ""}`);
@@ -447,8 +455,11 @@ class LoadChart extends HTMLElement {
     groups.forEach((group) => {
       group.meters.forEach((meter) =>
         column(`${group.name}: ${meter.device_name}, mean kW`, (from, to) => {
-          const values = meter.avg_w.filter((_, index) => meter.times[index] >= from && meter.times[index] < to);
-          return values.length > 0 ? kw(values.reduce((sum, value) => sum + value, 0) / values.length) : "·";
+          const inside = (time) => time >= from && time < to;
+          const values = meter.avg_w.filter((value, index) => value !== null && inside(meter.times[index]));
+          const gap = gapsOf(meter).some(([begins, ends]) => begins + this.load.bucket_seconds < to && ends > from);
+          if (values.length === 0) return gap ? "gap" : "·";
+          return kw(values.reduce((sum, value) => sum + value, 0) / values.length) + (gap ? ", partly a gap" : "");
         }),
       );
       if (group.periods.length === 0) return;
