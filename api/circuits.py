@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, Query, Response, status
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,6 +15,7 @@ from api.capacities import Capacity
 from api.deletions import Consent, DeletionDocument, look_at
 from api.dependencies import ActorDep, EngineDep
 from api.idempotency import ONCE, OnceDep
+from api.large import large_document
 from api.problems import conflict_responses, problem_responses
 from api.types import Body, CircuitId, DepotId, Name, Position, Watts, left_out
 from api.versions import IfMatch, expected, shows_version, tagged
@@ -82,13 +83,20 @@ class CircuitList(BaseModel):
     next_cursor: str | None = Field(default=None, description="Always null: a depot's circuits are one page.")
 
 
-@router.get("/depots/{depot_id}/circuits", responses=problem_responses(ProblemCode.DEPOT_NOT_FOUND))
-async def list_all(depot_id: DepotId, engine: EngineDep) -> CircuitList:
+@router.get(
+    "/depots/{depot_id}/circuits",
+    response_model=CircuitList,
+    responses=problem_responses(ProblemCode.DEPOT_NOT_FOUND),
+)
+async def list_all(depot_id: DepotId, engine: EngineDep) -> Response:
     """List a depot's circuits in the order of its tree."""
     async with snapshot(engine) as connection:
         circuits = await list_circuits(connection, depot_id)
         capacities = await list_capacities(connection, depot_id, await clock(connection))
-    return CircuitList(items=[Circuit.of(record, capacities.get(record.circuit_id)) for record in circuits])
+    return await large_document(
+        len(circuits),
+        lambda: CircuitList(items=[Circuit.of(record, capacities.get(record.circuit_id)) for record in circuits]),
+    )
 
 
 @router.post(
@@ -96,7 +104,7 @@ async def list_all(depot_id: DepotId, engine: EngineDep) -> CircuitList:
     status_code=status.HTTP_201_CREATED,
     responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.DEPOT_NOT_FOUND, ProblemCode.PARENT_NOT_FOUND, ProblemCode.CIRCUIT_TREE_TOO_DEEP,
-        ProblemCode.INVALID_NAME,
+        ProblemCode.TOO_MANY_CIRCUITS, ProblemCode.INVALID_NAME,
     ),
 )  # fmt: skip
 @tagged

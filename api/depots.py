@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, status
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.dependencies import ActorDep, EngineDep
 from api.idempotency import ONCE, OnceDep
 from api.problems import problem_responses
 from api.types import Body, Cursor, DepotId, Limit, Name, Search, Timezone, Watts, decode_cursor, encode_cursor
+from domain.circuits import check_circuit_count
 from domain.freshness import DepotFreshness
 from domain.problems import ProblemCode
 from domain.provisioning import PROVISIONING_MESSAGES, ProvisioningCode, ProvisioningState
@@ -43,11 +45,31 @@ class NestedCircuit(Body):
 
 
 class DepotCreate(Body):
-    """A depot to create, with its circuits; the first level are its top-level circuits."""
+    """A depot to create, with its circuits, 5,000 at most; the first level are its top-level circuits."""
 
     name: Name
     timezone: Timezone
     circuits: list[NestedCircuit] = Field(default=[])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count(cls, given: object) -> object:
+        # Before any circuit is looked at more closely, so that a body full of them costs little.
+        if isinstance(given, Mapping):
+            check_circuit_count(_count_nested(given.get("circuits")))
+        return given
+
+
+def _count_nested(circuits: object) -> int:
+    """Count circuits with those below them; what is no circuit is left for the validation to say."""
+    count = 0
+    lists = [circuits]
+    while lists:
+        each = lists.pop()
+        if isinstance(each, list):
+            count += len(each)
+            lists.extend(below for circuit in each if isinstance(circuit, dict) and (below := circuit.get("children")))
+    return count
 
 
 class Provisioning(BaseModel):
@@ -102,7 +124,7 @@ class DepotPage(BaseModel):
     status_code=status.HTTP_201_CREATED,
     responses=problem_responses(*ONCE,
         ProblemCode.INVALID_NAME, ProblemCode.INVALID_TIMEZONE, ProblemCode.CIRCUIT_TREE_TOO_DEEP,
-        ProblemCode.BODY_TOO_LARGE,
+        ProblemCode.TOO_MANY_CIRCUITS, ProblemCode.BODY_TOO_LARGE,
     ),
 )  # fmt: skip
 async def create(body: DepotCreate, actor: ActorDep, engine: EngineDep, once: OnceDep) -> Depot:

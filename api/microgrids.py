@@ -6,12 +6,13 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import FailureError
 
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.large import large_document
 from api.problems import problem_responses
 from api.temporal import CALL_WITHIN, temporal_calls
 from api.types import DepotId, MicrogridId
@@ -162,8 +163,17 @@ class NodeChangeDocument(BaseModel):
         return [NodeChangeDocument.model_validate(change, from_attributes=True) for change in changes]
 
 
+class SyncCounts(BaseModel):
+    """How many grid connections a sync touched, by what it did to them."""
+
+    added: int
+    removed: int
+    renamed: int
+    moved: int
+
+
 class SyncResultDocument(BaseModel):
-    """What a sync did."""
+    """What a sync did: how much of each kind, and the first ten grid connections of each by name."""
 
     depot_id: UUID
     microgrid_id: UUID | None = Field(description="Null: the depot has no microgrid, for it never had a circuit.")
@@ -174,6 +184,7 @@ class SyncResultDocument(BaseModel):
     removed: list[NodeChangeDocument]
     renamed: list[NodeChangeDocument]
     moved: list[NodeChangeDocument]
+    counts: SyncCounts = Field(description="How many there are of each kind, named or not.")
     summary: str = Field(description="The same in words.")
 
     @staticmethod
@@ -189,33 +200,50 @@ class SyncResultDocument(BaseModel):
             removed=NodeChangeDocument.of(result.removed),
             renamed=NodeChangeDocument.of(result.renamed),
             moved=NodeChangeDocument.of(result.moved),
+            counts=SyncCounts.model_validate(result.touched, from_attributes=True),
             summary=result.in_words(),
         )
 
 
 @router.get(
     "/depots/{depot_id}/microgrid",
+    response_model=Microgrid,
     responses=problem_responses(ProblemCode.DEPOT_NOT_FOUND, ProblemCode.MICROGRID_NOT_FOUND),
 )
-async def read_of_depot(depot_id: DepotId, engine: EngineDep) -> Microgrid:
+async def read_of_depot(depot_id: DepotId, engine: EngineDep) -> Response:
     """Read the microgrid of a depot (COR-8.3)."""
     async with snapshot(engine) as connection:
         await read_depot(connection, depot_id)
-        return Microgrid.of(await read_microgrid(connection, depot_id=depot_id))
+        record = await read_microgrid(connection, depot_id=depot_id)
+    return await _microgrid(record)
 
 
-@router.get("/microgrids/{microgrid_id}", responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND))
-async def read(microgrid_id: MicrogridId, engine: EngineDep) -> Microgrid:
+async def _microgrid(record: MicrogridRecord) -> Response:
+    return await large_document(len(record.grid_connections), lambda: Microgrid.of(record))
+
+
+@router.get(
+    "/microgrids/{microgrid_id}",
+    response_model=Microgrid,
+    responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND),
+)
+async def read(microgrid_id: MicrogridId, engine: EngineDep) -> Response:
     """Read a microgrid by its own id."""
     async with snapshot(engine) as connection:
-        return Microgrid.of(await read_microgrid(connection, microgrid_id=microgrid_id))
+        record = await read_microgrid(connection, microgrid_id=microgrid_id)
+    return await _microgrid(record)
 
 
-@router.get("/microgrids/{microgrid_id}/structure", responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND))
-async def read_tree(microgrid_id: MicrogridId, engine: EngineDep) -> Structure:
+@router.get(
+    "/microgrids/{microgrid_id}/structure",
+    response_model=Structure,
+    responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND),
+)
+async def read_tree(microgrid_id: MicrogridId, engine: EngineDep) -> Response:
     """Read the structure from the grid connections down, with devices and power sources."""
     async with snapshot(engine) as connection:
-        return Structure.of(await read_structure(connection, microgrid_id))
+        structure = await read_structure(connection, microgrid_id)
+    return await large_document(len(structure.circuits), lambda: Structure.of(structure))
 
 
 @router.post(

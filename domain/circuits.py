@@ -14,10 +14,26 @@ from domain.problems import Problem, ProblemCode
 
 MAX_DEPTH = 32
 """Levels from a top-level circuit down. Real sites have five or six; the bound keeps every walk short."""
+MAX_CIRCUITS = 5_000
+"""Circuits of one depot, on all levels together. Real sites have some dozens, the largest some hundreds."""
 MAX_POSITION = 2**31 - 1
 """What PostgreSQL's integer holds."""
 MAX_RATED_POWER_W = 1e10
 """Watts. Ten gigawatts: more can only be a slip."""
+
+
+def check_circuit_count(count: int) -> None:
+    """Refuse a depot with more circuits than a depot may have.
+
+    Raises:
+        Problem: ``TOO_MANY_CIRCUITS``.
+
+    """
+    if count > MAX_CIRCUITS:
+        raise Problem(
+            ProblemCode.TOO_MANY_CIRCUITS,
+            f"A depot has at most {MAX_CIRCUITS:,} circuits, on all levels together; this would be {count:,}.",
+        )
 
 
 @dataclass(frozen=True)
@@ -63,13 +79,13 @@ class CircuitTree:
         """Put a new circuit under ``parent_id`` at ``position`` (None or beyond the end: last).
 
         Raises:
-            Problem: ``PARENT_NOT_FOUND`` or ``CIRCUIT_TREE_TOO_DEEP``.
+            Problem: ``PARENT_NOT_FOUND``, ``CIRCUIT_TREE_TOO_DEEP`` or ``TOO_MANY_CIRCUITS``.
 
         """
         self._require_parent(parent_id)
         self._require_depth(self._depth(parent_id) + 1)
-        self._insert(circuit_id, parent_id, position)
-        return self._changed(parent_id)
+        check_circuit_count(len(self._parent) + 1)
+        return self._changed(parent_id, self._insert(circuit_id, parent_id, position))
 
     def move(self, circuit_id: UUID, parent_id: UUID | None, position: int | None) -> list[CircuitPlace]:
         """Put an existing circuit, with all below it, under ``parent_id`` at ``position``.
@@ -94,9 +110,11 @@ class CircuitTree:
             return []
         self._require_depth(self._depth(parent_id) + self._height(circuit_id))
         left = self._parent[circuit_id]
-        self._children[left].remove(circuit_id)
-        self._insert(circuit_id, parent_id, position)
-        return self._changed(parent_id) if stays else self._changed(left, parent_id)
+        gap = self._take_out(circuit_id)
+        place = self._insert(circuit_id, parent_id, position)
+        if stays:
+            return self._changed(parent_id, min(gap, place))
+        return self._changed(left, gap) + self._changed(parent_id, place)
 
     def remove(self, circuit_id: UUID, *, cascade: bool) -> tuple[list[UUID], list[CircuitPlace]]:
         """Take a circuit out, with all below it where ``cascade`` says so.
@@ -117,25 +135,40 @@ class CircuitTree:
             )
         gone = [*reversed(below), circuit_id]
         left = self._parent[circuit_id]
-        self._children[left].remove(circuit_id)
+        gap = self._take_out(circuit_id)
         for each in gone:
             self._children.pop(each, None)
             del self._parent[each]
             del self._stored[each]
-        return gone, self._changed(left)
+        return gone, self._changed(left, gap)
 
-    def _insert(self, circuit_id: UUID, parent_id: UUID | None, position: int | None) -> None:
+    def _take_out(self, circuit_id: UUID) -> int:
+        """Take a circuit from its siblings; answer where it was."""
+        siblings = self._children[self._parent[circuit_id]]
+        place = siblings.index(circuit_id)
+        del siblings[place]
+        return place
+
+    def _insert(self, circuit_id: UUID, parent_id: UUID | None, position: int | None) -> int:
+        """Put a circuit among its new siblings; answer where it is."""
         siblings = self._children.setdefault(parent_id, [])
-        siblings.insert(len(siblings) if position is None else position, circuit_id)
+        place = len(siblings) if position is None else min(position, len(siblings))
+        siblings.insert(place, circuit_id)
         self._parent[circuit_id] = parent_id
+        return place
 
-    def _changed(self, *parents: UUID | None) -> list[CircuitPlace]:
+    def _changed(self, parent_id: UUID | None, first: int) -> list[CircuitPlace]:
+        """The children of a circuit from the place ``first`` on whose place is not the stored one.
+
+        Nothing before ``first`` has changed, so that adding one circuit after the other does not look at all of them
+        each time.
+        """
         changed: list[CircuitPlace] = []
-        for parent_id in parents:
-            for position, circuit_id in enumerate(self.children(parent_id)):
-                place = CircuitPlace(circuit_id, parent_id, position)
-                if self._stored.get(circuit_id) != place:
-                    changed.append(place)
+        siblings = self._children.get(parent_id, [])
+        for position in range(first, len(siblings)):
+            place = CircuitPlace(siblings[position], parent_id, position)
+            if self._stored.get(place.circuit_id) != place:
+                changed.append(place)
         self._stored.update((place.circuit_id, place) for place in changed)
         return changed
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from domain.circuits import MAX_DEPTH, MAX_POSITION, MAX_RATED_POWER_W
+from domain.circuits import MAX_CIRCUITS, MAX_DEPTH, MAX_POSITION, MAX_RATED_POWER_W
 from domain.names import MAX_ID_LENGTH, MAX_NAME_LENGTH, clean_name, clean_sensor_id
 from domain.packets import UUID_PATTERN
 from domain.problems import Problem
@@ -100,6 +100,8 @@ class FleetCode(StrEnum):
     CIRCUIT_CYCLE = "CIRCUIT_CYCLE"
     """The circuit would be its own ancestor."""
     CIRCUIT_TREE_TOO_DEEP = "CIRCUIT_TREE_TOO_DEEP"
+    TOO_MANY_CIRCUITS = "TOO_MANY_CIRCUITS"
+    """With the new circuits of this file the depot would have more than a depot may have; none of them comes in."""
     GATEWAY_NOT_FOUND = "GATEWAY_NOT_FOUND"
     GATEWAY_REFUSED = "GATEWAY_REFUSED"
     """The line of the gateway was refused."""
@@ -145,6 +147,10 @@ _REASONS = {
     FleetCode.PARENT_REFUSED: "The parent stands on line {line}, which was refused.",
     FleetCode.CIRCUIT_CYCLE: "The circuit would be its own ancestor.",
     FleetCode.CIRCUIT_TREE_TOO_DEEP: f"Circuits nest at most {MAX_DEPTH} levels deep.",
+    FleetCode.TOO_MANY_CIRCUITS: (
+        f"A depot has at most {MAX_CIRCUITS:,} circuits. With the new ones of this file it would have more, so none "
+        "of them came in."
+    ),
     FleetCode.GATEWAY_NOT_FOUND: "There is no gateway {id}, neither here nor in the file.",
     FleetCode.GATEWAY_REFUSED: "The gateway stands on line {line}, which was refused.",
     FleetCode.CIRCUIT_NOT_FOUND: "There is no circuit {id} to be linked to, neither here nor in the file.",
@@ -162,6 +168,7 @@ _POINTING_FIELDS = {
     FleetCode.PARENT_REFUSED: "parent_id",
     FleetCode.CIRCUIT_CYCLE: "parent_id",
     FleetCode.CIRCUIT_TREE_TOO_DEEP: "parent_id",
+    FleetCode.TOO_MANY_CIRCUITS: "depot_id",
     FleetCode.GATEWAY_NOT_FOUND: "gateway_id",
     FleetCode.GATEWAY_REFUSED: "gateway_id",
     FleetCode.CIRCUIT_NOT_FOUND: "circuit_id",

@@ -42,6 +42,8 @@ class ProblemCode(StrEnum):
     """A circuit with children is deleted only when the caller asks for the cascade."""
     CIRCUIT_TREE_TOO_DEEP = "CIRCUIT_TREE_TOO_DEEP"
     """The change would nest circuits deeper than the allowed depth."""
+    TOO_MANY_CIRCUITS = "TOO_MANY_CIRCUITS"
+    """The depot would have more circuits than a depot may have."""
     IMPORT_INTERRUPTED = "IMPORT_INTERRUPTED"
     """The fleet import was broken off while it landed. Every depot is there whole or not at all."""
     BACKFILL_NOT_RUNNING = "BACKFILL_NOT_RUNNING"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -85,9 +86,23 @@ class NodeChange:
     """The name before, where it was renamed."""
 
 
+NAMED_CHANGES = 10
+"""Grid connections of a kind that a sync's result names. It travels through Temporal, which bounds a message."""
+
+
+@dataclass(frozen=True)
+class ChangeCounts:
+    """How many grid connections a sync touched, by what it did to them."""
+
+    added: int
+    removed: int
+    renamed: int
+    moved: int
+
+
 @dataclass(frozen=True)
 class SyncResult:
-    """What a sync did, in the words of the structure."""
+    """What a sync did, in the words of the structure: how much of each kind, the first ``NAMED_CHANGES`` by name."""
 
     depot_id: UUID
     microgrid_id: UUID | None
@@ -100,6 +115,13 @@ class SyncResult:
     renamed: tuple[NodeChange, ...] = ()
     moved: tuple[NodeChange, ...] = ()
     """Grid connections whose place among those that stayed is different."""
+    counts: ChangeCounts | None = None
+    """How many there are of each kind. None: the result is of a release that named them all."""
+
+    @property
+    def touched(self) -> ChangeCounts:
+        """How many grid connections of each kind there are, named or not."""
+        return self.counts or ChangeCounts(len(self.added), len(self.removed), len(self.renamed), len(self.moved))
 
     def in_words(self) -> str:
         """Tell what happened in one line, for a log, a terminal or Temporal's UI."""
@@ -107,15 +129,16 @@ class SyncResult:
             return "The depot does not exist any more."
         if self.outcome is SyncOutcome.NO_TOP_LEVEL_CIRCUITS and self.microgrid_id is None:
             return "No top-level circuit, so no microgrid."
+        touched = self.touched
         told = [
-            f"{verb} {', '.join(_name(change) for change in changed)}"
-            for verb, changed in (
-                ("added", self.added),
-                ("removed", self.removed),
-                ("renamed", self.renamed),
-                ("moved", self.moved),
+            f"{verb} {_names(changed, count)}"
+            for verb, changed, count in (
+                ("added", self.added, touched.added),
+                ("removed", self.removed, touched.removed),
+                ("renamed", self.renamed, touched.renamed),
+                ("moved", self.moved, touched.moved),
             )
-            if changed
+            if count
         ]
         version = (
             f"version {self.version_after}"
@@ -123,6 +146,12 @@ class SyncResult:
             else f"version {self.version_before} → {self.version_after}"
         )
         return f"{'; '.join(told) or 'nothing to change'} ({version})"
+
+
+def _names(changes: Sequence[NodeChange], count: int) -> str:
+    named = ", ".join(_name(change) for change in changes[:NAMED_CHANGES])
+    more = count - min(len(changes), NAMED_CHANGES)
+    return f"{named} and {more:,} more" if more else named
 
 
 def _name(change: NodeChange) -> str:

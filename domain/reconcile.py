@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.provisioning import NodeChange
+from domain.provisioning import ChangeCounts, NodeChange
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,15 @@ class ReconcilePlan:
     moved: tuple[NodeChange, ...]
     version_moves: bool
     """Whether the set or the order of the nodes changes (COR-8.11). A rename alone does not move it."""
+    rewritten: tuple[GridConnection, ...]
+    """The nodes of ``target`` that are not stored like that: new, or with another name or place."""
     rewrites: bool
     """Whether any stored node differs from its target, be it only by a gap in the positions."""
+
+    @property
+    def counts(self) -> ChangeCounts:
+        """How many grid connections change, by kind."""
+        return ChangeCounts(len(self.added), len(self.removed), len(self.renamed), len(self.moved))
 
 
 def plan_reconcile(nodes: Sequence[GridConnection], circuits: Sequence[TopLevelCircuit]) -> ReconcilePlan:
@@ -67,6 +74,7 @@ def plan_reconcile(nodes: Sequence[GridConnection], circuits: Sequence[TopLevelC
         for rank, circuit_id in enumerate(stayed_after)
         if old_rank[circuit_id] != rank
     )
+    rewritten = tuple(node for node in target if before.get(node.circuit_id) != node)
     return ReconcilePlan(
         target=target,
         added=added,
@@ -74,5 +82,6 @@ def plan_reconcile(nodes: Sequence[GridConnection], circuits: Sequence[TopLevelC
         renamed=renamed,
         moved=moved,
         version_moves=[node.circuit_id for node in nodes] != [circuit.circuit_id for circuit in circuits],
-        rewrites=tuple(nodes) != target,
+        rewritten=rewritten,
+        rewrites=bool(removed or rewritten),
     )

@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, text, tuple_
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import delete, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.capacity_following import Following, FollowingStep, Owner, follow
@@ -22,6 +21,7 @@ from domain.circuit_capacity import (
     on_deadline,
 )
 from domain.problems import Problem, ProblemCode
+from store.arrays import as_columns, insert_rows, is_one_of
 from store.tables import capacity_events, circuit_capacities, circuits, sensor_actions
 
 RELEASED = "RELEASED"
@@ -129,14 +129,11 @@ _TO_FOLLOW = text("""
 """)
 
 
-_FIXED_COLUMNS = ("circuit_id", "depot_id")
-_ROW = upsert(circuit_capacities)
-_STORE = _ROW.on_conflict_do_update(
-    index_elements=["circuit_id"],
-    set_={
-        column.name: _ROW.excluded[column.name] for column in circuit_capacities.c if column.name not in _FIXED_COLUMNS
-    },
-)
+_COLUMNS = tuple(circuit_capacities.c.keys())
+_CHANGING = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in ("circuit_id", "depot_id"))
+_STORE = insert_rows(circuit_capacities, _COLUMNS, f"ON CONFLICT (circuit_id) DO UPDATE SET {_CHANGING}")
+_EVENT_COLUMNS = ("circuit_id", "depot_id", "at", "received_at", "mode", "reason", "capacity_w", "basis")
+_APPEND = insert_rows(capacity_events, _EVENT_COLUMNS)
 
 
 async def follow_capacities(connection: AsyncConnection, depot_id: UUID, now: datetime) -> list[UUID]:
@@ -161,11 +158,11 @@ async def follow_capacities(connection: AsyncConnection, depot_id: UUID, now: da
             stored.append({"circuit_id": circuit_id, "depot_id": depot_id, **_values(followed.following)})
         events += [_event(circuit_id, depot_id, step, now) for step in followed.steps]
     if gone:
-        await connection.execute(delete(circuit_capacities).where(circuit_capacities.c.circuit_id.in_(gone)))
+        await connection.execute(delete(circuit_capacities).where(is_one_of(circuit_capacities.c.circuit_id, gone)))
     if stored:
-        await connection.execute(_STORE, stored)
+        await connection.execute(_STORE, as_columns(_COLUMNS, stored))
     if events:
-        await connection.execute(insert(capacity_events), events)
+        await connection.execute(_APPEND, as_columns(_EVENT_COLUMNS, events))
     return sorted({event["circuit_id"] for event in events})
 
 

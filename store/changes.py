@@ -12,6 +12,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.actor import Actor
+from store.arrays import is_one_of, is_one_of_texts
 from store.tables import changes
 
 
@@ -43,12 +44,12 @@ async def list_changes(
     """
     query = (
         select(changes.c.id, changes.c.at, changes.c.actor, changes.c.action, changes.c.subject_id, changes.c.detail)
-        .where(changes.c.depot_id == depot_id, changes.c.subject_id.in_(subject_ids))
+        .where(changes.c.depot_id == depot_id, is_one_of(changes.c.subject_id, subject_ids))
         .order_by(changes.c.id.desc())
         .limit(limit)
     )
     if actions:
-        query = query.where(changes.c.action.in_(actions))
+        query = query.where(is_one_of_texts(changes.c.action, actions))
     if before is not None:
         query = query.where(changes.c.id < before)
     return [ChangeRecord(*row) for row in await connection.execute(query)]

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import RowMapping, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
@@ -17,9 +17,11 @@ from domain.circuits import CircuitPlace, CircuitTree
 from domain.deletions import SubjectKind
 from domain.problems import Problem, ProblemCode
 from domain.versions import Versions
+from store.arrays import is_one_of
 from store.changes import differences, record_change
 from store.deletions import check_consent
 from store.depots import lock_depot, read_depot
+from store.off_loop import off_loop
 from store.site_changes import settle_site, unlink_circuits
 from store.tables import circuits
 from store.versions import check_version
@@ -81,6 +83,11 @@ async def list_circuits(connection: AsyncConnection, depot_id: UUID) -> list[Cir
     """
     await read_depot(connection, depot_id)
     rows = (await connection.execute(_CIRCUITS.where(circuits.c.depot_id == depot_id))).mappings()
+    found = rows.all()
+    return await off_loop(len(found), _in_order, found)
+
+
+def _in_order(rows: Sequence[RowMapping]) -> list[CircuitRecord]:
     records = {row["circuit_id"]: CircuitRecord(**row) for row in rows}
     tree = CircuitTree(CircuitPlace(each.circuit_id, each.parent_id, each.position) for each in records.values())
     return [records[circuit_id] for circuit_id in tree.walk()]
@@ -89,7 +96,8 @@ async def list_circuits(connection: AsyncConnection, depot_id: UUID) -> list[Cir
 async def _lock_tree(connection: AsyncConnection, depot_id: UUID) -> CircuitTree:
     await lock_depot(connection, depot_id)
     places = select(circuits.c.id, circuits.c.parent_id, circuits.c.position).where(circuits.c.depot_id == depot_id)
-    return CircuitTree(CircuitPlace(*row) for row in (await connection.execute(places)))
+    found = (await connection.execute(places)).all()
+    return await off_loop(len(found), lambda: CircuitTree(CircuitPlace(*row) for row in found))
 
 
 _STORE_PLACES = text("""
@@ -127,7 +135,7 @@ async def create_circuit(
     """Add a circuit; siblings from ``position`` on move up by one.
 
     Raises:
-        Problem: ``DEPOT_NOT_FOUND``, ``PARENT_NOT_FOUND`` or ``CIRCUIT_TREE_TOO_DEEP``.
+        Problem: ``DEPOT_NOT_FOUND``, ``PARENT_NOT_FOUND``, ``CIRCUIT_TREE_TOO_DEEP`` or ``TOO_MANY_CIRCUITS``.
 
     """
     tree = await _lock_tree(connection, depot_id)
@@ -222,7 +230,7 @@ async def delete_circuit(
     await unlink_circuits(connection, actor, gone)
     await settle_site(connection, depot_id)
     # One statement: the foreign key to the parent is checked when all of them are gone.
-    await connection.execute(delete(circuits).where(circuits.c.id.in_(gone)))
+    await connection.execute(delete(circuits).where(is_one_of(circuits.c.id, gone)))
     await _store_places(connection, actor, changed)
     await record_change(
         connection,

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, insert, select, tuple_
+from sqlalchemy import Row, Select, func, insert, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from domain.actor import Actor
-from domain.circuits import CircuitTree
+from domain.circuits import MAX_CIRCUITS, CircuitTree
 from domain.freshness import DepotFreshness
 from domain.problems import Problem, ProblemCode
 from domain.provisioning import ProvisioningCode, ProvisioningState
 from store.changes import record_change
 from store.fleet_status import has_freshness
 from store.locks import lock_sites
-from store.tables import circuits, depots, microgrids
+from store.off_loop import off_loop
+from store.tables import depots, microgrids
 
 
 @dataclass(frozen=True)
@@ -52,37 +54,47 @@ def depot_not_found(depot_id: UUID) -> Problem:
     return Problem(ProblemCode.DEPOT_NOT_FOUND, f"There is no depot {depot_id}.")
 
 
+# One statement, so that the triggers look at all of them once.
+_ADD_CIRCUITS = text("""
+    INSERT INTO circuits (id, depot_id, parent_id, name, position, rated_power_w, created_by, updated_by)
+    SELECT n.id, :depot_id, n.parent_id, n.name, n.position, n.rated_power_w, :actor, :actor
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:parents AS uuid[]), CAST(:names AS text[]), CAST(:positions AS integer[]),
+                CAST(:ratings AS double precision[]))
+        AS n (id, parent_id, name, position, rated_power_w)
+""")
+
+
+def _place(top_level: Sequence[NewCircuit]) -> dict[str, list[Any]]:
+    """Give every circuit its id, its parent and its place, as the columns of ``_ADD_CIRCUITS``."""
+    tree = CircuitTree(())
+    columns: dict[str, list[Any]] = {name: [] for name in ("ids", "parents", "names", "positions", "ratings")}
+    waiting: list[tuple[NewCircuit, UUID | None]] = [(circuit, None) for circuit in reversed(top_level)]
+    while waiting:
+        circuit, parent_id = waiting.pop()
+        circuit_id = uuid7()
+        (place,) = tree.add(circuit_id, parent_id, None)
+        row = (circuit_id, parent_id, circuit.name, place.position, circuit.rated_power_w)
+        for column, value in zip(columns.values(), row, strict=True):
+            column.append(value)
+        waiting.extend((child, circuit_id) for child in reversed(circuit.children))
+    return columns
+
+
 async def create_depot(
     connection: AsyncConnection, actor: Actor, name: str, timezone: str, top_level: Sequence[NewCircuit]
 ) -> UUID:
-    """Create a depot with its circuits. The outbox trigger asks for the sync that makes its microgrid."""
+    """Create a depot with its circuits. The outbox trigger asks for the sync that makes its microgrid.
+
+    Raises:
+        Problem: ``CIRCUIT_TREE_TOO_DEEP`` or ``TOO_MANY_CIRCUITS``.
+
+    """
     depot_id = uuid7()
     made = {"created_by": actor.name, "updated_by": actor.name}
     await connection.execute(insert(depots).values(id=depot_id, name=name, timezone=timezone, **made))
-    tree = CircuitTree(())
-    rows: list[dict[str, object]] = []
-
-    def add(circuit: NewCircuit, parent_id: UUID | None) -> None:
-        circuit_id = uuid7()
-        (place,) = tree.add(circuit_id, parent_id, None)
-        rows.append(
-            {
-                "id": circuit_id,
-                "depot_id": depot_id,
-                "parent_id": parent_id,
-                "name": circuit.name,
-                "position": place.position,
-                "rated_power_w": circuit.rated_power_w,
-                **made,
-            }
-        )
-        for child in circuit.children:
-            add(child, circuit_id)
-
-    for circuit in top_level:
-        add(circuit, None)
-    if rows:
-        await connection.execute(insert(circuits), rows)
+    if top_level:
+        placed = await off_loop(MAX_CIRCUITS, _place, top_level)
+        await connection.execute(_ADD_CIRCUITS, {**placed, "depot_id": depot_id, "actor": actor.name})
     await record_change(connection, actor, "DEPOT_CREATED", depot_id=depot_id, subject_id=depot_id)
     return depot_id
 

@@ -129,6 +129,7 @@ class FleetImport:
             await connection.execute(statement)
         await connection.execute(sql.REACH_CIRCUITS)
         await self._refuse_unreached()
+        await connection.execute(sql.REFUSE_TOO_MANY)
         await connection.execute(sql.ANALYZE_STATES)
         await connection.execute(sql.LAND_CIRCUITS, actor)
         await connection.execute(sql.LAND_GATEWAYS, actor)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from domain.circuits import MAX_DEPTH
+from domain.circuits import MAX_CIRCUITS, MAX_DEPTH
 from domain.fleet import FleetCode, FleetRecord, LineKind, Refusal
 
 _COLUMNS = """
@@ -250,6 +250,15 @@ REFUSE_BELOW_REFUSED = text(f"""
     UPDATE batch AS b SET state = '{FleetCode.PARENT_REFUSED}', other_line = p.line
     FROM batch AS p
     WHERE b.kind = 'circuit' AND b.state IS NULL AND p.kind = 'circuit' AND p.id = b.parent_id
+""")
+# All new circuits of such a depot: some of them alone would be a site that nobody has.
+REFUSE_TOO_MANY = text(f"""
+    UPDATE batch SET state = '{FleetCode.TOO_MANY_CIRCUITS}'
+    WHERE kind = 'circuit' AND state = 'LANDED' AND depot_id IN (
+        SELECT b.depot_id FROM batch AS b WHERE b.kind = 'circuit' AND b.state = 'LANDED'
+        GROUP BY b.depot_id
+        HAVING count(*) + (SELECT count(*) FROM circuits AS c WHERE c.depot_id = b.depot_id) > {MAX_CIRCUITS}
+    )
 """)
 # After the siblings that are there already, without a gap. The last of them is looked up before anything is inserted:
 # afterwards the index would be full of rows that this statement may not see yet.

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import delete, insert, select, text, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.actor import Actor
 from domain.problems import Problem, ProblemCode
-from domain.provisioning import ProvisioningCode, ProvisioningState, SyncOutcome, SyncResult
+from domain.provisioning import NAMED_CHANGES, ProvisioningCode, ProvisioningState, SyncOutcome, SyncResult
 from domain.reconcile import GridConnection, ReconcilePlan, TopLevelCircuit, plan_reconcile
+from store.arrays import is_one_of
 from store.changes import record_change
 from store.depots import lock_depot
+from store.off_loop import off_loop
 from store.tables import circuits, depots, microgrid_nodes, microgrids
 
 
@@ -111,7 +112,8 @@ async def reconcile_microgrid(connection: AsyncConnection, actor: Actor, depot_i
             return SyncResult(depot_id, None, SyncOutcome.NO_TOP_LEVEL_CIRCUITS, None, None)
         return await _create(connection, actor, depot_id, circuits_now)
     microgrid_id, version = stored
-    plan = plan_reconcile(await _nodes(connection, microgrid_id), circuits_now)
+    nodes = await _nodes(connection, microgrid_id)
+    plan = await off_loop(len(nodes) + len(circuits_now), plan_reconcile, nodes, circuits_now)
     if plan.rewrites:
         await _apply(connection, microgrid_id, plan)
         await record_change(
@@ -121,8 +123,11 @@ async def reconcile_microgrid(connection: AsyncConnection, actor: Actor, depot_i
             depot_id=depot_id,
             subject_id=microgrid_id,
             detail={
-                kind: [change.name for change in getattr(plan, kind)]
-                for kind in ("added", "removed", "renamed", "moved")
+                **{
+                    kind: [change.name for change in getattr(plan, kind)[:NAMED_CHANGES]]
+                    for kind in ("added", "removed", "renamed", "moved")
+                },
+                "counts": asdict(plan.counts),
             },
         )
     after = version + 1 if plan.version_moves else version
@@ -137,9 +142,14 @@ async def reconcile_microgrid(connection: AsyncConnection, actor: Actor, depot_i
         outcome = SyncOutcome.NO_TOP_LEVEL_CIRCUITS
     else:
         outcome = SyncOutcome.CHANGED if plan.rewrites else SyncOutcome.UNCHANGED
-    return SyncResult(
-        depot_id, microgrid_id, outcome, version, after, plan.added, plan.removed, plan.renamed, plan.moved
-    )
+    return _result(depot_id, microgrid_id, outcome, version, after, plan)
+
+
+def _result(
+    depot_id: UUID, microgrid_id: UUID, outcome: SyncOutcome, before: int | None, after: int, plan: ReconcilePlan
+) -> SyncResult:
+    named = (kind[:NAMED_CHANGES] for kind in (plan.added, plan.removed, plan.renamed, plan.moved))
+    return SyncResult(depot_id, microgrid_id, outcome, before, after, *named, counts=plan.counts)
 
 
 async def note_failed_sync(connection: AsyncConnection, actor: Actor, depot_id: UUID, failure: str) -> None:
@@ -155,7 +165,7 @@ async def note_failed_sync(connection: AsyncConnection, actor: Actor, depot_id: 
 async def _create(
     connection: AsyncConnection, actor: Actor, depot_id: UUID, circuits_now: Sequence[TopLevelCircuit]
 ) -> SyncResult:
-    plan = plan_reconcile((), circuits_now)
+    plan = await off_loop(len(circuits_now), plan_reconcile, (), circuits_now)
     microgrid_id = (
         await connection.execute(
             insert(microgrids)
@@ -166,7 +176,7 @@ async def _create(
     await _apply(connection, microgrid_id, plan)
     await _set_provisioning(connection, depot_id, None)
     await record_change(connection, actor, "MICROGRID_CREATED", depot_id=depot_id, subject_id=microgrid_id)
-    return SyncResult(depot_id, microgrid_id, SyncOutcome.CREATED, None, 1, plan.added)
+    return _result(depot_id, microgrid_id, SyncOutcome.CREATED, None, 1, plan)
 
 
 async def _top_level_circuits(connection: AsyncConnection, depot_id: UUID) -> list[TopLevelCircuit]:
@@ -187,32 +197,34 @@ async def _nodes(connection: AsyncConnection, microgrid_id: UUID) -> list[GridCo
     return [GridConnection(*row) for row in (await connection.execute(query))]
 
 
+_STORE_NODES = text("""
+    INSERT INTO microgrid_nodes (microgrid_id, circuit_id, name, position)
+    SELECT :microgrid_id, n.circuit_id, n.name, n.position
+    FROM unnest(CAST(:circuits AS uuid[]), CAST(:names AS text[]), CAST(:positions AS integer[]))
+        AS n (circuit_id, name, position)
+    ON CONFLICT ON CONSTRAINT microgrid_nodes_circuit
+    DO UPDATE SET name = excluded.name, position = excluded.position
+""")
+
+
 async def _apply(connection: AsyncConnection, microgrid_id: UUID, plan: ReconcilePlan) -> None:
-    """Store the plan's target. A grid connection that stays keeps its node id."""
+    """Store what the plan changes. A grid connection that stays keeps its node id."""
     if plan.removed:
         await connection.execute(
             delete(microgrid_nodes).where(
                 microgrid_nodes.c.microgrid_id == microgrid_id,
-                microgrid_nodes.c.circuit_id.in_([change.circuit_id for change in plan.removed]),
+                is_one_of(microgrid_nodes.c.circuit_id, (change.circuit_id for change in plan.removed)),
             )
         )
-    if plan.target:
-        rows = upsert(microgrid_nodes).values(
-            [
-                {
-                    "microgrid_id": microgrid_id,
-                    "circuit_id": node.circuit_id,
-                    "name": node.name,
-                    "position": node.position,
-                }
-                for node in plan.target
-            ]
-        )
+    if plan.rewritten:
         await connection.execute(
-            rows.on_conflict_do_update(
-                constraint="microgrid_nodes_circuit",
-                set_={"name": rows.excluded.name, "position": rows.excluded.position},
-            )
+            _STORE_NODES,
+            {
+                "microgrid_id": microgrid_id,
+                "circuits": [node.circuit_id for node in plan.rewritten],
+                "names": [node.name for node in plan.rewritten],
+                "positions": [node.position for node in plan.rewritten],
+            },
         )
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from store.arrays import is_one_of_numbers
 from store.tables import outbox
 
 CHANNEL = "outbox"
@@ -60,7 +61,7 @@ async def forget(connection: AsyncConnection, told: Sequence[OutboxDepot]) -> No
     """Remove the rows of the depots whose sync workflow was told."""
     rows = [row for depot in told for row in depot.rows]
     if rows:
-        await connection.execute(delete(outbox).where(outbox.c.id.in_(rows)))
+        await connection.execute(delete(outbox).where(is_one_of_numbers(outbox.c.id, rows)))
 
 
 async def outbox_depth(connection: AsyncConnection) -> OutboxDepth:

@@ -19,6 +19,7 @@ from domain.measurands import MeasurandKey
 from domain.problems import Problem, ProblemCode
 from domain.routing import PowerSourceKind
 from domain.versions import Versions
+from store.arrays import is_one_of
 from store.changes import differences, record_change
 from store.deletions import check_consent
 from store.depots import lock_depot
@@ -82,7 +83,7 @@ async def _readings(connection: AsyncConnection, ids: Collection[UUID]) -> dict[
     readings = power_source_readings.c
     query = (
         select(power_source_readings)
-        .where(readings.power_source_id.in_(ids))
+        .where(is_one_of(readings.power_source_id, ids))
         .order_by(readings.power_source_id, readings.measurand)
     )
     found: dict[UUID, tuple[ReadingRecord, ...]] = defaultdict(tuple)

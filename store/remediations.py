@@ -16,6 +16,7 @@ from domain.actor import Actor
 from domain.problems import Problem, ProblemCode
 from domain.remediations import RemediationCode
 from domain.sensor_actions import SensorActionKind
+from store.arrays import is_one_of
 from store.changes import record_change
 from store.database import clock
 from store.depots import lock_depot
@@ -91,7 +92,7 @@ async def _read(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) ->
     wanted = {candidate for row in rows for candidate in row["candidates"]}
     names: dict[UUID, str] = {}
     if wanted:
-        named = select(power_sources.c.id, power_sources.c.name).where(power_sources.c.id.in_(wanted))
+        named = select(power_sources.c.id, power_sources.c.name).where(is_one_of(power_sources.c.id, wanted))
         names = {row.id: row.name for row in await connection.execute(named)}
     for row in rows:
         row["action"] = SensorActionKind(row["action"])

@@ -12,6 +12,7 @@ from domain.deletions import Affected, DeletionEffect, SubjectKind
 from domain.resolution import Resolved, Unresolved, resolve
 from domain.sensor_actions import SENSOR_ACTIONS, ActionTarget, SensorActionKind
 from domain.site import ConfiguredAction
+from store.arrays import is_one_of
 from store.devices import read_device
 from store.sites import view_sites
 from store.tables import devices, gateways
@@ -95,7 +96,9 @@ async def list_writers(connection: AsyncConnection, depot_id: UUID, power_source
             found = resolve(site, action)
             if isinstance(found, Resolved) and found.target_id == power_source_id:
                 writing.append(action)
-    query = select(devices.c.id, devices.c.name).where(devices.c.id.in_([action.device_id for action in writing]))
+    query = select(devices.c.id, devices.c.name).where(
+        is_one_of(devices.c.id, (action.device_id for action in writing))
+    )
     names = {row.id: row.name for row in await connection.execute(query)}
     records = [
         WriterRecord(action.sensor_action_id, names.get(action.device_id, ""), SENSOR_ACTIONS[action.kind].title)

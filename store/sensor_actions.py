@@ -22,6 +22,7 @@ from domain.sensor_action_forms import SensorActionForm, given_version, parse_ch
 from domain.sensor_actions import InvalidAction, SensorAction, SensorActionKind
 from domain.versions import Versions, also
 from domain.violations import Violation
+from store.arrays import is_one_of_texts
 from store.capacities import capacity_policy, policy_values
 from store.changes import differences, record_change
 from store.deletions import check_consent
@@ -342,7 +343,7 @@ async def _check_owners(
         .join(devices, devices.c.id == sensor_actions.c.device_id)
         .where(
             capability_owners.c.depot_id == depot_id,
-            capability_owners.c.capability.in_(wanted),
+            is_one_of_texts(capability_owners.c.capability, wanted),
             capability_owners.c.sensor_action_id != sensor_action_id,
         )
         .order_by(capability_owners.c.capability)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.actor import Actor
 from domain.problems import Problem, ProblemCode
+from store.arrays import is_one_of
 from store.capacities import follow_capacities
 from store.database import clock
 from store.notify import ChangeKind, notify
@@ -46,7 +47,7 @@ async def unlink_devices(connection: AsyncConnection, actor: Actor, device_ids: 
     """Take these devices, which are about to be deleted, off their circuits."""
     await connection.execute(
         update(devices)
-        .where(devices.c.circuit_id.is_not(None), devices.c.id.in_(device_ids))
+        .where(devices.c.circuit_id.is_not(None), is_one_of(devices.c.id, device_ids))
         .values(circuit_id=None, updated_at=func.now(), updated_by=actor.name)
     )
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.clocks import ahead, effective_at
 from domain.sensor_actions import SensorActionKind
+from store.arrays import is_one_of
 from store.tables import sensor_actions
 
 
@@ -108,7 +109,7 @@ async def list_carried_actions(
         return found
     query = (
         select(sensor_actions.c.device_id, sensor_actions.c.id, sensor_actions.c.action, sensor_actions.c.enabled)
-        .where(sensor_actions.c.device_id.in_(device_ids))
+        .where(is_one_of(sensor_actions.c.device_id, device_ids))
         .order_by(sensor_actions.c.action)
     )
     for row in await connection.execute(query):

@@ -5,11 +5,12 @@ The model follows docs/decisions/0006: whoever changes one changes the other, an
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from domain.circuits import MAX_DEPTH
+from domain.circuits import MAX_CIRCUITS, MAX_DEPTH
 
 Line: TypeAlias = Mapping[str, Any]
 Key: TypeAlias = tuple[str, str]
@@ -78,8 +79,10 @@ class _Import:
         for number, line in self._new("depot"):
             self._land(number, line, None)
         judged = [(number, line, self._circuit(line)) for number, line in self._new("circuit")]
+        full = self._full_depots(judged)
         for number, line, code in sorted(judged, key=_place):
-            self._land(number, line, code)
+            too_many = "TOO_MANY_CIRCUITS" if line["depot_id"] in full else None
+            self._land(number, line, code or too_many)
         for number, line in self._new("gateway"):
             self._land(number, line, self._depot(line))
         for number, line in self._new("device"):
@@ -114,6 +117,12 @@ class _Import:
         self.fleet.rows[key_of(line)] = content_of(line)
         if line["type"] == "circuit":
             self.fleet.children.setdefault((line["depot_id"], line.get("parent_id")), []).append(line["id"])
+
+    def _full_depots(self, judged: Sequence[tuple[int, Line, str | None]]) -> set[str]:
+        """The depots that would have too many circuits with their good lines."""
+        wanted = Counter(line["depot_id"] for _, line, code in judged if code is None)
+        stored = Counter(row["depot_id"] for (kind, _), row in self.fleet.rows.items() if kind == "circuit")
+        return {depot for depot in wanted if wanted[depot] + stored[depot] > MAX_CIRCUITS}
 
     def _depot(self, line: Line) -> str | None:
         if ("depot", line["depot_id"]) in self.fleet.rows:

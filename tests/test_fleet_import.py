@@ -15,7 +15,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from domain.circuits import MAX_DEPTH
+from domain.circuits import MAX_CIRCUITS, MAX_DEPTH
 from domain.fleet import MAX_LINE_BYTES, FleetCode, LineKind
 from fleet.make_fleet import CUT_SHORT, fleet, lines
 from store import fleet_statements
@@ -347,10 +347,10 @@ async def test_every_circuit_of_a_cycle_is_told_from_those_that_hang_on_it(engin
 
 async def test_many_siblings_are_placed_without_looking_at_each_for_each(engine: AsyncEngine) -> None:
     here, top = str(uuid4()), str(uuid4())
-    body = [depot(here), circuit(here, top), *(circuit(here, parent=top) for _ in range(15_000))]
-    body += [circuit(here) for _ in range(15_000)]
+    body = [depot(here), circuit(here, top), *(circuit(here, parent=top) for _ in range(MAX_CIRCUITS // 2))]
+    body += [circuit(here) for _ in range(MAX_CIRCUITS // 2 - 1)]
     summary, _ = await bring_in(engine, encode(body))
-    assert summary.landed[LineKind.CIRCUIT] == 30_001
+    assert summary.landed[LineKind.CIRCUIT] == MAX_CIRCUITS
     assert await gaps(engine) == 0
 
 

@@ -305,6 +305,9 @@ async def _read(request: Request) -> tuple[Filled, FieldErrors, dict[str, Any]]:
 
 
 def _note(errors: FieldErrors, problem: Problem) -> None:
+    if problem.code is ProblemCode.TOO_MANY_CIRCUITS:
+        errors["circuit-name"] = problem.detail
+        return
     if problem.code not in _OF_A_FIELD:
         raise problem
     errors["circuit-parent"] = problem.detail

@@ -19,7 +19,7 @@ from api.ui.forms import MAX_FIELDS, FieldErrors, read_name, read_whole
 from api.ui.live import Kind, Topic
 from api.ui.outline import Line, Outline
 from api.ui.rendering import is_htmx, render
-from domain.circuits import MAX_DEPTH
+from domain.circuits import MAX_CIRCUITS, MAX_DEPTH
 from domain.freshness import DepotFreshness
 from domain.provisioning import ProvisioningState
 from domain.timezones import check_timezone, known_timezones
@@ -135,6 +135,8 @@ async def create(request: Request, actor: ActorDep, engine: EngineDep, once: For
         "timezone": errors.check("timezone", lambda: check_timezone(timezone.strip())),
         "circuits": lines.read(errors),
     }
+    if len(lines.lines) > MAX_CIRCUITS:
+        errors["circuits"] = f"A depot has at most {MAX_CIRCUITS:,} circuits; here are {len(lines.lines):,}."
     if not timezone.strip():
         errors["timezone"] = "Choose the time zone that the depot lies in."
     elements = {"name": "name", "timezone": "timezone", "circuits": "circuits"}

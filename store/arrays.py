@@ -1,0 +1,46 @@
+"""Many values as one parameter. PostgreSQL takes at most 32,767 parameters a statement, and any number in an array."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ColumnElement, Table, Text, TextClause, Uuid, any_, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY, dialect
+
+_POSTGRESQL = dialect()
+
+
+def is_one_of(column: ColumnElement[Any], ids: Iterable[UUID]) -> ColumnElement[bool]:
+    """The condition that a column of ids is one of these; of none: never."""
+    return column == any_(bindparam(None, list(ids), type_=ARRAY(Uuid)))
+
+
+def is_one_of_texts(column: ColumnElement[Any], texts: Iterable[str]) -> ColumnElement[bool]:
+    """The same for a column of texts."""
+    return column == any_(bindparam(None, list(texts), type_=ARRAY(Text)))
+
+
+def is_one_of_numbers(column: ColumnElement[Any], numbers: Iterable[int]) -> ColumnElement[bool]:
+    """The same for a column of whole numbers."""
+    return column == any_(bindparam(None, list(numbers), type_=ARRAY(BigInteger)))
+
+
+def insert_rows(table: Table, names: Sequence[str], on_conflict: str = "") -> TextClause:
+    """An insert of any number of rows in one statement: each of the columns ``names`` is a parameter, an array.
+
+    ``as_columns`` makes the parameters of rows. ``on_conflict`` is the statement's end, from ``ON CONFLICT`` on.
+    """
+    columns = ", ".join(names)
+    arrays = ", ".join(f"CAST(:{name} AS {table.c[name].type.compile(dialect=_POSTGRESQL)}[])" for name in names)
+    return text(f"""
+        INSERT INTO {table.name} ({columns})
+        SELECT {columns} FROM unnest({arrays}) AS given ({columns})
+        {on_conflict}
+    """)  # noqa: S608 - names of tables and columns
+
+
+def as_columns(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Turn rows into the parameters of ``insert_rows``."""
+    return {name: [row[name] for row in rows] for name in names}
