@@ -19,13 +19,15 @@ from api.types import CircuitId, DepotId
 from api.ui.conflicts import changed, current, tell
 from api.ui.forms import FieldErrors, read_kilowatts, read_name
 from api.ui.microgrid import read_tab
-from api.ui.rendering import render
+from api.ui.rendering import render_large
 from api.ui.site_forms import GONE, Filled, Refusal, gone, read_consent
+from api.ui.structure_view import place_of
 from api.ui.words import kilowatts
 from domain.circuits import CircuitPlace, CircuitTree
 from domain.deletions import DeletionEffect, SubjectKind
 from domain.problems import Problem, ProblemCode
 from store.circuits import CircuitRecord, list_circuits
+from store.off_loop import off_loop
 
 router = APIRouter(prefix="/depots/{depot_id}/circuits", include_in_schema=False)
 
@@ -55,6 +57,11 @@ class DepotCircuits:
     def __init__(self, records: list[CircuitRecord]) -> None:
         self.by_id = {record.circuit_id: record for record in records}
         self.tree = CircuitTree(CircuitPlace(each.circuit_id, each.parent_id, each.position) for each in records)
+        self._paths: dict[UUID, str] = {}
+        for circuit_id in self.tree.walk():
+            circuit = self.by_id[circuit_id]
+            above = "" if circuit.parent_id is None else f"{self._paths[circuit.parent_id]} \u203a "
+            self._paths[circuit_id] = above + circuit.name
 
     def find(self, circuit_id: UUID) -> CircuitRecord:
         """One circuit of this depot.
@@ -74,12 +81,7 @@ class DepotCircuits:
     def parents(self, without: UUID | None = None) -> list[tuple[UUID, str]]:
         """The circuits that a circuit may hang under: all but itself and those below it, each by its path."""
         barred = set[UUID]() if without is None else {without, *self.tree.walk(without)}
-        paths: dict[UUID, str] = {}
-        for circuit_id in self.tree.walk():
-            circuit = self.by_id[circuit_id]
-            above = "" if circuit.parent_id is None else f"{paths[circuit.parent_id]} \u203a "
-            paths[circuit_id] = above + circuit.name
-        return [(circuit_id, path) for circuit_id, path in paths.items() if circuit_id not in barred]
+        return [(circuit_id, path) for circuit_id, path in self._paths.items() if circuit_id not in barred]
 
     def siblings(self, circuit: CircuitRecord) -> list[CircuitRecord]:
         """The other circuits under the same parent, in their order."""
@@ -112,19 +114,20 @@ async def read_circuits(engine: AsyncEngine, depot_id: UUID) -> DepotCircuits:
 
     """
     async with engine.connect() as connection:
-        return DepotCircuits(await list_circuits(connection, depot_id))
+        found = await list_circuits(connection, depot_id)
+    return await off_loop(len(found), DepotCircuits, found)
 
 
-def _dialog(request: Request, block: str, context: Mapping[str, Any], *, status: int = 200) -> Response:
-    return render(
-        request, _TEMPLATE, {"errors": FieldErrors(), "conflict": None, **context}, block=block, status=status
-    )
+async def _dialog(request: Request, block: str, context: Mapping[str, Any], *, status: int = 200) -> Response:
+    context = {"errors": FieldErrors(), "conflict": None, **context}
+    return await render_large(request, _TEMPLATE, context, block=block, status=status)
 
 
 async def _done(request: Request, depot_id: UUID, engine: AsyncEngine) -> Response:
     """Close the dialog and show the tab as it is now; the sync is heard of when it is through."""
     headers = {"HX-Trigger": "dialog-done"}
-    return render(request, "microgrid.html", await read_tab(engine, depot_id), block="parts", headers=headers)
+    context = await read_tab(engine, depot_id, place_of(request))
+    return await render_large(request, "microgrid.html", context, block="parts", headers=headers)
 
 
 @router.get("/new", name="circuit_new")
@@ -134,7 +137,7 @@ async def begin(
     """The dialog that adds a circuit."""
     circuits = await read_circuits(engine, depot_id)
     values = {"name": "", "kilowatts": "", "parent_id": str(parent_id or "")}
-    return _dialog(request, "add", {"depot_id": depot_id, "parents": circuits.parents(), "values": values})
+    return await _dialog(request, "add", {"depot_id": depot_id, "parents": circuits.parents(), "values": values})
 
 
 @router.post("", name="circuit_create")
@@ -153,7 +156,7 @@ async def create(
             return await _done(request, depot_id, engine)
     circuits = await read_circuits(engine, depot_id)
     context = {"depot_id": depot_id, "parents": circuits.parents(), "values": filled.values, "errors": errors}
-    return _dialog(request, "add", context, status=422)
+    return await _dialog(request, "add", context, status=422)
 
 
 @router.get("/{circuit_id}", name="circuit_edit")
@@ -161,7 +164,7 @@ async def edit(request: Request, depot_id: DepotId, circuit_id: CircuitId, engin
     """The dialog that renames and moves a circuit, and leads to the others."""
     circuits = await read_circuits(engine, depot_id)
     circuit = circuits.find(circuit_id)
-    return _dialog(request, "edit", _editing(depot_id, circuits, circuit, _opened(circuits, circuit)))
+    return await _dialog(request, "edit", _editing(depot_id, circuits, circuit, _opened(circuits, circuit)))
 
 
 @router.post("/{circuit_id}", name="circuit_change")
@@ -192,7 +195,9 @@ async def change(
             _note(errors, problem)
         else:
             return await _done(request, depot_id, engine)
-    return _dialog(request, "edit", _editing(depot_id, circuits, circuit, filled) | {"errors": errors}, status=422)
+    return await _dialog(
+        request, "edit", _editing(depot_id, circuits, circuit, filled) | {"errors": errors}, status=422
+    )
 
 
 async def _stale(
@@ -217,7 +222,7 @@ async def _stale(
     conflict = tell(problem, _TITLES, say, merged, now)
     context = _editing(depot_id, circuits, circuit, filled)
     context |= {"conflict": conflict, "zone": (await depots.read(depot_id, engine)).timezone}
-    return _dialog(request, "edit", context, status=409)
+    return await _dialog(request, "edit", context, status=409)
 
 
 @router.get("/{circuit_id}/delete", name="circuit_delete")
@@ -245,7 +250,7 @@ async def _asking(
     if refused is not None and not refused.is_stale:
         context["errors"] = FieldErrors(cascade=refused.detail)
     status = 200 if refused is None else 409 if refused.is_stale else 422
-    return _dialog(request, "delete", context, status=status)
+    return await _dialog(request, "delete", context, status=status)
 
 
 @router.post("/{circuit_id}/delete", name="circuit_remove")

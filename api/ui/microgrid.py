@@ -15,21 +15,23 @@ from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.temporal import workflow_url
 from api.types import DepotId
 from api.ui.live import Kind, Topic
-from api.ui.rendering import render
+from api.ui.rendering import render_large
+from api.ui.structure_view import Place, place_of, view_structure
 from domain.problems import Problem, ProblemCode
 from domain.reconcile import GridConnection, ReconcilePlan, TopLevelCircuit, plan_reconcile
 from runtime.settings import Settings
 from store.circuits import CircuitRecord, list_circuits
 from store.database import snapshot
 from store.depots import DepotRecord, read_depot
+from store.off_loop import off_loop
 from store.structure import StructureRecord, read_structure
 from workflows.launch import sync_workflow_id
 
 router = APIRouter(prefix="/depots/{depot_id}/microgrid", include_in_schema=False)
 
 
-async def read_tab(engine: AsyncEngine, depot_id: UUID) -> dict[str, Any]:
-    """Read all that the tab shows, as of one moment.
+async def read_tab(engine: AsyncEngine, depot_id: UUID, place: Place) -> dict[str, Any]:
+    """Read what the tab shows of the structure at ``place``, as of one moment.
 
     Raises:
         Problem: ``DEPOT_NOT_FOUND``.
@@ -39,10 +41,14 @@ async def read_tab(engine: AsyncEngine, depot_id: UUID) -> dict[str, Any]:
         depot = await read_depot(connection, depot_id)
         structure = await _read_structure(connection, depot)
         circuits = await list_circuits(connection, depot_id) if structure is None else structure.circuits
+    view = drift = None
+    if structure is not None:
+        view = await off_loop(len(circuits), view_structure, structure, place)
+        drift = await off_loop(len(circuits), _drift, structure)
     return {
         "depot": depots.Depot.of(depot),
-        "structure": None if structure is None else service.Structure.of(structure),
-        "drift": None if structure is None else _drift(structure),
+        "structure": view,
+        "drift": drift,
         "circuit_count": len(circuits),
         "tops": [circuit.name for circuit in circuits if circuit.parent_id is None],
         "topics": [Topic(Kind.DEPOT, depot_id)],
@@ -70,8 +76,8 @@ def _drift(structure: StructureRecord) -> ReconcilePlan | None:
 @router.get("", name="page_microgrid")
 async def show(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
     """Show the tab (COR-8.8). Without a microgrid the status is 404, and the page says why and what to do."""
-    context = await read_tab(engine, depot_id)
-    return render(
+    context = await read_tab(engine, depot_id, place_of(request))
+    return await render_large(
         request,
         "microgrid.html",
         context,
@@ -82,7 +88,9 @@ async def show(request: Request, depot_id: DepotId, engine: EngineDep) -> Respon
 @router.get("/parts", name="microgrid_parts")
 async def parts(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
     """The parts of the tab that change, as they are now."""
-    return render(request, "microgrid.html", await read_tab(engine, depot_id), block="parts")
+    return await render_large(
+        request, "microgrid.html", await read_tab(engine, depot_id, place_of(request)), block="parts"
+    )
 
 
 _NO_RESULT = (ProblemCode.SYNC_TIMED_OUT, ProblemCode.SYNC_FAILED, ProblemCode.TEMPORAL_UNAVAILABLE)
@@ -102,12 +110,12 @@ async def resync(
         if problem.code not in _NO_RESULT:
             raise
         failure = problem
-    context = await read_tab(engine, depot_id) | {
+    context = await read_tab(engine, depot_id, place_of(request)) | {
         "result": result,
         "failure": failure,
         "run": _run(settings, client, depot_id),
     }
-    return render(request, "microgrid.html", context, block="resynced")
+    return await render_large(request, "microgrid.html", context, block="resynced")
 
 
 def _run(settings: Settings, client: Any, depot_id: UUID) -> str | None:

@@ -12,7 +12,7 @@ from domain.circuit_capacity import CapacityMode, FailSafeReason
 from domain.clocks import AHEAD_WARNING
 from domain.freshness import DepotFreshness
 from domain.measurands import ReadingCode
-from domain.provisioning import ProvisioningCode, ProvisioningState, SyncOutcome
+from domain.provisioning import NAMED_CHANGES, ProvisioningCode, ProvisioningState, SyncOutcome
 from domain.routing import RoutingRule
 from domain.scenario_runs import RunOutcome, ScenarioRunState
 from domain.sensor_actions import ActionTarget
@@ -35,6 +35,8 @@ PROVISIONING = {
     ProvisioningState.PENDING: Badge("Pending", "clock", "warn"),
     ProvisioningState.FAILED: Badge("Failed", "circle-x", "bad"),
 }
+NAMED = NAMED_CHANGES
+"""Grid connections of a kind that are told by name."""
 FAILURE = {
     ProvisioningCode.NO_TOP_LEVEL_CIRCUITS: "No top-level circuit",
     ProvisioningCode.SYNC_FAILED: "The last sync failed",

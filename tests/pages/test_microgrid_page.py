@@ -14,7 +14,7 @@ from store.circuits import list_circuits, update_circuit
 from store.database import transaction
 from store.depots import NewCircuit
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
-from tests.pages.looking import is_wider_than_the_screen, picture
+from tests.pages.looking import is_wider_than_the_screen, picture, violations
 from tests.pages.sites import make_large_site, make_site, synced
 from tests.support import ACTOR, assert_follows, microgrid_of
 
@@ -177,6 +177,50 @@ async def test_a_large_structure_is_legible_also_on_a_phone(site: Site, visitor:
         # Every name has the room that it needs, and is no smaller than the rest of the page.
         assert await page.locator(".called").evaluate_all(_HARD_TO_READ) == []
         await picture(page, f"microgrid-{name}")
+
+
+@pytest.mark.parametrize(("size", "name"), [(DESKTOP, "desktop"), (PHONE, "phone")])
+async def test_the_largest_depot_is_looked_through_page_by_page(
+    site: Site, visitor: Visitor, size: tuple[int, int], name: str
+) -> None:
+    bank = NewCircuit("Charger bank", None, tuple(NewCircuit(f"Charger {n}", 75e3) for n in range(4_000)))
+    feeds = tuple(NewCircuit(f"Feed {n}", 1e6, (bank,) if n == 61 else ()) for n in range(998))
+    depot_id = await make_site(site.engine, *feeds, NewCircuit("Last feed"))
+    await synced(site, depot_id)
+    page = await visitor.open(f"/depots/{depot_id}/microgrid", size=size)
+    await expect(page.get_by_text("Grid connections 1 to 60 of 999")).to_be_visible()
+    await expect(connections(page)).to_have_count(60)
+    assert await violations(page) == []
+    assert not await is_wider_than_the_screen(page)
+    await picture(page, f"microgrid-many-{name}")
+    await page.get_by_role("link", name="Next").first.click()
+    await expect(connections(page)).to_have_text([f"Feed {n}" for n in range(60, 120)])
+    # What does not fit is a link, and what is behind it has pages of its own.
+    await page.get_by_role("link", name="4\u202f000 circuits below").click()
+    await expect(page.get_by_label("Way to this circuit")).to_contain_text("Charger bank")
+    await expect(page.locator(".branch .called")).to_have_count(60)
+    assert await violations(page) == []
+    assert not await is_wider_than_the_screen(page)
+    await picture(page, f"microgrid-below-{name}")
+    await page.get_by_role("spinbutton", name="Page").fill("67")
+    await page.get_by_role("button", name="Go").click()
+    await expect(page.get_by_text("Circuits 3\u202f961 to 4\u202f000 of 4\u202f000")).to_be_visible()
+    # Changing a circuit here stays here, and so does what others change.
+    await page.get_by_role("button", name="Edit Charger 3999").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name").fill("Charger at the gate")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog).to_be_hidden()
+    await expect(page.get_by_text("Charger at the gate")).to_be_visible()
+    await expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    async with transaction(site.engine, ACTOR) as connection:
+        for circuit in await list_circuits(connection, depot_id):
+            if circuit.name == "Charger 3998":
+                await update_circuit(connection, ACTOR, circuit.circuit_id, {"name": "Charger at the wash"})
+    await expect(page.get_by_text("Charger at the wash")).to_be_visible()
+    await expect(page.get_by_text("Circuits 3\u202f961 to 4\u202f000 of 4\u202f000")).to_be_visible()
+    await page.get_by_label("Way to this circuit").get_by_role("link", name="Feed 61").click()
+    await expect(page.locator(".head .called")).to_have_text("Feed 61")
 
 
 async def test_what_is_below_is_folded_away_and_stays_so_when_the_page_is_refreshed(
