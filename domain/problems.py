@@ -85,6 +85,8 @@ class ProblemCode(StrEnum):
     """The sensor action was given what it does not take, or not given what it needs."""
     UNKNOWN_DEVICE = "UNKNOWN_DEVICE"
     """A packet's ``device_id`` is no gateway device that the product knows."""
+    FOREIGN_GATEWAY = "FOREIGN_GATEWAY"
+    """The packet is of another gateway than the one that sent it."""
     TOO_MANY_PACKETS = "TOO_MANY_PACKETS"
     """So many packets wait that none of these was taken. Sending them again later is right."""
     DEVICE_NOT_IN_DEPOT = "DEVICE_NOT_IN_DEPOT"

@@ -59,6 +59,11 @@ class Settings(BaseSettings):
     Empty: packets come by HTTP alone."""
     mqtt_topic: str = "manage/packets/#"
     """The topic filter that packets are published under; ``$share/GROUP/FILTER`` for several workers at once."""
+    mqtt_sender_is_gateway: bool = False
+    """Whether the topic's level that says who sent a message (where ``mqtt_topic`` has its first wildcard) is the id of
+    the gateway, so that packets of another gateway are refused with ``FOREIGN_GATEWAY``."""
+    mqtt_answers: str = "manage/answers"
+    """Answers go to this topic with the sender's level behind it, and below; nowhere else."""
     mqtt_client_id: str = "manage-packets"
     """The broker keeps a session under this name, so it stays the same, and no two workers have the same."""
     mqtt_ca: str = ""

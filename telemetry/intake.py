@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from domain.actor import Actor
 from domain.packets import InvalidPacket, check_timestamp, in_one_form, parse_packet
@@ -38,10 +39,17 @@ class Intake:
     """One for each packet, in its order."""
 
 
-async def take_in(door: PacketDoor, raw: bytes, actor: Actor, now: datetime) -> Intake:
+def _of_any_gateway(_gateway_id: UUID) -> bool:
+    return True
+
+
+async def take_in(
+    door: PacketDoor, raw: bytes, actor: Actor, now: datetime, may_send: Callable[[UUID], bool] = _of_any_gateway
+) -> Intake:
     """Take one packet or an array of them; answers when all that is good is committed.
 
-    One bad packet in an array does not stop the others.
+    One bad packet in an array does not stop the others. ``may_send`` says of which gateways the sender may bring
+    packets; those of others are refused with ``FOREIGN_GATEWAY``.
 
     Raises:
         Problem: ``INVALID_JSON``: nothing in the body can be read. ``INVALID_PACKET``: an empty array.
@@ -54,13 +62,25 @@ async def take_in(door: PacketDoor, raw: bytes, actor: Actor, now: datetime) -> 
         raise Problem(ProblemCode.INVALID_JSON, error.reason) from None
     if not isinstance(document, list):
         alone = read_packet(document, actor, now, text) if is_plain else read_packet(in_one_form(document), actor, now)
-        return Intake(is_array=False, results=await _through(door, [alone]))
+        return Intake(is_array=False, results=await _through(door, [_of_sender(alone, may_send)]))
     if not document:
         raise Problem(ProblemCode.INVALID_PACKET, "The array has no packet.")
     if len(document) > MAX_PACKETS:
         raise Problem(ProblemCode.BODY_TOO_LARGE, f"An array has at most {MAX_PACKETS} packets.")
     packets = document if is_plain else map(in_one_form, document)
-    return Intake(is_array=True, results=await _through(door, [read_packet(each, actor, now) for each in packets]))
+    read = [_of_sender(read_packet(each, actor, now), may_send) for each in packets]
+    return Intake(is_array=True, results=await _through(door, read))
+
+
+def _of_sender(
+    read: ReceivedPacket | RefusedPacket, may_send: Callable[[UUID], bool]
+) -> ReceivedPacket | RefusedPacket:
+    if isinstance(read, RefusedPacket) or may_send(read.packet.device_id):
+        return read
+    return RefusedPacket(
+        ProblemCode.FOREIGN_GATEWAY,
+        "The packet's device_id is another gateway than the one that sent it, which its topic names.",
+    )
 
 
 def read_packet(document: Any, actor: Actor, now: datetime, raw: str | None = None) -> ReceivedPacket | RefusedPacket:

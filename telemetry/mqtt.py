@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import aiomqtt
 import prometheus_client
@@ -33,6 +34,7 @@ from telemetry.answers import PacketStatus, items_text, problem_document, sole_r
 from telemetry.broker import Broker, Link, parse_broker, was_taken_over
 from telemetry.door import PacketDoor, open_door
 from telemetry.intake import MAX_PACKETS, Intake, RefusedPacket, take_in
+from telemetry.topics import Topics
 
 _log = structlog.get_logger("mqtt")
 
@@ -51,6 +53,8 @@ _LONGEST_PAUSE_LOST = 60.0
 session from each other, and not every broker says so. This long, at least, each can work."""
 _SETTLED = 30.0
 """Seconds after which a connection is a good one."""
+_SHOWN = 200
+"""Characters of a topic that a log line shows."""
 _STOP_PATIENCE = 5.0
 """Seconds in which messages that are being taken may still be committed and acknowledged when we stop."""
 
@@ -74,6 +78,11 @@ class MqttFigures:
         self.retries = prometheus_client.Counter(
             "mqtt_retries", "Times that a message had to be tried again", registry=registry
         )
+        self.withheld = prometheus_client.Counter(
+            "mqtt_answers_withheld",
+            "Answers that were asked for on a topic that is not the sender's",
+            registry=registry,
+        )
 
 
 @dataclass(frozen=True)
@@ -95,14 +104,14 @@ class Subscriber:
         door: PacketDoor,
         broker: Broker,
         *,
-        topic: str,
+        topics: Topics,
         client_id: str,
         figures: MqttFigures,
         at_once: int = AT_ONCE,
     ) -> None:
         self._door = door
         self._broker = broker
-        self._topic = topic
+        self._topics = topics
         self._client_id = client_id
         self._figures = figures
         self._at_once = at_once
@@ -137,8 +146,8 @@ class Subscriber:
 
     async def _connection(self) -> None:
         async with Link(self._broker, self._client_id, at_once=self._at_once, session=SESSION) as link:
-            await link.take_topic(self._topic)
-            _log.info("subscribed", host=self._broker.host, topic=self._topic, client_id=self._client_id)
+            await link.take_topic(self._topics.filter)
+            _log.info("subscribed", host=self._broker.host, topic=self._topics.filter, client_id=self._client_id)
             self._figures.connected.set(1)
             self._connected_at = _now()
             await self._take_all(link)
@@ -177,7 +186,7 @@ class Subscriber:
                 _log.warning("packets refused", topic=str(message.topic), refused=refused)
             for result, count in answer.results.items():
                 self._figures.packets.labels(result).inc(count)
-            await _tell(link, message, answer)
+            await self._tell(link, message, answer)
             link.acknowledge(message)
             self._figures.messages.inc()
 
@@ -185,12 +194,13 @@ class Subscriber:
         raw = message.payload
         if len(raw) > MAX_MESSAGE_BYTES:
             return _refusal(ProblemCode.BODY_TOO_LARGE, f"A message has at most {MAX_MESSAGE_BYTES} bytes.")
+        may_send = partial(self._topics.may_carry, self._topics.sender(str(message.topic)))
         pause, own_failures = _FIRST_PAUSE, 0
         while True:
             # Nothing else comes through this door, so it lets in what follows.
             await self._door.wait_for_room(MAX_PACKETS)
             try:
-                return _answer(await take_in(self._door, raw, self._actor, datetime.now(UTC)))
+                return _answer(await take_in(self._door, raw, self._actor, datetime.now(UTC), may_send))
             except Problem as problem:
                 return _refusal(problem.code, problem.detail)
             except Exception as error:  # noqa: BLE001 - the message must not be lost, whatever it is
@@ -202,6 +212,29 @@ class Subscriber:
             self._figures.retries.inc()
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _tell(self, link: Link, message: aiomqtt.Message, answer: _Answer) -> None:
+        """Answer on the topic that the message names, where it names one of its sender's own."""
+        topic = getattr(message.properties, "ResponseTopic", None)
+        if not topic:
+            return
+        if not self._topics.may_be_answered_on(self._topics.sender(str(message.topic)), topic):
+            # It would be read by somebody else, as a word of the product.
+            self._figures.withheld.inc()
+            _log.warning("answer withheld", topic=str(message.topic)[:_SHOWN], answer_topic=topic[:_SHOWN])
+            return
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.ContentType = "application/problem+json" if answer.is_problem else "application/json"
+        correlation = getattr(message.properties, "CorrelationData", None)
+        if correlation is not None:
+            properties.CorrelationData = correlation
+        try:
+            await link.publish(topic, answer.text, qos=1, properties=properties)
+        except (aiomqtt.MqttError, ValueError) as error:
+            # ValueError: no topic to publish on, such as one with a wildcard. The packets are safe all the same.
+            _log.warning("answer not published", topic=topic[:_SHOWN], error=str(error))
+        except Exception:  # noqa: BLE001 - a message that is never acknowledged holds its place until we connect again
+            _log.exception("answer not published", topic=topic[:_SHOWN])
 
 
 def _now() -> float:
@@ -230,42 +263,24 @@ def _refusal(code: ProblemCode, detail: str) -> _Answer:
     return _Answer(json.dumps(problem_document(code, detail)), Counter({code.value: 1}), is_problem=True)
 
 
-async def _tell(link: Link, message: aiomqtt.Message, answer: _Answer) -> None:
-    """Answer on the topic that the message names, where it names one."""
-    topic = getattr(message.properties, "ResponseTopic", None)
-    if not topic:
-        return
-    properties = Properties(PacketTypes.PUBLISH)
-    properties.ContentType = "application/problem+json" if answer.is_problem else "application/json"
-    correlation = getattr(message.properties, "CorrelationData", None)
-    if correlation is not None:
-        properties.CorrelationData = correlation
-    try:
-        await link.publish(topic, answer.text, qos=1, properties=properties)
-    except (aiomqtt.MqttError, ValueError) as error:
-        # ValueError: no topic to publish on, such as one with a wildcard. The packets are safe all the same.
-        _log.warning("answer not published", topic=topic, error=str(error))
-    except Exception:  # noqa: BLE001 - a message that is never acknowledged holds its place until we connect again
-        _log.exception("answer not published", topic=topic)
-
-
 @asynccontextmanager
 async def subscribing(engine: AsyncEngine, settings: Settings, registry: CollectorRegistry) -> AsyncGenerator[None]:
     """Take packets from the broker that ``settings`` names, through a door of its own, while the block runs.
 
     Raises:
-        ValueError, OSError: the settings name no broker, or an authority that cannot be read.
+        ValueError, OSError: the settings name no broker, topics that cannot be, or an authority that cannot be read.
 
     """
     if not settings.mqtt_url:
         yield
         return
     broker = parse_broker(settings.mqtt_url.get_secret_value(), settings.mqtt_ca)
+    topics = Topics(settings.mqtt_topic, settings.mqtt_answers, settings.mqtt_sender_is_gateway)
     async with open_door(engine) as door:
         subscriber = Subscriber(
             door,
             broker,
-            topic=settings.mqtt_topic,
+            topics=topics,
             client_id=settings.mqtt_client_id,
             figures=MqttFigures(registry),
         )

@@ -39,12 +39,14 @@ from telemetry import mqtt
 from telemetry.broker import Link, parse_broker, was_taken_over
 from telemetry.door import PacketDoor, open_door
 from telemetry.mqtt import MAX_MESSAGE_BYTES, MqttFigures, Subscriber, subscribing
+from telemetry.topics import Topics
 from tests.mosquitto import Mosquitto
 from tests.sites import MadeSite, controller_site, milliseconds, packet
 from tests.support import database_away, until
 
 TOPIC = "manage/packets/gw"
 ANSWERS = "manage/answers/gw"
+TOPICS = Topics("manage/packets/#", "manage/answers")
 ROOT = Path(__file__).parent.parent
 V5 = aiomqtt.ProtocolVersion.V5
 
@@ -83,13 +85,18 @@ class Running:
 
 @asynccontextmanager
 async def subscribed(
-    engine: AsyncEngine, broker: Mosquitto, *, at_once: int = mqtt.AT_ONCE, max_waiting: int = 5000
+    engine: AsyncEngine,
+    broker: Mosquitto,
+    *,
+    at_once: int = mqtt.AT_ONCE,
+    max_waiting: int = 5000,
+    topics: Topics = TOPICS,
 ) -> AsyncGenerator[Running]:
     """A subscriber that is connected when the block begins."""
     async with open_door(engine, max_waiting=max_waiting) as door:
         running = Running(door)
         subscriber = Subscriber(
-            door, parse_broker(broker.url), topic="manage/packets/#", client_id="manage-packets",
+            door, parse_broker(broker.url), topics=topics, client_id="manage-packets",
             figures=MqttFigures(running.registry), at_once=at_once,
         )  # fmt: skip
         task = asyncio.create_task(subscriber.run())
@@ -236,12 +243,13 @@ async def test_the_answer_says_where_the_packet_breaks_the_contract(engine: Asyn
 
 
 async def test_an_answer_is_not_taken_for_a_packet(engine: AsyncEngine, broker: Mosquitto) -> None:
-    async with subscribed(engine, broker) as running:
-        # The gateway wants its answer where packets are published: our own subscription would bring it back to us.
+    topics = Topics("manage/packets/#", "manage/packets/gw/answers")
+    async with subscribed(engine, broker, topics=topics) as running:
+        # Answers go where packets are published: our own subscription would bring them back to us.
         properties = Properties(PacketTypes.PUBLISH)
-        properties.ResponseTopic = "manage/packets/answers"
+        properties.ResponseTopic = "manage/packets/gw/answers/gw"
         async with broker.gateway() as gateway:
-            await gateway.subscribe("manage/packets/answers", qos=1)
+            await gateway.subscribe("manage/packets/gw/answers/gw", qos=1)
             await gateway.publish(TOPIC, b"junk", qos=1, properties=properties)
             assert await anext(aiter(gateway.messages))
         await publish(broker, b"more junk")
@@ -655,35 +663,60 @@ async def test_the_deployments_broker_lets_each_do_what_it_should(engine: AsyncE
     ]
     maker = find("mosquitto_passwd")
     assert maker is not None
-    for place, name in enumerate(("manage", "gw-1", "gw-2")):
+    site, neighbour = await controller_site(engine), await controller_site(engine)
+    mine, theirs = str(site.gateway_id), str(neighbour.gateway_id)
+    for place, name in enumerate(("manage", mine, theirs)):
         create = [] if place else ["-c"]
         subprocess.run([maker, "-b", *create, tmp_path / "accounts", name, "secret"], check=True)  # noqa: ASYNC221
-    site = await controller_site(engine)
     made = Mosquitto(tmp_path, *settings)
     await made.start()
     registry = CollectorRegistry()
     url = made.url.replace("mqtt://", "mqtt://manage:secret@")
-    async with subscribing(engine, Settings(mqtt_url=SecretStr(url)), registry):
+    asked = Settings(mqtt_url=SecretStr(url), mqtt_sender_is_gateway=True)
+
+    def figure(name: str, **labels: str) -> float:
+        return registry.get_sample_value(name, labels) or 0
+
+    async with subscribing(engine, asked, registry):
 
         async def is_connected() -> bool:
-            return registry.get_sample_value("mqtt_connected") == 1
+            return figure("mqtt_connected") == 1
 
         await until(is_connected)
         properties = Properties(PacketTypes.PUBLISH)
-        properties.ResponseTopic = "manage/answers/gw-1"
+        properties.ResponseTopic = f"manage/answers/{mine}"
+        elsewhere = Properties(PacketTypes.PUBLISH)
+        elsewhere.ResponseTopic = f"manage/answers/{theirs}"
         async with (
-            aiomqtt.Client("127.0.0.1", made.port, username="gw-1", password="secret", protocol=V5) as one,
-            aiomqtt.Client("127.0.0.1", made.port, username="gw-2", password="secret", protocol=V5) as other,
+            aiomqtt.Client("127.0.0.1", made.port, username=mine, password="secret", protocol=V5) as one,
+            aiomqtt.Client("127.0.0.1", made.port, username=theirs, password="secret", protocol=V5) as other,
         ):
-            await one.subscribe("manage/answers/gw-1", qos=1)
-            await other.subscribe("manage/answers/gw-1", qos=1)
+            await one.subscribe(f"manage/answers/{mine}", qos=1)
+            await other.subscribe(f"manage/answers/{mine}", qos=1)
             await other.subscribe("manage/#", qos=1)
             body = json.dumps(packet(site, LIMIT_PEAK_SHAVING="true"))
             # Not its own topic: the broker takes it, as the protocol wants, and gives it to nobody.
-            await other.publish("manage/packets/gw-1", b"another's", qos=1)
-            await one.publish("manage/packets/gw-1", body, qos=1, properties=properties)
+            await other.publish(f"manage/packets/{mine}", b"another's", qos=1)
+            await one.publish(f"manage/packets/{mine}", body, qos=1, properties=properties)
             answer = await anext(aiter(one.messages))
             assert json.loads(answer.payload)["items"][0]["status"] == "ACCEPTED"
+            # Its own topic with the neighbour's packet, alone and among its own, answered where the neighbour reads.
+            foreign = packet(neighbour, LIMIT_PEAK_SHAVING="true")
+            await one.publish(f"manage/packets/{mine}", json.dumps(foreign), qos=1, properties=properties)
+            refused = json.loads((await anext(aiter(one.messages))).payload)
+            assert refused["code"] == "FOREIGN_GATEWAY"
+            both = json.dumps([packet(site, LIMIT_DER_EXPORT="true"), foreign])
+            await one.publish(f"manage/packets/{mine}/meter", both, qos=1, properties=elsewhere)
+
+            async def all_taken() -> bool:
+                return figure("mqtt_messages_total") == 3
+
+            await until(all_taken)
             assert len(other.messages) == 0
-    assert registry.get_sample_value("mqtt_messages_total") == 1
+    assert figure("mqtt_packets_total", result="ACCEPTED") == 2
+    assert figure("mqtt_packets_total", result="FOREIGN_GATEWAY") == 2
+    assert figure("mqtt_answers_withheld_total") == 1
+    async with engine.connect() as connection:
+        stored = (await connection.execute(select(packets.c.gateway_id))).scalars().all()
+    assert set(stored) == {site.gateway_id}
     made.stop()
