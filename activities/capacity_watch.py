@@ -7,6 +7,7 @@ from temporalio import activity
 
 from domain.upkeep import WatchRound
 from store.capacity_upkeep import pass_deadlines, seconds_to_next_deadline
+from store.fleet_list import add_counts_up, settle_fleet
 
 BATCH = 500
 """Circuits in one transaction: packets of their depots wait as long as it takes."""
@@ -24,6 +25,8 @@ class CapacityWatchActivities:
     async def pass_due_deadlines(self) -> WatchRound:
         """Let the fail-safe take over wherever it is due, and say when it may be due next.
 
+        The list of depots is brought up to date as well: which of them are fresh no more.
+
         Run twice, or by two at once, the second finds nothing due.
         """
         passed = 0
@@ -33,5 +36,12 @@ class CapacityWatchActivities:
             passed += due
             if due < BATCH:
                 break
+        for _ in range(MAX_BATCHES):
+            async with self._engine.begin() as connection:
+                settled = await settle_fleet(connection, BATCH)
+            if settled < BATCH:
+                break
+        async with self._engine.begin() as connection:
+            await add_counts_up(connection)
         async with self._engine.connect() as connection:
             return WatchRound(passed, await seconds_to_next_deadline(connection))

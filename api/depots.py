@@ -20,6 +20,7 @@ from domain.freshness import DepotFreshness
 from domain.problems import ProblemCode
 from domain.provisioning import PROVISIONING_MESSAGES, ProvisioningCode, ProvisioningState
 from store.depots import DepotRecord, NewCircuit, create_depot, list_depots, read_depot
+from store.fleet_list import DepotFilter
 
 router = APIRouter(prefix="/api/depots", tags=["depots"])
 
@@ -151,7 +152,7 @@ async def list_all(
     after = decode_cursor(cursor, tuple[str, UUID])
     async with engine.connect() as connection:
         found = await list_depots(
-            connection, search=search, provisioning=provisioning, freshness=freshness, after=after, limit=limit + 1
+            connection, DepotFilter(search, provisioning, freshness), after=after, limit=limit + 1
         )
     items = found[:limit]
     more = encode_cursor(items[-1].name, items[-1].depot_id) if len(found) > limit else None

@@ -20,7 +20,7 @@ from temporalio.service import RPCError
 from api.dependencies import ClientDep, EngineDep, LookoutDep, SettingsDep
 from api.ui.assets import missing_assets
 from store.database import FAILURES, snapshot
-from store.depots import count_depots
+from store.fleet_list import count_fleet
 from store.history import months_ahead
 from store.outbox import OutboxDepth, outbox_depth
 from telemetry.door import PacketDoor
@@ -121,7 +121,7 @@ async def metrics(lookout: LookoutDep, request: Request) -> Response:
     async with snapshot(lookout) as connection:
         depth = await outbox_depth(connection)
         ahead.set(await months_ahead(connection))
-        for state, count in (await count_depots(connection)).items():
+        for state, count in (await count_fleet(connection)).by_provisioning().items():
             states.labels(state).set(count)
     rows.set(depth.rows)
     age.set(_age(depth))

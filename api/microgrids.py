@@ -166,10 +166,10 @@ class NodeChangeDocument(BaseModel):
 class SyncCounts(BaseModel):
     """How many grid connections a sync touched, by what it did to them."""
 
-    added: int
-    removed: int
-    renamed: int
-    moved: int
+    added: int = Field(description="New ones.")
+    removed: int = Field(description="Those whose circuit is no longer at the top level.")
+    renamed: int = Field(description="Those that have another name now.")
+    moved: int = Field(description="Those whose place among the ones that stayed is another.")
 
 
 class SyncResultDocument(BaseModel):

@@ -8,17 +8,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, insert, select, text, tuple_
+from sqlalchemy import Row, Select, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from domain.actor import Actor
 from domain.circuits import MAX_CIRCUITS, CircuitTree
-from domain.freshness import DepotFreshness
 from domain.problems import Problem, ProblemCode
 from domain.provisioning import ProvisioningCode, ProvisioningState
+from store.arrays import is_one_of
 from store.changes import record_change
-from store.fleet_status import has_freshness
+from store.fleet_list import DepotFilter, find_page
 from store.locks import lock_sites
 from store.off_loop import off_loop
 from store.tables import depots, microgrids
@@ -137,38 +137,12 @@ async def read_depot(connection: AsyncConnection, depot_id: UUID) -> DepotRecord
 
 
 async def list_depots(
-    connection: AsyncConnection,
-    *,
-    search: str | None,
-    provisioning: ProvisioningState | None,
-    after: tuple[str, UUID] | None,
-    limit: int,
-    freshness: DepotFreshness | None = None,
+    connection: AsyncConnection, wanted: DepotFilter, *, after: tuple[str, UUID] | None, limit: int
 ) -> list[DepotRecord]:
-    """List depots by name, then id, beginning after the place ``after``. ``search`` is a part of the name."""
-    query = _depots().order_by(depots.c.name, depots.c.id).limit(limit)
-    if search:
-        query = query.where(depots.c.name.icontains(search, autoescape=True))
-    if provisioning is not None:
-        query = query.where(depots.c.provisioning == provisioning)
-    if freshness is not None:
-        query = query.where(has_freshness(freshness))
-    if after is not None:
-        query = query.where(tuple_(depots.c.name, depots.c.id) > tuple_(*after))
+    """List depots by name, then id, beginning after the place ``after``."""
+    ids = await find_page(connection, wanted, after, limit)
+    query = _depots().where(is_one_of(depots.c.id, ids)).order_by(depots.c.name, depots.c.id)
     return [_record(row) for row in await connection.execute(query)]
-
-
-async def count_depots(
-    connection: AsyncConnection, *, search: str | None = None, freshness: DepotFreshness | None = None
-) -> dict[ProvisioningState, int]:
-    """Count depots by their provisioning state: all, or those whose name holds ``search`` and of a freshness."""
-    query = select(depots.c.provisioning, func.count()).group_by(depots.c.provisioning)
-    if search:
-        query = query.where(depots.c.name.icontains(search, autoescape=True))
-    if freshness is not None:
-        query = query.where(has_freshness(freshness))
-    found = {ProvisioningState(state): count for state, count in (await connection.execute(query))}
-    return {state: found.get(state, 0) for state in ProvisioningState}
 
 
 async def lock_depot(connection: AsyncConnection, depot_id: UUID) -> None:

@@ -13,11 +13,14 @@ _SEED = 17
 """Keeps these advisory locks apart from others that are made of a text. It never changes: processes of two
 releases, side by side, must mean the same lock."""
 
+SITE_KEY = f"hashtextextended(depot_id::text, {_SEED})"
+"""The key of a depot's lock, of a column ``depot_id``."""
+
 # By their keys and in a subquery: everybody waits in the same order, also where two depots share a key.
 _LOCK = text(f"""
     SELECT pg_advisory_xact_lock(keys.key)
     FROM (
-        SELECT DISTINCT hashtextextended(depot_id::text, {_SEED}) AS key
+        SELECT DISTINCT {SITE_KEY} AS key
         FROM unnest(CAST(:depot_ids AS uuid[])) AS depots (depot_id)
         ORDER BY key
     ) AS keys
@@ -27,7 +30,7 @@ _LOCK = text(f"""
 _LOCK_OF_GATEWAYS = f"""
     SELECT count(pg_advisory_xact_lock(keys.key))
     FROM (
-        SELECT DISTINCT hashtextextended(depot_id::text, {_SEED}) AS key
+        SELECT DISTINCT {SITE_KEY} AS key
         FROM gateways WHERE id = ANY ($1::uuid[])
         ORDER BY key
     ) AS keys

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.fleet_status import DEPOT_FRESHNESS, freshness_parameters
+from store.fleet_list import count_fleet
 
 _DEPOTS = text("""
     SELECT d.id, concat_ws('/', d.name, d.provisioning, m.id, m.version, m.synced_at,
@@ -24,15 +24,7 @@ _BACKFILLS = text("""
         (SELECT count(*) FROM backfill_pages AS p WHERE p.backfill_id = b.id))
     FROM backfills AS b WHERE b.id = ANY (CAST(:ids AS uuid[]))
 """)
-_FLEET = text("""
-    SELECT string_agg(concat_ws(':', provisioning, depots), ',' ORDER BY provisioning)
-    FROM (SELECT provisioning, count(*) AS depots FROM depots GROUP BY provisioning) AS counted
-""")
-_FLEET_STATUS = text(f"""
-    SELECT concat_ws('/', (SELECT max(event_id::text) FROM capability_latest),
-        (SELECT string_agg(concat_ws(':', freshness, depots), ',' ORDER BY freshness)
-         FROM (SELECT ({DEPOT_FRESHNESS}) AS freshness, count(*) AS depots FROM depots GROUP BY 1) AS counted))
-""")  # noqa: S608 - no value is put into it
+_NEWEST_STATUS = text("SELECT max(received_at) FROM capability_latest")
 _ALL_BACKFILLS = text("""
     SELECT concat_ws('/', count(*), count(finished_at),
         string_agg(xmin::text, ',' ORDER BY id) FILTER (WHERE finished_at IS NULL),
@@ -63,12 +55,13 @@ async def backfill_marks(connection: AsyncConnection, backfill_ids: Collection[U
 
 async def fleet_mark(connection: AsyncConnection) -> str:
     """Mark the fleet: how many depots are in which provisioning state."""
-    return str((await connection.execute(_FLEET)).scalar_one())
+    return str((await count_fleet(connection)).by_provisioning())
 
 
 async def fleet_status_mark(connection: AsyncConnection) -> str:
     """Mark the capabilities' statuses of the fleet: the newest, and how many depots are fresh, stale or neither."""
-    return str((await connection.execute(_FLEET_STATUS, freshness_parameters())).scalar_one())
+    newest = (await connection.execute(_NEWEST_STATUS)).scalar_one()
+    return f"{newest}/{(await count_fleet(connection)).by_freshness()}"
 
 
 async def backfill_list_mark(connection: AsyncConnection) -> str:

@@ -64,6 +64,45 @@ depots = Table(
     Index("depots_name_id", "name", "id"),
 )
 
+depot_list = Table(
+    "depot_list",
+    metadata,
+    Column("depot_id", Uuid, ForeignKey("depots.id", name="depot_list_depot", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("provisioning", Text, nullable=False),
+    Column("freshness", Text, nullable=False, server_default="NONE"),
+    Column("grams", ARRAY(Text), nullable=False),
+    CheckConstraint("freshness IN ('NONE', 'STALE', 'FRESH')", name="depot_list_freshness"),
+    Index("depot_list_name", "name", "depot_id"),
+    Index("depot_list_provisioning", "provisioning", "name", "depot_id"),
+    Index("depot_list_freshness_name", "freshness", "name", "depot_id"),
+    Index("depot_list_both", "provisioning", "freshness", "name", "depot_id"),
+    Index("depot_list_grams", "grams", postgresql_using="gin"),
+)
+
+fresh_depots = Table(
+    "fresh_depots",
+    metadata,
+    Column(
+        "depot_id",
+        Uuid,
+        ForeignKey("depot_list.depot_id", name="fresh_depots_depot", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("fresh_until", DateTime(timezone=True), nullable=False),
+    Index("fresh_depots_fresh_until", "fresh_until"),
+    postgresql_with={"fillfactor": 70},
+)
+
+depot_counts = Table(
+    "depot_counts",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("provisioning", Text, nullable=False),
+    Column("freshness", Text, nullable=False),
+    Column("depots", BigInteger, nullable=False),
+)
+
 circuits = Table(
     "circuits",
     metadata,

@@ -10,7 +10,8 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.freshness import DepotFreshness
-from store.fleet_status import count_freshness, read_standing
+from store.fleet_list import count_fleet
+from store.fleet_status import read_standing
 from tests.sites import MadeSite, add_action, add_device, make_site, milliseconds, packet
 from tests.test_packet_door import latest, send
 
@@ -80,7 +81,7 @@ async def test_filter_counts_rows_and_status_agree_in_every_state(api: httpx.Asy
     by_filter = await filtered(api)
     async with engine.connect() as connection:
         rows = await read_standing(connection, [site.depot_id for site in sites])
-        counts = await count_freshness(connection)
+        counts = (await count_fleet(connection)).by_freshness()
     expected: dict[UUID, str] = {}
     for site in sites:
         shown = {} if site.microgrid_id is None else await latest(api, site)

@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.load import LONGEST_SPAN, MOST_POINTS, bucket_for
 from domain.freshness import DepotFreshness
+from domain.provisioning import ProvisioningState
 from store.database import transaction
-from store.fleet_status import count_freshness
+from store.fleet_list import count_fleet
 from tests.pages.load_sites import held, make_load_site, measure
 from tests.sites import MadeSite, add_action, add_device, controller_site, make_site, milliseconds, packet
 from tests.support import ACTOR
@@ -235,11 +236,11 @@ async def test_a_depot_is_as_fresh_as_the_worse_of_its_capabilities(
         page = (await api.get("/api/depots", params={"freshness": freshness})).json()
         assert {UUID(each["depot_id"]) for each in page["items"]} == depot_ids
     async with engine.connect() as connection:
-        counts = await count_freshness(connection)
+        counts = (await count_fleet(connection)).by_freshness()
         assert {name.value: number for name, number in counts.items()} == {"FRESH": 2, "STALE": 3, "NONE": 2}
-        provisioned = await count_freshness(connection, provisioning="PROVISIONED", search="arrow")
+        provisioned = (await count_fleet(connection, "arrow")).by_freshness(ProvisioningState.PROVISIONED)
         assert provisioned[DepotFreshness.NONE] == 1
-        assert sum((await count_freshness(connection, search="%_")).values()) == 0
+        assert (await count_fleet(connection, "%_")).depots == {}
     both = await api.get("/api/depots", params={"freshness": "NONE", "provisioning": "PENDING", "search": "ARROW"})
     assert [each["depot_id"] for each in both.json()["items"]] == [str(bare.depot_id)]
     assert (await api.get("/api/depots", params={"freshness": "fresh"})).status_code == 422

@@ -28,7 +28,7 @@ def structure(parents: list[int | None], devices_on: int = 0) -> StructureRecord
     for number, parent in enumerate(parents, 1):
         place = places[parent] = places.get(parent, -1) + 1
         above = None if parent is None else UUID(int=parent)
-        circuits.append(CircuitRecord(UUID(int=number), _SITE, above, f"Circuit {number}", place, None, *_MADE))
+        circuits.append(CircuitRecord(UUID(int=number), _SITE, above, f"Circuit {number}", place, None, 1, *_MADE))
     tops = [each for each in circuits if each.parent_id is None]
     nodes = tuple(NodeRecord(each.circuit_id, each.circuit_id, each.name, each.position) for each in tops)
     microgrid = MicrogridRecord(_SITE, _SITE, 1, _NOW, *_MADE, nodes)

@@ -24,8 +24,8 @@ from domain.freshness import DepotFreshness
 from domain.provisioning import ProvisioningState
 from domain.timezones import check_timezone, known_timezones
 from store.database import snapshot
-from store.depots import count_depots
-from store.fleet_status import count_freshness, read_standing
+from store.fleet_list import MOST_COUNTED, count_fleet
+from store.fleet_status import read_standing
 
 router = APIRouter(include_in_schema=False)
 
@@ -67,9 +67,15 @@ async def _rows(engine: AsyncEngine, wanted: Wanted, cursor: str | None) -> dict
 async def _counts(engine: AsyncEngine, wanted: Wanted) -> dict[str, Any]:
     """Count by each filter what the other filters leave."""
     async with snapshot(engine) as connection:
-        counts = await count_depots(connection, search=wanted.search, freshness=wanted.freshness)
-        fresh = await count_freshness(connection, search=wanted.search, provisioning=wanted.provisioning)
-    return {"counts": counts, "total": sum(counts.values()), "fresh": fresh, "fresh_total": sum(fresh.values())}
+        found = await count_fleet(connection, wanted.search)
+    counts, fresh = found.by_provisioning(wanted.freshness), found.by_freshness(wanted.provisioning)
+    return {
+        "counts": counts,
+        "total": sum(counts.values()),
+        "fresh": fresh,
+        "fresh_total": sum(fresh.values()),
+        "most_counted": MOST_COUNTED if found.is_capped else None,
+    }
 
 
 @router.get("/", name="page_depots")

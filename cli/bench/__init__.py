@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 USAGE = """usage: ./dev bench provisioning [--sizes 1000,10000,100000] [--rounds 3] [--syncs 200]
+       ./dev bench fleet [--sizes 2000,60000] [--rounds 30]
        ./dev bench simulation [--rounds 3] [--at-once 50] [--runs 20]
        ./dev bench telemetry [--seconds 4] [--rounds 3] [--processes 1] [--only packets,flexmeasures,reads,deadlines]"""
 
@@ -25,6 +26,12 @@ def _provisioning(args: list[str]) -> int:
     return asyncio.run(run(args))
 
 
+def _fleet(args: list[str]) -> int:
+    from cli.bench.fleet import run
+
+    return asyncio.run(run(args))
+
+
 def _simulation(args: list[str]) -> int:
     from cli.bench.simulation import run
 
@@ -39,6 +46,7 @@ def _telemetry(args: list[str]) -> int:
 
 _BENCHMARKS: dict[str, Callable[[list[str]], int]] = {
     "provisioning": _provisioning,
+    "fleet": _fleet,
     "telemetry": _telemetry,
     "simulation": _simulation,
 }

@@ -6,6 +6,7 @@ from playwright.async_api import Page, expect
 
 from store.circuits import list_circuits
 from store.depots import list_depots
+from store.fleet_list import DepotFilter
 from tests.pages.conftest import PHONE, Site, Visitor
 from tests.pages.looking import is_wider_than_the_screen
 from tests.pages.sites import make_fleet, make_site
@@ -103,7 +104,7 @@ async def test_a_depot_with_its_circuits_is_created_by_keyboard_alone(site: Site
     await expect(page.get_by_role("heading", level=1)).to_have_text("Mount Dennis")
     await expect(page.locator(".infeed > .head .called")).to_have_text(["Feed 1", "Feed 2"])
     async with site.engine.connect() as connection:
-        (depot,) = await list_depots(connection, search=None, provisioning=None, after=None, limit=9)
+        (depot,) = await list_depots(connection, DepotFilter(), after=None, limit=9)
         circuits = await list_circuits(connection, depot.depot_id)
     assert (depot.name, depot.timezone) == ("Mount Dennis", "America/Toronto")
     by_id = {circuit.circuit_id: circuit.name for circuit in circuits}
@@ -139,7 +140,7 @@ async def test_all_that_is_wrong_is_told_at_once_beside_its_field(site: Site, vi
     await page.get_by_role("link", name="A name must not be blank.").click()
     await expect(page.get_by_label("Name", exact=True)).to_be_focused()
     async with site.engine.connect() as connection:
-        assert await list_depots(connection, search=None, provisioning=None, after=None, limit=9) == []
+        assert await list_depots(connection, DepotFilter(), after=None, limit=9) == []
     await page.get_by_label("Name", exact=True).fill("Malvern")
     await page.get_by_label("Time zone").fill("America/Toronto")
     await page.get_by_role("button", name="Remove").click()
