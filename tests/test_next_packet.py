@@ -131,7 +131,9 @@ async def test_a_moment_is_checked_and_an_unknown_binding_is_told(engine: AsyncE
         {"wait_seconds": 11},
     ):
         assert problem(await api.get(path, params=parameters)) == (422, "INVALID_REQUEST")
-    for after in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"):
+    too_early = await api.get(path, params={"after": "0001-01-01T00:00:00Z"})
+    assert too_early.status_code == 422
+    for after in ("1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z"):
         assert (await ask(api, site, after=after))["packet"] is None
     # Within an hour, that is; what came long after is not the next one.
     await send(api, packet(site, None, LIMIT_PEAK_SHAVING="true"))
