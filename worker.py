@@ -49,6 +49,9 @@ _log = structlog.get_logger("worker")
 _LOOK_AT_SCHEDULES = 300
 """Seconds in which a Temporal that lost them has its schedules again."""
 
+_STICKY_WAIT = timedelta(seconds=3)
+"""So long a workflow's task waits for the worker that remembers the workflow, before any other may replay it."""
+
 WORKFLOWS = [
     MicrogridSyncWorkflow,
     BackfillWorkflow,
@@ -90,6 +93,7 @@ def make_worker(client: Client, engine: AsyncEngine, task_queue: str, api: Manag
         max_concurrent_activities=20,
         max_concurrent_local_activities=50,
         graceful_shutdown_timeout=timedelta(seconds=10),
+        sticky_queue_schedule_to_start_timeout=_STICKY_WAIT,
     )
 
 

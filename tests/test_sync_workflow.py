@@ -21,7 +21,7 @@ from store.database import transaction
 from store.tables import microgrid_nodes, outbox
 from tests.support import ACTOR, active_microgrids, circuits_of, follows, make_depot, microgrid_of, until
 from worker import working
-from workflows.launch import resync, signal_sync, sync_workflow_id
+from workflows.launch import SYNC_TASK_TIMEOUT, resync, signal_sync, sync_workflow_id
 from workflows.microgrid_sync import MicrogridSyncWorkflow
 
 _PATIENCE = timedelta(seconds=30)
@@ -312,3 +312,22 @@ async def test_a_resync_that_meets_a_change_of_circuits_is_answered(
 
     async with working(client, engine, task_queue):
         await asyncio.gather(*(made_and_resynced() for _ in range(40)))
+
+
+@pytest.mark.parametrize("by_resync", [False, True])
+async def test_the_task_of_a_killed_worker_is_soon_given_to_another(
+    engine: AsyncEngine, client: Client, task_queue: str, *, by_resync: bool
+) -> None:
+    depot_id = await make_depot(engine, "A")
+    request = SyncRequest(depot_id, ACTOR.name, "RESYNC")
+    async with working(client, engine, task_queue):
+        if by_resync:
+            async with engine.begin() as connection:
+                await connection.execute(delete(outbox))
+            await resync(client, task_queue, request, timeout=_PATIENCE)
+        else:
+            await signal_sync(client, task_queue, request, rpc_timeout=_PATIENCE)
+        await in_step(engine, depot_id)
+    begun = (await client.get_workflow_handle(sync_workflow_id(depot_id)).fetch_history()).events[0]
+    told = begun.workflow_execution_started_event_attributes.workflow_task_timeout
+    assert told.ToTimedelta() == SYNC_TASK_TIMEOUT < timedelta(seconds=10)

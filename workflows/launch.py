@@ -31,6 +31,13 @@ from workflows.scenario_run import ScenarioRunWorkflow
 
 SYNC_KIND = "SYNC"
 
+SYNC_TASK_TIMEOUT = timedelta(seconds=3)
+"""After so long the task of a sync that a killed worker held goes to another worker.
+
+Temporal's own 10 s were most of the time in which a change did not show. A pass may well take longer: while it runs,
+its worker extends the task.
+"""
+
 
 def sync_workflow_id(depot_id: UUID) -> str:
     """Name the entity workflow that syncs a depot."""
@@ -52,6 +59,7 @@ async def signal_sync(client: Client, task_queue: str, request: SyncRequest, *, 
         task_queue=task_queue,
         start_signal=MicrogridSyncWorkflow.circuits_changed.__name__,
         start_signal_args=[request],
+        task_timeout=SYNC_TASK_TIMEOUT,
         search_attributes=_sync_attributes(request.depot_id),
         static_summary=f"{request.reason} by {request.requested_by}",
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
@@ -90,6 +98,7 @@ async def _resync_once(client: Client, task_queue: str, request: SyncRequest, ti
         id=sync_workflow_id(request.depot_id),
         task_queue=task_queue,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        task_timeout=SYNC_TASK_TIMEOUT,
         search_attributes=_sync_attributes(request.depot_id),
         static_summary=f"{request.reason} by {request.requested_by}",
     )
