@@ -34,8 +34,7 @@ SYNC_KIND = "SYNC"
 SYNC_TASK_TIMEOUT = timedelta(seconds=3)
 """After so long the task of a sync that a killed worker held goes to another worker.
 
-Temporal's own 10 s were most of the time in which a change did not show. A pass may well take longer: while it runs,
-its worker extends the task.
+Temporal's default is 10 s. A pass may well take longer: while it runs, its worker extends the task.
 """
 
 
