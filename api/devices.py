@@ -42,7 +42,7 @@ SensorId = Annotated[
     str,
     AfterValidator(clean_sensor_id),
     Field(
-        description="The sensor's id within the gateway, exactly as packets have it.",
+        description="The sensor's id within the gateway, exactly as in its packets.",
         json_schema_extra={"minLength": 1, "maxLength": MAX_ID_LENGTH},
     ),
 ]
@@ -211,6 +211,6 @@ async def deletion(device_id: DeviceId, engine: EngineDep) -> DeletionDocument:
 async def remove(
     device_id: DeviceId, actor: ActorDep, engine: EngineDep, if_match: IfMatch = None, consent: Consent = None
 ) -> None:
-    """Delete a device with its sensor actions. What it reported stays in the history."""
+    """Delete a device with its sensor actions. What it reported is kept in the history."""
     async with transaction(engine, actor) as connection:
         await delete_device(connection, actor, device_id, expected(if_match), consent)

@@ -176,7 +176,7 @@ async def remove(
     if_match: IfMatch = None,
     consent: Consent = None,
 ) -> None:
-    """Delete a gateway. What its devices reported stays in the history."""
+    """Delete a gateway. What its devices reported is kept in the history."""
     async with transaction(engine, actor) as connection:
         await delete_gateway(
             connection, actor, gateway_id, cascade=cascade, expected=expected(if_match), consent=consent

@@ -226,8 +226,8 @@ async def _on_database(request: Request, error: Exception) -> Response:
         _log.warning("commit not answered", path=request.scope["path"], error=str(error))
         return problem_response(
             ProblemCode.OUTCOME_UNKNOWN,
-            "The connection to the database was lost while the change was being stored: it may hold, or not. Look "
-            "before you ask again; a request with an Idempotency-Key can be sent again as it was.",
+            "The connection to the database was lost while the change was being stored: it may or may not be stored. "
+            "Check before you ask again; a request with an Idempotency-Key can be sent again as it was.",
         )
     if is_busy(error) or was_outrun(error):
         _log.warning("database busy", path=request.scope["path"], error=str(error))

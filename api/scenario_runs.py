@@ -73,7 +73,7 @@ class ScenarioRunCreate(Body):
     seed: int = Field(default=1, ge=0, le=MAX_SEED, description="Another seed, another day.")
     time_scale: float = Field(
         default=0, ge=0, le=MAX_TIME_SCALE, allow_inf_nan=False,
-        description="Real seconds a virtual second: 0 for as fast as it goes, 1 for real time.",
+        description="Real seconds a virtual second: 0 for as fast as possible, 1 for real time.",
     )  # fmt: skip
     force: bool = Field(
         default=False, description="Run although the configuration lacks what the scenario expects something of."

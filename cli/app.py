@@ -229,7 +229,7 @@ def scenario_run(
 ) -> int:
     """Run scenarios against the product, and check what they expect of it.
 
-    The exit code is 1 where an expectation does not come true, or where the second of two equal runs gives other
+    The exit code is 1 where an expectation fails, or where the second of two equal runs gives other
     evidence than the first.
 
     Parameters
@@ -243,7 +243,7 @@ def scenario_run(
     seed:
         Another seed, another day.
     time_scale:
-        Real seconds a virtual second: 0 for as fast as it goes, 1 for real time.
+        Real seconds a virtual second: 0 for as fast as possible, 1 for real time.
     provision:
         Set up what the depot's configuration lacks, through the public API.
     force:

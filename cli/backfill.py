@@ -21,7 +21,7 @@ _LONGEST_SILENCE = 120.0
 _AWAY = {"DATABASE_UNAVAILABLE", "DATABASE_BUSY", "TEMPORAL_UNAVAILABLE"}
 _MEANINGS = {
     BackfillOutcome.CREATED: ("created", "would be created"),
-    BackfillOutcome.ALREADY_PROVISIONED: ("had their microgrid already", "have their microgrid already"),
+    BackfillOutcome.ALREADY_PROVISIONED: ("already had a microgrid", "already have a microgrid"),
     BackfillOutcome.NO_TOP_LEVEL_CIRCUITS: ("have no top-level circuit", "have no top-level circuit"),
 }
 
@@ -42,7 +42,7 @@ async def _backfill(console: Console, dry_run: bool, page_size: int | None, watc
         try:
             ended = await watch_backfill(api, started, console)
         except asyncio.CancelledError:
-            console.print(f"No longer watched; the backfill goes on: {where}", soft_wrap=True)
+            console.print(f"Stopped watching; the backfill continues: {where}", soft_wrap=True)
             raise
     print_backfill(console, ended)
     return 0 if ended["state"] == BackfillState.COMPLETED else 1

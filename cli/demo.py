@@ -32,6 +32,6 @@ async def bring_to_life(api: Api, console: Console) -> None:
     run = await watch_run(api, await start_scenario(api, body), console)
     console.print(
         f"The scenario quick-look on the {DEPOT}: {str(run['outcome']).lower()}, {run['checks_passed']} expectations "
-        "came true. See ./dev scenario list for others.",
+        "passed. See ./dev scenario list for others.",
         soft_wrap=True,
     )

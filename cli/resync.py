@@ -55,7 +55,7 @@ async def find_depot(api: Api, depot: str) -> str:
     if len(chosen) == 1:
         return chosen[0]["depot_id"]
     if not chosen:
-        raise CommandFailedError(f"No depot's name holds {depot!r}.")
+        raise CommandFailedError(f"No depot's name contains {depot!r}.")
     more = ["…"] if len(chosen) > _MOST_CANDIDATES else []
     listed = [f"{each['depot_id']}  {each['name']}" for each in chosen[:_MOST_CANDIDATES]]
-    raise CommandFailedError("\n".join([f"More than one depot may be meant by {depot!r}:", *listed, *more]))
+    raise CommandFailedError("\n".join([f"Several depots match {depot!r}:", *listed, *more]))

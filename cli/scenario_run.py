@@ -66,7 +66,7 @@ class Ran:
 
     @property
     def passed(self) -> bool:
-        """Whether every expectation came true."""
+        """Whether every expectation passed."""
         return self.run["outcome"] == RunOutcome.PASSED
 
     @property
@@ -130,7 +130,7 @@ def _html(evidence: Evidence) -> bytes:
 
 
 def run_scenarios(asked: Asked) -> int:
-    """Run scenarios one after the other; 0 when all expectations came true and equal runs gave equal evidence.
+    """Run scenarios one after the other; 0 when all expectations passed and equal runs gave equal evidence.
 
     Raises:
         CommandFailedError: something cannot be run.
@@ -205,7 +205,7 @@ async def _once(api: Api, asked: Asked, depot_id: str, what: dict[str, str], con
         ended = await watch_run(api, run, console)
     except asyncio.CancelledError:
         where = f"{api.url}/api/scenario-runs/{run['run_id']}"
-        console.print(f"No longer watched; the run goes on: {where}", soft_wrap=True)
+        console.print(f"Stopped watching; the run continues: {where}", soft_wrap=True)
         raise
     evidence = await api.download(f"/api/scenario-runs/{run['run_id']}/evidence")
     return Ran(ended, evidence, time.monotonic() - begun)
@@ -281,7 +281,7 @@ async def watch_run(api: Api, run: dict[str, Any], console: Console) -> dict[str
 def _note(run: dict[str, Any]) -> str:
     failed = f", {run['checks_failed']} failed" if run["checks_failed"] else ""
     state = f", {run['state'].lower()}" if run["state"] != ScenarioRunState.RUNNING else ""
-    return f"step {run['steps_done']:,} of {run['steps_total']:,}, {run['checks_passed']} came true{failed}{state}"
+    return f"step {run['steps_done']:,} of {run['steps_total']:,}, {run['checks_passed']} passed{failed}{state}"
 
 
 def _tell_failures(ran: Ran, console: Console) -> None:
@@ -310,8 +310,8 @@ def _compare(first: Ran, second: Ran, console: Console) -> bool:
 
 def _print(ran: Sequence[Ran], console: Console, *, twice: bool) -> None:
     table = Table(box=box.SIMPLE)
-    for column in ("scenario", "outcome", "came true", "failed", "steps", "seconds", "evidence", "run"):
-        table.add_column(column, justify="right" if column in ("came true", "failed", "steps", "seconds") else "left")
+    for column in ("scenario", "outcome", "passed", "failed", "steps", "seconds", "evidence", "run"):
+        table.add_column(column, justify="right" if column in ("passed", "failed", "steps", "seconds") else "left")
     for each in ran:
         run = each.run
         style = "green" if each.passed else "bold red"

@@ -102,7 +102,7 @@ class Up:
                     await demonstrate(api, DEMO_FLEET, self.place.report, self.console)
                     await self._bring_to_life(api)
             except CommandFailedError as error:
-                self._warn(f"{error}\nThe fleet may be there in part only. Doing it again doubles nothing.")
+                self._warn(f"{error}\nThe fleet may be there in part only. Repeating it creates no duplicates.")
             await self._greet(api)
 
     async def _bring_to_life(self, api: Api) -> None:
@@ -160,12 +160,12 @@ class Up:
         ui = self._temporal.ui_url if self._temporal else self.settings.temporal_ui_url
         if ui:
             rows["Temporal"] = ui
-        self.console.print("\n[bold]It runs.[/] Ctrl-C stops everything.")
+        self.console.print("\n[bold]Running.[/] Ctrl-C stops everything.")
         for name, address in rows.items():
             self.console.print(f"  {name:<9} {address}", soft_wrap=True)
         # Where another `up` of this project runs, commands want to be told which is meant.
         named = f" --api {api.url}" if len(running_places()) > 1 else ""
-        self.console.print("\nGo on in another terminal:")
+        self.console.print("\nTry in another terminal:")
         for command in ("scenario run --all", "backfill --dry-run", "resync DEPOT", "import FILE"):
             self.console.print(f"  ./dev {command}{named}", soft_wrap=True)
 

@@ -7,13 +7,13 @@ from types import MappingProxyType
 
 from domain.circuit_capacity import CapacityBasis, CapacityMode, CapacityState, FailSafeReason
 
-NOT_FOLLOWING = "The circuit follows no controller. Its own rating holds."
+NOT_FOLLOWING = "The circuit follows no controller. Its own rating applies."
 
 MODE_MESSAGES: Mapping[CapacityMode, str] = MappingProxyType(
     {
         CapacityMode.AWAITING: "No packet has come from the controller yet. The circuit's own rating holds until one "
         "comes, or until the heartbeat threshold has passed.",
-        CapacityMode.CONTROLLER: "The controller is well. The capacity that it makes available holds.",
+        CapacityMode.CONTROLLER: "The controller's heartbeat is ok. Its available charging capacity applies.",
     }
 )
 """Why no fail-safe holds."""
@@ -24,7 +24,7 @@ REASON_MESSAGES: Mapping[FailSafeReason, str] = MappingProxyType(
         FailSafeReason.HEARTBEAT_TIMEOUT: "The gateway reports that the controller's heartbeat is too slow.",
         FailSafeReason.CONTROLLER_ERROR: "The controller reports an error.",
         FailSafeReason.HEARTBEAT_UNAVAILABLE: "The controller's heartbeat status is not available.",
-        FailSafeReason.HEARTBEAT_UNREADABLE: "The controller's heartbeat status is none that is known.",
+        FailSafeReason.HEARTBEAT_UNREADABLE: "The controller's heartbeat status is unknown.",
         FailSafeReason.CAPACITY_UNAVAILABLE: "The controller is well, but its available charging capacity is not "
         "available.",
         FailSafeReason.CAPACITY_UNREADABLE: "The controller is well, but its available charging capacity cannot be "
@@ -42,9 +42,9 @@ PACKETS_TOO_OLD = (
 
 BASIS_MESSAGES: Mapping[CapacityBasis, str] = MappingProxyType(
     {
-        CapacityBasis.FAIL_SAFE_RECEIVED: "The fail-safe capacity that the controller sent last holds.",
-        CapacityBasis.FAIL_SAFE_CONFIGURED: "The fail-safe capacity of the sensor action's settings holds.",
-        CapacityBasis.FAIL_SAFE_UNKNOWN: "No fail-safe capacity is known, so 0 W holds.",
+        CapacityBasis.FAIL_SAFE_RECEIVED: "The last fail-safe capacity from the controller applies.",
+        CapacityBasis.FAIL_SAFE_CONFIGURED: "The fail-safe capacity from the sensor action's settings applies.",
+        CapacityBasis.FAIL_SAFE_UNKNOWN: "No fail-safe capacity is known, so 0 kW applies: charging stops.",
     }
 )
 """Which fail-safe capacity it is."""

@@ -102,7 +102,7 @@ class CircuitTree:
         if parent_id is not None and (parent_id == circuit_id or parent_id in set(self.walk(circuit_id))):
             raise Problem(
                 ProblemCode.CIRCUIT_CYCLE,
-                "A circuit cannot hang under itself or under a circuit below it.",
+                "A circuit cannot be its own parent or be moved below itself.",
                 "parent_id",
             )
         stays = self._parent[circuit_id] == parent_id
@@ -131,7 +131,7 @@ class CircuitTree:
         if below and not cascade:
             raise Problem(
                 ProblemCode.CIRCUIT_HAS_CHILDREN,
-                f"{len(below)} circuits hang below this one. Move them first, or ask for the cascade.",
+                f"{len(below)} circuits are below this one. Move them first, or ask for the cascade.",
             )
         gone = [*reversed(below), circuit_id]
         left = self._parent[circuit_id]
@@ -194,7 +194,7 @@ class CircuitTree:
         if parent_id is not None and parent_id not in self._parent:
             raise Problem(
                 ProblemCode.PARENT_NOT_FOUND,
-                f"There is no circuit {parent_id} in this depot to hang under.",
+                f"There is no circuit {parent_id} in this depot to be the parent.",
                 "parent_id",
             )
 

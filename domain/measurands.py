@@ -154,7 +154,7 @@ class ReadingCode(StrEnum):
     UNKNOWN_TEXT = "UNKNOWN_TEXT"
     """A text that is none of the measurand's own. Casing counts."""
     VALUE_OUT_OF_RANGE = "VALUE_OUT_OF_RANGE"
-    """A number that the quantity cannot have, or by which registers say that they have no value."""
+    """A number that the quantity cannot have, or the value that registers report when they have none."""
     WRONG_UNIT = "WRONG_UNIT"
     """Another unit than the contract's. Nothing is converted."""
 
@@ -190,6 +190,6 @@ def read_measurand(key: MeasurandKey, value: float | str | None, unit: str | Non
     if spec.maximum is not None and value > spec.maximum:
         return Unreadable(ReadingCode.VALUE_OUT_OF_RANGE, f"{key} cannot be more than {spec.maximum:,.10g}.")
     if value in NO_VALUE_NUMBERS:
-        reason = f"{key} is {value:,.10g}, by which registers say that they have no value."
+        reason = f"{key} is {value:,.10g}, the value that registers report when they have none."
         return Unreadable(ReadingCode.VALUE_OUT_OF_RANGE, reason)
     return value + 0

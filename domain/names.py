@@ -44,7 +44,7 @@ def clean_sensor_id(raw: str) -> str:
     """
     sensor_id = normal(raw)
     if is_blank(sensor_id) or len(sensor_id) > MAX_ID_LENGTH:
-        detail = f"A sensor id has 1 to {MAX_ID_LENGTH} characters, exactly as packets have it, and is not blank."
+        detail = f"A sensor id has 1 to {MAX_ID_LENGTH} characters, exactly as in its packets, and is not blank."
         raise Problem(ProblemCode.INVALID_REQUEST, detail, "sensor_id")
     fault = fault_of(sensor_id)
     if fault is not None:

@@ -30,12 +30,12 @@ class ProvisioningCode(StrEnum):
 PROVISIONING_MESSAGES: dict[ProvisioningCode, str] = {
     ProvisioningCode.NO_TOP_LEVEL_CIRCUITS: (
         "The depot has no top-level circuit, so there is nothing to connect its microgrid to the grid with. "
-        "Add a top-level circuit: the microgrid follows by itself."
+        "Add a top-level circuit: the microgrid is created automatically."
     ),
     ProvisioningCode.SYNC_FAILED: (
-        "The last sync of this depot failed, and trying it again would have changed nothing. Its grid connections may "
+        "The last sync of this depot failed, and retrying it could not succeed. Its grid connections may "
         "differ from its circuits. The sync workflow in Temporal and the worker's log have the reason; once that is "
-        "mended, Resync or the next change of the circuits makes the sync anew."
+        "fixed, Resync or the next change of the circuits runs the sync again."
     ),
 }
 

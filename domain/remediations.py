@@ -57,12 +57,12 @@ _TEXTS = {
         "the gateway's output_translation.",
     ),
     RemediationCode.SEVERAL_BATTERIES: RemediationText(
-        "The depot has several batteries, and none can be told by the device's linked circuit.",
+        "The depot has several batteries, and the device's linked circuit does not identify one.",
         "Link the device to the circuit of the battery that it measures, or name that battery in the gateway's "
         "output_translation.",
     ),
     RemediationCode.OUTPUT_TRANSLATION_MALFORMED: RemediationText(
-        "The gateway's output_translation is needed to find the power source, and does not have its form.",
+        "The gateway's output_translation is needed to find the power source, and is malformed.",
         'Give it the form {"power_source_id": "<UUID>"}, or remove it and link the device to the circuit of the power '
         "source that it measures.",
     ),

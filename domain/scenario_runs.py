@@ -41,9 +41,9 @@ class RunOutcome(StrEnum):
     """What a run proved."""
 
     PASSED = "PASSED"
-    """Every step was sent, and every expectation came true."""
+    """Every step was sent, and every expectation passed."""
     FAILED = "FAILED"
-    """Every step was sent, and an expectation did not come true."""
+    """Every step was sent, and an expectation failed."""
     INCOMPLETE = "INCOMPLETE"
     """Not every step was sent: the run was cancelled or broke off."""
 
@@ -70,7 +70,7 @@ class ScenarioRunRequest:
     scenario: str
     steps_total: int
     time_scale: float
-    """Real seconds a virtual second: 0 for as fast as it goes, 1 for real time."""
+    """Real seconds a virtual second: 0 for as fast as possible, 1 for real time."""
     requested_by: str
 
 

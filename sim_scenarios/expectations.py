@@ -1,4 +1,4 @@
-"""What a step expects of the product, with every number settled, and whether it came true."""
+"""What a step expects of the product, with every number settled, and whether it passed."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class Checked:
 
 
 def check(expectation: Expectation, observed: Observed) -> Checked:
-    """Say whether an expectation came true."""
+    """Say whether an expectation passed."""
     area, _, name = expectation.subject.partition("/")
     if area == "answers":
         return _check_answers(expectation, name, observed.answers)

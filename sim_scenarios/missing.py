@@ -105,7 +105,7 @@ def _actions(scenario: Scenario, bindings: Bindings) -> Iterator[Missing]:
 
 
 def _expected_actions(scenario: Scenario) -> set[SensorActionKind]:
-    """Return the actions without which what the scenario expects cannot come true."""
+    """Return the actions without which what the scenario expects cannot pass."""
     found: set[SensorActionKind] = set()
     for expect in (entry.expect for entry in scenario.model.timeline if entry.expect is not None):
         found |= set(expect.answers)

@@ -14,7 +14,7 @@ from sim_scenarios.steps import Step, expand
 
 
 def rehearse(scenario: Scenario, seed: int = 1) -> tuple[Violation, ...]:
-    """Expand a scenario for a sample depot and say which expectations cannot come true, whatever the product does.
+    """Expand a scenario for a sample depot and say which expectations cannot pass, whatever the product does.
 
     Those are the ones of ``sent``, and a circuit's or a power source's value that is not the one that was sent.
     """

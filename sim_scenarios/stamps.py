@@ -20,7 +20,7 @@ def due_ms(step: Step, previous: Step | None, stamps: Sequence[int], time_scale:
         step: The step.
         previous: The one before it; None for the first.
         stamps: Those of all steps before it.
-        time_scale: Real seconds a virtual second: 0 for as fast as it goes, 1 for real time.
+        time_scale: Real seconds a virtual second: 0 for as fast as possible, 1 for real time.
 
     """
     if previous is None:

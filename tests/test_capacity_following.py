@@ -333,7 +333,7 @@ async def test_a_circuit_without_a_controller_has_its_rating(engine: AsyncEngine
     await api.patch(f"/api/circuits/{first}", json={"rated_power_w": 250_000})
     found = await capacity_of(api, first)
     assert (found["mode"], found["capacity_w"], found["rated_power_w"]) == (None, None, 250_000)
-    assert found["message"] == "The circuit follows no controller. Its own rating holds."
+    assert found["message"] == "The circuit follows no controller. Its own rating applies."
     assert await modes(api, first) == []
     listed = (await api.get(f"/api/depots/{plant.depot_id}/circuits")).json()["items"]
     assert [circuit["capacity"] for circuit in listed] == [None, None]

@@ -72,7 +72,7 @@ async def live(product: Product) -> AsyncGenerator[httpx.AsyncClient]:
 
 
 def unmet(evidence: bytes) -> list[str]:
-    """What did not come true."""
+    """The expectations that failed."""
     return [each["words"] for step in read_evidence(evidence).steps for each in step["checks"] if not each["passed"]]
 
 

@@ -121,7 +121,7 @@ class ScenarioRunWorkflow:
         )
         workflow.set_current_details(
             f"Step {played.next_step} of {self._request.steps_total}: "
-            f"{played.passed} expectations came true, {played.failed} did not."
+            f"{played.passed} expectations passed, {played.failed} failed."
         )
 
     async def _note(self, state: ScenarioRunState) -> None:
@@ -143,7 +143,7 @@ class ScenarioRunWorkflow:
         )
         workflow.upsert_search_attributes([OUTCOME.value_set(ended.outcome)])
         workflow.set_current_details(
-            f"**{ended.outcome}**: {self._progress.passed} expectations came true, {self._progress.failed} did not. "
+            f"**{ended.outcome}**: {self._progress.passed} expectations passed, {self._progress.failed} failed. "
             f"Evidence: {ended.sha256}"
         )
         return ended

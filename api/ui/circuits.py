@@ -44,7 +44,7 @@ _TITLES = {
     "name": "Name",
     "rated_power_w": "Rated power",
     "kilowatts": "Rated power",
-    "parent_id": "Hangs under",
+    "parent_id": "Parent circuit",
     "position": "Place",
     "place": "Place",
 }
@@ -180,7 +180,7 @@ async def change(
         return gone(request, problem)
     touched = changed(filled.values, filled.was)
     body = {name: value for name, value in body.items() if _NAMES[name] in touched}
-    # Under another parent it comes last.
+    # Under a new parent it comes last.
     if "place" in touched and filled.values["parent_id"] == str(circuit.parent_id or ""):
         body["position"] = errors.check(_ELEMENTS["position"], lambda: circuits.place(circuit, filled.values["place"]))
     given = errors.read(service.CircuitChange, body, _ELEMENTS)
@@ -263,7 +263,7 @@ async def remove(
         (await read_circuits(engine, depot_id)).find(circuit_id)
         await service.remove(circuit_id, actor, engine, cascade=cascade, consent=consent)
     except Problem as problem:
-        refused = Refusal.of(problem, "Agree that the circuits below go, too, or move them first.")
+        refused = Refusal.of(problem, "Confirm that the circuits below are deleted as well, or move them first.")
         if refused is None:
             return gone(request, problem)
         return await _asking(request, engine, depot_id, circuit_id, refused)

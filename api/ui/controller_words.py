@@ -38,7 +38,7 @@ TRIED = OUTCOME | {
 }
 FIELD = {"device_id": "Device", "capabilities": "Capabilities", "enabled": "State"}
 DONE = {"CREATED": "Bound", "CHANGED": "Changed", "DELETED": "Deleted"}
-GONE = "a device that is gone"
+GONE = "a deleted device"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Revision:
 
     @property
     def is_known(self) -> bool:
-        """Whether capabilities are held against a table."""
+        """Whether capabilities are checked against a table."""
         return bool(self.title)
 
 
@@ -88,7 +88,7 @@ def effect(of: Effect) -> str:
     if of.effect is EffectKind.STARTS:
         return f"{after} begins to update it."
     if of.effect is EffectKind.STOPS:
-        return f"No device updates it any more; {before} does now."
+        return f"No device updates it any more; {before} does until then."
     if of.effect is EffectKind.MOVES:
         return f"{after} updates it instead of {before}."
     return f"{after} goes on updating it." if of.effect is EffectKind.STAYS else "No device updates it, as before."

@@ -69,22 +69,22 @@ async def _fields(engine: AsyncEngine, depot_id: UUID, tables: ControllerTables)
             "circuit_id",
             "Linked circuit",
             [("", "No circuit"), *((str(circuit_id), path) for circuit_id, path in circuits.parents())],
-            "Tells the power source that it measures, and the circuit whose capacity its controller sets.",
+            "Identifies the power source that it measures and the circuit whose capacity its controller sets.",
         ),
         Field(
             "controller",
             "Controller revision",
             [
-                ("", "None, or not known which"),
+                ("", "None, or unknown"),
                 *((name, f"{name}: {table.title}") for name, table in tables.items()),
             ],
-            "Where it is known, what that revision cannot send is not bound to the device.",
+            "If known, capabilities that this revision cannot send are refused.",
         ),
     ]
 
 
 def _sensor_hint(heard: list[tuple[str, str]]) -> str:
-    hint = "The sensor's id within the gateway, exactly as packets have it."
+    hint = "The sensor's id within the gateway, exactly as in its packets."
     if heard:
         hint += f" Heard of, without a device: {', '.join(sensor_id for sensor_id, _ in heard[:NAMED])}"
         hint += f" and {len(heard) - NAMED} more." if len(heard) > NAMED else "."
@@ -130,7 +130,7 @@ async def create(
             await service.create(made, actor, engine, tables, once)
         except Problem as problem:
             if problem.code is ProblemCode.GATEWAY_NOT_FOUND:
-                errors[f"{_PREFIX}-gateway_id"] = "This gateway is gone. Choose another one."
+                errors[f"{_PREFIX}-gateway_id"] = "This gateway was deleted. Choose another one."
             else:
                 beside(errors, problem, _PREFIX, fields)
         else:
@@ -201,8 +201,10 @@ async def _asking(
         going.append(Going(text, [titles[each.action] for each in carried]))
     published = [capability.value for each in carried if each.enabled for capability in each.capabilities]
     if published:
-        going.append(Going(f"No device publishes {' and '.join(published)} of this depot then; the last status stays."))
-    going.append(Going("What it reported stays in the history."))
+        going.append(
+            Going(f"No device publishes {' and '.join(published)} of this depot then; the last status is kept.")
+        )
+    going.append(Going("What it reported is kept in the history."))
     to = request.app.url_path_for("device_remove", depot_id=depot_id, device_id=device_id)
     return delete_dialog(request, name=device.name, to=to, going=going, consent=deletion.consent, refused=refused)
 

@@ -45,8 +45,8 @@ async def _read(engine: AsyncEngine, depot_id: UUID, gateway_id: UUID) -> servic
 
 def _fields(names: dict[UUID, str], translation: Translation | None = None) -> list[Field]:
     choices = [("", "None"), *((str(source_id), f"Names {name}") for source_id, name in names.items())]
-    hint = "The last resort that tells the power source: needed only where neither the device's circuit nor the one "
-    hint += "battery of the depot does."
+    hint = "Names the power source where neither the device's linked circuit nor the only "
+    hint += "battery of the depot identifies it."
     if translation is not None and not translation.is_sound:
         choices.append((AS_IT_IS, f"As it is: {translation.text.lower()}"))
     if translation is not None and translation.document:
@@ -55,7 +55,7 @@ def _fields(names: dict[UUID, str], translation: Translation | None = None) -> l
         )
     return [
         Field("name", "Name"),
-        Field("site_model_name", "Site model", optional=True, hint="Most gateways have none, and nothing needs one."),
+        Field("site_model_name", "Site model", optional=True, hint="Optional. Most gateways have none."),
         Field("output_translation", "Output translation", choices, hint),
     ]
 
@@ -172,7 +172,7 @@ async def remove(
     try:
         await service.remove(gateway_id, actor, engine, cascade=cascade, consent=consent)
     except Problem as problem:
-        refused = Refusal.of(problem, "Agree that its devices go, too, or move them first.")
+        refused = Refusal.of(problem, "Confirm that its devices are deleted as well, or move them first.")
         return gone(request, problem) if refused is None else await _asking(request, engine, gateway, refused)
     return await show_changed(request, engine, depot_id)
 
@@ -189,7 +189,7 @@ async def _asking(
         text = f"{counted(total, 'device')} with all sensor actions of {'it' if total == 1 else 'them'}:"
         going.append(Going(text, [device.name for device in found[:NAMED]], max(0, total - NAMED)))
         agree = "Delete the device as well" if total == 1 else f"Delete these {counted(total, 'device')} as well"
-    going.append(Going("What its devices reported stays in the history. Packets that still come are refused."))
+    going.append(Going("What its devices reported is kept in the history. Packets that still come are refused."))
     to = request.app.url_path_for("gateway_remove", depot_id=gateway.depot_id, gateway_id=gateway.gateway_id)
     name, consent = gateway.name, deletion.consent
     return delete_dialog(request, name=name, to=to, going=going, consent=consent, agree=agree, refused=refused)

@@ -59,7 +59,7 @@ async def _fields(engine: AsyncEngine, depot_id: UUID) -> list[Field]:
             "circuit_id",
             "Linked circuit",
             linked,
-            "The circuit that it feeds. A device that is linked to the same one finds it by that.",
+            "The circuit that it feeds. Devices linked to the same circuit update it.",
         ),
     ]
 
@@ -72,7 +72,7 @@ def _body(filled: Filled, errors: FieldErrors) -> dict[str, Any]:
         "circuit_id": errors.check(f"{_PREFIX}-circuit_id", lambda: read_id(values["circuit_id"])),
     }
     if body["kind"] not in tuple(PowerSourceKind):
-        errors[f"{_PREFIX}-kind"] = "Choose what it is."
+        errors[f"{_PREFIX}-kind"] = "Choose the kind."
     return body
 
 

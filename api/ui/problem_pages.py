@@ -28,7 +28,7 @@ _TITLES = {
     "DATABASE_UNAVAILABLE": "The database is away",
     "DATABASE_BUSY": "The database is busy",
     "IDEMPOTENCY_KEY_REUSED": "This form was sent before",
-    "OUTCOME_UNKNOWN": "Nobody knows whether this was stored",
+    "OUTCOME_UNKNOWN": "It is not known whether this was saved",
     "TEMPORAL_UNAVAILABLE": "Temporal is away",
     "ACCESS_REFUSED": "You may not act from here",
     "INTERNAL_ERROR": "Something went wrong here",
@@ -37,8 +37,8 @@ _TITLES = {
 _Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 _DETAILS = {
-    "OUTCOME_UNKNOWN": "The connection to the database was lost while this was being stored: it may hold, or not. Look "
-    "before you send it again; a form that adds something can be sent again as it is, and adds it once.",
+    "OUTCOME_UNKNOWN": "The connection to the database was lost while this was being stored: it may or may not be "
+    "stored. Check before you send it again; a form that adds something can be sent again as it is, and adds it once.",
 }
 """What is said to a person where that is not what is said to a program."""
 
@@ -71,7 +71,7 @@ def _page(request: Request, problem: ProblemDocument, answer: Response) -> Respo
     of_path = problem.code == "INVALID_REQUEST" and all(each.field.endswith("_id") for each in problem.errors)
     status = 404 if of_path and request.method == "GET" else problem.status
     detail = (
-        "The address names something that is no id."
+        "The address contains an invalid id."
         if status != problem.status
         else _DETAILS.get(problem.code, problem.detail)
     )

@@ -36,7 +36,7 @@ router = APIRouter(prefix="/scenario-runs", include_in_schema=False)
 PAGE = 40
 """Steps that are loaded at a time."""
 _UNMET = 20
-"""Steps that did not come true of which the page tells at once."""
+"""Failed expectations that the page shows at once."""
 _OTHERS = 10
 """Runs of the same scenario that are offered for comparison."""
 

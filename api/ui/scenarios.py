@@ -32,7 +32,7 @@ LISTED = 25
 """Runs that are loaded at a time."""
 _OFFERED = 20
 """Depots that a search offers."""
-SPEEDS = {"0": "As fast as it goes", "0.01": "100 times real time", "0.1": "10 times real time", "1": "Real time"}
+SPEEDS = {"0": "As fast as possible", "0.01": "100 times real time", "0.1": "10 times real time", "1": "Real time"}
 _TOLD = (ProblemCode.SCENARIO_NOT_CONFIGURED, ProblemCode.RUN_IN_PROGRESS, ProblemCode.TEMPORAL_UNAVAILABLE)
 """Refusals that are told in the form."""
 
@@ -124,9 +124,9 @@ async def _find_depot(engine: AsyncEngine, named: str, errors: FieldErrors) -> U
     if len(chosen) == 1:
         return chosen[0].depot_id
     if not chosen:
-        errors["depot"] = "No depot's name holds that."
+        errors["depot"] = "No depot's name contains that."
     else:
-        errors["depot"] = "More than one depot may be meant. Type more of its name, or its id."
+        errors["depot"] = "Several depots match. Type more of the name, or the id."
     return None
 
 

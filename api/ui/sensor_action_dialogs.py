@@ -287,8 +287,8 @@ async def _asking(
     going: list[Going] = []
     if action.enabled and action.capabilities:
         published = " and ".join(action.capabilities)
-        going.append(Going(f"No device publishes {published} of this depot then; the last status stays."))
-    going.append(Going("An open remediation of it is closed. What it wrote stays."))
+        going.append(Going(f"No device publishes {published} of this depot then; the last status is kept."))
+    going.append(Going("Its open remediations are closed. What it wrote is kept."))
     to = request.app.url_path_for("action_remove", device_id=device_id, sensor_action_id=sensor_action_id)
     name = f"{form.schema.title} of {device.name}"
     return delete_dialog(request, name=name, to=to, going=going, consent=deletion.consent, refused=refused)

@@ -23,7 +23,7 @@ from api.versions import etag
 from domain.problems import Problem, ProblemCode
 
 TEMPLATE = "site_dialogs.html"
-GONE = "something that is gone"
+GONE = "something that was deleted"
 _CONSENT_LENGTH = 100
 NAMED = 8
 """Names of what goes with a deletion that are listed; the others are counted."""

@@ -48,7 +48,7 @@ def read_translation(value: object, names: Mapping[UUID, str]) -> Translation:
     others = {key: each for key, each in _keys(value).items() if key != "power_source_id"}
     if name is not None:
         return Translation(named, name, is_sound=True, document=_json(others) if others else "")
-    text = "Has not the form that is needed" if named is None else "Names no power source of this depot"
+    text = "Not in the required form" if named is None else "Names no power source of this depot"
     return Translation(None, text, is_sound=False, document=_json(value))
 
 

@@ -59,7 +59,7 @@ SYNC = {
     SyncOutcome.CHANGED: Badge("Microgrid repaired", "circle-check", "good"),
     SyncOutcome.UNCHANGED: Badge("Nothing to change", "check", "quiet"),
     SyncOutcome.NO_TOP_LEVEL_CIRCUITS: Badge("No top-level circuit", "circle-x", "bad"),
-    SyncOutcome.DEPOT_GONE: Badge("The depot is gone", "circle-x", "bad"),
+    SyncOutcome.DEPOT_GONE: Badge("The depot was deleted", "circle-x", "bad"),
 }
 
 CLOCK_WARNING = AHEAD_WARNING.total_seconds()
@@ -77,10 +77,10 @@ CAPABILITY = {Capability.PEAK_SHAVING: "Peak shaving", Capability.DER: "DER expo
 SHORT_CAPABILITY = {Capability.PEAK_SHAVING: "Peak", Capability.DER: "DER"}
 EFFECT = {
     FoldEffect.SHOWN: "became the status",
-    FoldEffect.LATE: "came late, a newer one was shown",
-    FoldEffect.UNAVAILABLE: "no value, the status stayed",
-    FoldEffect.REPEATED: "repeated, changed nothing",
-    FoldEffect.CONFLICTING: "its reference was used before, not counted",
+    FoldEffect.LATE: "late: a newer status was shown already",
+    FoldEffect.UNAVAILABLE: "no value: the status stayed",
+    FoldEffect.REPEATED: "repeated: changed nothing",
+    FoldEffect.CONFLICTING: "ignored: its event reference was used before",
 }
 CAPACITY = {
     CapacityMode.CONTROLLER: Badge("Controller", "circle-check", "good"),
@@ -111,23 +111,23 @@ TARGET = {
     ActionTarget.CIRCUIT: "Capacity of the circuit",
 }
 UNREADABLE = {
-    ReadingCode.VALUE_UNAVAILABLE: "the sender has no value",
-    ReadingCode.WRONG_VALUE_KIND: "not the kind of value that it has",
-    ReadingCode.UNKNOWN_TEXT: "none of its texts",
-    ReadingCode.VALUE_OUT_OF_RANGE: "out of its range",
-    ReadingCode.WRONG_UNIT: "another unit than the contract's",
+    ReadingCode.VALUE_UNAVAILABLE: "no value available",
+    ReadingCode.WRONG_VALUE_KIND: "wrong type of value",
+    ReadingCode.UNKNOWN_TEXT: "not one of the allowed values",
+    ReadingCode.VALUE_OUT_OF_RANGE: "out of range",
+    ReadingCode.WRONG_UNIT: "wrong unit",
 }
 RUN_STATE = {
     ScenarioRunState.RUNNING: Badge("Running", "loader-circle", "busy"),
     ScenarioRunState.PAUSED: Badge("Paused", "pause", "warn"),
     ScenarioRunState.CANCELLED: Badge("Cancelled", "circle-slash", "quiet"),
-    ScenarioRunState.FAILED: Badge("Broke off", "circle-alert", "bad"),
+    ScenarioRunState.FAILED: Badge("Aborted", "circle-alert", "bad"),
 }
 RUN_OUTCOME = {
     RunOutcome.PASSED: Badge("Passed", "circle-check", "good"),
     RunOutcome.FAILED: Badge("Failed", "circle-x", "bad"),
 }
-CHECK = {True: Badge("Came true", "check", "good"), False: Badge("Did not", "x", "bad")}
+CHECK = {True: Badge("Passed", "check", "good"), False: Badge("Failed", "x", "bad")}
 RUN_CAPACITY = {
     CapacityMode.AWAITING: "waits for the controller",
     CapacityMode.CONTROLLER: "set by the controller",
@@ -154,7 +154,7 @@ def run_badge(state: ScenarioRunState, outcome: RunOutcome | None) -> Badge:
 def speed(time_scale: float) -> str:
     """How fast a scenario's clock runs."""
     if time_scale == 0:
-        return "As fast as it goes"
+        return "As fast as possible"
     return "Real time" if time_scale == 1 else f"{1 / time_scale:.3g} times real time"
 
 

@@ -119,7 +119,9 @@ async def test_the_tab_shows_who_supplies_what_and_every_binding(site: Site, vis
     await expect(page.locator("#owner-PEAK_SHAVING")).to_contain_text("Device mgc-2")
     await expect(page.locator("#owner-DER")).to_contain_text("Device mgc-1")
     await expect(binding.locator(".binding-end")).to_contain_text("Version 2, changed by local-administrator")
-    await expect(card(page, other["binding_id"]).locator(".where")).to_contain_text("not held against a revision")
+    await expect(card(page, other["binding_id"]).locator(".where")).to_contain_text(
+        "not checked: controller revision unknown"
+    )
 
 
 @pytest.mark.acceptance("COR-39.2")
@@ -132,7 +134,7 @@ async def test_a_binding_is_made_reviewed_changed_and_disabled_by_hand(site: Sit
     await is_live(page)
     dialog = page.get_by_role("dialog")
     await expect(page.get_by_text("No controller is bound")).to_be_visible()
-    await expect(page.locator("#owner-DER")).to_contain_text("Not updating: no device is bound for it.")
+    await expect(page.locator("#owner-DER")).to_contain_text("Not updating: no controller is bound.")
 
     # Made, after its effect was looked at.
     await page.get_by_role("button", name="Bind a controller").press("Enter")
@@ -183,7 +185,7 @@ async def test_a_binding_is_made_reviewed_changed_and_disabled_by_hand(site: Sit
         await expect(part.locator(".onoff")).to_have_text(f"Last sent: {last}")
         await expect(part.locator(".badge")).to_have_text("Not updating")
         await expect(part.locator("age-time")).to_have_count(0)
-        await expect(page.locator(f"#owner-{capability}")).to_contain_text("the binding for it is disabled")
+        await expect(page.locator(f"#owner-{capability}")).to_contain_text("its binding is disabled")
 
     # Enabled again, and deleted in the end.
     await page.get_by_role("button", name="Enable the binding of Device mgc-2").click()
@@ -294,7 +296,7 @@ async def test_the_second_of_two_editors_sees_what_changed_and_goes_on_with_the_
     # The own input is kept; what was left alone is as it holds now.
     await expect(dialog.get_by_label("DER export limit")).not_to_be_checked()
     await expect(dialog.get_by_label("Peak shaving")).to_be_checked()
-    await expect(dialog.locator(".now-holds")).to_have_text("Yours. Now holds: DER export limit")
+    await expect(dialog.locator(".now-holds")).to_have_text("Yours. Saved value: DER export limit")
     await expect(page.locator("#device-hint")).to_contain_text("Sensor mgc-2")
     await dialog.get_by_role("button", name="Save on version 3").click()
     await expect(dialog).to_be_hidden()

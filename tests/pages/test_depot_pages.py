@@ -48,7 +48,7 @@ async def test_thousands_of_depots_are_searched_filtered_and_scrolled_through(si
     await page.reload()
     await expect(rows).to_have_count(10)
     await page.goto("/?search=no+such+name")
-    await expect(page.get_by_text("No depot fits")).to_be_visible()
+    await expect(page.get_by_text("No depots match")).to_be_visible()
 
     await page.goto("/")
     await page.get_by_role("link", name="Failed").click()

@@ -235,7 +235,7 @@ async def test_fresh_becomes_stale_by_itself_also_without_a_connection(site: Sit
     await set_threshold(site, made, 1)
     for capability in TITLES:
         await expect(section(page, capability).locator(".freshness")).to_have_text("Stale", use_inner_text=True)
-        await expect(section(page, capability)).to_contain_text("it may not hold any more")
+        await expect(section(page, capability)).to_contain_text("it may no longer be true")
     stale = await _appearance(page)
     # By the word, the icon and the form of the status: not by colour alone.
     assert all(fresh[part] != stale[part] for part in ("word", "icon", "border"))
@@ -303,7 +303,7 @@ async def test_status_and_time_come_from_the_same_record(site: Site, visitor: Vi
     rows = part.locator(".history li")
     await expect(rows).to_have_count(4)
     await expect(rows.locator(".was")).to_have_text(["no value", "OFF", "OFF", "ON"])
-    await expect(rows.nth(1)).to_contain_text("its reference was used before, not counted")
+    await expect(rows.nth(1)).to_contain_text("ignored: its event reference was used before")
     for reloaded in (False, True):
         if reloaded:
             await page.reload()
@@ -334,7 +334,7 @@ async def test_a_status_that_no_device_updates_is_not_passed_off_as_current(site
     for capability in TITLES:
         part = section(page, capability)
         await expect(part.locator(".freshness")).to_have_text("Not updating")
-        await expect(part).to_contain_text("No enabled device updates it now. This is what was known last.")
+        await expect(part).to_contain_text("Nothing updates this status now. It is the last one received.")
         await expect(part.locator(".onoff")).to_contain_text("Last known")
         await expect(part.locator(".onoff")).to_have_css("border-style", "dashed")
     assert await violations(page) == []

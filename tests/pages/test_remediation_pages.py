@@ -41,7 +41,7 @@ async def stop(site: Site, made: MadeSite, sensor_id: str = "mgc-9", ago: float 
 async def test_what_stops_updates_is_listed_with_what_to_do(site: Site, visitor: Visitor) -> None:
     page = await visitor.open("/remediations")
     await is_live(page)
-    await expect(page.get_by_text("Nothing to remedy")).to_be_visible()
+    await expect(page.get_by_text("No open remediations")).to_be_visible()
     await expect(page.locator(".open-count")).to_be_empty()
     made = await stopped(site)
     # It comes by itself, and is counted on every page.
@@ -103,7 +103,7 @@ async def test_a_remediation_is_resolved_by_hand_after_a_question(site: Site, vi
     await expect(items).to_have_count(1)
     await resolve.click()
     await dialog.get_by_role("button", name="Resolve").click()
-    await expect(page.get_by_text("No remediation fits")).to_be_visible()
+    await expect(page.get_by_text("No remediations match")).to_be_visible()
     await expect(page.locator("#list")).to_be_focused()
     await expect(page.locator(".open-count")).to_have_text("1 open")
     await page.get_by_role("link", name="Closed", exact=True).click()
@@ -154,7 +154,7 @@ async def test_what_cannot_be_resolved_is_told_beside_the_list(site: Site, visit
     await page.get_by_role("dialog").get_by_role("button", name="Resolve").click()
     await expect(page.locator("#notices")).to_contain_text("There is no such remediation")
     page = await visitor.open(f"/remediations?depot_id={made.depot_id}")
-    await expect(page.get_by_text("No remediation fits")).to_be_visible()
+    await expect(page.get_by_text("No remediations match")).to_be_visible()
     gone = "018f4e6c-0000-7000-8000-000000000000"
     page = await visitor.open(f"/remediations?depot_id={gone}", status=404)
     await expect(page.get_by_role("heading", level=1)).to_have_text("There is no such depot")
@@ -207,13 +207,13 @@ async def test_depots_are_filtered_by_how_fresh_they_are(site: Site, visitor: Vi
     await expect(rows).to_have_count(1)
     await expect(page.locator("#by-provisioning [aria-current]")).to_have_text("Provisioned 1")
     await page.get_by_role("searchbox").fill("none such")
-    await expect(page.get_by_text("No depot fits")).to_be_visible()
+    await expect(page.get_by_text("No depots match")).to_be_visible()
     await expect(page.locator("#by-freshness [aria-current]")).to_have_text("Fresh 0")
     # What comes is shown without a reload.
     await page.goto("/?freshness=STALE")
     await is_live(page)
     await send(site, packet(stale, milliseconds() + 1000, LIMIT_PEAK_SHAVING="true"))
-    await expect(page.get_by_text("No depot fits")).to_be_visible()
+    await expect(page.get_by_text("No depots match")).to_be_visible()
     await expect(counts).to_have_text(["Any status 3", "Fresh 2", "Stale 0", "No status 1"])
 
 

@@ -35,14 +35,16 @@ async def test_a_scenario_is_chosen_run_and_watched_to_its_end(site: Site, visit
     for step in (1, 3, 5):
         await expect(page.locator(f"#step-{step - 1}")).to_be_visible()
     await expect(badge).to_have_text("Passed")
-    await expect(page.locator("#did-not")).to_have_text("0")
+    await expect(page.locator("#checks-failed")).to_have_text("0")
     # What was sent stands beside what the product shows of it.
     beside = page.locator(".beside")
     await expect(beside.get_by_role("row", name=re.compile("LIMIT_PEAK_SHAVING"))).to_contain_text("Peak shaving o")
     await expect(beside.get_by_role("row", name=re.compile("AVAILABLE_CHARGING"))).to_contain_text("Circuit carries")
     await expect(beside.get_by_role("row", name=re.compile("SOC"))).to_contain_text("Battery:")
     await expect(beside.get_by_role("row", name=re.compile("TOTAL_POWER_LOAD.*bess"))).to_contain_text("Battery:")
-    await expect(beside.get_by_role("row", name=re.compile("TOTAL_POWER_LOAD.*grid"))).to_contain_text("evidence alone")
+    await expect(beside.get_by_role("row", name=re.compile("TOTAL_POWER_LOAD.*grid"))).to_contain_text(
+        "only in the evidence"
+    )
     await page.locator("#step-4 summary").click()
     await expect(page.locator("#step-4 .sent")).to_contain_text("BESS_OPERATIONAL_MODE")
     # What was opened stays open when the page follows a change.
@@ -100,7 +102,7 @@ async def test_two_runs_are_compared(site: Site, visitor: Visitor) -> None:
     page = await visitor.open(f"/scenario-runs/{first['run_id']}")
     await expect(page.locator(".others tbody tr")).to_have_count(2)
     await page.locator(".others tr", has_text="the same").get_by_role("link").click()
-    await expect(page.locator("main .notice")).to_contain_text("the same, to the byte")
+    await expect(page.locator("main .notice")).to_contain_text("of the two runs is identical")
     assert same["run_id"] in page.url
     await page.goto(f"/scenario-runs/{first['run_id']}/compare/{other['run_id']}")
     await expect(page.locator("main .notice")).to_contain_text("They differ")
@@ -113,7 +115,7 @@ async def test_the_scenario_pages_are_accessible_in_both_themes(site: Site, visi
     window = DESKTOP if size == "desktop" else PHONE
     visitor.expected = ("422",)
     async with httpx.AsyncClient(base_url=site.url, timeout=30) as api:
-        # A battery that nobody updates: what is expected of it does not come true.
+        # A battery that nobody updates: what is expected of it fails.
         device = next(
             each
             for each in (await api.get("/api/devices", params={"depot_id": depot_id})).json()["items"]

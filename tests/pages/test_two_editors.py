@@ -43,7 +43,7 @@ async def test_who_only_rates_a_circuit_undoes_neither_its_name_nor_its_place(si
         await page.get_by_role("button", name="Edit Feed 1").click()
         await expect(dialog(page).get_by_label("Name")).to_have_value("Feed 1")
     await dialog(other).get_by_label("Name").fill("Intake")
-    await dialog(other).get_by_label("Hangs under").select_option(label="Feed 2")
+    await dialog(other).get_by_label("Parent circuit").select_option(label="Feed 2")
     await saved(other)
 
     await dialog(one).get_by_label("Rated power").fill("630")
@@ -77,7 +77,7 @@ async def test_who_only_rates_a_circuit_undoes_neither_its_name_nor_its_place(si
     await saved(other)
     await dialog(one).get_by_label("Name").fill("Mine")
     await dialog(one).get_by_role("button", name="Save").click()
-    await expect(dialog(one).locator(".now-holds")).to_have_text("Yours. Now holds: Theirs")
+    await expect(dialog(one).locator(".now-holds")).to_have_text("Yours. Saved value: Theirs")
     await expect(dialog(one).get_by_label("Name")).to_have_value("Mine")
     await dialog(one).get_by_role("button", name="Discard mine").click()
     await expect(dialog(one).get_by_label("Name")).to_have_value("Theirs")
@@ -86,7 +86,7 @@ async def test_who_only_rates_a_circuit_undoes_neither_its_name_nor_its_place(si
     await call(site, "DELETE", f"/api/circuits/{gone.circuit_id}")
     await dialog(one).get_by_label("Name").fill("Mine")
     await dialog(one).get_by_role("button", name="Save").click()
-    await expect(dialog(one).get_by_role("heading")).to_have_text("It is not here any more")
+    await expect(dialog(one).get_by_role("heading")).to_have_text("This no longer exists")
 
 
 async def test_a_circuit_comes_after_the_sibling_that_was_chosen_whoever_came_between(

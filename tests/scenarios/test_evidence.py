@@ -209,7 +209,7 @@ def test_runs_of_two_seeds_differ_first_in_their_seed() -> None:
 
 
 def failing() -> bytes:
-    """A run in which one thing does not come true."""
+    """A run in which one expectation fails."""
     timeline = [
         {"at": "2m", "name": "<Never> & never", "expect": {"sent": {"SOC": 59}, "capabilities": {"DER": "OFF"}}}
     ]
