@@ -133,7 +133,7 @@ async def test_a_binding_is_made_reviewed_changed_and_disabled_by_hand(site: Sit
     page = await visitor.open(f"/depots/{made.depot_id}/controllers")
     await is_live(page)
     dialog = page.get_by_role("dialog")
-    await expect(page.get_by_text("No controller is bound")).to_be_visible()
+    await expect(page.get_by_text("No controller is bound", exact=True)).to_be_visible()
     await expect(page.locator("#owner-DER")).to_contain_text("Not updating: no controller is bound.")
 
     # Made, after its effect was looked at.
@@ -196,7 +196,7 @@ async def test_a_binding_is_made_reviewed_changed_and_disabled_by_hand(site: Sit
     await page.get_by_role("button", name="Delete the binding of Device mgc-2").click()
     await expect(dialog).to_contain_text("The device, its packets and what they updated stay.")
     await dialog.get_by_role("button", name="Delete").click()
-    await expect(page.get_by_text("No controller is bound")).to_be_visible()
+    await expect(page.get_by_text("No controller is bound", exact=True)).to_be_visible()
     await expect(page.locator("#bindings-title")).to_be_focused()
     assert (await call(site, "GET", API, params={"depot_id": str(made.depot_id)}))["items"] == []
 
@@ -331,7 +331,7 @@ async def test_the_second_of_two_editors_sees_what_changed_and_goes_on_with_the_
     await dialog.get_by_role("button", name="Save").click()
     await expect(dialog).to_contain_text("BINDING_NOT_FOUND")
     await dialog.get_by_role("button", name="Close").click()
-    await expect(page.get_by_text("No controller is bound")).to_be_visible()
+    await expect(page.get_by_text("No controller is bound", exact=True)).to_be_visible()
 
 
 async def test_the_history_tells_who_changed_what_field_by_field(site: Site, visitor: Visitor) -> None:
@@ -449,7 +449,7 @@ async def test_the_card_of_the_load_page_says_that_the_binding_is_disabled(site:
     other = {"depot_id": str(made.site.depot_id), "device_id": made.b, "capabilities": ["DER"]}
     await call(site, "POST", API, json=other)
     await expect(section(page, "DER").get_by_role("link")).to_have_count(0)
-    await expect(section(page, "DER")).to_contain_text("Device mgc-2 updates it.")
+    await expect(section(page, "DER")).to_contain_text("Device mgc-2 is bound and has sent no status yet.")
     await section(page, "PEAK_SHAVING").get_by_role("link").click()
     await expect(card(page, made.binding_id)).to_be_in_viewport()
 

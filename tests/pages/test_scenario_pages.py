@@ -89,7 +89,7 @@ async def test_what_is_wrong_is_told_where_it_is(site: Site, visitor: Visitor) -
     await page.get_by_label("Seed").fill("1")
     await page.get_by_label("Depot").fill("Bare")
     await page.get_by_role("button", name="Run").click()
-    await expect(page.locator("#start .notice")).to_contain_text("lacks what the scenario drives")
+    await expect(page.locator("#start .notice")).to_contain_text("not configured for this scenario")
     await expect(page.locator("#start .notice")).to_contain_text("--provision")
 
 
