@@ -136,7 +136,7 @@ async def test_no_header_is_an_unexpected_error(engine: AsyncEngine, database_ur
     writes = ("/api/telemetry/packets", f"/depots/{site.depot_id}/gateways")
     async with (
         serving(Settings(database_url=SecretStr(database_url))) as url,
-        httpx.AsyncClient(base_url=url) as caller,
+        httpx.AsyncClient(base_url=url, timeout=60) as caller,
     ):
         for header, value in product(_READ, _STRANGE):
             given = [(header.encode(), value)]

@@ -105,7 +105,7 @@ async def test_a_body_that_stops_is_ended(database_url: str, client: Client, mon
 
     async with (
         serving(Settings(database_url=SecretStr(database_url))) as url,
-        httpx.AsyncClient(base_url=url) as caller,
+        httpx.AsyncClient(base_url=url, timeout=60) as caller,
     ):
         for path in ("/api/depots/import", "/api/depots"):
             sending = asyncio.create_task(caller.post(path, content=stopping(), timeout=60))
