@@ -204,8 +204,14 @@ def is_away(error: BaseException) -> bool:
     """Say whether an error means that the database cannot be reached, rather than that it refused something."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    # A value that the driver cannot send is an InterfaceError, too, and a ValueError.
-    return any(isinstance(cause, AWAY) and not isinstance(cause, ValueError) for cause in _causes(error))
+    return any(isinstance(cause, AWAY) and not _is_misuse(cause) for cause in _causes(error))
+
+
+def _is_misuse(cause: BaseException | None) -> bool:
+    # The driver says by the same class that a connection is lost, that another statement still holds it, and that it
+    # was given what it cannot send.
+    said = str(cause).lower()
+    return isinstance(cause, asyncpg.InterfaceError) and "connection" not in said and "operation" not in said
 
 
 def is_busy(error: BaseException) -> bool:
@@ -235,4 +241,4 @@ def blames_data(error: DBAPIError) -> bool:
 
     Anything else passes: a deadlock, a full disk, a standby that does not write, a schema that is being migrated.
     """
-    return _sqlstate(error).startswith(_DATA) or any(isinstance(cause, asyncpg.DataError) for cause in _causes(error))
+    return _sqlstate(error).startswith(_DATA) or any(_is_misuse(cause) for cause in _causes(error))

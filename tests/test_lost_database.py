@@ -64,6 +64,7 @@ def told(answer: httpx.Response) -> tuple[int, str]:
         asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress"),
         asyncpg.ProtocolError("unexpected"),
         asyncpg.InterfaceError("connection is closed"),
+        asyncpg.InterfaceError("cannot perform operation: another operation is in progress"),
         asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
         asyncpg.AdminShutdownError("terminating connection due to administrator command"),
         asyncpg.CannotConnectNowError("the database system is starting up"),
@@ -78,13 +79,20 @@ def test_a_lost_connection_is_one_however_the_driver_says_it(error: Exception) -
         assert passes(each)
 
 
-@pytest.mark.parametrize("error", [asyncpg.DataError("invalid input for query argument $1: 'a'"), TypeError("a bug")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.DataError("invalid input for query argument $1: 'a' (an integer is required)"),
+        asyncpg.InterfaceError("the number of query arguments cannot exceed 32767"),
+        TypeError("a bug"),
+    ],
+)
 def test_what_is_wrong_with_the_request_is_no_lost_connection(error: Exception) -> None:
     assert not is_away(error)
     assert not is_busy(error)
     wrapped = DBAPIError("", None, error)
     assert not is_away(wrapped)
-    assert blames_data(wrapped) is isinstance(error, asyncpg.DataError)
+    assert blames_data(wrapped) is isinstance(error, asyncpg.InterfaceError)
 
 
 @pytest.mark.parametrize(
