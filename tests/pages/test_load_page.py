@@ -125,7 +125,7 @@ async def test_a_refreshed_card_shows_what_was_posted_last(site: Site, visitor: 
     page = await visitor.open(f"/depots/{made.depot_id}/load")
     for capability in TITLES:
         await expect(section(page, capability)).to_contain_text("No status received yet")
-        await expect(section(page, capability)).to_contain_text("Device mgc-1 updates it.")
+        await expect(section(page, capability)).to_contain_text("Device mgc-1 is bound and has sent no status yet.")
         await expect(section(page, capability).locator(".onoff, .freshness")).to_have_count(0)
     await post(site, made, "PEAK_SHAVING", True, "a", 2)
     await post(site, made, "DER", False, "b", 2)

@@ -52,7 +52,7 @@ async def test_who_only_rates_a_circuit_undoes_neither_its_name_nor_its_place(si
     await expect(conflict).to_contain_text("It is version 2 now. VERSION_CONFLICT")
     await expect(conflict).to_contain_text(ACTOR)
     await expect(conflict.locator(".told > li")).to_have_text(
-        ["Name Feed 1 → became Intake", "Hangs under top level → became Feed 2"], use_inner_text=True
+        ["Name Feed 1 → became Intake", "Parent circuit top level → became Feed 2"], use_inner_text=True
     )
     await expect(dialog(one).get_by_label("Name")).to_have_value("Intake")
     await expect(dialog(one).get_by_label("Rated power")).to_have_value("630")
