@@ -30,8 +30,8 @@ OURS = (
     "activities", "api", "cli", "domain", "fleet", "relay", "runtime", "settlement", "sim_scenarios", "store",
     "telemetry", "tests", "worker", "workflows",
 )  # fmt: skip
-ELSEWHERE = {"flexmeasures"}
-"""Installed beside the product by the bench that compares it."""
+ELSEWHERE = {"flexmeasures", "depot_microgrid_client", "models"}
+"""Installed beside the product by the bench that compares it; clients that tests have other tools generate."""
 LEFT_BEHIND = ("__pycache__", "node_modules", "vendor")
 
 

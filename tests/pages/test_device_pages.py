@@ -87,7 +87,7 @@ async def test_a_device_is_set_up_on_the_pages_and_its_status_shows_on_the_card(
     await dialog(page).get_by_role("button", name="Configure").click()
     action = card(page, MICROGRID)
     await expect(action.locator(".badge")).to_have_text("On")
-    await expect(action.locator(".resolution")).to_contain_text("Writes to Microgrid of Arrow Road")
+    await expect(action.locator(".resolution")).to_contain_text("Updates Microgrid of Arrow Road")
     await expect(action.locator(".resolution")).to_contain_text("publishes PEAK_SHAVING and DER")
     await expect(action.locator(".taken")).to_contain_text("not seen yet")
 
@@ -110,7 +110,7 @@ async def test_what_an_action_resolves_to_changes_with_the_site(site: Site, visi
     page = await visitor.open(f"/devices/{made.devices['bess-1']}")
     await is_live(page)
     resolution = card(page, STATE).locator(".resolution")
-    await expect(resolution).to_contain_text("Writes to Power source A battery")
+    await expect(resolution).to_contain_text("Updates Power source A battery")
     await expect(resolution).to_contain_text("Rule 2 of 3: the one battery of the depot.")
     # Another battery makes it ambiguous.
     other = await visitor.open(f"/depots/{made.depot_id}/devices")
@@ -130,7 +130,7 @@ async def test_what_an_action_resolves_to_changes_with_the_site(site: Site, visi
     await page.get_by_role("button", name="Edit device").click()
     await dialog(page).get_by_label("Linked circuit").select_option("Feed 1")
     await dialog(page).get_by_role("button", name="Save").click()
-    await expect(resolution).to_contain_text("Writes to Power source BESS 2")
+    await expect(resolution).to_contain_text("Updates Power source BESS 2")
     await expect(resolution).to_contain_text(
         "Rule 1 of 3: the one power source on the device's linked circuit, Feed 1."
     )
