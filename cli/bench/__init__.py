@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 USAGE = """usage: ./dev bench provisioning [--sizes 1000,10000,100000] [--rounds 3] [--syncs 200]
        ./dev bench fleet [--sizes 2000,60000] [--rounds 30]
+       ./dev bench restart [--rounds 5] [--depots 40]
        ./dev bench simulation [--rounds 3] [--at-once 50] [--runs 20]
        ./dev bench telemetry [--seconds 4] [--rounds 3] [--processes 1] [--only packets,flexmeasures,reads,deadlines]"""
 
@@ -32,6 +33,12 @@ def _fleet(args: list[str]) -> int:
     return asyncio.run(run(args))
 
 
+def _restart(args: list[str]) -> int:
+    from cli.bench.restart import run
+
+    return asyncio.run(run(args))
+
+
 def _simulation(args: list[str]) -> int:
     from cli.bench.simulation import run
 
@@ -47,6 +54,7 @@ def _telemetry(args: list[str]) -> int:
 _BENCHMARKS: dict[str, Callable[[list[str]], int]] = {
     "provisioning": _provisioning,
     "fleet": _fleet,
+    "restart": _restart,
     "telemetry": _telemetry,
     "simulation": _simulation,
 }

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import tempfile
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import suppress
 from statistics import median
 from typing import Any
 
@@ -17,16 +14,13 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from cli.bench.product import running_product
 from cli.client import Api, UnreachableError
 from cli.scenario_run import start_scenario
-from cli.services import ApiProgram, Program
 from cli.simulation_site import simulation_depot
 from domain.scenario_runs import RunOutcome, ScenarioRunState
-from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
-from runtime.processes import free_port
 from sim_scenarios.evidence import read_evidence
 from sim_scenarios.library import preset, preset_names
-from store.migrate import upgrade
 
 _TIMED = "morning-pull-out"
 """Long enough to time, short enough for many at once."""
@@ -42,33 +36,11 @@ async def run(args: list[str]) -> int:
     parser.add_argument("--runs", type=int, default=20, help="runs of each preset whose hashes are compared")
     given = parser.parse_args(args)
     console = Console()
-    async with _product() as url, Api(url) as api:
+    async with running_product() as product, Api(product.api.url) as api:
         names = [f"Bench depot {number}" for number in range(max(given.at_once, given.runs))]
         depots = [await simulation_depot(api, name) for name in names]
         await _speed(console, api, depots, given.rounds, given.at_once)
         return await _hashes(console, api, depots[: given.runs])
-
-
-@asynccontextmanager
-async def _product() -> AsyncGenerator[str]:
-    """The product with servers of its own, each part a process; answers the API's address."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        folder = Path(name)
-        postgres, temporal = EmbeddedPostgres(folder / "postgres"), EmbeddedTemporal(folder / "temporal")
-        await asyncio.to_thread(postgres.start)
-        await asyncio.to_thread(temporal.start)
-        await asyncio.to_thread(upgrade, postgres.database_url)
-        environment = os.environ | {"DATABASE_URL": postgres.database_url, "TEMPORAL_ADDRESS": temporal.address}
-        api = ApiProgram("127.0.0.1", free_port(0), folder / "api.log", environment)
-        environment["MANAGE_API_URL"] = api.url
-        worker = Program("worker", ["worker.py"], folder / "worker.log", environment)
-        await asyncio.to_thread(worker.start)
-        await asyncio.to_thread(api.start)
-        try:
-            yield api.url
-        finally:
-            for process in (worker, api, temporal, postgres):
-                await asyncio.to_thread(process.stop)
 
 
 async def _speed(console: Console, api: Api, depots: Sequence[str], rounds: int, at_once: int) -> None:
