@@ -13,13 +13,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import QueuePool
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from api.dependencies import ClientDep, EngineDep, LookoutDep, SettingsDep
 from api.ui.assets import missing_assets
-from store.database import FAILURES, snapshot
+from store.database import FAILURES, is_used_up, snapshot
 from store.fleet_list import count_fleet
 from store.history import months_ahead
 from store.outbox import OutboxDepth, outbox_depth
@@ -96,7 +95,7 @@ async def readyz(engine: EngineDep, lookout: LookoutDep, client: ClientDep, resp
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
         state, database = Readiness.UNAVAILABLE, DependencyState.AWAY
     else:
-        database = DependencyState.BUSY if _is_used_up(engine) else DependencyState.OK
+        database = DependencyState.BUSY if is_used_up(engine) else DependencyState.OK
         whole = database is temporal is DependencyState.OK and ahead > 0 and not missing_assets()
         state = Readiness.READY if whole else Readiness.DEGRADED
     return Ready(
@@ -155,12 +154,6 @@ async def _database(engine: AsyncEngine) -> tuple[OutboxDepth, int] | None:
             return await outbox_depth(connection), await months_ahead(connection)
     except FAILURES:
         return None
-
-
-def _is_used_up(engine: AsyncEngine) -> bool:
-    pool = engine.pool
-    assert isinstance(pool, QueuePool)
-    return pool.checkedout() >= 2 * pool.size()
 
 
 async def _temporal(client: Client) -> DependencyState:

@@ -12,7 +12,7 @@ from domain.problems import Problem, ProblemCode
 
 AT_ONCE = 4
 """Imports of one process. Each holds a connection to the database while it lands and its report is read."""
-_PIECE = 1_048_576
+_PIECE = 65_536
 
 
 class Imports:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from domain.actor import Actor
 
@@ -212,6 +213,13 @@ def _is_misuse(cause: BaseException | None) -> bool:
     # was given what it cannot send.
     said = str(cause).lower()
     return isinstance(cause, asyncpg.InterfaceError) and "connection" not in said and "operation" not in said
+
+
+def is_used_up(engine: AsyncEngine) -> bool:
+    """Say whether every connection that the pool may have is in use, so that the next caller waits."""
+    pool = engine.pool
+    assert isinstance(pool, QueuePool)
+    return pool.checkedout() >= 2 * pool.size()
 
 
 def is_busy(error: BaseException) -> bool:

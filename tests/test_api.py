@@ -309,7 +309,7 @@ async def test_only_the_machine_itself_acts(database_url: str) -> None:
     async with calling(settings, host="192.0.2.7") as stranger:
         assert problem(await stranger.get("/api/depots")) == (403, "ACCESS_REFUSED")
         assert problem(await stranger.post("/api/depots", json=DEPOT)) == (403, "ACCESS_REFUSED")
-        assert (await stranger.get("/healthz")).json() == {"status": "OK"}
+        assert (await stranger.get("/healthz")).json() == {"status": "OK", "instance_id": None}
     async with calling(settings, host="::1") as itself:
         assert (await itself.get("/api/depots")).status_code == 200
 

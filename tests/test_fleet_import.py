@@ -387,7 +387,7 @@ async def test_a_line_too_long_is_refused_by_its_number(api: httpx.AsyncClient) 
 async def test_the_document_declares_what_comes_in_and_what_comes_back(api: httpx.AsyncClient) -> None:
     document = (await api.get("/openapi.json")).json()
     operation = document["paths"][ROUTE]["post"]
-    assert list(operation["requestBody"]["content"]) == ["application/x-ndjson"]
+    assert list(operation["requestBody"]["content"]) == ["application/x-ndjson", "application/octet-stream"]
     assert operation["requestBody"]["required"] is True
     answer = operation["responses"]["200"]["content"]
     assert answer["application/json"]["schema"] == {"$ref": "#/components/schemas/ImportReport"}

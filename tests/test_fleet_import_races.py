@@ -8,7 +8,7 @@ import random
 import socket
 import tracemalloc
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, MutableMapping
+from collections.abc import AsyncGenerator, Callable, Iterator, MutableMapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -208,23 +208,17 @@ async def test_an_import_that_is_killed_while_it_lands_leaves_whole_depots_and_g
 async def test_without_the_database_nothing_is_imported_and_the_answer_says_so(
     engine: AsyncEngine, api: httpx.AsyncClient
 ) -> None:
-    async def body() -> AsyncIterator[bytes]:
-        yield body_of(made(500, seed=1))
-
-        async def staged() -> int | None:
-            async with engine.connect() as connection:
-                found = await connection.execute(
-                    text(
-                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                        "WHERE datname = current_database() AND query LIKE 'COPY%' AND pid <> pg_backend_pid()"
-                    )
+    async def staged() -> int | None:
+        async with engine.connect() as connection:
+            found = await connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND query LIKE 'COPY%' AND pid <> pg_backend_pid()"
                 )
-                return found.scalar_one_or_none()
+            )
+            return found.scalar_one_or_none()
 
-        await until(staged)
-        yield body_of(made(500, seed=2))
-
-    answer = await api.post(ROUTE, content=body())
+    answer, _ = await asyncio.gather(api.post(ROUTE, content=body_of(made(3_000, seed=1))), until(staged))
     assert problem(answer) == (503, "DATABASE_UNAVAILABLE")
     assert await state(engine) == NOTHING
 

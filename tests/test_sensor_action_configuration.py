@@ -244,7 +244,9 @@ async def test_the_bodies_are_described_in_the_api_document(api: httpx.AsyncClie
     document = (await api.get("/openapi.json")).json()
 
     def body(path: str, method: str) -> dict[str, Any]:
-        return document["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
+        return document["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"] | {
+            "components": document["components"]
+        }
 
     create = Draft202012Validator(body("/api/devices/{device_id}/sensor-actions", "post"))
     change = Draft202012Validator(body("/api/sensor-actions/{sensor_action_id}", "patch"))

@@ -228,7 +228,8 @@ async def test_a_power_source_shows_its_latest_readings(engine: AsyncEngine, api
         )
     path = f"/api/power-sources/{source['power_source_id']}"
     found = (await api.get(path)).json()
-    stamped = {"observed_at": "2025-03-01T12:00:00Z", "received_at": "2025-03-01T12:00:00Z"}
+    at = "2025-03-01T12:00:00Z"
+    stamped = {"observed_at": at, "received_at": at, "effective_at": at, "clock_ahead_seconds": 0.0}
     assert found["readings"] == [
         {"measurand": "DEVICE_POWER_STATE", "value": "on", "unit": None, "device_id": plant.devices[0], **stamped},
         {"measurand": "SOC", "value": 0.0, "unit": "%", "device_id": plant.devices[0], **stamped},
