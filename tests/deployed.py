@@ -119,6 +119,8 @@ def lay_out_image(folder: Path) -> Path:
             shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns(*left_out))
         else:
             shutil.copy(ROOT / source, folder / source)
+    # What the build stage fetches for the pages, this checkout has fetched already.
+    shutil.copytree(ROOT / "api/ui/static/vendor", folder / "api/ui/static/vendor")
     return folder
 
 
