@@ -123,7 +123,7 @@ async def test_what_an_action_resolves_to_changes_with_the_site(site: Site, visi
     remedy = card(page, STATE).locator(".remedy")
     await expect(remedy).to_contain_text("Updates nothing: The depot has several batteries")
     await expect(remedy).to_contain_text("Link the device to the circuit of the battery that it measures")
-    await expect(remedy.locator("p", has_text="Between").get_by_role("link")).to_have_text(["A battery", "BESS 2"])
+    await expect(remedy.locator("p", has_text="Candidates").get_by_role("link")).to_have_text(["A battery", "BESS 2"])
     await expect(remedy.locator(".problem-code")).to_have_text("SEVERAL_BATTERIES")
     await expect(resolution).to_have_count(0)
     # It is linked to the circuit of the second one: the first rule applies.
