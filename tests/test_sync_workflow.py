@@ -204,7 +204,7 @@ async def test_without_a_worker_resync_says_that_it_will_happen(
 ) -> None:
     depot_id = await make_depot(engine, "A")
     request = SyncRequest(depot_id, ACTOR.name, "RESYNC")
-    with pytest.raises(Exception, match=r"(?i)timeout|deadline|cancel"):
+    with pytest.raises(TimeoutError):
         await resync(client, task_queue, request, timeout=timedelta(seconds=1))
     async with working(client, engine, task_queue):
         await in_step(engine, depot_id)
