@@ -134,8 +134,8 @@ def test_up_shows_a_small_fleet_and_keeps_it(tmp_path: Path, started: list[Up]) 
     assert "depots 40" in printed
     # The end is the one that README.md shows, but for the ports.
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    ending = readme[readme.index("It runs.") :].split("```")[0]
-    assert without_ports(printed[printed.index("It runs.") :]) == without_ports(ending)
+    ending = readme[readme.index("Running.") :].split("```")[0]
+    assert without_ports(printed[printed.index("Running.") :]) == without_ports(ending)
     assert "The scenario quick-look on the Simulation depot: passed" in printed
     before = depots(running(tmp_path).api_url)
     fleet_of = {each["depot_id"] for each in before if each["name"] != "Simulation depot"}
