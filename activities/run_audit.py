@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio import activity
 from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import beating
+from domain.actor import Actor
 from domain.backfill import BACKFILL_KIND, BackfillProgress, BackfillState, backfill_workflow_id
 from domain.endings import Act, WorkflowStanding, act_on
 from domain.scenario_runs import SCENARIO_KIND, ScenarioRunProgress, ScenarioRunState, scenario_run_workflow_id
@@ -23,20 +25,81 @@ from settlement.backfills import settle_backfills
 from settlement.look import ask_all
 from settlement.scenario_runs import MONITOR as RUN_MONITOR
 from settlement.scenario_runs import settle_runs
-from settlement.settle import Settled
+from settlement.settle import Row, Settled
 from store.backfills import BackfillRecord, list_backfills, set_backfill_state
 from store.database import transaction
 from store.scenario_runs import RunRecord, list_runs, set_run_state
-from store.standings import backfill_standings, run_standings
+from store.standings import Standings, backfill_standings, run_standings
 
 _LOOK_WITHIN = timedelta(seconds=30)
 """For a page of rows."""
 _CALL_WITHIN = timedelta(seconds=5)
 
+RowT = TypeVar("RowT", bound=Row)
+
 
 class _Progress(Protocol):
     @property
     def paused(self) -> bool: ...
+
+
+class _Lists(Protocol[RowT]):
+    async def __call__(
+        self, connection: AsyncConnection, *, only_open: bool, before: UUID | None, limit: int
+    ) -> list[RowT]: ...
+
+
+@dataclass(frozen=True)
+class _Kind(Generic[RowT]):
+    """What the audit needs to know of scenario runs or of backfills."""
+
+    job: str
+    """Their ``JobKind``."""
+    monitor: Actor
+    """Who notes what their workflows did not."""
+    id_of: Callable[[RowT], UUID]
+    workflow_id: Callable[[UUID], str]
+    progress: type[_Progress]
+    """What the workflow's query ``progress`` answers."""
+    list_rows: _Lists[RowT]
+    settle: Callable[[AsyncEngine, Client, Sequence[RowT], timedelta], Awaitable[list[Settled[RowT]]]]
+    note_pause: Callable[[AsyncConnection, RowT, bool], Awaitable[bool]]
+    """Note whether it is paused, unless the row has changed since; answers whether it was noted."""
+    standings: Callable[[AsyncConnection, Sequence[UUID]], Awaitable[Standings]]
+
+
+async def _note_run(connection: AsyncConnection, run: RunRecord, paused: bool) -> bool:
+    state = ScenarioRunState.PAUSED if paused else ScenarioRunState.RUNNING
+    return await set_run_state(connection, run, state, only_from=run.state)
+
+
+async def _note_backfill(connection: AsyncConnection, backfill: BackfillRecord, paused: bool) -> bool:
+    state = BackfillState.PAUSED if paused else BackfillState.RUNNING
+    return await set_backfill_state(connection, backfill.backfill_id, state, only_from=backfill.state)
+
+
+_RUNS = _Kind[RunRecord](
+    SCENARIO_KIND,
+    RUN_MONITOR,
+    lambda run: run.run_id,
+    scenario_run_workflow_id,
+    ScenarioRunProgress,
+    list_runs,
+    settle_runs,
+    _note_run,
+    run_standings,
+)
+_BACKFILLS = _Kind[BackfillRecord](
+    BACKFILL_KIND,
+    BACKFILL_MONITOR,
+    lambda backfill: backfill.backfill_id,
+    backfill_workflow_id,
+    BackfillProgress,
+    list_backfills,
+    settle_backfills,
+    _note_backfill,
+    backfill_standings,
+)
 
 
 class RunAuditActivities:
@@ -50,83 +113,58 @@ class RunAuditActivities:
     async def settle_all(self, request: RunAuditRequest) -> RunAuditReport:
         """Bring rows and workflows that disagree to an end. Run twice, the second finds nothing to do."""
         async with beating():
-            runs = await self._settle_runs(request.page_size)
-            fills = await self._settle_backfills(request.page_size)
-            noted = await self._note_pauses_of_runs(runs) + await self._note_pauses_of_backfills(fills)
-            stopped = await self._stop_strays(SCENARIO_KIND, request.page_size)
-            stopped += await self._stop_strays(BACKFILL_KIND, request.page_size)
+            runs = await self._settle(_RUNS, request.page_size)
+            fills = await self._settle(_BACKFILLS, request.page_size)
+            noted = await self._note_pauses(_RUNS, runs) + await self._note_pauses(_BACKFILLS, fills)
+            stopped = await self._stop_strays(_RUNS, request.page_size)
+            stopped += await self._stop_strays(_BACKFILLS, request.page_size)
         both = [*runs, *fills]
         return RunAuditReport(len(both), sum(each.ended_here for each in both), noted, stopped)
 
-    async def _settle_runs(self, page_size: int) -> list[Settled[RunRecord]]:
-        done: list[Settled[RunRecord]] = []
+    async def _settle(self, kind: _Kind[RowT], page_size: int) -> list[Settled[RowT]]:
+        done: list[Settled[RowT]] = []
         before: UUID | None = None
         while True:
             async with self._engine.connect() as connection:
-                page = await list_runs(connection, only_open=True, before=before, limit=page_size)
+                page = await kind.list_rows(connection, only_open=True, before=before, limit=page_size)
             if not page:
                 return done
-            done += await settle_runs(self._engine, self._client, page, _LOOK_WITHIN)
-            before = page[-1].run_id
+            done += await kind.settle(self._engine, self._client, page, _LOOK_WITHIN)
+            before = kind.id_of(page[-1])
 
-    async def _settle_backfills(self, page_size: int) -> list[Settled[BackfillRecord]]:
-        done: list[Settled[BackfillRecord]] = []
-        before: UUID | None = None
-        while True:
-            async with self._engine.connect() as connection:
-                page = await list_backfills(connection, only_open=True, before=before, limit=page_size)
-            if not page:
-                return done
-            done += await settle_backfills(self._engine, self._client, page, _LOOK_WITHIN)
-            before = page[-1].backfill_id
-
-    async def _note_pauses_of_runs(self, runs: Sequence[Settled[RunRecord]]) -> int:
+    async def _note_pauses(self, kind: _Kind[RowT], settled: Sequence[Settled[RowT]]) -> int:
         """Bring rows that say paused, or running, to what their workflows say: a restored row may be behind."""
-        noted = 0
         going_on = {
-            scenario_run_workflow_id(each.record.run_id): each.record
-            for each in runs
+            kind.workflow_id(kind.id_of(each.record)): each.record
+            for each in settled
             if each.workflow is WorkflowStanding.RUNNING
         }
-        for workflow_id, paused in (await self._paused(list(going_on), ScenarioRunProgress)).items():
-            run, state = going_on[workflow_id], ScenarioRunState.PAUSED if paused else ScenarioRunState.RUNNING
-            if state is not run.state:
-                async with transaction(self._engine, RUN_MONITOR) as connection:
-                    noted += await set_run_state(connection, run, state, only_from=run.state)
-        return noted
-
-    async def _note_pauses_of_backfills(self, fills: Sequence[Settled[BackfillRecord]]) -> int:
         noted = 0
-        going_on = {
-            backfill_workflow_id(each.record.backfill_id): each.record
-            for each in fills
-            if each.workflow is WorkflowStanding.RUNNING
-        }
-        for workflow_id, paused in (await self._paused(list(going_on), BackfillProgress)).items():
-            found, state = going_on[workflow_id], BackfillState.PAUSED if paused else BackfillState.RUNNING
-            if state is not found.state:
-                async with transaction(self._engine, BACKFILL_MONITOR) as connection:
-                    noted += await set_backfill_state(connection, found.backfill_id, state, only_from=found.state)
+        for workflow_id, paused in (await self._paused(list(going_on), kind.progress)).items():
+            row = going_on[workflow_id]
+            if paused is not row.state.paused:
+                async with transaction(self._engine, kind.monitor) as connection:
+                    noted += await kind.note_pause(connection, row, paused)
         return noted
 
-    async def _paused(self, workflow_ids: Sequence[str], kind: type[_Progress]) -> dict[str, bool]:
+    async def _paused(self, workflow_ids: Sequence[str], progress: type[_Progress]) -> dict[str, bool]:
         """Ask running workflows whether they are paused; one that does not answer is left out."""
 
         async def ask(workflow_id: str) -> bool | None:
             try:
                 handle = self._client.get_workflow_handle(workflow_id)
-                progress: _Progress = await handle.query("progress", result_type=kind, rpc_timeout=_CALL_WITHIN)
+                told: _Progress = await handle.query("progress", result_type=progress, rpc_timeout=_CALL_WITHIN)
             except (RPCError, WorkflowQueryFailedError):
                 return None
-            return progress.paused
+            return told.paused
 
         told = await ask_all(workflow_ids, ask, _LOOK_WITHIN)
         return {workflow_id: paused for workflow_id, paused in told.items() if paused is not None}
 
-    async def _stop_strays(self, kind: str, page_size: int) -> int:
+    async def _stop_strays(self, kind: _Kind[RowT], page_size: int) -> int:
         """Ask workflows to end whose row has ended, or is not there: nobody can see or steer them."""
         queue = activity.info().task_queue
-        query = f"JobKind = '{kind}' AND ExecutionStatus = 'Running' AND TaskQueue = '{queue}'"
+        query = f"JobKind = '{kind.job}' AND ExecutionStatus = 'Running' AND TaskQueue = '{queue}'"
         started: dict[UUID, datetime] = {}
         stopped = 0
         async for found in self._client.list_workflows(query, page_size=page_size):
@@ -137,14 +175,12 @@ class RunAuditActivities:
                 started = {}
         return stopped + await self._stop(kind, started)
 
-    async def _stop(self, kind: str, started: dict[UUID, datetime]) -> int:
-        of_runs = kind == SCENARIO_KIND
+    async def _stop(self, kind: _Kind[RowT], started: dict[UUID, datetime]) -> int:
         async with self._engine.connect() as connection:
-            rows = await (run_standings if of_runs else backfill_standings)(connection, list(started))
+            rows = await kind.standings(connection, list(started))
         now = datetime.now(UTC)
-        name = scenario_run_workflow_id if of_runs else backfill_workflow_id
         strays = [
-            name(each)
+            kind.workflow_id(each)
             for each, (row, since) in rows.items()
             if act_on(row, WorkflowStanding.RUNNING, since or now - started[each]) is Act.STOP_WORKFLOW
         ]

@@ -45,6 +45,11 @@ class BackfillState(StrEnum):
         """Whether nothing will happen any more."""
         return self not in (BackfillState.RUNNING, BackfillState.PAUSED)
 
+    @property
+    def paused(self) -> bool:
+        """Whether it goes on when it is asked to."""
+        return self is BackfillState.PAUSED
+
 
 @dataclass(frozen=True)
 class BackfillRequest:

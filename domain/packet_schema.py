@@ -5,7 +5,6 @@ Tests hold the two equal. What a schema cannot say, the parser alone finds: ``BE
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from domain.names import MAX_ID_LENGTH
@@ -113,8 +112,3 @@ def packet_schema() -> dict[str, Any]:
             },
         },
     }
-
-
-def packet_schema_text() -> str:
-    """Return the schema as the file in the specification holds it."""
-    return json.dumps(packet_schema(), indent=2, ensure_ascii=True) + "\n"

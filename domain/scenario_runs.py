@@ -36,6 +36,11 @@ class ScenarioRunState(StrEnum):
         """Whether nothing will happen any more."""
         return self not in (ScenarioRunState.RUNNING, ScenarioRunState.PAUSED)
 
+    @property
+    def paused(self) -> bool:
+        """Whether it goes on when it is asked to."""
+        return self is ScenarioRunState.PAUSED
+
 
 class RunOutcome(StrEnum):
     """What a run proved."""

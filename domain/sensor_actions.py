@@ -183,12 +183,6 @@ class InvalidAction:
     violations: tuple[Violation, ...]
 
 
-def validate_action(config: object) -> tuple[Violation, ...]:
-    """Say everything that is wrong with the configuration of a sensor action; empty if it is valid."""
-    parsed = parse_action(config)
-    return parsed.violations if isinstance(parsed, InvalidAction) else ()
-
-
 def parse_action(config: object) -> SensorAction | InvalidAction:
     """Read the configuration of a sensor action."""
     if not isinstance(config, dict):

@@ -20,6 +20,9 @@ class _State(Protocol):
     @property
     def ended(self) -> bool: ...
 
+    @property
+    def paused(self) -> bool: ...
+
 
 class Row(Protocol):
     """A run or a backfill as it was read."""

@@ -118,12 +118,6 @@ def line(record: Mapping[str, Any]) -> bytes:
     return rfc8785.dumps(dict(record)) + b"\n"
 
 
-def evidence_of(run: Mapping[str, Any], steps: Iterable[Mapping[str, Any]]) -> bytes:
-    """Return the whole evidence of a run from its records."""
-    every = list(steps)
-    return b"".join(line(each) for each in (run, *every, result_record(run, every)))
-
-
 def sha256_of(evidence: bytes) -> str:
     """Return the digest by which evidence is told."""
     return hashlib.sha256(evidence).hexdigest()

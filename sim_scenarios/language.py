@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -217,8 +216,3 @@ def scenario_schema() -> dict[str, Any]:
         **made,
         "title": "Depot simulation scenario",
     }
-
-
-def scenario_schema_text() -> str:
-    """Return the schema as ``sim_scenarios/scenario.schema.json`` holds it."""
-    return json.dumps(scenario_schema(), indent=2, ensure_ascii=True) + "\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -86,7 +85,6 @@ _DUE = text("""
 _STATES = text("""
     SELECT *, clock_timestamp() AS now FROM circuit_capacities WHERE circuit_id = ANY (CAST(:circuits AS uuid[]))
 """)
-_NEXT = text("SELECT min(deadline) FROM circuit_capacities")
 _SECONDS = text("SELECT extract(epoch FROM min(deadline) - clock_timestamp()) FROM circuit_capacities")
 
 
@@ -117,12 +115,10 @@ async def pass_deadlines(connection: AsyncConnection, limit: int) -> int:
     return len(due)
 
 
-async def next_deadline(connection: AsyncConnection) -> datetime | None:
-    """Say when the next deadline comes; None where no circuit follows a controller that is well."""
-    return (await connection.execute(_NEXT)).scalar_one()
-
-
 async def seconds_to_next_deadline(connection: AsyncConnection) -> float | None:
-    """Say how long it is until the next deadline, from 0, by the clock that deadlines are compared with."""
+    """Say how long it is until the next deadline, from 0, by the clock that deadlines are compared with.
+
+    None where no circuit follows a controller that is well.
+    """
     seconds = (await connection.execute(_SECONDS)).scalar_one()
     return None if seconds is None else max(0.0, float(seconds))

@@ -9,7 +9,6 @@ from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from domain.action_answers import ActionAnswer
@@ -21,7 +20,6 @@ from domain.site import Site
 from domain.standing import Standing, unknown_sensors
 from store.capability_status import WRITE_STATUSES, load_statuses, status_parameters
 from store.capacity_upkeep import WRITE_CAPACITIES, capacity_parameters, write_capacity_steps
-from store.driver import driver_errors, driver_in
 from store.notify import CHANNEL, ChangeKind, payloads
 from store.remediation_upkeep import write_remediations
 from store.sites import Sites, hold_sites
@@ -48,13 +46,6 @@ class TakenPacket:
     """The answers as JSON, as they are stored and told."""
     unknown_sensors: tuple[str, ...]
     """Sensors that no device stands for: kept with the packet, acted on by nothing."""
-
-
-async def take_packets(connection: AsyncConnection, received: Sequence[ReceivedPacket]) -> list[TakenPacket | Problem]:
-    """Take a group of packets in the transaction of ``connection``; see ``take_group``."""
-    driver = await driver_in(connection)
-    with driver_errors():
-        return await take_group(driver, received)
 
 
 async def take_group(driver: asyncpg.Connection, received: Sequence[ReceivedPacket]) -> list[TakenPacket | Problem]:

@@ -19,8 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.capabilities import Capability, CapabilityStatus, StatusEvent, fold
 from domain.packets import parse_packet
 from store.database import make_engine
+from store.driver import driver_in
 from store.tables import capability_events, capability_latest
-from store.telemetry import ReceivedPacket, take_packets
+from store.telemetry import ReceivedPacket, take_group
 from tests.sites import MadeSite, controller_site, milliseconds, packet
 from tests.test_packet_door import send
 
@@ -120,7 +121,7 @@ async def _check_groups(engine: AsyncEngine, groups: list[list[tuple[int, str | 
             assert not hasattr(parsed, "violations")
             received.append(ReceivedPacket(parsed, "{}", "tester"))  # pyright: ignore[reportArgumentType]
         async with engine.begin() as connection:
-            results = await take_packets(connection, received)
+            results = await take_group(await driver_in(connection), received)
         assert len(results) == len(group)
     assert site.microgrid_id is not None
     expected = {

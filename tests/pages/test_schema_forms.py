@@ -18,7 +18,7 @@ from api.ui.schema_forms import (
     note_violations,
     read_form,
 )
-from domain.sensor_actions import SENSOR_ACTIONS, SensorActionKind, action_schema, parse_action, validate_action
+from domain.sensor_actions import SENSOR_ACTIONS, InvalidAction, SensorActionKind, action_schema, parse_action
 
 
 def sent(fields: Any, values: dict[str, Any]) -> FormData:
@@ -47,8 +47,9 @@ def test_every_action_is_drawn_whole_and_comes_back_as_it_was(kind: SensorAction
     document = {"action": kind.value, "measurands": [key.value for key in spec.measurands]}
     values = fill(fields, document)
     made = constants(schema) | make_document(fields, read_form(fields, sent(fields, values)))
-    assert validate_action(made) == ()
-    assert parse_action(made) == parse_action(document)
+    parsed = parse_action(made)
+    assert not isinstance(parsed, InvalidAction)
+    assert parsed == parse_action(document)
 
 
 def test_numbers_are_read_as_people_write_them() -> None:
@@ -71,7 +72,9 @@ def test_all_that_is_wrong_stands_beside_its_field_once() -> None:
         "measurands": ["SOC", "VOLTAGE", "HEARTBEAT_STATUS", "AVAILABLE_CHARGING_CAPACITY"],
         "heartbeat_threshold_seconds": float("nan"),
     }
-    note_violations(errors, "action", validate_action(wrong))
+    parsed = parse_action(wrong)
+    assert isinstance(parsed, InvalidAction)
+    note_violations(errors, "action", parsed.violations)
     assert list(errors) == ["action-measurands", "action-heartbeat_threshold_seconds"]
     assert errors["action-measurands"].count("takes:") == 1
 

@@ -5,7 +5,7 @@ It proves that the presets expect what the rules say. That the product keeps the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,7 +32,7 @@ from domain.measurands import MeasurandKey, Unreadable, read_measurand
 from domain.packets import Measurand, Packet, Sensor, check_timestamp, parse_packet
 from domain.sensor_actions import SensorAction, SensorActionKind
 from sim_scenarios.bindings import Bindings, ConfiguredDevice, bind
-from sim_scenarios.evidence import Record, evidence_of, run_record, step_record
+from sim_scenarios.evidence import Record, line, result_record, run_record, step_record
 from sim_scenarios.expectations import Answer, Downstream, Observed, ObservedCircuit, Value
 from sim_scenarios.sample import sample_devices
 from sim_scenarios.scenario import Scenario
@@ -46,6 +46,12 @@ LATENCY_MS = 30
 
 def moment(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds)
+
+
+def evidence_of(run: Mapping[str, Any], steps: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return the whole evidence of a run from its records."""
+    every = list(steps)
+    return b"".join(line(each) for each in (run, *every, result_record(run, every)))
 
 
 class StandIn:

@@ -14,7 +14,6 @@ from sim_scenarios.difference import NOTHING, diff
 from sim_scenarios.evidence import (
     BrokenEvidenceError,
     RunOutcome,
-    evidence_of,
     line,
     read_evidence,
     run_record,
@@ -37,7 +36,7 @@ from sim_scenarios.library import preset
 from sim_scenarios.sample import GATEWAY_ID, sample_bindings
 from sim_scenarios.steps import expand
 from tests.scenarios.samples import good, small
-from tests.scenarios.stand_in import play
+from tests.scenarios.stand_in import evidence_of, play
 
 DOWNSTREAM = Downstream(
     capabilities={"PEAK_SHAVING": "ON", "DER": None},
