@@ -47,19 +47,43 @@ class ApiProgram(Program):
 
     patience = 10.0
 
-    def __init__(self, host: str, port: int, log_path: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, host: str, port: int, log_path: Path, environment: Mapping[str, str], *, movable: bool = False
+    ) -> None:
+        """Name the port. Where it is ``movable``, another one is as good until the API is ready."""
+        self.host = host
         self.port = port
-        self.url = api_url(host, port)
-        arguments = ["-m", "uvicorn", "api.main:create_app", "--factory", "--host", host, "--port", str(port)]
+        self._movable = movable
         # Event streams never end by themselves.
+        arguments = ["-m", "uvicorn", "api.main:create_app", "--factory"]
         arguments += ["--no-access-log", "--timeout-graceful-shutdown", "3"]
         super().__init__("API", arguments, log_path, environment)
 
+    @property
+    def url(self) -> str:
+        """Where this machine finds it."""
+        return api_url(self.host, self.port)
+
+    def command(self) -> list[str]:
+        """The server on its port."""
+        return [*super().command(), "--host", self.host, "--port", str(self.port)]
+
+    def step_aside(self) -> bool:
+        """Leave the port to who took it since it was chosen, as long as nobody was told of it."""
+        taken = self._movable and free_port(self.port, host=self.host) != self.port
+        if taken:
+            self.port = free_port(0, host=self.host)
+        return taken
+
     def is_ready(self) -> bool:
-        """Ask the API itself."""
+        """Ask the API itself, and not another one that answers at its address."""
+        if not self.listens_on(self.port):
+            return False
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with suppress(OSError, urllib.error.URLError):
-            return opener.open(f"{self.url}/readyz", timeout=5).status == 200
+            ready = opener.open(f"{self.url}/readyz", timeout=5).status == 200
+            self._movable = self._movable and not ready
+            return ready
         return False
 
 
@@ -91,13 +115,16 @@ def child_environment(
         environment["DATABASE_URL"] = postgres.database_url
         environment.pop("MIGRATION_DATABASE_URL", None)
     if temporal is not None:
-        environment = without_temporal(environment)
-        environment["TEMPORAL_ADDRESS"] = temporal.address
-        environment["MANAGE_TEMPORAL_UI_URL"] = temporal.ui_url
+        environment = without_temporal(environment) | address_of(temporal)
     environment["MANAGE_API_URL"] = api_address
     environment["MANAGE_INSTANCE_ID"] = uuid4().hex
     environment["PYTHONUNBUFFERED"] = "1"
     return environment
+
+
+def address_of(temporal: EmbeddedTemporal) -> dict[str, str]:
+    """The environment that says where an embedded Temporal is."""
+    return {"TEMPORAL_ADDRESS": temporal.address, "MANAGE_TEMPORAL_UI_URL": temporal.ui_url}
 
 
 def end_leftovers(left: Running | None) -> None:

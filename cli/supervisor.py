@@ -65,11 +65,18 @@ class Supervisor:
             process.kill()
 
     async def _bring_up(self, process: ManagedProcess) -> None:
-        await asyncio.to_thread(process.prepare)
-        # In this, the main thread: the process ends with the thread that launched it.
-        process.launch()
-        self._changed()
-        await asyncio.to_thread(process.wait_until_ready)
+        while True:
+            await asyncio.to_thread(process.prepare)
+            # In this, the main thread: the process ends with the thread that launched it.
+            process.launch()
+            self._changed()
+            try:
+                await asyncio.to_thread(process.wait_until_ready)
+            except ProcessFailedError:
+                if process.running or not process.step_aside():
+                    raise
+            else:
+                return
 
     async def _watch(self, process: ManagedProcess) -> None:
         failures = 0

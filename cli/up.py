@@ -22,7 +22,7 @@ from cli.demo import bring_to_life, demonstrate, has_depots
 from cli.errors import CommandFailedError
 from cli.files import check_readable
 from cli.place import DEMO_FLEET, Place, Running, announce, home, running_places, withdraw
-from cli.services import ApiProgram, Program, child_environment, choose_port, end_leftovers, identity
+from cli.services import ApiProgram, Program, address_of, child_environment, choose_port, end_leftovers, identity
 from cli.supervisor import Supervisor
 from runtime.embedded import TEMPORAL_PORT, TEMPORAL_UI_PORT, EmbeddedPostgres, EmbeddedTemporal
 from runtime.processes import ManagedProcess, ProcessFailedError
@@ -123,8 +123,9 @@ class Up:
                 data / "temporal", port=TEMPORAL_PORT, ui_port=TEMPORAL_UI_PORT, log_path=logs / "temporal.log"
             )
         environment = child_environment(self._postgres, self._temporal, "")
-        self._api = ApiProgram(self.settings.api_host, port, logs / "api.log", environment)
-        environment["MANAGE_API_URL"] = self._api.url
+        self._api = ApiProgram(
+            self.settings.api_host, port, logs / "api.log", environment, movable=self.named_port in (None, 0)
+        )
         worker = Program("worker", ["worker.py"], logs / "worker.log", environment)
 
         await self._start(self._postgres, "PostgreSQL", "DATABASE_URL" if self.settings.database_url else "")
@@ -133,12 +134,15 @@ class Up:
                 Program("The migration", ["-m", "cli.migrate"], logs / "migrate.log", environment)
             )
         await self._start(self._temporal, "Temporal", "its own configuration")
-        await self._start(worker, "worker")
+        if self._temporal is not None:
+            environment |= address_of(self._temporal)
         await self._start(self._api, "API")
+        environment["MANAGE_API_URL"] = self._api.url
+        await self._start(worker, "worker")
         if self._temporal is not None and self._temporal.port != TEMPORAL_PORT:
             self._note(f"Port {TEMPORAL_PORT} is taken, so Temporal is on {self._temporal.address}.")
-        if self.named_port is None and port != self.settings.api_port:
-            self._note(f"Port {self.settings.api_port} is taken, so the API is on port {port}.")
+        if self.named_port is None and self._api.port != self.settings.api_port:
+            self._note(f"Port {self.settings.api_port} is taken, so the API is on port {self._api.port}.")
 
     async def _start(self, process: ManagedProcess | None, name: str, elsewhere: str = "") -> None:
         if process is None:

@@ -200,15 +200,15 @@ class EmbeddedTemporal(ManagedProcess):
         ui_port: int = 0,
         log_path: Path | None = None,
     ) -> None:
-        """Choose the ports: those named where they are free, others where not. 0: any. They stay the same.
+        """Choose the ports: those named where they are free, others where not. 0: any.
 
-        Without a folder the state is in memory and ends with the server.
+        They stay the same once the server was ready. Without a folder the state is in memory and ends with the server.
         """
         default_log = Path(os.devnull) if folder is None else folder.absolute() / "server.log"
         super().__init__("Temporal", log_path or default_log)
         self.data_folder = None if folder is None else folder.absolute()
-        self.port = free_port(port)
-        self.ui_port = free_port(ui_port, but=frozenset({self.port}))
+        self._launches_to_spare = 2
+        self._choose(port, ui_port)
 
     @property
     def address(self) -> str:
@@ -231,6 +231,14 @@ class EmbeddedTemporal(ManagedProcess):
             command += ["--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=1"]
         return command
 
+    def step_aside(self) -> bool:
+        """Leave ports to who took them since they were chosen, as long as nobody was told of them."""
+        if self._launches_to_spare == 0:
+            return False
+        self._launches_to_spare -= 1
+        self._choose(self.port, self.ui_port)
+        return True
+
     def environment(self) -> Mapping[str, str]:
         """Without TEMPORAL_… variables, which are about other servers."""
         return without_temporal(os.environ)
@@ -241,12 +249,19 @@ class EmbeddedTemporal(ManagedProcess):
             make_private(self.data_folder)
 
     def is_ready(self) -> bool:
-        """Say whether the server answers and its namespace is there."""
-        if not self.running:
+        """Say whether the server answers, itself and not another one at its address, and its namespace is there."""
+        if not self.listens_on(self.port):
             return False
         # In a thread of its own, because the caller's may have an event loop already.
         with ThreadPoolExecutor(1) as thread:
-            return thread.submit(lambda: asyncio.run(_namespace_answers(self.address))).result()
+            ready = thread.submit(lambda: asyncio.run(_namespace_answers(self.address))).result()
+        if ready:
+            self._launches_to_spare = 0
+        return ready
+
+    def _choose(self, port: int, ui_port: int) -> None:
+        self.port = free_port(port)
+        self.ui_port = free_port(ui_port, but=frozenset({self.port}))
 
 
 def without_temporal(environment: Mapping[str, str]) -> dict[str, str]:

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 from runtime.modes import private_file
 
 _TETHER = Path(__file__).with_name("tether.py")
@@ -73,6 +75,22 @@ class ManagedProcess(ABC):
         """Say whether the process does its work yet. Asked again and again, in any thread."""
         return True
 
+    def step_aside(self) -> bool:
+        """Say whether a launch that ended before it was ready is worth another one, and choose the place for it."""
+        return False
+
+    def listens_on(self, port: int) -> bool:
+        """Whether it is this process that takes connections on ``port``, and not another one of the machine."""
+        try:
+            process = psutil.Process(self.pid)
+            return any(
+                found.status == psutil.CONN_LISTEN and found.laddr.port == port
+                for one in (process, *process.children(recursive=True))
+                for found in one.net_connections("tcp")
+            )
+        except psutil.Error:
+            return False
+
     @property
     def pid(self) -> int | None:
         """The process id of the last launch."""
@@ -128,14 +146,20 @@ class ManagedProcess(ABC):
             ProcessFailedError: it did not come up. Nothing of it is left running.
 
         """
-        self.prepare()
-        self.launch()
-        try:
-            self.wait_until_ready()
-        except BaseException:
-            self.stop()
-            raise
-        return self
+        while True:
+            self.prepare()
+            self.launch()
+            try:
+                self.wait_until_ready()
+            except ProcessFailedError:
+                if self.running or not self.step_aside():
+                    self.stop()
+                    raise
+            except BaseException:
+                self.stop()
+                raise
+            else:
+                return self
 
     def wait(self, seconds: float | None = None) -> int | None:
         """Wait until the process ends; answer as ``exit_code``, None when it still lives after ``seconds``."""

@@ -10,9 +10,12 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from pydantic import SecretStr
@@ -23,8 +26,9 @@ from cli.errors import CommandFailedError
 from cli.meter import Meter
 from cli.place import AlreadyRunningError, Place, Running, announce, running_places
 from cli.run_tests import pytest_command, run_tests
-from cli.services import child_environment, choose_port, end_leftovers
+from cli.services import ApiProgram, child_environment, choose_port, end_leftovers
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
+from runtime.processes import ProcessFailedError, free_port
 from runtime.settings import Settings
 from tests.live import serving
 
@@ -241,6 +245,46 @@ def test_a_named_port_must_be_free_and_the_usual_one_need_not() -> None:
             choose_port(Settings(), port)
         assert choose_port(Settings(api_port=port), None) != port
     assert choose_port(Settings(), port) == port
+
+
+class Other(BaseHTTPRequestHandler):
+    """Another product at the API's address, which is ready, too."""
+
+    def do_GET(self) -> None:
+        """Be ready."""
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name is the standard library's)
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("movable", [True, False])
+def test_the_api_is_not_taken_for_another_one_that_took_its_port(
+    movable: bool, database_url: str, tmp_path: Path
+) -> None:
+    environment = child_environment(None, None, "") | {
+        "DATABASE_URL": database_url,
+        "TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}",
+        "MANAGE_INSTANCE_ID": "ours",
+    }
+    with HTTPServer(("127.0.0.1", 0), Other) as other:
+        port = other.server_port
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        api = ApiProgram("127.0.0.1", port, tmp_path / "api.log", environment, movable=movable)
+        if movable:
+            with api:
+                assert api.port != port
+                assert httpx.get(f"{api.url}/healthz").json()["instance_id"] == "ours"
+                known = api.port
+            assert not api.step_aside()
+            assert api.port == known
+        else:
+            with pytest.raises(ProcessFailedError, match="address already in use"):
+                api.start()
+            assert not api.running
+            assert api.port == port
+        other.shutdown()
 
 
 def test_processes_are_told_of_the_embedded_servers_and_of_no_others(

@@ -186,6 +186,31 @@ def test_a_taken_port_is_left_to_its_owner() -> None:
     assert len({port, server.port, server.ui_port}) == 3
 
 
+async def test_two_that_chose_one_port_are_two_servers() -> None:
+    # Both found the ports free; the first one that starts has them.
+    first = EmbeddedTemporal(None)
+    second = EmbeddedTemporal(None, port=first.port, ui_port=first.ui_port)
+    assert (second.port, second.ui_port) == (first.port, first.ui_port)
+    with first, second:
+        assert len({first.port, first.ui_port, second.port, second.ui_port}) == 4
+        here, there = [await Client.connect(server.address) for server in (first, second)]
+        await here.start_workflow("Waits", id="waits", task_queue="nobody")
+        with pytest.raises(RPCError, match="not found"):
+            await there.get_workflow_handle("waits").describe()
+
+
+def test_an_address_that_is_known_does_not_change_any_more(tmp_path: Path) -> None:
+    server = EmbeddedTemporal(tmp_path / "temporal").start()
+    address, ui_url = server.address, server.ui_url
+    server.stop()
+    with socket.create_server(("127.0.0.1", server.port)), pytest.raises(ProcessFailedError, match="already in use"):
+        server.start()
+    assert not server.running
+    assert (server.address, server.ui_url) == (address, ui_url)
+    with server:
+        assert (server.address, server.ui_url) == (address, ui_url)
+
+
 def test_a_free_port_is_the_wanted_one() -> None:
     port = free_port()
     assert free_port(port) == port
