@@ -306,5 +306,6 @@ def _tool(target: str, name: str, place: int, text: str) -> None:
 
 _tool("cli.run_tests:run_tests", "test", 1, "Run the tests; further arguments go to pytest.")
 _tool("cli.check:main", "check", 2, "Check format, lint, types, layers and the lock file.")
-_tool("cli.acceptance:main", "acceptance", 3, "Show each acceptance criterion with the tests behind it.")
-_tool("cli.bench:main", "bench", 4, "Measure, each figure beside its floor.")
+_tool("cli.generate:main", "generate", 3, "Write anew the committed files that are made from the code.")
+_tool("cli.acceptance:main", "acceptance", 4, "Show each acceptance criterion with the tests behind it.")
+_tool("cli.bench:main", "bench", 5, "Measure, each figure beside its floor.")

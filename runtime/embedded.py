@@ -84,7 +84,7 @@ class EmbeddedPostgres(ManagedProcess):
         """The server itself, without a wrapper that would stay behind."""
         settings = _SETTINGS | {"unix_socket_directories": f'"{self.socket_folder}"', "unix_socket_permissions": "0700"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return [_program("postgres"), "-D", str(self.data_folder), *options]
+        return [postgres_program("postgres"), "-D", str(self.data_folder), *options]
 
     def user(self) -> tuple[int, int] | None:
         """PostgreSQL refuses to run as root, so root runs it as a user of its own."""
@@ -129,7 +129,8 @@ class EmbeddedPostgres(ManagedProcess):
         unfinished = self.data_folder.with_name(f"{self.data_folder.name}.new")
         shutil.rmtree(unfinished, ignore_errors=True)
         self._make_folder(unfinished)
-        command = [_program("initdb"), "-D", str(unfinished), "-U", _SUPERUSER, "--auth=trust", "--no-instructions"]
+        initdb = postgres_program("initdb")
+        command = [initdb, "-D", str(unfinished), "-U", _SUPERUSER, "--auth=trust", "--no-instructions"]
         # Names sort and fold in the same way on every machine.
         command += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         self._run(command)
@@ -143,7 +144,7 @@ class EmbeddedPostgres(ManagedProcess):
             os.chown(folder, *owner)
 
     def _make_database(self) -> None:
-        command = [_program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", f"name={DATABASE}"]
+        command = [postgres_program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", f"name={DATABASE}"]
         command += ["-h", str(self.socket_folder), "-U", _SUPERUSER]
         self._run(command, given=_MAKE_DATABASE)
 
@@ -282,7 +283,8 @@ async def _namespace_answers(address: str) -> bool:
     return True
 
 
-def _program(name: str) -> str:
+def postgres_program(name: str) -> str:
+    """Path of one of PostgreSQL's own programs, such as ``pg_dump``, in the version of the embedded server."""
     return str(POSTGRES_BIN_PATH / name)
 
 

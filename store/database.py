@@ -38,6 +38,8 @@ CALLER = Patience(connect=3, pool=4, lock=4, statement=20)
 """Where somebody waits for the answer: whoever cannot be served hears of it within 5 seconds."""
 JOB = Patience(connect=5, pool=30, lock=60, statement=600)
 """Where nobody does, and a job goes on by itself."""
+MIGRATION = Patience(connect=5, pool=30, lock=4, statement=600)
+"""Where a migration waits for a table, everybody else waits behind it: it gives up before a caller does."""
 
 
 class Connector:
@@ -225,6 +227,11 @@ def is_used_up(engine: AsyncEngine) -> bool:
 def is_busy(error: BaseException) -> bool:
     """Say whether the database is there and could not serve this in time. Nothing was changed."""
     return isinstance(error, PoolTimeoutError) or _sqlstate(error) in _BUSY
+
+
+def was_locked_out(error: BaseException) -> bool:
+    """Say whether a lock was not had in time. Nothing was changed; tried again later, it may be had."""
+    return _sqlstate(error) == "55P03"
 
 
 def was_outrun(error: BaseException) -> bool:

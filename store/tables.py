@@ -113,7 +113,7 @@ circuits = Table(
     Column("position", Integer, nullable=False),
     Column("rated_power_w", Double),
     *_made(),
-    Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
     CheckConstraint("version >= 1", name="circuits_version"),
     # The parent is of the same depot because its key carries the depot.
     ForeignKeyConstraint(["parent_id", "depot_id"], ["circuits.id", "circuits.depot_id"], name="circuits_parent"),
@@ -143,7 +143,7 @@ gateways = Table(
     Column("site_model_name", Text),
     Column("output_translation", JSONB(none_as_null=True)),
     *_made(),
-    Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
     CheckConstraint("version >= 1", name="gateways_version"),
     UniqueConstraint("id", "depot_id", name="gateways_id_depot"),
     CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="gateways_name"),
@@ -161,7 +161,7 @@ devices = Table(
     Column("circuit_id", Uuid),
     *_made(),
     Column("controller", Text),
-    Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
     CheckConstraint("version >= 1", name="devices_version"),
     ForeignKeyConstraint(["gateway_id", "depot_id"], ["gateways.id", "gateways.depot_id"], name="devices_gateway"),
     ForeignKeyConstraint(
@@ -188,7 +188,7 @@ power_sources = Table(
     Column("kind", Text, nullable=False),
     Column("name", Text, nullable=False),
     *_made(),
-    Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
     CheckConstraint("version >= 1", name="power_sources_version"),
     ForeignKeyConstraint(
         ["circuit_id", "depot_id"],
@@ -207,7 +207,7 @@ microgrids = Table(
     metadata,
     _id(),
     Column("depot_id", Uuid, ForeignKey("depots.id", name="microgrids_depot"), nullable=False),
-    Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
     Column("synced_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("retired_at", DateTime(timezone=True)),
     *_made(),
@@ -319,7 +319,7 @@ sensor_actions = Table(
     Column("heartbeat_threshold_seconds", Double),
     Column("fail_safe_capacity_w", Double),
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
-    Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
     *_made(),
     UniqueConstraint("device_id", "action", name="sensor_actions_once"),
     ForeignKeyConstraint(
@@ -366,6 +366,7 @@ capability_tenures = Table(
     Column("tenure", Integer, nullable=False),
     PrimaryKeyConstraint("depot_id", "capability", name="capability_tenures_one"),
     Index("capability_tenures_device_id", "device_id"),
+    postgresql_with={"fillfactor": 70},
 )
 
 freshness_thresholds = Table(
@@ -414,6 +415,7 @@ sensor_sightings = Table(
     Column("packet_id", Uuid, nullable=False),
     _time("observed_at"),
     _time("received_at"),
+    postgresql_with={"fillfactor": 70},
 )
 
 capability_events = Table(
@@ -469,6 +471,7 @@ capability_latest = Table(
     Column("source_device_id", Uuid),
     Column("tenure", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("status IN ('ON', 'OFF')", name="capability_latest_status"),
+    postgresql_with={"fillfactor": 70},
 )
 
 power_source_readings = Table(
@@ -490,6 +493,7 @@ power_source_readings = Table(
     Column("released", Boolean, nullable=False, server_default=text("false")),
     Index("power_source_readings_device_id", "device_id"),
     CheckConstraint("(value_number IS NULL) <> (value_text IS NULL)", name="power_source_readings_value"),
+    postgresql_with={"fillfactor": 70},
 )
 
 circuit_capacities = Table(
@@ -529,6 +533,7 @@ circuit_capacities = Table(
     CheckConstraint("(mode = 'FAIL_SAFE') = (deadline IS NULL)", name="circuit_capacities_deadline"),
     Index("circuit_capacities_sensor_action_id", "sensor_action_id"),
     Index("circuit_capacities_depot_id", "depot_id"),
+    postgresql_with={"fillfactor": 70},
 )
 
 remediations = Table(
@@ -550,6 +555,7 @@ remediations = Table(
     CheckConstraint("(closed_at IS NULL) = (closed_by IS NULL)", name="remediations_closed"),
     Index("remediations_one_open", "sensor_action_id", unique=True, postgresql_where=text("closed_at IS NULL")),
     Index("remediations_depot_id", "depot_id", "id"),
+    postgresql_with={"fillfactor": 70},
 )
 
 scenario_runs = Table(
@@ -573,10 +579,10 @@ scenario_runs = Table(
     Column("state", Text, nullable=False),
     Column("outcome", Text),
     Column("steps_total", Integer, nullable=False),
-    Column("steps_done", Integer, nullable=False, server_default="0"),
-    Column("packets_sent", BigInteger, nullable=False, server_default="0"),
-    Column("checks_passed", Integer, nullable=False, server_default="0"),
-    Column("checks_failed", Integer, nullable=False, server_default="0"),
+    Column("steps_done", Integer, nullable=False, server_default=text("0")),
+    Column("packets_sent", BigInteger, nullable=False, server_default=text("0")),
+    Column("checks_passed", Integer, nullable=False, server_default=text("0")),
+    Column("checks_failed", Integer, nullable=False, server_default=text("0")),
     Column("result_record", Text),
     Column("evidence_sha256", Text),
     Column("requested_by", Text, nullable=False),

@@ -7,7 +7,7 @@ import asyncio
 from alembic import context
 from sqlalchemy import Connection, text
 
-from store.database import make_engine
+from store.database import MIGRATION, make_engine
 from store.tables import metadata
 
 _MIGRATION_LOCK = 4_610_311
@@ -17,12 +17,19 @@ def _run(connection: Connection) -> None:
     context.configure(connection=connection, target_metadata=metadata)
     with context.begin_transaction():
         # Two processes that start together must not migrate together.
+        _limit_locks(connection, 0)
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        _limit_locks(connection, MIGRATION.lock)
         context.run_migrations()
 
 
+def _limit_locks(connection: Connection, seconds: float) -> None:
+    # Until the end of the transaction. 0: the other migration is waited for as long as a statement may take.
+    connection.execute(text("SELECT set_config('lock_timeout', :limit, true)"), {"limit": f"{seconds * 1000:.0f}"})
+
+
 async def _connect_and_run() -> None:
-    engine = make_engine(context.config.attributes["database_url"], pool_size=1)
+    engine = make_engine(context.config.attributes["database_url"], pool_size=1, patience=MIGRATION)
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_run)
@@ -31,8 +38,4 @@ async def _connect_and_run() -> None:
         await engine.dispose()
 
 
-_given = context.config.attributes.get("connection")
-if _given is not None:
-    _run(_given)
-else:
-    asyncio.run(_connect_and_run())
+asyncio.run(_connect_and_run())

@@ -1,0 +1,95 @@
+"""`./dev generate`: writes anew the committed files that are made from the code.
+
+Each is committed so that a change of it is seen in review, and held by a test that fails when it is not what the code
+makes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.console import make_console
+from cli.place import ROOT
+
+HINT = "It is made from the code: run `./dev generate`, look at what changed, and commit it."
+"""What a test says where a file is not what the code makes."""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A file of the repository, and what makes its text."""
+
+    name: str
+    path: Path
+    make: Callable[[], str]
+
+
+def main(args: list[str]) -> int:
+    """Write the files that ``args`` name, or all; 0."""
+    names = [each.name for each in GENERATED]
+    parser = argparse.ArgumentParser(prog="./dev generate", description=__doc__)
+    parser.add_argument("files", nargs="*", metavar="FILE", help=f"of {', '.join(names)}; without: all")
+    wanted = parser.parse_args(args).files
+    for unknown in set(wanted) - set(names):
+        parser.error(f"{unknown} is none of {', '.join(names)}")
+    console = make_console()
+    for each in GENERATED:
+        if not wanted or each.name in wanted:
+            with console.status(each.name):
+                changed = write(each.path, each.make())
+            console.print(f"{each.path.relative_to(ROOT)}: {'written' if changed else 'as it was'}")
+    return 0
+
+
+def write(path: Path, text: str) -> bool:
+    """Write ``text``, unless the file holds it already; say whether it was written."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    path.write_text(text, encoding="utf-8")
+    return True
+
+
+def schema_text() -> str:
+    """The whole schema as the migrations make it, on a PostgreSQL that is started for it."""
+    from runtime.embedded import EmbeddedPostgres
+    from store.migrate import upgrade
+
+    # Not in a folder that other users cannot enter: where root runs this, the server runs as a user of its own.
+    with (
+        tempfile.TemporaryDirectory(prefix="manage-schema-") as folder,
+        EmbeddedPostgres(Path(folder) / "postgres") as server,
+    ):
+        upgrade(server.database_url)
+        return dump_schema(server.database_url)
+
+
+_SCHEMA_HEAD = """\
+-- The whole schema as the migrations leave it: read it here, change it with a migration.
+-- Made by `./dev generate schema`. Not shown: owners, rights, the months of the partitioned tables, Alembic's table.
+"""
+_NOISE = re.compile(
+    r"--( Name: .*| Dumped .*| PostgreSQL .*)?|SET \w+ = [^;]*;|SELECT pg_catalog\.set_config\(.*|\\(un)?restrict \w+"
+)
+_MONTHS = "*_[0-9][0-9][0-9][0-9]_[0-9][0-9]"
+
+
+def dump_schema(database_url: str) -> str:
+    """The schema of a migrated database as SQL, the same text for the same schema."""
+    from runtime.embedded import postgres_program
+
+    command = [postgres_program("pg_dump"), "--schema-only", "--no-owner", "--no-privileges"]
+    command += [f"--exclude-table={_MONTHS}", "--exclude-table=alembic_version", f"--dbname={database_url}"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+    # Settings of the session, the versions of the programs and the marks of sections say nothing of the schema.
+    lines = ("" if _NOISE.fullmatch(line) else line for line in done.stdout.splitlines())
+    return _SCHEMA_HEAD + "\n" + re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+
+
+GENERATED = (Generated("schema", ROOT / "store" / "schema.sql", schema_text),)
+"""Every such file. Tests hold each of them."""

@@ -1,0 +1,1124 @@
+-- The whole schema as the migrations leave it: read it here, change it with a migration.
+-- Made by `./dev generate schema`. Not shown: owners, rights, the months of the partitioned tables, Alembic's table.
+
+CREATE FUNCTION public.append_only() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+CREATE FUNCTION public.circuits_deleted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM request_sync(array_agg(DISTINCT depot_id), 'CIRCUITS_CHANGED')
+    FROM old_rows WHERE parent_id IS NULL HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.circuits_inserted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM request_sync(array_agg(DISTINCT depot_id), 'CIRCUITS_CHANGED')
+    FROM new_rows WHERE parent_id IS NULL HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.circuits_inserted_no_cycle() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    -- Rows that hang on one another alone are not reached from a root or from an older circuit. One row by itself
+    -- cannot do that: it is not its own parent.
+    IF (SELECT count(*) FROM new_rows) > 1 THEN
+        IF (
+            WITH RECURSIVE reached AS (
+                SELECT n.id FROM new_rows AS n
+                WHERE n.parent_id IS NULL
+                   OR NOT EXISTS (SELECT 1 FROM new_rows AS p WHERE p.id = n.parent_id)
+                UNION ALL
+                SELECT n.id FROM new_rows AS n JOIN reached AS r ON n.parent_id = r.id
+            )
+            SELECT count(*) FROM reached
+        ) < (SELECT count(*) FROM new_rows) THEN
+            RAISE EXCEPTION 'inserted circuits would be their own ancestors'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'circuits_no_cycle';
+        END IF;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.circuits_no_cycle() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM 1 FROM depots WHERE id = NEW.depot_id FOR NO KEY UPDATE;
+    IF EXISTS (
+        WITH RECURSIVE above AS (
+            SELECT id, parent_id FROM circuits WHERE id = NEW.parent_id
+            UNION
+            SELECT c.id, c.parent_id FROM circuits AS c JOIN above AS a ON c.id = a.parent_id
+        )
+        SELECT 1 FROM above WHERE id = NEW.id
+    ) THEN
+        RAISE EXCEPTION 'circuit % would be its own ancestor', NEW.id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'circuits_no_cycle';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.circuits_updated() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM request_sync(array_agg(DISTINCT n.depot_id) || array_agg(DISTINCT o.depot_id), 'CIRCUITS_CHANGED')
+    FROM old_rows AS o JOIN new_rows AS n USING (id)
+    WHERE (o.parent_id IS NULL OR n.parent_id IS NULL)
+      AND (o.depot_id, o.parent_id, o.name, o.position)
+          IS DISTINCT FROM (n.depot_id, n.parent_id, n.name, n.position)
+    HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.count_version() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+        BEGIN
+            NEW.version := OLD.version + 1;
+            RETURN NEW;
+        END
+        $$;
+
+CREATE FUNCTION public.depot_fresh_until(wanted uuid) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT CASE WHEN count(l.status) < count(*) THEN NULL
+                WHEN bool_or(o.sensor_action_id IS NULL) THEN CAST('-infinity' AS timestamptz)
+                ELSE min(least(l.observed_at, l.received_at)
+                         + coalesce(make_interval(secs => t.seconds), k.threshold)) END
+    FROM (VALUES ('PEAK_SHAVING', interval '5 minutes'), ('DER', interval '5 minutes')) AS k (capability, threshold)
+    LEFT JOIN microgrids AS m ON m.depot_id = wanted AND m.retired_at IS NULL
+    LEFT JOIN capability_latest AS l ON l.microgrid_id = m.id AND l.capability = k.capability
+    LEFT JOIN freshness_thresholds AS t ON t.microgrid_id = m.id AND t.capability = k.capability
+    LEFT JOIN capability_owners AS o ON o.depot_id = wanted AND o.capability = k.capability
+$$;
+
+CREATE FUNCTION public.depot_list_deleted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO depot_counts (provisioning, freshness, depots)
+    SELECT provisioning, freshness, -count(*) FROM old_rows GROUP BY provisioning, freshness;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.depot_list_inserted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO depot_counts (provisioning, freshness, depots)
+    SELECT provisioning, freshness, count(*) FROM new_rows GROUP BY provisioning, freshness;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.depot_list_updated() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO depot_counts (provisioning, freshness, depots)
+    SELECT provisioning, freshness, sum(one) FROM (
+        SELECT provisioning, freshness, 1 AS one FROM new_rows
+        UNION ALL SELECT provisioning, freshness, -1 FROM old_rows
+    ) AS moved
+    GROUP BY provisioning, freshness HAVING sum(one) <> 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.depots_inserted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF coalesce(current_setting('manage.importing', true), '') <> 'on' THEN
+        PERFORM request_sync(array_agg(id), 'DEPOT_CREATED') FROM new_rows HAVING count(*) > 0;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.depots_listed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO depot_list (depot_id, name, provisioning, grams)
+    SELECT id, name, provisioning, name_grams(name) FROM new_rows;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.depots_relisted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE depot_list AS x
+    SET name = n.name, provisioning = n.provisioning,
+        grams = CASE WHEN x.name = n.name THEN x.grams ELSE name_grams(n.name) END
+    FROM new_rows AS n
+    WHERE x.depot_id = n.id AND (x.name, x.provisioning) IS DISTINCT FROM (n.name, n.provisioning);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.devices_change_source() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF (NEW.gateway_id, NEW.sensor_id) IS DISTINCT FROM (OLD.gateway_id, OLD.sensor_id) THEN
+        UPDATE capability_tenures SET tenure = tenure + 1 WHERE device_id = NEW.id;
+        UPDATE circuit_capacities AS c
+        SET observed_at = NULL, received_at = NULL, fail_safe_observed_at = NULL, fail_safe_received_at = NULL
+        FROM sensor_actions AS a WHERE a.id = c.sensor_action_id AND a.device_id = NEW.id;
+    END IF;
+    PERFORM release_readings(NEW.id, NULL);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.forbid_changes(relation regclass) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    held record;
+BEGIN
+    FOR held IN
+        SELECT DISTINCT r.rolname FROM pg_class AS c, aclexplode(c.relacl) AS a, pg_roles AS r
+        WHERE c.oid = relation AND r.oid = a.grantee AND a.grantee <> c.relowner
+          AND a.privilege_type IN ('UPDATE', 'DELETE', 'TRUNCATE')
+    LOOP
+        EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON %s FROM %I', relation, held.rolname);
+    END LOOP;
+END $$;
+
+CREATE FUNCTION public.keep_months(months_ahead integer, months_kept integer) RETURNS TABLE(partition_name text, change text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    parent text;
+    month timestamptz;
+    this_month timestamptz := date_trunc('month', now(), 'UTC');
+    old record;
+BEGIN
+    IF months_ahead NOT BETWEEN 1 AND 24 OR months_kept NOT BETWEEN 2 AND 1200 THEN
+        RAISE EXCEPTION 'between 1 and 24 months are made ahead, and between 2 and 1200 are kept'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('keep_months', 0));
+    FOREACH parent IN ARRAY ARRAY['packets', 'capability_events', 'capacity_events'] LOOP
+        FOR month IN
+            SELECT (this_month AT TIME ZONE 'UTC' + make_interval(months => n)) AT TIME ZONE 'UTC'
+            FROM generate_series(-1, months_ahead) AS n
+        LOOP
+            partition_name := parent || '_' || to_char(month AT TIME ZONE 'UTC', 'YYYY_MM');
+            CONTINUE WHEN to_regclass(partition_name) IS NOT NULL;
+            EXECUTE format(
+                'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
+                partition_name, parent, month, (month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC'
+            );
+            PERFORM forbid_changes(partition_name::regclass);
+            change := 'MADE';
+            RETURN NEXT;
+        END LOOP;
+        FOR old IN
+            SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+            WHERE i.inhparent = parent::regclass
+              AND right(c.relname, 7) < to_char(
+                  this_month AT TIME ZONE 'UTC' - make_interval(months => months_kept), 'YYYY_MM')
+            ORDER BY c.relname
+        LOOP
+            EXECUTE format('DROP TABLE %I', old.relname);
+            partition_name := old.relname;
+            change := 'DROPPED';
+            RETURN NEXT;
+        END LOOP;
+    END LOOP;
+END $$;
+
+CREATE FUNCTION public.microgrids_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF (SELECT count(*) FROM new_rows) > 20 THEN
+        -- A backfill makes thousands at once: whoever watches any of them looks again.
+        PERFORM pg_notify('microgrid_events', '* STRUCTURE');
+    ELSE
+        PERFORM pg_notify('microgrid_events', depot_id::text || ' STRUCTURE')
+        FROM (SELECT DISTINCT depot_id FROM new_rows) AS touched;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.name_grams(name text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    SELECT coalesce(array_agg(DISTINCT substr(lower(name), place, size)), '{}')
+    FROM generate_series(1, 2) AS size, generate_series(1, char_length(lower(name)) - size + 1) AS place
+$$;
+
+CREATE FUNCTION public.owners_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM settle_freshness(ARRAY[coalesce(NEW.depot_id, OLD.depot_id)]);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.packets_sight_sensors() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO sensor_sightings AS s (gateway_id, sensor_id, packet_id, observed_at, received_at)
+    
+    SELECT DISTINCT ON (p.gateway_id, m.sensor ->> 'sensor_id')
+           p.gateway_id, m.sensor ->> 'sensor_id', p.id, p.observed_at, p.received_at
+    FROM new_packets AS p
+    CROSS JOIN LATERAL jsonb_array_elements(
+        CASE jsonb_typeof(p.document -> 'sensors') WHEN 'array' THEN p.document -> 'sensors' ELSE '[]' END
+    ) AS m (sensor)
+    WHERE m.sensor ->> 'sensor_id' IS NOT NULL AND EXISTS (SELECT FROM gateways AS g WHERE g.id = p.gateway_id)
+    ORDER BY p.gateway_id, m.sensor ->> 'sensor_id', least(p.observed_at, p.received_at) DESC, p.observed_at DESC, p.id
+
+    ON CONFLICT (gateway_id, sensor_id) DO UPDATE
+    SET packet_id = excluded.packet_id, observed_at = excluded.observed_at, received_at = excluded.received_at
+    WHERE (least(excluded.observed_at, excluded.received_at), excluded.observed_at)
+        > (least(s.observed_at, s.received_at), s.observed_at);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.release_readings(of_device uuid, measurands text[]) RETURNS void
+    LANGUAGE sql
+    AS $$
+    UPDATE power_source_readings SET released = true
+    WHERE device_id = of_device AND (measurands IS NULL OR measurand = ANY (measurands)) AND NOT released
+$$;
+
+CREATE FUNCTION public.request_sync(depots_changed uuid[], why text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO outbox (depot_id, reason, requested_by)
+    SELECT d.id, why, coalesce(nullif(current_setting('manage.actor', true), ''), session_user)
+    FROM depots AS d
+    WHERE d.id = ANY (depots_changed)
+      AND (d.provisioning <> 'PENDING' OR coalesce(current_setting('manage.importing', true), '') <> 'on');
+    IF FOUND THEN
+        PERFORM pg_notify('outbox', '');
+    END IF;
+END $$;
+
+CREATE FUNCTION public.scenario_run_steps_written_once() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'the evidence of a step is written once' USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+CREATE FUNCTION public.search_grams(search text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    SELECT coalesce(array_agg(gram), '{}') FROM unnest(name_grams(search)) AS gram
+    WHERE char_length(gram) = least(2, char_length(lower(search)))
+$$;
+
+CREATE FUNCTION public.sensor_actions_own_capabilities() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM capability_owners WHERE sensor_action_id = NEW.id;
+    IF NEW.enabled AND NEW.action = 'UPDATE_MICROGRID_STATE' THEN
+        INSERT INTO capability_owners (depot_id, capability, sensor_action_id)
+        SELECT NEW.depot_id, told.capability, NEW.id
+        FROM (VALUES ('LIMIT_PEAK_SHAVING', 'PEAK_SHAVING'), ('LIMIT_DER_EXPORT', 'DER'))
+            AS told (measurand, capability)
+        WHERE told.measurand = ANY (NEW.measurands);
+        INSERT INTO capability_tenures AS t (depot_id, capability, device_id, tenure)
+        SELECT depot_id, capability, NEW.device_id, 0 FROM capability_owners WHERE sensor_action_id = NEW.id
+        ON CONFLICT (depot_id, capability) DO UPDATE SET tenure = t.tenure + 1, device_id = excluded.device_id
+        WHERE t.device_id <> excluded.device_id;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.sensor_actions_release_readings() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NOT OLD.enabled OR OLD.action NOT LIKE 'UPDATE_POWER_SOURCE_%' THEN
+        RETURN NULL;
+    ELSIF TG_OP = 'DELETE' OR NOT NEW.enabled OR NEW.device_id <> OLD.device_id THEN
+        PERFORM release_readings(OLD.device_id, OLD.measurands);
+    ELSIF NOT OLD.measurands <@ NEW.measurands THEN
+        PERFORM release_readings(
+            OLD.device_id, ARRAY(SELECT unnest(OLD.measurands) EXCEPT SELECT unnest(NEW.measurands)));
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.settle_freshness(changed uuid[]) RETURNS void
+    LANGUAGE sql
+    AS $$
+    WITH told AS MATERIALIZED (
+        SELECT depot_id, depot_fresh_until(depot_id) AS fresh_until
+        FROM (SELECT DISTINCT depot_id FROM unnest(changed) AS given (depot_id)) AS each
+    ), judged AS MATERIALIZED (
+        SELECT depot_id, fresh_until, CASE WHEN fresh_until IS NULL THEN 'NONE'
+            WHEN fresh_until < clock_timestamp() THEN 'STALE' ELSE 'FRESH' END AS freshness
+        FROM told
+    ), flipped AS (
+        UPDATE depot_list AS x SET freshness = j.freshness FROM judged AS j
+        WHERE x.depot_id = j.depot_id AND x.freshness <> j.freshness
+    ), lapsed AS (
+        DELETE FROM fresh_depots AS f USING judged AS j WHERE f.depot_id = j.depot_id AND j.freshness <> 'FRESH'
+    )
+    INSERT INTO fresh_depots AS f (depot_id, fresh_until)
+    SELECT j.depot_id, j.fresh_until FROM judged AS j JOIN depot_list AS x ON x.depot_id = j.depot_id
+    WHERE j.freshness = 'FRESH'
+    ON CONFLICT (depot_id) DO UPDATE SET fresh_until = excluded.fresh_until
+    WHERE excluded.fresh_until < f.fresh_until
+       OR excluded.fresh_until > f.fresh_until + least(interval '1 minute', (excluded.fresh_until - now()) / 4)
+$$;
+
+CREATE FUNCTION public.statuses_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM settle_freshness(array_agg(m.depot_id))
+    FROM new_rows AS n JOIN microgrids AS m ON m.id = n.microgrid_id AND m.retired_at IS NULL HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.thresholds_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM settle_freshness(array_agg(depot_id)) FROM microgrids
+    WHERE id = coalesce(NEW.microgrid_id, OLD.microgrid_id) HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE TABLE public.backfill_outcomes (
+    backfill_id uuid NOT NULL,
+    depot_id uuid NOT NULL,
+    outcome text NOT NULL,
+    microgrid_id uuid,
+    CONSTRAINT backfill_outcomes_outcome CHECK ((outcome = ANY (ARRAY['CREATED'::text, 'ALREADY_PROVISIONED'::text, 'NO_TOP_LEVEL_CIRCUITS'::text])))
+);
+
+CREATE TABLE public.backfill_pages (
+    backfill_id uuid NOT NULL,
+    page integer NOT NULL,
+    created integer NOT NULL,
+    already_provisioned integer NOT NULL,
+    no_top_level_circuits integer NOT NULL,
+    finished_at timestamp with time zone DEFAULT now() NOT NULL,
+    upto uuid
+);
+
+CREATE TABLE public.backfills (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    dry_run boolean NOT NULL,
+    page_size integer NOT NULL,
+    state text NOT NULL,
+    depots_total bigint,
+    requested_by text NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    failure text,
+    CONSTRAINT backfills_state CHECK ((state = ANY (ARRAY['RUNNING'::text, 'PAUSED'::text, 'COMPLETED'::text, 'CANCELLED'::text, 'FAILED'::text])))
+);
+
+CREATE TABLE public.capability_events (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    microgrid_id uuid NOT NULL,
+    capability text NOT NULL,
+    status text,
+    observed_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    provider_event_ref text NOT NULL COLLATE pg_catalog."C",
+    source_device_id uuid,
+    effect text NOT NULL,
+    recorded_by text NOT NULL,
+    tenure integer DEFAULT 0 NOT NULL,
+    CONSTRAINT capability_events_effect CHECK ((effect = ANY (ARRAY['SHOWN'::text, 'LATE'::text, 'UNAVAILABLE'::text, 'REPEATED'::text, 'CONFLICTING'::text]))),
+    CONSTRAINT capability_events_status CHECK ((status = ANY (ARRAY['ON'::text, 'OFF'::text])))
+)
+PARTITION BY RANGE (received_at);
+
+CREATE TABLE public.capability_latest (
+    microgrid_id uuid NOT NULL,
+    capability text NOT NULL,
+    event_id uuid NOT NULL,
+    status text NOT NULL,
+    observed_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    provider_event_ref text NOT NULL COLLATE pg_catalog."C",
+    source_device_id uuid,
+    tenure integer DEFAULT 0 NOT NULL,
+    CONSTRAINT capability_latest_status CHECK ((status = ANY (ARRAY['ON'::text, 'OFF'::text])))
+)
+WITH (fillfactor='70');
+
+CREATE TABLE public.capability_owners (
+    depot_id uuid NOT NULL,
+    capability text NOT NULL,
+    sensor_action_id uuid NOT NULL
+);
+
+CREATE TABLE public.capability_tenures (
+    depot_id uuid NOT NULL,
+    capability text NOT NULL,
+    device_id uuid NOT NULL,
+    tenure integer NOT NULL
+)
+WITH (fillfactor='70');
+
+CREATE TABLE public.capacity_events (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    circuit_id uuid NOT NULL,
+    depot_id uuid NOT NULL,
+    mode text NOT NULL,
+    reason text,
+    capacity_w double precision,
+    basis text,
+    at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    CONSTRAINT capacity_events_mode CHECK ((mode = ANY (ARRAY['AWAITING'::text, 'CONTROLLER'::text, 'FAIL_SAFE'::text, 'RELEASED'::text])))
+)
+PARTITION BY RANGE (received_at);
+
+CREATE TABLE public.changes (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    depot_id uuid,
+    subject_id uuid,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+ALTER TABLE public.changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.circuit_capacities (
+    circuit_id uuid NOT NULL,
+    depot_id uuid NOT NULL,
+    sensor_action_id uuid NOT NULL,
+    mode text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    deadline timestamp with time zone,
+    reason text,
+    capacity_w double precision,
+    basis text,
+    observed_at timestamp with time zone,
+    fail_safe_received_w double precision,
+    fail_safe_observed_at timestamp with time zone,
+    heartbeat_threshold_seconds double precision NOT NULL,
+    fail_safe_capacity_w double precision,
+    received_at timestamp with time zone,
+    fail_safe_received_at timestamp with time zone,
+    CONSTRAINT circuit_capacities_capacity CHECK ((capacity_w >= (0)::double precision)),
+    CONSTRAINT circuit_capacities_deadline CHECK (((mode = 'FAIL_SAFE'::text) = (deadline IS NULL))),
+    CONSTRAINT circuit_capacities_fail_safe CHECK (((mode = 'FAIL_SAFE'::text) = (reason IS NOT NULL))),
+    CONSTRAINT circuit_capacities_known CHECK (((mode = 'AWAITING'::text) = (capacity_w IS NULL))),
+    CONSTRAINT circuit_capacities_mode CHECK ((mode = ANY (ARRAY['AWAITING'::text, 'CONTROLLER'::text, 'FAIL_SAFE'::text])))
+)
+WITH (fillfactor='70');
+
+CREATE TABLE public.circuits (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    depot_id uuid NOT NULL,
+    parent_id uuid,
+    name text NOT NULL,
+    "position" integer NOT NULL,
+    rated_power_w double precision,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_by text NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT circuits_name CHECK (((btrim(name) <> ''::text) AND (char_length(name) <= 200))),
+    CONSTRAINT circuits_not_own_parent CHECK ((parent_id <> id)),
+    CONSTRAINT circuits_position CHECK (("position" >= 0)),
+    CONSTRAINT circuits_rated_power CHECK ((rated_power_w > (0)::double precision)),
+    CONSTRAINT circuits_version CHECK ((version >= 1))
+);
+
+CREATE TABLE public.depot_counts (
+    id bigint NOT NULL,
+    provisioning text NOT NULL,
+    freshness text NOT NULL,
+    depots bigint NOT NULL
+);
+
+ALTER TABLE public.depot_counts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.depot_counts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.depot_list (
+    depot_id uuid NOT NULL,
+    name text NOT NULL,
+    provisioning text NOT NULL,
+    freshness text DEFAULT 'NONE'::text NOT NULL,
+    grams text[] NOT NULL,
+    CONSTRAINT depot_list_freshness CHECK ((freshness = ANY (ARRAY['NONE'::text, 'STALE'::text, 'FRESH'::text])))
+);
+
+CREATE TABLE public.depots (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    timezone text NOT NULL,
+    provisioning text DEFAULT 'PENDING'::text NOT NULL,
+    provisioning_code text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_by text NOT NULL,
+    CONSTRAINT depots_name CHECK (((btrim(name) <> ''::text) AND (char_length(name) <= 200))),
+    CONSTRAINT depots_provisioning CHECK ((provisioning = ANY (ARRAY['PENDING'::text, 'PROVISIONED'::text, 'FAILED'::text]))),
+    CONSTRAINT depots_provisioning_code CHECK (((provisioning = 'FAILED'::text) = (provisioning_code IS NOT NULL)))
+);
+
+CREATE TABLE public.devices (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    depot_id uuid NOT NULL,
+    gateway_id uuid NOT NULL,
+    sensor_id text NOT NULL,
+    name text NOT NULL,
+    circuit_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_by text NOT NULL,
+    controller text,
+    version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT devices_controller CHECK (((btrim(controller) <> ''::text) AND (char_length(controller) <= 100))),
+    CONSTRAINT devices_name CHECK (((btrim(name) <> ''::text) AND (char_length(name) <= 200))),
+    CONSTRAINT devices_sensor_id CHECK (((btrim(sensor_id) <> ''::text) AND (char_length(sensor_id) <= 200))),
+    CONSTRAINT devices_version CHECK ((version >= 1))
+);
+
+CREATE TABLE public.fresh_depots (
+    depot_id uuid NOT NULL,
+    fresh_until timestamp with time zone NOT NULL
+)
+WITH (fillfactor='70');
+
+CREATE TABLE public.freshness_thresholds (
+    microgrid_id uuid NOT NULL,
+    capability text NOT NULL,
+    seconds double precision NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_by text NOT NULL,
+    CONSTRAINT freshness_thresholds_seconds CHECK ((seconds > (0)::double precision))
+);
+
+CREATE TABLE public.gateways (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    depot_id uuid NOT NULL,
+    name text NOT NULL,
+    site_model_name text,
+    output_translation jsonb,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_by text NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT gateways_name CHECK (((btrim(name) <> ''::text) AND (char_length(name) <= 200))),
+    CONSTRAINT gateways_version CHECK ((version >= 1))
+);
+
+CREATE TABLE public.idempotency_keys (
+    actor text NOT NULL,
+    key text NOT NULL,
+    digest bytea NOT NULL,
+    answer text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.microgrid_nodes (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    microgrid_id uuid NOT NULL,
+    kind text DEFAULT 'GRID_CONNECTION'::text NOT NULL,
+    circuit_id uuid NOT NULL,
+    name text NOT NULL,
+    "position" integer NOT NULL,
+    CONSTRAINT microgrid_nodes_kind CHECK ((kind = 'GRID_CONNECTION'::text))
+);
+
+CREATE TABLE public.microgrids (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    depot_id uuid NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    synced_at timestamp with time zone DEFAULT now() NOT NULL,
+    retired_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_by text NOT NULL,
+    CONSTRAINT microgrids_version CHECK ((version >= 1))
+);
+
+CREATE TABLE public.outbox (
+    id bigint NOT NULL,
+    depot_id uuid NOT NULL,
+    reason text NOT NULL,
+    requested_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.outbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.packets (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    gateway_id uuid NOT NULL,
+    depot_id uuid NOT NULL,
+    observed_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    document jsonb NOT NULL,
+    answers jsonb NOT NULL
+)
+PARTITION BY RANGE (received_at);
+
+CREATE TABLE public.power_source_readings (
+    power_source_id uuid NOT NULL,
+    measurand text NOT NULL,
+    value_number double precision,
+    value_text text,
+    observed_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    device_id uuid NOT NULL,
+    released boolean DEFAULT false NOT NULL,
+    CONSTRAINT power_source_readings_value CHECK (((value_number IS NULL) <> (value_text IS NULL)))
+)
+WITH (fillfactor='70');
+
+CREATE TABLE public.power_sources (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    depot_id uuid NOT NULL,
+    circuit_id uuid,
+    kind text NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_by text NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT power_sources_kind CHECK ((kind = ANY (ARRAY['BATTERY'::text, 'SOLAR'::text, 'GENERATOR'::text]))),
+    CONSTRAINT power_sources_name CHECK (((btrim(name) <> ''::text) AND (char_length(name) <= 200))),
+    CONSTRAINT power_sources_version CHECK ((version >= 1))
+);
+
+CREATE TABLE public.remediations (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    depot_id uuid NOT NULL,
+    gateway_id uuid NOT NULL,
+    device_id uuid NOT NULL,
+    sensor_action_id uuid NOT NULL,
+    action text NOT NULL,
+    code text NOT NULL,
+    candidates uuid[] NOT NULL,
+    opened_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL,
+    times bigint NOT NULL,
+    closed_at timestamp with time zone,
+    closed_by text,
+    CONSTRAINT remediations_closed CHECK (((closed_at IS NULL) = (closed_by IS NULL)))
+)
+WITH (fillfactor='70');
+
+CREATE TABLE public.scenario_run_steps (
+    run_id uuid NOT NULL,
+    step integer NOT NULL,
+    stamp_ms bigint NOT NULL,
+    record text,
+    sent_at timestamp with time zone,
+    CONSTRAINT scenario_run_steps_sent CHECK (((record IS NULL) = (sent_at IS NULL)))
+);
+
+CREATE TABLE public.scenario_runs (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    scenario text NOT NULL,
+    title text NOT NULL,
+    document text NOT NULL,
+    digest text NOT NULL,
+    depot_id uuid NOT NULL,
+    gateway_id uuid,
+    seed bigint NOT NULL,
+    time_scale double precision NOT NULL,
+    bindings jsonb NOT NULL,
+    targets jsonb NOT NULL,
+    warnings jsonb NOT NULL,
+    run_record text NOT NULL,
+    state text NOT NULL,
+    outcome text,
+    steps_total integer NOT NULL,
+    steps_done integer DEFAULT 0 NOT NULL,
+    packets_sent bigint DEFAULT 0 NOT NULL,
+    checks_passed integer DEFAULT 0 NOT NULL,
+    checks_failed integer DEFAULT 0 NOT NULL,
+    result_record text,
+    evidence_sha256 text,
+    requested_by text NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    failure text,
+    CONSTRAINT scenario_runs_finished CHECK ((((finished_at IS NULL) = (state = ANY (ARRAY['RUNNING'::text, 'PAUSED'::text]))) AND ((finished_at IS NULL) = (outcome IS NULL)))),
+    CONSTRAINT scenario_runs_outcome CHECK ((outcome = ANY (ARRAY['PASSED'::text, 'FAILED'::text, 'INCOMPLETE'::text]))),
+    CONSTRAINT scenario_runs_state CHECK ((state = ANY (ARRAY['RUNNING'::text, 'PAUSED'::text, 'COMPLETED'::text, 'CANCELLED'::text, 'FAILED'::text]))),
+    CONSTRAINT scenario_runs_time_scale CHECK (((time_scale >= (0)::double precision) AND (time_scale <= (1)::double precision)))
+);
+
+CREATE TABLE public.sensor_actions (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    depot_id uuid NOT NULL,
+    device_id uuid NOT NULL,
+    action text NOT NULL,
+    measurands text[] NOT NULL,
+    heartbeat_threshold_seconds double precision,
+    fail_safe_capacity_w double precision,
+    enabled boolean DEFAULT true NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_by text NOT NULL,
+    CONSTRAINT sensor_actions_action CHECK ((action = ANY (ARRAY['UPDATE_MICROGRID_STATE'::text, 'UPDATE_POWER_SOURCE_STATE'::text, 'UPDATE_POWER_SOURCE_LOAD'::text, 'UPDATE_CIRCUIT_CAPACITY'::text]))),
+    CONSTRAINT sensor_actions_fail_safe CHECK ((fail_safe_capacity_w >= (0)::double precision)),
+    CONSTRAINT sensor_actions_measurands CHECK ((cardinality(measurands) > 0)),
+    CONSTRAINT sensor_actions_threshold CHECK (((action = 'UPDATE_CIRCUIT_CAPACITY'::text) = (heartbeat_threshold_seconds IS NOT NULL)))
+);
+
+CREATE TABLE public.sensor_sightings (
+    gateway_id uuid NOT NULL,
+    sensor_id text NOT NULL,
+    packet_id uuid NOT NULL,
+    observed_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='70');
+
+ALTER TABLE ONLY public.backfill_outcomes
+    ADD CONSTRAINT backfill_outcomes_pkey PRIMARY KEY (backfill_id, depot_id);
+
+ALTER TABLE ONLY public.backfill_pages
+    ADD CONSTRAINT backfill_pages_pkey PRIMARY KEY (backfill_id, page);
+
+ALTER TABLE ONLY public.backfills
+    ADD CONSTRAINT backfills_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.capability_events
+    ADD CONSTRAINT capability_events_pkey PRIMARY KEY (microgrid_id, id, received_at);
+
+ALTER TABLE ONLY public.capability_latest
+    ADD CONSTRAINT capability_latest_pkey PRIMARY KEY (microgrid_id, capability);
+
+ALTER TABLE ONLY public.capability_owners
+    ADD CONSTRAINT capability_owners_one PRIMARY KEY (depot_id, capability);
+
+ALTER TABLE ONLY public.capability_tenures
+    ADD CONSTRAINT capability_tenures_one PRIMARY KEY (depot_id, capability);
+
+ALTER TABLE ONLY public.capacity_events
+    ADD CONSTRAINT capacity_events_pkey PRIMARY KEY (circuit_id, at, id, received_at);
+
+ALTER TABLE ONLY public.changes
+    ADD CONSTRAINT changes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.circuit_capacities
+    ADD CONSTRAINT circuit_capacities_pkey PRIMARY KEY (circuit_id);
+
+ALTER TABLE ONLY public.circuits
+    ADD CONSTRAINT circuits_id_depot UNIQUE (id, depot_id);
+
+ALTER TABLE ONLY public.circuits
+    ADD CONSTRAINT circuits_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.circuits
+    ADD CONSTRAINT circuits_place UNIQUE NULLS NOT DISTINCT (depot_id, parent_id, "position") DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.depot_counts
+    ADD CONSTRAINT depot_counts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.depot_list
+    ADD CONSTRAINT depot_list_pkey PRIMARY KEY (depot_id);
+
+ALTER TABLE ONLY public.depots
+    ADD CONSTRAINT depots_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.devices
+    ADD CONSTRAINT devices_id_depot UNIQUE (id, depot_id);
+
+ALTER TABLE ONLY public.devices
+    ADD CONSTRAINT devices_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.devices
+    ADD CONSTRAINT devices_sensor UNIQUE (gateway_id, sensor_id);
+
+ALTER TABLE ONLY public.fresh_depots
+    ADD CONSTRAINT fresh_depots_pkey PRIMARY KEY (depot_id);
+
+ALTER TABLE ONLY public.freshness_thresholds
+    ADD CONSTRAINT freshness_thresholds_pkey PRIMARY KEY (microgrid_id, capability);
+
+ALTER TABLE ONLY public.gateways
+    ADD CONSTRAINT gateways_id_depot UNIQUE (id, depot_id);
+
+ALTER TABLE ONLY public.gateways
+    ADD CONSTRAINT gateways_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (actor, key);
+
+ALTER TABLE ONLY public.microgrid_nodes
+    ADD CONSTRAINT microgrid_nodes_circuit UNIQUE (microgrid_id, circuit_id);
+
+ALTER TABLE ONLY public.microgrid_nodes
+    ADD CONSTRAINT microgrid_nodes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.microgrid_nodes
+    ADD CONSTRAINT microgrid_nodes_place UNIQUE (microgrid_id, "position") DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.microgrids
+    ADD CONSTRAINT microgrids_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.packets
+    ADD CONSTRAINT packets_pkey PRIMARY KEY (gateway_id, observed_at, id, received_at);
+
+ALTER TABLE ONLY public.power_source_readings
+    ADD CONSTRAINT power_source_readings_pkey PRIMARY KEY (power_source_id, measurand);
+
+ALTER TABLE ONLY public.power_sources
+    ADD CONSTRAINT power_sources_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.remediations
+    ADD CONSTRAINT remediations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.scenario_run_steps
+    ADD CONSTRAINT scenario_run_steps_pkey PRIMARY KEY (run_id, step);
+
+ALTER TABLE ONLY public.scenario_runs
+    ADD CONSTRAINT scenario_runs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.sensor_actions
+    ADD CONSTRAINT sensor_actions_once UNIQUE (device_id, action);
+
+ALTER TABLE ONLY public.sensor_actions
+    ADD CONSTRAINT sensor_actions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.sensor_sightings
+    ADD CONSTRAINT sensor_sightings_pkey PRIMARY KEY (gateway_id, sensor_id);
+
+CREATE INDEX capability_events_ref ON ONLY public.capability_events USING btree (microgrid_id, capability, provider_event_ref);
+
+CREATE INDEX capability_owners_sensor_action_id ON public.capability_owners USING btree (sensor_action_id);
+
+CREATE INDEX capability_tenures_device_id ON public.capability_tenures USING btree (device_id);
+
+CREATE INDEX changes_depot_id ON public.changes USING btree (depot_id, id);
+
+CREATE INDEX circuit_capacities_depot_id ON public.circuit_capacities USING btree (depot_id);
+
+CREATE INDEX circuit_capacities_sensor_action_id ON public.circuit_capacities USING btree (sensor_action_id);
+
+CREATE INDEX circuits_parent_id ON public.circuits USING btree (parent_id);
+
+CREATE INDEX depot_list_both ON public.depot_list USING btree (provisioning, freshness, name, depot_id);
+
+CREATE INDEX depot_list_freshness_name ON public.depot_list USING btree (freshness, name, depot_id);
+
+CREATE INDEX depot_list_grams ON public.depot_list USING gin (grams);
+
+CREATE INDEX depot_list_name ON public.depot_list USING btree (name, depot_id);
+
+CREATE INDEX depot_list_provisioning ON public.depot_list USING btree (provisioning, name, depot_id);
+
+CREATE INDEX depots_name_id ON public.depots USING btree (name, id);
+
+CREATE INDEX devices_circuit_id ON public.devices USING btree (circuit_id);
+
+CREATE INDEX devices_depot_id ON public.devices USING btree (depot_id);
+
+CREATE INDEX fresh_depots_fresh_until ON public.fresh_depots USING btree (fresh_until);
+
+CREATE INDEX gateways_depot_id ON public.gateways USING btree (depot_id);
+
+CREATE INDEX idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
+
+CREATE UNIQUE INDEX microgrids_one_active ON public.microgrids USING btree (depot_id) WHERE (retired_at IS NULL);
+
+CREATE INDEX power_source_readings_device_id ON public.power_source_readings USING btree (device_id);
+
+CREATE INDEX power_sources_circuit_id ON public.power_sources USING btree (circuit_id);
+
+CREATE INDEX power_sources_depot_id ON public.power_sources USING btree (depot_id);
+
+CREATE INDEX remediations_depot_id ON public.remediations USING btree (depot_id, id);
+
+CREATE UNIQUE INDEX remediations_one_open ON public.remediations USING btree (sensor_action_id) WHERE (closed_at IS NULL);
+
+CREATE INDEX scenario_runs_depot_id ON public.scenario_runs USING btree (depot_id, id);
+
+CREATE UNIQUE INDEX scenario_runs_one_active ON public.scenario_runs USING btree (depot_id) WHERE (finished_at IS NULL);
+
+CREATE INDEX sensor_actions_depot_id ON public.sensor_actions USING btree (depot_id);
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.capability_events FOR EACH ROW EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.capacity_events FOR EACH ROW EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.packets FOR EACH ROW EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER circuits_deleted AFTER DELETE ON public.circuits REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.circuits_deleted();
+
+CREATE TRIGGER circuits_inserted AFTER INSERT ON public.circuits REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.circuits_inserted();
+
+CREATE TRIGGER circuits_inserted_no_cycle AFTER INSERT ON public.circuits REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.circuits_inserted_no_cycle();
+
+CREATE TRIGGER circuits_no_cycle BEFORE UPDATE OF parent_id ON public.circuits FOR EACH ROW WHEN (((new.parent_id IS NOT NULL) AND (new.parent_id IS DISTINCT FROM old.parent_id))) EXECUTE FUNCTION public.circuits_no_cycle();
+
+CREATE TRIGGER circuits_updated AFTER UPDATE ON public.circuits REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.circuits_updated();
+
+CREATE TRIGGER circuits_version BEFORE UPDATE ON public.circuits FOR EACH ROW WHEN (((new.version = old.version) AND (((old.name IS DISTINCT FROM new.name) OR (old.parent_id IS DISTINCT FROM new.parent_id)) OR (old.rated_power_w IS DISTINCT FROM new.rated_power_w)))) EXECUTE FUNCTION public.count_version();
+
+CREATE TRIGGER depot_list_deleted AFTER DELETE ON public.depot_list REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.depot_list_deleted();
+
+CREATE TRIGGER depot_list_inserted AFTER INSERT ON public.depot_list REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.depot_list_inserted();
+
+CREATE TRIGGER depot_list_updated AFTER UPDATE ON public.depot_list REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.depot_list_updated();
+
+CREATE TRIGGER depots_inserted AFTER INSERT ON public.depots REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.depots_inserted();
+
+CREATE TRIGGER depots_listed AFTER INSERT ON public.depots REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.depots_listed();
+
+CREATE TRIGGER depots_relisted AFTER UPDATE ON public.depots REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.depots_relisted();
+
+CREATE TRIGGER devices_change_source AFTER UPDATE ON public.devices FOR EACH ROW WHEN ((((new.gateway_id IS DISTINCT FROM old.gateway_id) OR (new.sensor_id IS DISTINCT FROM old.sensor_id)) OR (new.circuit_id IS DISTINCT FROM old.circuit_id))) EXECUTE FUNCTION public.devices_change_source();
+
+CREATE TRIGGER devices_version BEFORE UPDATE ON public.devices FOR EACH ROW WHEN (((new.version = old.version) AND (((((old.gateway_id IS DISTINCT FROM new.gateway_id) OR (old.sensor_id IS DISTINCT FROM new.sensor_id)) OR (old.name IS DISTINCT FROM new.name)) OR (old.circuit_id IS DISTINCT FROM new.circuit_id)) OR (old.controller IS DISTINCT FROM new.controller)))) EXECUTE FUNCTION public.count_version();
+
+CREATE TRIGGER gateways_version BEFORE UPDATE ON public.gateways FOR EACH ROW WHEN (((new.version = old.version) AND (((old.name IS DISTINCT FROM new.name) OR (old.site_model_name IS DISTINCT FROM new.site_model_name)) OR (old.output_translation IS DISTINCT FROM new.output_translation)))) EXECUTE FUNCTION public.count_version();
+
+CREATE TRIGGER microgrids_inserted AFTER INSERT ON public.microgrids REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.microgrids_changed();
+
+CREATE TRIGGER microgrids_retired AFTER UPDATE OF retired_at ON public.microgrids FOR EACH ROW WHEN ((old.retired_at IS DISTINCT FROM new.retired_at)) EXECUTE FUNCTION public.owners_changed();
+
+CREATE TRIGGER microgrids_updated AFTER UPDATE ON public.microgrids REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.microgrids_changed();
+
+CREATE TRIGGER owners_changed AFTER INSERT OR DELETE OR UPDATE ON public.capability_owners FOR EACH ROW EXECUTE FUNCTION public.owners_changed();
+
+CREATE TRIGGER packets_sight_sensors AFTER INSERT ON public.packets REFERENCING NEW TABLE AS new_packets FOR EACH STATEMENT EXECUTE FUNCTION public.packets_sight_sensors();
+
+CREATE TRIGGER power_sources_version BEFORE UPDATE ON public.power_sources FOR EACH ROW WHEN (((new.version = old.version) AND (((old.kind IS DISTINCT FROM new.kind) OR (old.name IS DISTINCT FROM new.name)) OR (old.circuit_id IS DISTINCT FROM new.circuit_id)))) EXECUTE FUNCTION public.count_version();
+
+CREATE TRIGGER scenario_run_steps_written_once BEFORE DELETE OR UPDATE ON public.scenario_run_steps FOR EACH ROW WHEN ((old.record IS NOT NULL)) EXECUTE FUNCTION public.scenario_run_steps_written_once();
+
+CREATE TRIGGER sensor_actions_own_capabilities AFTER INSERT OR UPDATE ON public.sensor_actions FOR EACH ROW EXECUTE FUNCTION public.sensor_actions_own_capabilities();
+
+CREATE TRIGGER sensor_actions_release_readings AFTER DELETE OR UPDATE ON public.sensor_actions FOR EACH ROW EXECUTE FUNCTION public.sensor_actions_release_readings();
+
+CREATE TRIGGER sensor_actions_version BEFORE UPDATE ON public.sensor_actions FOR EACH ROW WHEN (((new.version = old.version) AND (((((old.device_id IS DISTINCT FROM new.device_id) OR (old.measurands IS DISTINCT FROM new.measurands)) OR (old.heartbeat_threshold_seconds IS DISTINCT FROM new.heartbeat_threshold_seconds)) OR (old.fail_safe_capacity_w IS DISTINCT FROM new.fail_safe_capacity_w)) OR (old.enabled IS DISTINCT FROM new.enabled)))) EXECUTE FUNCTION public.count_version();
+
+CREATE TRIGGER statuses_inserted AFTER INSERT ON public.capability_latest REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.statuses_changed();
+
+CREATE TRIGGER statuses_updated AFTER UPDATE ON public.capability_latest REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.statuses_changed();
+
+CREATE TRIGGER thresholds_changed AFTER INSERT OR DELETE OR UPDATE ON public.freshness_thresholds FOR EACH ROW EXECUTE FUNCTION public.thresholds_changed();
+
+ALTER TABLE ONLY public.backfill_outcomes
+    ADD CONSTRAINT backfill_outcomes_backfill FOREIGN KEY (backfill_id) REFERENCES public.backfills(id);
+
+ALTER TABLE ONLY public.backfill_pages
+    ADD CONSTRAINT backfill_pages_backfill FOREIGN KEY (backfill_id) REFERENCES public.backfills(id);
+
+ALTER TABLE ONLY public.capability_latest
+    ADD CONSTRAINT capability_latest_microgrid FOREIGN KEY (microgrid_id) REFERENCES public.microgrids(id);
+
+ALTER TABLE ONLY public.capability_owners
+    ADD CONSTRAINT capability_owners_action FOREIGN KEY (sensor_action_id) REFERENCES public.sensor_actions(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.circuit_capacities
+    ADD CONSTRAINT circuit_capacities_action FOREIGN KEY (sensor_action_id) REFERENCES public.sensor_actions(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.circuit_capacities
+    ADD CONSTRAINT circuit_capacities_circuit FOREIGN KEY (circuit_id) REFERENCES public.circuits(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.circuits
+    ADD CONSTRAINT circuits_depot FOREIGN KEY (depot_id) REFERENCES public.depots(id);
+
+ALTER TABLE ONLY public.circuits
+    ADD CONSTRAINT circuits_parent FOREIGN KEY (parent_id, depot_id) REFERENCES public.circuits(id, depot_id);
+
+ALTER TABLE ONLY public.depot_list
+    ADD CONSTRAINT depot_list_depot FOREIGN KEY (depot_id) REFERENCES public.depots(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.devices
+    ADD CONSTRAINT devices_circuit FOREIGN KEY (circuit_id, depot_id) REFERENCES public.circuits(id, depot_id) ON DELETE SET NULL (circuit_id);
+
+ALTER TABLE ONLY public.devices
+    ADD CONSTRAINT devices_gateway FOREIGN KEY (gateway_id, depot_id) REFERENCES public.gateways(id, depot_id);
+
+ALTER TABLE ONLY public.fresh_depots
+    ADD CONSTRAINT fresh_depots_depot FOREIGN KEY (depot_id) REFERENCES public.depot_list(depot_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.freshness_thresholds
+    ADD CONSTRAINT freshness_thresholds_microgrid FOREIGN KEY (microgrid_id) REFERENCES public.microgrids(id);
+
+ALTER TABLE ONLY public.gateways
+    ADD CONSTRAINT gateways_depot FOREIGN KEY (depot_id) REFERENCES public.depots(id);
+
+ALTER TABLE ONLY public.microgrid_nodes
+    ADD CONSTRAINT microgrid_nodes_microgrid FOREIGN KEY (microgrid_id) REFERENCES public.microgrids(id);
+
+ALTER TABLE ONLY public.microgrids
+    ADD CONSTRAINT microgrids_depot FOREIGN KEY (depot_id) REFERENCES public.depots(id);
+
+ALTER TABLE ONLY public.power_source_readings
+    ADD CONSTRAINT power_source_readings_power_source FOREIGN KEY (power_source_id) REFERENCES public.power_sources(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.power_sources
+    ADD CONSTRAINT power_sources_circuit FOREIGN KEY (circuit_id, depot_id) REFERENCES public.circuits(id, depot_id) ON DELETE SET NULL (circuit_id);
+
+ALTER TABLE ONLY public.power_sources
+    ADD CONSTRAINT power_sources_depot FOREIGN KEY (depot_id) REFERENCES public.depots(id);
+
+ALTER TABLE ONLY public.scenario_run_steps
+    ADD CONSTRAINT scenario_run_steps_run FOREIGN KEY (run_id) REFERENCES public.scenario_runs(id);
+
+ALTER TABLE ONLY public.scenario_runs
+    ADD CONSTRAINT scenario_runs_depot FOREIGN KEY (depot_id) REFERENCES public.depots(id);
+
+ALTER TABLE ONLY public.sensor_actions
+    ADD CONSTRAINT sensor_actions_device FOREIGN KEY (device_id, depot_id) REFERENCES public.devices(id, depot_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.sensor_sightings
+    ADD CONSTRAINT sensor_sightings_gateway FOREIGN KEY (gateway_id) REFERENCES public.gateways(id) ON DELETE CASCADE;
