@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
 from uuid_utils.compat import uuid7
 
+from api.bodies import StrictRoute
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.idempotency import ONCE, OnceDep
 from api.problems import problem_responses
@@ -43,7 +44,7 @@ from store.database import transaction
 from workflows.backfill import BackfillWorkflow
 from workflows.launch import backfill_handle, start_backfill
 
-router = APIRouter(prefix="/api/backfills", tags=["backfills"])
+router = APIRouter(prefix="/api/backfills", tags=["backfills"], route_class=StrictRoute)
 
 
 class BackfillCreate(Body):

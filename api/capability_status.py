@@ -10,11 +10,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.access import current_actor
+from api.bodies import StrictRoute, once_each
 from api.dependencies import ActorDep, EngineDep
 from api.idempotency import ONCE, OnceDep
 from api.lanes import Lane
@@ -45,7 +46,7 @@ from store.microgrids import read_microgrid
 from store.notify import ChangeKind
 from telemetry.latest import LatestReader
 
-router = APIRouter(prefix="/api/microgrids/{microgrid_id}", tags=["capability status"])
+router = APIRouter(prefix="/api/microgrids/{microgrid_id}", tags=["capability status"], route_class=StrictRoute)
 
 MAX_THRESHOLD_SECONDS = 30 * 86_400
 PING_SECONDS = 15
@@ -150,7 +151,9 @@ class StatusHistoryPage(BaseModel):
 class FreshnessThresholds(Body):
     """How old a status may be and still count as fresh, in seconds; null: the default."""
 
-    thresholds: dict[Capability, Annotated[float, Field(ge=1, le=MAX_THRESHOLD_SECONDS)] | None]
+    thresholds: Annotated[
+        dict[Capability, Annotated[float, Field(ge=1, le=MAX_THRESHOLD_SECONDS)] | None], BeforeValidator(once_each)
+    ]
 
 
 @router.post(

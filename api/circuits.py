@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Response, status
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.bodies import StrictRoute
 from api.capacities import Capacity
 from api.deletions import Consent, DeletionDocument, look_at
 from api.dependencies import ActorDep, EngineDep
@@ -25,7 +26,7 @@ from store.capacities import CircuitCapacity, list_capacities, read_capacity
 from store.circuits import CircuitRecord, create_circuit, delete_circuit, list_circuits, read_circuit, update_circuit
 from store.database import clock, snapshot, transaction
 
-router = APIRouter(prefix="/api", tags=["circuits"])
+router = APIRouter(prefix="/api", tags=["circuits"], route_class=StrictRoute)
 
 ParentId = Annotated[UUID | None, Field(description="The circuit above, in the same depot; null: top level.")]
 

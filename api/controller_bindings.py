@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, Field, WithJsonSchema
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.bodies import Document, StrictRoute
 from api.dependencies import ActorDep, EngineDep, TablesDep
 from api.idempotency import ONCE, OnceDep
 from api.problems import FieldProblem, conflict_responses, problem_responses
@@ -40,7 +41,7 @@ from store.controller_bindings import (
 )
 from store.database import snapshot, transaction
 
-router = APIRouter(prefix="/api/controller-bindings", tags=["controller bindings"])
+router = APIRouter(prefix="/api/controller-bindings", tags=["controller bindings"], route_class=StrictRoute)
 
 _FIELDS: dict[str, Any] = {
     "device_id": {
@@ -77,13 +78,11 @@ def _schema(title: str, properties: dict[str, Any], *required: str) -> WithJsonS
 
 # Plain objects, checked by the domain: it finds everything that is wrong at once, across all fields.
 BindingCreate = Annotated[
-    dict[str, Any], _schema("ControllerBindingCreate", {**_SITE, **_FIELDS}, "device_id", "capabilities")
+    Document, _schema("ControllerBindingCreate", {**_SITE, **_FIELDS}, "device_id", "capabilities")
 ]
-BindingChangeBody = Annotated[
-    dict[str, Any], _schema("ControllerBindingChange", {**_SITE, **_FIELDS, "version": _VERSION})
-]
+BindingChangeBody = Annotated[Document, _schema("ControllerBindingChange", {**_SITE, **_FIELDS, "version": _VERSION})]
 BindingTrial = Annotated[
-    dict[str, Any],
+    Document,
     _schema(
         "ControllerBindingTrial",
         {

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.bodies import StrictRoute
 from api.dependencies import ActorDep, EngineDep
 from api.idempotency import ONCE, OnceDep
 from api.problems import problem_responses
@@ -22,7 +23,7 @@ from domain.provisioning import PROVISIONING_MESSAGES, ProvisioningCode, Provisi
 from store.depots import DepotRecord, NewCircuit, create_depot, list_depots, read_depot
 from store.fleet_list import DepotFilter
 
-router = APIRouter(prefix="/api/depots", tags=["depots"])
+router = APIRouter(prefix="/api/depots", tags=["depots"], route_class=StrictRoute)
 
 FreshnessFilter = Annotated[
     DepotFreshness | None,

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, status
 from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.bodies import StrictRoute
 from api.deletions import Consent, DeletionDocument, look_at
 from api.dependencies import ActorDep, EngineDep, TablesDep
 from api.idempotency import ONCE, OnceDep
@@ -35,7 +36,7 @@ from domain.problems import Problem, ProblemCode
 from store.database import transaction
 from store.devices import DeviceRecord, create_device, delete_device, list_devices, read_device, update_device
 
-router = APIRouter(prefix="/api/devices", tags=["devices"])
+router = APIRouter(prefix="/api/devices", tags=["devices"], route_class=StrictRoute)
 
 
 SensorId = Annotated[

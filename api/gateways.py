@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, status
-from pydantic import AfterValidator, BaseModel, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, Field, JsonValue
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.bodies import StrictRoute
 from api.deletions import Consent, DeletionDocument, look_at
 from api.dependencies import ActorDep, EngineDep
 from api.idempotency import ONCE, OnceDep
@@ -29,10 +30,10 @@ from store.gateways import (
     update_gateway,
 )
 
-router = APIRouter(prefix="/api/gateways", tags=["gateways"])
+router = APIRouter(prefix="/api/gateways", tags=["gateways"], route_class=StrictRoute)
 
 
-def _storable(value: dict[str, Any] | None) -> dict[str, Any] | None:
+def _storable(value: object) -> object:
     violations = tuple(faults_in(value, "/output_translation", 1))
     if violations:
         raise Problem(
@@ -48,7 +49,8 @@ Model = Annotated[
 ]
 Translation = Annotated[
     dict[str, Any] | None,
-    AfterValidator(_storable),
+    # Before it is copied, which takes the marks of what cannot be stored off.
+    BeforeValidator(_storable),
     Field(
         description="The fallback that names the power source where nothing else tells it.",
         examples=[{"power_source_id": "0190a5d0-0000-7000-8000-000000000001"}],

@@ -9,6 +9,7 @@ from fastapi import APIRouter, status
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.bodies import StrictRoute
 from api.deletions import Consent, DeletionDocument, look_at
 from api.dependencies import ActorDep, EngineDep
 from api.idempotency import ONCE, OnceDep
@@ -42,7 +43,7 @@ from store.power_sources import (
     update_power_source,
 )
 
-router = APIRouter(prefix="/api/power-sources", tags=["power sources"])
+router = APIRouter(prefix="/api/power-sources", tags=["power sources"], route_class=StrictRoute)
 
 
 class PowerSourceCreate(Body):

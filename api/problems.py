@@ -190,17 +190,23 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 async def _on_invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [
-        FieldProblem(
-            field=".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0]),
-            detail=each["msg"],
-            # Rules of the product's own have codes; pydantic's kinds of errors are no names of ours.
-            code=each["type"] if each["type"].isupper() else None,
-        )
-        for each in error.errors()
-    ]
     return problem_response(
-        ProblemCode.INVALID_REQUEST, "The request does not have the documented form; `errors` says where.", errors
+        ProblemCode.INVALID_REQUEST,
+        "The request does not have the documented form; `errors` says where.",
+        [_field_problem(each) for each in error.errors()],
+    )
+
+
+def _field_problem(error: Mapping[str, Any]) -> FieldProblem:
+    kind, where = error["type"], error["loc"]
+    if kind == "json_invalid":
+        # Its place is a position in the body, no field; what is wrong is in its context.
+        return FieldProblem(field=str(where[0]), detail=error["ctx"]["error"])
+    return FieldProblem(
+        field=".".join(map(str, where[1:])) or str(where[0]),
+        detail=error["msg"],
+        # Rules of the product's own have codes; pydantic's kinds of errors are no names of ours.
+        code=kind if kind.isupper() else None,
     )
 
 

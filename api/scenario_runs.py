@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from api.bodies import StrictRoute
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.idempotency import ONCE, Once, OnceDep
 from api.problems import problem_responses
@@ -54,7 +55,7 @@ from store.scenario_runs import RunRecord, active_run, list_runs, list_steps, re
 from workflows.launch import scenario_run_handle
 from workflows.scenario_run import ScenarioRunWorkflow
 
-router = APIRouter(prefix="/api/scenario-runs", tags=["scenario runs"])
+router = APIRouter(prefix="/api/scenario-runs", tags=["scenario runs"], route_class=StrictRoute)
 
 MAX_TEXT = 262_144
 MAX_DIFFERENCES = 1_000

@@ -10,6 +10,7 @@ from fastapi import APIRouter, status
 from pydantic import BaseModel, Field, WithJsonSchema
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.bodies import Document, StrictRoute
 from api.deletions import Consent, DeletionDocument, look_at
 from api.dependencies import ActorDep, EngineDep, TablesDep
 from api.idempotency import ONCE, OnceDep
@@ -31,7 +32,7 @@ from store.sensor_actions import (
     update_sensor_action,
 )
 
-router = APIRouter(prefix="/api", tags=["sensor actions"])
+router = APIRouter(prefix="/api", tags=["sensor actions"], route_class=StrictRoute)
 
 ENABLED = {"type": "boolean", "title": "Enabled", "description": "Whether it acts on packets.", "default": True}
 """The schema of `enabled`, which every sensor action has beside its configuration."""
@@ -70,10 +71,10 @@ def _change_schema() -> dict[str, Any]:
 
 # Plain objects, checked by the domain: it finds everything that is wrong at once, across all fields.
 SensorActionCreate = Annotated[
-    dict[str, Any],
+    Document,
     WithJsonSchema({"title": "SensorActionCreate", "oneOf": [_create_schema(kind) for kind in SensorActionKind]}),
 ]
-SensorActionChange = Annotated[dict[str, Any], WithJsonSchema(_change_schema())]
+SensorActionChange = Annotated[Document, WithJsonSchema(_change_schema())]
 
 
 class SensorActionSchema(BaseModel):

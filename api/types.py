@@ -19,9 +19,11 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from api.bodies import once_each
 from domain.circuits import MAX_POSITION, MAX_RATED_POWER_W
 from domain.names import MAX_NAME_LENGTH, clean_name
 from domain.problems import Problem, ProblemCode
@@ -117,6 +119,11 @@ class Body(BaseModel):
     """A request body. Unknown fields are refused: a misspelt one must not be silently without effect."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _once_each(cls, given: Any) -> Any:
+        return once_each(given)
 
 
 def cut_page(
