@@ -35,9 +35,9 @@ def run_backfill(*, dry_run: bool, page_size: int | None, watch: bool | None) ->
 async def _backfill(console: Console, dry_run: bool, page_size: int | None, watch: bool) -> int:
     async with find_api() as api:
         started = await start_backfill(api, dry_run=dry_run, page_size=page_size)
-        where = f"{api.url}/api/backfills/{started['backfill_id']}"
+        where = f"{api.url}/backfills/{started['backfill_id']}"
         if not watch:
-            console.print(f"Backfill {started['backfill_id']} runs. See how far it is: {where}", soft_wrap=True)
+            console.print(f"{'Dry run' if dry_run else 'Backfill'} started. See how far it is: {where}", soft_wrap=True)
             return 0
         try:
             ended = await watch_backfill(api, started, console)

@@ -344,7 +344,7 @@ def _judge_capabilities(
             continue
         measurand, owner = measurand_of.get(capability), site.owners.get(capability)
         if measurand is None:
-            reason = f"No measurand of the packet contract tells of {capability}."
+            reason = f"No measurand of the packet contract reports {capability}."
             refused[capability] = Violation(where, BindingCode.CAPABILITY_WITHOUT_MEASURAND, reason)
         elif device is not None and unsupported(tables, device.controller, (measurand,)):
             reason = f'{capability} needs {measurand}, which the controller "{device.controller}" does not send.'
@@ -365,7 +365,7 @@ def _warnings(
         Violation(
             where,
             BindingWarning.MEASURAND_NEVER_SENT,
-            f"The device's last packets had no {measurand_of[capability]}, which tells of {capability}.",
+            f"The device's last packets had no {measurand_of[capability]}, which reports {capability}.",
         )
         for where, capability in draft.capabilities
         if capability in measurand_of and measurand_of[capability] not in device.sends

@@ -55,7 +55,7 @@ def _fields(names: dict[UUID, str], translation: Translation | None = None) -> l
         )
     return [
         Field("name", "Name"),
-        Field("site_model_name", "Site model", optional=True, hint="Optional. Most gateways have none."),
+        Field("site_model_name", "Site model", optional=True, hint="Most gateways have none."),
         Field("output_translation", "Output translation", choices, hint),
     ]
 

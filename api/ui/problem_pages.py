@@ -37,6 +37,7 @@ _TITLES = {
 _Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 _DETAILS = {
+    "ROUTE_NOT_FOUND": "Nothing is at this address. It may be mistyped.",
     "OUTCOME_UNKNOWN": "The connection to the database was lost while this was being stored: it may or may not be "
     "stored. Check before you send it again; a form that adds something can be sent again as it is, and adds it once.",
 }

@@ -212,6 +212,7 @@ async def test_everything_that_is_wrong_stands_beside_its_field_with_its_code(si
     await page.get_by_role("button", name="Bind a controller").click()
     # Nothing is complained of before it was filled in.
     await expect(dialog.locator(".refusals")).to_have_count(0)
+    await expect(dialog.locator("#effects")).to_have_text("Choose a device to see what saving changes.")
     await dialog.get_by_role("button", name="Bind", exact=True).click()
     await expect(page.locator("#device_id-error")).to_have_text("Choose the controller's device. DEVICE_MISSING")
     await expect(page.locator("#capabilities-error")).to_have_text(

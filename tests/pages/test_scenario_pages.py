@@ -42,9 +42,10 @@ async def test_a_scenario_is_chosen_run_and_watched_to_its_end(site: Site, visit
     await expect(beside.get_by_role("row", name=re.compile("AVAILABLE_CHARGING"))).to_contain_text("Circuit carries")
     await expect(beside.get_by_role("row", name=re.compile("SOC"))).to_contain_text("Battery:")
     await expect(beside.get_by_role("row", name=re.compile("TOTAL_POWER_LOAD.*bess"))).to_contain_text("Battery:")
-    await expect(beside.get_by_role("row", name=re.compile("TOTAL_POWER_LOAD.*grid"))).to_contain_text(
-        "only in the evidence"
-    )
+    # No sensor action takes the grid meter's, but the load page draws it.
+    await expect(
+        beside.get_by_role("row", name=re.compile("TOTAL_POWER_LOAD.*grid")).get_by_role("link", name="load chart")
+    ).to_have_attribute("href", re.compile(r"/depots/[0-9a-f-]{36}/load$"))
     await page.locator("#step-4 summary").click()
     await expect(page.locator("#step-4 .sent")).to_contain_text("BESS_OPERATIONAL_MODE")
     # What was opened stays open when the page follows a change.
