@@ -233,11 +233,13 @@ def test_the_servers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
     ) as parent:
         assert parent.stdout is not None
-        assert parent.stdout.readline() == b"up\n"
+        assert parent.stderr is not None
+        said = parent.stdout.readline()
+        # It says nothing only where it ended, and then it says why.
+        assert said == b"up\n", parent.stderr.read().decode()
         children = psutil.Process(parent.pid).children(recursive=True)
         assert {child.name() for child in children} >= {"postgres", "temporal"}
         parent.kill()
-        assert parent.stderr is not None
         assert parent.stderr.read() == b"", "nothing of the servers' packages belongs into the terminal"
     _, alive = psutil.wait_procs(children, timeout=30)
     assert alive == []
