@@ -5,12 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
+import httpx
 import uvicorn
 
 from api.main import create_app
 from runtime.settings import Settings
 from tests.support import until
+
+PATIENCE = 180
+"""Seconds, which only end a broken test."""
+
+
+def http_client(address: str, **settings: Any) -> httpx.AsyncClient:
+    """A client of what is served at ``address``, which waits as long as a busy machine needs; an `async with` ends it.
+
+    ``settings`` are those of `httpx.AsyncClient`.
+    """
+    return httpx.AsyncClient(base_url=address, timeout=PATIENCE, trust_env=False, **settings)
 
 
 @asynccontextmanager

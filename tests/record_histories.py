@@ -36,7 +36,7 @@ from store.circuits import update_circuit
 from store.database import make_engine, transaction
 from store.migrate import upgrade
 from store.tables import microgrid_nodes, outbox
-from tests.live import serving
+from tests.live import http_client, serving
 from tests.scenario_sites import begin, ended, make_depots, play, read
 from tests.sites import add_action, add_device, make_site
 from tests.support import ACTOR, circuits_of, make_depot, until
@@ -187,13 +187,13 @@ class Recorder:
         await self.save("run-audit-in-step", workflow_id)
 
     async def scenario_completed(self) -> None:
-        async with httpx.AsyncClient(base_url=self.address, timeout=30) as api:
+        async with http_client(self.address) as api:
             (depot_id,) = await make_depots(self.address, 1)
             run, _ = await play(api, depot_id, "quick-look")
             await self.save("scenario-run-completed", scenario_run_workflow_id(UUID(run["run_id"])))
 
     async def scenario_paused_in_time(self) -> None:
-        async with httpx.AsyncClient(base_url=self.address, timeout=30) as api:
+        async with http_client(self.address) as api:
             (depot_id,) = await make_depots(self.address, 1)
             run_id = await self._begun(api, depot_id, steps=1)
             await api.post(f"/api/scenario-runs/{run_id}/pause")
@@ -203,7 +203,7 @@ class Recorder:
             await self.save("scenario-run-paused-and-resumed", scenario_run_workflow_id(UUID(run_id)))
 
     async def scenario_cancelled(self) -> None:
-        async with httpx.AsyncClient(base_url=self.address, timeout=30) as api:
+        async with http_client(self.address) as api:
             (depot_id,) = await make_depots(self.address, 1)
             run_id = await self._begun(api, depot_id, steps=2)
             await api.post(f"/api/scenario-runs/{run_id}/cancel")

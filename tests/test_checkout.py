@@ -23,6 +23,7 @@ from api.ui import assets
 from cli.assets import lay_out
 from cli.check import checks
 from runtime.processes import free_port
+from tests.live import http_client
 from tests.support import until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -159,7 +160,7 @@ async def test_the_steps_by_hand_bring_the_pages_up(tmp_path: Path, database_url
 
     async def look() -> tuple[str, str, int]:
         with running(serve, checkout, environment):
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as caller:
+            async with http_client(f"http://127.0.0.1:{port}") as caller:
 
                 async def ready() -> dict[str, str] | None:
                     try:

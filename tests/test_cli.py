@@ -275,7 +275,7 @@ def test_the_api_is_not_taken_for_another_one_that_took_its_port(
         if movable:
             with api:
                 assert api.port != port
-                assert httpx.get(f"{api.url}/healthz").json()["instance_id"] == "ours"
+                assert httpx.get(f"{api.url}/healthz", timeout=60).json()["instance_id"] == "ours"
                 known = api.port
             assert not api.step_aside()
             assert api.port == known

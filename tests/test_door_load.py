@@ -26,6 +26,7 @@ from runtime.settings import Settings
 from store.database import make_engine
 from store.locks import lock_sites
 from store.migrate import upgrade
+from tests.live import http_client
 from tests.sites import MadeSite, controller_site, milliseconds, packet
 from tests.support import until
 
@@ -69,7 +70,7 @@ class Sender:
     asked_again: int = 0
 
     async def run(self, url: str, ended: asyncio.Event) -> None:
-        async with httpx.AsyncClient(base_url=url, timeout=30) as api:
+        async with http_client(url) as api:
             moment = self.begin
             while not ended.is_set():
                 packet_id = await self._send(api, moment)

@@ -58,7 +58,7 @@ from store.backfills import insert_backfill
 from store.database import transaction
 from store.scenario_runs import NewRun, insert_run
 from store.tables import backfill_pages, backfills, scenario_run_steps, scenario_runs
-from tests.live import serving
+from tests.live import http_client, serving
 from tests.scenario_sites import begin, ended, evidence_of, make_depots, play, read
 from tests.site import problem
 from tests.support import ACTOR, make_depot, until
@@ -323,7 +323,7 @@ async def test_without_temporal_rows_are_shown_as_they_are_and_that_is_said(
     page = "/scenarios" if kind == "run" else "/backfills"
     async with (
         serving(Settings(database_url=SecretStr(database_url))) as address,
-        httpx.AsyncClient(base_url=address, timeout=60) as api,
+        http_client(address) as api,
     ):
         for row, expected in ((rows[0], ("RUNNING", False)), (over, ("CANCELLED", True))):
             shown = await listed(api, row)
@@ -403,7 +403,7 @@ async def test_a_depot_whose_run_was_set_back_runs_scenarios_again(
     settings = Settings(database_url=SecretStr(database_url), task_queue=task_queue)
     async with (
         serving(settings) as address,
-        httpx.AsyncClient(base_url=address, timeout=60) as api,
+        http_client(address) as api,
         working(client, engine, task_queue, api_url=address),
     ):
         (depot_id,) = await make_depots(address, 1)
@@ -437,7 +437,7 @@ async def test_a_run_that_is_set_back_while_it_runs_plays_the_rest_again(
     engine: AsyncEngine, client: Client, database_url: str, task_queue: str
 ) -> None:
     settings = Settings(database_url=SecretStr(database_url), task_queue=task_queue)
-    async with serving(settings) as address, httpx.AsyncClient(base_url=address, timeout=60) as api:
+    async with serving(settings) as address, http_client(address) as api:
         async with working(client, engine, task_queue, api_url=address):
             (depot_id,) = await make_depots(address, 1)
             _, expected = await play(api, depot_id, "quick-look")

@@ -19,7 +19,7 @@ from runtime.settings import Settings
 from store.circuits import create_circuit
 from store.database import transaction
 from store.microgrids import reconcile_microgrid
-from tests.live import serving
+from tests.live import http_client, serving
 from tests.sites import MadeSite, controller_site, milliseconds, packet
 from tests.support import ACTOR
 from tests.test_packet_door import send
@@ -31,7 +31,7 @@ async def live(database_url: str, client: Client, task_queue: str) -> AsyncGener
     assert client.namespace
     async with (
         serving(Settings(database_url=SecretStr(database_url), task_queue=task_queue)) as address,
-        httpx.AsyncClient(base_url=address, timeout=30) as caller,
+        http_client(address) as caller,
     ):
         yield caller
 

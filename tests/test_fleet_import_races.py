@@ -47,6 +47,7 @@ from tests.fleet_lines import (
     stored_fleet,
 )
 from tests.fleet_model import Fleet, Line
+from tests.live import http_client
 from tests.support import ACTOR, circuits_of, until
 from tests.test_api import problem
 
@@ -104,16 +105,19 @@ async def serving(database_url: str) -> AsyncGenerator[int]:
     """The API behind a real server; answers its port."""
     application = create_app(Settings(database_url=SecretStr(database_url)))
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(application, log_config=None, lifespan="on"))
+        config = uvicorn.Config(application, log_config=None, lifespan="on", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
         served = asyncio.create_task(server.serve([listener]))
 
         async def started() -> bool:
             return server.started
 
-        await until(started)
-        yield listener.getsockname()[1]
-        server.should_exit = True
-        await served
+        try:
+            await until(started)
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            await served
 
 
 HEAD = f"POST {ROUTE} HTTP/1.1\r\nHost: localhost\r\n"
@@ -137,7 +141,7 @@ async def test_a_connection_that_is_cut_leaves_nothing(engine: AsyncEngine, data
         assert await state(engine) == NOTHING
         assert await count(engine, "changes") == await count(engine, "outbox") == 0
         # The very same file afterwards comes in as if nothing had been.
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as caller:
+        async with http_client(f"http://127.0.0.1:{port}") as caller:
             assert (await caller.post(ROUTE, content=body)).json()["landed"]["depots"] == 400
 
 

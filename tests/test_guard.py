@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.main import create_app
 from runtime.settings import Settings
-from tests.live import serving
+from tests.live import http_client, serving
 from tests.sites import controller_site
 from tests.support import make_depot
 
@@ -136,7 +136,7 @@ async def test_no_header_is_an_unexpected_error(engine: AsyncEngine, database_ur
     writes = ("/api/telemetry/packets", f"/depots/{site.depot_id}/gateways")
     async with (
         serving(Settings(database_url=SecretStr(database_url))) as url,
-        httpx.AsyncClient(base_url=url, timeout=60) as caller,
+        http_client(url) as caller,
     ):
         for header, value in product(_READ, _STRANGE):
             given = [(header.encode(), value)]
@@ -208,7 +208,7 @@ async def test_head_says_what_get_would(engine: AsyncEngine, database_url: str) 
     paths += ["/", "/docs", "/openapi.json", "/static-offline-docs/swagger-ui.css", f"/depots/{depot_id}/devices"]
     paths += ["/no/such/page", "/api/depots/"]
     streams = ["/live?topic=fleet", f"/api/microgrids/{site.microgrid_id}/events"]
-    async with serving(settings) as url, httpx.AsyncClient(base_url=url, timeout=60) as caller:
+    async with serving(settings) as url, http_client(url) as caller:
         for path in paths:
             got, told = await caller.get(path), await caller.head(path)
             assert told.status_code == got.status_code, path

@@ -30,7 +30,7 @@ from runtime.log_lines import MAX_LINE, MAX_TRACEBACK, MAX_VALUE
 from runtime.logs import configure_logs
 from runtime.settings import Settings
 from store.database import make_engine
-from tests.live import serving
+from tests.live import http_client, serving
 from tests.support import make_depot, until
 from worker import working
 from workflows.launch import signal_sync
@@ -347,7 +347,7 @@ async def test_an_unexpected_error_of_a_request_is_one_line_with_its_ids(
     monkeypatch.setattr("api.depots.read_depot", broken)
     depot = uuid4()
     settings = Settings(database_url=SecretStr(database_url))
-    async with serving(settings) as address, httpx.AsyncClient(base_url=address) as caller:
+    async with serving(settings) as address, http_client(address) as caller:
         json_log.stream.truncate(0)
         json_log.stream.seek(0)
         answer = await caller.get(f"/api/depots/{depot}", headers={"X-Request-ID": "abc-1"})

@@ -23,6 +23,7 @@ from fleet.make_fleet import lines
 from store.database import make_engine
 from tests.conftest import executable
 from tests.deployed import ROOT, environment_of, interpolate, lay_out_image, load_compose, roles_and_databases
+from tests.live import http_client
 from tests.scenario_sites import make_depots, play
 from tests.support import until
 
@@ -106,7 +107,7 @@ async def test_the_deployment_provisions_with_the_roles_it_has(
     async with (
         running(worker, image, worker_environment, ends_with=0),
         running(api, image, api_environment, ends_with=-signal.SIGTERM) as process,
-        httpx.AsyncClient(base_url=address) as caller,
+        http_client(address) as caller,
     ):
         await until(lambda: is_ready(caller, process))
         depot = {"name": "Arrow Road", "timezone": "America/Toronto", "circuits": [{"name": "Feed"}]}

@@ -17,6 +17,7 @@ from cli.services import ApiProgram, Program
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.processes import ManagedProcess, free_port
 from store.migrate import upgrade
+from tests.live import http_client
 from tests.scenario_sites import begin, ended, evidence_of, make_depots, play, read
 from tests.support import until
 
@@ -70,7 +71,7 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
 
 @asynccontextmanager
 async def calling(installation: Installation) -> AsyncGenerator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=installation.api.url, timeout=30) as api:
+    async with http_client(installation.api.url) as api:
         yield api
 
 

@@ -31,7 +31,7 @@ from runtime.settings import Settings
 from sim_scenarios.evidence import read_evidence
 from sim_scenarios.library import preset_names, preset_text
 from store.scenario_runs import read_run
-from tests.live import serving
+from tests.live import http_client, serving
 from tests.scenario_sites import begin, ended, evidence_of, make_depots, play, read
 from tests.site import problem
 from tests.sites import controller_site
@@ -60,7 +60,7 @@ class Product:
 async def product(engine: AsyncEngine, client: Client, database_url: str, task_queue: str) -> AsyncGenerator[Product]:
     """The product without a worker."""
     settings = Settings(database_url=SecretStr(database_url), task_queue=task_queue)
-    async with serving(settings) as address, httpx.AsyncClient(base_url=address, timeout=30) as api:
+    async with serving(settings) as address, http_client(address) as api:
         yield Product(api, address, client, engine, task_queue)
 
 
@@ -368,7 +368,7 @@ async def test_without_temporal_no_run_is_left_behind(
     site = await controller_site(engine)
     async with (
         serving(Settings(database_url=SecretStr(database_url))) as address,
-        httpx.AsyncClient(base_url=address) as api,
+        http_client(address) as api,
     ):
         body = {"depot_id": str(site.depot_id), "scenario": "quick-look", "force": True}
         assert problem(await api.post("/api/scenario-runs", json=body, timeout=30)) == (503, "TEMPORAL_UNAVAILABLE")
@@ -480,7 +480,7 @@ async def test_a_run_that_could_not_begin_leaves_its_key_unused(
     settings = Settings(database_url=SecretStr(database_url))
     mine = {"idempotency-key": str(uuid4())}
     body = {"depot_id": depot_id, "scenario": "heartbeat"}
-    async with serving(settings) as address, httpx.AsyncClient(base_url=address, timeout=60) as api:
+    async with serving(settings) as address, http_client(address) as api:
         for _ in range(2):
             answer = await api.post("/api/scenario-runs", json=body, headers=mine)
             assert (answer.status_code, answer.json()["code"]) == (503, "TEMPORAL_UNAVAILABLE")

@@ -15,7 +15,7 @@ from temporalio.client import Client
 
 from api import imports, limits
 from runtime.settings import Settings
-from tests.live import serving
+from tests.live import http_client, serving
 from tests.support import until
 
 LINE = {"type": "depot", "id": "4b5f0d1a-0000-4000-8000-000000000001", "name": "Arrow Road", "timezone": "UTC"}
@@ -59,7 +59,7 @@ async def test_imports_that_trickle_take_nothing_from_others(
 ) -> None:
     monkeypatch.setattr(limits, "GRACE", 3.0)
     settings = Settings(database_url=SecretStr(database_url), database_pool_size=2)
-    async with serving(settings) as url, httpx.AsyncClient(base_url=url, timeout=60) as caller:
+    async with serving(settings) as url, http_client(url) as caller:
         trickles = [Trickle(url, "/api/depots/import", "application/x-ndjson") for _ in range(30)]
         answers = [asyncio.create_task(each.answer()) for each in trickles]
 
@@ -105,7 +105,7 @@ async def test_a_body_that_stops_is_ended(database_url: str, client: Client, mon
 
     async with (
         serving(Settings(database_url=SecretStr(database_url))) as url,
-        httpx.AsyncClient(base_url=url, timeout=60) as caller,
+        http_client(url) as caller,
     ):
         for path in ("/api/depots/import", "/api/depots"):
             sending = asyncio.create_task(caller.post(path, content=stopping(), timeout=60))

@@ -21,7 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from cli.place import ROOT
 from runtime.processes import ManagedProcess
 from runtime.settings import Settings
-from tests.live import serving
+from tests.live import http_client, serving
 from tests.support import follows, make_depot, until
 
 
@@ -80,7 +80,7 @@ async def test_a_resync_with_a_worker_that_hangs_is_answered_after_its_time(
         assert worker.pid is not None
         os.kill(worker.pid, signal.SIGSTOP)
         try:
-            async with serving(settings) as address, httpx.AsyncClient(base_url=address, timeout=300) as api:
+            async with serving(settings) as address, http_client(address) as api:
                 for _ in range(2):
                     answer = await api.post(f"/api/depots/{depot_id}/microgrid/resync")
                     assert (answer.status_code, answer.json()["code"]) == (504, "SYNC_TIMED_OUT")
@@ -97,7 +97,7 @@ async def test_a_temporal_that_does_not_answer_is_told_from_a_worker_that_does_n
         silent.listen()
         monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{silent.getsockname()[1]}")
         settings = Settings(database_url=SecretStr(database_url))
-        async with serving(settings) as address, httpx.AsyncClient(base_url=address, timeout=300) as api:
+        async with serving(settings) as address, http_client(address) as api:
             calls = [
                 api.post(f"/api/depots/{depot_id}/microgrid/resync"),
                 api.post("/api/backfills", json={}),

@@ -103,7 +103,9 @@ def depots(api_url: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     while True:
-        page = httpx.get(f"{api_url}/api/depots", params={"limit": 500} | cursor, trust_env=False).json()
+        page = httpx.get(
+            f"{api_url}/api/depots", params={"limit": 500} | cursor, trust_env=False, timeout=PATIENCE
+        ).json()
         found += page["items"]
         if page["next_cursor"] is None:
             return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api.main import create_app
+from tests.live import http_client
 from tests.pages.conftest import Site
 from tests.scenario_sites import make_depots, play
 
@@ -36,7 +36,7 @@ def _names(app: FastAPI) -> Iterator[str]:
 async def every_page(site: Site) -> dict[str, str]:
     """Make what there is to see; the address of every page by the name of its route."""
     (depot_id,) = await make_depots(site.url, 1)
-    async with httpx.AsyncClient(base_url=site.url, timeout=30) as api:
+    async with http_client(site.url) as api:
         first, _ = await play(api, depot_id, "quick-look", seed=1)
         second, _ = await play(api, depot_id, "quick-look", seed=2)
         devices = (await api.get("/api/devices", params={"depot_id": depot_id})).json()["items"]

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 from fastapi import FastAPI, Request
 from playwright.async_api import Locator, Page, expect
 
 from api.ui import controllers
 from api.ui.navigation import device_address
+from tests.live import http_client
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.sites import make_site as make_depot
 from tests.pages.test_every_page import NOBODY, look
@@ -52,7 +52,7 @@ async def two_controllers(site: Site) -> Made:
 
 async def call(site: Site, method: str, path: str, **more: Any) -> Any:
     """Call the API, as somebody else does."""
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         answer = await caller.request(method, path, **more)
     assert answer.is_success, answer.text
     return answer.json() if answer.content else None

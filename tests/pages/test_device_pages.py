@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import httpx
 import pytest
 from playwright.async_api import Locator, Page, expect
 from sqlalchemy import text
@@ -12,6 +11,7 @@ from sqlalchemy import text
 from domain.circuit_capacity import CapacityPolicy
 from store.depots import NewCircuit
 from store.device_reports import DEPTH
+from tests.live import http_client
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.looking import is_wider_than_the_screen
 from tests.pages.sites import make_site as make_depot
@@ -44,7 +44,7 @@ def card(page: Page, title: str) -> Locator:
 
 async def configured(site: Site, device_id: UUID | str) -> dict[str, dict[str, object]]:
     """Read a device's sensor actions as the API has them, by their kind."""
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         answer = await caller.get(f"/api/devices/{device_id}/sensor-actions")
     return {each["action"]: each for each in answer.json()["items"]}
 
@@ -92,7 +92,7 @@ async def test_a_device_is_set_up_on_the_pages_and_its_status_shows_on_the_card(
     await expect(action.locator(".taken")).to_contain_text("not seen yet")
 
     await is_live(page)
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         gateway_id = (await caller.get(f"/api/gateways?depot_id={depot_id}")).json()["items"][0]["gateway_id"]
     made = MadeSite(depot_id, UUID(gateway_id), [], None)
     assert await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
@@ -303,7 +303,7 @@ async def test_what_changed_in_between_is_told_and_the_input_is_kept(site: Site,
     await expect(first.locator(".heard")).to_contain_text("seen true")
     await expect(dialog(page).locator(".measurand").nth(1).locator(".heard")).to_have_text("not in the last packets")
     await dialog(page).get_by_label("LIMIT_DER_EXPORT").uncheck()
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         action_id = made.actions["mgc-1", "UPDATE_MICROGRID_STATE"]
         answer = await caller.patch(f"/api/sensor-actions/{action_id}", json={"enabled": False})
         assert answer.status_code == 200
@@ -348,7 +348,7 @@ async def test_two_people_who_change_different_things_do_not_undo_each_other(sit
     await page.get_by_role("button", name="Edit Device em-1").click()
     await dialog(page).get_by_label("Name").fill("Feed meter")
     visitor.expected = ("409",)
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         path = f"/api/devices/{made.devices['em-1']}"
         await caller.patch(path, json={"circuit_id": str(made.circuit_ids[0]), "sensor_id": "em-01"})
         await dialog(page).get_by_role("button", name="Save").click()
@@ -407,7 +407,7 @@ async def test_what_is_gone_is_told_where_one_works_on_it(site: Site, visitor: V
     page = await visitor.open(f"/devices/{made.devices['mgc-1']}")
     await page.get_by_role("button", name=f"Edit {MICROGRID}").click()
     await expect(dialog(page)).to_be_visible()
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         await caller.delete(f"/api/sensor-actions/{made.actions['mgc-1', 'UPDATE_MICROGRID_STATE']}")
     await dialog(page).get_by_role("button", name="Save").click()
     await expect(dialog(page).get_by_role("heading")).to_have_text("This no longer exists")
@@ -418,7 +418,7 @@ async def test_what_is_gone_is_told_where_one_works_on_it(site: Site, visitor: V
     page = await visitor.open(f"/depots/{made.depot_id}/devices")
     await page.get_by_role("button", name="Edit Device mgc-1").click()
     await expect(dialog(page)).to_be_visible()
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         await caller.delete(f"/api/gateways/{made.gateway_id}?cascade=true")
     await expect(watching.get_by_text("This device was deleted")).to_be_visible()
     await expect(watching.get_by_role("button", name="Edit device")).to_have_count(0)
@@ -426,7 +426,7 @@ async def test_what_is_gone_is_told_where_one_works_on_it(site: Site, visitor: V
     await expect(dialog(page)).to_contain_text("There is no device")
     # Neither is reached through another depot or device.
     other = await controller_site(site.engine)
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         for path in (
             f"/depots/{made.depot_id}/devices/{other.devices['mgc-1']}",
             f"/depots/{made.depot_id}/gateways/{other.gateway_id}",
@@ -455,7 +455,7 @@ async def test_an_output_translation_is_told_in_words_and_keeps_what_else_it_hol
     await dialog(page).get_by_label("Site model").fill("BBA-1")
     await dialog(page).get_by_role("button", name="Save").click()
     await expect(row).to_contain_text("Names A solar")
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         found = (await caller.get(f"/api/gateways/{made.gateway_id}")).json()
     assert found["output_translation"] == {"vendor": "x", "power_source_id": str(source)}
     assert found["site_model_name"] == "BBA-1"
@@ -483,7 +483,7 @@ async def test_a_remediation_leads_to_the_very_action(site: Site, visitor: Visit
 async def test_a_name_is_never_markup_and_long_names_have_room(site: Site, visitor: Visitor) -> None:
     name = "<img src=x onerror=bad()>" + "AVeryLongNameWithoutABreak" * 4
     made = await make_site(site.engine)
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         body = {"depot_id": str(made.depot_id), "name": name, "site_model_name": name}
         gateway_id = (await caller.post("/api/gateways", json=body)).json()["gateway_id"]
         body = {"depot_id": str(made.depot_id), "name": name, "kind": "SOLAR"}
@@ -553,7 +553,7 @@ async def test_the_pages_are_accessible_in_both_themes(site: Site, visitor: Visi
     page = await visitor.open(f"/devices/{made.devices['bess-1']}", size=size)
     await page.get_by_role("button", name=f"Edit {STATE}").click()
     await dialog(page).get_by_label("DEVICE_POWER_STATE").check()
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         action_id = made.actions["bess-1", "UPDATE_POWER_SOURCE_STATE"]
         await caller.patch(f"/api/sensor-actions/{action_id}", json={"measurands": ["BESS_OPERATIONAL_MODE"]})
     await dialog(page).get_by_role("button", name="Save").click()

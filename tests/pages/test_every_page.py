@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
-import httpx
 import pytest
 from playwright.async_api import Page, expect
 
 from store.depots import NewCircuit
+from tests.live import http_client
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.looking import is_wider_than_the_screen, picture, violations
 from tests.pages.sites import make_fleet, make_large_site, make_site, synced
@@ -107,7 +107,7 @@ async def test_what_cannot_be_resolved_is_a_page_with_status_404(visitor: Visito
 
 
 async def test_a_program_still_gets_a_problem_document(site: Site) -> None:
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         for path, accept in (("/api/nothing", "text/html"), ("/no/such/page", "*/*"), (f"/depots/{NOBODY}", "*/*")):
             answer = await caller.get(path, headers={"accept": accept})
             assert answer.status_code == 404
@@ -144,7 +144,7 @@ async def test_a_page_runs_nothing_but_its_own(site: Site, visitor: Visitor) -> 
     )
     assert refused
     assert not any("stolen" in url for url in asked)
-    async with httpx.AsyncClient(base_url=site.url, headers={"accept": "text/html"}) as caller:
+    async with http_client(site.url, headers={"accept": "text/html"}) as caller:
         first, second = (await caller.get("/")), (await caller.get("/"))
     policy = first.headers["content-security-policy"]
     assert "unsafe" not in policy
@@ -163,7 +163,7 @@ async def test_assets_are_cached_for_good_under_their_digest(site: Site, visitor
     kept = {url: control for url, control in seen.items() if "/static/" in url}
     assert any(url.endswith(".woff2") for url in kept)
     assert set(kept.values()) == {"public, max-age=31536000, immutable"}
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         old = await caller.get("/static/0123456789abcdef/css/base.css")
         assert (old.status_code, old.headers["cache-control"]) == (200, "no-cache")
         assert old.headers["content-type"] == "text/css; charset=utf-8"

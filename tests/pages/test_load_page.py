@@ -6,7 +6,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
 from sqlalchemy import text
@@ -14,6 +13,7 @@ from sqlalchemy import text
 from api.ui.words import exact
 from domain.circuit_capacity import CapacityPolicy
 from runtime.settings import MICROGRID_CARD
+from tests.live import http_client
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.load_sites import held, make_load_site, measure
 from tests.pages.looking import is_wider_than_the_screen, violations
@@ -44,7 +44,7 @@ _TOO_SMALL = """
 
 async def send(site: Site, *packets: object) -> list[dict[str, Any]]:
     """Send packets as a gateway does."""
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         answer = await caller.post("/api/telemetry/packets", json=list(packets))
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -58,7 +58,7 @@ async def post(site: Site, made: MadeSite, capability: str, value: object, ref: 
         "observed_at": (datetime.now(UTC) - timedelta(seconds=ago)).isoformat(),
         "provider_event_ref": ref,
     }
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         answer = await caller.post(f"/api/microgrids/{made.microgrid_id}/capability-status", json=body)
     assert answer.status_code == 201, answer.text
     return answer.json()
@@ -66,14 +66,14 @@ async def post(site: Site, made: MadeSite, capability: str, value: object, ref: 
 
 async def latest(site: Site, made: MadeSite) -> dict[str, dict[str, Any]]:
     """Read the canonical latest statuses."""
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         answer = await caller.get(f"/api/microgrids/{made.microgrid_id}/capability-status")
     return {each["capability"]: each for each in answer.json()["items"]}
 
 
 async def set_threshold(site: Site, made: MadeSite, seconds: float) -> None:
     """Set how old both statuses may be."""
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         answer = await caller.patch(
             f"/api/microgrids/{made.microgrid_id}/freshness-thresholds",
             json={"thresholds": {"PEAK_SHAVING": seconds, "DER": seconds}},
@@ -325,7 +325,7 @@ async def test_a_status_that_no_device_updates_is_not_passed_off_as_current(site
     await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
     page = await visitor.open(f"/depots/{made.depot_id}/load")
     await is_live(page)
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         found = (await caller.get(f"/api/devices/{made.devices['mgc-1']}/sensor-actions")).json()["items"][0]
         answer = await caller.patch(
             f"/api/sensor-actions/{found['sensor_action_id']}", json={"enabled": False, "version": found["version"]}

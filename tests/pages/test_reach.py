@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from sim_scenarios.evidence import read_evidence
 from sim_scenarios.html_report import html_report
 from sim_scenarios.library import preset
+from tests.live import http_client
 from tests.pages.conftest import Site, Visitor
 from tests.pages.every import every_page, page_routes
 from tests.pages.looking import is_wider_than_the_screen, picture, violations
@@ -98,7 +98,7 @@ async def test_every_page_is_printed_stands_still_and_has_times_to_the_second(si
 
 async def test_a_page_without_scripts_says_what_is_missing(site: Site) -> None:
     """The browser of the tests shows no ``noscript``, however its scripts are switched off: the page itself is read."""
-    async with httpx.AsyncClient(base_url=site.url, headers={"accept": "text/html"}) as caller:
+    async with http_client(site.url, headers={"accept": "text/html"}) as caller:
         page = (await caller.get("/")).text
     told = re.search(r"<noscript>(.*?)</noscript>", page, re.DOTALL)
     assert told is not None

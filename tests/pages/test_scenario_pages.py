@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-import httpx
 import pytest
 from playwright.async_api import expect
 
+from tests.live import http_client
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.looking import is_wider_than_the_screen
 from tests.pages.test_every_page import SIZES, look
@@ -80,7 +80,7 @@ async def test_a_run_is_paused_resumed_and_cancelled(site: Site, visitor: Visito
 
 async def test_what_is_wrong_is_told_where_it_is(site: Site, visitor: Visitor) -> None:
     visitor.expected = ("422",)
-    async with httpx.AsyncClient(base_url=site.url) as api:
+    async with http_client(site.url) as api:
         await api.post("/api/depots", json={"name": "Bare", "timezone": "Etc/UTC", "circuits": [{"name": "Feed"}]})
     page = await visitor.open("/scenarios")
     await page.get_by_label("Seed").fill("many")
@@ -96,7 +96,7 @@ async def test_what_is_wrong_is_told_where_it_is(site: Site, visitor: Visitor) -
 
 async def test_two_runs_are_compared(site: Site, visitor: Visitor) -> None:
     (depot_id,) = await make_depots(site.url, 1)
-    async with httpx.AsyncClient(base_url=site.url, timeout=30) as api:
+    async with http_client(site.url) as api:
         first, _ = await play(api, depot_id, "quick-look", seed=1)
         same, _ = await play(api, depot_id, "quick-look", seed=1)
         other, _ = await play(api, depot_id, "quick-look", seed=2)
@@ -115,7 +115,7 @@ async def test_the_scenario_pages_are_accessible_in_both_themes(site: Site, visi
     (depot_id,) = await make_depots(site.url, 1)
     window = DESKTOP if size == "desktop" else PHONE
     visitor.expected = ("422",)
-    async with httpx.AsyncClient(base_url=site.url, timeout=30) as api:
+    async with http_client(site.url) as api:
         # A battery that nobody updates: what is expected of it fails.
         device = next(
             each

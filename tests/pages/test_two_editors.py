@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 from playwright.async_api import Locator, Page, expect
 
 from store.depots import NewCircuit
+from tests.live import http_client
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.looking import is_wider_than_the_screen, picture
 from tests.pages.sites import make_site, synced
@@ -27,7 +27,7 @@ async def saved(page: Page, button: str = "Save") -> None:
 
 
 async def call(site: Site, method: str, path: str, **more: Any) -> Any:
-    async with httpx.AsyncClient(base_url=site.url) as caller:
+    async with http_client(site.url) as caller:
         answer = await caller.request(method, path, **more)
     assert answer.is_success, answer.text
     return answer.json() if answer.content else None
