@@ -58,7 +58,8 @@ class Relay:
                 pause = 0.1
                 if not told:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._rung.wait(), POLL_EVERY.total_seconds())
+                        async with asyncio.timeout(POLL_EVERY.total_seconds()):
+                            await self._rung.wait()
 
     async def _listen(self) -> None:
         await listen(self._engine, CHANNEL, lambda _: self._rung.set(), self._rung.set)

@@ -126,7 +126,8 @@ async def _packet_came(watcher: Watcher, until: float) -> bool:
     """Wait until a packet of the depot came; False where the time is over first."""
     while (left := until - asyncio.get_running_loop().time()) > 0:
         try:
-            kinds = await asyncio.wait_for(watcher.changed(), left)
+            async with asyncio.timeout(left):
+                kinds = await watcher.changed()
         except TimeoutError:
             return False
         if kinds & {EVERY_KIND, ChangeKind.PACKET}:

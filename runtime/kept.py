@@ -12,6 +12,9 @@ _log = structlog.get_logger("kept")
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
+_ASK_AGAIN = 30.0
+"""Seconds after which work that was cancelled and goes on is cancelled once more; finishing what it has in hand takes
+less."""
 _SETTLED = 30.0
 """Seconds after which work that ends begins with the first pause again."""
 
@@ -40,13 +43,16 @@ class Kept:
         self.task.add_done_callback(self._on_end)
 
     async def close(self) -> None:
-        """End the work and wait until it has ended."""
+        """End the work and wait until it has ended.
+
+        It is asked again while it goes on: a cancellation that meets the end of something else may be taken for that.
+        """
         self._closed = True
         if self._next is not None:
             self._next.cancel()
-        if self.task is not None:
+        while self.task is not None and not self.task.done():
             self.task.cancel()
-            await asyncio.gather(self.task, return_exceptions=True)
+            await asyncio.wait([self.task], timeout=_ASK_AGAIN)
 
     async def _run(self) -> None:
         await self._work()

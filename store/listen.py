@@ -70,7 +70,8 @@ async def _end_of(driver: asyncpg.Connection, lost: asyncio.Event) -> None:
     """Wait until the connection is lost. One whose other end is gone without a word is found out by asking."""
     while not lost.is_set():
         with suppress(TimeoutError):
-            await asyncio.wait_for(lost.wait(), _LOOK_EVERY)
+            async with asyncio.timeout(_LOOK_EVERY):
+                await lost.wait()
         if not lost.is_set():
             try:
                 await driver.execute("SELECT", timeout=_LOOK_WITHIN)

@@ -114,6 +114,44 @@ async def test_work_that_waits_to_begin_again_does_not_once_it_is_closed() -> No
     assert ends.begun == 1
 
 
+async def test_work_that_takes_a_cancellation_for_its_own_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.kept._ASK_AGAIN", 0.01)
+    asked = 0
+
+    async def deaf() -> None:
+        nonlocal asked
+        while asked < 3:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                asked += 1
+
+    async with kept("work", deaf):
+        await asyncio.sleep(0)
+    assert asked == 3
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_relay_that_is_stopped_while_it_is_rung_ends(
+    engine: AsyncEngine, client: Client, task_queue: str, steps: int
+) -> None:
+    relay = Relay(engine, client, task_queue)
+    running = asyncio.create_task(relay.run())
+
+    async def rests() -> bool:
+        return bool(relay._rung._waiters)  # pyright: ignore[reportPrivateUsage]
+
+    await until(rests)
+    relay._rung.set()  # pyright: ignore[reportPrivateUsage]
+    # Whatever the event loop is at between the bell and the end.
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    running.cancel()
+    done, _ = await asyncio.wait([running], timeout=60)
+    running.cancel()
+    assert done == {running}
+
+
 @asynccontextmanager
 async def relaying(engine: AsyncEngine, client: Client, task_queue: str) -> AsyncGenerator[None]:
     async with kept("relay", Relay(engine, client, task_queue).run):

@@ -207,7 +207,8 @@ class LiveHub:
                 self._tell(away=True)
             # A new listener need not wait for so long.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), INTERVAL)
+                async with asyncio.timeout(INTERVAL):
+                    await self._wanted.wait()
 
     def _hear(self, depot_id: UUID | None, kinds: set[str]) -> None:
         for listener in self._listeners:
