@@ -34,7 +34,7 @@ class Patience:
     """Until a statement is done, waiting for locks included."""
 
 
-CALLER = Patience(connect=3, pool=4, lock=4, statement=20)
+CALLER = Patience(connect=4.5, pool=4, lock=4, statement=20)
 """Where somebody waits for the answer: whoever cannot be served hears of it within 5 seconds."""
 JOB = Patience(connect=5, pool=30, lock=60, statement=600)
 """Where nobody does, and a job goes on by itself."""

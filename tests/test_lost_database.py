@@ -23,6 +23,7 @@ from api.main import create_app
 from runtime.settings import Settings
 from store.database import (
     CALLER,
+    Connector,
     OutcomeUnknownError,
     blames_data,
     is_away,
@@ -34,6 +35,7 @@ from store.database import (
 from store.driver import KeptConnection, driver_errors
 from store.listen import listen
 from store.locks import lock_sites
+from store.pulse import watch_pulse
 from telemetry.mqtt import passes
 from tests.sites import controller_site, milliseconds, packet
 from tests.support import ACTOR, make_depot, until
@@ -365,3 +367,120 @@ async def test_readiness_tells_a_used_up_pool_from_a_database_that_is_away(datab
         for each in held:
             await each.close()
         assert await state() == (200, "READY", "OK")
+
+
+class Proxy:
+    """What stands between the product and PostgreSQL, and can hold connections that are being made."""
+
+    def __init__(self, database_url: str) -> None:
+        self._there = make_url(database_url)
+        self._open = asyncio.Event()
+        self._open.set()
+        self._ways: set[asyncio.Task[None]] = set()
+        self.url = ""
+        """The database's address through this."""
+        self.held = 0
+        """Connections that wait."""
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.held += 1
+        await self._open.wait()
+        self.held -= 1
+        there, back = await asyncio.open_unix_connection(f"{self._there.query['host']}/.s.PGSQL.5432")
+        self._ways |= {asyncio.create_task(_copy(reader, back)), asyncio.create_task(_copy(there, writer))}
+
+    def hold(self) -> None:
+        """Let nobody in any more."""
+        self._open.clear()
+
+    def let_in(self) -> None:
+        """Let everybody in who waits."""
+        self._open.set()
+
+    @asynccontextmanager
+    async def standing(self) -> AsyncGenerator[Proxy]:
+        """Stand there while the block runs."""
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        host, port = server.sockets[0].getsockname()
+        self.url = self._there.set(host=host, port=port, query={}).render_as_string(hide_password=False)
+        try:
+            yield self
+        finally:
+            server.close()
+            for way in self._ways:
+                way.cancel()
+            await asyncio.gather(*self._ways, return_exceptions=True)
+
+
+async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    try:
+        while part := await source.read(65_536):
+            target.write(part)
+            await target.drain()
+    finally:
+        target.close()
+
+
+@asynccontextmanager
+async def pulse_watched(connector: Connector, database_url: str) -> AsyncGenerator[None]:
+    watching = asyncio.create_task(watch_pulse(connector, database_url))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+@pytest.fixture
+def quick_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.pulse.EVERY", 0.001)
+    monkeypatch.setattr("store.pulse._STEP", 0.001)
+
+
+@pytest.mark.usefixtures("quick_pulse")
+async def test_a_server_that_is_slow_to_connect_to_is_not_silent(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.pulse._STEPS_TO_CONNECT", 10**9)
+    async with Proxy(database_url).standing() as proxy:
+        connector = Connector(proxy.url)
+        connection = await connector()
+        proxy.hold()
+        async with pulse_watched(connector, proxy.url):
+
+            async def is_connecting() -> bool:
+                return proxy.held == 1
+
+            await until(is_connecting)
+            # Each takes longer than some steps of the pulse.
+            for number in range(200):
+                assert await connection.fetchval("SELECT $1::int", number) == number
+            assert not connector.silent
+        proxy.let_in()
+        await connection.close()
+
+
+@pytest.mark.usefixtures("quick_pulse")
+async def test_a_server_that_lets_nobody_in_is_silent_until_it_does(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.pulse._STEPS", 10**9)
+    async with Proxy(database_url).standing() as proxy:
+        connector = Connector(proxy.url)
+        connection = await connector()
+        proxy.hold()
+        async with pulse_watched(connector, proxy.url):
+
+            async def is_silent() -> bool:
+                return connector.silent
+
+            async def answers() -> bool:
+                return not connector.silent
+
+            await until(is_silent)
+            assert connection.is_closed()
+            with pytest.raises(ConnectionError):
+                await connector()
+            proxy.let_in()
+            await until(answers)
+            await (await connector()).close()
