@@ -22,6 +22,7 @@ from store.database import FAILURES, is_used_up, snapshot
 from store.fleet_list import count_fleet
 from store.history import months_ahead
 from store.outbox import OutboxDepth, outbox_depth
+from store.schema_version import is_migrated
 from telemetry.door import PacketDoor
 
 router = APIRouter(tags=["health"])
@@ -38,7 +39,7 @@ class Readiness(StrEnum):
     history has no room for the next month: packets will be refused when it begins. Or the pages lack their files. Or
     the database is busy: requests wait, and some are refused."""
     UNAVAILABLE = "UNAVAILABLE"
-    """Without the database nothing works."""
+    """Without the database, or without a migration that this version needs, nothing works."""
 
 
 class DependencyState(StrEnum):
@@ -47,6 +48,8 @@ class DependencyState(StrEnum):
     OK = "OK"
     BUSY = "BUSY"
     """It answers, but all connections of this process are in use, so requests wait."""
+    NOT_MIGRATED = "NOT_MIGRATED"
+    """It answers, but migrations that this version needs were not applied."""
     AWAY = "AWAY"
 
 
@@ -85,16 +88,22 @@ async def healthz(settings: SettingsDep) -> Alive:
 
 @router.get(
     "/readyz",
-    responses={status.HTTP_503_SERVICE_UNAVAILABLE: {"model": Ready, "description": "The database is away."}},
+    responses={
+        status.HTTP_503_SERVICE_UNAVAILABLE: {
+            "model": Ready,
+            "description": "The database is away, or was not migrated.",
+        }
+    },
 )
 async def readyz(engine: EngineDep, lookout: LookoutDep, client: ClientDep, response: Response) -> Ready:
     """Say what the service can do, with each dependency's state."""
     looked, temporal = await asyncio.gather(_database(lookout), _temporal(client))
-    depth, ahead = (None, None) if looked is None else looked
-    if depth is None or ahead is None:
+    depth = ahead = None
+    if isinstance(looked, DependencyState):
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-        state, database = Readiness.UNAVAILABLE, DependencyState.AWAY
+        state, database = Readiness.UNAVAILABLE, looked
     else:
+        depth, ahead = looked
         database = DependencyState.BUSY if is_used_up(engine) else DependencyState.OK
         whole = database is temporal is DependencyState.OK and ahead > 0 and not missing_assets()
         state = Readiness.READY if whole else Readiness.DEGRADED
@@ -148,12 +157,14 @@ def _age(depth: OutboxDepth) -> float:
     return 0.0 if depth.oldest_at is None else max(0.0, (datetime.now(UTC) - depth.oldest_at).total_seconds())
 
 
-async def _database(engine: AsyncEngine) -> tuple[OutboxDepth, int] | None:
+async def _database(engine: AsyncEngine) -> tuple[OutboxDepth, int] | DependencyState:
     try:
         async with asyncio.timeout(_PATIENCE.total_seconds()), engine.connect() as connection:
+            if not await is_migrated(connection):
+                return DependencyState.NOT_MIGRATED
             return await outbox_depth(connection), await months_ahead(connection)
     except FAILURES:
-        return None
+        return DependencyState.AWAY
 
 
 async def _temporal(client: Client) -> DependencyState:

@@ -65,6 +65,8 @@ def configure_logs(log_format: str) -> None:
     root.setLevel(logging.INFO)
     for name in _OTHERS:
         other = logging.getLogger(name)
+        if not (other.handlers or other.propagate):
+            continue  # Switched off: so does the web server's --no-access-log.
         other.handlers.clear()
         other.propagate = True
     # One line a request belongs into a proxy's log; the product's own counters are in /metrics.

@@ -338,6 +338,18 @@ def test_a_process_that_an_error_ends_says_so_in_one_line() -> None:
     assert json.loads(line)["traceback"].endswith("ValueError: x")
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_line_a_request_is_written_unless_the_server_was_told_not_to(wanted: bool) -> None:
+    program = (
+        "import logging; from uvicorn import Config; from runtime.logs import configure_logs\n"
+        f"Config('nowhere:app', access_log={wanted})\nconfigure_logs('json')\n"
+        "access = logging.getLogger('uvicorn.access')\naccess.info('GET /')\nprint(access.hasHandlers())"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout == f"{wanted}\n"
+    assert [json.loads(line)["event"] for line in ended.stderr.splitlines()] == ["GET /"] * wanted
+
+
 async def test_an_unexpected_error_of_a_request_is_one_line_with_its_ids(
     json_log: Log, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

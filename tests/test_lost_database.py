@@ -12,6 +12,7 @@ import asyncpg
 import httpx
 import psutil
 import pytest
+from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
@@ -35,7 +36,9 @@ from store.database import (
 from store.driver import KeptConnection, driver_errors
 from store.listen import listen
 from store.locks import lock_sites
+from store.migrate import alembic_config
 from store.pulse import watch_pulse
+from store.schema_version import NEEDED
 from telemetry.mqtt import passes
 from tests.sites import controller_site, milliseconds, packet
 from tests.support import ACTOR, make_depot, until
@@ -484,3 +487,28 @@ async def test_a_server_that_lets_nobody_in_is_silent_until_it_does(
             proxy.let_in()
             await until(answers)
             await (await connector()).close()
+
+
+async def test_readiness_tells_a_database_that_was_not_migrated(database_url: str, engine: AsyncEngine) -> None:
+    async def database_state() -> tuple[int, str]:
+        async with calling(Settings(database_url=SecretStr(database_url))) as caller:
+            ready = await caller.get("/readyz")
+            return ready.status_code, ready.json()["database"]
+
+    assert await database_state() == (200, "OK")
+    script = ScriptDirectory.from_config(alembic_config(database_url))
+    assert script.get_current_head() == NEEDED
+    # A version before went on working on what a later one made.
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert await database_state() == (200, "OK")
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    assert await database_state() == (503, "NOT_MIGRATED")
+    async with engine.begin() as connection:
+        await connection.execute(text("DELETE FROM alembic_version"))
+    assert await database_state() == (503, "NOT_MIGRATED")
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP SCHEMA public CASCADE"))
+        await connection.execute(text("CREATE SCHEMA public"))
+    assert await database_state() == (503, "NOT_MIGRATED")
