@@ -71,7 +71,7 @@ class NextPacket(BaseModel):
     after: datetime = Field(description="Ask again with it to go on waiting.")
     packet: ArrivedPacket | None = Field(description="Null: none came so far, or none within an hour.")
     packets_without_device: int = Field(description="Packets of the gateway meanwhile that did not have the device.")
-    sensors_seen: list[str] = Field(description="The sensors in those: the device's may be misspelt.")
+    sensors_seen: list[str] = Field(description="The sensors in the first 500 of those: the device's may be misspelt.")
 
     @staticmethod
     def of(binding: BindingRecord, after: datetime, found: Arrivals) -> NextPacket:

@@ -19,6 +19,7 @@ from api.types import Body, Cursor, GatewayId, Limit, Name, OfDepot, cut_page, d
 from api.versions import IfMatch, expected, shows_version, tagged
 from domain.deletions import SubjectKind
 from domain.problems import Problem, ProblemCode
+from domain.routing import MAX_TRANSLATION_LENGTH, fits
 from domain.strict_json import faults_in
 from store.database import transaction
 from store.gateways import (
@@ -40,6 +41,12 @@ def _storable(value: object) -> object:
             ProblemCode.INVALID_OUTPUT_TRANSLATION,
             "The output translation holds what cannot be stored; `errors` says where.",
             violations=violations,
+        )
+    if not fits(value):
+        raise Problem(
+            ProblemCode.INVALID_OUTPUT_TRANSLATION,
+            f"An output translation has at most {MAX_TRANSLATION_LENGTH:,} characters as JSON.",
+            "output_translation",
         )
     return value
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,6 +15,7 @@ from pydantic import BaseModel, Field
 from api.access import current_actor
 from api.dependencies import ActorDep, EngineDep
 from api.lanes import Lane
+from api.large import large_document
 from api.problems import FieldProblem, problem_response, problem_responses
 from api.stamps import Stamped
 from api.types import Cursor, Limit, Moment, decode_cursor, encode_cursor
@@ -23,7 +26,7 @@ from domain.problems import ProblemCode
 from domain.repeats import Repeat
 from domain.routing import RoutingRule
 from domain.sensor_actions import SensorActionKind
-from store.packets import list_packets
+from store.packets import PacketRecord, list_packets
 from telemetry.answers import PacketStatus, field_errors, items_text, sole_refusal
 from telemetry.door import PacketDoor
 from telemetry.intake import MAX_PACKETS, take_in
@@ -183,22 +186,32 @@ async def _take_in_lane(request: Request, _: dict[str, str]) -> Response:
     return await take(request, await current_actor(request))
 
 
+_TEXT_OF_AN_ITEM = 300
+"""Characters of a packet that are about the work of one item of another list."""
+
 LANES = (Lane("POST", re.compile("/api/telemetry/packets"), _take_in_lane),)
 
 
-@router.get("/packets", responses=problem_responses(ProblemCode.INVALID_CURSOR))
+@router.get("/packets", response_model=StoredPacketPage, responses=problem_responses(ProblemCode.INVALID_CURSOR))
 async def list_all(
     engine: EngineDep,
     gateway_id: Annotated[UUID, Query(description="Whose packets.")],
     cursor: Cursor = None,
     limit: Limit = 100,
-) -> StoredPacketPage:
-    """List a gateway's packets as they came, the last measured first, with what each sensor action answered."""
+) -> Response:
+    """List a gateway's packets as they came, the last measured first, with what each sensor action answered.
+
+    A page of large packets has fewer than `limit`; as ever, `next_cursor` says whether there are more.
+    """
     before = decode_cursor(cursor, tuple[Moment, UUID])
     async with engine.connect() as connection:
-        found = await list_packets(connection, gateway_id, before=before, limit=limit + 1)
-    items = found[:limit]
-    more = encode_cursor(items[-1].observed_at.isoformat(), items[-1].packet_id) if len(found) > limit else None
-    return StoredPacketPage(
-        items=[StoredPacket.model_validate(record, from_attributes=True) for record in items], next_cursor=more
+        found, has_more = await list_packets(connection, gateway_id, before=before, limit=limit)
+    more = encode_cursor(found[-1].observed_at.isoformat(), found[-1].packet_id) if has_more else None
+    return await large_document(
+        sum(len(record.document) for record in found) // _TEXT_OF_AN_ITEM,
+        lambda: StoredPacketPage(items=[_stored(record) for record in found], next_cursor=more),
     )
+
+
+def _stored(record: PacketRecord) -> StoredPacket:
+    return StoredPacket.model_validate({**asdict(record), "document": json.loads(record.document)})

@@ -17,7 +17,7 @@ from domain.circuits import MAX_CIRCUITS, MAX_DEPTH, MAX_POSITION, MAX_RATED_POW
 from domain.names import MAX_ID_LENGTH, MAX_NAME_LENGTH, clean_name, clean_sensor_id
 from domain.packets import UUID_PATTERN
 from domain.problems import Problem
-from domain.routing import PowerSourceKind
+from domain.routing import MAX_TRANSLATION_LENGTH, PowerSourceKind, fits
 from domain.strict_json import (
     NUMBER_REASONS,
     BrokenJsonError,
@@ -362,6 +362,9 @@ def _output_translation(value: Any) -> str:
         raise _wrong_type("a JSON object or null")
     for fault in faults_in(value, "", 1):
         raise _Refused(FleetCode(fault.code))
+    if not fits(value):
+        reason = f"An output translation has at most {MAX_TRANSLATION_LENGTH:,} characters as JSON."
+        raise _Refused(FleetCode.OUT_OF_RANGE, reason)
     return json.dumps(value, ensure_ascii=False)
 
 

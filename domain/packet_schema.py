@@ -23,6 +23,7 @@ from domain.strict_json import MAX_NUMBER, JsonCode
 
 BEYOND_THE_SCHEMA = frozenset(
     {
+        JsonCode.DOCUMENT_TOO_LONG,
         JsonCode.REPEATED_KEY,
         JsonCode.TOO_DEEP,
         JsonCode.NUMBER_TOO_LONG,

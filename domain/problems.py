@@ -92,7 +92,7 @@ class ProblemCode(StrEnum):
     DEVICE_NOT_IN_DEPOT = "DEVICE_NOT_IN_DEPOT"
     """The device does not exist in this depot (it may exist in another)."""
     INVALID_OUTPUT_TRANSLATION = "INVALID_OUTPUT_TRANSLATION"
-    """A gateway's output translation holds what cannot be stored."""
+    """A gateway's output translation holds what cannot be stored, or is longer than it may be."""
     CIRCUIT_NOT_IN_DEPOT = "CIRCUIT_NOT_IN_DEPOT"
     """The circuit does not exist in this depot (it may exist in another)."""
     GATEWAY_NOT_IN_DEPOT = "GATEWAY_NOT_IN_DEPOT"

@@ -13,6 +13,7 @@ the second rule asks for a battery.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from domain.remediations import RemediationCode
+from domain.strict_json import stored_length
 
 
 class PowerSourceKind(StrEnum):
@@ -69,6 +71,15 @@ class RoutingRemediation:
 
 
 _UUID = re.compile("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+
+
+MAX_TRANSLATION_LENGTH = 16_384
+"""Characters of an ``output_translation`` as JSON with its numbers written out: it is read with each packet."""
+
+
+def fits(output_translation: object) -> bool:
+    """Say whether an ``output_translation`` is no longer than it may be."""
+    return stored_length(json.dumps(output_translation, ensure_ascii=False)) <= MAX_TRANSLATION_LENGTH
 
 
 def named_power_source(output_translation: object) -> UUID | None:

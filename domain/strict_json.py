@@ -28,6 +28,8 @@ MAX_NUMBER = sys.float_info.max
 """Numbers must be finite as IEEE 754 doubles: beyond, a reader would turn them into infinity."""
 MAX_NUMBER_LENGTH = 1_100
 """Characters of one number. A double that is written out to its last digit has up to 1,079."""
+MAX_STORED_LENGTH = 2_097_152
+"""Characters of a document with its numbers written out, as PostgreSQL gives it back: ``1e308`` is 309 digits there."""
 MAX_EXACT_INTEGER = 2**53
 """Up to here a double holds every whole number."""
 
@@ -47,6 +49,8 @@ class JsonCode(StrEnum):
     """A number other than 0 is so small that a double holds it as 0."""
     NUMBER_NOT_EXACT = "NUMBER_NOT_EXACT"
     """A whole number is measured that a double holds as another one: beyond ``MAX_EXACT_INTEGER``."""
+    DOCUMENT_TOO_LONG = "DOCUMENT_TOO_LONG"
+    """With its numbers written out a document has more characters than it may have."""
     REPEATED_KEY = "REPEATED_KEY"
     """An object has a key twice, so its meaning would depend on the reader."""
     NUMBER_NOT_FINITE = "NUMBER_NOT_FINITE"
@@ -164,6 +168,17 @@ def _decode(text: str) -> object:
     except ValueError:
         # int() refuses a number of thousands of digits.
         return _FOR_LONG_INTEGERS.decode(text)
+
+
+# Texts are matched so that nothing in them is taken for a number.
+_EXPONENTS = re.compile(r'"(?:[^"\\]|\\.)*"|[0-9][eE][-+]?([0-9]{1,4})')
+
+
+def stored_length(text: str) -> int:
+    """Return how many characters a JSON text has, at most, when its numbers are written out."""
+    if "e" not in text and "E" not in text:
+        return len(text)
+    return len(text) + sum(int(digits) for digits in _EXPONENTS.findall(text) if digits)
 
 
 def is_storable(text: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.action_answers import ActionAnswer
 from domain.action_outcomes import IgnoredCode
 from domain.capabilities import CAPABILITY_MEASURANDS, packet_event_ref
-from domain.packets import DEFAULT_FUTURE_SKEW, DEFAULT_PAST_WINDOW, InvalidPacket, Packet, Sensor, parse_packet
+from domain.packets import DEFAULT_FUTURE_SKEW, DEFAULT_PAST_WINDOW, InvalidPacket, parse_packet
 from domain.site import alone
 from domain.standing import Standing
 from store.capability_status import load_statuses
@@ -27,7 +26,7 @@ from store.sites import view_sites
 WINDOW = timedelta(hours=1)
 """A packet counts as the next one if it came within so long."""
 DEPTH = 500
-"""How many of the gateway's packets since then are looked through."""
+"""Of how many of the gateway's packets without the device the sensors are named."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +53,38 @@ class Arrivals:
     without: int
     """Packets of the gateway before it that did not have the device."""
     sensors: tuple[str, ...]
-    """The sensors in those."""
+    """The sensors in the first ``DEPTH`` of those."""
 
 
 # Whoever takes a packet refuses one that is older than the window, or too far ahead: so much bounds the search by the
 # key, which begins with the time of measurement.
-_PACKETS = text("""
-    SELECT id, observed_at, received_at, document, answers FROM packets
+_CAME = """
+    FROM packets
     WHERE gateway_id = :gateway_id
       AND received_at > :after AND received_at <= CAST(:after AS timestamptz) + CAST(:window AS interval)
       AND observed_at > CAST(:after AS timestamptz) - CAST(:past AS interval)
       AND observed_at < CAST(:after AS timestamptz) + CAST(:window AS interval) + CAST(:ahead AS interval)
+"""
+# A packet may be large, so only the one that has the device is read here.
+_FIRST = text(f"""
+    SELECT id, observed_at, received_at, document, answers {_CAME}
+      AND document @> jsonb_build_object('sensors', jsonb_build_array(
+          jsonb_build_object('sensor_id', CAST(:sensor_id AS text))))
     ORDER BY received_at, id
-    LIMIT :depth
+    LIMIT 1
 """)
+_WITHOUT = text(f"""
+    WITH came AS (
+        SELECT document, count(*) OVER () AS count {_CAME}
+          AND (CAST(:before AS timestamptz) IS NULL
+               OR (received_at, id) < (CAST(:before AS timestamptz), CAST(:packet_id AS uuid)))
+        ORDER BY received_at, id
+        LIMIT :depth
+    )
+    SELECT (SELECT max(count) FROM came) AS without,
+           ARRAY(SELECT DISTINCT s.sensor ->> 'sensor_id'
+                 FROM came CROSS JOIN jsonb_array_elements(came.document -> 'sensors') AS s (sensor)) AS sensors
+""")  # noqa: S608 - constants
 
 
 async def read_arrivals(connection: AsyncConnection, binding: BindingRecord, after: datetime) -> Arrivals:
@@ -78,29 +95,17 @@ async def read_arrivals(connection: AsyncConnection, binding: BindingRecord, aft
         "window": WINDOW,
         "past": DEFAULT_PAST_WINDOW + timedelta(minutes=1),
         "ahead": DEFAULT_FUTURE_SKEW + timedelta(minutes=1),
-        "depth": DEPTH,
     }
-    without: list[Packet] = []
-    for row in await connection.execute(_PACKETS, given):
-        packet = parse_packet(row.document)
-        if isinstance(packet, InvalidPacket):  # taken under a contract that was wider
-            continue
-        sensor = next((each for each in packet.sensors if each.sensor_id == binding.sensor_id), None)
-        if sensor is not None:
-            return _arrivals(await _arrival(connection, binding, row, packet, sensor), without)
-        without.append(packet)
-    return _arrivals(None, without)
+    row = (await connection.execute(_FIRST, given | {"sensor_id": binding.sensor_id})).one_or_none()
+    until = {"before": None, "packet_id": None} if row is None else {"before": row.received_at, "packet_id": row.id}
+    without, sensors = (await connection.execute(_WITHOUT, given | until | {"depth": DEPTH})).one()
+    arrival = None if row is None else await _arrival(connection, binding, row)
+    return Arrivals(arrival, without or 0, tuple(sorted(sensors)))
 
 
-def _arrivals(arrival: PacketArrival | None, without: Sequence[Packet]) -> Arrivals:
-    sensors = {sensor.sensor_id for packet in without for sensor in packet.sensors}
-    return Arrivals(arrival, len(without), tuple(sorted(sensors)))
-
-
-async def _arrival(
-    connection: AsyncConnection, binding: BindingRecord, row: Row[Any], packet: Packet, sensor: Sensor
-) -> PacketArrival:
-    answers = tuple(each for each in row.answers if each["sensor_id"] == sensor.sensor_id)
+async def _arrival(connection: AsyncConnection, binding: BindingRecord, row: Row[Any]) -> PacketArrival:
+    sent = next(each for each in row.document["sensors"] if each["sensor_id"] == binding.sensor_id)
+    answers = tuple(each for each in row.answers if each["sensor_id"] == binding.sensor_id)
     mine = next((each for each in answers if each["sensor_action_id"] == str(binding.binding_id)), None)
     acted = mine is not None and mine["code"] != IgnoredCode.DISABLED
     return PacketArrival(
@@ -108,16 +113,19 @@ async def _arrival(
         row.observed_at,
         row.received_at,
         tuple(
-            ReportedValue(each.key, each.value, each.unit, row.observed_at, row.received_at)
-            for each in sensor.measurands
+            ReportedValue(each["key"], each["value"], each.get("unit"), row.observed_at, row.received_at)
+            for each in sent["measurands"]
         ),
         answers,
-        None if acted else await _try(connection, binding, packet),
+        None if acted else await _try(connection, binding, row.document),
     )
 
 
-async def _try(connection: AsyncConnection, binding: BindingRecord, packet: Packet) -> ActionAnswer | None:
+async def _try(connection: AsyncConnection, binding: BindingRecord, document: object) -> ActionAnswer | None:
     """Let the binding alone take the packet, as the packet door would, and store nothing of it."""
+    packet = parse_packet(document)
+    if isinstance(packet, InvalidPacket):  # taken under a contract that was wider
+        return None
     sites = await view_sites(connection, (binding.gateway_id,))
     site = None if sites is None else alone(sites.by_gateway[binding.gateway_id], binding.binding_id)
     if site is None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import Text, cast, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.repeats import Repeat
@@ -22,8 +22,8 @@ class PacketRecord:
     gateway_id: UUID
     observed_at: datetime
     received_at: datetime
-    document: dict[str, Any]
-    """As it was sent, with the keys that the contract does not know."""
+    document: str
+    """As it was sent, with the keys that the contract does not know: JSON."""
     actions: list[dict[str, Any]]
     """What each sensor action answered."""
     repeat: Repeat | None = None
@@ -32,51 +32,77 @@ class PacketRecord:
     """The first packet that brought a reading of this one."""
 
 
+MOST_TEXT = 1_000_000
+"""Characters of documents after which a list ends, however many packets were asked for."""
+_AT_ONCE = 10
+"""Packets that are read in one go: as many are read in vain, at most."""
+
 # An earlier packet with readings of this one, and whether all that both have are the same. Whoever sends a packet again
-# sends it whole, so a few of the first are enough, and thousands of repetitions cost no more than one.
+# sends it whole, so a few of the first are enough, and thousands of repetitions cost no more than one. The readings of
+# both are laid side by side in one grouping: a packet may have tens of thousands, of one unknown key even.
 _REPEATS = text("""
     SELECT k.id, f.id AS first_id, f.same
     FROM unnest(CAST(:ids AS uuid[]), CAST(:stamps AS timestamptz[])) AS k (id, observed_at)
     JOIN packets AS mine ON mine.gateway_id = :gateway_id AND mine.observed_at = k.observed_at AND mine.id = k.id
     CROSS JOIN LATERAL (
-        SELECT p.id, bool_and(a.measurand = b.measurand) AS same
+        SELECT p.id, compared.same
         FROM (
-            SELECT id, received_at, document FROM packets
+            SELECT id, received_at, document, document = mine.document AS is_copy FROM packets
             WHERE gateway_id = :gateway_id AND observed_at = k.observed_at
               AND (received_at, id) < (mine.received_at, mine.id)
             ORDER BY observed_at, id LIMIT 3
         ) AS p
-        CROSS JOIN LATERAL jsonb_array_elements(p.document -> 'sensors') AS s (sensor)
-        CROSS JOIN LATERAL jsonb_array_elements(s.sensor -> 'measurands') AS a (measurand)
-        JOIN LATERAL jsonb_array_elements(mine.document -> 'sensors') AS t (sensor)
-            ON t.sensor ->> 'sensor_id' = s.sensor ->> 'sensor_id'
-        JOIN LATERAL jsonb_array_elements(t.sensor -> 'measurands') AS b (measurand)
-            ON b.measurand ->> 'key' = a.measurand ->> 'key'
-        GROUP BY p.id, p.received_at ORDER BY p.received_at, p.id LIMIT 1
+        CROSS JOIN LATERAL (
+            SELECT bool_and(mine = other) AS same FROM (
+                SELECT jsonb_agg(measurand ORDER BY measurand) FILTER (WHERE is_mine) AS mine,
+                       jsonb_agg(measurand ORDER BY measurand) FILTER (WHERE NOT is_mine) AS other
+                FROM (VALUES (true, mine.document), (false, p.document)) AS d (is_mine, document)
+                CROSS JOIN LATERAL jsonb_array_elements(d.document -> 'sensors') AS s (sensor)
+                CROSS JOIN LATERAL jsonb_array_elements(s.sensor -> 'measurands') AS m (measurand)
+                WHERE NOT p.is_copy
+                GROUP BY s.sensor ->> 'sensor_id', m.measurand ->> 'key'
+            ) AS readings
+            WHERE mine IS NOT NULL AND other IS NOT NULL
+            UNION ALL
+            SELECT true WHERE p.is_copy AND jsonb_path_exists(p.document, '$.sensors[*].measurands[*]')
+        ) AS compared
+        WHERE compared.same IS NOT NULL
+        ORDER BY p.received_at, p.id LIMIT 1
     ) AS f
 """)
 
 
 async def list_packets(
     connection: AsyncConnection, gateway_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int
-) -> list[PacketRecord]:
-    """List a gateway's packets, the last measured first by their stamps, beginning before ``before``."""
+) -> tuple[list[PacketRecord], bool]:
+    """List a gateway's packets, the last measured first by their stamps, beginning before ``before``.
+
+    At most ``limit`` of them, and fewer where they are large (``MOST_TEXT``); answers also whether there are more.
+    """
     query = (
         select(
             packets.c.id,
             packets.c.gateway_id,
             packets.c.observed_at,
             packets.c.received_at,
-            packets.c.document,
+            cast(packets.c.document, Text),
             packets.c.answers,
         )
         .where(packets.c.gateway_id == gateway_id)
         .order_by(packets.c.observed_at.desc(), packets.c.id.desc())
-        .limit(limit)
+        .limit(limit + 1)
     )
     if before is not None:
         query = query.where(tuple_(packets.c.observed_at, packets.c.id) < tuple_(*before))
-    found = [PacketRecord(*row) for row in await connection.execute(query)]
+    found: list[PacketRecord] = []
+    length, has_more = 0, False
+    async with connection.stream(query, execution_options={"yield_per": _AT_ONCE}) as rows:
+        async for row in rows:
+            has_more = len(found) == limit or length >= MOST_TEXT
+            if has_more:
+                break
+            found.append(PacketRecord(*row))
+            length += len(found[-1].document)
     given = {
         "gateway_id": gateway_id,
         "ids": [record.packet_id for record in found],
@@ -86,4 +112,4 @@ async def list_packets(
         packet_id: {"repeat": Repeat.REPEATED if same else Repeat.CONFLICTING, "repeat_of": first_id}
         for packet_id, first_id, same in await connection.execute(_REPEATS, given)
     }
-    return [replace(record, **repeats.get(record.packet_id, {})) for record in found]
+    return [replace(record, **repeats.get(record.packet_id, {})) for record in found], has_more

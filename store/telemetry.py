@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -59,7 +59,7 @@ async def take_group(driver: asyncpg.Connection, received: Sequence[ReceivedPack
         return [_unknown(each.packet) for each in received]
     standing = Standing(sites.now, readings=sites.readings, capacities=sites.capacities)
     await _load_statuses(driver, standing, received, sites.by_gateway)
-    await load_sent(driver, standing, [each.packet for each in received if each.packet.device_id in sites.by_gateway])
+    await load_sent(driver, standing, [each.packet for each in received], sites.by_gateway)
     results: list[TakenPacket | Problem] = []
     stored: list[tuple[ReceivedPacket, TakenPacket, Site]] = []
     for each in received:
@@ -98,9 +98,10 @@ async def _load_statuses(
     await load_statuses(driver, standing, keys, earliest)
 
 
-# With which measurands each of these sensors' stamps came before.
+# With which measurands each of these sensors' stamps came before. Only sensors that something is done with are looked
+# at: a packet may have tens of thousands of measurands, and may come very often.
 _SENT = """
-    SELECT k.n, s.value ->> 'sensor_id' AS sensor_id, array_agg(m.value ->> 'key') AS keys
+    SELECT k.n, s.value ->> 'sensor_id' AS sensor_id, array_agg(DISTINCT m.value ->> 'key') AS keys
     FROM unnest($1::uuid[], $2::timestamptz[]) WITH ORDINALITY AS k (gateway_id, observed_at, n)
     CROSS JOIN LATERAL (
         SELECT document FROM packets
@@ -109,19 +110,31 @@ _SENT = """
     ) AS p
     CROSS JOIN LATERAL jsonb_array_elements(p.document -> 'sensors') AS s
     CROSS JOIN LATERAL jsonb_array_elements(s.value -> 'measurands') AS m
+    WHERE s.value ->> 'sensor_id' = ANY ($4::text[])
     GROUP BY k.n, s.value ->> 'sensor_id'
 """
 
 
-async def load_sent(driver: asyncpg.Connection, standing: Standing, packets: Sequence[Packet]) -> None:
+async def load_sent(
+    driver: asyncpg.Connection, standing: Standing, packets: Sequence[Packet], sites: Mapping[UUID, Site]
+) -> None:
     """Put into ``standing`` which of these packets' readings came before, where their stamps lie ahead."""
-    ahead = [packet for packet in packets if packet.observed_at > standing.now]
+    ahead: list[Packet] = []
+    acted_on: set[str] = set()
+    for packet in packets:
+        site = sites.get(packet.device_id)
+        if site is not None and packet.observed_at > standing.now:
+            found = {sensor.sensor_id for sensor in packet.sensors if sensor.sensor_id in site.actions}
+            if found:
+                ahead.append(packet)
+                acted_on |= found
     if not ahead:
         return
     stamps = [packet.observed_at for packet in ahead]
     # Who takes packets refuses what lies further ahead, so the first cannot have come long before its own time.
     earliest = min(stamps) - DEFAULT_FUTURE_SKEW - timedelta(minutes=1)
-    for n, sensor_id, keys in await driver.fetch(_SENT, [packet.device_id for packet in ahead], stamps, earliest):
+    gateway_ids = [packet.device_id for packet in ahead]
+    for n, sensor_id, keys in await driver.fetch(_SENT, gateway_ids, stamps, earliest, list(acted_on)):
         packet = ahead[n - 1]
         place = (packet.device_id, packet.timestamp_ms, sensor_id)
         standing.sent.setdefault(place, set()).update(keys)

@@ -12,13 +12,17 @@ from uuid import UUID
 from domain.actor import Actor
 from domain.packets import InvalidPacket, check_timestamp, in_one_form, parse_packet
 from domain.problems import Problem, ProblemCode
-from domain.strict_json import BrokenJsonError, read_json
+from domain.strict_json import MAX_STORED_LENGTH, BrokenJsonError, JsonCode, read_json, stored_length
 from domain.violations import Violation
 from store.telemetry import ReceivedPacket, TakenPacket
 from telemetry.door import PacketDoor
 
 MAX_PACKETS = 500
 """Packets in one array: what one transaction takes."""
+_LONG = 20_000
+"""Characters of a packet from which on its numbers are looked at: ``1e308,`` comes to 309 digits, so a shorter packet
+cannot be too long. Nearly all are shorter."""
+_BROKEN = "The packet breaks the contract; `errors` says where."
 
 
 @dataclass(frozen=True)
@@ -87,14 +91,15 @@ def read_packet(document: Any, actor: Actor, now: datetime, raw: str | None = No
     """Check one decoded packet. ``raw`` is its text, where there is one that says the same."""
     parsed = parse_packet(document)
     if isinstance(parsed, InvalidPacket):
-        return RefusedPacket(
-            ProblemCode.INVALID_PACKET, "The packet breaks the contract; `errors` says where.", parsed.violations
-        )
+        return RefusedPacket(ProblemCode.INVALID_PACKET, _BROKEN, parsed.violations)
     violation = check_timestamp(parsed.observed_at, now)
     if violation is not None:
         # The two codes of a time that is too far off are problems under the same names.
         return RefusedPacket(ProblemCode(violation.code), violation.reason, (violation,))
     text = raw if raw is not None else json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    if len(text) > _LONG and stored_length(text) > MAX_STORED_LENGTH:
+        reason = f"A packet has at most {MAX_STORED_LENGTH:,} characters when its numbers are written out."
+        return RefusedPacket(ProblemCode.INVALID_PACKET, _BROKEN, (Violation("", JsonCode.DOCUMENT_TOO_LONG, reason),))
     return ReceivedPacket(parsed, text, actor.name)
 
 

@@ -125,6 +125,10 @@ def numbered(line: dict[str, Any], name: str, number: str) -> str:
             numbered(GATEWAY, "output_translation", '{"a": [1e-20000]}'),
             (FleetCode.NUMBER_TOO_SMALL, "output_translation"),
         ),
+        (
+            numbered(GATEWAY, "output_translation", '{"a": [' + "1e308," * 60 + "1]}"),
+            (FleetCode.OUT_OF_RANGE, "output_translation"),
+        ),
         ("[]", (FleetCode.NOT_AN_OBJECT, None)),
         ("null", (FleetCode.NOT_AN_OBJECT, None)),
         ("{}", (FleetCode.MISSING_FIELD, "type")),
