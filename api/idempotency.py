@@ -7,6 +7,7 @@ request leaves no answer, for it changed nothing: under the same key it is tried
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
@@ -25,6 +26,7 @@ from store.idempotency import forget_answer, hold_key, keep_answer, read_answer
 T = TypeVar("T", bound=BaseModel)
 
 MAX_KEY_LENGTH = 255
+_KEY = r"^[\x21-\x7e]+$"
 FIELD = "idempotency_key"
 """The hidden field that has a form's key."""
 
@@ -105,7 +107,7 @@ async def _of_header(
             alias="Idempotency-Key",
             min_length=1,
             max_length=MAX_KEY_LENGTH,
-            pattern=r"^[\x21-\x7e]+$",
+            pattern=_KEY,
             description="Makes it safe to send the request again: under the same key, for at least 24 hours, the same "
             "request is answered as it was the first time and creates nothing more. A UUID does.",
             examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"],
@@ -121,7 +123,8 @@ async def _of_form(request: Request) -> Once:
     form = await request.form(max_fields=MAX_FIELDS)
     key = str(form.get(FIELD, ""))
     # Each form has a key of its own; one that was tampered with counts as none.
-    return Once(_operation(request), key if 0 < len(key) <= MAX_KEY_LENGTH and key.isascii() else None, waits=True)
+    is_key = len(key) <= MAX_KEY_LENGTH and re.fullmatch(_KEY, key) is not None
+    return Once(_operation(request), key if is_key else None, waits=True)
 
 
 def _operation(request: Request) -> str:

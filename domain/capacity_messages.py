@@ -29,7 +29,8 @@ REASON_MESSAGES: Mapping[FailSafeReason, str] = MappingProxyType(
         "available.",
         FailSafeReason.CAPACITY_UNREADABLE: "The controller is well, but its available charging capacity cannot be "
         "read as watts from 0 up.",
-        FailSafeReason.NO_PACKET: "No packet has come for longer than the heartbeat threshold.",
+        FailSafeReason.NO_PACKET: "No packet with a newer measurement has come for longer than the "
+        "heartbeat threshold.",
     }
 )
 """Why a fail-safe holds."""

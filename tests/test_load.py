@@ -161,7 +161,7 @@ async def test_what_held_for_a_circuit_is_told_in_periods(api: httpx.AsyncClient
     assert first["periods"][0]["since"] == load["since"]
     assert first["periods"][-1]["until"] == load["until"]
     assert [p["until"] for p in first["periods"][:-1]] == [p["since"] for p in first["periods"][1:]]
-    assert first["periods"][1]["message"].startswith("No packet has come for longer than the heartbeat threshold.")
+    assert first["periods"][1]["message"].startswith("No packet with a newer measurement has come for longer")
     assert [(p["mode"], p["capacity_w"]) for p in second["periods"]] == [("CONTROLLER", 2e5)]
     assert second["periods"][0]["until"] != load["until"]
 

@@ -37,6 +37,8 @@ FIELDS = (
     "site_model_name", "output_translation", "measurands", "heartbeat_threshold_seconds", "fail_safe_capacity_w",
     "enabled", "version", "device_id", "capabilities", "page_size", "mode", "scenario", "depot", "seed", "speed",
     "timezone", "circuit_name", "circuit_kilowatts", "circuit_level", "action", "agree", "consent", "cascade",
+    "idempotency_key", "was_name", "was_kilowatts", "was_parent_id", "was_place", "was_gateway_id", "was_sensor_id",
+    "was_circuit_id", "was_controller", "was_kind", "was_site_model_name", "was_output_translation",
 )  # fmt: skip
 _BUTTONS = {
     "/depots/{depot_id}/microgrid/resync",
