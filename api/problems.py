@@ -113,7 +113,7 @@ class FieldProblem(BaseModel):
 class ProblemDocument(BaseModel):
     """An RFC 9457 problem. Programs read `code`; people read `detail`."""
 
-    type: str = Field(description="`urn:problem:` and the code.")
+    type: str = Field(description="Where the API says what `code` means and what to do, relative to its own address.")
     title: str
     status: int
     detail: str

@@ -7,6 +7,7 @@ makes.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import subprocess
 import tempfile
@@ -91,5 +92,52 @@ def dump_schema(database_url: str) -> str:
     return _SCHEMA_HEAD + "\n" + re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
 
 
-GENERATED = (Generated("schema", ROOT / "store" / "schema.sql", schema_text),)
+def openapi_text() -> str:
+    """The OpenAPI document, as the API serves it."""
+    from pydantic import SecretStr
+
+    from api.main import create_app
+    from runtime.settings import Settings
+
+    document = create_app(Settings(database_url=SecretStr("postgresql:///none"))).openapi()
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+_PROBLEMS_HEAD = """\
+# Problem codes
+
+Every refusal is an RFC 9457 problem: over HTTP with a status, over MQTT without. Programs read its `code`, which never
+changes its meaning. Its `type` leads to the page `/problems` of the API, which says the same as this one. This file is
+made by `./dev generate problems`.
+"""
+
+
+def problems_text() -> str:
+    """Every problem code by subject: its HTTP status, what it means, what to do."""
+    from api.problems import STATUS
+    from domain.problems import by_subject, problem_anchor
+
+    lines = [_PROBLEMS_HEAD]
+    for subject, codes in by_subject():
+        lines += [f"## {subject}\n", "| code | status | meaning | what to do |", "|---|---|---|---|"]
+        for code in codes:
+            name = f'<a id="{problem_anchor(code)}"></a>`{code}`'
+            lines.append(f"| {name} | {STATUS[code].value} | {code.meaning} | {code.remedy} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def scenario_schema_text() -> str:
+    """The JSON Schema of the scenario language."""
+    from sim_scenarios.language import scenario_schema
+
+    return json.dumps(scenario_schema(), indent=2) + "\n"
+
+
+GENERATED = (
+    Generated("openapi", ROOT / "docs" / "openapi.json", openapi_text),
+    Generated("problems", ROOT / "docs" / "problems.md", problems_text),
+    Generated("scenario-schema", ROOT / "sim_scenarios" / "scenario.schema.json", scenario_schema_text),
+    Generated("schema", ROOT / "store" / "schema.sql", schema_text),
+)
 """Every such file. Tests hold each of them."""

@@ -32,7 +32,7 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
     assert answer.headers["content-type"] == "application/problem+json"
     document = answer.json()
     assert document["status"] == answer.status_code
-    assert document["type"] == f"urn:problem:{document['code'].lower().replace('_', '-')}"
+    assert document["type"] == f"/problems#{document['code'].lower().replace('_', '-')}"
     assert document["title"]
     assert document["detail"]
     return answer.status_code, document["code"]

@@ -51,7 +51,19 @@ def run(*args: str, stdin: str = "", **variables: str) -> subprocess.CompletedPr
 
 def test_the_overview_names_every_command() -> None:
     overview = run().stdout
-    for command in ("up", "import", "backfill", "resync", "fleet", "scenario", "test", "check", "acceptance", "bench"):
+    for command in (
+        "up",
+        "import",
+        "backfill",
+        "resync",
+        "fleet",
+        "scenario",
+        "test",
+        "check",
+        "generate",
+        "acceptance",
+        "bench",
+    ):
         assert f"│ {command} " in overview
 
 

@@ -224,7 +224,7 @@ async def test_what_is_refused_is_answered_and_does_not_come_again(
         await running.answered(1)
         assert running.figure("mqtt_packets_total", result=code) == 1
     assert (document["code"], kind) == (code, "application/problem+json")
-    assert document["type"] == f"urn:problem:{code.lower().replace('_', '-')}"
+    assert document["type"] == f"/problems#{code.lower().replace('_', '-')}"
     assert {"title", "detail", "errors"} <= set(document)
     async with subscribed(engine, broker) as again:
         await publish(broker, b"the only one")

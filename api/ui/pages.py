@@ -19,6 +19,7 @@ from api.ui import (
     load,
     microgrid,
     power_source_dialogs,
+    problem_list,
     remediations,
     scenario_compare,
     scenario_run,
@@ -35,7 +36,7 @@ def install_pages(app: FastAPI) -> None:
     configuration = (
         devices, gateway_dialogs, power_source_dialogs, device_dialogs, device, sensor_action_dialogs,
     )  # fmt: skip
-    for module in (*site, *configuration, *jobs, live):
+    for module in (*site, *configuration, *jobs, problem_list, live):
         app.include_router(module.router)
     app.include_router(assets.router)
     install_problem_pages(app)

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 
 from api.problems import MEDIA_TYPE, ProblemDocument
 from api.ui.rendering import is_htmx, render
+from domain.problems import ProblemCode, problem_type
 
 _NOT_PAGES = ("/api/", "/live", "/static/")
 _TITLES = {
@@ -69,7 +70,7 @@ def wants_page(request: Request) -> bool:
 
 def _page(request: Request, problem: ProblemDocument, answer: Response) -> Response:
     # A wrong id is no request of a wrong form to a person: there is nothing at that address.
-    of_path = problem.code == "INVALID_REQUEST" and all(each.field.endswith("_id") for each in problem.errors)
+    of_path = problem.code is ProblemCode.INVALID_REQUEST and all(each.field.endswith("_id") for each in problem.errors)
     status = 404 if of_path and request.method == "GET" else problem.status
     detail = (
         "The address contains an invalid id."
@@ -79,6 +80,7 @@ def _page(request: Request, problem: ProblemDocument, answer: Response) -> Respo
     title = "There is no such page" if status != problem.status else _TITLES.get(problem.code, problem.title)
     headers = {name: value for name, value in answer.headers.items() if name.lower() in ("retry-after", "allow")}
     context = {"title": title, "detail": detail, "code": problem.code, "status": status, "errors": problem.errors}
+    context |= {"type": problem_type(problem.code)}
     context |= {"topics": None}  # nothing on it is live
     if is_htmx(request):
         # What is shown stays; the refusal is told beside it.

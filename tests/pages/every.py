@@ -51,6 +51,7 @@ async def every_page(site: Site) -> dict[str, str]:
         "page_devices": f"{depot}/devices",
         "page_device": f"/devices/{devices[0]['device_id']}",
         "page_remediations": "/remediations",
+        "page_problems": "/problems",
         "page_scenarios": "/scenarios",
         "page_scenario_run": run,
         "page_scenario_compare": f"{run}/compare/{second['run_id']}",

@@ -1,0 +1,49 @@
+"""The committed files that are made from the code are what the code makes; test_schema.py holds the schema."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.problems import STATUS
+from cli.generate import GENERATED, HINT, Generated, write
+from domain.problems import ProblemCode, by_subject
+
+# It needs a database, which the tests have already.
+WITHOUT_SERVER = [each for each in GENERATED if each.name != "schema"]
+
+
+@pytest.mark.parametrize("generated", WITHOUT_SERVER, ids=lambda each: each.name)
+def test_a_generated_file_is_what_the_code_makes(generated: Generated) -> None:
+    assert generated.path.read_text(encoding="utf-8") == generated.make(), HINT
+
+
+def test_every_code_is_explained_once_and_has_a_status() -> None:
+    listed = [code for _, codes in by_subject() for code in codes]
+    assert sorted(listed) == sorted(ProblemCode)
+    for code in ProblemCode:
+        assert code.value == code.name
+        assert STATUS[code] >= 400
+        for sentence in (code.meaning, code.remedy):
+            assert sentence.endswith(".")
+            assert sentence.count("`") % 2 == 0
+
+
+async def test_the_type_of_a_problem_leads_to_its_words(api: httpx.AsyncClient) -> None:
+    refused = (await api.get("/api/cursors")).json()
+    address, _, anchor = refused["type"].partition("#")
+    page = await api.get(address)
+    assert page.status_code == 200
+    assert page.text.count(f'id="{anchor}"') == 1
+    assert len(re.findall(r'class="problem-entry"', page.text)) == len(ProblemCode)
+
+
+def test_a_file_is_written_only_when_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "made"
+    assert write(path, "ä")
+    assert not write(path, "ä")
+    assert write(path, "b")
+    assert path.read_text(encoding="utf-8") == "b"
