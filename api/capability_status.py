@@ -16,7 +16,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.access import current_actor
 from api.bodies import StrictRoute, once_each
-from api.dependencies import ActorDep, EngineDep
+from api.dependencies import ActorDep, EngineDep, LatestDep, WatchDep, resources_of
 from api.idempotency import ONCE, OnceDep
 from api.lanes import Lane
 from api.problems import problem_responses
@@ -186,15 +186,15 @@ async def post(
     response_model=LatestStatuses,
     responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND),
 )
-async def latest(microgrid_id: MicrogridId, request: Request) -> Response:
+async def latest(microgrid_id: MicrogridId, reader: LatestDep) -> Response:
     """Read the latest status of each capability, with its age and freshness."""
-    statuses = await _latest(request.app.state.latest, microgrid_id)
+    statuses = await _latest(reader, microgrid_id)
     return Response(statuses.model_dump_json(), media_type="application/json")
 
 
 async def _latest_in_lane(request: Request, parameters: dict[str, str]) -> Response:
     await current_actor(request)
-    return await latest(UUID(parameters["microgrid_id"]), request)
+    return await latest(UUID(parameters["microgrid_id"]), resources_of(request.app).latest)
 
 
 LANES = (
@@ -234,7 +234,7 @@ async def history(
 
 @router.patch("/freshness-thresholds", responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND))
 async def set_freshness_thresholds(
-    microgrid_id: MicrogridId, body: FreshnessThresholds, actor: ActorDep, engine: EngineDep, request: Request
+    microgrid_id: MicrogridId, body: FreshnessThresholds, actor: ActorDep, engine: EngineDep, reader: LatestDep
 ) -> LatestStatuses:
     """Set how old a status of this microgrid may be, by capability; what is left out stays."""
     given = {
@@ -243,7 +243,7 @@ async def set_freshness_thresholds(
     }
     async with transaction(engine, actor) as connection:
         await set_thresholds(connection, actor, microgrid_id, given)
-    return await _latest(request.app.state.latest, microgrid_id)
+    return await _latest(reader, microgrid_id)
 
 
 @router.get(
@@ -258,13 +258,13 @@ async def set_freshness_thresholds(
         **problem_responses(ProblemCode.MICROGRID_NOT_FOUND),
     },
 )
-async def events(microgrid_id: MicrogridId, engine: EngineDep, request: Request) -> EventSourceResponse:
+async def events(
+    microgrid_id: MicrogridId, engine: EngineDep, watch: WatchDep, reader: LatestDep
+) -> EventSourceResponse:
     """Stream changes as they happen, as server-sent events. A stream that was lost begins with what holds now."""
     async with engine.connect() as connection:
         depot_id = (await read_microgrid(connection, microgrid_id=microgrid_id)).depot_id
-    watch: Watch = request.app.state.watch
-    stream = _stream(watch, request.app.state.latest, microgrid_id, depot_id)
-    return EventSourceResponse(stream, ping=PING_SECONDS)
+    return EventSourceResponse(_stream(watch, reader, microgrid_id, depot_id), ping=PING_SECONDS)
 
 
 async def _stream(

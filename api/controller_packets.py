@@ -7,17 +7,17 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.dependencies import EngineDep
+from api.dependencies import EngineDep, WatchDep
 from api.problems import problem_responses
 from api.resolutions import Reported
 from api.stamps import Stamped
 from api.telemetry import ActionAnswerDocument
 from api.types import BindingId, Moment
-from api.watch import EVERY_KIND, Watch, Watcher
+from api.watch import EVERY_KIND, Watcher
 from domain.problems import ProblemCode
 from store.controller_bindings import BindingRecord, read_binding
 from store.database import clock, snapshot
@@ -28,13 +28,6 @@ router = APIRouter(prefix="/api/controller-bindings", tags=["controller bindings
 
 MAX_WAIT_SECONDS = 10
 """Longer waits are several requests with the same ``after``: none is lost between them."""
-
-
-def _watch(request: Request) -> Watch:
-    return request.app.state.watch
-
-
-WatchDep = Annotated[Watch, Depends(_watch)]
 
 
 class ArrivedPacket(Stamped):

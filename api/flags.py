@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Annotated, cast
+from typing import cast
 from uuid import UUID, uuid4
 
 import structlog
-from fastapi import Depends, Request
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.provider import FeatureProvider
@@ -67,10 +66,3 @@ def make_provider(settings: Settings) -> FeatureProvider:
         raise ValueError(
             f"MANAGE_OPENFEATURE_PROVIDER={settings.openfeature_provider} makes no provider: {error}"
         ) from error
-
-
-def _flags(request: Request) -> Flags:
-    return request.app.state.flags
-
-
-FlagsDep = Annotated[Flags, Depends(_flags)]

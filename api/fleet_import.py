@@ -14,8 +14,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
-from api.dependencies import ActorDep, EngineDep
-from api.imports import Imports, put_aside
+from api.dependencies import ActorDep, EngineDep, ImportLimitDep
+from api.imports import put_aside
 from api.problems import problem_response, problem_responses
 from domain.fleet import MAX_LINE_BYTES, FleetCode, LineKind
 from domain.problems import Problem, ProblemCode
@@ -83,14 +83,15 @@ class ImportReport(ImportCounts):
     refusals: list[RefusedLine]
 
 
-async def _importing(request: Request, engine: EngineDep, actor: ActorDep) -> AsyncGenerator[FleetImport]:
+async def _importing(
+    request: Request, engine: EngineDep, actor: ActorDep, limit: ImportLimitDep
+) -> AsyncGenerator[FleetImport]:
     """An import that has the whole body.
 
     It ends when the answer was sent: the refusals are read from the import while they are sent. No connection to the
     database is held while the body comes in, however long that takes.
     """
-    imports: Imports = request.app.state.imports
-    async with imports.place(), _body(request) as body, fleet_import(engine, actor) as importing:
+    async with limit.place(), _body(request) as body, fleet_import(engine, actor) as importing:
         await importing.take(body)
         yield importing
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from fastapi import APIRouter, Request, Response, status
+from fastapi import APIRouter, Response, status
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from api.dependencies import ClientDep, EngineDep, LookoutDep, SettingsDep
+from api.dependencies import ClientDep, DoorDep, EngineDep, LookoutDep, SettingsDep
 from api.ui.assets import missing_assets
 from store.database import FAILURES, is_used_up, snapshot
 from store.fleet_list import count_fleet
@@ -119,7 +119,7 @@ async def readyz(engine: EngineDep, lookout: LookoutDep, client: ClientDep, resp
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(lookout: LookoutDep, request: Request) -> Response:
+async def metrics(lookout: LookoutDep, door: DoorDep) -> Response:
     """Give the figures to Prometheus."""
     registry = CollectorRegistry()
     rows = Gauge("outbox_rows", "Changes that no sync workflow was told of yet", registry=registry)
@@ -133,7 +133,7 @@ async def metrics(lookout: LookoutDep, request: Request) -> Response:
             states.labels(state).set(count)
     rows.set(depth.rows)
     age.set(_age(depth))
-    registry.register(_DoorFigures(request.app.state.door))
+    registry.register(_DoorFigures(door))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -1,4 +1,4 @@
-"""The bodies of imports: put aside on the disk before the database is asked for anything, and few at once."""
+"""The bodies of imports: put aside on the disk before the database is asked for anything."""
 
 from __future__ import annotations
 
@@ -8,36 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import IO
 
-from domain.problems import Problem, ProblemCode
-
-AT_ONCE = 4
-"""Imports of one process. Each holds a connection to the database while it lands and its report is read."""
 _PIECE = 65_536
-
-
-class Imports:
-    """The imports that go on in one process."""
-
-    def __init__(self, at_once: int = AT_ONCE) -> None:
-        self._free = at_once
-
-    @asynccontextmanager
-    async def place(self) -> AsyncGenerator[None]:
-        """Have one of the places while the block runs.
-
-        Raises:
-            Problem: ``TOO_MANY_IMPORTS``.
-
-        """
-        if not self._free:
-            raise Problem(
-                ProblemCode.TOO_MANY_IMPORTS, "Other imports are going on, as many as may. Send this one again later."
-            )
-        self._free -= 1
-        try:
-            yield
-        finally:
-            self._free += 1
 
 
 @asynccontextmanager

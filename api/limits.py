@@ -1,16 +1,22 @@
-"""How large a request's body may be, and how slowly it may come."""
+"""How large a request's body may be, how slowly it may come, and how many imports go on at once."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from domain.problems import Problem, ProblemCode
 
 MAX_BODY_BYTES = 1_048_576
 """A depot with a few thousand circuits fits; the import streams its own body and is not bound by this."""
 MAX_IMPORT_BYTES = 2 * 1024**3
 """An import's body, which is put aside on the disk: some ten million lines."""
+MAX_IMPORTS = 4
+"""Imports of one process. Each holds a connection to the database while it lands and its report is read."""
 GRACE = 10.0
 """Seconds of waiting for a body that cost nothing; a pause that is longer ends the request."""
 MIN_RATE = 1024
@@ -58,6 +64,31 @@ class BodyLimit:
             return message
 
         await self._app(scope, bounded, send)
+
+
+class ImportLimit:
+    """How many imports may go on in one process."""
+
+    def __init__(self, at_once: int = MAX_IMPORTS) -> None:
+        self._free = at_once
+
+    @asynccontextmanager
+    async def place(self) -> AsyncGenerator[None]:
+        """Have one of the places while the block runs.
+
+        Raises:
+            Problem: ``TOO_MANY_IMPORTS``.
+
+        """
+        if not self._free:
+            raise Problem(
+                ProblemCode.TOO_MANY_IMPORTS, "Other imports are going on, as many as may. Send this one again later."
+            )
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
 
 
 def _too_slow() -> HTTPException:

@@ -1,14 +1,19 @@
-"""The API process: `uvicorn api.main:create_app --factory`."""
+"""The API process: `uvicorn api.main:create_app --factory`.
+
+The one place that reads the settings, opens what requests share (`api.dependencies.Resources`), and registers what each
+subject brings. Its pages are registered in `api.ui.pages`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import (
     backfills,
@@ -32,12 +37,14 @@ from api import (
     sensor_actions,
     telemetry,
 )
+from api.addresses import Addresses
+from api.dependencies import Resources, provide
 from api.document import install_document, operation_id
 from api.flags import Flags
 from api.guard import Dressed, Guard
-from api.imports import Imports
-from api.lanes import FastLanes
-from api.limits import MAX_IMPORT_BYTES, BodyLimit
+from api.lanes import FastLanes, Lane
+from api.limits import MAX_IMPORT_BYTES, BodyLimit, ImportLimit
+from api.live import LiveHub
 from api.located import Located
 from api.methods import HeadLikeGet
 from api.problems import COMMON, install_problems, problem_schemas
@@ -61,69 +68,113 @@ with them, and repaired by Resync. Every refusal is an RFC 9457 problem with a s
 """
 
 
+class _Routes(Protocol):
+    """A module with a router."""
+
+    router: APIRouter
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What one subject brings to the API."""
+
+    modules: tuple[_Routes, ...]
+    """The routes of one module are tried before those of the next, and described in that order."""
+    lanes: tuple[Lane, ...] = ()
+    """Which of its routes are taken past the framework."""
+    larger_bodies: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Paths whose bodies may be larger than others, with their limits in bytes."""
+    schemas: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Schemas of the OpenAPI document that no route's model is the source of."""
+
+
+_SITE = _Subject(
+    # The import comes before the routes that would take "import" for a depot's id.
+    (fleet_import, depots, circuits, microgrids, capacities, gateways, devices, power_sources, sensor_actions),
+    larger_bodies={"/api/depots/import": MAX_IMPORT_BYTES},
+)
+_CONTROLLERS = _Subject((controller_bindings, controller_packets, resolutions))
+_MONITORING = _Subject(
+    (telemetry, capability_status, load, remediations),
+    lanes=(*telemetry.LANES, *capability_status.LANES),
+    schemas=telemetry.PACKET_SCHEMAS,
+)
+_BACKFILLS = _Subject((backfills,))
+_SIMULATION = _Subject((scenarios, scenario_runs))
+SUBJECTS = (_SITE, _CONTROLLERS, _MONITORING, _BACKFILLS, _SIMULATION)
+"""Every subject of the product, in the order of the OpenAPI document."""
+
+
 @asynccontextmanager
-async def _resources(app: FastAPI) -> AsyncGenerator[None]:
-    settings: Settings = app.state.settings
+async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Resources]:
+    """Keep open, while the block runs, what the requests of ``app`` share."""
     async with open_database(
         settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, patience=CALLER
     ) as database:
-        app.state.engine, app.state.lookout = database.engine, database.lookout
-        async with _working(app, settings, database.engine):
-            yield
-
-
-@asynccontextmanager
-async def _working(app: FastAPI, settings: Settings, engine: AsyncEngine) -> AsyncGenerator[None]:
-    app.state.client = await connect(lazy=True)
-    app.state.watch = Watch()
-    app.state.flags = Flags(settings)
-    watch = app.state.watch
-    try:
-        limits = {"max_group": settings.door_max_group, "max_waiting": settings.door_max_waiting}
-        async with (
-            kept("watch", lambda: watch.run(engine)),
-            open_door(engine, **limits) as door,
-            open_reader(engine) as reader,
-        ):
-            app.state.door = door
-            app.state.latest = reader
-            if app.state.alone:
-                settle()
-            yield
-    finally:
-        app.state.flags.close()
+        engine = database.engine
+        client = await connect(lazy=True)
+        watch = Watch()
+        flags = Flags(settings)
+        try:
+            async with (
+                kept("watch", lambda: watch.run(engine)),
+                open_door(engine, max_group=settings.door_max_group, max_waiting=settings.door_max_waiting) as door,
+                open_reader(engine) as latest,
+            ):
+                yield Resources(
+                    settings=settings,
+                    engine=engine,
+                    lookout=database.lookout,
+                    client=client,
+                    watch=watch,
+                    live=LiveHub(engine, watch),
+                    door=door,
+                    latest=latest,
+                    flags=flags,
+                    imports=ImportLimit(),
+                    addresses=Addresses(app),
+                )
+        finally:
+            flags.close()
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Make the application; without ``settings`` from the environment."""
+    # Whether the process is this application's own, as it is under uvicorn, and may be tuned for it.
     alone = settings is None
-    if settings is None:
-        settings = begin()
+    given = begin() if settings is None else settings
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        async with _open_resources(app, given) as resources:
+            provide(app, resources)
+            if alone:
+                settle()
+            yield
+
     app = FastAPIOffline(
-        DOCS, None, title="Depot microgrid", version="0.1.0", description=DESCRIPTION, lifespan=_resources,
+        DOCS, None, title="Depot microgrid", version="0.1.0", description=DESCRIPTION, lifespan=lifespan,
         generate_unique_id_function=operation_id,
     )  # fmt: skip
-    app.state.settings = settings
-    app.state.imports = Imports()
-    # Whether the process is this application's own, as it is under uvicorn, and may be tuned for it.
-    app.state.alone = alone
     install_problems(app)
-    install_document(app, {**problem_schemas(), **telemetry.PACKET_SCHEMAS})
-    # The import comes before the routes that would take "import" for a depot's id.
-    site = (depots, circuits, microgrids, capacities, gateways, devices, power_sources, sensor_actions)
-    configuration = (controller_bindings, controller_packets, resolutions)
-    monitoring = (telemetry, capability_status, load, remediations)
-    jobs = (backfills, scenarios, scenario_runs)
-    for module in (fleet_import, *site, *configuration, *monitoring, *jobs):
-        app.include_router(module.router, responses=COMMON)
+    schemas = problem_schemas()
+    lanes: list[Lane] = []
+    larger_bodies: dict[str, int] = {}
+    for subject in SUBJECTS:
+        schemas.update(subject.schemas)
+        lanes.extend(subject.lanes)
+        larger_bodies.update(subject.larger_bodies)
+        for module in subject.modules:
+            app.include_router(module.router, responses=COMMON)
     app.include_router(health.router)
+    install_document(app, schemas)
     install_pages(app)
     app.add_middleware(Located)
     # Pages and charts are read over slow lines too. What a lane answers is small, and an event stream stays as it is.
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
-    app.add_middleware(FastLanes, lanes=(*telemetry.LANES, *capability_status.LANES))
-    app.add_middleware(BodyLimit, larger={"/api/depots/import": MAX_IMPORT_BYTES})
-    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(FastLanes, lanes=lanes)
+    app.add_middleware(BodyLimit, larger=larger_bodies)
+    app.add_middleware(Guard, settings=given)
     app.add_middleware(Requests)
     app.add_middleware(Dressed, docs=DOCS)
     app.add_middleware(HeadLikeGet)

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from api.access import current_actor
-from api.dependencies import ActorDep, EngineDep
+from api.dependencies import ActorDep, DoorDep, EngineDep, resources_of
 from api.lanes import Lane
 from api.large import large_document
 from api.problems import FieldProblem, problem_response, problem_responses
@@ -28,7 +28,6 @@ from domain.routing import RoutingRule
 from domain.sensor_actions import SensorActionKind
 from store.packets import PacketRecord, list_packets
 from telemetry.answers import PacketStatus, field_errors, items_text, sole_refusal
-from telemetry.door import PacketDoor
 from telemetry.intake import MAX_PACKETS, take_in
 
 router = APIRouter(prefix="/api/telemetry", tags=["telemetry"])
@@ -167,13 +166,12 @@ _BODY = {
         ProblemCode.TOO_MANY_PACKETS,
     ),
 )  # fmt: skip
-async def take(request: Request, actor: ActorDep) -> Response:
+async def take(request: Request, actor: ActorDep, door: DoorDep) -> Response:
     """Take one IoT sensor packet, or an array of them.
 
     An accepted packet is committed when this answers. One bad packet in an array does not stop the others; a bad
     packet that comes alone is the answer's problem. Sending a packet again does no harm.
     """
-    door: PacketDoor = request.app.state.door
     intake = await take_in(door, await request.body(), actor, datetime.now(UTC))
     refused = sole_refusal(intake)
     if refused is not None:
@@ -183,7 +181,7 @@ async def take(request: Request, actor: ActorDep) -> Response:
 
 
 async def _take_in_lane(request: Request, _: dict[str, str]) -> Response:
-    return await take(request, await current_actor(request))
+    return await take(request, await current_actor(request), resources_of(request.app).door)
 
 
 _TEXT_OF_AN_ITEM = 300

@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 import worker
-from api.ui.live import Kind, LiveHub, Topic
+from api.live import Kind, LiveHub, Topic
 from api.watch import Watch
 from cli.place import ROOT
 from relay import Relay

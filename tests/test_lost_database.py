@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from api.dependencies import resources_of
 from api.main import create_app
 from runtime.settings import Settings
 from store.database import (
@@ -359,7 +360,7 @@ async def test_readiness_tells_a_used_up_pool_from_a_database_that_is_away(datab
         held = []
         while len(held) < 4:
             try:
-                held.append(await app.state.engine.connect())
+                held.append(await resources_of(app).engine.connect())
             except (OperationalError, DBAPIError):
                 break
             except Exception:  # noqa: BLE001 - the pool is used up: the watch holds one of it

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from api import imports, limits
+from api import limits
 from runtime.settings import Settings
 from tests.live import http_client, serving
 from tests.support import until
@@ -64,7 +64,7 @@ async def test_imports_that_trickle_take_nothing_from_others(
         answers = [asyncio.create_task(each.answer()) for each in trickles]
 
         async def refused() -> bool:
-            return sum(each.done() for each in answers) >= 30 - imports.AT_ONCE
+            return sum(each.done() for each in answers) >= 30 - limits.MAX_IMPORTS
 
         await until(refused)
         # The others still come in, and nothing waits for them.
@@ -73,7 +73,7 @@ async def test_imports_that_trickle_take_nothing_from_others(
         assert (ready["status"], ready["database"]) == ("READY", "OK")
         told = await asyncio.gather(*answers)
         assert set(told) == {(429, "TOO_MANY_IMPORTS"), (408, "BODY_TOO_SLOW")}
-        assert told.count((408, "BODY_TOO_SLOW")) >= imports.AT_ONCE
+        assert told.count((408, "BODY_TOO_SLOW")) >= limits.MAX_IMPORTS
         # Their places are free again.
         done = await caller.post("/api/depots/import", content=json.dumps(LINE))
         assert done.json()["landed"]["depots"] == 1
@@ -115,7 +115,7 @@ async def test_a_body_that_stops_is_ended(database_url: str, client: Client, mon
             await asyncio.gather(sending, return_exceptions=True)
             del done
         # What stopped holds no place.
-        for _ in range(imports.AT_ONCE + 1):
+        for _ in range(limits.MAX_IMPORTS + 1):
             assert (await caller.post("/api/depots/import", content=json.dumps(LINE))).status_code == 200
 
 
@@ -134,7 +134,7 @@ async def test_slow_but_steady_is_let_in(
 
 
 async def test_a_body_beyond_the_bound_is_refused(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    for _ in range(imports.AT_ONCE + 1):
+    for _ in range(limits.MAX_IMPORTS + 1):
 
         async def endless() -> AsyncGenerator[bytes]:
             while True:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 
 import httpx
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import SecretStr
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from api.dependencies import resources_of
 from api.main import create_app
 from runtime.settings import Settings
 from tests.live import serving
@@ -202,4 +204,4 @@ def application_engine(api: httpx.AsyncClient) -> AsyncEngine:
     """The engine of the application that ``api`` calls."""
     transport = api._transport  # pyright: ignore[reportPrivateUsage] (httpx does not tell)
     assert isinstance(transport, httpx.ASGITransport)
-    return transport.app.state.engine  # pyright: ignore[reportFunctionMemberAccess]
+    return resources_of(cast("FastAPI", transport.app)).engine

@@ -13,9 +13,9 @@ from temporalio.client import Client
 from api import backfills as service
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.idempotency import FormOnceDep
+from api.live import Kind, Topic
 from api.types import BackfillId, Cursor, encode_cursor
 from api.ui.forms import FieldErrors, read_whole
-from api.ui.live import Kind, Topic
 from api.ui.rendering import is_htmx, render
 from domain.backfill import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, BackfillOutcome, BackfillState
 from domain.problems import Problem, ProblemCode

@@ -15,9 +15,9 @@ from api import controller_bindings as service
 from api import controller_packets, depots, devices
 from api.controller_packets import WatchDep
 from api.dependencies import EngineDep, TablesDep
+from api.live import Kind, Topic
 from api.types import BindingId, Cursor, DepotId, Moment
 from api.ui import controller_words
-from api.ui.live import Kind, Topic
 from api.ui.navigation import device_address
 from api.ui.rendering import render
 from domain.controller_support import ControllerTables

@@ -14,9 +14,9 @@ from starlette.datastructures import FormData
 from api import depots as service
 from api.dependencies import ActorDep, EngineDep
 from api.idempotency import FormOnceDep
+from api.live import Kind, Topic
 from api.types import Cursor, DepotId, Search
 from api.ui.forms import MAX_FIELDS, FieldErrors, read_name, read_whole
-from api.ui.live import Kind, Topic
 from api.ui.outline import Line, Outline
 from api.ui.rendering import is_htmx, render
 from domain.circuits import MAX_CIRCUITS, MAX_DEPTH

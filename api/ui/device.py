@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api import depots, resolutions, sensor_actions
 from api import devices as service
 from api.dependencies import EngineDep
+from api.live import Kind, Topic
 from api.types import DeviceId
-from api.ui.live import Kind, Topic
 from api.ui.navigation import address_of
 from api.ui.rendering import render
 from api.ui.schema_forms import FieldKind, draw_fields, in_words

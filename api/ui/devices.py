@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api import depots, gateways, power_sources, sensor_actions
 from api import devices as service
 from api.dependencies import EngineDep
+from api.live import Kind, Topic
 from api.types import DepotId, Search
 from api.ui.forms import shown_address
-from api.ui.live import Kind, Topic
 from api.ui.load import source_now
 from api.ui.rendering import is_htmx, render
 from api.ui.translations import Translation, read_translation

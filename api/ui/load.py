@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api import capability_status, depots, power_sources
 from api.capacities import Capacity
-from api.dependencies import ActorDep, EngineDep
-from api.flags import Flags, FlagsDep
+from api.dependencies import ActorDep, EngineDep, FlagsDep
+from api.flags import Flags
+from api.live import Kind, Topic
 from api.types import DepotId, MicrogridId
-from api.ui.live import Kind, Topic
 from api.ui.rendering import render
 from domain.actor import Actor
 from domain.measurands import MeasurandKey

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api import depots
 from api import microgrids as service
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.live import Kind, Topic
 from api.temporal import workflow_url
 from api.types import DepotId
-from api.ui.live import Kind, Topic
 from api.ui.rendering import render_large
 from api.ui.structure_view import Place, place_of, view_structure
 from domain.problems import Problem, ProblemCode

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import remediations as service
 from api.dependencies import ActorDep, EngineDep
+from api.live import Kind, Topic
 from api.remediations import StateFilter
 from api.types import Cursor, RemediationId
-from api.ui.live import Kind, Topic
 from api.ui.rendering import is_htmx, render
 from store.database import snapshot
 from store.depots import read_depot

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2_fragments import render_block
 
+from api.dependencies import resources_of
 from api.large import in_pieces
 from api.ui import words
 from api.ui.assets import assets
@@ -58,32 +59,6 @@ _MACROS = {"ui": "parts.html", "line": "single_line.html"}
 """What templates call, and the file that it is in; each may call those before it."""
 
 
-class _Addresses:
-    """The application's addresses by their routes' names. To find a route among hundreds takes a millisecond; here it
-    is found once.
-    """
-
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
-        self._forms: dict[tuple[str, ...], str] = {}
-
-    def __call__(self, name: str, /, **parts: Any) -> str:
-        """The address of a route, with these parts of its path."""
-        texts = {part: str(value) for part, value in parts.items()}
-        if any("/" in text for text in texts.values()):
-            return self._app.url_path_for(name, **parts)
-        key = (name, *parts)
-        if key not in self._forms:
-            self._forms[key] = self._app.url_path_for(name, **{part: f"{{{part}}}" for part in parts})
-        return self._forms[key].format_map(texts)
-
-
-def _addresses(app: FastAPI) -> _Addresses:
-    if not hasattr(app.state, "addresses"):
-        app.state.addresses = _Addresses(app)
-    return app.state.addresses
-
-
 def is_htmx(request: Request) -> bool:
     """Whether htmx asks, which puts the answer into a page that is already shown."""
     return request.headers.get("hx-request") == "true"
@@ -109,7 +84,7 @@ def render(
         "nonce": nonce,
         "now": datetime.now(UTC),
         "main_links": main_links(request),
-        "url": _addresses(request.app),
+        "url": resources_of(request.app).addresses,
         "topics": (),
         **(context or {}),
     }

@@ -16,9 +16,9 @@ from temporalio.client import Client
 from api import capacities, power_sources
 from api import scenario_runs as service
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.live import Kind, Topic
 from api.types import RunId
 from api.ui import words
-from api.ui.live import Kind, Topic
 from api.ui.rendering import render
 from domain.action_outcomes import ActionOutcome
 from domain.capabilities import CAPABILITY_MEASURANDS, Capability

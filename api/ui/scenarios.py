@@ -14,10 +14,10 @@ from api import depots
 from api import scenario_runs as service
 from api.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.idempotency import FormOnceDep
+from api.live import Kind, Topic
 from api.scenario_starts import RunStart
 from api.types import Cursor, Search
 from api.ui.forms import FieldErrors, read_whole
-from api.ui.live import Kind, Topic
 from api.ui.rendering import is_htmx, render
 from domain.names import MAX_NAME_LENGTH
 from domain.problems import Problem, ProblemCode

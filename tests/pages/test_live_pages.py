@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import expect
 from sqlalchemy import text
 
-from api.ui.live import Kind, LiveHub, Topic
+from api.live import Kind, LiveHub, Topic
 from api.watch import Watch
 from domain.problems import Problem
 from store.depots import NewCircuit
