@@ -251,14 +251,17 @@ REFUSE_BELOW_REFUSED = text(f"""
     FROM batch AS p
     WHERE b.kind = 'circuit' AND b.state IS NULL AND p.kind = 'circuit' AND p.id = b.parent_id
 """)
-# All new circuits of such a depot: some of them alone would be a site that nobody has.
+# All new circuits of such a depot: some of them alone would be a site that nobody has. Such depots are found once,
+# whatever the planner believes: it knows nothing yet of the states that this batch has just been given.
 REFUSE_TOO_MANY = text(f"""
-    UPDATE batch SET state = '{FleetCode.TOO_MANY_CIRCUITS}'
-    WHERE kind = 'circuit' AND state = 'LANDED' AND depot_id IN (
+    WITH crowded AS MATERIALIZED (
         SELECT b.depot_id FROM batch AS b WHERE b.kind = 'circuit' AND b.state = 'LANDED'
         GROUP BY b.depot_id
         HAVING count(*) + (SELECT count(*) FROM circuits AS c WHERE c.depot_id = b.depot_id) > {MAX_CIRCUITS}
     )
+    UPDATE batch SET state = '{FleetCode.TOO_MANY_CIRCUITS}'
+    FROM crowded
+    WHERE batch.kind = 'circuit' AND batch.state = 'LANDED' AND batch.depot_id = crowded.depot_id
 """)
 # After the siblings that are there already, without a gap. The last of them is looked up before anything is inserted:
 # afterwards the index would be full of rows that this statement may not see yet.

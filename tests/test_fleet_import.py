@@ -11,7 +11,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
@@ -21,6 +21,7 @@ from fleet.make_fleet import CUT_SHORT, fleet, lines
 from store import fleet_statements
 from store.circuits import delete_circuit, update_circuit
 from store.database import transaction
+from store.fleet_import import FleetImport
 from store.microgrids import reconcile_microgrid
 from store.tables import changes, depots, outbox
 from tests.fleet_lines import (
@@ -355,6 +356,27 @@ async def test_many_siblings_are_placed_without_looking_at_each_for_each(engine:
 
 
 # The answer
+
+
+async def test_what_is_stored_is_looked_up_for_each_line_and_not_for_each_pair_of_lines(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up: list[int] = []
+    scans = "SELECT idx_scan + seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'circuits'"
+    land = FleetImport._land_once  # pyright: ignore[reportPrivateUsage]
+
+    async def counted(self: FleetImport, after: UUID | None, upto: UUID) -> dict[LineKind, tuple[int, int]]:
+        landed = await land(self, after, upto)
+        looked_up.append((await self._connection.execute(text(scans))).scalar_one())  # pyright: ignore[reportPrivateUsage]
+        return landed
+
+    monkeypatch.setattr(FleetImport, "_land_once", counted)
+    given = list(lines(600, seed=1, flaws=False))
+    _, refused = await bring_in(engine, "".join(given).encode())
+    assert not refused
+    assert len(given) > 5_000
+    assert len(looked_up) == 1, "all of it in one transaction"
+    assert looked_up[0] < 10 * len(given)
 
 
 async def test_the_report_may_come_line_by_line(api: httpx.AsyncClient) -> None:
