@@ -32,7 +32,7 @@ def up(
     *,
     fleet: ExistingFile | None = None,
     ephemeral: Flag = False,
-    port: int | None = None,
+    port: Annotated[int | None, Parameter(validator=validators.Number(gte=0, lte=65_535))] = None,
     no_demo: Flag = False,
 ) -> int:
     """Bring the product up on this machine, with a small fleet to look at.
@@ -87,7 +87,7 @@ def import_(file: ExistingFile, /, *, api: ApiUrl = None) -> int:
 def backfill(
     *,
     dry_run: Flag = False,
-    page_size: int | None = None,
+    page_size: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
     watch: Annotated[bool | None, Parameter(show_default=False)] = None,
     api: ApiUrl = None,
 ) -> int:
@@ -137,7 +137,9 @@ def resync(depot: str, /, *, api: ApiUrl = None) -> int:
 
 
 @app.command(group=_PRODUCT, sort_key=5)
-def fleet(depots: int, /, *, seed: int = 1, flaws: Flag = False) -> int:
+def fleet(
+    depots: Annotated[int, Parameter(validator=validators.Number(gte=1))], /, *, seed: int = 1, flaws: Flag = False
+) -> int:
     """Write a made-up legacy fleet to standard output, as NDJSON.
 
     The same arguments always give the same bytes.
@@ -217,7 +219,7 @@ def scenario_run(
     *scenarios: str,
     all_: Annotated[bool, Parameter(name="--all", negative=(), show_default=False)] = False,
     depot: str | None = None,
-    seed: int = 1,
+    seed: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 1,
     time_scale: Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))] = 0,
     provision: Flag = False,
     force: Flag = False,

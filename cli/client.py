@@ -36,9 +36,17 @@ class RefusedError(CommandFailedError):
     """The API refused the request; ``code`` is its stable reason, ``problem`` the whole document."""
 
     def __init__(self, code: str, detail: str, problem: dict[str, Any] | None = None) -> None:
-        super().__init__(f"{code}: {detail}")
         self.code = code
         self.problem = problem or {}
+        super().__init__("\n".join([f"{code}: {detail}", *_wrong_fields(self.problem)]))
+
+
+def _wrong_fields(problem: dict[str, Any]) -> list[str]:
+    """Say which fields are wrong, where the refusal itself does not; the rules of scenarios are told by their lines."""
+    if "violations" in (problem.get("context") or {}):
+        return []
+    wrong = [each for each in problem.get("errors", []) if each["detail"] != problem["detail"]]
+    return [f"  {each['field']}: {each['detail']}" for each in wrong]
 
 
 class UnreachableError(CommandFailedError):

@@ -98,6 +98,15 @@ async def test_what_ran_before_one_that_cannot_run_is_kept(tmp_path: Path, addre
     assert [path.name for path in (tmp_path / "evidence").iterdir()] == ["quick-look.ndjson"]
 
 
+async def test_a_refusal_says_which_field_is_wrong(tmp_path: Path, address: str) -> None:
+    for args, field in ((("--seed", str(2**60)), "seed"), (("--depot", "\u202ename"), "search")):
+        done = await dev(tmp_path, address, "quick-look", *args)
+        assert done.code == 1
+        first, second = done.err.strip().splitlines()
+        assert "INVALID_REQUEST" in first
+        assert second.startswith(f"  {field}: ")
+
+
 async def test_a_reader_that_goes_away_takes_no_report_along(tmp_path: Path, address: str) -> None:
     write_scenarios(tmp_path)
     reading, writing = os.pipe()
