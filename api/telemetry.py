@@ -26,9 +26,10 @@ from domain.problems import ProblemCode
 from domain.repeats import Repeat
 from domain.routing import RoutingRule
 from domain.sensor_actions import SensorActionKind
+from store.off_loop import off_loop
 from store.packets import PacketRecord, list_packets
 from telemetry.answers import PacketStatus, field_errors, items_text, sole_refusal
-from telemetry.intake import MAX_PACKETS, take_in
+from telemetry.intake import MAX_PACKETS, bring_in, read_body
 
 router = APIRouter(prefix="/api/telemetry", tags=["telemetry"])
 
@@ -101,6 +102,8 @@ class StoredPacketPage(BaseModel):
     next_cursor: str | None
 
 
+_TEXT_OF_AN_ITEM = 300
+"""Characters of a packet that are about the work of one item of another list."""
 _SURROGATES = r"\ud800-\udfff"
 _ANYTHING = "#/$defs/anything"
 
@@ -172,7 +175,10 @@ async def take(request: Request, actor: ActorDep, door: DoorDep) -> Response:
     An accepted packet is committed when this answers. One bad packet in an array does not stop the others; a bad
     packet that comes alone is the answer's problem. Sending a packet again does no harm.
     """
-    intake = await take_in(door, await request.body(), actor, datetime.now(UTC))
+    raw = await request.body()
+    intake = await bring_in(
+        door, await off_loop(len(raw) // _TEXT_OF_AN_ITEM, read_body, raw, actor, datetime.now(UTC))
+    )
     refused = sole_refusal(intake)
     if refused is not None:
         errors = [FieldProblem.model_validate(error) for error in field_errors(refused.violations)]
@@ -183,9 +189,6 @@ async def take(request: Request, actor: ActorDep, door: DoorDep) -> Response:
 async def _take_in_lane(request: Request, _: dict[str, str]) -> Response:
     return await take(request, await current_actor(request), resources_of(request.app).door)
 
-
-_TEXT_OF_AN_ITEM = 300
-"""Characters of a packet that are about the work of one item of another list."""
 
 LANES = (Lane("POST", re.compile("/api/telemetry/packets"), _take_in_lane),)
 

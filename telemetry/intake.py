@@ -47,17 +47,46 @@ def _of_any_gateway(_gateway_id: UUID) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class ReadBody:
+    """A body that was read and checked; nothing of it is taken yet."""
+
+    is_array: bool
+    packets: Sequence[ReceivedPacket | RefusedPacket]
+    """Each packet, in its order."""
+
+
 async def take_in(
     door: PacketDoor, raw: bytes, actor: Actor, now: datetime, may_send: Callable[[UUID], bool] = _of_any_gateway
 ) -> Intake:
     """Take one packet or an array of them; answers when all that is good is committed.
+
+    Raises:
+        Problem: as of ``read_body`` and ``bring_in``.
+
+    """
+    return await bring_in(door, read_body(raw, actor, now, may_send))
+
+
+async def bring_in(door: PacketDoor, body: ReadBody) -> Intake:
+    """Bring what is good of a body through the door.
+
+    Raises:
+        Problem: ``TOO_MANY_PACKETS``: too many wait already.
+
+    """
+    return Intake(body.is_array, await _through(door, body.packets))
+
+
+def read_body(raw: bytes, actor: Actor, now: datetime, may_send: Callable[[UUID], bool] = _of_any_gateway) -> ReadBody:
+    """Read one packet or an array of them. The largest bodies take the better part of a second.
 
     One bad packet in an array does not stop the others. ``may_send`` says of which gateways the sender may bring
     packets; those of others are refused with ``FOREIGN_GATEWAY``.
 
     Raises:
         Problem: ``INVALID_JSON``: nothing in the body can be read. ``INVALID_PACKET``: an empty array.
-            ``BODY_TOO_LARGE``: more than ``MAX_PACKETS``. ``TOO_MANY_PACKETS``: too many wait already.
+            ``BODY_TOO_LARGE``: more than ``MAX_PACKETS``.
 
     """
     try:
@@ -66,14 +95,13 @@ async def take_in(
         raise Problem(ProblemCode.INVALID_JSON, error.reason) from None
     if not isinstance(document, list):
         alone = read_packet(document, actor, now, text) if is_plain else read_packet(in_one_form(document), actor, now)
-        return Intake(is_array=False, results=await _through(door, [_of_sender(alone, may_send)]))
+        return ReadBody(is_array=False, packets=[_of_sender(alone, may_send)])
     if not document:
         raise Problem(ProblemCode.INVALID_PACKET, "The array has no packet.")
     if len(document) > MAX_PACKETS:
         raise Problem(ProblemCode.BODY_TOO_LARGE, f"An array has at most {MAX_PACKETS} packets.")
     packets = document if is_plain else map(in_one_form, document)
-    read = [_of_sender(read_packet(each, actor, now), may_send) for each in packets]
-    return Intake(is_array=True, results=await _through(door, read))
+    return ReadBody(is_array=True, packets=[_of_sender(read_packet(each, actor, now), may_send) for each in packets])
 
 
 def _of_sender(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.strict_json import MAX_STORED_LENGTH, stored_length
+from telemetry.intake import ReadBody, read_body
 from tests.site import add_gateway, make_depot, problem
 from tests.sites import CONTROLLER, controller_site, milliseconds, packet
 from tests.test_next_packet import ask, path_of, send
@@ -129,3 +131,21 @@ async def test_the_next_packet_is_found_behind_any_number_without_the_device(
     assert (found["packet"]["packet_id"], found["packets_without_device"]) == (sent, 501)
     await send(api, packet(site, at, CONTROLLER, LIMIT_PEAK_SHAVING="false"))
     assert (await ask(api, site, after=begun["after"]))["packet"]["packet_id"] == sent
+
+
+async def test_a_large_body_is_read_while_others_are_answered(
+    api: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = await controller_site(engine)
+    places: list[bool] = []
+
+    def read(*given: Any) -> ReadBody:
+        places.append(threading.current_thread() is threading.main_thread())
+        return read_body(*given)
+
+    monkeypatch.setattr("api.telemetry.read_body", read)
+    sent = packet(site, None, LIMIT_PEAK_SHAVING="true")
+    for body in (sent, sent | {"rows": [1] * 100_000}, [sent | {"rows": [1] * 100_000}]):
+        answer = await api.post(PACKETS, json=body)
+        assert [each["status"] for each in answer.json()["items"]] == ["ACCEPTED"]
+    assert places == [True, False, False]
