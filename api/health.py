@@ -58,7 +58,7 @@ class PagesState(StrEnum):
 
     OK = "OK"
     MISSING = "MISSING"
-    """They were not fetched: every page answers 500 until they are, and the API is started again."""
+    """They were not fetched: every page answers 503 `PAGES_UNAVAILABLE`, with the command that fetches them."""
 
 
 class Alive(BaseModel):
@@ -98,6 +98,7 @@ async def healthz(settings: SettingsDep) -> Alive:
 async def readyz(engine: EngineDep, lookout: LookoutDep, client: ClientDep, response: Response) -> Ready:
     """Say what the service can do, with each dependency's state."""
     looked, temporal = await asyncio.gather(_database(lookout), _temporal(client))
+    pages = PagesState.MISSING if missing_assets() else PagesState.OK
     depth = ahead = None
     if isinstance(looked, DependencyState):
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
@@ -105,13 +106,13 @@ async def readyz(engine: EngineDep, lookout: LookoutDep, client: ClientDep, resp
     else:
         depth, ahead = looked
         database = DependencyState.BUSY if is_used_up(engine) else DependencyState.OK
-        whole = database is temporal is DependencyState.OK and ahead > 0 and not missing_assets()
+        whole = database is temporal is DependencyState.OK and ahead > 0 and pages is PagesState.OK
         state = Readiness.READY if whole else Readiness.DEGRADED
     return Ready(
         status=state,
         database=database,
         temporal=temporal,
-        pages=PagesState.MISSING if missing_assets() else PagesState.OK,
+        pages=pages,
         outbox_rows=None if depth is None else depth.rows,
         outbox_age_seconds=None if depth is None else _age(depth),
         history_months_ahead=ahead,

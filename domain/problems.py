@@ -418,6 +418,12 @@ class ProblemCode(StrEnum):
         "The scenario run has ended, so it cannot be paused, resumed or cancelled.",
         "Start another one.",
     )
+    PAGES_UNAVAILABLE = (
+        "PAGES_UNAVAILABLE",
+        Subject.AVAILABILITY,
+        "Files that the operator pages load were not fetched. The API works.",
+        "Run the command that `detail` names, then load the page again.",
+    )
     ROUTE_NOT_FOUND = (
         "ROUTE_NOT_FOUND",
         Subject.REQUEST,

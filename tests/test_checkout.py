@@ -10,19 +10,23 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
 import yaml
+from pydantic import SecretStr
 
-from api.ui import assets
+from api.main import create_app
+from api.ui import assets, live
 from cli.assets import lay_out
 from cli.check import checks
 from runtime.processes import free_port
+from runtime.settings import Settings
 from tests.live import http_client
 from tests.support import until
 
@@ -143,6 +147,63 @@ def ran(command: list[str], folder: Path, environment: dict[str, str]) -> str:
     return done.stdout
 
 
+@asynccontextmanager
+async def running_until_ready(
+    command: list[str], folder: Path, environment: dict[str, str], port: int
+) -> AsyncGenerator[httpx.AsyncClient]:
+    """The API that a command runs, and somebody who calls it, while the block runs."""
+    with running(command, folder, environment):
+        async with http_client(f"http://127.0.0.1:{port}") as caller:
+
+            async def ready() -> bool:
+                try:
+                    return (await caller.get("/readyz")).status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            await until(ready)
+            yield caller
+
+
+PAGE = {"accept": "text/html"}
+
+
+def page_requests() -> list[tuple[str, str]]:
+    """Method and path of everything that the pages ask for, but their files and their stream of changes."""
+    app = create_app(Settings(database_url=SecretStr("postgresql://nobody@nowhere/nothing")))
+    routers = [router for each in app.routes if (router := getattr(each, "original_router", None)) is not None]
+    return [
+        (method, re.sub(r"\{\w+\}", str(uuid4()), route.path))
+        for router in routers
+        for route in router.routes
+        if route.endpoint.__module__.startswith("api.ui.") and router not in (assets.router, live.router)
+        for method in route.methods
+    ]
+
+
+async def assert_pages_say_what_is_missing(caller: httpx.AsyncClient) -> None:
+    told = (await caller.get("/readyz")).json()
+    assert (told["status"], told["pages"]) == ("DEGRADED", "MISSING")
+    requests = page_requests()
+    assert {("GET", "/"), ("POST", "/depots/new"), ("GET", "/scenarios")} <= set(requests)
+    for method, path in requests:
+        # Nothing is changed by a form either: its answer could not be shown.
+        document = await caller.request(method, path)
+        assert (document.status_code, document.json()["code"]) == (503, "PAGES_UNAVAILABLE"), (method, path)
+        assert "`.venv/bin/python cli/assets.py --omit-dev`" in document.json()["detail"]
+    page = await caller.get("/", headers=PAGE)
+    assert page.status_code == 503
+    assert "<code>.venv/bin/python cli/assets.py --omit-dev</code>" in page.text
+    loaded = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)
+    assert loaded
+    assert {(await caller.get(each)).status_code for each in loaded} == {200}
+    # Another refusal stays what it is.
+    nowhere = await caller.get("/nowhere", headers=PAGE)
+    assert nowhere.status_code == 404
+    assert "There is no such page" in nowhere.text
+    assert (await caller.get("/api/depots")).status_code == 200
+
+
 @pytest.mark.usefixtures("client")
 async def test_the_steps_by_hand_bring_the_pages_up(tmp_path: Path, database_url: str, temporal_address: str) -> None:
     checkout = copy_of_the_checkout(tmp_path)
@@ -158,33 +219,22 @@ async def test_the_steps_by_hand_bring_the_pages_up(tmp_path: Path, database_url
     assert work == [".venv/bin/python", "worker.py"]
     serve[serve.index("8000")] = str(port)
 
-    async def look() -> tuple[str, str, int]:
-        with running(serve, checkout, environment):
-            async with http_client(f"http://127.0.0.1:{port}") as caller:
-
-                async def ready() -> dict[str, str] | None:
-                    try:
-                        return (await caller.get("/readyz")).json()
-                    except httpx.TransportError:
-                        return None
-
-                told = await until(ready)
-                return told["status"], told["pages"], (await caller.get("/", follow_redirects=True)).status_code
-
-    assert (await look())[:2] == ("DEGRADED", "MISSING")
-    pages = checkout / "api" / "ui"
-    lay_out(pages / "assets.json", ROOT / "api" / "ui" / "node_modules", pages / "static" / "vendor")
-    assert await look() == ("READY", "OK", 200)
+    async with running_until_ready(serve, checkout, environment, port) as caller:
+        await assert_pages_say_what_is_missing(caller)
+        pages = checkout / "api" / "ui"
+        lay_out(pages / "assets.json", ROOT / "api" / "ui" / "node_modules", pages / "static" / "vendor")
+        # The same process, once the step is made up for.
+        told = (await caller.get("/readyz")).json()
+        assert (told["status"], told["pages"]) == ("READY", "OK")
+        assert (await caller.get("/", headers=PAGE)).status_code == 200
 
 
 @pytest.mark.parametrize("gone", ["icons.svg", "htmx.min.js", "inter", "inter/index.css"])
-def test_each_file_that_is_missing_is_noticed(tmp_path: Path, gone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_file_that_is_missing_is_noticed(tmp_path: Path, gone: str) -> None:
     assert assets.missing_assets() == ()
     folder = tmp_path / "ui" / "static"
     shutil.copytree(assets.FOLDER, folder)
     shutil.copy(assets.FOLDER.parent / "assets.json", folder.parent)
     path = folder / "vendor" / gone
     shutil.rmtree(path) if path.is_dir() else path.unlink()
-    monkeypatch.setattr(assets, "FOLDER", folder)
-    monkeypatch.setattr(assets, "assets", lambda: assets.Assets(folder))
-    assert any(name.startswith(gone) for name in assets.missing_assets.__wrapped__())
+    assert any(name.startswith(gone) for name in assets.Assets(folder).missing)

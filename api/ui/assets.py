@@ -6,13 +6,17 @@ import hashlib
 import json
 import mimetypes
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from fastapi import APIRouter, Response
 from starlette.exceptions import HTTPException
 
+from domain.problems import Problem, ProblemCode
+
 FOLDER = Path(__file__).parent / "static"
+FETCH = ".venv/bin/python cli/assets.py --omit-dev"
+"""Fetches what is missing."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -45,6 +49,17 @@ class Assets:
                 kind = _TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
                 self.files[name] = Asset(content, kind)
         self.digest = digest.hexdigest()[:16]
+        self._folder = folder
+
+    @cached_property
+    def missing(self) -> tuple[str, ...]:
+        """What ``assets.json`` beside the folder wants from npm and the folder lacks."""
+        wanted = json.loads((self._folder.parent / "assets.json").read_text(encoding="utf-8"))["files"]
+        names = ["icons.svg"]
+        for source, target in wanted.items():
+            # A pattern may stand for several files; a folder that has one has them all.
+            names.append(target + ("" if "*" in source else Path(source).name) if target.endswith("/") else target)
+        return tuple(name for name in names if not any(found.startswith(f"vendor/{name}") for found in self.files))
 
     def address(self, name: str) -> str:
         """Where a page finds a file.
@@ -55,7 +70,7 @@ class Assets:
         """
         if name not in self.files:
             raise LookupError(
-                f"There is no {name} in {FOLDER}. Where it begins with vendor/, cli/assets.py fetches it."
+                f"There is no {name} in {self._folder}. Where it begins with vendor/, cli/assets.py fetches it."
             )
         return f"/static/{self.digest}/{name}"
 
@@ -66,16 +81,30 @@ def assets() -> Assets:
     return Assets(FOLDER)
 
 
-@cache
 def missing_assets() -> tuple[str, ...]:
     """The files from npm that pages load and that are not there, because the step that fetches them was left out."""
-    wanted = json.loads((FOLDER.parent / "assets.json").read_text(encoding="utf-8"))["files"]
-    names = ["icons.svg"]
-    for source, target in wanted.items():
-        # A pattern may stand for several files; a folder that has one has them all.
-        names.append(target + ("" if "*" in source else Path(source).name) if target.endswith("/") else target)
-    there = assets().files
-    return tuple(name for name in names if not any(found.startswith(f"vendor/{name}") for found in there))
+    missing = assets().missing
+    if missing and all((FOLDER / "vendor" / name).exists() for name in missing):
+        # The step was made up for since.
+        assets.cache_clear()
+        missing = assets().missing
+    return missing
+
+
+async def needs_assets() -> None:
+    """Refuse what answers with a page that could not be shown, before anything is done.
+
+    Raises:
+        Problem: ``PAGES_UNAVAILABLE``.
+
+    """
+    missing = missing_assets()
+    if missing:
+        raise Problem(
+            ProblemCode.PAGES_UNAVAILABLE,
+            f"Files that the pages load are missing ({len(missing)}, such as {missing[0]}): they were not fetched. "
+            f"Run `{FETCH}` in the folder of the product, then load the page again. The API works meanwhile.",
+        )
 
 
 @router.get("/static/{digest}/{name:path}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from api.ui import (
     assets,
@@ -36,7 +36,8 @@ def install_pages(app: FastAPI) -> None:
     configuration = (
         devices, gateway_dialogs, power_source_dialogs, device_dialogs, device, sensor_action_dialogs,
     )  # fmt: skip
-    for module in (*site, *configuration, *jobs, problem_list, live):
+    for module in (*site, *configuration, *jobs, problem_list):
+        app.include_router(module.router, dependencies=[Depends(assets.needs_assets)])
+    for module in (live, assets):
         app.include_router(module.router)
-    app.include_router(assets.router)
     install_problem_pages(app)

@@ -9,6 +9,7 @@ from typing import cast
 from fastapi import FastAPI, Request, Response
 
 from api.problems import MEDIA_TYPE, ProblemDocument
+from api.ui.assets import FETCH, missing_assets
 from api.ui.rendering import is_htmx, render
 from domain.problems import ProblemCode, problem_type
 
@@ -32,6 +33,7 @@ _TITLES = {
     "OUTCOME_UNKNOWN": "It is not known whether this was saved",
     "TEMPORAL_UNAVAILABLE": "Temporal is away",
     "ACCESS_REFUSED": "You may not act from here",
+    "PAGES_UNAVAILABLE": "The pages cannot be shown",
     "INTERNAL_ERROR": "Something went wrong here",
 }
 
@@ -39,6 +41,8 @@ _Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 _DETAILS = {
     "ROUTE_NOT_FOUND": "Nothing is at this address. It may be mistyped.",
+    "PAGES_UNAVAILABLE": "Files that the pages load were not fetched. Run this in the folder of the product, then load "
+    "the page again. The API works meanwhile.",
     "OUTCOME_UNKNOWN": "The connection to the database was lost while this was being stored: it may or may not be "
     "stored. Check before you send it again; a form that adds something can be sent again as it is, and adds it once.",
 }
@@ -82,6 +86,9 @@ def _page(request: Request, problem: ProblemDocument, answer: Response) -> Respo
     context = {"title": title, "detail": detail, "code": problem.code, "status": status, "errors": problem.errors}
     context |= {"type": problem_type(problem.code)}
     context |= {"topics": None}  # nothing on it is live
+    if missing_assets():
+        context |= {"fetch": FETCH}
+        return render(request, "bare_problem.html", context, status=status, headers=headers)
     if is_htmx(request):
         # What is shown stays; the refusal is told beside it.
         headers |= {"HX-Retarget": "#notices", "HX-Reswap": "innerHTML"}
