@@ -14,6 +14,7 @@ from tests.live import http_client
 from tests.pages.conftest import Site, Visitor
 from tests.pages.every import every_page, page_routes
 from tests.pages.looking import is_wider_than_the_screen, picture, violations
+from tests.pages.sites import make_fleet
 from tests.pages.test_every_page import SIZES
 from tests.scenarios.stand_in import play
 from tests.scenarios.test_evidence import failing
@@ -94,6 +95,17 @@ async def test_every_page_is_printed_stands_still_and_has_times_to_the_second(si
         assert await page.evaluate(_ON_PAPER) == {"ground": False, "text": True, "pressed": 0, "said": 1}, name
         await picture(page, f"print-{name.replace('_', '-')}")
         await page.close()
+
+
+async def test_names_are_whole_on_a_tablet_and_on_paper(site: Site, visitor: Visitor) -> None:
+    await make_fleet(site.engine, 3)
+    page = await visitor.open("/")
+    for media, width in (("screen", 768), ("print", 680)):
+        await page.set_viewport_size({"width": width, "height": 900})
+        await page.emulate_media(media="print" if media == "print" else "screen")
+        assert not await is_wider_than_the_screen(page), media
+        names = await page.eval_on_selector_all("tbody th", "all => all.map(e => e.getBoundingClientRect().width)")
+        assert min(names) > 100, media
 
 
 async def test_a_page_without_scripts_says_what_is_missing(site: Site) -> None:
