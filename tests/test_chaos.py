@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,38 +20,18 @@ from temporalio.service import RPCError
 from cli.bench.legacy import seed_legacy
 from domain.backfill import BackfillInput, BackfillRequest
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
-from runtime.processes import ManagedProcess
 from runtime.temporal import connect
 from store.database import make_engine
 from store.migrate import upgrade
 from tests.support import ACTOR, drifted_depots, make_depot, until
+from tests.worker_process import WorkerProcess
 from workflows.backfill import BackfillWorkflow
 from workflows.launch import backfill_handle, start_backfill
 
-ROOT = Path(__file__).parent.parent
 DEPOTS = 6_000
 PAGE = 50
 QUEUE = "chaos"
 _AWAY = (DBAPIError, OSError, RPCError, RuntimeError, asyncpg.PostgresError, asyncpg.InterfaceError)
-
-
-class WorkerProcess(ManagedProcess):
-    """The product's own worker, as a process that can be killed."""
-
-    def __init__(self, database_url: str, temporal: EmbeddedTemporal, log: Path) -> None:
-        super().__init__("worker", log)
-        self._environment = {
-            "DATABASE_URL": database_url, "TEMPORAL_ADDRESS": temporal.address, "MANAGE_TASK_QUEUE": QUEUE,
-        }  # fmt: skip
-
-    def command(self) -> list[str]:
-        return [sys.executable, "worker.py"]
-
-    def folder(self) -> Path:
-        return ROOT
-
-    def environment(self) -> Mapping[str, str]:
-        return os.environ | self._environment
 
 
 class Site:
@@ -65,7 +43,7 @@ class Site:
         self.postgres.start()
         self.temporal.start()
         upgrade(self.postgres.database_url)
-        self.worker = WorkerProcess(self.postgres.database_url, self.temporal, folder / "worker.log")
+        self.worker = WorkerProcess(self.postgres.database_url, self.temporal.address, QUEUE, folder / "worker.log")
         self.worker.start()
 
     def stop(self) -> None:

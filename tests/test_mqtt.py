@@ -12,11 +12,13 @@ import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import aiomqtt
+import asyncpg
 import pytest
 import pytest_asyncio
 import trustme
@@ -26,6 +28,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import func, select, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -398,6 +401,45 @@ async def test_a_database_that_is_away_is_waited_for(
             assert running.figure("mqtt_messages_total") == 0
         await running.answered(20)
     assert await count(engine) == 20
+
+
+async def end_waiting(postgres_url: str, database_url: str) -> bool:
+    """End the connections that wait for a lock; answers whether there was one."""
+    server = await asyncpg.connect(postgres_url)
+    try:
+        return bool(
+            await server.fetchval(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                "WHERE datname = $1 AND wait_event_type = 'Lock'",
+                make_url(database_url).database,
+            )
+        )
+    finally:
+        await server.close()
+
+
+async def test_a_connection_that_is_lost_under_a_packet_is_not_the_packets_failure(
+    engine: AsyncEngine, broker: Mosquitto, postgres_url: str, database_url: str
+) -> None:
+    site = await controller_site(engine)
+    async with subscribed(engine, broker) as running:
+        async with engine.begin() as holding:
+            await lock_sites(holding, {site.depot_id})
+            asking = asyncio.create_task(ask(broker, packet(site, LIMIT_PEAK_SHAVING="true")))
+
+            async def was_tried(times: int) -> bool:
+                return running.figure("mqtt_retries_total") >= times
+
+            # More often than a message that fails by itself is tried.
+            for lost in range(1, 2 * mqtt.TRIES + 1):
+                await until(lambda: end_waiting(postgres_url, database_url))
+                await until(partial(was_tried, lost))
+            assert running.figure("mqtt_messages_total") == 0
+        document, _ = await asking
+        await running.answered(1)
+        assert running.figure("mqtt_packets_total", result="ACCEPTED") == 1
+    assert [item["status"] for item in document["items"]] == ["ACCEPTED"]
+    assert await count(engine) == 1
 
 
 async def test_a_message_that_fails_by_itself_is_given_up_and_stops_no_other(

@@ -9,7 +9,7 @@ from base64 import b64encode
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID, uuid4
 from xml.etree.ElementTree import fromstring
 
@@ -490,3 +490,30 @@ async def test_a_run_that_could_not_begin_leaves_its_key_unused(
             assert (answer.status_code, answer.json()["code"]) == (503, "TEMPORAL_UNAVAILABLE")
         assert (await api.get("/api/scenario-runs")).json()["items"] == []
     assert (await product.api.post("/api/scenario-runs", json=body, headers=mine)).status_code == 202
+
+
+@pytest.mark.parametrize("step", ["read_script", "store_stamps", "write_records"])
+async def test_a_step_that_cannot_succeed_is_tried_once_and_ends_the_run(
+    product: Product, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    tries = 0
+
+    async def fail(*_: object, **__: object) -> NoReturn:
+        nonlocal tries
+        tries += 1
+        raise TypeError("unsupported operand")
+
+    async with product.working():
+        (depot_id,) = await make_depots(product.address, 1)
+        monkeypatch.setattr(f"activities.scenario_run.{step}", fail)
+        run_id = await begin(product.api, depot_id, "quick-look")
+        run = await ended(product.api, run_id)
+        assert (run["state"], run["outcome"], tries) == ("FAILED", "INCOMPLETE", 1)
+        assert "unsupported operand" in run["failure"]
+        page = (await product.api.get(f"/scenario-runs/{run_id}", headers={"accept": "text/html"})).text
+        assert "The run was aborted." in page
+        assert "unsupported operand" in page
+        # Nothing of it stands in the way of the next.
+        monkeypatch.undo()
+        _, evidence = await play(product.api, depot_id, "quick-look")
+        assert unmet(evidence) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from store.microgrids import reconcile_microgrid
 from store.tables import changes, circuits, depots, outbox
 from tests.fleet_lines import bring_in, circuit, depot, encode, post
 from tests.sizes import depot_with, statements_of, watch_threads
-from tests.support import ACTOR, assert_follows, circuits_of, make_depot, until
+from tests.support import ACTOR, add_circuit, assert_follows, circuits_of, follows, make_depot, until
 from worker import working
 from workflows.launch import resync
 
@@ -301,3 +302,33 @@ async def test_what_grows_with_a_depot_is_not_done_on_the_event_loop(
         assert (await api.get(f"/api/{path}")).status_code == 200
     assert len(seen) > 400
     assert threading.get_ident() not in seen
+
+
+async def test_a_small_depot_is_synced_while_a_large_one_is_planned(
+    engine: AsyncEngine, client: Client, task_queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planning, small_done = threading.Event(), threading.Event()
+    works = microgrid_store.plan_reconcile
+
+    def plan(nodes: Sequence[Any], circuits_now: Sequence[Any]) -> Any:
+        if len(circuits_now) == MAX_CIRCUITS:
+            planning.set()
+            # Were this on the event loop, nothing of the small depot's sync could happen.
+            assert small_done.wait(60)
+        return works(nodes, circuits_now)
+
+    async def is_planning() -> bool:
+        return planning.is_set()
+
+    monkeypatch.setattr(microgrid_store, "plan_reconcile", plan)
+    small = await make_depot(engine, "A")
+    async with working(client, engine, task_queue):
+        await until(lambda: follows(engine, small))
+        large = await depot_with(engine, MAX_CIRCUITS)
+        await until(is_planning)
+        for name in ("B", "C", "D"):
+            await add_circuit(engine, small, name)
+            await until(lambda: follows(engine, small))
+        assert not await follows(engine, large)
+        small_done.set()
+        await until(lambda: follows(engine, large))

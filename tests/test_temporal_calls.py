@@ -6,8 +6,6 @@ import asyncio
 import os
 import signal
 import socket
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,11 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from cli.place import ROOT
-from runtime.processes import ManagedProcess
 from runtime.settings import Settings
 from tests.live import http_client, serving
 from tests.support import follows, make_depot, until
+from tests.worker_process import WorkerProcess
 
 
 def failing(status: RPCStatusCode) -> Any:
@@ -46,35 +43,13 @@ async def test_every_status_is_a_problem(
         assert "as the test wants it" not in answer.text
 
 
-class WorkerProcess(ManagedProcess):
-    """The product's own worker."""
-
-    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
-        super().__init__("worker", log)
-        self._environment = environment
-
-    def command(self) -> list[str]:
-        return [sys.executable, "worker.py"]
-
-    def folder(self) -> Path:
-        return ROOT
-
-    def environment(self) -> Mapping[str, str]:
-        return os.environ | self._environment
-
-
 async def test_a_resync_with_a_worker_that_hangs_is_answered_after_its_time(
     engine: AsyncEngine, client: Client, database_url: str, temporal_address: str, task_queue: str, tmp_path: Path
 ) -> None:
-    environment = {
-        "DATABASE_URL": database_url,
-        "TEMPORAL_ADDRESS": temporal_address,
-        "MANAGE_TASK_QUEUE": task_queue,
-    }
     settings = Settings(database_url=SecretStr(database_url), task_queue=task_queue, sync_timeout_seconds=2)
     depot_id = await make_depot(engine, "A")
     assert client.namespace == "default"
-    worker = WorkerProcess(tmp_path / "worker.log", environment)
+    worker = WorkerProcess(database_url, temporal_address, task_queue, tmp_path / "worker.log")
     with worker:
         await until(lambda: follows(engine, depot_id))
         assert worker.pid is not None
