@@ -1,4 +1,8 @@
-"""The worker: one process that runs the workflows, their activities and the relay."""
+"""The worker: one process that runs the workflows, their activities and the relay.
+
+The one place that reads the settings, opens what these share (`Resources`), and registers what each subject brings. Its
+schedules stand in `workflows.schedules`.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,11 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
@@ -52,43 +58,59 @@ _LOOK_AT_SCHEDULES = 300
 _STICKY_WAIT = timedelta(seconds=3)
 """So long a workflow's task waits for the worker that remembers the workflow, before any other may replay it."""
 
-WORKFLOWS = [
-    MicrogridSyncWorkflow,
-    BackfillWorkflow,
-    CapacityWatchWorkflow,
-    HistoryUpkeepWorkflow,
-    DriftAuditWorkflow,
-    ScenarioRunWorkflow,
-    RunAuditWorkflow,
-]
+
+@dataclass(frozen=True)
+class Resources:
+    """What a worker's activities and its relay share."""
+
+    engine: AsyncEngine
+    client: Client
+    api: ManageApi
+    """Through which scenario runs do what a person would do."""
+    task_queue: str
+
+
+@asynccontextmanager
+async def open_resources(
+    engine: AsyncEngine, client: Client, *, task_queue: str, api_url: str
+) -> AsyncGenerator[Resources]:
+    """Keep open, while the block runs, what the worker opens itself. ``api_url`` is where it finds the API."""
+    api = ManageApi(api_url)
+    try:
+        yield Resources(engine, client, api, task_queue)
+    finally:
+        await api.close()
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What one subject brings to the worker."""
+
+    workflow: type
+    activities: Callable[[Resources], Sequence[Callable[..., Any]]]
+    """Makes the activities that the workflow calls."""
+
+
+_SUBJECTS = (
+    _Subject(MicrogridSyncWorkflow, lambda given: MicrogridSyncActivities(given.engine).every()),
+    _Subject(BackfillWorkflow, lambda given: BackfillActivities(given.engine).every()),
+    _Subject(CapacityWatchWorkflow, lambda given: CapacityWatchActivities(given.engine).every()),
+    _Subject(HistoryUpkeepWorkflow, lambda given: HistoryUpkeepActivities(given.engine).every()),
+    _Subject(DriftAuditWorkflow, lambda given: DriftAuditActivities(given.engine).every()),
+    _Subject(ScenarioRunWorkflow, lambda given: ScenarioRunActivities(given.engine, given.api).every()),
+    _Subject(RunAuditWorkflow, lambda given: RunAuditActivities(given.engine, given.client).every()),
+)
+WORKFLOWS = [each.workflow for each in _SUBJECTS]
 """Every workflow of the product; the replay test takes the same list."""
 
 
-def make_worker(client: Client, engine: AsyncEngine, task_queue: str, api: ManageApi | None = None) -> Worker:
-    """Wire the workflows and activities onto one task queue; scenario runs find the API at ``api``."""
-    syncs = MicrogridSyncActivities(engine)
-    backfills = BackfillActivities(engine)
-    runs = ScenarioRunActivities(engine, api or ManageApi(Settings().api_url))
+def make_worker(resources: Resources) -> Worker:
+    """Wire every workflow and its activities onto the task queue."""
     return Worker(
-        client,
-        task_queue=task_queue,
+        resources.client,
+        task_queue=resources.task_queue,
         workflows=WORKFLOWS,
-        activities=[
-            syncs.reconcile_depot,
-            syncs.note_failure,
-            backfills.begin,
-            backfills.plan,
-            backfills.run_page,
-            backfills.note_state,
-            backfills.end,
-            CapacityWatchActivities(engine).pass_due_deadlines,
-            HistoryUpkeepActivities(engine).keep_months,
-            DriftAuditActivities(engine).find_drift,
-            RunAuditActivities(engine, client).settle_all,
-            runs.play_steps,
-            runs.note_run_state,
-            runs.finish_run,
-        ],
+        activities=[each for subject in _SUBJECTS for each in subject.activities(resources)],
         interceptors=[Steps()],
         max_concurrent_activities=20,
         max_concurrent_local_activities=50,
@@ -98,17 +120,11 @@ def make_worker(client: Client, engine: AsyncEngine, task_queue: str, api: Manag
 
 
 @asynccontextmanager
-async def working(
-    client: Client, engine: AsyncEngine, task_queue: str, *, api_url: str | None = None
-) -> AsyncGenerator[None]:
-    """Run worker and relay while the block runs. ``api_url`` is where scenario runs find the API."""
-    api = ManageApi(api_url or Settings().api_url)
-    try:
-        relay = Relay(engine, client, task_queue)
-        async with make_worker(client, engine, task_queue, api), kept("relay", relay.run):
-            yield
-    finally:
-        await api.close()
+async def working(resources: Resources) -> AsyncGenerator[None]:
+    """Run worker and relay while the block runs."""
+    relay = Relay(resources.engine, resources.client, resources.task_queue)
+    async with make_worker(resources), kept("relay", relay.run):
+        yield
 
 
 async def _keep_schedules(client: Client, settings: Settings) -> None:
@@ -145,7 +161,8 @@ async def _work_until(stop: asyncio.Event, settings: Settings, engine: AsyncEngi
         return
     client = await connecting
     async with (
-        working(client, engine, settings.task_queue, api_url=settings.api_url),
+        open_resources(engine, client, task_queue=settings.task_queue, api_url=settings.api_url) as resources,
+        working(resources),
         kept("schedules", lambda: _keep_schedules(client, settings)),
     ):
         _log.info("working", task_queue=settings.task_queue)

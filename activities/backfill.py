@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
@@ -27,6 +30,10 @@ class BackfillActivities:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+
+    def every(self) -> list[Callable[..., Any]]:
+        """List the activities, for the worker to register."""
+        return [self.begin, self.plan, self.run_page, self.note_state, self.end]
 
     @activity.defn
     async def begin(self, request: BackfillRequest) -> int:

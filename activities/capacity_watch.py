@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
@@ -20,6 +23,10 @@ class CapacityWatchActivities:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+
+    def every(self) -> list[Callable[..., Any]]:
+        """List the activities, for the worker to register."""
+        return [self.pass_due_deadlines]
 
     @activity.defn
     async def pass_due_deadlines(self) -> WatchRound:

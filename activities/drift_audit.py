@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -23,6 +25,10 @@ class DriftAuditActivities:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+
+    def every(self) -> list[Callable[..., Any]]:
+        """List the activities, for the worker to register."""
+        return [self.find_drift]
 
     @activity.defn
     async def find_drift(self, request: DriftRequest) -> DriftReport:

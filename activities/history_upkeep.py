@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
@@ -16,6 +19,10 @@ class HistoryUpkeepActivities:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+
+    def every(self) -> list[Callable[..., Any]]:
+        """List the activities, for the worker to register."""
+        return [self.keep_months]
 
     @activity.defn
     async def keep_months(self, request: HistoryRequest) -> HistoryReport:

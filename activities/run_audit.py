@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -108,6 +108,10 @@ class RunAuditActivities:
     def __init__(self, engine: AsyncEngine, client: Client) -> None:
         self._engine = engine
         self._client = client
+
+    def every(self) -> list[Callable[..., Any]]:
+        """List the activities, for the worker to register."""
+        return [self.settle_all]
 
     @activity.defn
     async def settle_all(self, request: RunAuditRequest) -> RunAuditReport:

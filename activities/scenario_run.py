@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
@@ -67,6 +67,10 @@ class ScenarioRunActivities:
     def __init__(self, engine: AsyncEngine, api: ManageApi) -> None:
         self._engine = engine
         self._api = api
+
+    def every(self) -> list[Callable[..., Any]]:
+        """List the activities, for the worker to register."""
+        return [self.play_steps, self.note_run_state, self.finish_run]
 
     @activity.defn
     async def play_steps(self, request: PlayRequest) -> Played:

@@ -57,8 +57,9 @@ def up(
 
     """
     from cli.up import run_up
+    from runtime.settings import load_settings
 
-    return run_up(fleet, port, ephemeral=ephemeral, demo=not no_demo)
+    return run_up(load_settings(), fleet, port, ephemeral=ephemeral, demo=not no_demo)
 
 
 @app.command(name="import", group=_PRODUCT, sort_key=2)

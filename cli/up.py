@@ -26,10 +26,10 @@ from cli.services import ApiProgram, Program, address_of, child_environment, cho
 from cli.supervisor import Supervisor
 from runtime.embedded import TEMPORAL_PORT, TEMPORAL_UI_PORT, EmbeddedPostgres, EmbeddedTemporal
 from runtime.processes import ManagedProcess, ProcessFailedError
-from runtime.settings import Settings, load_settings
+from runtime.settings import Settings
 
 
-def run_up(fleet: Path | None, port: int | None, *, ephemeral: bool, demo: bool) -> int:
+def run_up(settings: Settings, fleet: Path | None, port: int | None, *, ephemeral: bool, demo: bool) -> int:
     """Bring everything up and keep it up until Ctrl-C; 0 when all ended in good order.
 
     ``fleet`` is imported and backfilled; without one, ``demo`` does so with the small fleet where there is none.
@@ -46,7 +46,7 @@ def run_up(fleet: Path | None, port: int | None, *, ephemeral: bool, demo: bool)
     place.take()
     note = announce(place) if ephemeral else None
     try:
-        return asyncio.run(Up(place, fleet, port, demo=demo).run())
+        return asyncio.run(Up(settings, place, fleet, port, demo=demo).run())
     finally:
         place.leave()
         if note is not None:
@@ -57,13 +57,13 @@ def run_up(fleet: Path | None, port: int | None, *, ephemeral: bool, demo: bool)
 class Up:
     """One run of `./dev up`."""
 
-    def __init__(self, place: Place, fleet: Path | None, port: int | None, *, demo: bool) -> None:
+    def __init__(self, settings: Settings, place: Place, fleet: Path | None, port: int | None, *, demo: bool) -> None:
+        self.settings = settings
         self.place = place
         self.fleet = fleet
         self.named_port = port
         self.demo = demo
         self.console: Console = make_console()
-        self.settings: Settings = load_settings()
         self.supervisor = Supervisor(self._warn, self._describe)
         self._stopping = asyncio.Event()
         self._killed = False

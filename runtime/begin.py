@@ -17,7 +17,8 @@ _log = structlog.get_logger("process")
 
 def begin() -> Settings:
     """Read the settings and set the log up. A process whose settings are wrong says which, and ends."""
-    configure_logs(os.environ.get("MANAGE_LOG_FORMAT", ""))
+    # Before the settings are read, so that what is wrong with them is told in the right form.
+    configure_logs("json" if os.environ.get("MANAGE_LOG_FORMAT") == "json" else "console")
     try:
         return load_settings()
     except ValidationError as error:

@@ -6,11 +6,15 @@ import logging
 import sys
 import threading
 from types import TracebackType
+from typing import Literal
 
 import structlog
 from structlog.typing import Processor
 
 from runtime.log_lines import add_temporal_ids, add_traceback, bound, console_line
+
+LogFormat = Literal["console", "json"]
+"""For people, or for machines."""
 
 _OTHERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
 """Loggers that come with handlers of their own."""
@@ -29,8 +33,8 @@ class _Handler(logging.StreamHandler):  # pyright: ignore[reportMissingTypeArgum
         self.stream.write(self.format(lost) + self.terminator)
 
 
-def configure_logs(log_format: str) -> None:
-    """Send every log line of this process to standard error in ``log_format`` (``console`` or ``json``).
+def configure_logs(log_format: LogFormat) -> None:
+    """Send every log line of this process to standard error in ``log_format``.
 
     That is also what the web server, Temporal's SDK and Python itself have to say: warnings, and errors that nobody
     caught.

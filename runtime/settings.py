@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.actor import Actor
+from runtime.logs import LogFormat
 
 MICROGRID_CARD = "new-microgrid-fields-load-chart"
 """The feature flag of the Microgrid card on the load page (COR-9.16)."""
@@ -52,7 +53,7 @@ class Settings(BaseSettings):
     """Packets that an API process takes in one transaction at most; an array that is larger stays whole."""
     door_max_waiting: int = Field(default=10_000, ge=1)
     """Packets that may wait for a transaction in an API process; beyond, it answers ``TOO_MANY_PACKETS``."""
-    log_format: Literal["console", "json"] = "console"
+    log_format: LogFormat = "console"
     """``console`` for people, ``json`` for machines."""
     mqtt_url: SecretStr = SecretStr("")
     """The broker that brings packets to the worker: ``mqtt://user:password@host:1883``, ``mqtts://…`` with TLS.

@@ -1,4 +1,4 @@
-"""A real HTTP server in front of the application, for what needs one: streams, browsers, contract tests."""
+"""The processes of the product inside a test: the application behind a real HTTP server, and the worker."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ from typing import Any
 
 import httpx
 import uvicorn
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.worker import Worker
 
+import worker
+from activities.manage_api import ManageApi
 from api.main import create_app
 from runtime.settings import Settings
 from tests.support import until
 
 PATIENCE = 180
 """Seconds, which only end a broken test."""
+NO_API = "http://127.0.0.1:9"
+"""Where nobody answers: for workers whose tests run no scenario."""
 
 
 def http_client(address: str, **settings: Any) -> httpx.AsyncClient:
@@ -45,3 +52,20 @@ async def serving(settings: Settings) -> AsyncGenerator[str]:
     finally:
         server.should_exit = True
         await task
+
+
+@asynccontextmanager
+async def working(
+    client: Client, engine: AsyncEngine, task_queue: str, *, api_url: str = NO_API
+) -> AsyncGenerator[None]:
+    """Run worker and relay while the block runs. ``api_url`` is where scenario runs find the API."""
+    async with (
+        worker.open_resources(engine, client, task_queue=task_queue, api_url=api_url) as resources,
+        worker.working(resources),
+    ):
+        yield
+
+
+def make_worker(client: Client, engine: AsyncEngine, task_queue: str, api: ManageApi | None = None) -> Worker:
+    """A worker without its relay; scenario runs do through ``api`` what a person would do."""
+    return worker.make_worker(worker.Resources(engine, client, api or ManageApi(NO_API), task_queue))

@@ -37,11 +37,10 @@ from store.circuits import update_circuit
 from store.database import make_engine, transaction
 from store.migrate import upgrade
 from store.tables import microgrid_nodes, outbox
-from tests.live import http_client, serving
+from tests.live import http_client, make_worker, serving
 from tests.scenario_sites import begin, ended, make_depots, play, read
 from tests.sites import add_action, add_device, make_site
 from tests.support import ACTOR, circuits_of, make_depot, refuse_microgrid, until
-from worker import make_worker
 from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow

@@ -29,8 +29,8 @@ from runtime.search_attributes import JOB_KIND, OUTCOME
 from store.backfills import begin_backfill, plan_pages, run_page, set_backfill_state
 from store.database import transaction
 from store.tables import backfill_outcomes, backfill_pages, depots, microgrids, outbox
+from tests.live import working
 from tests.support import ACTOR, drifted_depots, make_depot, until
-from worker import working
 from workflows.backfill import BackfillWorkflow
 from workflows.launch import backfill_handle, start_backfill
 

@@ -23,11 +23,11 @@ from domain.upkeep import DriftRequest, HistoryRequest, WatchInput
 from runtime.search_attributes import JOB_KIND, OUTCOME
 from runtime.temporal import connect
 from store.capacity_upkeep import pass_deadlines
+from tests.live import make_worker
 from tests.sites import MadeSite, packet
 from tests.support import database_away, until
 from tests.test_circuit_capacity_path import capacity_site, expire, state, steps
 from tests.test_packet_door import send
-from worker import make_worker
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.schedules import Plan, ensure_schedules, plans
 

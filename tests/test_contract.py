@@ -14,9 +14,8 @@ from temporalio.client import Client
 
 from runtime.settings import Settings
 from tests.conftest import executable
-from tests.live import serving
+from tests.live import serving, working
 from tests.sites import CONTROLLER, add_power_source, controller_site
-from worker import working
 
 ROOT = Path(__file__).parent.parent
 CHECKS = (

@@ -17,9 +17,9 @@ from store.database import transaction
 from store.drift import drifted_depots
 from store.microgrids import reconcile_microgrid
 from store.tables import circuits, microgrid_nodes, outbox
+from tests.live import make_worker, working
 from tests.support import ACTOR, assert_follows, follows, make_depot, microgrid_of, until
 from tests.support import drifted_depots as drifted_by_the_tests_own_rule
-from worker import make_worker, working
 from workflows.drift_audit import DriftAuditWorkflow
 
 AT_ONCE = DriftRequest(settle_seconds=0)

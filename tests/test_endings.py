@@ -58,11 +58,10 @@ from store.backfills import insert_backfill
 from store.database import transaction
 from store.scenario_runs import NewRun, insert_run
 from store.tables import backfill_pages, backfills, scenario_run_steps, scenario_runs
-from tests.live import http_client, serving
+from tests.live import http_client, make_worker, serving, working
 from tests.scenario_sites import begin, ended, evidence_of, make_depots, play, read
 from tests.site import problem
 from tests.support import ACTOR, make_depot, until
-from worker import make_worker, working
 
 STEPS = 3
 HEAD = json.dumps({"record": "run", "steps": STEPS})

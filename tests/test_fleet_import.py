@@ -44,9 +44,9 @@ from tests.fleet_lines import (
     stored_fleet,
 )
 from tests.fleet_model import Fleet
+from tests.live import working
 from tests.support import ACTOR, assert_follows, circuits_of, drifted_depots, make_depot
 from tests.test_backfill import begin, reached
-from worker import working
 
 # What the maker of fleets writes
 

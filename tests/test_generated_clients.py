@@ -16,8 +16,7 @@ from temporalio.client import Client
 from api.main import create_app
 from runtime.settings import Settings
 from tests.clients import tools
-from tests.live import serving
-from worker import working
+from tests.live import serving, working
 
 HERE = Path(__file__).parent / "clients"
 

@@ -21,7 +21,7 @@ from store.database import make_engine
 from store.history import keep_months, months_ahead
 from store.migrate import upgrade
 from tests.deployed import roles_and_databases
-from worker import make_worker
+from tests.live import make_worker
 from workflows.history_upkeep import HistoryUpkeepWorkflow
 
 TABLES = ("packets", "capability_events", "capacity_events")

@@ -27,12 +27,11 @@ from cli.place import ROOT
 from domain.provisioning import SyncRequest
 from relay import RPC_TIMEOUT
 from runtime.log_lines import MAX_LINE, MAX_TRACEBACK, MAX_VALUE
-from runtime.logs import configure_logs
+from runtime.logs import LogFormat, configure_logs
 from runtime.settings import Settings
 from store.database import make_engine
-from tests.live import http_client, serving
+from tests.live import http_client, serving, working
 from tests.support import make_depot, until
-from worker import working
 from workflows.launch import signal_sync
 
 FORMATS = ("console", "json")
@@ -67,7 +66,7 @@ def _write_nothing(*_: object) -> None:
 
 
 @contextmanager
-def logging_as(log_format: str, monkeypatch: pytest.MonkeyPatch) -> Generator[Log]:
+def logging_as(log_format: LogFormat, monkeypatch: pytest.MonkeyPatch) -> Generator[Log]:
     """The log of this process, set up as a process of the product does."""
     # What is written here is too large for a handler that does not bound it.
     monkeypatch.setattr("_pytest.logging.LogCaptureHandler.emit", _write_nothing)

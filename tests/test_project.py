@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+import api.dependencies
+import api.main
+import runtime.begin
+import worker
 from cli import acceptance, check
 from cli.console import make_console
 from cli.criteria import CriteriaError, ProvingTest, Standing, State, parse_criteria, unknown_criteria, weigh
@@ -111,8 +116,13 @@ def test_a_broken_layer_is_noticed(copy: Path, module: str, imported: str, contr
 
 def imports_of(path: Path) -> set[str]:
     """The modules that a file imports, wherever in it."""
+    return imports_in(ast.parse(path.read_text()))
+
+
+def imports_in(tree: ast.AST) -> set[str]:
+    """The modules that a module's tree imports, and what it imports from them."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
@@ -138,6 +148,59 @@ def test_sql_is_written_in_the_store_alone() -> None:
         if name.startswith("sqlalchemy") and name != "sqlalchemy" and not name.startswith(handles)
     }
     assert written == set()
+
+
+# Composition roots
+
+
+def reads_settings(text: str) -> bool:
+    """Whether a module reads the settings from the environment: by itself, or by what does it for a process."""
+    tree = ast.parse(text)
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    imported = imports_in(tree)
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    return (
+        ("runtime.settings" in imported and not called.isdisjoint({"Settings", "runtime.settings.Settings"}))
+        or "runtime.settings.load_settings" in imported
+        or "runtime.settings.load_settings" in called
+        or ("runtime.begin.begin" in imported and "begin" in names)
+    )
+
+
+def modules_of_processes() -> list[Path]:
+    """The modules of the product's processes; commands of its workshop are programs of their own."""
+    packages = [path for package in PACKAGES if package != "cli" for path in (ROOT / package).rglob("*.py")]
+    return [ROOT / "relay.py", ROOT / "worker.py", *packages]
+
+
+def test_settings_are_read_in_the_composition_roots_alone() -> None:
+    roots = {Path(str(each.__file__)) for each in (api.main, worker, runtime.begin)}
+    reading = {path for path in modules_of_processes() if reads_settings(path.read_text())}
+    assert reading == roots, "settings are read in main, and passed on"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("from runtime.settings import Settings\nurl = Settings().api_url", True),
+        ("from runtime.settings import load_settings", True),
+        ("import runtime.settings\nurl = runtime.settings.load_settings().api_url", True),
+        ("from runtime.begin import begin\nbegin()", True),
+        ("from runtime.settings import Settings\ndef make(settings: Settings) -> None: settings.api_url", False),
+        ("class Settings: ...\nSettings()", False),
+    ],
+)
+def test_reading_settings_is_noticed(text: str, *, found: bool) -> None:
+    assert reads_settings(text) is found
+
+
+_STATE = re.compile(r"\b(app|application)\.state\b")
+
+
+def test_the_state_of_an_application_is_touched_in_one_module() -> None:
+    touching = {path for path in modules_of_processes() if _STATE.search(path.read_text())}
+    touching |= {path for path in (ROOT / "api").rglob("*.py") if re.search(r"\brequest\.state\b", path.read_text())}
+    assert touching == {Path(str(api.dependencies.__file__))}, "what requests share is a field of Resources"
 
 
 # Acceptance

@@ -18,9 +18,8 @@ from temporalio.client import Client
 from runtime.settings import Settings
 from sim_scenarios.evidence import read_evidence
 from sim_scenarios.library import preset_text
-from tests.live import serving
+from tests.live import serving, working
 from tests.test_cli import ROOT
-from worker import working
 
 FAILS = "circuit: {mode: CONTROLLER, capacity_kw: 555}"
 

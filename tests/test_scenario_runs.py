@@ -31,12 +31,11 @@ from runtime.settings import Settings
 from sim_scenarios.evidence import read_evidence
 from sim_scenarios.library import preset_names, preset_text
 from store.scenario_runs import read_run
-from tests.live import http_client, serving
+from tests.live import http_client, make_worker, serving, working
 from tests.scenario_sites import begin, ended, evidence_of, make_depots, play, read
 from tests.site import problem
 from tests.sites import controller_site
 from tests.support import until
-from worker import make_worker, working
 from workflows.launch import scenario_run_handle
 from workflows.scenario_run import ScenarioRunWorkflow
 

@@ -33,9 +33,9 @@ from store.depots import NewCircuit, create_depot
 from store.microgrids import reconcile_microgrid
 from store.tables import changes, circuits, depots, outbox
 from tests.fleet_lines import bring_in, circuit, depot, encode, post
+from tests.live import working
 from tests.sizes import depot_with, statements_of, watch_threads
 from tests.support import ACTOR, add_circuit, assert_follows, circuits_of, follows, make_depot, until
-from worker import working
 from workflows.launch import resync
 
 

@@ -18,11 +18,10 @@ from temporalio.client import Client
 from api.dependencies import resources_of
 from api.main import create_app
 from runtime.settings import Settings
-from tests.live import serving
+from tests.live import serving, working
 from tests.scenario_sites import make_depots, play
 from tests.site import CAPACITY, LOAD_ACTION, add_action, add_device, add_gateway, made
 from tests.support import make_depot
-from worker import working
 
 FEW, MANY = 2, 20
 NO_LISTS = {

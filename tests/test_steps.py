@@ -23,8 +23,8 @@ from domain.problems import Problem, ProblemCode
 from domain.provisioning import SyncRequest
 from relay import RPC_TIMEOUT
 from sim_scenarios.playing import OtherScenarioError
+from tests.live import working
 from tests.support import add_circuit, circuits_of, follows, make_depot, until
-from worker import working
 from workflows.launch import signal_sync, sync_workflow_id
 
 

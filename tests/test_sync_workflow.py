@@ -19,8 +19,8 @@ from runtime.search_attributes import DEPOT_ID, JOB_KIND, OUTCOME
 from store.circuits import create_circuit, delete_circuit, update_circuit
 from store.database import transaction
 from store.tables import microgrid_nodes, outbox
+from tests.live import working
 from tests.support import ACTOR, active_microgrids, circuits_of, follows, make_depot, microgrid_of, until
-from worker import working
 from workflows.launch import SYNC_TASK_TIMEOUT, resync, signal_sync, sync_workflow_id
 from workflows.microgrid_sync import MicrogridSyncWorkflow
 

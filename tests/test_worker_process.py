@@ -17,9 +17,9 @@ from temporalio.client import Client, WorkflowHandle
 from domain.provisioning import SyncRequest
 from relay import RPC_TIMEOUT
 from runtime.log_lines import MAX_LINE
+from tests.live import make_worker, working
 from tests.support import add_circuit, assert_follows, follows, make_depot, refuse_microgrid, until
 from tests.worker_process import WorkerProcess
-from worker import make_worker, working
 from workflows.launch import signal_sync, sync_workflow_id
 
 ROOT = Path(__file__).parent.parent

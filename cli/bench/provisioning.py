@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from statistics import median
 from typing import Any
@@ -31,7 +32,7 @@ from store.circuits import create_circuit
 from store.database import transaction
 from store.depots import NewCircuit, create_depot
 from store.tables import backfills, depots, microgrids
-from worker import working
+from worker import open_resources, working
 from workflows.launch import backfill_handle, signal_sync, start_backfill, sync_workflow_id
 
 ACTOR = Actor("bench")
@@ -98,9 +99,19 @@ async def _bare_statement(engine: AsyncEngine, size: int) -> float:
     return took
 
 
+@asynccontextmanager
+async def _worker(engine: AsyncEngine, client: Client) -> AsyncGenerator[None]:
+    """Run the worker while the block runs. No scenario is run, so its API is nowhere."""
+    async with (
+        open_resources(engine, client, task_queue=QUEUE, api_url="http://127.0.0.1:9") as resources,
+        working(resources),
+    ):
+        yield
+
+
 async def _backfill(engine: AsyncEngine, client: Client, size: int) -> float:
     request = BackfillRequest(uuid4(), dry_run=False, page_size=DEFAULT_PAGE_SIZE, requested_by="bench")
-    async with working(client, engine, QUEUE):
+    async with _worker(engine, client):
         began = time.perf_counter()
         await start_backfill(client, QUEUE, BackfillInput(request))
         await backfill_handle(client, request.backfill_id).result()
@@ -112,7 +123,7 @@ async def _backfill(engine: AsyncEngine, client: Client, size: int) -> float:
 async def _one_workflow_a_depot(engine: AsyncEngine, client: Client, sample: int) -> float:
     async with engine.connect() as connection:
         chosen = (await connection.execute(select(depots.c.id).order_by(depots.c.id).limit(sample))).scalars().all()
-    async with working(client, engine, QUEUE):
+    async with _worker(engine, client):
         began = time.perf_counter()
         requests = [SyncRequest(depot_id, ACTOR.name, "BACKFILL") for depot_id in chosen]
         patience = timedelta(seconds=60)
@@ -192,7 +203,7 @@ async def _syncs(console: Console, made: Stage, count: int) -> None:
     async with (
         made.copy("filled") as engine,
         Worker(client, task_queue="floor", workflows=[FloorWorkflow], activities=[nothing]),
-        working(client, engine, QUEUE),
+        _worker(engine, client),
     ):
         for number in track(range(count + 20), description="syncs", console=console, transient=True):
             one = await _floor_once(client, stopwatch)

@@ -23,9 +23,9 @@ from runtime.processes import free_port
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
 from store.database import make_engine
+from tests.live import working
 from tests.pages.gate import Gate
 from tests.support import until
-from worker import working
 
 ARTIFACTS = Path(__file__).parent.parent / "artifacts"
 _ARGUMENTS = [
