@@ -64,7 +64,12 @@ class ZoneClock extends Ticking {
   }
 
   tick() {
-    const form = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: readable(this.getAttribute("zone")) };
+    const form = {
+      hour: "2-digit",
+      minute: "2-digit",
+      hourCycle: "h23",
+      timeZone: readable(this.getAttribute("zone")),
+    };
     const local = form.timeZone === this.getAttribute("zone");
     this.write(`${new Intl.DateTimeFormat("en-GB", form).format(now())} ${local ? "local" : "UTC"}`);
   }

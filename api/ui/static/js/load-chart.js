@@ -240,7 +240,10 @@ class LoadChart extends HTMLElement {
       gap: 6,
     };
     const clock = new Intl.DateTimeFormat("en-GB", {
-      hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: this.zone,
+      hour: "2-digit",
+      minute: "2-digit",
+      hourCycle: "h23",
+      timeZone: this.zone,
     });
     const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: this.zone });
     const zone = this.zone;
@@ -266,8 +269,18 @@ class LoadChart extends HTMLElement {
         cursor: { sync: { key: "load" }, drag: { x: false, y: false }, y: false, points: { size: 6 } },
         scales: { x: { time: true, auto: false }, y: { range: (_, low, high) => this.range(panel, low, high) } },
         axes: [
-          { ...axis, size: 26, space: 70, values: (_, splits, __, ___, step) => splits.map((time, index) => label(time, step, index, splits)) },
-          { ...axis, size: 52, space: 32, values: (_, splits) => splits.map((value) => spaced(value.toLocaleString("en-GB"))) },
+          {
+            ...axis,
+            size: 26,
+            space: 70,
+            values: (_, splits, __, ___, step) => splits.map((time, index) => label(time, step, index, splits)),
+          },
+          {
+            ...axis,
+            size: 52,
+            space: 32,
+            values: (_, splits) => splits.map((value) => spaced(value.toLocaleString("en-GB"))),
+          },
         ],
         series: [{}, ...meters],
         bands: group.meters.map((_, index) => ({
@@ -287,7 +300,9 @@ class LoadChart extends HTMLElement {
   }
 
   range(panel, low, high) {
-    const held = panel.group.periods.map((period) => period.watts).filter((watts) => watts != null && watts <= MOST_WATTS);
+    const held = panel.group.periods
+      .map((period) => period.watts)
+      .filter((watts) => watts != null && watts <= MOST_WATTS);
     const most = Math.max(1, high ?? 0, ...held.map((watts) => watts / 1000));
     const least = Math.min(0, low ?? 0);
     return [least < 0 ? least * 1.1 : 0, most * 1.1];
@@ -295,7 +310,8 @@ class LoadChart extends HTMLElement {
 
   fit(panel) {
     const width = Math.max(200, panel.body.clientWidth);
-    if (panel.plot.width !== width || panel.plot.height !== this.height) panel.plot.setSize({ width, height: this.height });
+    if (panel.plot.width !== width || panel.plot.height !== this.height)
+      panel.plot.setSize({ width, height: this.height });
   }
 
   slide() {
@@ -476,7 +492,9 @@ class LoadChart extends HTMLElement {
       return;
     }
     const caption = element("caption", "visually-hidden", "Load and capacity, the latest first");
-    this.table.replaceChildren(element("table", "load-table", caption, element("thead", "", head), element("tbody", "", ...rows)));
+    this.table.replaceChildren(
+      element("table", "load-table", caption, element("thead", "", head), element("tbody", "", ...rows)),
+    );
   }
 }
 
