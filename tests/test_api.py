@@ -434,3 +434,12 @@ async def test_what_is_large_is_compressed_for_whoever_takes_it(api: httpx.Async
     assert packed.headers["content-encoding"] == "gzip"
     assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 4
     assert packed.json() == plain.json()
+
+
+async def test_the_type_of_a_problem_leads_to_its_words(api: httpx.AsyncClient) -> None:
+    refused = (await api.get("/api/cursors")).json()
+    address, _, anchor = refused["type"].partition("#")
+    page = await api.get(address)
+    assert page.status_code == 200
+    assert page.text.count(f'id="{anchor}"') == 1
+    assert page.text.count('class="problem-entry"') == len(ProblemCode)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from itertools import zip_longest
 from pathlib import Path
 
-import httpx
 import pytest
 
 from api.problems import STATUS
@@ -33,15 +31,6 @@ def test_every_code_is_explained_once_and_has_a_status() -> None:
         for sentence in (code.meaning, code.remedy):
             assert sentence.endswith(".")
             assert sentence.count("`") % 2 == 0
-
-
-async def test_the_type_of_a_problem_leads_to_its_words(api: httpx.AsyncClient) -> None:
-    refused = (await api.get("/api/cursors")).json()
-    address, _, anchor = refused["type"].partition("#")
-    page = await api.get(address)
-    assert page.status_code == 200
-    assert page.text.count(f'id="{anchor}"') == 1
-    assert len(re.findall(r'class="problem-entry"', page.text)) == len(ProblemCode)
 
 
 def test_a_file_is_written_only_when_it_changes(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from cli.console import make_console
 from cli.criteria import CriteriaError, ProvingTest, Standing, State, parse_criteria, unknown_criteria, weigh
 
 ROOT = Path(__file__).parent.parent
+LONGEST_TEMPLATE_LINE = 200
+"""Characters."""
 PACKAGES = (
     "domain",
     "runtime",
@@ -45,6 +47,15 @@ DOCUMENT = """\
 |---|---|---|
 | COR-9.1 | A card | planned |
 """
+
+
+# Templates
+
+
+@pytest.mark.parametrize("template", sorted(ROOT.glob("api/**/templates/**/*.html")), ids=lambda each: each.name)
+def test_the_lines_of_a_template_are_readable(template: Path) -> None:
+    lines = template.read_text(encoding="utf-8").splitlines()
+    assert [number for number, line in enumerate(lines, 1) if len(line) > LONGEST_TEMPLATE_LINE] == []
 
 
 # Layers

@@ -77,4 +77,6 @@ class ZoneClock extends Ticking {
 
 customElements.define("age-time", AgeTime);
 customElements.define("zone-clock", ZoneClock);
-setInterval(() => shown.forEach((each) => each.tick()), 1000);
+setInterval(() => {
+  for (const each of shown) each.tick();
+}, 1000);

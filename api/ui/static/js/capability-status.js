@@ -34,4 +34,6 @@ class CapabilityStatus extends HTMLElement {
 }
 
 customElements.define("capability-status", CapabilityStatus);
-setInterval(() => shown.forEach((each) => each.tick()), 250);
+setInterval(() => {
+  for (const each of shown) each.tick();
+}, 250);

@@ -29,7 +29,8 @@ class LiveStream extends HTMLElement {
 
   open() {
     this.close();
-    const source = (this.source = new EventSource(this.getAttribute("src")));
+    const source = new EventSource(this.getAttribute("src"));
+    this.source = source;
     const hear = (name, act) =>
       source.addEventListener(name, (event) => {
         this.listen();
@@ -39,14 +40,14 @@ class LiveStream extends HTMLElement {
       setServerTime(time);
       this.attempt = 0;
       this.say("live");
-      this.kinds.forEach((kind) => this.tell(kind));
+      for (const kind of this.kinds) this.tell(kind);
     });
     hear("beat", setServerTime);
     hear("changed", (kind) => this.tell(kind));
     hear("away", () => this.say("away"));
     hear("back", () => {
       this.say("live");
-      this.kinds.forEach((kind) => this.tell(kind));
+      for (const kind of this.kinds) this.tell(kind);
     });
     source.onerror = () => this.retry();
     this.listen();
@@ -87,4 +88,6 @@ class LiveStream extends HTMLElement {
 }
 
 customElements.define("live-stream", LiveStream);
-addEventListener("pagehide", () => document.querySelectorAll("live-stream").forEach((each) => each.close()));
+addEventListener("pagehide", () => {
+  for (const each of document.querySelectorAll("live-stream")) each.close();
+});

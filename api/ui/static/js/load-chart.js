@@ -33,7 +33,7 @@ function grouped(load) {
     if (!groups.has(id)) groups.set(id, { id, name: name ?? "Not linked to a circuit", meters: [], periods: [] });
     return groups.get(id);
   };
-  load.series.forEach((each) => group(each.circuit_id, each.circuit_name).meters.push(each));
+  for (const each of load.series) group(each.circuit_id, each.circuit_name).meters.push(each);
   load.capacities.forEach((each) => {
     const found = group(each.circuit_id, each.circuit_name);
     found.periods = each.periods.map((period) => ({
@@ -60,7 +60,7 @@ function aligned(meters) {
     const gaps = gapsOf(meter);
     return [meter.avg_w, meter.min_w, meter.max_w].map((values) => {
       const column = new Array(times.length).fill(undefined);
-      gaps.forEach(([from, to]) => column.fill(null, place.get(from) + 1, place.get(to)));
+      for (const [from, to] of gaps) column.fill(null, place.get(from) + 1, place.get(to));
       meter.times.forEach((time, index) => {
         if (values[index] !== null) column[place.get(time)] = values[index] / 1000;
       });
@@ -88,14 +88,16 @@ class LoadChart extends HTMLElement {
     const { signal } = this.stop;
     this.addEventListener("change", (event) => this.choose(event.target), { signal });
     document.addEventListener("live-packet", () => this.askSoon(), { signal });
-    ["live-capacity", "live-depot"].forEach((name) =>
-      document.addEventListener(name, () => this.askIn(TOGETHER), { signal }),
-    );
+    for (const name of ["live-capacity", "live-depot"]) {
+      document.addEventListener(name, () => this.askIn(TOGETHER), { signal });
+    }
     const redraw = () => this.show();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw, { signal });
     this.theme = new MutationObserver(redraw);
     this.theme.observe(document.documentElement, { attributeFilter: ["data-theme"] });
-    this.sizes = new ResizeObserver(() => this.panels.forEach((panel) => this.fit(panel)));
+    this.sizes = new ResizeObserver(() => {
+      for (const panel of this.panels) this.fit(panel);
+    });
     this.sizes.observe(this.room);
     this.ticking = setInterval(() => this.slide(), 5000);
     this.ask();
@@ -144,7 +146,8 @@ class LoadChart extends HTMLElement {
     clearTimeout(this.waiting);
     this.waiting = undefined;
     this.asked = performance.now();
-    const turn = (this.turn = (this.turn ?? 0) + 1);
+    const turn = (this.turn ?? 0) + 1;
+    this.turn = turn;
     const until = now() + 1000;
     const wanted = new URLSearchParams({
       since: new Date(until - this.span * 1000).toISOString(),
@@ -171,7 +174,7 @@ class LoadChart extends HTMLElement {
   }
 
   clear() {
-    this.panels.forEach((panel) => panel.plot.destroy());
+    for (const panel of this.panels) panel.plot.destroy();
     this.panels = [];
   }
 
@@ -187,7 +190,7 @@ class LoadChart extends HTMLElement {
       this.clear();
       this.room.replaceChildren();
       this.panels = groups.map((group) => this.build(group));
-      this.panels.forEach((panel) => this.fit(panel));
+      for (const panel of this.panels) this.fit(panel);
     }
     this.panels.forEach((panel, index) => {
       panel.group = groups[index];
@@ -466,18 +469,20 @@ class LoadChart extends HTMLElement {
     );
     const column = (name, of) => {
       head.append(cell("th", name, "col"));
-      rows.forEach((row, index) => row.append(cell("td", of(until - (index + 1) * step, until - index * step))));
+      for (const [index, row] of rows.entries()) {
+        row.append(cell("td", of(until - (index + 1) * step, until - index * step)));
+      }
     };
     groups.forEach((group) => {
-      group.meters.forEach((meter) =>
+      for (const meter of group.meters) {
         column(`${group.name}: ${meter.device_name}, mean kW`, (from, to) => {
           const inside = (time) => time >= from && time < to;
           const values = meter.avg_w.filter((value, index) => value !== null && inside(meter.times[index]));
           const gap = gapsOf(meter).some(([begins, ends]) => begins + this.load.bucket_seconds < to && ends > from);
           if (values.length === 0) return gap ? "gap" : "·";
           return kw(values.reduce((sum, value) => sum + value, 0) / values.length) + (gap ? ", partly a gap" : "");
-        }),
-      );
+        });
+      }
       if (group.periods.length === 0) return;
       column(`${group.name}: least capacity, kW`, (from, to) => {
         const held = group.periods.filter((each) => each.from < to && each.to > from);
