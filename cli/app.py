@@ -1,9 +1,7 @@
-"""The commands of `./dev`, and what each takes. What a command needs is imported when it is called."""
+"""The product's commands, and what each takes. What a command needs is imported when it is called."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +9,10 @@ from cyclopts import App, Group, Parameter, validators
 from cyclopts.types import ExistingFile
 
 _PRODUCT = Group("The product", sort_key=1)
-_TOOLS = Group("Working on it", sort_key=2)
 _HELP = """\
 One trustworthy microgrid for each electric-bus depot.
 
-New here? `./dev up` brings everything up with a small fleet, `./dev test` runs the tests, and
-`./dev COMMAND --help` tells more about a command.
+New here? `./dev up` brings everything up with a small fleet, and `./dev COMMAND --help` tells more about a command.
 """
 
 app = App(name="./dev", help=_HELP, version_flags=[])
@@ -294,21 +290,3 @@ def scenario_diff(first: str, second: str, /, *, api: ApiUrl = None) -> int:
 
     name_api(api)
     return run_diff(first, second)
-
-
-def _tool(target: str, name: str, place: int, text: str) -> None:
-    """Add a command that reads its arguments itself, ``--help`` included."""
-
-    def call(*args: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]) -> int:
-        module, function = target.split(":")
-        main: Callable[[list[str]], int] = getattr(import_module(module), function)
-        return main(list(args))
-
-    app.command(call, name=name, help=text, group=_TOOLS, sort_key=place, help_flags=[], version_flags=[])
-
-
-_tool("cli.run_tests:run_tests", "test", 1, "Run the tests; further arguments go to pytest.")
-_tool("cli.check:main", "check", 2, "Check format, lint, types, layers and the lock file.")
-_tool("cli.generate:main", "generate", 3, "Write anew the committed files that are made from the code.")
-_tool("cli.acceptance:main", "acceptance", 4, "Show each acceptance criterion with the tests behind it.")
-_tool("cli.bench:main", "bench", 5, "Measure, each figure beside its floor.")

@@ -1,19 +1,14 @@
-#!/usr/bin/env python3
-"""Writes a legacy fleet as NDJSON: depots, circuits, gateways, devices, power sources.
+"""Makes a legacy fleet, as `./dev fleet` writes it: depots, circuits, gateways, devices, power sources.
 
-  make_fleet.py DEPOTS [--seed N] [--flaws] > fleet.ndjson
-
-The same arguments always give the same bytes. With --flaws, about one line in twenty is wrong in a way
+The same arguments always give the same bytes. With flaws, about one line in twenty is wrong in a way
 that real exports are wrong: a parent in another depot, a cycle, a missing name, a repeated id, a number as
 a string, a depot without circuits, a line cut short.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
-import sys
 import uuid
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -163,18 +158,3 @@ def lines(depots: int, seed: int, flaws: bool) -> Iterator[str]:
     """The same as lines of NDJSON, each with its line end."""
     for row in fleet(depots, seed, flaws):
         yield (CUT_SHORT if row is None else json.dumps(row, ensure_ascii=False)) + "\n"
-
-
-def main() -> None:
-    """Write the fleet that the arguments ask for to standard output."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("depots", type=int)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--flaws", action="store_true")
-    args = parser.parse_args()
-    for line in lines(args.depots, args.seed, args.flaws):
-        sys.stdout.write(line)
-
-
-if __name__ == "__main__":
-    main()

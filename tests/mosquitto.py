@@ -12,7 +12,7 @@ from pathlib import Path
 
 import aiomqtt
 
-from cli.system_packages import find
+from devtools.system_packages import find
 from tests.support import until
 
 

@@ -25,7 +25,7 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.manage_api import ManageApi
-from cli.bench.legacy import seed_legacy
+from devtools.legacy_fleet import seed_legacy
 from domain.backfill import BackfillInput, BackfillRequest
 from domain.circuit_capacity import CapacityPolicy
 from domain.provisioning import SyncRequest

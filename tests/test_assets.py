@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from api.ui.assets import FOLDER, Assets
-from cli.assets import lay_out, sprite
+from devtools.assets import lay_out, sprite
 
 PAGES = FOLDER.parent
 
@@ -85,7 +85,14 @@ def test_npm_comes_from_the_machine_or_else_by_uv(tmp_path: Path, has_npm: bool)
         program.parent.mkdir(exist_ok=True)
         program.write_text(f'#!/bin/sh\necho "{name} $@" >> {calls}\nexit 3\n')
         program.chmod(0o755)
-    command = [sys.executable, "cli/assets.py", "--packages", str(tmp_path / "npm"), "--vendor", str(tmp_path / "v")]
+    command = [
+        sys.executable,
+        "devtools/assets.py",
+        "--packages",
+        str(tmp_path / "npm"),
+        "--vendor",
+        str(tmp_path / "v"),
+    ]
     done = subprocess.run(
         [*command, "--uv", str(tmp_path / "bin" / "uv"), "--omit-dev"],
         cwd=PAGES.parent.parent,

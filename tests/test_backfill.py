@@ -14,7 +14,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from cli.bench.legacy import seed_legacy
+from devtools.legacy_fleet import seed_legacy
 from domain.backfill import (
     BackfillInput,
     BackfillRequest,

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from cli.bench.legacy import seed_legacy
+from devtools.legacy_fleet import seed_legacy
 from domain.backfill import BackfillInput, BackfillRequest
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.temporal import connect

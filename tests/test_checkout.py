@@ -23,8 +23,8 @@ from pydantic import SecretStr
 
 from api.main import create_app
 from api.ui import assets, live
-from cli.assets import lay_out
-from cli.check import checks
+from devtools.assets import lay_out
+from devtools.check import checks
 from runtime.processes import free_port
 from runtime.settings import Settings
 from tests.live import http_client
@@ -32,8 +32,8 @@ from tests.support import until
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = (
-    "activities", "api", "cli", "domain", "fleet", "relay", "runtime", "settlement", "sim_scenarios", "store",
-    "telemetry", "tests", "worker", "workflows",
+    "activities", "api", "cli", "devtools", "domain", "fleet", "relay", "runtime", "settlement", "sim_scenarios",
+    "store", "telemetry", "tests", "worker", "workflows",
 )  # fmt: skip
 ELSEWHERE = {"flexmeasures", "depot_microgrid_client", "models"}
 """Installed beside the product by the bench that compares it; clients that tests have other tools generate."""
@@ -85,7 +85,7 @@ def test_what_is_imported_is_declared() -> None:
     undeclared: set[str] = set()
     for name in OURS:
         for path in (ROOT / name).rglob("*.py") if (ROOT / name).is_dir() else [ROOT / f"{name}.py"]:
-            alone_in_a_checkout = name == "tests" or path.is_relative_to(ROOT / "cli" / "bench")
+            alone_in_a_checkout = name in ("devtools", "tests")
             declared = tools if alone_in_a_checkout else product
             undeclared |= {
                 f"{path.relative_to(ROOT)}: {top}"
@@ -190,10 +190,10 @@ async def assert_pages_say_what_is_missing(caller: httpx.AsyncClient) -> None:
         # Nothing is changed by a form either: its answer could not be shown.
         document = await caller.request(method, path)
         assert (document.status_code, document.json()["code"]) == (503, "PAGES_UNAVAILABLE"), (method, path)
-        assert "`.venv/bin/python cli/assets.py --omit-dev`" in document.json()["detail"]
+        assert "`.venv/bin/python devtools/assets.py --omit-dev`" in document.json()["detail"]
     page = await caller.get("/", headers=PAGE)
     assert page.status_code == 503
-    assert "<code>.venv/bin/python cli/assets.py --omit-dev</code>" in page.text
+    assert "<code>.venv/bin/python devtools/assets.py --omit-dev</code>" in page.text
     loaded = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)
     assert loaded
     assert {(await caller.get(each)).status_code for each in loaded} == {200}
@@ -213,7 +213,7 @@ async def test_the_steps_by_hand_bring_the_pages_up(tmp_path: Path, database_url
     environment |= {"DATABASE_URL": database_url, "TEMPORAL_ADDRESS": temporal_address}
     # The packages are those of this environment, and what is fetched is laid out from what `./dev` fetched.
     assert install[:3] == ["uv", "sync", "--frozen"]
-    assert fetch == [".venv/bin/python", "cli/assets.py", "--omit-dev"]
+    assert fetch == [".venv/bin/python", "devtools/assets.py", "--omit-dev"]
     assert "--omit-dev" in ran([*fetch, "--help"], checkout, environment)
     ran([part for part in migrate if "DATABASE_URL" not in part], checkout, environment)
     assert work == [".venv/bin/python", "worker.py"]

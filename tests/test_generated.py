@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.problems import STATUS
-from cli.generate import GENERATED, HINT, Generated, write
+from devtools.generate import GENERATED, HINT, Generated, write
 from domain.problems import ProblemCode, by_subject
 
 # It needs a database, which the tests have already.

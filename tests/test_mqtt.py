@@ -33,7 +33,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.limits import MAX_BODY_BYTES
-from cli.system_packages import find
+from devtools.system_packages import find
 from runtime.settings import Settings
 from store.database import blames_data
 from store.locks import lock_sites

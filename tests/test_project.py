@@ -16,9 +16,9 @@ import api.dependencies
 import api.main
 import runtime.begin
 import worker
-from cli import acceptance, check
 from cli.console import make_console
-from cli.criteria import CriteriaError, ProvingTest, Standing, State, parse_criteria, unknown_criteria, weigh
+from devtools import acceptance, check
+from devtools.criteria import CriteriaError, ProvingTest, Standing, State, parse_criteria, unknown_criteria, weigh
 
 ROOT = Path(__file__).parent.parent
 LONGEST_TEMPLATE_LINE = 200
@@ -34,6 +34,7 @@ PACKAGES = (
     "telemetry",
     "api",
     "cli",
+    "devtools",
 )
 DOCUMENT = """\
 ## COR-8 Provisioning
@@ -106,7 +107,9 @@ def test_the_layers_hold() -> None:
         ("workflows.launch", "sqlalchemy", "Workflows reach the world through activities alone"),
         ("workflows.launch", "api.main", "Imports point downwards"),
         ("api.health", "activities.backfill", "The API calls workflows, never their steps"),
-        ("api.health", "cli.check", "Imports point downwards"),
+        ("api.health", "cli.place", "Imports point downwards"),
+        ("cli.place", "devtools.check", "Imports point downwards"),
+        ("domain.names", "devtools.legacy_fleet", "Imports point downwards"),
         ("api.health", "relay", "Only the command line imports the worker, the relay or the made-up fleet"),
         ("workflows.launch", "worker", "Only the command line imports the worker, the relay or the made-up fleet"),
     ],
@@ -146,11 +149,22 @@ def test_the_relay_stands_below_worker_api_and_command_line() -> None:
     assert ours <= {"domain", "runtime", "store", "workflows"}
 
 
+def test_benchmarks_and_tests_share_what_is_named_for_it_alone() -> None:
+    borrowed = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for folder, foreign in (("tests", "devtools.bench"), ("devtools", "tests"))
+        for path in (ROOT / folder).rglob("*.py")
+        for name in imports_of(path)
+        if f"{name}.".startswith(f"{foreign}.")
+    }
+    assert borrowed == set()
+
+
 def test_sql_is_written_in_the_store_alone() -> None:
     # What a module may do elsewhere: hold an engine or a connection, and know its errors.
     handles = ("sqlalchemy.ext.asyncio", "sqlalchemy.exc")
     files = [ROOT / "relay.py", ROOT / "worker.py"]
-    for package in set(PACKAGES) - {"store", "cli"}:
+    for package in set(PACKAGES) - {"store", "cli", "devtools"}:
         files += sorted((ROOT / package).rglob("*.py"))
     written = {
         f"{path.relative_to(ROOT)}: {name}"
@@ -179,8 +193,8 @@ def reads_settings(text: str) -> bool:
 
 
 def modules_of_processes() -> list[Path]:
-    """The modules of the product's processes; commands of its workshop are programs of their own."""
-    packages = [path for package in PACKAGES if package != "cli" for path in (ROOT / package).rglob("*.py")]
+    """The modules of the product's processes; commands are programs of their own."""
+    packages = [path for package in set(PACKAGES) - {"cli", "devtools"} for path in (ROOT / package).rglob("*.py")]
     return [ROOT / "relay.py", ROOT / "worker.py", *packages]
 
 
@@ -288,31 +302,31 @@ def test_three(): raise AssertionError("a test without a criterion is not run")
 
 
 @pytest.mark.parametrize(
-    ("tests", "args", "status", "said"),
+    ("tests", "run", "status", "said"),
     [
-        (TESTS.format(second=True), [], 0, "3 criteria: 2 delivered, 2 of them with tests; 1 planned, 1 of them"),
-        (TESTS.format(second=True), ["--run"], 0, "3 criteria: 2 delivered, 2 of them hold"),
-        (TESTS.format(second=False), [], 0, "2 of them with tests"),
-        (TESTS.format(second=False), ["--run"], 1, "COR-8.10 is said to be delivered, but a test of it fails."),
-        (TESTS.replace("8.10", "8.11"), [], 1, "COR-8.11 is no criterion; "),
-        (TESTS.replace("8.10", "8.1"), [], 1, "COR-8.10 is said to be delivered, but no test proves it."),
-        (TESTS.replace('"COR-8.10"', ""), [], 1, "an empty marker is no criterion"),
-        ("import nothing_of_the_kind", [], 1, "ModuleNotFoundError"),
-        ("", [], 1, "COR-8.1 is said to be delivered, but no test proves it."),
+        (TESTS.format(second=True), False, 0, "3 criteria: 2 delivered, 2 of them with tests; 1 planned, 1 of them"),
+        (TESTS.format(second=True), True, 0, "3 criteria: 2 delivered, 2 of them hold"),
+        (TESTS.format(second=False), False, 0, "2 of them with tests"),
+        (TESTS.format(second=False), True, 1, "COR-8.10 is said to be delivered, but a test of it fails."),
+        (TESTS.replace("8.10", "8.11"), False, 1, "COR-8.11 is no criterion; "),
+        (TESTS.replace("8.10", "8.1"), False, 1, "COR-8.10 is said to be delivered, but no test proves it."),
+        (TESTS.replace('"COR-8.10"', ""), False, 1, "an empty marker is no criterion"),
+        ("import nothing_of_the_kind", False, 1, "ModuleNotFoundError"),
+        ("", False, 1, "COR-8.1 is said to be delivered, but no test proves it."),
     ],
 )
 def test_the_acceptance_command(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], tests: str, args: list[str], status: int, said: str
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], tests: str, run: bool, status: int, said: str
 ) -> None:
     (tmp_path / "criteria.md").write_text(DOCUMENT)
     (tmp_path / "test_it.py").write_text(tests)
-    arguments = ["--document", str(tmp_path / "criteria.md"), "--tests", str(tmp_path / "test_it.py")]
-    assert acceptance.main([*arguments, *args]) == status
+    document, test = tmp_path / "criteria.md", tmp_path / "test_it.py"
+    assert acceptance.run_acceptance(document, test, run=run, brief=False) == status
     assert said in capfd.readouterr().out
 
 
 def test_every_delivered_criterion_of_the_product_has_its_test(capfd: pytest.CaptureFixture[str]) -> None:
-    status = acceptance.main(["--brief"])
+    status = acceptance.run_acceptance(run=False, brief=True)
     assert status == 0, capfd.readouterr().out
 
 

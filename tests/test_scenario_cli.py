@@ -15,11 +15,11 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from cli.place import ROOT
 from runtime.settings import Settings
 from sim_scenarios.evidence import read_evidence
 from sim_scenarios.library import preset_text
 from tests.live import serving, working
-from tests.test_cli import ROOT
 
 FAILS = "circuit: {mode: CONTROLLER, capacity_kw: 555}"
 

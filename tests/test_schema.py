@@ -17,8 +17,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from cli.generate import HINT, dump_schema
 from cli.place import ROOT
+from devtools.generate import HINT, dump_schema
 from domain.circuit_capacity import CapacityPolicy
 from store import database, migrate
 from store.database import was_locked_out

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import system_packages
+from devtools import system_packages
 
 
 @pytest.mark.parametrize(("user", "status"), [(0, 0), (0, 100), (1000, 0)])

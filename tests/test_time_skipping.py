@@ -19,7 +19,7 @@ from temporalio.worker import Worker
 from activities.backfill import BackfillActivities
 from activities.capacity_watch import CapacityWatchActivities
 from activities.microgrid_sync import MicrogridSyncActivities
-from cli.bench.legacy import seed_legacy
+from devtools.legacy_fleet import seed_legacy
 from domain.backfill import BackfillInput, BackfillRequest, OutcomeCounts, PageRequest
 from domain.provisioning import SyncOutcome, SyncRequest, SyncResult
 from domain.upkeep import WatchInput, WatchRound

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from domain.problems import Problem, ProblemCode
 
 FOLDER = Path(__file__).parent / "static"
-FETCH = ".venv/bin/python cli/assets.py --omit-dev"
+FETCH = ".venv/bin/python devtools/assets.py --omit-dev"
 """Fetches what is missing."""
 
 router = APIRouter(include_in_schema=False)
@@ -65,12 +65,12 @@ class Assets:
         """Where a page finds a file.
 
         Raises:
-            LookupError: there is no such file; ``cli/assets.py`` fetches those under ``vendor/``.
+            LookupError: there is no such file; ``devtools/assets.py`` fetches those under ``vendor/``.
 
         """
         if name not in self.files:
             raise LookupError(
-                f"There is no {name} in {self._folder}. Where it begins with vendor/, cli/assets.py fetches it."
+                f"There is no {name} in {self._folder}. Where it begins with vendor/, devtools/assets.py fetches it."
             )
         return f"/static/{self.digest}/{name}"
 

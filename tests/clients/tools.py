@@ -9,8 +9,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from cli.assets import install
 from cli.place import ROOT
+from devtools.assets import install
 
 _WANTED = Path(__file__).parent
 _FOLDER = ROOT / ".venv-tools" / "clients"

@@ -18,7 +18,7 @@ from temporalio.client import Client
 from uvicorn import Config, Server
 
 from api.main import create_app
-from cli.system_packages import CHROMIUM, find
+from devtools.system_packages import CHROMIUM, find
 from runtime.processes import free_port
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes

@@ -10,7 +10,7 @@ import pytest
 from cli.errors import CommandFailedError
 from cli.scenario import run_list, run_new, run_validate
 from sim_scenarios.library import FOLDER, preset_names
-from tests.test_cli import run
+from tests.commands import run
 
 
 def test_the_list_names_every_preset(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -18,7 +17,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.console import make_console
-from cli.criteria import (
+from cli.place import ROOT
+from devtools.criteria import (
     CriteriaError,
     Finding,
     ProvingTest,
@@ -29,7 +29,6 @@ from cli.criteria import (
     weigh,
 )
 
-ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "acceptance.md"
 _NO_TESTS_COLLECTED = 5
 _STYLES = {
@@ -44,33 +43,30 @@ class CollectionError(Exception):
     """pytest could not collect the tests; the message is what it said."""
 
 
-def main(args: list[str]) -> int:
-    """Print the table; 0 when every delivered criterion has its test (with ``--run``: that passes), else 1."""
-    parser = argparse.ArgumentParser(prog="./dev acceptance", description=__doc__)
-    parser.add_argument("--run", action="store_true", help="run the tests and say which criteria hold")
-    parser.add_argument("--brief", action="store_true", help="leave the tables out: only what is wrong and the summary")
-    parser.add_argument("--document", type=Path, default=DOCUMENT, help=argparse.SUPPRESS)
-    parser.add_argument("--tests", type=Path, default=None, help=argparse.SUPPRESS)
-    options = parser.parse_args(args)
+def run_acceptance(document: Path | None = None, tests: Path | None = None, *, run: bool, brief: bool) -> int:
+    """Print the table; 0 when every delivered criterion has its test (``run``: and that passes), else 1.
+
+    ``document`` and ``tests`` stand for the project's own; ``brief`` leaves the tables out.
+    """
     console = make_console()
     try:
-        criteria = parse_criteria(options.document.read_text(encoding="utf-8"))
-        tests = collect(options.tests, run=options.run)
+        criteria = parse_criteria((document or DOCUMENT).read_text(encoding="utf-8"))
+        proving = collect(tests, run=run)
     except (CriteriaError, CollectionError) as error:
         console.print(str(error), style="red", markup=False, highlight=False)
         return 1
-    findings = weigh(criteria, tests, ran=options.run)
-    shown = [] if options.brief else findings
+    findings = weigh(criteria, proving, ran=run)
+    shown = [] if brief else findings
     for story, rows in groupby(shown, key=lambda finding: finding.criterion.story):
         console.print(_table(story, list(rows)))
-    unknown = unknown_criteria(criteria, tests)
+    unknown = unknown_criteria(criteria, proving)
     for name, function in unknown:
         console.print(f"{name or 'an empty marker'} is no criterion; {function} carries it.", style="bold red")
     faults = [finding for finding in findings if finding.is_fault]
     for finding in faults:
         why = "a test of it fails" if finding.standing is Standing.FAILED else "no test proves it"
         console.print(f"{finding.criterion.id} is said to be delivered, but {why}.", style="bold red")
-    console.print(_summary(findings, ran=options.run))
+    console.print(_summary(findings, ran=run))
     return 1 if faults or unknown else 0
 
 
@@ -85,7 +81,7 @@ def collect(tests: Path | None = None, *, run: bool) -> list[ProvingTest]:
         report = Path(folder) / "report.json"
         command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
         command += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
-        command += ["-p", "tests.acceptance_plugin", f"--acceptance-report={report}"]
+        command += ["-p", "devtools.acceptance_plugin", f"--acceptance-report={report}"]
         command += [] if run else ["--collect-only"]
         command += [] if tests is None else [str(tests)]
         # A run shows its progress; a collection only says something when it fails.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,8 +15,8 @@ from rich.table import Table
 from sqlalchemy import text
 
 from api.main import create_app
-from cli.bench.stage import Databases, databases
 from cli.errors import CommandFailedError
+from devtools.bench.stage import Databases, databases
 from runtime.settings import Settings
 from store.database import make_engine
 from store.fleet_list import add_counts_up
@@ -60,13 +59,8 @@ _STATES = [
 ]
 
 
-async def run(args: list[str]) -> int:
+async def run(small: int, large: int, rounds: int) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="./dev bench fleet")
-    parser.add_argument("--sizes", default="2000,60000", help="the small and the large fleet, in depots")
-    parser.add_argument("--rounds", type=int, default=30, help="times that each is asked, of which the median counts")
-    given = parser.parse_args(args)
-    small, large = (int(size) for size in given.sizes.split(","))
     console = Console()
     async with databases() as made, AsyncExitStack() as stack:
         callers = [await stack.enter_async_context(_fleet(made, size)) for size in (small, large)]
@@ -75,7 +69,7 @@ async def run(args: list[str]) -> int:
             table.add_column(column, justify="right" if column else "left")
         for what, path in track(_ASKED.items(), description="asking", console=console, transient=True):
             took: list[list[float]] = [[], []]
-            for _ in range(given.rounds):
+            for _ in range(rounds):
                 for place, caller in enumerate(callers):
                     took[place].append(await _ask(caller, path))
             one, other = (median(each[1:] or each) * 1000 for each in took)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from cli.bench.legacy import seed_legacy
+from devtools.legacy_fleet import seed_legacy
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.temporal import ensure_search_attributes
 from store.database import make_engine

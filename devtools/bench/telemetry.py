@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -18,16 +17,16 @@ from rich.table import Table
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from cli.bench.bare import BarePlan
-from cli.bench.deadlines import measure_deadlines
-from cli.bench.figures import Latency
-from cli.bench.flexmeasures import flexmeasures
-from cli.bench.load import Client, Outcome, Plan
-from cli.bench.runners import BenchApi, processor_seconds, run_bare, run_load
-from cli.bench.server import CONSTANT
-from cli.bench.site import READINGS, SENSOR, BenchSite, make_sites, packet_template, read_sites
-from cli.bench.stage import Databases, databases
 from cli.services import child_environment
+from devtools.bench.bare import BarePlan
+from devtools.bench.deadlines import measure_deadlines
+from devtools.bench.figures import Latency
+from devtools.bench.flexmeasures import flexmeasures
+from devtools.bench.load import Client, Outcome, Plan
+from devtools.bench.runners import BenchApi, processor_seconds, run_bare, run_load
+from devtools.bench.server import CONSTANT
+from devtools.bench.site import READINGS, SENSOR, BenchSite, make_sites, packet_template, read_sites
+from devtools.bench.stage import Databases, databases
 from runtime.processes import free_port
 from store.database import make_engine
 
@@ -35,7 +34,6 @@ PACKETS = "/api/telemetry/packets"
 CLIENTS = 64
 ARRAY = 100
 """Packets in a request that has an array of them, each of another gateway."""
-PARTS = ("packets", "flexmeasures", "reads", "deadlines")
 
 
 @dataclass(frozen=True)
@@ -95,17 +93,9 @@ class Clock:
         self._next = max(self._next, until)
 
 
-async def run(args: list[str]) -> int:
+async def run(seconds: float, rounds: int, depots: int, processes: int, parts: Sequence[str]) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="./dev bench telemetry")
-    parser.add_argument("--seconds", type=float, default=4, help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each, of which the median counts")
-    parser.add_argument("--depots", type=int, default=CLIENTS * ARRAY, help="depots, each with one gateway")
-    parser.add_argument("--processes", type=int, default=1, help="API processes")
-    parser.add_argument("--only", default=",".join(PARTS), help=f"parts to run, of {', '.join(PARTS)}")
-    asked = parser.parse_args(args)
-    given = Given(asked.seconds, min(2.0, asked.seconds / 2), asked.rounds, asked.depots, asked.processes)
-    parts = asked.only.split(",")
+    given = Given(seconds, min(2.0, seconds / 2), rounds, depots, processes)
     console = Console()
     async with databases() as made:
         await _fill(made, given.depots)

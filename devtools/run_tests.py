@@ -7,24 +7,25 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from cli.place import ROOT
-from cli.system_packages import CHROMIUM, ensure
+from devtools.system_packages import CHROMIUM, ensure
 
 _NEEDED = {"chromium": CHROMIUM, "mosquitto": ("mosquitto",)}
 """Programs that tests need and no package registry has, each under its names, by their Debian package."""
 _ONE_PROCESS = ("--pdb", "--trace")
 
 
-def pytest_command(args: list[str]) -> list[str]:
+def pytest_command(args: Sequence[str]) -> list[str]:
     """The command that runs the tests; two at a time unless ``args`` say otherwise."""
     chosen = any(argument.startswith(("-n", "--numprocesses")) or argument in _ONE_PROCESS for argument in args)
     return [sys.executable, "-m", "pytest", *([] if chosen else ["-n", "2"]), *args]
 
 
-def run_tests(args: list[str]) -> int:
+def run_tests(args: Sequence[str]) -> int:
     """Run pytest and answer its exit code.
 
     Its files are in a folder of their own, because pytest clears away what other runs of the same user left, and

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -19,9 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.console import make_console
-
-ROOT = Path(__file__).resolve().parent.parent
-
+from cli.place import ROOT
 
 _PAGES = ROOT / "api" / "ui"
 _DJLINT = ("--configuration", str(ROOT / ".djlintrc"))
@@ -65,7 +62,7 @@ def checks() -> list[Check]:
         Check("templates", (_tool("djlint"), "templates", "--check", "--lint", "--quiet", *_DJLINT), _PAGES),
         Check("layers", (_tool("lint-imports"), "--no-logo")),
         Check("types", (_tool("basedpyright"),)),
-        Check("acceptance", (sys.executable, "-c", _ACCEPTANCE)),
+        Check("acceptance", (sys.executable, "-m", "devtools", "acceptance", "--brief")),
         Check("generated files", (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_GENERATED)),
     ]
     uv = _find_tool("uv")
@@ -75,16 +72,15 @@ def checks() -> list[Check]:
 
 
 _GENERATED = ("tests/test_schema.py", "tests/test_generated.py")
-_ACCEPTANCE = "import sys; from cli.acceptance import main; sys.exit(main(['--brief']))"
 
 
-def main(args: list[str]) -> int:
-    """Run all checks, whatever fails; 0 when all passed, else 1."""
-    parser = argparse.ArgumentParser(prog="./dev check", description=__doc__)
-    parser.add_argument("--fix", action="store_true", help="first mend what the formatters and linters can")
-    options = parser.parse_args(args)
+def run_checks(*, fix: bool) -> int:
+    """Run all checks, whatever fails; 0 when all passed, else 1.
+
+    ``fix``: first mend what the formatters and linters can.
+    """
     console = make_console()
-    if options.fix:
+    if fix:
         _run(Check("fix", (_tool("ruff"), "check", "--fix", "--exit-zero", "--quiet", ".")))
         _run(Check("fix", (_tool("ruff"), "format", "--quiet", ".")))
         _run(Check("fix", (*_BIOME, "check", "--write"), _PAGES))

@@ -13,11 +13,11 @@ from typing import Any
 
 import psutil
 
-from cli.bench.bare import BareOutcome, BarePlan
-from cli.bench.load import Outcome, Plan
 from cli.errors import CommandFailedError
 from cli.place import ROOT
 from cli.services import ApiProgram
+from devtools.bench.bare import BareOutcome, BarePlan
+from devtools.bench.load import Outcome, Plan
 
 
 class BenchApi(ApiProgram):
@@ -26,7 +26,7 @@ class BenchApi(ApiProgram):
     def __init__(self, port: int, log_path: Path, environment: Mapping[str, str], processes: int) -> None:
         super().__init__("127.0.0.1", port, log_path, environment)
         application = self._arguments.index("api.main:create_app")
-        self._arguments[application] = "cli.bench.server:create"
+        self._arguments[application] = "devtools.bench.server:create"
         if processes > 1:
             self._arguments += ["--workers", str(processes)]
 
@@ -38,7 +38,7 @@ async def run_load(plan: Plan) -> Outcome:
         CommandFailedError: it failed, or an answer was not a 200.
 
     """
-    outcome = Outcome(**await _run("cli.bench.load", asdict(plan)))
+    outcome = Outcome(**await _run("devtools.bench.load", asdict(plan)))
     if set(outcome.statuses) != {"200"}:
         raise CommandFailedError(f"not every answer was a 200: {outcome.statuses}: {outcome.complaint}")
     return outcome
@@ -46,7 +46,7 @@ async def run_load(plan: Plan) -> Outcome:
 
 async def run_bare(plan: BarePlan) -> BareOutcome:
     """Run the floor of the packet door."""
-    return BareOutcome(**await _run("cli.bench.bare", asdict(plan)))
+    return BareOutcome(**await _run("devtools.bench.bare", asdict(plan)))
 
 
 async def _run(module: str, plan: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A load generator in a process of its own: many clients, each sending its next request as soon as it is answered.
 
-    python -m cli.bench.load < PLAN.json > OUTCOME.json
+    python -m devtools.bench.load < PLAN.json > OUTCOME.json
 
 It speaks just enough HTTP/1.1 to cost little of the processor that the server is measured on: what it did cost is part
 of its outcome. A request is a template in which ``%d`` stands for the time of a packet in milliseconds since the

@@ -10,9 +10,9 @@ from rich.table import Table
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from cli.bench.site import make_sites
-from cli.bench.stage import Databases
 from cli.errors import CommandFailedError
+from devtools.bench.site import make_sites
+from devtools.bench.stage import Databases
 from store.capacity_upkeep import pass_deadlines
 from store.database import make_engine
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -22,8 +21,8 @@ from temporalio.client import Client, Interceptor
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Worker
 from temporalio.worker import Interceptor as WorkerInterceptor
 
-from cli.bench.figures import Latency
-from cli.bench.stage import Stage, stage
+from devtools.bench.figures import Latency
+from devtools.bench.stage import Stage, stage
 from domain.actor import Actor
 from domain.backfill import DEFAULT_PAGE_SIZE, BackfillInput, BackfillRequest
 from domain.provisioning import SyncRequest
@@ -40,17 +39,12 @@ LAST_ID = UUID(int=2**128 - 1)
 QUEUE = "bench"
 
 
-async def run(args: list[str]) -> int:
+async def run(sizes: Sequence[int], rounds: int, syncs: int) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="./dev bench provisioning")
-    parser.add_argument("--sizes", default="1000,10000,100000", help="fleet sizes, in depots")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each, of which the median counts")
-    parser.add_argument("--syncs", type=int, default=200, help="circuit changes to time, one after the other")
-    given = parser.parse_args(args)
     console = Console()
     async with stage() as made:
-        await _backfills(console, made, [int(size) for size in given.sizes.split(",")], given.rounds)
-        await _syncs(console, made, given.syncs)
+        await _backfills(console, made, sizes, rounds)
+        await _syncs(console, made, syncs)
     return 0
 
 

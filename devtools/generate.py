@@ -6,16 +6,16 @@ makes.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cli.console import make_console
+from cli.errors import CommandFailedError
 from cli.place import ROOT
 
 HINT = "It is made from the code: run `./dev generate`, look at what changed, and commit it."
@@ -31,14 +31,16 @@ class Generated:
     make: Callable[[], str]
 
 
-def main(args: list[str]) -> int:
-    """Write the files that ``args`` name, or all; 0."""
+def run_generate(wanted: Sequence[str]) -> int:
+    """Write the files that ``wanted`` names, or all; 0.
+
+    Raises:
+        CommandFailedError: there is no such file.
+
+    """
     names = [each.name for each in GENERATED]
-    parser = argparse.ArgumentParser(prog="./dev generate", description=__doc__)
-    parser.add_argument("files", nargs="*", metavar="FILE", help=f"of {', '.join(names)}; without: all")
-    wanted = parser.parse_args(args).files
-    for unknown in set(wanted) - set(names):
-        parser.error(f"{unknown} is none of {', '.join(names)}")
+    for unknown in sorted({*wanted} - {*names}):
+        raise CommandFailedError(f"{unknown} is none of {', '.join(names)}.")
     console = make_console()
     for each in GENERATED:
         if not wanted or each.name in wanted:

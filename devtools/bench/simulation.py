@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import time
 from collections.abc import Sequence
@@ -14,10 +13,10 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from cli.bench.product import running_product
 from cli.client import Api, UnreachableError
 from cli.scenario_run import start_scenario
 from cli.simulation_site import simulation_depot
+from devtools.bench.product import running_product
 from domain.scenario_runs import RunOutcome, ScenarioRunState
 from sim_scenarios.evidence import read_evidence
 from sim_scenarios.library import preset, preset_names
@@ -28,19 +27,14 @@ _BATCH = 60
 _LOOK_EVERY = 0.05
 
 
-async def run(args: list[str]) -> int:
+async def run(rounds: int, at_once: int, runs: int) -> int:
     """Measure and print; 1 where equal runs gave unequal evidence, or one did not pass."""
-    parser = argparse.ArgumentParser(prog="./dev bench simulation")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each, of which the median counts")
-    parser.add_argument("--at-once", type=int, default=50, help="runs at the same time")
-    parser.add_argument("--runs", type=int, default=20, help="runs of each preset whose hashes are compared")
-    given = parser.parse_args(args)
     console = Console()
     async with running_product() as product, Api(product.api.url) as api:
-        names = [f"Bench depot {number}" for number in range(max(given.at_once, given.runs))]
+        names = [f"Bench depot {number}" for number in range(max(at_once, runs))]
         depots = [await simulation_depot(api, name) for name in names]
-        await _speed(console, api, depots, given.rounds, given.at_once)
-        return await _hashes(console, api, depots[: given.runs])
+        await _speed(console, api, depots, rounds, at_once)
+        return await _hashes(console, api, depots[:runs])
 
 
 async def _speed(console: Console, api: Api, depots: Sequence[str], rounds: int, at_once: int) -> None:

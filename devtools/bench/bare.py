@@ -1,6 +1,6 @@
 """The floor of the packet door: the rows of a group written by the bare driver, with no HTTP and no rules.
 
-    python -m cli.bench.bare < PLAN.json > OUTCOME.json
+    python -m devtools.bench.bare < PLAN.json > OUTCOME.json
 
 One connection writes group after group, each in a transaction of its own, by four prepared statements: the packets,
 the capability events, the latest statuses, the capacities. Everything that the product looks up or decides is given.
@@ -22,7 +22,7 @@ import psutil
 import uvloop
 from uuid_utils.compat import uuid7
 
-from cli.bench.site import SENSOR
+from devtools.bench.site import SENSOR
 
 _PACKETS = """
     INSERT INTO packets (id, gateway_id, depot_id, observed_at, received_at, document, answers)

@@ -6,7 +6,6 @@ for the process that is gone, and what our own code waits for.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import subprocess
@@ -19,41 +18,37 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cli.bench.product import Product, running_product
 from cli.client import Api, UnreachableError
 from cli.place import ROOT
+from devtools.bench.product import Product, running_product
 
 _LOOK_EVERY = 0.05
 _LONGEST = 120.0
 
 
-async def run(args: list[str]) -> int:
+async def run(rounds: int, depots: int) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="./dev bench restart")
-    parser.add_argument("--rounds", type=int, default=5, help="kills of each process")
-    parser.add_argument("--depots", type=int, default=40, help="depots whose circuits change around a worker's kill")
-    given = parser.parse_args(args)
     console = Console()
-    imports = {name: [_import_of(name) for _ in range(given.rounds)] for name in ("worker", "api.main")}
+    imports = {name: [_import_of(name) for _ in range(rounds)] for name in ("worker", "api.main")}
     first: list[float] = []
     all_of_them: list[float] = []
     answers: list[float] = []
     async with running_product() as product, Api(product.api.url) as api:
-        depots = [await _depot(api, number) for number in range(given.depots)]
-        for number in range(given.rounds):
-            one, last = await _kill_worker(product, api, depots, number)
+        changing = [await _depot(api, number) for number in range(depots)]
+        for number in range(rounds):
+            one, last = await _kill_worker(product, api, changing, number)
             first.append(one)
             all_of_them.append(last)
             answers.append(await _kill_api(product))
     load = os.getloadavg()[0]
-    table = Table(title=f"Seconds after kill -9, {given.rounds} rounds, load average {load:.1f}")
+    table = Table(title=f"Seconds after kill -9, {rounds} rounds, load average {load:.1f}")
     for column in ("what", "median", "worst", "of the start"):
         table.add_column(column, justify="left" if column == "what" else "right")
     worker, server = median(imports["worker"]), median(imports["api.main"])
     rows = {
         "floor: a process that imports the worker": (imports["worker"], worker),
         "worker: a change made after the kill is in step": (first, worker),
-        f"worker: all {given.depots} changes around the kill are in step": (all_of_them, worker),
+        f"worker: all {depots} changes around the kill are in step": (all_of_them, worker),
         "floor: a process that imports the API": (imports["api.main"], server),
         "API: it answers /readyz": (answers, server),
     }

@@ -1,6 +1,7 @@
 """Installs what the pages take from npm, and lays the files that are served into ``api/ui/static/vendor``.
 
-`./dev` runs it when something of it changed, and so does the image's build. It needs the standard library alone.
+`./dev` runs it when something of it changed, and so does the image's build. It needs the standard library alone:
+the image's build has nothing else yet.
 The versions and digests are those of ``api/ui/package-lock.json``; ``api/ui/assets.json`` says which files are served.
 """
 
