@@ -14,6 +14,7 @@ import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
+import structlog
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,10 +23,23 @@ from temporalio.testing import WorkflowEnvironment
 
 from api.main import create_app
 from runtime.embedded import DATABASE, EmbeddedPostgres
+from runtime.log_lines import add_traceback, bound, console_line
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
 from store.database import make_engine
 from store.migrate import upgrade
+
+# As a process of the product writes them. structlog's own lines draw every local variable of every frame, which takes
+# minutes where those are large.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        add_traceback,
+        bound,
+        console_line,
+    ]
+)
 
 
 @pytest.fixture(scope="session")
