@@ -25,6 +25,7 @@ from cli.errors import CommandFailedError
 from cli.meter import Meter
 from cli.place import ROOT, AlreadyRunningError, Place, Running, announce, running_places
 from cli.services import ApiProgram, child_environment, choose_port, end_leftovers
+from devtools.generate import GENERATED
 from devtools.run_tests import pytest_command, run_tests
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.processes import ProcessFailedError, free_port
@@ -171,7 +172,7 @@ def test_arguments_reach_pytest_whatever_they_look_like(args: list[str], shown: 
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (("generate", "nothing"), "nothing is none of schema"),
+        (("generate", "nothing"), f"nothing is none of {', '.join(each.name for each in GENERATED)}."),
         (("bench", "fleet", "--sizes", "1"), "Two sizes are compared."),
         (("bench", "provisioning", "--sizes", "1,many"), "many"),
         (("bench", "telemetry", "--only", "reads,writes"), "writes is none of packets,"),
