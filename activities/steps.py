@@ -6,7 +6,9 @@ among them: it is told to Temporal as final, by the one rule that is here.
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +17,21 @@ from asyncpg import InterfaceError, PostgresError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from structlog.contextvars import bind_contextvars
-from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, FailureError
-from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+from temporalio import activity, workflow
+from temporalio.exceptions import (
+    ApplicationError,
+    ApplicationErrorCategory,
+    FailureError,
+    is_cancelled_exception,
+)
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    ExecuteWorkflowInput,
+    Interceptor,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+)
 
 from activities.manage_api import AwayError, RefusedError, UnclearError
 from domain.problems import Problem
@@ -39,11 +53,18 @@ _PASSING = ("08", "25006", "40", "53", "55", "57", "58", "XX")
 
 
 class Steps(Interceptor):
-    """The worker's interceptor of activities."""
+    """The worker's interceptor of activities and workflows: each logs a line when it ends."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 (the base's name)
         """Put a step's surroundings around it."""
         return _Step(next)
+
+    def workflow_interceptor_class(
+        self,
+        input: WorkflowInterceptorClassInput,  # noqa: A002, ARG002 (the base's name)
+    ) -> type[WorkflowInboundInterceptor]:
+        """Put a workflow's surroundings around it."""
+        return _Run
 
 
 class _Step(ActivityInboundInterceptor):
@@ -61,8 +82,9 @@ class _Step(ActivityInboundInterceptor):
             attempt=info.attempt,
             **_depot_of(input.args),
         )
+        begun = time.monotonic()
         try:
-            return await super().execute_activity(input)
+            result = await super().execute_activity(input)
         except Exception as error:
             if worth_another_try(error, info.attempt):
                 raise
@@ -75,6 +97,28 @@ class _Step(ActivityInboundInterceptor):
                 # It has been told above, so Temporal's worker need not tell it again.
                 category=ApplicationErrorCategory.BENIGN,
             ) from (error if len(str(error)) < _MAX_TOLD else None)
+        # The line of the workflow says the same of its local steps.
+        say = _log.debug if info.is_local else _log.info
+        say("step done", seconds=round(time.monotonic() - begun, 3))
+        return result
+
+
+class _Run(WorkflowInboundInterceptor):
+    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:  # noqa: A002 (the base's name)
+        """Run the workflow; say once, and not again in a replay, how it ended."""
+        try:
+            result = await super().execute_workflow(input)
+        except workflow.ContinueAsNewError:
+            raise
+        except (asyncio.CancelledError, FailureError) as error:
+            workflow.logger.warning(
+                "workflow cancelled" if is_cancelled_exception(error) else f"workflow failed: {error}"
+            )
+            raise
+        workflow.logger.info(
+            "workflow completed after %.3f s", workflow.time() - workflow.info().start_time.timestamp()
+        )
+        return result
 
 
 def worth_another_try(error: Exception, attempt: int) -> bool:

@@ -25,6 +25,7 @@ from temporalio.client import Client
 from activities.microgrid_sync import MicrogridSyncActivities
 from cli.place import ROOT
 from domain.provisioning import SyncRequest
+from domain.upkeep import HistoryRequest
 from relay import RPC_TIMEOUT
 from runtime.log_lines import MAX_LINE, MAX_TRACEBACK, MAX_VALUE
 from runtime.logs import LogFormat, configure_logs
@@ -32,6 +33,7 @@ from runtime.settings import Settings
 from store.database import make_engine
 from tests.live import http_client, serving, working
 from tests.support import make_depot, until
+from workflows.history_upkeep import HistoryUpkeepWorkflow
 from workflows.launch import signal_sync
 
 FORMATS = ("console", "json")
@@ -407,3 +409,24 @@ async def test_a_step_that_fails_is_one_line_a_try_with_its_ids(
     assert "ValueError: 100000 kept" in failed["traceback"]
     assert "{" not in failed["event"]
     assert all(len(line) < LONGEST for line in json_log.lines)
+
+
+async def test_each_workflow_and_each_step_says_in_one_line_how_it_ended(
+    json_log: Log, engine: AsyncEngine, client: Client, task_queue: str
+) -> None:
+    depot = await make_depot(engine, "Incomer")
+    async with working(client, engine, task_queue):
+        await signal_sync(client, task_queue, SyncRequest(depot, "tester", "to see it end"), rpc_timeout=RPC_TIMEOUT)
+        await client.get_workflow_handle(f"microgrid-sync/{depot}").result()
+        request = HistoryRequest(months_ahead=1, months_kept=1)
+        upkeep = await client.start_workflow(
+            HistoryUpkeepWorkflow.run, request, id=f"history-upkeep-{depot}", task_queue=task_queue
+        )
+        await upkeep.result()
+    ended = [each for each in json_log.records if each["event"].startswith("workflow completed after ")]
+    assert [each["workflow_type"] for each in ended] == ["MicrogridSync", "HistoryUpkeep"]
+    assert ended[0]["workflow_id"] == f"microgrid-sync/{depot}"
+    # The sync's own step is a local one, of which its workflow's line says enough.
+    step = json_log.only("step done")
+    assert (step["workflow_type"], step["activity_type"]) == ("HistoryUpkeep", "keep_months")
+    assert step["seconds"] >= 0
