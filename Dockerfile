@@ -31,6 +31,7 @@ COPY api api
 COPY --from=build /opt/vendor api/ui/static/vendor
 COPY fleet fleet
 COPY cli cli
+COPY pyproject.toml ./
 COPY relay.py worker.py ./
 RUN python -m compileall -q .
 USER 10001

@@ -56,6 +56,7 @@ from runtime.kept import kept
 from runtime.memory import settle
 from runtime.settings import Settings
 from runtime.temporal import connect
+from runtime.version import version
 from store.database import CALLER
 from store.pulse import open_database
 from telemetry.door import open_door
@@ -153,7 +154,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             yield
 
     app = FastAPIOffline(
-        DOCS, None, title="Depot microgrid", version="0.1.0", description=DESCRIPTION, lifespan=lifespan,
+        DOCS, None, title="Depot microgrid", version=version(), description=DESCRIPTION, lifespan=lifespan,
         generate_unique_id_function=operation_id,
     )  # fmt: skip
     install_problems(app)

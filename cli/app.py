@@ -8,6 +8,8 @@ from typing import Annotated
 from cyclopts import App, Group, Parameter, validators
 from cyclopts.types import ExistingFile
 
+from runtime.version import version
+
 _PRODUCT = Group("The product", sort_key=1)
 _HELP = """\
 One trustworthy microgrid for each electric-bus depot.
@@ -15,8 +17,8 @@ One trustworthy microgrid for each electric-bus depot.
 New here? `./dev up` brings everything up with a small fleet, and `./dev COMMAND --help` tells more about a command.
 """
 
-app = App(name="./dev", help=_HELP, version_flags=[])
-app["--help"].group = Group("Options", sort_key=3)
+app = App(name="./dev", help=_HELP, version=version, version_flags=["--version"])
+app["--help"].group = app["--version"].group = Group("Options", sort_key=3)
 
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 ApiUrl = Annotated[str | None, Parameter(name="--api", show_default=False)]
