@@ -418,9 +418,8 @@ async def test_each_workflow_and_each_step_says_in_one_line_how_it_ended(
     async with working(client, engine, task_queue):
         await signal_sync(client, task_queue, SyncRequest(depot, "tester", "to see it end"), rpc_timeout=RPC_TIMEOUT)
         await client.get_workflow_handle(f"microgrid-sync/{depot}").result()
-        request = HistoryRequest(months_ahead=1, months_kept=1)
         upkeep = await client.start_workflow(
-            HistoryUpkeepWorkflow.run, request, id=f"history-upkeep-{depot}", task_queue=task_queue
+            HistoryUpkeepWorkflow.run, HistoryRequest(), id=f"history-upkeep-{depot}", task_queue=task_queue
         )
         await upkeep.result()
     ended = [each for each in json_log.records if each["event"].startswith("workflow completed after ")]
