@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from domain.provisioning import SyncRequest
+from domain.provisioning.outcomes import SyncRequest
 from runtime.kept import kept
-from store.database import is_away, is_busy
-from store.listen import listen
-from store.outbox import CHANNEL, OutboxDepot, claim, forget
+from store.base.database import is_away, is_busy
+from store.base.listen import listen
+from store.provisioning.outbox import CHANNEL, OutboxDepot, claim, forget
 from workflows.launch import signal_sync
 
 _log = structlog.get_logger("relay")

@@ -32,14 +32,14 @@ from activities.microgrid_sync import MicrogridSyncActivities
 from activities.run_audit import RunAuditActivities
 from activities.scenario_run import ScenarioRunActivities
 from activities.steps import Steps
-from domain.upkeep import DriftRequest, HistoryRequest
+from domain.monitoring.upkeep import DriftRequest, HistoryRequest
 from relay import Relay
 from runtime.begin import begin
 from runtime.kept import kept
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
-from store.database import JOB
-from store.pulse import open_database
+from store.base.database import JOB
+from store.base.pulse import open_database
 from telemetry.mqtt import subscribing
 from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from activities.heartbeat import beating
-from domain.actor import Actor
-from domain.backfill import (
+from domain.base.actor import Actor
+from domain.provisioning.backfill import (
     BackfillRequest,
     BackfillState,
     EndRequest,
@@ -21,8 +21,8 @@ from domain.backfill import (
     StateRequest,
 )
 from settlement.backfills import close_backfill
-from store.backfills import begin_backfill, plan_pages, run_page, set_backfill_state
-from store.database import transaction
+from store.base.database import transaction
+from store.provisioning.backfills import begin_backfill, plan_pages, run_page, set_backfill_state
 
 
 class BackfillActivities:

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from domain.upkeep import WatchRound
-from store.capacity_upkeep import pass_deadlines, seconds_to_next_deadline
-from store.fleet_list import add_counts_up, settle_fleet
+from domain.monitoring.upkeep import WatchRound
+from store.monitoring.capacity_upkeep import pass_deadlines, seconds_to_next_deadline
+from store.site.fleet.fleet_list import add_counts_up, settle_fleet
 
 BATCH = 500
 """Circuits in one transaction: packets of their depots wait as long as it takes."""

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from activities.heartbeat import beating
-from domain.actor import Actor
-from domain.upkeep import DRIFT_ACTOR, DriftReport, DriftRequest
-from store.database import snapshot, transaction
-from store.drift import ask_for_repair, count_microgrids, drifted_depots
+from domain.base.actor import Actor
+from domain.monitoring.upkeep import DRIFT_ACTOR, DriftReport, DriftRequest
+from store.base.database import snapshot, transaction
+from store.provisioning.drift import ask_for_repair, count_microgrids, drifted_depots
 
 NAMED = 100
 """Depots that a report names."""

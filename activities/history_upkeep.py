@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from activities.heartbeat import beating
-from domain.upkeep import HistoryReport, HistoryRequest
-from store.history import keep_months
-from store.idempotency import forget_old_answers
+from domain.monitoring.upkeep import HistoryReport, HistoryRequest
+from store.base.idempotency import forget_old_answers
+from store.monitoring.history import keep_months
 
 
 class HistoryUpkeepActivities:

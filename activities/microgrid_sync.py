@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from domain.actor import Actor
-from domain.provisioning import FailedSync, SyncRequest, SyncResult
-from store.database import transaction
-from store.microgrids import note_failed_sync, reconcile_microgrid
+from domain.base.actor import Actor
+from domain.provisioning.outcomes import FailedSync, SyncRequest, SyncResult
+from store.base.database import transaction
+from store.provisioning.microgrids import note_failed_sync, reconcile_microgrid
 
 
 class MicrogridSyncActivities:

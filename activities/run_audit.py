@@ -15,21 +15,26 @@ from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import beating
-from domain.actor import Actor
-from domain.backfill import BACKFILL_KIND, BackfillProgress, BackfillState, backfill_workflow_id
-from domain.endings import Act, WorkflowStanding, act_on
-from domain.scenario_runs import SCENARIO_KIND, ScenarioRunProgress, ScenarioRunState, scenario_run_workflow_id
-from domain.upkeep import RunAuditReport, RunAuditRequest
+from domain.base.actor import Actor
+from domain.monitoring.upkeep import RunAuditReport, RunAuditRequest
+from domain.provisioning.backfill import BACKFILL_KIND, BackfillProgress, BackfillState, backfill_workflow_id
+from domain.provisioning.endings import Act, WorkflowStanding, act_on
+from domain.simulation.scenario_runs import (
+    SCENARIO_KIND,
+    ScenarioRunProgress,
+    ScenarioRunState,
+    scenario_run_workflow_id,
+)
 from settlement.backfills import MONITOR as BACKFILL_MONITOR
 from settlement.backfills import settle_backfills
 from settlement.look import ask_all
 from settlement.scenario_runs import MONITOR as RUN_MONITOR
 from settlement.scenario_runs import settle_runs
 from settlement.settle import Row, Settled
-from store.backfills import BackfillRecord, list_backfills, set_backfill_state
-from store.database import transaction
-from store.scenario_runs import RunRecord, list_runs, set_run_state
-from store.standings import Standings, backfill_standings, run_standings
+from store.base.database import transaction
+from store.provisioning.backfills import BackfillRecord, list_backfills, set_backfill_state
+from store.simulation.scenario_runs import RunRecord, list_runs, set_run_state
+from store.simulation.standings import Standings, backfill_standings, run_standings
 
 _LOOK_WITHIN = timedelta(seconds=30)
 """For a page of rows."""

@@ -22,9 +22,8 @@ from temporalio import activity
 
 from activities.heartbeat import beating
 from activities.manage_api import ManageApi, RefusedError, milliseconds
-from domain.actor import Actor
-from domain.circuit_capacity import CapacityMode, FailSafeReason
-from domain.scenario_runs import (
+from domain.base.actor import Actor
+from domain.simulation.scenario_runs import (
     EndedRun,
     Played,
     PlayRequest,
@@ -33,14 +32,15 @@ from domain.scenario_runs import (
     RunTargets,
     ScenarioRunRequest,
 )
+from domain.site.circuit_capacity import CapacityMode, FailSafeReason
 from settlement.scenario_runs import close_run
-from sim_scenarios.evidence import line, step_record
-from sim_scenarios.expectations import Answer, Downstream, Observed, ObservedCircuit
-from sim_scenarios.playing import Playbook, open_playbook
-from sim_scenarios.stamps import documents, due_ms, is_of_run, next_stamp
-from sim_scenarios.steps import Step
-from store.database import transaction
-from store.scenario_runs import (
+from sim_scenarios.evidence.evidence import line, step_record
+from sim_scenarios.runs.expectations import Answer, Downstream, Observed, ObservedCircuit
+from sim_scenarios.runs.playing import Playbook, open_playbook
+from sim_scenarios.runs.stamps import documents, due_ms, is_of_run, next_stamp
+from sim_scenarios.runs.steps import Step
+from store.base.database import transaction
+from store.simulation.scenario_runs import (
     RunScript,
     StepRecord,
     last_stamp_before,

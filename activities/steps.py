@@ -34,9 +34,9 @@ from temporalio.worker import (
 )
 
 from activities.manage_api import AwayError, RefusedError, UnclearError
-from domain.problems import Problem
-from sim_scenarios.playing import OtherScenarioError
-from store.database import is_away, is_busy
+from domain.base.problems import Problem
+from sim_scenarios.runs.playing import OtherScenarioError
+from store.base.database import is_away, is_busy
 
 _log = structlog.get_logger("steps")
 

@@ -16,13 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from api.dependencies import ClientDep, DoorDep, EngineDep, LookoutDep, SettingsDep
-from api.ui.assets import missing_assets
-from store.database import FAILURES, is_used_up, snapshot
-from store.fleet_list import count_fleet
-from store.history import months_ahead
-from store.outbox import OutboxDepth, outbox_depth
+from api.base.dependencies import ClientDep, DoorDep, EngineDep, LookoutDep, SettingsDep
+from api.ui.base.assets import missing_assets
+from store.base.database import FAILURES, is_used_up, snapshot
+from store.monitoring.history import months_ahead
+from store.provisioning.outbox import OutboxDepth, outbox_depth
 from store.schema_version import is_migrated
+from store.site.fleet.fleet_list import count_fleet
 from telemetry.door import PacketDoor
 
 router = APIRouter(tags=["health"])

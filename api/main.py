@@ -1,7 +1,7 @@
 """The API process: `uvicorn api.main:create_app --factory`.
 
-The one place that reads the settings, opens what requests share (`api.dependencies.Resources`), and registers what each
-subject brings. Its pages are registered in `api.ui.pages`.
+The one place that reads the settings, opens what requests share (`api.base.dependencies.Resources`), and registers what
+each subject brings. Its pages are registered in `api.ui.pages`.
 """
 
 from __future__ import annotations
@@ -15,50 +15,45 @@ from fastapi import APIRouter, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
 
-from api import (
-    backfills,
-    capability_status,
+from api import health
+from api.base.addresses import Addresses
+from api.base.dependencies import Resources, provide
+from api.base.flags import Flags
+from api.base.limits import MAX_IMPORT_BYTES, BodyLimit, ImportLimit
+from api.base.live import LiveHub
+from api.base.methods import HeadLikeGet
+from api.base.problems import COMMON, install_problems, problem_schemas
+from api.base.watch import Watch
+from api.controllers import controller_bindings, controller_packets
+from api.edge.document import install_document, operation_id
+from api.edge.guard import Dressed, Guard
+from api.edge.lanes import FastLanes, Lane
+from api.edge.located import Located
+from api.edge.requests import Requests
+from api.monitoring import capability_status, load, telemetry
+from api.provisioning import backfills, microgrids
+from api.simulation import scenario_runs, scenarios
+from api.site import (
     capacities,
     circuits,
-    controller_bindings,
-    controller_packets,
     depots,
     devices,
     fleet_import,
     gateways,
-    health,
-    load,
-    microgrids,
     power_sources,
     remediations,
     resolutions,
-    scenario_runs,
-    scenarios,
     sensor_actions,
-    telemetry,
 )
-from api.addresses import Addresses
-from api.dependencies import Resources, provide
-from api.document import install_document, operation_id
-from api.flags import Flags
-from api.guard import Dressed, Guard
-from api.lanes import FastLanes, Lane
-from api.limits import MAX_IMPORT_BYTES, BodyLimit, ImportLimit
-from api.live import LiveHub
-from api.located import Located
-from api.methods import HeadLikeGet
-from api.problems import COMMON, install_problems, problem_schemas
-from api.requests import Requests
 from api.ui.pages import install_pages
-from api.watch import Watch
 from runtime.begin import begin
 from runtime.kept import kept
 from runtime.memory import settle
 from runtime.settings import Settings
 from runtime.temporal import connect
 from runtime.version import version
-from store.database import CALLER
-from store.pulse import open_database
+from store.base.database import CALLER
+from store.base.pulse import open_database
 from telemetry.door import open_door
 from telemetry.latest import open_reader
 

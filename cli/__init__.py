@@ -1,1 +1,13 @@
-"""The command line: what `./dev` does."""
+"""The command line: what `./dev` does.
+
+- ``app``: The product's commands, and what each takes. What a command needs is imported when it is called
+- ``client``: The API as the commands use it
+- ``commands``: What people call: each command, and `./dev up`, the whole product on one machine
+- ``console``: The terminal that the commands print on
+- ``errors``: How a command fails
+- ``files``: Files that a command is told to read or to write: what is wrong with one is said before any work is done
+- ``meter``: Shows how far something is: as a bar on a terminal, elsewhere as a plain line now and then
+- ``migrate``: `python -m cli.migrate`: brings the database to the newest schema, as the deployment does before
+  anything else
+- ``place``: Where `./dev up` keeps its state, and how other commands find a running one
+"""

@@ -54,7 +54,7 @@ def up(
         Import nothing.
 
     """
-    from cli.up import run_up
+    from cli.commands.up import run_up
     from runtime.settings import load_settings
 
     return run_up(load_settings(), fleet, port, ephemeral=ephemeral, demo=not no_demo)
@@ -76,7 +76,7 @@ def import_(file: ExistingFile, /, *, api: ApiUrl = None) -> int:
 
     """
     from cli.client import name_api
-    from cli.fleet_import import run_import
+    from cli.commands.fleet_import import run_import
 
     name_api(api)
     return run_import(file)
@@ -107,8 +107,8 @@ def backfill(
         The API's address. Without it: what MANAGE_API_URL names, else the running `./dev up` of this folder.
 
     """
-    from cli.backfill import run_backfill
     from cli.client import name_api
+    from cli.commands.backfill import run_backfill
 
     name_api(api)
     return run_backfill(dry_run=dry_run, page_size=page_size, watch=watch)
@@ -129,7 +129,7 @@ def resync(depot: str, /, *, api: ApiUrl = None) -> int:
 
     """
     from cli.client import name_api
-    from cli.resync import run_resync
+    from cli.commands.resync import run_resync
 
     name_api(api)
     return run_resync(depot)
@@ -153,7 +153,7 @@ def fleet(
         Make about one line in twenty wrong, in the ways in which real exports are wrong.
 
     """
-    from cli.fleet_make import run_fleet
+    from cli.commands.fleet_make import run_fleet
 
     return run_fleet(depots, seed, flaws=flaws)
 
@@ -171,7 +171,7 @@ app.command(scenario)
 @scenario.command(name="list")
 def scenario_list() -> int:
     """List the presets."""
-    from cli.scenario import run_list
+    from cli.commands.scenario import run_list
 
     return run_list()
 
@@ -191,7 +191,7 @@ def scenario_validate(*files: ExistingFile, controller: Controllers = ()) -> int
         A table file of another controller revision, which scenarios then name by the file's name.
 
     """
-    from cli.scenario import run_validate
+    from cli.commands.scenario import run_validate
 
     return run_validate(files, controller)
 
@@ -208,7 +208,7 @@ def scenario_new(name: str, /, *, like: str | None = None) -> int:
         Begin with a copy of this preset.
 
     """
-    from cli.scenario import run_new
+    from cli.commands.scenario import run_new
 
     return run_new(name, like)
 
@@ -262,9 +262,9 @@ def scenario_run(
 
     """
     from cli.client import name_api
+    from cli.commands.scenario_run import Asked, run_scenarios
     from cli.errors import CommandFailedError
-    from cli.scenario_run import Asked, run_scenarios
-    from sim_scenarios.library import preset_names
+    from sim_scenarios.runs.library import preset_names
 
     name_api(api)
     if bool(scenarios) is all_:
@@ -288,7 +288,7 @@ def scenario_diff(first: str, second: str, /, *, api: ApiUrl = None) -> int:
 
     """
     from cli.client import name_api
-    from cli.scenario_run import run_diff
+    from cli.commands.scenario_run import run_diff
 
     name_api(api)
     return run_diff(first, second)

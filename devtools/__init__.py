@@ -2,4 +2,20 @@
 
 `app.py` names the commands and what each takes, beside those of the product (`cli/app.py`). The product never imports
 from here; the import contracts hold it.
+
+- ``acceptance``: `./dev acceptance`: the acceptance criteria with the tests behind each
+- ``acceptance_plugin``: A pytest plugin that writes down which test carries which acceptance criterion, and how it
+  ended
+- ``app``: The commands of `./dev` for working on the product. What a command needs is imported when it is called
+- ``assets``: Installs what the pages take from npm, and lays the files that are served into ``api/ui/static/vendor``
+- ``bench``: Measurements, each beside its floor
+- ``check``: `./dev check`: everything that can be said about the code without running the product
+- ``commit_subjects``: The rule of commit subjects: `python -m devtools.commit_subjects FILE` judges a message before
+  it is committed
+- ``criteria``: The acceptance criteria as docs/acceptance.md lists them, and what the tests say about them
+- ``generate``: `./dev generate`: writes anew the committed files that are made from the code
+- ``legacy_fleet``: A legacy fleet of any size, made inside the database: for measuring and for tests
+- ``run_tests``: `./dev test`: runs the tests
+- ``system_packages``: Programs of the operating system that tests need and no package registry has: a message broker,
+  a browser
 """

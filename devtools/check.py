@@ -71,7 +71,7 @@ def checks() -> list[Check]:
     return found
 
 
-_GENERATED = ("tests/test_schema.py", "tests/test_generated.py")
+_GENERATED = ("tests/base/test_schema.py", "tests/project/test_generated.py")
 
 
 def run_checks(*, fix: bool) -> int:

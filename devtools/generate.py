@@ -116,8 +116,8 @@ made by `./dev generate problems`.
 
 def problems_text() -> str:
     """Every problem code by subject: its HTTP status, what it means, what to do."""
-    from api.problems import STATUS
-    from domain.problems import by_subject, problem_anchor
+    from api.base.problems import STATUS
+    from domain.base.problems import by_subject, problem_anchor
 
     lines = [_PROBLEMS_HEAD]
     for subject, codes in by_subject():
@@ -131,7 +131,7 @@ def problems_text() -> str:
 
 def scenario_schema_text() -> str:
     """The JSON Schema of the scenario language."""
-    from sim_scenarios.language import scenario_schema
+    from sim_scenarios.language.language import scenario_schema
 
     return json.dumps(scenario_schema(), indent=2) + "\n"
 

@@ -8,9 +8,9 @@ from types import MappingProxyType
 
 import yaml
 
-from domain.controller_support import ControllerTables
-from domain.controller_tables import InvalidTable, parse_table
-from domain.controller_translation import ControllerTable
+from domain.controllers.controller_support import ControllerTables
+from domain.controllers.controller_tables import InvalidTable, parse_table
+from domain.controllers.controller_translation import ControllerTable
 
 FOLDER = Path(__file__).resolve().parent.parent / "sim_scenarios" / "controllers"
 """Where the tables are: with the simulation, which sends by them."""

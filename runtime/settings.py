@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from domain.actor import Actor
+from domain.base.actor import Actor
 from runtime.logs import LogFormat
 
 MICROGRID_CARD = "new-microgrid-fields-load-chart"

@@ -9,14 +9,14 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
 
-from domain.actor import Actor
-from domain.backfill import BackfillProgress, BackfillState, backfill_workflow_id
-from domain.endings import Act, why_ended
+from domain.base.actor import Actor
+from domain.provisioning.backfill import BackfillProgress, BackfillState, backfill_workflow_id
+from domain.provisioning.endings import Act, why_ended
 from settlement.look import Look
 from settlement.settle import READ_WITHIN, Kind, Settled, settle
-from store.backfills import BackfillRecord, count_pages, lock_backfill, read_backfill, set_backfill_state
-from store.changes import record_change
-from store.database import transaction
+from store.base.changes import record_change
+from store.base.database import transaction
+from store.provisioning.backfills import BackfillRecord, count_pages, lock_backfill, read_backfill, set_backfill_state
 
 MONITOR = Actor("system:backfill-monitor")
 """Who ends a backfill whose workflow did not."""

@@ -18,7 +18,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.endings import WorkflowStanding
+from domain.provisioning.endings import WorkflowStanding
 from runtime.search_attributes import OUTCOME
 
 ResultT = TypeVar("ResultT")

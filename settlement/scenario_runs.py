@@ -10,9 +10,9 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
 
-from domain.actor import Actor
-from domain.endings import Act, why_ended
-from domain.scenario_runs import (
+from domain.base.actor import Actor
+from domain.provisioning.endings import Act, why_ended
+from domain.simulation.scenario_runs import (
     EndedRun,
     RunOutcome,
     ScenarioRunRequest,
@@ -21,10 +21,10 @@ from domain.scenario_runs import (
 )
 from settlement.look import Look
 from settlement.settle import READ_WITHIN, Kind, Settled, settle
-from sim_scenarios.evidence import line, result_record, sha256_of
-from store.changes import record_change
-from store.database import transaction
-from store.scenario_runs import RunRecord, end_run, read_lines, read_run
+from sim_scenarios.evidence.evidence import line, result_record, sha256_of
+from store.base.changes import record_change
+from store.base.database import transaction
+from store.simulation.scenario_runs import RunRecord, end_run, read_lines, read_run
 
 MONITOR = Actor("system:scenario-monitor")
 """Who ends a run whose workflow did not."""

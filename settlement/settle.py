@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 from temporalio.client import Client
 
-from domain.endings import Act, RowStanding, WorkflowStanding, act_on
+from domain.provisioning.endings import Act, RowStanding, WorkflowStanding, act_on
 from settlement.look import Look, look_at
 
 READ_WITHIN = timedelta(seconds=2)

@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.exc import DBAPIError
 
-from store.database import was_locked_out, was_outrun
+from store.base.database import was_locked_out, was_outrun
 
 TRIES = 20
 PAUSE_SECONDS = 2.0

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
-from domain.problems import ProblemCode, problem_title, problem_type
-from domain.violations import Violation, field_path
-from store.telemetry import TakenPacket
+from domain.base.problems import ProblemCode, problem_title, problem_type
+from domain.base.violations import Violation, field_path
+from store.monitoring.telemetry import TakenPacket
 from telemetry.intake import Intake, RefusedPacket
 
 

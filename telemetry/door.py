@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.problems import Problem, ProblemCode
+from domain.base.problems import Problem, ProblemCode
 from runtime.kept import kept
-from store.database import is_away, is_busy
-from store.driver import KeptConnection
-from store.telemetry import ReceivedPacket, TakenPacket, take_group
+from store.base.database import is_away, is_busy
+from store.base.driver import KeptConnection
+from store.monitoring.telemetry import ReceivedPacket, TakenPacket, take_group
 
 _log = structlog.get_logger("door")
 

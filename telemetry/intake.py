@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from domain.actor import Actor
-from domain.packets import InvalidPacket, check_timestamp, in_one_form, parse_packet
-from domain.problems import Problem, ProblemCode
-from domain.strict_json import MAX_STORED_LENGTH, BrokenJsonError, JsonCode, read_json, stored_length
-from domain.violations import Violation
-from store.telemetry import ReceivedPacket, TakenPacket
+from domain.base.actor import Actor
+from domain.base.problems import Problem, ProblemCode
+from domain.base.strict_json import MAX_STORED_LENGTH, BrokenJsonError, JsonCode, read_json, stored_length
+from domain.base.violations import Violation
+from domain.monitoring.packets import InvalidPacket, check_timestamp, in_one_form, parse_packet
+from store.monitoring.telemetry import ReceivedPacket, TakenPacket
 from telemetry.door import PacketDoor
 
 MAX_PACKETS = 500

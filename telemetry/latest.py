@@ -9,10 +9,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.problems import Problem, ProblemCode
+from domain.base.problems import Problem, ProblemCode
 from runtime.kept import kept
-from store.capability_status import LatestRecord, read_many_latest
-from store.driver import KeptConnection
+from store.base.driver import KeptConnection
+from store.monitoring.capability_status import LatestRecord, read_many_latest
 
 MAX_GROUP = 200
 """Microgrids in one query."""

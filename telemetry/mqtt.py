@@ -24,12 +24,12 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.actor import Actor
-from domain.packets import DEFAULT_PAST_WINDOW
-from domain.problems import Problem, ProblemCode
+from domain.base.actor import Actor
+from domain.base.problems import Problem, ProblemCode
+from domain.monitoring.packets import DEFAULT_PAST_WINDOW
 from runtime.kept import kept
 from runtime.settings import Settings
-from store.database import blames_data, is_away, is_busy
+from store.base.database import blames_data, is_away, is_busy
 from telemetry.answers import PacketStatus, items_text, problem_document, sole_refusal
 from telemetry.broker import Broker, Link, parse_broker, was_taken_over
 from telemetry.door import PacketDoor, open_door

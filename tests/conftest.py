@@ -26,7 +26,7 @@ from runtime.embedded import DATABASE, EmbeddedPostgres
 from runtime.log_lines import add_traceback, bound, console_line
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
-from store.database import make_engine
+from store.base.database import make_engine
 from store.migrate import upgrade
 
 # As a process of the product writes them. structlog's own lines draw every local variable of every frame, which takes

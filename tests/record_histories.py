@@ -26,21 +26,21 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.manage_api import ManageApi
 from devtools.legacy_fleet import seed_legacy
-from domain.backfill import BackfillInput, BackfillRequest
-from domain.circuit_capacity import CapacityPolicy
-from domain.provisioning import SyncRequest
-from domain.scenario_runs import scenario_run_workflow_id
-from domain.upkeep import DriftRequest, HistoryRequest, RunAuditRequest, WatchInput
+from domain.monitoring.upkeep import DriftRequest, HistoryRequest, RunAuditRequest, WatchInput
+from domain.provisioning.backfill import BackfillInput, BackfillRequest
+from domain.provisioning.outcomes import SyncRequest
+from domain.simulation.scenario_runs import scenario_run_workflow_id
+from domain.site.circuit_capacity import CapacityPolicy
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
-from store.circuits import update_circuit
-from store.database import make_engine, transaction
+from store.base.database import make_engine, transaction
 from store.migrate import upgrade
-from store.tables import microgrid_nodes, outbox
-from tests.live import http_client, make_worker, serving
-from tests.scenario_sites import begin, ended, make_depots, play, read
-from tests.sites import add_action, add_device, make_site
-from tests.support import ACTOR, circuits_of, make_depot, refuse_microgrid, until
+from store.provisioning.tables import microgrid_nodes, outbox
+from store.site.circuits import update_circuit
+from tests.helpers.live import http_client, make_worker, serving
+from tests.helpers.support import ACTOR, circuits_of, make_depot, refuse_microgrid, until
+from tests.homes.scenario_sites import begin, ended, make_depots, play, read
+from tests.homes.sites import add_action, add_device, make_site
 from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow

@@ -1,1 +1,14 @@
-"""Temporal workflows: order, timers, signals, updates, queries. No I/O and no wall clock."""
+"""Temporal workflows: order, timers, signals, updates, queries. No I/O and no wall clock.
+
+- ``backfill``: The backfill: every depot that has top-level circuits and no microgrid gets one
+- ``capacity_watch``: The capacity watch: where a controller falls silent, the fail-safe takes over by itself
+- ``drift_audit``: The drift audit: microgrids that do not follow their circuits are found before an operator finds
+  them
+- ``failures``: What a step that failed for good says of itself
+- ``history_upkeep``: The history's upkeep: its months are made before they begin, and dropped when they are old enough
+- ``launch``: How the workflows are started and told things: ids, options and search attributes in one place
+- ``microgrid_sync``: One depot's sync: its microgrid follows its top-level circuits, one pass after the other
+- ``run_audit``: The run audit: a scenario run or backfill whose workflow is gone ends, although nobody reads it
+- ``scenario_run``: A scenario run: the order of its steps, its waits, and how it is steered
+- ``schedules``: The schedules of the product: what runs without anyone asking for it
+"""

@@ -15,7 +15,7 @@ from workflows.failures import failure_of
 
 with workflow.unsafe.imports_passed_through():
     from activities.backfill import BackfillActivities
-    from domain.backfill import (
+    from domain.provisioning.backfill import (
         BackfillInput,
         BackfillProgress,
         BackfillState,

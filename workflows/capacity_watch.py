@@ -10,7 +10,7 @@ from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.capacity_watch import CapacityWatchActivities
-    from domain.upkeep import WatchInput, WatchOutcome
+    from domain.monitoring.upkeep import WatchInput, WatchOutcome
     from runtime.search_attributes import OUTCOME
 
 _SHORTEST_WAIT = 0.05

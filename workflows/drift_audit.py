@@ -9,7 +9,7 @@ from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.drift_audit import DriftAuditActivities
-    from domain.upkeep import DriftReport, DriftRequest
+    from domain.monitoring.upkeep import DriftReport, DriftRequest
     from runtime.search_attributes import OUTCOME
 
 _RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))

@@ -9,7 +9,7 @@ from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.history_upkeep import HistoryUpkeepActivities
-    from domain.upkeep import HistoryReport, HistoryRequest
+    from domain.monitoring.upkeep import HistoryReport, HistoryRequest
     from runtime.search_attributes import OUTCOME
 
 # Someone who reads the history for long is let read; the months that are ahead give it the time.

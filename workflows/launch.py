@@ -21,9 +21,9 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.backfill import BACKFILL_KIND, BackfillInput, BackfillProgress, backfill_workflow_id
-from domain.provisioning import SyncRequest, SyncResult
-from domain.scenario_runs import SCENARIO_KIND, EndedRun, ScenarioRunInput, scenario_run_workflow_id
+from domain.provisioning.backfill import BACKFILL_KIND, BackfillInput, BackfillProgress, backfill_workflow_id
+from domain.provisioning.outcomes import SyncRequest, SyncResult
+from domain.simulation.scenario_runs import SCENARIO_KIND, EndedRun, ScenarioRunInput, scenario_run_workflow_id
 from runtime.search_attributes import DEPOT_ID, JOB_KIND
 from workflows.backfill import BackfillWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow

@@ -13,7 +13,7 @@ from workflows.failures import failure_of
 
 with workflow.unsafe.imports_passed_through():
     from activities.microgrid_sync import MicrogridSyncActivities
-    from domain.provisioning import FailedSync, SyncRequest, SyncResult
+    from domain.provisioning.outcomes import FailedSync, SyncRequest, SyncResult
     from runtime.search_attributes import OUTCOME
 
 PASSES_A_RUN = 50

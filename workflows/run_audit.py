@@ -9,7 +9,7 @@ from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.run_audit import RunAuditActivities
-    from domain.upkeep import RunAuditReport, RunAuditRequest
+    from domain.monitoring.upkeep import RunAuditReport, RunAuditRequest
     from runtime.search_attributes import OUTCOME
 
 _RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))

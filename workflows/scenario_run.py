@@ -14,7 +14,7 @@ from workflows.failures import failure_of
 
 with workflow.unsafe.imports_passed_through():
     from activities.scenario_run import ScenarioRunActivities
-    from domain.scenario_runs import (
+    from domain.simulation.scenario_runs import (
         EndedRun,
         PlayRequest,
         RunStateRequest,

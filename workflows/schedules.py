@@ -20,7 +20,7 @@ from temporalio.client import (
 )
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
-from domain.upkeep import DriftRequest, HistoryRequest, RunAuditRequest, WatchInput
+from domain.monitoring.upkeep import DriftRequest, HistoryRequest, RunAuditRequest, WatchInput
 from runtime.search_attributes import JOB_KIND
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from fastapi import Depends, FastAPI
 
-from api.ui import (
-    assets,
-    backfills,
-    circuits,
-    controller_forms,
-    controllers,
+from api.ui.base import assets, live, problem_list
+from api.ui.base.problem_pages import install_problem_pages
+from api.ui.controllers import controller_forms, controllers
+from api.ui.monitoring import load
+from api.ui.provisioning import backfills, circuits, microgrid
+from api.ui.simulation import scenario_compare, scenario_run, scenarios
+from api.ui.site import (
     depots,
     device,
     device_dialogs,
     devices,
     gateway_dialogs,
-    live,
-    load,
-    microgrid,
     power_source_dialogs,
-    problem_list,
     remediations,
-    scenario_compare,
-    scenario_run,
-    scenarios,
     sensor_action_dialogs,
 )
-from api.ui.problem_pages import install_problem_pages
 
 
 def install_pages(app: FastAPI) -> None:

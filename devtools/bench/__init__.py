@@ -1,1 +1,23 @@
-"""Measurements: everything that is compared runs side by side in one run, so the ratios hold on any machine."""
+"""Measurements: everything that is compared runs side by side in one run, so the ratios hold on any machine.
+
+- ``baselines``: What the product is measured against
+- ``deadlines``: Ten thousand circuits whose fail-safe falls due at once, beside one bare UPDATE of the same rows
+- ``figures``: Figures: medians, percentiles, rates
+- ``fleet``: `./dev bench fleet`: what the list of depots costs in a large fleet, beside what it costs in a small one
+- ``load``: A load generator in a process of its own: many clients, each sending its next request as soon as it is
+  answered
+- ``product``: The product for a benchmark: servers of its own, and each part a process that can be killed
+- ``provisioning``: `./dev bench provisioning`: the backfill beside one bare statement, and the sync beside its floor
+- ``restart``: `./dev bench restart`: from the kill of a process until its work is done again, beside the mere start of
+  one
+- ``runners``: What a benchmark runs in processes of its own: the API, the load, the floor; and what they took of the
+  processor
+- ``simulation``: `./dev bench simulation`: steps a second beside the same packets posted in a loop, and equal hashes
+  of equal runs
+- ``site``: Depots with controllers for measuring: each with a microgrid, a gateway, a device that reports both
+  capabilities and sets the capacity of its circuit, and the packets that such a gateway sends
+- ``stage``: The stage of a benchmark: a PostgreSQL and a Temporal of its own, and databases copied from one that is
+  filled
+- ``telemetry``: `./dev bench telemetry`: the packet door, the latest-status read and the deadlines, each beside its
+  floor
+"""

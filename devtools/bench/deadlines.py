@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from cli.errors import CommandFailedError
 from devtools.bench.site import make_sites
 from devtools.bench.stage import Databases
-from store.capacity_upkeep import pass_deadlines
-from store.database import make_engine
+from store.base.database import make_engine
+from store.monitoring.capacity_upkeep import pass_deadlines
 
 CIRCUITS = 10_000
 BATCH = 500

@@ -18,8 +18,8 @@ from api.main import create_app
 from cli.errors import CommandFailedError
 from devtools.bench.stage import Databases, databases
 from runtime.settings import Settings
-from store.database import make_engine
-from store.fleet_list import add_counts_up
+from store.base.database import make_engine
+from store.site.fleet.fleet_list import add_counts_up
 
 _ASKED = {
     "page": "/",

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from cli.services import ApiProgram, Program
+from cli.commands.services import ApiProgram, Program
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.processes import free_port
 from store.migrate import upgrade

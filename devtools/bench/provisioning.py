@@ -23,14 +23,15 @@ from temporalio.worker import Interceptor as WorkerInterceptor
 
 from devtools.bench.figures import Latency
 from devtools.bench.stage import Stage, stage
-from domain.actor import Actor
-from domain.backfill import DEFAULT_PAGE_SIZE, BackfillInput, BackfillRequest
-from domain.provisioning import SyncRequest
-from store.backfills import FIRST_ID, PROVISION_PAGE
-from store.circuits import create_circuit
-from store.database import transaction
-from store.depots import NewCircuit, create_depot
-from store.tables import backfills, depots, microgrids
+from domain.base.actor import Actor
+from domain.provisioning.backfill import DEFAULT_PAGE_SIZE, BackfillInput, BackfillRequest
+from domain.provisioning.outcomes import SyncRequest
+from store.base.database import transaction
+from store.provisioning.backfills import FIRST_ID, PROVISION_PAGE
+from store.provisioning.tables import backfills
+from store.site.circuits import create_circuit
+from store.site.depots import NewCircuit, create_depot
+from store.site.tables import depots, microgrids
 from worker import open_resources, working
 from workflows.launch import backfill_handle, signal_sync, start_backfill, sync_workflow_id
 

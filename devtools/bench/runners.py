@@ -13,10 +13,10 @@ from typing import Any
 
 import psutil
 
+from cli.commands.services import ApiProgram
 from cli.errors import CommandFailedError
 from cli.place import ROOT
-from cli.services import ApiProgram
-from devtools.bench.bare import BareOutcome, BarePlan
+from devtools.bench.baselines.bare import BareOutcome, BarePlan
 from devtools.bench.load import Outcome, Plan
 
 
@@ -26,7 +26,7 @@ class BenchApi(ApiProgram):
     def __init__(self, port: int, log_path: Path, environment: Mapping[str, str], processes: int) -> None:
         super().__init__("127.0.0.1", port, log_path, environment)
         application = self._arguments.index("api.main:create_app")
-        self._arguments[application] = "devtools.bench.server:create"
+        self._arguments[application] = "devtools.bench.baselines.server:create"
         if processes > 1:
             self._arguments += ["--workers", str(processes)]
 
@@ -46,7 +46,7 @@ async def run_load(plan: Plan) -> Outcome:
 
 async def run_bare(plan: BarePlan) -> BareOutcome:
     """Run the floor of the packet door."""
-    return BareOutcome(**await _run("devtools.bench.bare", asdict(plan)))
+    return BareOutcome(**await _run("devtools.bench.baselines.bare", asdict(plan)))
 
 
 async def _run(module: str, plan: dict[str, Any]) -> dict[str, Any]:

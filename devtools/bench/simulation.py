@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.client import Api, UnreachableError
-from cli.scenario_run import start_scenario
-from cli.simulation_site import simulation_depot
+from cli.commands.scenario_run import start_scenario
+from cli.commands.simulation_site import simulation_depot
 from devtools.bench.product import running_product
-from domain.scenario_runs import RunOutcome, ScenarioRunState
-from sim_scenarios.evidence import read_evidence
-from sim_scenarios.library import preset, preset_names
+from domain.simulation.scenario_runs import RunOutcome, ScenarioRunState
+from sim_scenarios.evidence.evidence import read_evidence
+from sim_scenarios.runs.library import preset, preset_names
 
 _TIMED = "morning-pull-out"
 """Long enough to time, short enough for many at once."""

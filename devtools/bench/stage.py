@@ -16,7 +16,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from devtools.legacy_fleet import seed_legacy
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.temporal import ensure_search_attributes
-from store.database import make_engine
+from store.base.database import make_engine
 from store.migrate import upgrade
 
 

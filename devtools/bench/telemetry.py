@@ -17,18 +17,18 @@ from rich.table import Table
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from cli.services import child_environment
-from devtools.bench.bare import BarePlan
+from cli.commands.services import child_environment
+from devtools.bench.baselines.bare import BarePlan
+from devtools.bench.baselines.flexmeasures import flexmeasures
+from devtools.bench.baselines.server import CONSTANT
 from devtools.bench.deadlines import measure_deadlines
 from devtools.bench.figures import Latency
-from devtools.bench.flexmeasures import flexmeasures
 from devtools.bench.load import Client, Outcome, Plan
 from devtools.bench.runners import BenchApi, processor_seconds, run_bare, run_load
-from devtools.bench.server import CONSTANT
 from devtools.bench.site import READINGS, SENSOR, BenchSite, make_sites, packet_template, read_sites
 from devtools.bench.stage import Databases, databases
 from runtime.processes import free_port
-from store.database import make_engine
+from store.base.database import make_engine
 
 PACKETS = "/api/telemetry/packets"
 CLIENTS = 64

@@ -7,8 +7,8 @@ import asyncio
 from alembic import context
 from sqlalchemy import Connection, text
 
-from store.database import MIGRATION, make_engine
-from store.tables import metadata
+from store.base.database import MIGRATION, make_engine
+from store.schema import metadata
 
 _MIGRATION_LOCK = 4_610_311
 

@@ -22,10 +22,10 @@ from devtools.system_packages import CHROMIUM, find
 from runtime.processes import free_port
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
-from store.database import make_engine
-from tests.live import working
-from tests.pages.gate import Gate
-from tests.support import until
+from store.base.database import make_engine
+from tests.helpers.live import working
+from tests.helpers.support import until
+from tests.pages.helpers.gate import Gate
 
 ARTIFACTS = Path(__file__).parent.parent / "artifacts"
 _ARGUMENTS = [

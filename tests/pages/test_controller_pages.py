@@ -10,14 +10,14 @@ import pytest
 from fastapi import FastAPI, Request
 from playwright.async_api import Locator, Page, expect
 
-from api.ui import controllers
-from api.ui.navigation import device_address
-from tests.live import http_client
+from api.ui.base.navigation import device_address
+from api.ui.controllers import controllers
+from tests.helpers.live import http_client
+from tests.homes.sites import MadeSite, add_device, controller_site, make_site, milliseconds, packet
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
-from tests.pages.sites import make_site as make_depot
-from tests.pages.test_every_page import NOBODY, look
-from tests.pages.test_load_page import is_live, section, send
-from tests.sites import MadeSite, add_device, controller_site, make_site, milliseconds, packet
+from tests.pages.helpers.load import is_live, section, send
+from tests.pages.helpers.looking import NOBODY, look
+from tests.pages.helpers.sites import make_site as make_depot
 
 API = "/api/controller-bindings"
 BOTH = ["PEAK_SHAVING", "DER"]

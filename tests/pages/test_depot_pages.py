@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from playwright.async_api import Page, expect
 
-from store.circuits import list_circuits
-from store.depots import list_depots
-from store.fleet_list import DepotFilter
+from store.site.circuits import list_circuits
+from store.site.depots import list_depots
+from store.site.fleet.fleet_list import DepotFilter
+from tests.helpers.support import follows, until
 from tests.pages.conftest import PHONE, Site, Visitor
-from tests.pages.looking import is_wider_than_the_screen
-from tests.pages.sites import make_fleet, make_site
-from tests.support import follows, until
+from tests.pages.helpers.looking import is_wider_than_the_screen
+from tests.pages.helpers.sites import make_fleet, make_site
 
 DEPOTS = 5_200
 

@@ -8,17 +8,11 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 from sqlalchemy import text
 
-from domain.circuit_capacity import CapacityPolicy
-from store.depots import NewCircuit
-from store.device_reports import DEPTH
-from tests.live import http_client
-from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
-from tests.pages.looking import is_wider_than_the_screen
-from tests.pages.sites import make_site as make_depot
-from tests.pages.sites import synced
-from tests.pages.test_every_page import look
-from tests.pages.test_load_page import is_live, section, send
-from tests.sites import (
+from domain.site.circuit_capacity import CapacityPolicy
+from store.monitoring.device_reports import DEPTH
+from store.site.depots import NewCircuit
+from tests.helpers.live import http_client
+from tests.homes.sites import (
     MadeSite,
     add_action,
     add_device,
@@ -28,6 +22,11 @@ from tests.sites import (
     milliseconds,
     packet,
 )
+from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
+from tests.pages.helpers.load import is_live, section, send
+from tests.pages.helpers.looking import is_wider_than_the_screen, look
+from tests.pages.helpers.sites import make_site as make_depot
+from tests.pages.helpers.sites import synced
 
 MICROGRID = "Update Microgrid State"
 CAPACITY = "Update Circuit Capacity"

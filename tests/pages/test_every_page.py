@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import re
-from uuid import UUID
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
-from store.depots import NewCircuit
-from tests.live import http_client
-from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
-from tests.pages.looking import is_wider_than_the_screen, picture, violations
-from tests.pages.sites import make_fleet, make_large_site, make_site, synced
-
-NOBODY = UUID("018f4e6c-0000-7000-8000-000000000000")
-SIZES = {"desktop": DESKTOP, "phone": PHONE}
+from store.site.depots import NewCircuit
+from tests.helpers.live import http_client
+from tests.pages.conftest import Site, Visitor
+from tests.pages.helpers.looking import NOBODY, SIZES, look
+from tests.pages.helpers.sites import make_fleet, make_large_site, make_site, synced
 
 _HANDLERS = """
     [...document.querySelectorAll("*")].flatMap(e => e.getAttributeNames()).filter(name => name.startsWith("on"))
 """
-
-
-async def look(page: Page, name: str) -> None:
-    """Look at a page in both themes."""
-    found = await violations(page)
-    assert found == [], "\n".join(found)
-    assert not await is_wider_than_the_screen(page)
-    for theme in ("dark", "light"):
-        await page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        await picture(page, f"{name}-{theme}")
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -8,12 +8,12 @@ import pytest
 from playwright.async_api import expect
 from sqlalchemy import text
 
-from api.live import Kind, LiveHub, Topic
-from api.watch import Watch
-from domain.problems import Problem
-from store.depots import NewCircuit
+from api.base.live import Kind, LiveHub, Topic
+from api.base.watch import Watch
+from domain.base.problems import Problem
+from store.site.depots import NewCircuit
 from tests.pages.conftest import Site, Visitor
-from tests.pages.sites import make_site, synced
+from tests.pages.helpers.sites import make_site, synced
 
 
 async def test_a_lost_connection_is_shown_and_heals_and_ages_go_on(site: Site, visitor: Visitor) -> None:

@@ -7,19 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.async_api import Locator, Page, Route, expect
+from playwright.async_api import Page, Route, expect
 from sqlalchemy import text
 
-from api.ui.words import exact
-from domain.circuit_capacity import CapacityPolicy
+from api.ui.base.words import exact
+from domain.site.circuit_capacity import CapacityPolicy
 from runtime.settings import MICROGRID_CARD
-from tests.live import http_client
-from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
-from tests.pages.load_sites import held, make_load_site, measure
-from tests.pages.looking import is_wider_than_the_screen, violations
-from tests.pages.sites import make_site as make_depot
-from tests.pages.test_every_page import NOBODY, look
-from tests.sites import (
+from tests.helpers.live import http_client
+from tests.helpers.support import until
+from tests.homes.load_sites import held, make_load_site, measure
+from tests.homes.sites import (
     MadeSite,
     add_action,
     add_device,
@@ -29,7 +26,10 @@ from tests.sites import (
     milliseconds,
     packet,
 )
-from tests.support import until
+from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
+from tests.pages.helpers.load import is_live, section, send
+from tests.pages.helpers.looking import NOBODY, is_wider_than_the_screen, look, violations
+from tests.pages.helpers.sites import make_site as make_depot
 
 TITLES = {"PEAK_SHAVING": "Peak shaving", "DER": "DER export limit"}
 OTHER_SIZES = ((768, 1024), (1920, 1080), (320, 640))
@@ -40,14 +40,6 @@ _TOO_SMALL = """
         return !shown || parseFloat(getComputedStyle(each).fontSize) < 12;
     }).map(each => each.outerHTML)
 """
-
-
-async def send(site: Site, *packets: object) -> list[dict[str, Any]]:
-    """Send packets as a gateway does."""
-    async with http_client(site.url) as caller:
-        answer = await caller.post("/api/telemetry/packets", json=list(packets))
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 async def post(site: Site, made: MadeSite, capability: str, value: object, ref: str, ago: float = 0) -> dict[str, Any]:
@@ -81,10 +73,6 @@ async def set_threshold(site: Site, made: MadeSite, seconds: float) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def section(page: Page, capability: str) -> Locator:
-    return page.locator(f"#capability-{capability}")
-
-
 async def shown(page: Page) -> dict[str, tuple[str, str]]:
     """What the card says of each capability: the status, and how fresh it is, as seen."""
     return {
@@ -94,10 +82,6 @@ async def shown(page: Page) -> dict[str, tuple[str, str]]:
         )
         for capability in TITLES
     }
-
-
-async def is_live(page: Page) -> None:
-    await expect(page.locator("#live")).to_have_attribute("data-state", "live")
 
 
 @pytest.mark.acceptance("COR-9.1")

@@ -9,14 +9,14 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 from sqlalchemy import text
 
-from api.ui.words import exact
-from store.circuits import list_circuits, update_circuit
-from store.database import transaction
-from store.depots import NewCircuit
+from api.ui.base.words import exact
+from store.base.database import transaction
+from store.site.circuits import list_circuits, update_circuit
+from store.site.depots import NewCircuit
+from tests.helpers.support import ACTOR, assert_follows, microgrid_of
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
-from tests.pages.looking import is_wider_than_the_screen, picture, violations
-from tests.pages.sites import make_large_site, make_site, synced
-from tests.support import ACTOR, assert_follows, microgrid_of
+from tests.pages.helpers.looking import is_wider_than_the_screen, picture, violations
+from tests.pages.helpers.sites import make_large_site, make_site, synced
 
 _HARD_TO_READ = """
     names => names.filter(name => {

@@ -7,17 +7,16 @@ import re
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from sim_scenarios.evidence import read_evidence
-from sim_scenarios.html_report import html_report
-from sim_scenarios.library import preset
-from tests.live import http_client
+from sim_scenarios.evidence.evidence import read_evidence
+from sim_scenarios.evidence.html_report import html_report
+from sim_scenarios.runs.library import preset
+from tests.helpers.live import http_client
 from tests.pages.conftest import Site, Visitor
-from tests.pages.every import every_page, page_routes
-from tests.pages.looking import is_wider_than_the_screen, picture, violations
-from tests.pages.sites import make_fleet
-from tests.pages.test_every_page import SIZES
+from tests.pages.helpers.every import every_page, page_routes
+from tests.pages.helpers.looking import SIZES, is_wider_than_the_screen, picture, violations
+from tests.pages.helpers.sites import make_fleet
+from tests.scenarios.samples import failing
 from tests.scenarios.stand_in import play
-from tests.scenarios.test_evidence import failing
 
 _SCROLLS_AS_SOME_DO = """
     const scroll = Element.prototype.scrollIntoView;

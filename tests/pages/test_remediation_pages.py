@@ -8,15 +8,15 @@ import pytest
 from playwright.async_api import expect
 from sqlalchemy import text
 
-from domain.circuit_capacity import CapacityPolicy
+from domain.site.circuit_capacity import CapacityPolicy
 from runtime.controllers import controller_tables
-from store.database import transaction
-from store.devices import update_device
+from store.base.database import transaction
+from store.site.devices import update_device
+from tests.helpers.support import ACTOR
+from tests.homes.sites import MadeSite, add_action, add_device, controller_site, make_site, milliseconds, packet
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
-from tests.pages.test_every_page import look
-from tests.pages.test_load_page import is_live, send
-from tests.sites import MadeSite, add_action, add_device, controller_site, make_site, milliseconds, packet
-from tests.support import ACTOR
+from tests.pages.helpers.load import is_live, send
+from tests.pages.helpers.looking import look
 
 FOLLOWED = ("HEARTBEAT_STATUS", "AVAILABLE_CHARGING_CAPACITY")
 

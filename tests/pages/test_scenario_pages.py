@@ -7,11 +7,10 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.live import http_client
+from tests.helpers.live import http_client
+from tests.homes.scenario_sites import make_depots, play
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
-from tests.pages.looking import is_wider_than_the_screen
-from tests.pages.test_every_page import SIZES, look
-from tests.scenario_sites import make_depots, play
+from tests.pages.helpers.looking import SIZES, is_wider_than_the_screen, look
 
 
 @pytest.mark.acceptance("COR-40.7")

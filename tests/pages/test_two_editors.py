@@ -6,13 +6,13 @@ from typing import Any
 
 from playwright.async_api import Locator, Page, expect
 
-from store.depots import NewCircuit
-from tests.live import http_client
+from store.site.depots import NewCircuit
+from tests.helpers.journal import journal
+from tests.helpers.live import http_client
+from tests.helpers.support import circuits_of
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
-from tests.pages.looking import is_wider_than_the_screen, picture
-from tests.pages.sites import make_site, synced
-from tests.support import circuits_of
-from tests.test_site_configuration import journal
+from tests.pages.helpers.looking import is_wider_than_the_screen, picture
+from tests.pages.helpers.sites import make_site, synced
 
 ACTOR = "local-administrator"
 

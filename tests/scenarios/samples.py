@@ -6,10 +6,11 @@ from typing import Any
 
 import yaml
 
-from domain.violations import Violation
-from sim_scenarios.library import controller_tables
-from sim_scenarios.problems import InvalidScenario
-from sim_scenarios.scenario import Scenario, parse_scenario
+from domain.base.violations import Violation
+from sim_scenarios.language.problems import InvalidScenario
+from sim_scenarios.runs.library import controller_tables
+from sim_scenarios.runs.scenario import Scenario, parse_scenario
+from tests.scenarios.stand_in import play
 
 
 def small(**changed: Any) -> dict[str, Any]:
@@ -52,3 +53,11 @@ def wrong(document: dict[str, Any], **tables: object) -> list[tuple[str, str]]:
 def places(violations: tuple[Violation, ...]) -> list[tuple[str, str]]:
     assert all(each.reason.endswith(".") for each in violations)
     return [(each.pointer, str(each.code)) for each in violations]
+
+
+def failing() -> bytes:
+    """A run in which one expectation fails."""
+    timeline = [
+        {"at": "2m", "name": "<Never> & never", "expect": {"sent": {"SOC": 59}, "capabilities": {"DER": "OFF"}}}
+    ]
+    return play(good(small(timeline=timeline)))[0]

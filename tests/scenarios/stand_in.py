@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from domain.action_outcomes import ActionOutcome, IgnoredCode
-from domain.capabilities import (
+from domain.monitoring.capabilities import (
     CAPABILITY_MEASURANDS,
     Capability,
     FoldEffect,
@@ -19,7 +18,9 @@ from domain.capabilities import (
     fold_one,
     packet_event_ref,
 )
-from domain.circuit_capacity import (
+from domain.monitoring.packets import Packet, Sensor, check_timestamp, parse_packet
+from domain.site.action_outcomes import ActionOutcome, IgnoredCode
+from domain.site.circuit_capacity import (
     CapacityPolicy,
     CapacityState,
     apply_reading,
@@ -28,16 +29,15 @@ from domain.circuit_capacity import (
     on_deadline,
     why_ignored,
 )
-from domain.measurands import MeasurandKey, Unreadable, read_measurand
-from domain.packets import Measurand, Packet, Sensor, check_timestamp, parse_packet
-from domain.sensor_actions import SensorAction, SensorActionKind
-from sim_scenarios.bindings import Bindings, ConfiguredDevice, bind
-from sim_scenarios.evidence import Record, line, result_record, run_record, step_record
-from sim_scenarios.expectations import Answer, Downstream, Observed, ObservedCircuit, Value
-from sim_scenarios.sample import sample_devices
-from sim_scenarios.scenario import Scenario
-from sim_scenarios.stamps import documents, due_ms, is_of_run, next_stamp
-from sim_scenarios.steps import Step, batches, expand
+from domain.site.measurands import Measurand, MeasurandKey, Unreadable, read_measurand
+from domain.site.sensor_actions import SensorAction, SensorActionKind
+from sim_scenarios.evidence.evidence import Record, line, result_record, run_record, step_record
+from sim_scenarios.runs.bindings import Bindings, ConfiguredDevice, bind
+from sim_scenarios.runs.expectations import Answer, Downstream, Observed, ObservedCircuit, Value
+from sim_scenarios.runs.sample import sample_devices
+from sim_scenarios.runs.scenario import Scenario
+from sim_scenarios.runs.stamps import documents, due_ms, is_of_run, next_stamp
+from sim_scenarios.runs.steps import Step, batches, expand
 
 POLICY = CapacityPolicy()
 LATENCY_MS = 30

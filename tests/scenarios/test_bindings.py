@@ -9,14 +9,14 @@ from uuid import UUID
 
 import pytest
 
-from domain.circuit_capacity import CapacityPolicy
-from domain.measurands import MeasurandKey
-from domain.routing import PowerSourceKind
-from domain.sensor_actions import SensorAction, SensorActionKind
-from sim_scenarios.bindings import CONTROLLER_KEYS, Bindings, ConfiguredDevice, Metered, bind, read_bindings
-from sim_scenarios.library import preset, preset_names
-from sim_scenarios.missing import Missing, MissingCode, missing_for
-from sim_scenarios.sample import GATEWAY_ID, sample_bindings, sample_devices, whole_action
+from domain.site.circuit_capacity import CapacityPolicy
+from domain.site.measurands import MeasurandKey
+from domain.site.routing import PowerSourceKind
+from domain.site.sensor_actions import SensorAction, SensorActionKind
+from sim_scenarios.runs.bindings import CONTROLLER_KEYS, Bindings, ConfiguredDevice, Metered, bind, read_bindings
+from sim_scenarios.runs.library import preset, preset_names
+from sim_scenarios.runs.missing import Missing, MissingCode, missing_for
+from sim_scenarios.runs.sample import GATEWAY_ID, sample_bindings, sample_devices, whole_action
 
 OTHER_GATEWAY = UUID("00000000-0000-4000-8000-000000000002")
 CAPACITY = whole_action(SensorActionKind.UPDATE_CIRCUIT_CAPACITY)

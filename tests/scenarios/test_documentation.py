@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sim_scenarios.expected import Expect
-from sim_scenarios.language import Deliver, ScenarioDocument, Settings
-from sim_scenarios.library import controller_tables
-from sim_scenarios.missing import MissingCode
-from sim_scenarios.problems import ScenarioCode
-from sim_scenarios.rehearsal import rehearse
-from sim_scenarios.scenario import Scenario, parse_scenario
+from sim_scenarios.language.expected import Expect
+from sim_scenarios.language.language import Deliver, ScenarioDocument, Settings
+from sim_scenarios.language.problems import ScenarioCode
+from sim_scenarios.runs.library import controller_tables
+from sim_scenarios.runs.missing import MissingCode
+from sim_scenarios.runs.rehearsal import rehearse
+from sim_scenarios.runs.scenario import Scenario, parse_scenario
 from tests.domain.documents import examples, tables
 from tests.scenarios.stand_in import play
 

@@ -10,8 +10,8 @@ from xml.etree.ElementTree import fromstring
 import pytest
 import rfc8785
 
-from sim_scenarios.difference import NOTHING, diff
-from sim_scenarios.evidence import (
+from sim_scenarios.evidence.difference import NOTHING, diff
+from sim_scenarios.evidence.evidence import (
     BrokenEvidenceError,
     RunOutcome,
     line,
@@ -20,22 +20,14 @@ from sim_scenarios.evidence import (
     sha256_of,
     step_record,
 )
-from sim_scenarios.expectations import (
-    Answer,
-    Downstream,
-    Expectation,
-    Observed,
-    ObservedCircuit,
-    Wanted,
-    check,
-)
-from sim_scenarios.expected import Between
-from sim_scenarios.html_report import html_report
-from sim_scenarios.junit import distinct, junit_xml
-from sim_scenarios.library import preset
-from sim_scenarios.sample import GATEWAY_ID, sample_bindings
-from sim_scenarios.steps import expand
-from tests.scenarios.samples import good, small
+from sim_scenarios.evidence.html_report import html_report
+from sim_scenarios.evidence.junit import distinct, junit_xml
+from sim_scenarios.language.expected import Between
+from sim_scenarios.runs.expectations import Answer, Downstream, Expectation, Observed, ObservedCircuit, Wanted, check
+from sim_scenarios.runs.library import preset
+from sim_scenarios.runs.sample import GATEWAY_ID, sample_bindings
+from sim_scenarios.runs.steps import expand
+from tests.scenarios.samples import failing, good, small
 from tests.scenarios.stand_in import evidence_of, play
 
 DOWNSTREAM = Downstream(
@@ -205,14 +197,6 @@ def test_runs_of_two_seeds_differ_first_in_their_seed() -> None:
 
 
 # Reports
-
-
-def failing() -> bytes:
-    """A run in which one expectation fails."""
-    timeline = [
-        {"at": "2m", "name": "<Never> & never", "expect": {"sent": {"SOC": 59}, "capabilities": {"DER": "OFF"}}}
-    ]
-    return play(good(small(timeline=timeline)))[0]
 
 
 def test_junit_has_a_case_for_each_expectation() -> None:

@@ -10,13 +10,13 @@ import jsonschema
 import pytest
 import yaml
 
-from sim_scenarios.language import scenario_schema
-from sim_scenarios.library import FOLDER, controller_tables, preset, preset_names, preset_text, template_text
-from sim_scenarios.problems import InvalidScenario, ScenarioCode
-from sim_scenarios.quantities import duration_text
-from sim_scenarios.rehearsal import rehearse
-from sim_scenarios.scenario import Scenario, parse_scenario
-from sim_scenarios.source import MAX_BYTES, Source, read_source
+from sim_scenarios.language.language import scenario_schema
+from sim_scenarios.language.problems import InvalidScenario, ScenarioCode
+from sim_scenarios.language.quantities import duration_text
+from sim_scenarios.language.source import MAX_BYTES, Source, read_source
+from sim_scenarios.runs.library import FOLDER, controller_tables, preset, preset_names, preset_text, template_text
+from sim_scenarios.runs.rehearsal import rehearse
+from sim_scenarios.runs.scenario import Scenario, parse_scenario
 from tests.scenarios.samples import good, places, read, small, wrong
 
 VALIDATOR = jsonschema.Draft202012Validator(scenario_schema())

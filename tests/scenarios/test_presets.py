@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from sim_scenarios.evidence import read_evidence
-from sim_scenarios.library import preset, preset_names
+from sim_scenarios.evidence.evidence import read_evidence
+from sim_scenarios.runs.library import preset, preset_names
 from tests.scenarios.stand_in import play
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DIGESTS = """
 import sys
-from sim_scenarios.evidence import read_evidence
-from sim_scenarios.library import preset, preset_names
+from sim_scenarios.evidence.evidence import read_evidence
+from sim_scenarios.runs.library import preset, preset_names
 from tests.scenarios.stand_in import play
 
 for name in preset_names():

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from cli.commands.scenario import run_list, run_new, run_validate
 from cli.errors import CommandFailedError
-from cli.scenario import run_list, run_new, run_validate
-from sim_scenarios.library import FOLDER, preset_names
-from tests.commands import run
+from sim_scenarios.runs.library import FOLDER, preset_names
+from tests.helpers.commands import run
 
 
 def test_the_list_names_every_preset(capsys: pytest.CaptureFixture[str]) -> None:

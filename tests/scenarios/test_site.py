@@ -8,13 +8,13 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_scenarios.buses import Bus, Fleet
-from sim_scenarios.chance import Chance
-from sim_scenarios.delivery import plan_delivery
-from sim_scenarios.profiles import curve
-from sim_scenarios.scenario import Scenario
-from sim_scenarios.simulation import simulate
-from sim_scenarios.site import BatteryLimits, BatteryOrder, Conditions, available_w, flow
+from sim_scenarios.model.buses import Bus, Fleet
+from sim_scenarios.model.chance import Chance
+from sim_scenarios.model.profiles import curve
+from sim_scenarios.model.site import BatteryLimits, BatteryOrder, Conditions, available_w, flow
+from sim_scenarios.runs.delivery import plan_delivery
+from sim_scenarios.runs.scenario import Scenario
+from sim_scenarios.runs.simulation import simulate
 from tests.scenarios.samples import good, small
 
 POWER = st.integers(0, 5_000_000)

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.measurands import MEASURANDS, MeasurandKey, Unreadable, read_measurand
-from domain.packet_schema import packet_schema
-from domain.packets import Packet, parse_packet
-from domain.sensor_actions import SensorActionKind
-from sim_scenarios.bindings import ConfiguredDevice, bind
-from sim_scenarios.expectations import Expectation
-from sim_scenarios.library import preset, preset_names
-from sim_scenarios.sample import GATEWAY_ID, sample_bindings, sample_devices, whole_action
-from sim_scenarios.stamps import documents, due_ms, is_of_run, next_stamp
-from sim_scenarios.steps import RealGap, Step, batches, expand
+from domain.monitoring.packet_schema import packet_schema
+from domain.monitoring.packets import Packet, parse_packet
+from domain.site.measurands import MEASURANDS, MeasurandKey, Unreadable, read_measurand
+from domain.site.sensor_actions import SensorActionKind
+from sim_scenarios.runs.bindings import ConfiguredDevice, bind
+from sim_scenarios.runs.expectations import Expectation
+from sim_scenarios.runs.library import preset, preset_names
+from sim_scenarios.runs.sample import GATEWAY_ID, sample_bindings, sample_devices, whole_action
+from sim_scenarios.runs.stamps import documents, due_ms, is_of_run, next_stamp
+from sim_scenarios.runs.steps import RealGap, Step, batches, expand
 from tests.scenarios.samples import good, small
 
 NOW = 1_767_225_600_000

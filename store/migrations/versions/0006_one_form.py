@@ -18,7 +18,7 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-# As domain.texts and domain.measurands had it when this was written: a migration does not change with them.
+# As domain.base.texts and domain.site.measurands had it when this was written: a migration does not change with them.
 _LEFT_OUT = r"U&'\00AD\180E\200B\2060\2061\2062\2063\2064\FEFF'"
 _FORM = f"normalize(translate({{0}}, {_LEFT_OUT}, ''), NFC)"
 _NAMES = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from store.sql_script import statements
+from store.base.sql_script import statements
 
 revision = "0009"
 down_revision = "0008"

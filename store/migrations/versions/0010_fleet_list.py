@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from store.sql_script import statements
+from store.base.sql_script import statements
 
 revision = "0010"
 down_revision = "0009"
@@ -112,7 +112,7 @@ CREATE TRIGGER depots_relisted AFTER UPDATE ON depots
     REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION depots_relisted();
 """
 
-# The rule is that of store/freshness.py for a whole depot; a test holds them together.
+# The rule is that of store/monitoring/freshness.py for a whole depot; a test holds them together.
 _FRESHNESS = """
 CREATE FUNCTION depot_fresh_until(wanted uuid) RETURNS timestamptz LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN count(l.status) < count(*) THEN NULL

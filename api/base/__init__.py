@@ -1,0 +1,18 @@
+"""What every route stands on: who acts, what it is given, types, refusals, versions, what lives as long as the process.
+
+- ``access``: Who acts: the one place that decides whether a request is let in, and as whom
+- ``addresses``: Addresses of the application's own routes
+- ``bodies``: JSON bodies, read as packets are: what the product stores is what was judged
+- ``dependencies``: What routes are given: who acts, and the resources that the process opened once
+- ``flags``: Feature flags, by OpenFeature: from the settings, or from any provider that they name
+- ``idempotency``: Creating something once, however often it is asked for: the ``Idempotency-Key`` of the IETF's draft
+- ``limits``: How large a request's body may be, how slowly it may come, and how many imports go on at once
+- ``live``: What live pages listen to: one hub a process, which finds out what has changed of what they show
+- ``methods``: Which methods a path takes: HEAD wherever GET is taken, and the whole of ``Allow`` where a method is not
+- ``problems``: Every refusal as an RFC 9457 problem with a stable code
+- ``temporal``: Calls to Temporal from routes, and links to its UI
+- ``types``: The types that routes share: ids with their description, clean texts, pages of lists
+- ``versions``: Versions over HTTP: an answer's ``ETag`` is the version of what it shows, ``If-Match`` asks for one
+  (RFC 9110)
+- ``watch``: Who watches a depot hears of its changes: one PostgreSQL listener a process, any number of watchers
+"""

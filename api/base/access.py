@@ -1,0 +1,108 @@
+"""Who acts: the one place that decides whether a request is let in, and as whom."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.types import Scope
+
+from domain.base.actor import LOCAL_ADMINISTRATOR, Actor
+from domain.base.problems import Problem, ProblemCode
+from runtime.settings import Settings
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_OPEN = frozenset({"/healthz", "/readyz"})
+"""What probes ask, from anywhere and by any name; it says nothing of a depot."""
+_METRICS = "/metrics"
+_HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[0-9A-Za-z_.-]+))(?::[0-9]{1,5})?")
+"""A ``Host`` header as RFC 9110 has it, without the escapes that no host of ours has."""
+_ACTOR = "manage.actor"
+
+Network = IPv4Network | IPv6Network
+
+
+def admit(scope: Scope, settings: Settings) -> None:
+    """Let a request in, and note who makes it.
+
+    Without tokens the caller's place is the proof: only the machine itself (or the networks that the
+    settings name) acts, as the local administrator. A browser is such a caller too, so a page of another
+    origin must not be able to use it, neither directly nor under a host name of its own.
+
+    Raises:
+        Problem: ``ACCESS_REFUSED`` or ``CROSS_SITE_REFUSED``.
+
+    """
+    hosts, origins, sites = _headers(scope)
+    host = hosts[0] if len(hosts) == 1 else ""
+    name = _host_name(host)
+    path = scope["path"]
+    if path in _OPEN or (path == _METRICS and _is_in(scope, settings.metrics_networks)):
+        if name is None:
+            raise Problem(ProblemCode.ACCESS_REFUSED, "The Host header names no host.")
+        return
+    if not _is_in(scope, settings.local_networks):
+        raise Problem(
+            ProblemCode.ACCESS_REFUSED,
+            "Only callers on this machine, or on a network named in MANAGE_LOCAL_NETWORKS, may act here.",
+        )
+    if name not in _allowed(tuple(settings.allowed_hosts)):
+        raise Problem(ProblemCode.ACCESS_REFUSED, "This host name is not one of MANAGE_ALLOWED_HOSTS.")
+    if scope["method"] not in _SAFE_METHODS:
+        foreign = any(origin.partition("://")[2].lower() != host.lower() for origin in origins)
+        if foreign or not {"cross-site", "same-site"}.isdisjoint(sites):
+            raise Problem(ProblemCode.CROSS_SITE_REFUSED, "A page of another origin may not change anything here.")
+    scope[_ACTOR] = LOCAL_ADMINISTRATOR
+
+
+async def current_actor(request: Request) -> Actor:
+    """Say who makes this request, which ``admit`` has let in."""
+    return request.scope[_ACTOR]
+
+
+def _headers(scope: Scope) -> tuple[list[str], list[str], list[str]]:
+    """The values of ``Host``, ``Origin`` and ``Sec-Fetch-Site``; more than one of a kind is nobody's mistake."""
+    hosts: list[str] = []
+    origins: list[str] = []
+    sites: list[str] = []
+    for key, value in scope["headers"]:
+        if key == b"host":
+            hosts.append(value.decode("latin-1"))
+        elif key == b"origin":
+            origins.append(value.decode("latin-1"))
+        elif key == b"sec-fetch-site":
+            sites.append(value.decode("latin-1"))
+    return hosts, origins, sites
+
+
+def _is_in(scope: Scope, networks: list[Network]) -> bool:
+    client = scope.get("client")
+    address = None if client is None else _address(client[0])
+    return address is not None and any(address in network for network in networks)
+
+
+# The same few callers make all the requests.
+@lru_cache(maxsize=1024)
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _host_name(host: str) -> str | None:
+    found = _HOST.fullmatch(host)
+    return None if found is None else (found["address"] or found["name"]).lower()
+
+
+@lru_cache(maxsize=16)
+def _allowed(hosts: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(host.lower() for host in hosts)
+
+
+ActorDep = Annotated[Actor, Depends(current_actor)]
+"""The current actor, as a route's parameter."""

@@ -1,0 +1,124 @@
+"""What routes are given: who acts, and the resources that the process opened once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from api.base.access import ActorDep
+from api.base.addresses import Addresses
+from api.base.flags import Flags
+from api.base.limits import ImportLimit
+from api.base.live import LiveHub
+from api.base.watch import Watch
+from domain.controllers.controller_support import ControllerTables
+from runtime.controllers import controller_tables
+from runtime.settings import Settings
+from telemetry.door import PacketDoor
+from telemetry.latest import LatestReader
+
+__all__ = [
+    "ActorDep",
+    "ClientDep",
+    "DoorDep",
+    "EngineDep",
+    "FlagsDep",
+    "ImportLimitDep",
+    "LatestDep",
+    "LiveDep",
+    "LookoutDep",
+    "Resources",
+    "SettingsDep",
+    "TablesDep",
+    "WatchDep",
+    "provide",
+    "resources_of",
+]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Everything that an API process opens when it starts and shares among its requests; `api/main.py` opens it."""
+
+    settings: Settings
+    engine: AsyncEngine
+    lookout: AsyncEngine
+    """Connections that no other work takes: for the process's health and figures."""
+    client: Client
+    """Temporal's, connected with its first call."""
+    watch: Watch
+    live: LiveHub
+    door: PacketDoor
+    latest: LatestReader
+    flags: Flags
+    imports: ImportLimit
+    addresses: Addresses
+
+
+def provide(app: FastAPI, resources: Resources) -> None:
+    """Give the requests of ``app`` these resources, which are open."""
+    app.state.resources = resources
+
+
+def resources_of(app: FastAPI) -> Resources:
+    """The resources of an application that has started."""
+    return app.state.resources
+
+
+# Coroutines, although they wait for nothing: FastAPI calls anything else in a thread, which costs more than it does.
+async def _settings(request: Request) -> Settings:
+    return resources_of(request.app).settings
+
+
+async def _engine(request: Request) -> AsyncEngine:
+    return resources_of(request.app).engine
+
+
+async def _lookout(request: Request) -> AsyncEngine:
+    return resources_of(request.app).lookout
+
+
+async def _client(request: Request) -> Client:
+    return resources_of(request.app).client
+
+
+async def _watch(request: Request) -> Watch:
+    return resources_of(request.app).watch
+
+
+async def _live(request: Request) -> LiveHub:
+    return resources_of(request.app).live
+
+
+async def _door(request: Request) -> PacketDoor:
+    return resources_of(request.app).door
+
+
+async def _latest(request: Request) -> LatestReader:
+    return resources_of(request.app).latest
+
+
+async def _flags(request: Request) -> Flags:
+    return resources_of(request.app).flags
+
+
+async def _imports(request: Request) -> ImportLimit:
+    return resources_of(request.app).imports
+
+
+SettingsDep = Annotated[Settings, Depends(_settings)]
+EngineDep = Annotated[AsyncEngine, Depends(_engine)]
+LookoutDep = Annotated[AsyncEngine, Depends(_lookout)]
+ClientDep = Annotated[Client, Depends(_client)]
+WatchDep = Annotated[Watch, Depends(_watch)]
+LiveDep = Annotated[LiveHub, Depends(_live)]
+DoorDep = Annotated[PacketDoor, Depends(_door)]
+LatestDep = Annotated[LatestReader, Depends(_latest)]
+FlagsDep = Annotated[Flags, Depends(_flags)]
+ImportLimitDep = Annotated[ImportLimit, Depends(_imports)]
+TablesDep = Annotated[ControllerTables, Depends(controller_tables)]
+"""What each controller's revision can say."""

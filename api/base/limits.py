@@ -1,0 +1,101 @@
+"""How large a request's body may be, how slowly it may come, and how many imports go on at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from domain.base.problems import Problem, ProblemCode
+
+MAX_FIELDS = 20_000
+"""Fields in one form; a depot with a few thousand circuits has three for each."""
+MAX_BODY_BYTES = 1_048_576
+"""A depot with a few thousand circuits fits; the import streams its own body and is not bound by this."""
+MAX_IMPORT_BYTES = 2 * 1024**3
+"""An import's body, which is put aside on the disk: some ten million lines."""
+MAX_IMPORTS = 4
+"""Imports of one process. Each holds a connection to the database while it lands and its report is read."""
+GRACE = 10.0
+"""Seconds of waiting for a body that cost nothing; a pause that is longer ends the request."""
+MIN_RATE = 1024
+"""Bytes for each second of waiting beyond the grace."""
+
+
+class BodyLimit:
+    """Ends a request whose body is beyond the limit before it is held in memory, and one whose body trickles.
+
+    What counts is the time that is spent waiting for the body, not what is done with it meanwhile.
+    """
+
+    def __init__(self, app: ASGIApp, *, larger: dict[str, int]) -> None:
+        """Take the paths whose bodies may be larger, with their limits."""
+        self._app = app
+        self._larger = larger
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its body counted."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        most = self._larger.get(scope["path"], MAX_BODY_BYTES)
+        clock = asyncio.get_running_loop().time
+        seen, waited, whole = 0, 0.0, False
+
+        async def bounded() -> Message:
+            nonlocal seen, waited, whole
+            if whole:
+                # What comes now is the end of the connection, be it in a day.
+                return await receive()
+            began = clock()
+            try:
+                async with asyncio.timeout(GRACE):
+                    message = await receive()
+            except TimeoutError:
+                raise _too_slow() from None
+            waited += clock() - began
+            seen += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
+            if seen > most:
+                raise HTTPException(413, f"A body here has at most {most} bytes.", {"Connection": "close"})
+            if not whole and seen < (waited - GRACE) * MIN_RATE:
+                raise _too_slow()
+            return message
+
+        await self._app(scope, bounded, send)
+
+
+class ImportLimit:
+    """How many imports may go on in one process."""
+
+    def __init__(self, at_once: int = MAX_IMPORTS) -> None:
+        self._free = at_once
+
+    @asynccontextmanager
+    async def place(self) -> AsyncGenerator[None]:
+        """Have one of the places while the block runs.
+
+        Raises:
+            Problem: ``TOO_MANY_IMPORTS``.
+
+        """
+        if not self._free:
+            raise Problem(
+                ProblemCode.TOO_MANY_IMPORTS, "Other imports are going on, as many as may. Send this one again later."
+            )
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
+
+
+def _too_slow() -> HTTPException:
+    return HTTPException(
+        408,
+        f"The body came too slowly: after {GRACE:.0f} seconds at least {MIN_RATE} bytes a second, and no longer pause.",
+        {"Connection": "close"},
+    )

@@ -1,0 +1,275 @@
+"""What live pages listen to: one hub a process, which finds out what has changed of what they show.
+
+What has changed comes from the process's one listener at the database (``api.base.watch``). What no notification tells
+of (how far a backfill is, how many depots are stale by now, a row that was changed past the product) is found by
+comparing marks, in one look for all viewers of the process, which also tells whether the database can be asked at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from api.base.watch import EVERY_KIND, Watch
+from domain.base.problems import Problem, ProblemCode
+from runtime.kept import Kept
+from store.base.database import FAILURES, snapshot
+from store.base.notify import ChangeKind
+from store.simulation.marks import (
+    ask,
+    backfill_list_mark,
+    backfill_marks,
+    depot_marks,
+    fleet_mark,
+    fleet_status_mark,
+    run_list_mark,
+    run_marks,
+)
+
+_log = structlog.get_logger("live")
+
+INTERVAL = 0.5
+"""Seconds between two looks at what no notification tells of."""
+AUDIT = 3.0
+"""Seconds between two looks at what costs more, or is told of unless it was changed past the product."""
+PATIENCE = 5.0
+"""Seconds after which a look that got no answer counts as one at a database that is away."""
+
+
+class Kind(StrEnum):
+    """What can be watched. A page hears of a change as the event ``live-{kind}``."""
+
+    FLEET = "fleet"
+    """How many depots are in which provisioning state, and what their capabilities' statuses are."""
+    DEPOT = "depot"
+    """One depot: its configuration, its microgrid, its provisioning."""
+    STATUS = "status"
+    """The capabilities' statuses of one depot."""
+    CAPACITY = "capacity"
+    """What holds for the capacity of one depot's circuits."""
+    PACKET = "packet"
+    """The packets of one depot's gateways."""
+    POWER_SOURCE = "power-source"
+    """The readings of one depot's power sources."""
+    REMEDIATIONS = "remediations"
+    """Which remediations are open."""
+    BACKFILLS = "backfills"
+    """The list of backfills."""
+    BACKFILL = "backfill"
+    """One backfill and how far it is."""
+    RUNS = "runs"
+    """The list of scenario runs."""
+    RUN = "run"
+    """One scenario run and how far it is."""
+
+
+_TOLD = {
+    Kind.DEPOT: {ChangeKind.STRUCTURE, ChangeKind.CONFIGURATION},
+    Kind.STATUS: {ChangeKind.STATUS},
+    Kind.CAPACITY: {ChangeKind.CAPACITY},
+    Kind.PACKET: {ChangeKind.PACKET},
+    Kind.POWER_SOURCE: {ChangeKind.POWER_SOURCE},
+    Kind.REMEDIATIONS: {ChangeKind.REMEDIATION, ChangeKind.CONFIGURATION},
+}
+"""Which notifications tell of what."""
+_OF_DEPOT = (Kind.DEPOT, Kind.STATUS, Kind.CAPACITY, Kind.PACKET, Kind.POWER_SOURCE)
+_MARKS_OF_ONE = {Kind.BACKFILL: backfill_marks, Kind.RUN: run_marks}
+_MARKS_OF_ALL = {Kind.FLEET: fleet_mark, Kind.BACKFILLS: backfill_list_mark, Kind.RUNS: run_list_mark}
+_OF_ONE = (*_OF_DEPOT, *_MARKS_OF_ONE)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One thing that is watched; written ``fleet`` or ``depot:{depot_id}``."""
+
+    kind: Kind
+    subject_id: UUID | None = None
+
+    def __str__(self) -> str:
+        return self.kind if self.subject_id is None else f"{self.kind}:{self.subject_id}"
+
+    @staticmethod
+    def parse(given: str) -> Topic:
+        """Read a topic back.
+
+        Raises:
+            Problem: ``INVALID_REQUEST``.
+
+        """
+        kind, _, subject = given.partition(":")
+        try:
+            topic = Topic(Kind(kind), UUID(subject) if subject else None)
+        except ValueError as error:
+            raise Problem(ProblemCode.INVALID_REQUEST, f"Nothing called {given!r} can be watched.", "topic") from error
+        if (topic.subject_id is not None) != (topic.kind in _OF_ONE):
+            raise Problem(ProblemCode.INVALID_REQUEST, f"Nothing called {given!r} can be watched.", "topic")
+        return topic
+
+
+@dataclass(eq=False)
+class Listener:
+    """One page that listens; told apart from another by identity, not by what it watches."""
+
+    topics: frozenset[Topic]
+    changed: set[Topic] = field(default_factory=set[Topic])
+    away: bool = False
+    """Whether the database cannot be asked."""
+    watched: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when whatever changes from now on will be told."""
+    _rung: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def ring(self) -> None:
+        """Wake who waits for something new."""
+        self._rung.set()
+
+    async def news(self) -> tuple[bool, set[Topic]]:
+        """Wait for something new; answer whether the database is away, and what has changed."""
+        await self._rung.wait()
+        self._rung.clear()
+        changed, self.changed = self.changed, set()
+        return self.away, changed
+
+
+class LiveHub:
+    """Watches, on behalf of all listeners of this process, what at least one of them watches."""
+
+    def __init__(self, engine: AsyncEngine, watch: Watch) -> None:
+        self._engine = engine
+        self._changes = watch
+        self._listeners: set[Listener] = set()
+        self._marks: dict[Topic, str] = {}
+        self._audited: dict[Topic, str] = {}
+        self._audit_at = 0.0
+        self._away = False
+        self._watching: Kept | None = None
+        self._wanted = asyncio.Event()
+
+    @asynccontextmanager
+    async def listen(self, topics: Iterable[Topic]) -> AsyncGenerator[Listener]:
+        """Watch ``topics`` while the block runs, which begins when they are watched."""
+        listener = Listener(frozenset(topics))
+        self._listeners.add(listener)
+        self._wanted.set()
+        self._audit_at = 0.0  # what it watches has no mark yet
+        if self._watching is None:
+            self._changes.lend(self._hear)
+            self._watching = Kept("live pages", self._watch)
+            self._watching.start()
+        try:
+            await listener.watched.wait()
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+            if not self._listeners:
+                await self.close()
+
+    async def close(self) -> None:
+        """Watch no longer."""
+        watching, self._watching = self._watching, None
+        self._changes.take_back(self._hear)
+        self._marks.clear()
+        self._audited.clear()
+        if watching is not None:
+            await watching.close()
+
+    async def _watch(self) -> None:
+        while True:
+            self._wanted.clear()
+            try:
+                await self._look()
+            except FAILURES as error:
+                if not self._away:
+                    _log.warning("database away", error=str(error))
+                self._tell(away=True)
+            except Exception:  # noqa: BLE001 (told to the pages, and tried again, whatever it is)
+                if not self._away:
+                    _log.exception("unexpected error")
+                self._tell(away=True)
+            # A new listener need not wait for so long.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(INTERVAL):
+                    await self._wanted.wait()
+
+    def _hear(self, depot_id: UUID | None, kinds: set[str]) -> None:
+        for listener in self._listeners:
+            mine = {topic for topic in listener.topics if _is_told(topic, depot_id, kinds)}
+            if mine:
+                listener.changed |= mine
+                listener.ring()
+
+    async def _look(self) -> None:
+        listeners = set(self._listeners)
+        topics = frozenset[Topic]().union(*(listener.topics for listener in listeners))
+        now = asyncio.get_running_loop().time()
+        audits = now >= self._audit_at
+        if audits:
+            self._audit_at = now + AUDIT
+        async with asyncio.timeout(PATIENCE), snapshot(self._engine) as connection:
+            marks = await _read_marks(connection, topics)
+            audited = await _audit_marks(connection, topics) if audits else self._audited
+        changed = _differing(self._marks, marks) | _differing(self._audited, audited)
+        self._marks, self._audited = marks, audited
+        self._tell(away=False, changed=changed)
+        for listener in listeners:
+            listener.watched.set()
+
+    def _tell(self, *, away: bool, changed: set[Topic] | None = None) -> None:
+        self._away = away
+        for listener in self._listeners:
+            mine = listener.topics & (changed or set())
+            if mine or listener.away != away:
+                listener.changed |= mine
+                listener.away = away
+                listener.ring()
+            if away:
+                listener.watched.set()
+
+
+def _is_told(topic: Topic, depot_id: UUID | None, kinds: set[str]) -> bool:
+    told = _TOLD.get(topic.kind, set())
+    if EVERY_KIND not in kinds and not told & kinds:
+        return False
+    return depot_id is None or topic.subject_id is None or topic.subject_id == depot_id
+
+
+def _differing(before: dict[Topic, str], after: dict[Topic, str]) -> set[Topic]:
+    """What had a mark and has another; what is new to the list has nothing that it differs from."""
+    return {topic for topic in before.keys() & after.keys() if before[topic] != after[topic]}
+
+
+def _ids(topics: frozenset[Topic], kind: Kind) -> list[UUID]:
+    return [topic.subject_id for topic in topics if topic.kind is kind and topic.subject_id is not None]
+
+
+async def _read_marks(connection: AsyncConnection, topics: frozenset[Topic]) -> dict[Topic, str]:
+    """Mark what changes without a notification. Where that is nothing, the database is asked all the same."""
+    marks: dict[Topic, str] = {}
+    for kind, read in _MARKS_OF_ONE.items():
+        ids = _ids(topics, kind)
+        if ids:
+            marks |= {Topic(kind, subject_id): "" for subject_id in ids}  # what does not exist has no mark
+            marks |= {Topic(kind, subject_id): mark for subject_id, mark in (await read(connection, ids)).items()}
+    for kind, mark_all in _MARKS_OF_ALL.items():
+        if Topic(kind) in topics:
+            marks[Topic(kind)] = await mark_all(connection)
+    if not marks:
+        await ask(connection)
+    return marks
+
+
+async def _audit_marks(connection: AsyncConnection, topics: frozenset[Topic]) -> dict[Topic, str]:
+    depots = _ids(topics, Kind.DEPOT)
+    marks = {Topic(Kind.DEPOT, depot_id): "" for depot_id in depots}
+    if depots:
+        found = await depot_marks(connection, depots)
+        marks |= {Topic(Kind.DEPOT, depot_id): mark for depot_id, mark in found.items()}
+    if Topic(Kind.FLEET) in topics:
+        marks[Topic(Kind.FLEET)] = await fleet_status_mark(connection)
+    return marks

@@ -1,0 +1,292 @@
+"""Every refusal as an RFC 9457 problem with a stable code."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from api.base.methods import allowed_methods
+from domain.base.problems import Problem, ProblemCode, problem_title, problem_type
+from domain.base.violations import Violation, field_path
+from store.base.database import AWAY, OutcomeUnknownError, is_away, is_busy, was_outrun
+
+_log = structlog.get_logger("api")
+
+MEDIA_TYPE = "application/problem+json"
+_SCHEMA = "Problem"
+
+STATUS: dict[ProblemCode, HTTPStatus] = {
+    ProblemCode.INVALID_REQUEST: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ProblemCode.BODY_TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
+    ProblemCode.TOO_MANY_IMPORTS: HTTPStatus.TOO_MANY_REQUESTS,
+    ProblemCode.INVALID_NAME: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.INVALID_TIMEZONE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.INVALID_CURSOR: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.DEPOT_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.CIRCUIT_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.MICROGRID_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.BACKFILL_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.GATEWAY_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.DEVICE_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.POWER_SOURCE_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.SENSOR_ACTION_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.REMEDIATION_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.BINDING_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.PARENT_NOT_FOUND: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.CIRCUIT_CYCLE: HTTPStatus.CONFLICT,
+    ProblemCode.CIRCUIT_HAS_CHILDREN: HTTPStatus.CONFLICT,
+    ProblemCode.CIRCUIT_TREE_TOO_DEEP: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.TOO_MANY_CIRCUITS: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.IMPORT_INTERRUPTED: HTTPStatus.SERVICE_UNAVAILABLE,
+    ProblemCode.BACKFILL_NOT_RUNNING: HTTPStatus.CONFLICT,
+    ProblemCode.SYNC_TIMED_OUT: HTTPStatus.GATEWAY_TIMEOUT,
+    ProblemCode.SYNC_FAILED: HTTPStatus.INTERNAL_SERVER_ERROR,
+    ProblemCode.TEMPORAL_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    ProblemCode.DATABASE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    ProblemCode.DATABASE_BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
+    ProblemCode.OUTCOME_UNKNOWN: HTTPStatus.SERVICE_UNAVAILABLE,
+    ProblemCode.IDEMPOTENCY_KEY_IN_USE: HTTPStatus.CONFLICT,
+    ProblemCode.IDEMPOTENCY_KEY_REUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.ACCESS_REFUSED: HTTPStatus.FORBIDDEN,
+    ProblemCode.CROSS_SITE_REFUSED: HTTPStatus.FORBIDDEN,
+    ProblemCode.INVALID_JSON: HTTPStatus.BAD_REQUEST,
+    ProblemCode.INVALID_PACKET: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.TIMESTAMP_IN_FUTURE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.TIMESTAMP_TOO_OLD: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.INVALID_CAPABILITY_VALUE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.INVALID_EVENT_REF: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.INVALID_SENSOR_ACTION: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.UNKNOWN_DEVICE: HTTPStatus.NOT_FOUND,
+    ProblemCode.FOREIGN_GATEWAY: HTTPStatus.FORBIDDEN,
+    ProblemCode.TOO_MANY_PACKETS: HTTPStatus.TOO_MANY_REQUESTS,
+    ProblemCode.DEVICE_NOT_IN_DEPOT: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.INVALID_OUTPUT_TRANSLATION: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.CIRCUIT_NOT_IN_DEPOT: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.GATEWAY_NOT_IN_DEPOT: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.SENSOR_ID_TAKEN: HTTPStatus.CONFLICT,
+    ProblemCode.GATEWAY_HAS_DEVICES: HTTPStatus.CONFLICT,
+    ProblemCode.SENSOR_ACTION_EXISTS: HTTPStatus.CONFLICT,
+    ProblemCode.CAPABILITY_OWNED: HTTPStatus.CONFLICT,
+    ProblemCode.INVALID_CONTROLLER_BINDING: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.UNKNOWN_CONTROLLER: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.UNSUPPORTED_BY_REVISION: HTTPStatus.CONFLICT,
+    ProblemCode.VERSION_CONFLICT: HTTPStatus.CONFLICT,
+    ProblemCode.DELETION_CHANGED: HTTPStatus.CONFLICT,
+    ProblemCode.SCENARIO_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.INVALID_SCENARIO: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ProblemCode.SCENARIO_NOT_CONFIGURED: HTTPStatus.CONFLICT,
+    ProblemCode.RUN_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.RUN_IN_PROGRESS: HTTPStatus.CONFLICT,
+    ProblemCode.RUN_NOT_RUNNING: HTTPStatus.CONFLICT,
+    ProblemCode.PAGES_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    ProblemCode.ROUTE_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ProblemCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
+    ProblemCode.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""The HTTP status of each code."""
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field of the request."""
+
+    field: str = Field(description="Where: a path into the body, or the name of a parameter.")
+    detail: str
+    code: str | None = Field(default=None, description="Which rule it breaks, where the rules have codes.")
+
+    @staticmethod
+    def of(violation: Violation) -> FieldProblem:
+        """The same of a rule's violation."""
+        return FieldProblem(field=field_path(violation.pointer), detail=violation.reason, code=violation.code)
+
+
+class ProblemDocument(BaseModel):
+    """An RFC 9457 problem. Programs read `code`; people read `detail`."""
+
+    type: str = Field(description="Where the API says what `code` means and what to do, relative to its own address.")
+    title: str
+    status: int
+    detail: str
+    code: ProblemCode
+    errors: list[FieldProblem] = Field(default=[], description="Every field that is wrong, where fields are.")
+    context: dict[str, Any] | None = Field(default=None, description="The state that stands in the way.")
+
+
+def problem_responses(*codes: ProblemCode) -> dict[int | str, dict[str, Any]]:
+    """Declare the refusals of a route, for its ``responses``."""
+    by_status: dict[HTTPStatus, list[ProblemCode]] = {}
+    for code in codes:
+        by_status.setdefault(STATUS[code], []).append(code)
+    return {
+        int(status): {
+            "description": " or ".join(f"`{code}`" for code in grouped),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{_SCHEMA}"}}},
+        }
+        for status, grouped in by_status.items()
+    }
+
+
+def conflict_responses() -> dict[int | str, dict[str, Any]]:
+    """Declare the refusal of a change that was made for another version, for a route's ``responses``."""
+    declared = problem_responses(ProblemCode.VERSION_CONFLICT)
+    return {int(HTTPStatus.PRECONDITION_FAILED): declared[int(STATUS[ProblemCode.VERSION_CONFLICT])]}
+
+
+COMMON = problem_responses(
+    ProblemCode.INVALID_REQUEST,
+    ProblemCode.ACCESS_REFUSED,
+    ProblemCode.CROSS_SITE_REFUSED,
+    ProblemCode.DATABASE_UNAVAILABLE,
+    ProblemCode.DATABASE_BUSY,
+    ProblemCode.OUTCOME_UNKNOWN,
+    ProblemCode.INTERNAL_ERROR,
+)
+"""What any route may refuse with."""
+
+
+def problem_response(
+    code: ProblemCode,
+    detail: str,
+    errors: Sequence[FieldProblem] = (),
+    context: Mapping[str, Any] | None = None,
+    status: HTTPStatus | None = None,
+) -> JSONResponse:
+    """Answer with a problem; with the status of its code, unless another is given."""
+    status = status or STATUS[code]
+    document = ProblemDocument(
+        type=problem_type(code),
+        title=problem_title(code),
+        status=status,
+        detail=detail,
+        code=code,
+        errors=list(errors),
+        context=None if context is None else dict(context),
+    )
+    again = status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
+    headers = {"Retry-After": "1"} if again else None
+    left_out = {"context"} if context is None else None
+    return JSONResponse(document.model_dump(mode="json", exclude=left_out), status, headers, MEDIA_TYPE)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    # RFC 9110 has a status of its own for what If-Match did not find.
+    asked = error.code is ProblemCode.VERSION_CONFLICT and request.headers.get("if-match", "*").strip() != "*"
+    status = HTTPStatus.PRECONDITION_FAILED if asked else None
+    errors = [] if error.field is None else [FieldProblem(field=error.field, detail=error.detail)]
+    errors += [FieldProblem.of(violation) for violation in error.violations]
+    return problem_response(error.code, error.detail, errors, error.context, status)
+
+
+async def _on_invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return problem_response(
+        ProblemCode.INVALID_REQUEST,
+        "The request does not have the documented form; `errors` says where.",
+        [_field_problem(each) for each in error.errors()],
+    )
+
+
+def _field_problem(error: Mapping[str, Any]) -> FieldProblem:
+    kind, where = error["type"], error["loc"]
+    if kind == "json_invalid":
+        # Its place is a position in the body, no field; what is wrong is in its context.
+        return FieldProblem(field=str(where[0]), detail=error["ctx"]["error"])
+    return FieldProblem(
+        field=".".join(map(str, where[1:])) or str(where[0]),
+        detail=error["msg"],
+        # Rules of the product's own have codes; pydantic's kinds of errors are no names of ours.
+        code=kind if kind.isupper() else None,
+    )
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    codes = {
+        HTTPStatus.NOT_FOUND: ProblemCode.ROUTE_NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED: ProblemCode.METHOD_NOT_ALLOWED,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ProblemCode.BODY_TOO_LARGE,
+        HTTPStatus.REQUEST_TIMEOUT: ProblemCode.BODY_TOO_SLOW,
+    }
+    code = codes.get(HTTPStatus(error.status_code), ProblemCode.INVALID_REQUEST)
+    response = problem_response(code, str(error.detail))
+    response.headers.update(error.headers or {})
+    if code is ProblemCode.METHOD_NOT_ALLOWED:
+        # The framework names the methods of one route; others may share its path.
+        response.headers["Allow"] = allowed_methods(request)
+    return response
+
+
+async def _on_database(request: Request, error: Exception) -> Response:
+    if isinstance(error, OutcomeUnknownError):
+        _log.warning("commit not answered", path=request.scope["path"], error=str(error))
+        return problem_response(
+            ProblemCode.OUTCOME_UNKNOWN,
+            "The connection to the database was lost while the change was being stored: it may or may not be stored. "
+            "Check before you ask again; a request with an Idempotency-Key can be sent again as it was.",
+        )
+    if is_busy(error) or was_outrun(error):
+        _log.warning("database busy", path=request.scope["path"], error=str(error))
+        return problem_response(
+            ProblemCode.DATABASE_BUSY,
+            "The database is busy: others change the same thing, or use all connections. Nothing was changed; "
+            "try again.",
+        )
+    if is_away(error):
+        _log.warning("database away", path=request.scope["path"], error=str(error))
+        return problem_response(
+            ProblemCode.DATABASE_UNAVAILABLE, "The database cannot be reached. Nothing was changed; try again."
+        )
+    return await _on_any(request, error)
+
+
+async def _on_gone(_: Request, __: Exception) -> Response:
+    return problem_response(ProblemCode.INVALID_REQUEST, "The body ended before all of it was there.")
+
+
+async def _on_any(request: Request, error: Exception) -> Response:
+    _log.error("unexpected error", path=request.scope["path"], exc_info=error)
+    return problem_response(ProblemCode.INTERNAL_ERROR, "Something unexpected went wrong; the log has the details.")
+
+
+_Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+_HANDLERS: tuple[tuple[type[Exception], _Handler], ...] = (
+    (Problem, _on_problem),
+    (RequestValidationError, _on_invalid),
+    (HTTPException, _on_http),
+    (ClientDisconnect, _on_gone),
+    *((kind, _on_database) for kind in (DBAPIError, PoolTimeoutError, *AWAY)),
+    (Exception, _on_any),
+)
+"""What answers to which error; the first that fits."""
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """Answer to ``error`` as the application does, for what stands before its routes."""
+    handlers: Mapping[Any, _Handler] = request.app.exception_handlers
+    handler = next(handlers[kind] for kind, _ in _HANDLERS if isinstance(error, kind))
+    return await handler(request, error)
+
+
+def problem_schemas() -> dict[str, Any]:
+    """The schemas of a refusal, for the OpenAPI document."""
+    document = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**document.pop("$defs"), _SCHEMA: document}
+
+
+def install_problems(app: FastAPI) -> None:
+    """Make every error of ``app`` a problem."""
+    for kind, handler in _HANDLERS:
+        app.add_exception_handler(kind, handler)

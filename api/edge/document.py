@@ -1,0 +1,206 @@
+"""The OpenAPI document: what every operation has, made in one place, so that outside tools read the API well.
+
+Operations are named by what they do: a verb and what it is done to. Bodies are components with a name. A field or
+parameter that does not say what it means is told by ``api.edge.glossary``. Tests hold that nothing is without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from api.edge.glossary import MEANINGS
+
+SERVERS = [{"url": "/", "description": "The server that this document was read from."}]
+
+TAGS = {
+    "depots": "Electric-bus depots, and the import of a fleet of them.",
+    "circuits": "The circuits of a depot: a tree that the microgrid follows, and the capacity of each.",
+    "microgrids": "The microgrid of a depot, its grid connections, and Resync, which repairs it.",
+    "gateways": "Field gateways, which send the packets.",
+    "devices": "Devices behind a gateway: meters and controllers.",
+    "power sources": "Batteries, solar plants and generators.",
+    "sensor actions": "What is done with the measurands of a device.",
+    "controller bindings": "Which device supplies which capability of a microgrid.",
+    "telemetry": "The packets of gateways: sent, and read back.",
+    "capability status": "Whether peak shaving and the limit of DER export are on, and how fresh that is.",
+    "load": "Load and capacity of a depot's circuits over time.",
+    "remediations": "What stops updates, and what to do about it.",
+    "backfills": "Backfills: every depot gets its microgrid.",
+    "scenarios": "The scenarios of the depot simulation.",
+    "scenario runs": "Runs of scenarios, with their evidence.",
+    "health": "How the process does.",
+}
+
+_NOUNS = {
+    "depots": ("depot", "depots"),
+    "circuits": ("circuit", "circuits"),
+    "capacities": ("circuit_capacity", "circuit_capacities"),
+    "microgrids": ("microgrid", "microgrids"),
+    "gateways": ("gateway", "gateways"),
+    "devices": ("device", "devices"),
+    "power_sources": ("power_source", "power_sources"),
+    "sensor_actions": ("sensor_action", "sensor_actions"),
+    "controller_bindings": ("controller_binding", "controller_bindings"),
+    "telemetry": ("packet", "packets"),
+    "capability_status": ("capability_status", "capability_statuses"),
+    "load": ("depot_load", "depot_loads"),
+    "remediations": ("remediation", "remediations"),
+    "backfills": ("backfill", "backfills"),
+    "scenarios": ("scenario", "scenarios"),
+    "scenario_runs": ("scenario_run", "scenario_runs"),
+}
+"""What the routes of a module are about: one, and several."""
+_VERBS = {"read": "get", "change": "update", "remove": "delete"}
+_IDS = {
+    "fleet_import.import_fleet": "import_fleet",
+    "microgrids.read_of_depot": "get_depot_microgrid",
+    "microgrids.read_tree": "get_microgrid_structure",
+    "microgrids.resync_depot": "resync_depot_microgrid",
+    "circuits.deletion": "get_circuit_deletion",
+    "gateways.deletion": "get_gateway_deletion",
+    "devices.deletion": "get_device_deletion",
+    "power_sources.deletion": "get_power_source_deletion",
+    "sensor_actions.deletion": "get_sensor_action_deletion",
+    "capacities.history": "list_circuit_capacity_history",
+    "sensor_actions.schemas": "list_sensor_action_schemas",
+    "controller_bindings.history": "list_controller_binding_history",
+    "controller_packets.next_packet": "get_next_packet",
+    "resolutions.list_resolutions": "list_device_resolutions",
+    "resolutions.list_reported": "list_device_measurands",
+    "telemetry.take": "send_packets",
+    "capability_status.post": "record_capability_status",
+    "capability_status.latest": "get_capability_status",
+    "capability_status.history": "list_capability_status_history",
+    "capability_status.set_freshness_thresholds": "update_freshness_thresholds",
+    "capability_status.events": "stream_microgrid_events",
+    "backfills.outcomes": "list_backfill_outcomes",
+    "scenario_runs.steps": "list_scenario_run_steps",
+    "scenario_runs.evidence": "get_scenario_run_evidence",
+    "scenario_runs.report_html": "get_scenario_run_report_html",
+    "scenario_runs.report_xml": "get_scenario_run_report_xml",
+    "scenario_runs.differences": "compare_scenario_runs",
+    "health.healthz": "get_health",
+    "health.readyz": "get_readiness",
+    "health.metrics": "get_metrics",
+}
+"""Operations that do not follow from the names of a function and its module."""
+
+LOCATIONS = {
+    "create_depot": "/api/depots/{depot_id}",
+    "create_circuit": "/api/circuits/{circuit_id}",
+    "create_gateway": "/api/gateways/{gateway_id}",
+    "create_device": "/api/devices/{device_id}",
+    "create_power_source": "/api/power-sources/{power_source_id}",
+    "create_sensor_action": "/api/sensor-actions/{sensor_action_id}",
+    "create_controller_binding": "/api/controller-bindings/{binding_id}",
+    "record_capability_status": "/api/microgrids/{microgrid_id}/capability-status",
+    **{f"{verb}_backfill": "/api/backfills/{backfill_id}" for verb in ("start", "pause", "resume", "cancel")},
+    **{f"{verb}_scenario_run": "/api/scenario-runs/{run_id}" for verb in ("start", "pause", "resume", "cancel")},
+}
+"""Where what an operation made or started is found; the names are those of its path and of its answer."""
+
+_BODIES = {"create": "Create", "update": "Change", "validate": "Check", "send": "ToSend"}
+_SCHEMAS = "#/components/schemas/"
+
+
+def operation_id(route: APIRoute) -> str:
+    """Name an operation: a verb, and what it is done to."""
+    package, _, module = route.endpoint.__module__.rpartition(".")
+    name = route.endpoint.__name__
+    if f"{module}.{name}" in _IDS:
+        return _IDS[f"{module}.{name}"]
+    if not package.startswith("api.") or package.startswith("api.ui") or module not in _NOUNS:
+        return route.name
+    one, many = _NOUNS[module]
+    return f"list_{many}" if name == "list_all" else f"{_VERBS.get(name, name)}_{one}"
+
+
+def install_document(app: FastAPI, schemas: Mapping[str, Any]) -> None:
+    """Make the document of ``app``; ``schemas`` are further ones, that no pydantic model stands for."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app, schemas)
+        return app.openapi_schema
+
+    app.openapi = openapi
+
+
+def _document(app: FastAPI, schemas: Mapping[str, Any]) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, servers=SERVERS,
+        tags=[{"name": name, "description": description} for name, description in TAGS.items()],
+    )  # fmt: skip
+    components = document.setdefault("components", {}).setdefault("schemas", {})
+    components.update(schemas)
+    for unused in ("HTTPValidationError", "ValidationError"):
+        components.pop(unused, None)
+    for name, schema in components.items():
+        # Some generators name a type after its title.
+        schema["title"] = name
+    for operation in operations(document):
+        name = operation["operationId"]
+        operation["summary"] = name.replace("_", " ").capitalize()
+        _name_body(operation, components)
+        _declare_location(operation)
+        for parameter in operation.get("parameters", ()):
+            _explain(parameter["name"], parameter)
+    _explain_properties(document)
+    return document
+
+
+def operations(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every operation of a document."""
+    for path in document["paths"].values():
+        yield from (each for each in path.values() if isinstance(each, dict) and "operationId" in each)
+
+
+def _name_body(operation: dict[str, Any], components: dict[str, Any]) -> None:
+    """Make a component of a body that is written where it is used: a generator names its type after it."""
+    name = operation["operationId"]
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        if "$ref" in content["schema"] or content["schema"].get("type") == "string":
+            continue
+        verb, _, noun = name.partition("_")
+        title = noun.title().replace("_", "") + _BODIES.get(verb, "Body")
+        components.setdefault(title, content["schema"] | {"title": title})
+        content["schema"] = {"$ref": _SCHEMAS + title}
+
+
+def _declare_location(operation: dict[str, Any]) -> None:
+    if operation["operationId"] in LOCATIONS:
+        (made,) = (answer for status, answer in operation["responses"].items() if status in ("201", "202"))
+        made.setdefault("headers", {})["Location"] = {
+            "description": "Where what was made or started is found.",
+            "schema": {"type": "string", "format": "uri-reference"},
+        }
+
+
+def _explain_properties(part: Any) -> None:
+    """Tell of every property of every schema what it means."""
+    if isinstance(part, list):
+        for each in part:
+            _explain_properties(each)
+    elif isinstance(part, dict):
+        properties = part.get("properties")
+        for name, schema in properties.items() if isinstance(properties, dict) else ():
+            _explain(name, schema)
+        for key, each in part.items():
+            if key not in ("example", "examples", "default", "enum", "const"):
+                _explain_properties(each)
+
+
+def _explain(name: str, described: dict[str, Any]) -> None:
+    """Describe a property or parameter that does not describe itself."""
+    meaning = MEANINGS.get(name)
+    if meaning is not None and "description" not in described:
+        described["description"] = meaning.description
+        if meaning.example is not None and not {"examples", "example", "enum", "$ref"} & described.keys():
+            described["examples" if "in" not in described else "example"] = (
+                [meaning.example] if "in" not in described else meaning.example
+            )

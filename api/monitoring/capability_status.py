@@ -1,0 +1,279 @@
+"""Capability status of a microgrid: the canonical way in, the latest with its freshness, the history, live events."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response, status
+from pydantic import BaseModel, BeforeValidator, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from api.base.access import current_actor
+from api.base.bodies import StrictRoute, once_each
+from api.base.dependencies import ActorDep, EngineDep, LatestDep, WatchDep, resources_of
+from api.base.idempotency import ONCE, OnceDep
+from api.base.problems import problem_responses
+from api.base.types import Body, Cursor, Limit, MicrogridId, Moment, decode_cursor, encode_cursor
+from api.base.watch import EVERY_KIND, Watch
+from api.edge.lanes import Lane
+from api.site.stamps import Stamped
+from domain.base.names import UUID_PATTERN
+from domain.base.problems import Problem, ProblemCode
+from domain.monitoring.capabilities import (
+    Capability,
+    CapabilityStatus,
+    FoldEffect,
+    StatusEvent,
+    capability_status,
+    check_event_ref,
+)
+from domain.monitoring.freshness import Freshness
+from domain.monitoring.packets import check_timestamp
+from store.base.database import transaction
+from store.base.notify import ChangeKind
+from store.monitoring.capability_status import EventRecord, LatestRecord, list_events, post_status, set_thresholds
+from store.provisioning.microgrids import read_microgrid
+from telemetry.latest import LatestReader
+
+router = APIRouter(prefix="/api/microgrids/{microgrid_id}", tags=["capability status"], route_class=StrictRoute)
+
+MAX_THRESHOLD_SECONDS = 30 * 86_400
+PING_SECONDS = 15
+"""A quiet stream says this often that it lives."""
+
+
+class StatusUpdate(Body):
+    """An update of one capability, by the canonical path."""
+
+    capability: Capability
+    value: Any = Field(
+        description='true, false, "true", "false", or null where the provider has no value.',
+        json_schema_extra={"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}, {"type": "null"}]},
+    )
+    observed_at: Moment = Field(description="When the provider saw it.")
+    provider_event_ref: str = Field(description="The provider's own reference of this update; counts once.")
+    source_device_id: UUID | None = Field(default=None, description="The device it comes from, where it is known.")
+
+
+class StatusEventDocument(Stamped):
+    """An accepted update."""
+
+    event_id: UUID
+    capability: Capability
+    status: CapabilityStatus | None = Field(description="Null: the provider had no value.")
+    effect: FoldEffect = Field(description="What it did to the latest status.")
+    provider_event_ref: str
+    source_device_id: UUID | None
+    recorded_by: str
+
+    @staticmethod
+    def of(record: EventRecord) -> StatusEventDocument:
+        """The update as the store has it."""
+        return StatusEventDocument.model_validate(record, from_attributes=True)
+
+
+class LatestStatus(BaseModel):
+    """One capability's latest status, all of it from one record (COR-38.4)."""
+
+    capability: Capability
+    status: CapabilityStatus | None = Field(description="Null: no status was received yet.")
+    observed_at: datetime | None = Field(description="When the provider saw it, as its stamp says.")
+    received_at: datetime | None = Field(description="When it came.")
+    effective_at: datetime | None = Field(
+        description="When it counts as seen, for order and for age: `observed_at`, or `received_at` where that is "
+        "earlier."
+    )
+    clock_ahead_seconds: float | None = Field(
+        description="How far the provider's clock runs ahead, at least; 0 where nothing shows that."
+    )
+    age_seconds: float | None = Field(description="Since `effective_at`, when this was read.")
+    freshness: Freshness | None = Field(
+        description="`FRESH` while an enabled device updates it and its age is within `threshold_seconds`."
+    )
+    stale_at: datetime | None = Field(description="The last moment at which its age lets it be fresh.")
+    threshold_seconds: float = Field(description="How old it may be and still count as fresh.")
+    event_id: UUID | None
+    provider_event_ref: str | None
+    source_device_id: UUID | None
+    source_device_name: str | None
+    owner_device_id: UUID | None = Field(description="The device that updates it now; null: none does.")
+    owner_device_name: str | None
+
+    @staticmethod
+    def of(record: LatestRecord) -> LatestStatus:
+        """The status as the store has it."""
+        time, clock_ahead = record.timeliness, record.clock_ahead
+        return LatestStatus(
+            capability=record.capability,
+            status=record.status,
+            observed_at=record.observed_at,
+            received_at=record.received_at,
+            effective_at=record.effective_at,
+            clock_ahead_seconds=None if clock_ahead is None else clock_ahead.total_seconds(),
+            age_seconds=None if time is None else time.age.total_seconds(),
+            freshness=None if time is None else time.freshness,
+            stale_at=None if time is None else time.stale_at,
+            threshold_seconds=record.threshold.total_seconds(),
+            event_id=record.event_id,
+            provider_event_ref=record.provider_event_ref,
+            source_device_id=record.source_device_id,
+            source_device_name=record.source_device_name,
+            owner_device_id=record.owner_device_id,
+            owner_device_name=record.owner_device_name,
+        )
+
+
+class LatestStatuses(BaseModel):
+    """The latest status of every capability."""
+
+    microgrid_id: UUID
+    items: list[LatestStatus]
+
+
+class StatusHistoryPage(BaseModel):
+    """Accepted updates, the last accepted first."""
+
+    items: list[StatusEventDocument]
+    next_cursor: str | None
+
+
+class FreshnessThresholds(Body):
+    """How old a status may be and still count as fresh, in seconds; null: the default."""
+
+    thresholds: Annotated[
+        dict[Capability, Annotated[float, Field(ge=1, le=MAX_THRESHOLD_SECONDS)] | None], BeforeValidator(once_each)
+    ]
+
+
+@router.post(
+    "/capability-status",
+    status_code=status.HTTP_201_CREATED,
+    responses=problem_responses(*ONCE,
+        ProblemCode.MICROGRID_NOT_FOUND, ProblemCode.DEVICE_NOT_IN_DEPOT, ProblemCode.INVALID_CAPABILITY_VALUE,
+        ProblemCode.INVALID_EVENT_REF, ProblemCode.TIMESTAMP_IN_FUTURE, ProblemCode.TIMESTAMP_TOO_OLD,
+    ),
+)  # fmt: skip
+async def post(
+    microgrid_id: MicrogridId, body: StatusUpdate, actor: ActorDep, engine: EngineDep, once: OnceDep
+) -> StatusEventDocument:
+    """Accept one update of a capability. It is recorded whatever it does to the latest status (COR-9.8, COR-9.12)."""
+    violation = check_timestamp(body.observed_at, datetime.now(UTC))
+    if violation is not None:
+        raise Problem(ProblemCode(violation.code), violation.reason, "observed_at")
+    event = StatusEvent(body.observed_at, check_event_ref(body.provider_event_ref), capability_status(body.value))
+
+    async def make(connection: AsyncConnection) -> StatusEventDocument:
+        return StatusEventDocument.of(
+            await post_status(connection, actor, microgrid_id, body.capability, event, body.source_device_id)
+        )
+
+    return await once.create(engine, actor, body, StatusEventDocument, make)
+
+
+@router.get(
+    "/capability-status",
+    response_model=LatestStatuses,
+    responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND),
+)
+async def latest(microgrid_id: MicrogridId, reader: LatestDep) -> Response:
+    """Read the latest status of each capability, with its age and freshness."""
+    statuses = await _latest(reader, microgrid_id)
+    return Response(statuses.model_dump_json(), media_type="application/json")
+
+
+async def _latest_in_lane(request: Request, parameters: dict[str, str]) -> Response:
+    await current_actor(request)
+    return await latest(UUID(parameters["microgrid_id"]), resources_of(request.app).latest)
+
+
+LANES = (
+    Lane(
+        "GET", re.compile(f"/api/microgrids/(?P<microgrid_id>{UUID_PATTERN[1:-1]})/capability-status"), _latest_in_lane
+    ),
+)
+
+
+async def _latest(reader: LatestReader, microgrid_id: UUID) -> LatestStatuses:
+    found = await reader.read(microgrid_id)
+    return LatestStatuses(microgrid_id=microgrid_id, items=[LatestStatus.of(record) for record in found])
+
+
+@router.get(
+    "/capability-status/history",
+    responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND, ProblemCode.INVALID_CURSOR),
+)
+async def history(
+    microgrid_id: MicrogridId,
+    engine: EngineDep,
+    capability: Annotated[Capability | None, Query()] = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> StatusHistoryPage:
+    """List the accepted updates, the last accepted first."""
+    before = decode_cursor(cursor, tuple[UUID])
+    async with engine.connect() as connection:
+        await read_microgrid(connection, microgrid_id=microgrid_id)
+        found = await list_events(
+            connection, microgrid_id, capability=capability, before=before[0] if before else None, limit=limit + 1
+        )
+    items = found[:limit]
+    more = encode_cursor(items[-1].event_id) if len(found) > limit else None
+    return StatusHistoryPage(items=[StatusEventDocument.of(record) for record in items], next_cursor=more)
+
+
+@router.patch("/freshness-thresholds", responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND))
+async def set_freshness_thresholds(
+    microgrid_id: MicrogridId, body: FreshnessThresholds, actor: ActorDep, engine: EngineDep, reader: LatestDep
+) -> LatestStatuses:
+    """Set how old a status of this microgrid may be, by capability; what is left out stays."""
+    given = {
+        capability: None if seconds is None else timedelta(seconds=seconds)
+        for capability, seconds in body.thresholds.items()
+    }
+    async with transaction(engine, actor) as connection:
+        await set_thresholds(connection, actor, microgrid_id, given)
+    return await _latest(reader, microgrid_id)
+
+
+@router.get(
+    "/events",
+    response_class=EventSourceResponse,
+    responses={
+        200: {
+            "description": "`capability-status` with the latest statuses, at once and whenever one changes; "
+            "`changed` with the kinds of anything else that changed in the depot.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        **problem_responses(ProblemCode.MICROGRID_NOT_FOUND),
+    },
+)
+async def events(
+    microgrid_id: MicrogridId, engine: EngineDep, watch: WatchDep, reader: LatestDep
+) -> EventSourceResponse:
+    """Stream changes as they happen, as server-sent events. A stream that was lost begins with what holds now."""
+    async with engine.connect() as connection:
+        depot_id = (await read_microgrid(connection, microgrid_id=microgrid_id)).depot_id
+    return EventSourceResponse(_stream(watch, reader, microgrid_id, depot_id), ping=PING_SECONDS)
+
+
+async def _stream(
+    watch: Watch, reader: LatestReader, microgrid_id: UUID, depot_id: UUID
+) -> AsyncGenerator[ServerSentEvent]:
+    async with watch.on(depot_id) as watcher:
+        kinds = {EVERY_KIND}
+        while True:
+            if kinds & {EVERY_KIND, ChangeKind.STATUS, ChangeKind.CONFIGURATION}:
+                statuses = await _latest(reader, microgrid_id)
+                yield ServerSentEvent(statuses.model_dump_json(), event="capability-status")
+            others = kinds - {ChangeKind.STATUS}
+            if others:
+                yield ServerSentEvent(" ".join(sorted(others)), event="changed")
+            kinds = await watcher.changed()
+            # A burst is one look.
+            await asyncio.sleep(0.05)

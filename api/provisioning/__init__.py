@@ -1,0 +1,5 @@
+"""Microgrids with Resync, and backfills.
+
+- ``backfills``: Backfills: start, watch, pause, resume, cancel, and what was found for each depot
+- ``microgrids``: Microgrids: read by depot or by their own id, their structure, and Resync
+"""

@@ -1,0 +1,256 @@
+"""Backfills: start, watch, pause, resume, cancel, and what was found for each depot."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, status
+from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from temporalio.client import Client
+from uuid_utils.compat import uuid7
+
+from api.base.bodies import StrictRoute
+from api.base.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.base.idempotency import ONCE, OnceDep
+from api.base.problems import problem_responses
+from api.base.temporal import tell, temporal_calls, workflow_url
+from api.base.types import BackfillId, Body, Cursor, Limit, decode_cursor, encode_cursor
+from domain.base.actor import Actor
+from domain.base.problems import Problem, ProblemCode
+from domain.provisioning.backfill import (
+    DEFAULT_PAGE_SIZE,
+    MAX_PAGE_SIZE,
+    BackfillInput,
+    BackfillOutcome,
+    BackfillRequest,
+    BackfillState,
+    backfill_workflow_id,
+)
+from runtime.settings import Settings
+from settlement.backfills import settle_backfills
+from settlement.settle import Settled
+from store.base.changes import record_change
+from store.base.database import transaction
+from store.provisioning.backfills import BackfillRecord, insert_backfill, list_backfills, list_outcomes, read_backfill
+from workflows.backfill import BackfillWorkflow
+from workflows.launch import backfill_handle, start_backfill
+
+router = APIRouter(prefix="/api/backfills", tags=["backfills"], route_class=StrictRoute)
+
+
+class BackfillCreate(Body):
+    """How to run a backfill."""
+
+    dry_run: bool = Field(default=False, description="Only say what would be done.")
+    page_size: int = Field(default=DEFAULT_PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE, description="Depots in one transaction.")
+
+
+class Backfill(BaseModel):
+    """A backfill and how far it is."""
+
+    backfill_id: UUID
+    dry_run: bool
+    page_size: int
+    state: BackfillState
+    depots_total: int | None = Field(description="Depots when it began; null before they are counted.")
+    depots_done: int
+    outcomes: dict[BackfillOutcome, int] = Field(description="Depots by outcome; in a dry run what would be done.")
+    rate_per_second: float | None = Field(description="Depots a second from the start to the last finished page.")
+    requested_by: str
+    requested_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    failure: str | None
+    state_confirmed: bool = Field(
+        description="False: Temporal did not answer, so a backfill that is shown as going on may have ended."
+    )
+    workflow_url: str | None = Field(description="The run in Temporal's UI.")
+
+    @staticmethod
+    def of(settled: Settled[BackfillRecord], settings: Settings, client: Client) -> Backfill:
+        """The backfill as it is stored, held against its workflow."""
+        record = settled.record
+        done = record.counts.depots
+        rate = None
+        if record.started_at is not None and record.last_page_at is not None:
+            seconds = (record.last_page_at - record.started_at).total_seconds()
+            rate = done / seconds if seconds > 0 else None
+        total = record.depots_total
+        return Backfill(
+            backfill_id=record.backfill_id,
+            dry_run=record.dry_run,
+            page_size=record.page_size,
+            state=record.state,
+            # Depots that were created while it ran are in its pages, too.
+            depots_total=None if total is None else max(total, done),
+            depots_done=done,
+            outcomes=record.counts.by_outcome(),
+            rate_per_second=rate,
+            requested_by=record.requested_by,
+            requested_at=record.requested_at,
+            started_at=record.started_at,
+            finished_at=record.finished_at,
+            failure=record.failure,
+            state_confirmed=settled.confirmed,
+            workflow_url=workflow_url(settings, client, backfill_workflow_id(record.backfill_id)),
+        )
+
+
+class BackfillPage(BaseModel):
+    """Backfills, the newest first."""
+
+    items: list[Backfill]
+    next_cursor: str | None
+
+
+class Outcome(BaseModel):
+    """What a backfill found for one depot."""
+
+    depot_id: UUID
+    depot_name: str
+    outcome: BackfillOutcome
+    microgrid_id: UUID | None
+
+
+class OutcomePage(BaseModel):
+    """Outcomes by depot id."""
+
+    items: list[Outcome]
+    next_cursor: str | None
+
+
+@router.post(
+    "", status_code=status.HTTP_202_ACCEPTED, responses=problem_responses(*ONCE, ProblemCode.TEMPORAL_UNAVAILABLE)
+)
+async def start(
+    body: BackfillCreate, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep, once: OnceDep
+) -> Backfill:
+    """Start a backfill. It goes on by itself; read it to watch it. Running it again creates nothing twice."""
+    request = BackfillRequest(uuid7(), body.dry_run, body.page_size, actor.name)
+
+    async def make(connection: AsyncConnection) -> Backfill:
+        await insert_backfill(connection, request)
+        await record_change(connection, actor, "BACKFILL_REQUESTED", subject_id=request.backfill_id)
+        # Inside the transaction: where Temporal is away, nothing was asked. Should the commit fail after a
+        # start, the workflow's first step stores the backfill itself.
+        async with temporal_calls():
+            await start_backfill(client, settings.task_queue, BackfillInput(request))
+        record = await read_backfill(connection, request.backfill_id)
+        return Backfill.of(Settled(record, confirmed=True), settings, client)
+
+    return await once.create(engine, actor, body, Backfill, make)
+
+
+@router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
+async def list_all(
+    engine: EngineDep, client: ClientDep, settings: SettingsDep, cursor: Cursor = None, limit: Limit = 100
+) -> BackfillPage:
+    """List backfills, the newest first."""
+    before = decode_cursor(cursor, tuple[UUID])
+    async with engine.connect() as connection:
+        found = await list_backfills(connection, before=before[0] if before else None, limit=limit + 1)
+    items = found[:limit]
+    more = encode_cursor(items[-1].backfill_id) if len(found) > limit else None
+    settled = await settle_backfills(engine, client, items)
+    return BackfillPage(items=[Backfill.of(each, settings, client) for each in settled], next_cursor=more)
+
+
+@router.get("/{backfill_id}", responses=problem_responses(ProblemCode.BACKFILL_NOT_FOUND))
+async def read(backfill_id: BackfillId, engine: EngineDep, client: ClientDep, settings: SettingsDep) -> Backfill:
+    """Read how far a backfill is."""
+    return Backfill.of(await _settled(backfill_id, engine, client), settings, client)
+
+
+@router.get(
+    "/{backfill_id}/outcomes",
+    responses=problem_responses(ProblemCode.BACKFILL_NOT_FOUND, ProblemCode.INVALID_CURSOR),
+)
+async def outcomes(
+    backfill_id: BackfillId,
+    engine: EngineDep,
+    outcome: Annotated[BackfillOutcome | None, Query()] = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> OutcomePage:
+    """List what was found for each depot, by depot id.
+
+    While the backfill runs, the list ends where a depot is not done yet: following the cursor misses none.
+    """
+    after = decode_cursor(cursor, tuple[UUID])
+    async with engine.connect() as connection:
+        # The state is read first: what is there when it has ended is all there will be.
+        ended = (await read_backfill(connection, backfill_id)).state.ended
+        found = await list_outcomes(
+            connection, backfill_id, outcome=outcome, after=after[0] if after else None, limit=limit + 1, ended=ended
+        )
+    items = found[:limit]
+    more = encode_cursor(items[-1].depot_id) if len(found) > limit else None
+    return OutcomePage(
+        items=[Outcome.model_validate(record, from_attributes=True) for record in items], next_cursor=more
+    )
+
+
+_STEERING = problem_responses(
+    ProblemCode.BACKFILL_NOT_FOUND, ProblemCode.BACKFILL_NOT_RUNNING, ProblemCode.TEMPORAL_UNAVAILABLE
+)
+
+
+@router.post("/{backfill_id}/pause", status_code=status.HTTP_202_ACCEPTED, responses=_STEERING)
+async def pause(
+    backfill_id: BackfillId, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
+) -> Backfill:
+    """Pause a backfill after the pages that are in flight."""
+    return Backfill.of(await _steer(backfill_id, "pause", actor, engine, client), settings, client)
+
+
+@router.post("/{backfill_id}/resume", status_code=status.HTTP_202_ACCEPTED, responses=_STEERING)
+async def resume(
+    backfill_id: BackfillId, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
+) -> Backfill:
+    """Let a paused backfill go on."""
+    return Backfill.of(await _steer(backfill_id, "resume", actor, engine, client), settings, client)
+
+
+@router.post("/{backfill_id}/cancel", status_code=status.HTTP_202_ACCEPTED, responses=_STEERING)
+async def cancel(
+    backfill_id: BackfillId, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
+) -> Backfill:
+    """End a backfill after the pages that are in flight. What was provisioned stays."""
+    return Backfill.of(await _steer(backfill_id, "cancel", actor, engine, client), settings, client)
+
+
+_SIGNALS = {
+    "pause": BackfillWorkflow.pause,
+    "resume": BackfillWorkflow.resume,
+    "cancel": BackfillWorkflow.cancel,
+}
+
+
+async def _steer(
+    backfill_id: UUID, word: str, actor: Actor, engine: AsyncEngine, client: Client
+) -> Settled[BackfillRecord]:
+    record = (await _settled(backfill_id, engine, client)).record
+    if record.state.ended:
+        raise _not_running(record)
+    if not await tell(backfill_handle(client, backfill_id), _SIGNALS[word]):
+        raise _not_running((await _settled(backfill_id, engine, client)).record)
+    async with transaction(engine, actor) as connection:
+        await record_change(connection, actor, f"BACKFILL_{word.upper()}_REQUESTED", subject_id=backfill_id)
+        return Settled(await read_backfill(connection, backfill_id), confirmed=True)
+
+
+def _not_running(record: BackfillRecord) -> Problem:
+    ended = f"This backfill has ended: {record.state}."
+    return Problem(
+        ProblemCode.BACKFILL_NOT_RUNNING, ended if record.state.ended else "This backfill is only starting. Try again."
+    )
+
+
+async def _settled(backfill_id: UUID, engine: AsyncEngine, client: Client) -> Settled[BackfillRecord]:
+    """Read a backfill; one whose workflow is gone without having said so is ended."""
+    async with engine.connect() as connection:
+        record = await read_backfill(connection, backfill_id)
+    return (await settle_backfills(engine, client, [record]))[0]

@@ -1,0 +1,437 @@
+"""Scenario runs: start, watch, steer; their evidence, their reports, and where two of them differ."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from datetime import datetime
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response, status
+from pydantic import AfterValidator, BaseModel, Field, model_validator
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from api.base.bodies import StrictRoute
+from api.base.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.base.idempotency import ONCE, Once, OnceDep
+from api.base.problems import problem_responses
+from api.base.temporal import tell, workflow_url
+from api.base.types import (
+    Body,
+    Cursor,
+    Limit,
+    OfDepot,
+    RunId,
+    Text,
+    cut_page,
+    decode_cursor,
+    decode_id,
+    encode_cursor,
+    storable,
+)
+from api.simulation.scenario_starts import RunStart, start_run
+from domain.base.actor import Actor
+from domain.base.problems import Problem, ProblemCode
+from domain.simulation.scenario_runs import (
+    MAX_SEED,
+    MAX_TIME_SCALE,
+    RunOutcome,
+    ScenarioRunState,
+    scenario_run_workflow_id,
+)
+from runtime.settings import Settings
+from settlement.scenario_runs import close_evidence, settle_runs
+from settlement.settle import Settled
+from sim_scenarios.evidence.difference import NOTHING, Difference, diff
+from sim_scenarios.evidence.evidence import read_evidence, sha256_of
+from sim_scenarios.evidence.html_report import html_report
+from sim_scenarios.evidence.junit import junit_xml
+from store.base.changes import record_change
+from store.base.database import snapshot, transaction
+from store.simulation.scenario_runs import RunRecord, active_run, list_runs, list_steps, read_lines, read_run
+from workflows.launch import scenario_run_handle
+from workflows.scenario_run import ScenarioRunWorkflow
+
+router = APIRouter(prefix="/api/scenario-runs", tags=["scenario runs"], route_class=StrictRoute)
+
+MAX_TEXT = 262_144
+MAX_DIFFERENCES = 1_000
+EVIDENCE_TYPE = "application/x-ndjson"
+
+
+class ScenarioRunCreate(Body):
+    """What to run, and where."""
+
+    depot_id: UUID
+    scenario: Text | None = Field(default=None, max_length=200, description="The name of a preset.")
+    text: Annotated[str, AfterValidator(storable)] | None = Field(
+        default=None, max_length=MAX_TEXT, description="Or a scenario of one's own, as YAML."
+    )
+    gateway_id: UUID | None = Field(default=None, description="Speak for the devices of this gateway alone.")
+    seed: int = Field(default=1, ge=0, le=MAX_SEED, description="Another seed, another day.")
+    time_scale: float = Field(
+        default=0, ge=0, le=MAX_TIME_SCALE, allow_inf_nan=False,
+        description="Real seconds a virtual second: 0 for as fast as possible, 1 for real time.",
+    )  # fmt: skip
+    force: bool = Field(
+        default=False, description="Run although the configuration lacks what the scenario expects something of."
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.scenario is None) is (self.text is None):
+            raise ValueError("Give either scenario or text.")
+        return self
+
+
+class MissingDocument(BaseModel):
+    """What the depot's configuration lacked."""
+
+    code: str
+    what: str
+    to_do: str
+    blocks: bool
+
+
+class ScenarioRun(BaseModel):
+    """A run and how far it is."""
+
+    run_id: UUID
+    scenario: str
+    title: str
+    digest: str
+    depot_id: UUID
+    depot_name: str
+    gateway_id: UUID | None
+    seed: int
+    time_scale: float
+    warnings: list[MissingDocument] = Field(
+        description="What the configuration lacks: less effect than there could be."
+    )
+    state: ScenarioRunState
+    outcome: RunOutcome | None = Field(description="Null until it has ended.")
+    steps_total: int
+    steps_done: int
+    packets_sent: int
+    checks_passed: int
+    checks_failed: int
+    evidence_sha256: str | None = Field(description="Of the evidence; null until it has ended.")
+    requested_by: str
+    requested_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    failure: str | None
+    state_confirmed: bool = Field(
+        description="False: Temporal did not answer, so a run that is shown as going on may have ended."
+    )
+    workflow_url: str | None = Field(description="The run in Temporal's UI.")
+
+    @staticmethod
+    def of(settled: Settled[RunRecord], settings: Settings, client: Client) -> ScenarioRun:
+        """The run as it is stored, held against its workflow."""
+        record = settled.record
+        return ScenarioRun(
+            **{name: getattr(record, name) for name in ScenarioRun.model_fields if hasattr(record, name)},
+            state_confirmed=settled.confirmed,
+            workflow_url=workflow_url(settings, client, scenario_run_workflow_id(record.run_id)),
+        )
+
+
+class ScenarioRunPage(BaseModel):
+    """Runs, the newest first."""
+
+    items: list[ScenarioRun]
+    next_cursor: str | None
+
+
+class RunStep(BaseModel):
+    """A step that was sent, with its evidence."""
+
+    step: int
+    sent_at: datetime
+    record: dict[str, Any] = Field(description="The step's record of the evidence.")
+
+
+class RunStepPage(BaseModel):
+    """Steps in their order."""
+
+    items: list[RunStep]
+    next_cursor: str | None
+
+
+class DifferenceDocument(BaseModel):
+    """One field that is not the same."""
+
+    record: str = Field(description="`run`, `step` or `result`.")
+    step: int | None
+    field: str = Field(description="Where in the record, as a JSON pointer.")
+    missing: str | None = Field(description="`first` or `second`, where that run does not have the field.")
+    first: Any
+    second: Any
+    words: str
+
+    @staticmethod
+    def of(found: Difference) -> DifferenceDocument:
+        """The difference as a document."""
+        missing = "first" if found.first is NOTHING else "second" if found.second is NOTHING else None
+        return DifferenceDocument(
+            record=found.record,
+            step=found.step,
+            field=found.field,
+            missing=missing,
+            first=None if found.first is NOTHING else found.first,
+            second=None if found.second is NOTHING else found.second,
+            words=found.words,
+        )
+
+
+class RunDifferences(BaseModel):
+    """Where two runs differ."""
+
+    first: ScenarioRun
+    second: ScenarioRun
+    same: bool = Field(description="Whether the evidence of both is the same bytes.")
+    items: list[DifferenceDocument]
+    truncated: bool = Field(description=f"Whether there are more than {MAX_DIFFERENCES} differences.")
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=problem_responses(*ONCE,
+        ProblemCode.SCENARIO_NOT_FOUND, ProblemCode.INVALID_SCENARIO, ProblemCode.DEPOT_NOT_FOUND,
+        ProblemCode.SCENARIO_NOT_CONFIGURED, ProblemCode.RUN_IN_PROGRESS, ProblemCode.TEMPORAL_UNAVAILABLE,
+        ProblemCode.BODY_TOO_LARGE,
+    ),
+)  # fmt: skip
+async def start(
+    body: ScenarioRunCreate, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep, once: OnceDep
+) -> ScenarioRun:
+    """Start a run. It goes on by itself; read it to watch it.
+
+    The same scenario, seed and configuration give the same evidence, to the byte.
+    """
+    run_id = await begin(engine, client, settings, actor, RunStart(**body.model_dump()), once)
+    async with engine.connect() as connection:
+        record = await read_run(connection, run_id)
+    return ScenarioRun.of(Settled(record, confirmed=True), settings, client)
+
+
+async def begin(
+    engine: AsyncEngine, client: Client, settings: Settings, actor: Actor, asked: RunStart, once: Once
+) -> UUID:
+    """Start a run; one that goes on in the depot, but whose workflow is gone, does not stand in the way."""
+    async with engine.connect() as connection:
+        active = await active_run(connection, asked.depot_id)
+    if active is not None:
+        await settled(active, engine, client)
+    return await start_run(engine, client, settings.task_queue, actor, asked, once)
+
+
+@router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
+async def list_all(
+    engine: EngineDep,
+    client: ClientDep,
+    settings: SettingsDep,
+    depot_id: OfDepot = None,
+    scenario: Annotated[Text | None, Query(max_length=200)] = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> ScenarioRunPage:
+    """List runs, the newest first."""
+    before = decode_id(cursor)
+    async with engine.connect() as connection:
+        found = await list_runs(connection, depot_id=depot_id, scenario=scenario, before=before, limit=limit + 1)
+    items, more = cut_page(found, limit, lambda record: record.run_id)
+    settled_items = await settle_runs(engine, client, items)
+    return ScenarioRunPage(items=[ScenarioRun.of(each, settings, client) for each in settled_items], next_cursor=more)
+
+
+@router.get("/{run_id}", responses=problem_responses(ProblemCode.RUN_NOT_FOUND))
+async def read(run_id: RunId, engine: EngineDep, client: ClientDep, settings: SettingsDep) -> ScenarioRun:
+    """Read how far a run is."""
+    return ScenarioRun.of(await settled(run_id, engine, client), settings, client)
+
+
+@router.get("/{run_id}/steps", responses=problem_responses(ProblemCode.RUN_NOT_FOUND, ProblemCode.INVALID_CURSOR))
+async def steps(run_id: RunId, engine: EngineDep, cursor: Cursor = None, limit: Limit = 100) -> RunStepPage:
+    """List the steps that were sent, with their evidence."""
+    after = decode_cursor(cursor, tuple[Annotated[int, Field(ge=0, lt=2**31)]])
+    async with engine.connect() as connection:
+        await read_run(connection, run_id)
+        found = await list_steps(connection, run_id, after=after[0] if after else None, limit=limit + 1)
+    items = found[:limit]
+    more = encode_cursor(items[-1].step) if len(found) > limit else None
+    return RunStepPage(
+        items=[RunStep(step=each.step, sent_at=each.sent_at, record=json.loads(each.record)) for each in items],
+        next_cursor=more,
+    )
+
+
+@router.get(
+    "/{run_id}/evidence",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "One canonical JSON object a line. `ETag` and `X-Evidence-SHA256` have the SHA-256 of all "
+            "bytes. While the run goes on, it is what there is so far, with the outcome `INCOMPLETE`.",
+            "content": {EVIDENCE_TYPE: {"schema": {"type": "string"}}},
+        },
+        **problem_responses(ProblemCode.RUN_NOT_FOUND),
+    },
+)
+async def evidence(run_id: RunId, engine: EngineDep) -> Response:
+    """Download the evidence of a run."""
+    record, found = await _evidence(engine, run_id)
+    digest = sha256_of(found)
+    headers = {
+        "ETag": f'"{digest}"',
+        "X-Evidence-SHA256": digest,
+        "Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(digest)).decode()}:",
+        "Content-Disposition": f'attachment; filename="{_file_name(record)}.ndjson"',
+    }
+    return Response(found, media_type=EVIDENCE_TYPE, headers=headers)
+
+
+@router.get(
+    "/{run_id}/report.html",
+    response_class=Response,
+    responses={
+        200: {"description": "The report, in one file.", "content": {"text/html": {"schema": {"type": "string"}}}},
+        **problem_responses(ProblemCode.RUN_NOT_FOUND),
+    },
+)
+async def report_html(run_id: RunId, engine: EngineDep) -> Response:
+    """Read the report of a run, for people."""
+    _, found = await _evidence(engine, run_id)
+    made = await asyncio.to_thread(lambda: html_report(read_evidence(found)))
+    # It holds what a scenario of anybody's own said; nothing in it may do anything.
+    headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
+    return Response(made, media_type="text/html", headers=headers)
+
+
+@router.get(
+    "/{run_id}/report.xml",
+    response_class=Response,
+    responses={
+        200: {"description": "JUnit XML.", "content": {"application/xml": {"schema": {"type": "string"}}}},
+        **problem_responses(ProblemCode.RUN_NOT_FOUND),
+    },
+)
+async def report_xml(run_id: RunId, engine: EngineDep) -> Response:
+    """Read the report of a run as JUnit XML, for whatever reads test reports."""
+    record, found = await _evidence(engine, run_id)
+    made = await asyncio.to_thread(lambda: junit_xml(read_evidence(found)))
+    headers = {"Content-Disposition": f'attachment; filename="{_file_name(record)}.xml"'}
+    return Response(made, media_type="application/xml", headers=headers)
+
+
+@router.get("/{run_id}/diff/{other_id}", responses=problem_responses(ProblemCode.RUN_NOT_FOUND))
+async def differences(
+    run_id: RunId, other_id: RunId, engine: EngineDep, client: ClientDep, settings: SettingsDep
+) -> RunDifferences:
+    """Say where two runs differ, by their evidence."""
+    one, other = await settled(run_id, engine, client), await settled(other_id, engine, client)
+    (_, first), (_, second) = await _evidence(engine, run_id), await _evidence(engine, other_id)
+    found = await asyncio.to_thread(diff, first, second, most=MAX_DIFFERENCES + 1)
+    return RunDifferences(
+        first=ScenarioRun.of(one, settings, client),
+        second=ScenarioRun.of(other, settings, client),
+        same=first == second,
+        items=[DifferenceDocument.of(each) for each in found[:MAX_DIFFERENCES]],
+        truncated=len(found) > MAX_DIFFERENCES,
+    )
+
+
+_STEERING = problem_responses(ProblemCode.RUN_NOT_FOUND, ProblemCode.RUN_NOT_RUNNING, ProblemCode.TEMPORAL_UNAVAILABLE)
+
+
+@router.post("/{run_id}/pause", status_code=status.HTTP_202_ACCEPTED, responses=_STEERING)
+async def pause(
+    run_id: RunId, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
+) -> ScenarioRun:
+    """Pause a run after what is being sent."""
+    return ScenarioRun.of(await steer(run_id, "pause", actor, engine, client), settings, client)
+
+
+@router.post("/{run_id}/resume", status_code=status.HTTP_202_ACCEPTED, responses=_STEERING)
+async def resume(
+    run_id: RunId, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
+) -> ScenarioRun:
+    """Let a paused run go on."""
+    return ScenarioRun.of(await steer(run_id, "resume", actor, engine, client), settings, client)
+
+
+@router.post("/{run_id}/cancel", status_code=status.HTTP_202_ACCEPTED, responses=_STEERING)
+async def cancel(
+    run_id: RunId, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
+) -> ScenarioRun:
+    """End a run after what is being sent. Its evidence so far stays, with the outcome `INCOMPLETE`."""
+    return ScenarioRun.of(await steer(run_id, "cancel", actor, engine, client), settings, client)
+
+
+_SIGNALS = {
+    "pause": ScenarioRunWorkflow.pause,
+    "resume": ScenarioRunWorkflow.resume,
+    "cancel": ScenarioRunWorkflow.cancel,
+}
+
+
+async def steer(run_id: UUID, word: str, actor: Actor, engine: AsyncEngine, client: Client) -> Settled[RunRecord]:
+    """Tell a run to pause, resume or cancel; answer what is stored of it.
+
+    Raises:
+        Problem: ``RUN_NOT_FOUND``, ``RUN_NOT_RUNNING`` or ``TEMPORAL_UNAVAILABLE``.
+
+    """
+    record = (await settled(run_id, engine, client)).record
+    if record.state.ended:
+        raise _not_running(record)
+    if not await tell(scenario_run_handle(client, run_id), _SIGNALS[word]):
+        raise _not_running((await settled(run_id, engine, client)).record)
+    async with transaction(engine, actor) as connection:
+        await record_change(
+            connection,
+            actor,
+            f"SCENARIO_RUN_{word.upper()}_REQUESTED",
+            depot_id=record.depot_id,
+            subject_id=run_id,
+        )
+        return Settled(await read_run(connection, run_id), confirmed=True)
+
+
+def _not_running(record: RunRecord) -> Problem:
+    ended = f"This run has ended: {record.state}."
+    return Problem(
+        ProblemCode.RUN_NOT_RUNNING, ended if record.state.ended else "This run is only starting. Try again."
+    )
+
+
+async def settled(run_id: UUID, engine: AsyncEngine, client: Client) -> Settled[RunRecord]:
+    """Read a run; one whose workflow is gone without having said so is ended, with the evidence so far.
+
+    Raises:
+        Problem: ``RUN_NOT_FOUND``.
+
+    """
+    async with engine.connect() as connection:
+        record = await read_run(connection, run_id)
+    return (await settle_runs(engine, client, [record]))[0]
+
+
+async def _evidence(engine: AsyncEngine, run_id: UUID) -> tuple[RunRecord, bytes]:
+    async with snapshot(engine) as connection:
+        record = await read_run(connection, run_id)
+        head, written, result = await read_lines(connection, run_id)
+    if result is None:
+        _, _, found = await asyncio.to_thread(close_evidence, head, written)
+    else:
+        found = "".join(f"{each}\n" for each in (head, *written, result)).encode()
+    return record, found
+
+
+def _file_name(record: RunRecord) -> str:
+    return f"{record.scenario}-{str(record.run_id)[-12:]}"

@@ -1,0 +1,167 @@
+"""Depots: create with circuits, list, read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, status
+from pydantic import BaseModel, Field, model_validator
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.base.bodies import StrictRoute
+from api.base.dependencies import ActorDep, EngineDep
+from api.base.idempotency import ONCE, OnceDep
+from api.base.problems import problem_responses
+from api.base.types import Body, Cursor, DepotId, Limit, Name, Search, Timezone, Watts, decode_cursor, encode_cursor
+from domain.base.problems import ProblemCode
+from domain.monitoring.freshness import DepotFreshness
+from domain.provisioning.outcomes import PROVISIONING_MESSAGES, ProvisioningCode, ProvisioningState
+from domain.site.circuits import check_circuit_count
+from store.site.depots import DepotRecord, NewCircuit, create_depot, list_depots, read_depot
+from store.site.fleet.fleet_list import DepotFilter
+
+router = APIRouter(prefix="/api/depots", tags=["depots"], route_class=StrictRoute)
+
+FreshnessFilter = Annotated[
+    DepotFreshness | None,
+    Query(
+        description="As fresh as the worse of the two capabilities: `NONE` where one has no status yet, else `STALE` "
+        "where one is older than its threshold or no device updates it any more, else `FRESH`."
+    ),
+]
+
+
+class NestedCircuit(Body):
+    """A circuit to create with its depot, with the circuits below it."""
+
+    name: Name
+    rated_power_w: Watts | None = None
+    children: list[NestedCircuit] = Field(default=[])
+
+    def to_store(self) -> NewCircuit:
+        """The same for the store."""
+        return NewCircuit(self.name, self.rated_power_w, tuple(child.to_store() for child in self.children))
+
+
+class DepotCreate(Body):
+    """A depot to create, with its circuits, 5,000 at most; the first level are its top-level circuits."""
+
+    name: Name
+    timezone: Timezone
+    circuits: list[NestedCircuit] = Field(default=[])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count(cls, given: object) -> object:
+        # Before any circuit is looked at more closely, so that a body full of them costs little.
+        if isinstance(given, Mapping):
+            check_circuit_count(_count_nested(given.get("circuits")))
+        return given
+
+
+def _count_nested(circuits: object) -> int:
+    """Count circuits with those below them; what is no circuit is left for the validation to say."""
+    count = 0
+    lists = [circuits]
+    while lists:
+        each = lists.pop()
+        if isinstance(each, list):
+            count += len(each)
+            lists.extend(below for circuit in each if isinstance(circuit, dict) and (below := circuit.get("children")))
+    return count
+
+
+class Provisioning(BaseModel):
+    """Whether the depot has its microgrid, and if not, why not."""
+
+    state: ProvisioningState
+    code: ProvisioningCode | None = Field(description="Set where the state is `FAILED`.")
+    message: str | None = Field(description="What to do about it, for people.")
+
+
+class Depot(BaseModel):
+    """A depot."""
+
+    depot_id: UUID
+    name: str
+    timezone: str
+    provisioning: Provisioning
+    microgrid_id: UUID | None = Field(description="The depot's canonical microgrid, where it has one.")
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+
+    @staticmethod
+    def of(record: DepotRecord) -> Depot:
+        """The depot as the store has it."""
+        code = record.provisioning_code
+        return Depot(
+            depot_id=record.depot_id,
+            name=record.name,
+            timezone=record.timezone,
+            provisioning=Provisioning(
+                state=record.provisioning, code=code, message=None if code is None else PROVISIONING_MESSAGES[code]
+            ),
+            microgrid_id=record.microgrid_id,
+            created_at=record.created_at,
+            created_by=record.created_by,
+            updated_at=record.updated_at,
+            updated_by=record.updated_by,
+        )
+
+
+class DepotPage(BaseModel):
+    """Depots by name."""
+
+    items: list[Depot]
+    next_cursor: str | None
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=problem_responses(*ONCE,
+        ProblemCode.INVALID_NAME, ProblemCode.INVALID_TIMEZONE, ProblemCode.CIRCUIT_TREE_TOO_DEEP,
+        ProblemCode.TOO_MANY_CIRCUITS, ProblemCode.BODY_TOO_LARGE,
+    ),
+)  # fmt: skip
+async def create(body: DepotCreate, actor: ActorDep, engine: EngineDep, once: OnceDep) -> Depot:
+    """Create a depot with its circuits. Its microgrid follows by itself within moments (COR-8.2)."""
+    circuits = [circuit.to_store() for circuit in body.circuits]
+
+    async def make(connection: AsyncConnection) -> Depot:
+        depot_id = await create_depot(connection, actor, body.name, body.timezone, circuits)
+        return Depot.of(await read_depot(connection, depot_id))
+
+    return await once.create(engine, actor, body, Depot, make)
+
+
+@router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
+async def list_all(
+    engine: EngineDep,
+    search: Search = None,
+    provisioning: Annotated[ProvisioningState | None, Query()] = None,
+    freshness: FreshnessFilter = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> DepotPage:
+    """List depots by name; `search` is a part of the name."""
+    after = decode_cursor(cursor, tuple[str, UUID])
+    async with engine.connect() as connection:
+        found = await list_depots(
+            connection, DepotFilter(search, provisioning, freshness), after=after, limit=limit + 1
+        )
+    items = found[:limit]
+    more = encode_cursor(items[-1].name, items[-1].depot_id) if len(found) > limit else None
+    return DepotPage(items=[Depot.of(record) for record in items], next_cursor=more)
+
+
+@router.get("/{depot_id}", responses=problem_responses(ProblemCode.DEPOT_NOT_FOUND))
+async def read(depot_id: DepotId, engine: EngineDep) -> Depot:
+    """Read one depot."""
+    async with engine.connect() as connection:
+        return Depot.of(await read_depot(connection, depot_id))

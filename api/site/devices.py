@@ -1,0 +1,217 @@
+"""Devices: list, add, change, link to a circuit, delete."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, status
+from pydantic import AfterValidator, BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.base.bodies import StrictRoute
+from api.base.dependencies import ActorDep, EngineDep, TablesDep
+from api.base.idempotency import ONCE, OnceDep
+from api.base.problems import conflict_responses, problem_responses
+from api.base.types import (
+    Body,
+    Cursor,
+    DeviceId,
+    Limit,
+    LinkedCircuitId,
+    Name,
+    OfDepot,
+    Search,
+    cut_page,
+    decode_id,
+    left_out,
+)
+from api.base.versions import IfMatch, expected, shows_version, tagged
+from api.site.deletions import Consent, DeletionDocument, look_at
+from domain.base.names import MAX_ID_LENGTH, clean_sensor_id
+from domain.base.problems import Problem, ProblemCode
+from domain.controllers.controller_support import ControllerTables
+from domain.site.deletions import SubjectKind
+from store.base.database import transaction
+from store.site.devices import DeviceRecord, create_device, delete_device, list_devices, read_device, update_device
+
+router = APIRouter(prefix="/api/devices", tags=["devices"], route_class=StrictRoute)
+
+
+SensorId = Annotated[
+    str,
+    AfterValidator(clean_sensor_id),
+    Field(
+        description="The sensor's id within the gateway, exactly as in its packets.",
+        json_schema_extra={"minLength": 1, "maxLength": MAX_ID_LENGTH},
+    ),
+]
+
+
+Controller = Annotated[
+    str | None,
+    Field(
+        max_length=100,
+        description="The name of the translation table of the controller that the device is, such as `bba-1`; null: it "
+        "is none, or not known which. A capability whose measurand the table lacks cannot be bound to the device.",
+    ),
+]
+
+
+class DeviceCreate(Body):
+    """A device to add, in the depot of its gateway."""
+
+    gateway_id: UUID
+    sensor_id: SensorId
+    name: Name
+    circuit_id: LinkedCircuitId = None
+    controller: Controller = None
+
+
+class DeviceChange(Body):
+    """What to change of a device; what is left out stays."""
+
+    gateway_id: UUID = Field(default_factory=left_out, description="Another gateway of the same depot.")
+    sensor_id: SensorId = Field(default_factory=left_out)
+    name: Name = Field(default_factory=left_out)
+    circuit_id: LinkedCircuitId = Field(default_factory=left_out)
+    controller: Controller = Field(default_factory=left_out)
+
+
+class Device(BaseModel):
+    """A device: one sensor of a gateway."""
+
+    device_id: UUID
+    depot_id: UUID
+    gateway_id: UUID
+    gateway_name: str
+    sensor_id: str
+    name: str
+    circuit_id: LinkedCircuitId
+    circuit_name: str | None
+    controller: str | None
+    version: int = Field(description="Moves with every change; the `ETag`.")
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+
+    @staticmethod
+    def of(record: DeviceRecord) -> Device:
+        """The device as the store has it."""
+        return Device.model_validate(record, from_attributes=True)
+
+
+def _check_controller(controller: str | None, tables: ControllerTables) -> None:
+    if controller is not None and controller not in tables:
+        raise Problem(ProblemCode.UNKNOWN_CONTROLLER, f"Must be one of: {', '.join(tables)}.", "controller")
+
+
+class DevicePage(BaseModel):
+    """Devices by id, which is the order in which they were made."""
+
+    items: list[Device]
+    next_cursor: str | None
+
+
+@router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
+async def list_all(
+    engine: EngineDep,
+    depot_id: OfDepot = None,
+    gateway_id: Annotated[UUID | None, Query(description="Of this gateway alone.")] = None,
+    search: Search = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> DevicePage:
+    """List devices; `search` is a part of the name or of the sensor id."""
+    after = decode_id(cursor)
+    async with engine.connect() as connection:
+        found = await list_devices(
+            connection, depot_id=depot_id, gateway_id=gateway_id, search=search, after=after, limit=limit + 1
+        )
+    items, more = cut_page(found, limit, lambda record: record.device_id)
+    return DevicePage(items=[Device.of(record) for record in items], next_cursor=more)
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=shows_version(201) | problem_responses(*ONCE,
+        ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,
+        ProblemCode.SENSOR_ID_TAKEN, ProblemCode.UNKNOWN_CONTROLLER,
+    ),
+)  # fmt: skip
+@tagged
+async def create(body: DeviceCreate, actor: ActorDep, engine: EngineDep, tables: TablesDep, once: OnceDep) -> Device:
+    """Add a device to a gateway."""
+    _check_controller(body.controller, tables)
+
+    async def make(connection: AsyncConnection) -> Device:
+        return Device.of(
+            await create_device(
+                connection,
+                actor,
+                gateway_id=body.gateway_id,
+                sensor_id=body.sensor_id,
+                name=body.name,
+                circuit_id=body.circuit_id,
+                controller=body.controller,
+            )
+        )
+
+    return await once.create(engine, actor, body, Device, make)
+
+
+@router.get("/{device_id}", responses=shows_version() | problem_responses(ProblemCode.DEVICE_NOT_FOUND))
+@tagged
+async def read(device_id: DeviceId, engine: EngineDep) -> Device:
+    """Read one device."""
+    async with engine.connect() as connection:
+        return Device.of(await read_device(connection, device_id))
+
+
+@router.patch(
+    "/{device_id}",
+    responses=shows_version() | conflict_responses() | problem_responses(
+        ProblemCode.DEVICE_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,
+        ProblemCode.GATEWAY_NOT_IN_DEPOT, ProblemCode.SENSOR_ID_TAKEN, ProblemCode.UNKNOWN_CONTROLLER,
+        ProblemCode.UNSUPPORTED_BY_REVISION,
+    ),
+)  # fmt: skip
+@tagged
+async def change(
+    device_id: DeviceId,
+    body: DeviceChange,
+    actor: ActorDep,
+    engine: EngineDep,
+    tables: TablesDep,
+    if_match: IfMatch = None,
+) -> Device:
+    """Rename a device, link it to another circuit or none, move it to another gateway, or say which controller it is.
+
+    A controller that does not send what the device is bound to supply is refused.
+    """
+    _check_controller(body.controller, tables)
+    async with transaction(engine, actor) as connection:
+        given = body.model_dump(include=body.model_fields_set)
+        return Device.of(await update_device(connection, actor, device_id, given, tables, expected(if_match)))
+
+
+@router.get("/{device_id}/deletion", responses=problem_responses(ProblemCode.DEVICE_NOT_FOUND))
+async def deletion(device_id: DeviceId, engine: EngineDep) -> DeletionDocument:
+    """Say what deleting the device would take along now."""
+    return DeletionDocument.of(await look_at(engine, SubjectKind.DEVICE, device_id))
+
+
+@router.delete(
+    "/{device_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=conflict_responses() | problem_responses(ProblemCode.DEVICE_NOT_FOUND, ProblemCode.DELETION_CHANGED),
+)
+async def remove(
+    device_id: DeviceId, actor: ActorDep, engine: EngineDep, if_match: IfMatch = None, consent: Consent = None
+) -> None:
+    """Delete a device with its sensor actions. What it reported is kept in the history."""
+    async with transaction(engine, actor) as connection:
+        await delete_device(connection, actor, device_id, expected(if_match), consent)

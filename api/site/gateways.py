@@ -1,0 +1,192 @@
+"""Gateways: list, add, change, delete."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, status
+from pydantic import BaseModel, BeforeValidator, Field, JsonValue
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.base.bodies import StrictRoute
+from api.base.dependencies import ActorDep, EngineDep
+from api.base.idempotency import ONCE, OnceDep
+from api.base.problems import conflict_responses, problem_responses
+from api.base.types import Body, Cursor, GatewayId, Limit, Name, OfDepot, cut_page, decode_id, left_out
+from api.base.versions import IfMatch, expected, shows_version, tagged
+from api.site.deletions import Consent, DeletionDocument, look_at
+from domain.base.problems import Problem, ProblemCode
+from domain.base.strict_json import faults_in
+from domain.site.deletions import SubjectKind
+from domain.site.routing import MAX_TRANSLATION_LENGTH, fits
+from store.base.database import transaction
+from store.site.gateways import (
+    GatewayRecord,
+    create_gateway,
+    delete_gateway,
+    list_gateways,
+    read_gateway,
+    update_gateway,
+)
+
+router = APIRouter(prefix="/api/gateways", tags=["gateways"], route_class=StrictRoute)
+
+
+def _storable(value: object) -> object:
+    violations = tuple(faults_in(value, "/output_translation", 1))
+    if violations:
+        raise Problem(
+            ProblemCode.INVALID_OUTPUT_TRANSLATION,
+            "The output translation holds what cannot be stored; `errors` says where.",
+            violations=violations,
+        )
+    if not fits(value):
+        raise Problem(
+            ProblemCode.INVALID_OUTPUT_TRANSLATION,
+            f"An output translation has at most {MAX_TRANSLATION_LENGTH:,} characters as JSON.",
+            "output_translation",
+        )
+    return value
+
+
+Model = Annotated[
+    Name | None, Field(description="The gateway's model; null for most, and no rule of the product depends on it.")
+]
+Translation = Annotated[
+    dict[str, Any] | None,
+    # Before it is copied, which takes the marks of what cannot be stored off.
+    BeforeValidator(_storable),
+    Field(
+        description="The fallback that names the power source where nothing else tells it.",
+        examples=[{"power_source_id": "0190a5d0-0000-7000-8000-000000000001"}],
+    ),
+]
+
+
+class GatewayCreate(Body):
+    """A gateway to add."""
+
+    depot_id: UUID
+    name: Name
+    site_model_name: Model = None
+    output_translation: Translation = None
+
+
+class GatewayChange(Body):
+    """What to change of a gateway; what is left out stays."""
+
+    name: Name = Field(default_factory=left_out)
+    site_model_name: Model = Field(default_factory=left_out)
+    output_translation: Translation = Field(default_factory=left_out)
+
+
+class Gateway(BaseModel):
+    """A gateway."""
+
+    gateway_id: UUID
+    depot_id: UUID
+    name: str
+    site_model_name: str | None
+    output_translation: JsonValue
+    version: int = Field(description="Moves with every change; the `ETag`.")
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+
+    @staticmethod
+    def of(record: GatewayRecord) -> Gateway:
+        """The gateway as the store has it."""
+        return Gateway.model_validate(record, from_attributes=True)
+
+
+class GatewayPage(BaseModel):
+    """Gateways by id, which is the order in which they were made."""
+
+    items: list[Gateway]
+    next_cursor: str | None
+
+
+@router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
+async def list_all(
+    engine: EngineDep, depot_id: OfDepot = None, cursor: Cursor = None, limit: Limit = 100
+) -> GatewayPage:
+    """List gateways."""
+    after = decode_id(cursor)
+    async with engine.connect() as connection:
+        found = await list_gateways(connection, depot_id=depot_id, after=after, limit=limit + 1)
+    items, more = cut_page(found, limit, lambda record: record.gateway_id)
+    return GatewayPage(items=[Gateway.of(record) for record in items], next_cursor=more)
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=shows_version(201) | problem_responses(*ONCE,
+        ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.INVALID_OUTPUT_TRANSLATION,
+        ProblemCode.BODY_TOO_LARGE,
+    ),
+)  # fmt: skip
+@tagged
+async def create(body: GatewayCreate, actor: ActorDep, engine: EngineDep, once: OnceDep) -> Gateway:
+    """Add a gateway to a depot."""
+
+    async def make(connection: AsyncConnection) -> Gateway:
+        values = body.model_dump(exclude={"depot_id"})
+        return Gateway.of(await create_gateway(connection, actor, body.depot_id, values))
+
+    return await once.create(engine, actor, body, Gateway, make)
+
+
+@router.get("/{gateway_id}", responses=shows_version() | problem_responses(ProblemCode.GATEWAY_NOT_FOUND))
+@tagged
+async def read(gateway_id: GatewayId, engine: EngineDep) -> Gateway:
+    """Read one gateway."""
+    async with engine.connect() as connection:
+        return Gateway.of(await read_gateway(connection, gateway_id))
+
+
+@router.patch(
+    "/{gateway_id}",
+    responses=shows_version() | conflict_responses() | problem_responses(
+        ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.INVALID_OUTPUT_TRANSLATION,
+        ProblemCode.BODY_TOO_LARGE,
+    ),
+)  # fmt: skip
+@tagged
+async def change(
+    gateway_id: GatewayId, body: GatewayChange, actor: ActorDep, engine: EngineDep, if_match: IfMatch = None
+) -> Gateway:
+    """Rename a gateway, or change its model or its output translation."""
+    async with transaction(engine, actor) as connection:
+        given = body.model_dump(include=body.model_fields_set)
+        return Gateway.of(await update_gateway(connection, actor, gateway_id, given, expected(if_match)))
+
+
+@router.get("/{gateway_id}/deletion", responses=problem_responses(ProblemCode.GATEWAY_NOT_FOUND))
+async def deletion(gateway_id: GatewayId, engine: EngineDep) -> DeletionDocument:
+    """Say what deleting the gateway would take along now."""
+    return DeletionDocument.of(await look_at(engine, SubjectKind.GATEWAY, gateway_id))
+
+
+@router.delete(
+    "/{gateway_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=conflict_responses()
+    | problem_responses(ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.DELETION_CHANGED, ProblemCode.GATEWAY_HAS_DEVICES),
+)
+async def remove(
+    gateway_id: GatewayId,
+    actor: ActorDep,
+    engine: EngineDep,
+    cascade: Annotated[bool, Query(description="Delete its devices as well.")] = False,
+    if_match: IfMatch = None,
+    consent: Consent = None,
+) -> None:
+    """Delete a gateway. What its devices reported is kept in the history."""
+    async with transaction(engine, actor) as connection:
+        await delete_gateway(
+            connection, actor, gateway_id, cascade=cascade, expected=expected(if_match), consent=consent
+        )

@@ -1,0 +1,210 @@
+"""Power sources: list with their latest readings, add, change, delete."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from fastapi import APIRouter, status
+from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.base.bodies import StrictRoute
+from api.base.dependencies import ActorDep, EngineDep
+from api.base.idempotency import ONCE, OnceDep
+from api.base.problems import conflict_responses, problem_responses
+from api.base.types import (
+    Body,
+    Cursor,
+    Limit,
+    LinkedCircuitId,
+    Name,
+    OfDepot,
+    PowerSourceId,
+    cut_page,
+    decode_id,
+    left_out,
+)
+from api.base.versions import IfMatch, expected, shows_version, tagged
+from api.site.deletions import Consent, DeletionDocument, look_at
+from api.site.stamps import Stamped
+from domain.base.problems import ProblemCode
+from domain.site.deletions import SubjectKind
+from domain.site.measurands import MEASURANDS, MeasurandKey
+from domain.site.routing import PowerSourceKind
+from store.base.database import snapshot, transaction
+from store.site.power_sources import (
+    PowerSourceRecord,
+    ReadingRecord,
+    create_power_source,
+    delete_power_source,
+    list_power_sources,
+    read_power_source,
+    update_power_source,
+)
+
+router = APIRouter(prefix="/api/power-sources", tags=["power sources"], route_class=StrictRoute)
+
+
+class PowerSourceCreate(Body):
+    """A power source to add."""
+
+    depot_id: UUID
+    kind: PowerSourceKind
+    name: Name
+    circuit_id: LinkedCircuitId = None
+
+
+class PowerSourceChange(Body):
+    """What to change of a power source; what is left out stays."""
+
+    kind: PowerSourceKind = Field(default_factory=left_out)
+    name: Name = Field(default_factory=left_out)
+    circuit_id: LinkedCircuitId = Field(default_factory=left_out)
+
+
+class Reading(Stamped):
+    """The latest value of one measurand."""
+
+    measurand: MeasurandKey
+    value: float | str = Field(description="A number in the unit, or one of the measurand's texts.")
+    unit: str | None
+    device_id: UUID = Field(description="The device that measured it; it may be gone.")
+
+    @staticmethod
+    def of(record: ReadingRecord) -> Reading:
+        """The reading as the store has it."""
+        return Reading(
+            measurand=record.measurand,
+            value=record.value,
+            unit=MEASURANDS[record.measurand].unit,
+            observed_at=record.observed_at,
+            received_at=record.received_at,
+            device_id=record.device_id,
+        )
+
+
+class PowerSource(BaseModel):
+    """A power source with the latest that devices measured of it."""
+
+    power_source_id: UUID
+    depot_id: UUID
+    kind: PowerSourceKind
+    name: str
+    circuit_id: LinkedCircuitId
+    circuit_name: str | None
+    readings: list[Reading] = Field(description="The latest of each measurand that was ever received.")
+    version: int = Field(description="Moves with every change; the `ETag`.")
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+
+    @staticmethod
+    def of(record: PowerSourceRecord) -> PowerSource:
+        """The power source as the store has it."""
+        return PowerSource(
+            power_source_id=record.power_source_id,
+            depot_id=record.depot_id,
+            kind=record.kind,
+            name=record.name,
+            circuit_id=record.circuit_id,
+            circuit_name=record.circuit_name,
+            readings=[Reading.of(reading) for reading in record.readings],
+            version=record.version,
+            created_at=record.created_at,
+            created_by=record.created_by,
+            updated_at=record.updated_at,
+            updated_by=record.updated_by,
+        )
+
+
+class PowerSourcePage(BaseModel):
+    """Power sources by id, which is the order in which they were made."""
+
+    items: list[PowerSource]
+    next_cursor: str | None
+
+
+@router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
+async def list_all(
+    engine: EngineDep, depot_id: OfDepot = None, cursor: Cursor = None, limit: Limit = 100
+) -> PowerSourcePage:
+    """List power sources."""
+    after = decode_id(cursor)
+    async with snapshot(engine) as connection:
+        found = await list_power_sources(connection, depot_id=depot_id, after=after, limit=limit + 1)
+    items, more = cut_page(found, limit, lambda record: record.power_source_id)
+    return PowerSourcePage(items=[PowerSource.of(record) for record in items], next_cursor=more)
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=shows_version(201)
+    | problem_responses(*ONCE, ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT),
+)
+@tagged
+async def create(body: PowerSourceCreate, actor: ActorDep, engine: EngineDep, once: OnceDep) -> PowerSource:
+    """Add a power source to a depot."""
+
+    async def make(connection: AsyncConnection) -> PowerSource:
+        return PowerSource.of(
+            await create_power_source(
+                connection, actor, body.depot_id, kind=body.kind, name=body.name, circuit_id=body.circuit_id
+            )
+        )
+
+    return await once.create(engine, actor, body, PowerSource, make)
+
+
+@router.get("/{power_source_id}", responses=shows_version() | problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND))
+@tagged
+async def read(power_source_id: PowerSourceId, engine: EngineDep) -> PowerSource:
+    """Read one power source with its latest readings."""
+    async with snapshot(engine) as connection:
+        return PowerSource.of(await read_power_source(connection, power_source_id))
+
+
+@router.patch(
+    "/{power_source_id}",
+    responses=shows_version()
+    | conflict_responses()
+    | problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT),
+)
+@tagged
+async def change(
+    power_source_id: PowerSourceId,
+    body: PowerSourceChange,
+    actor: ActorDep,
+    engine: EngineDep,
+    if_match: IfMatch = None,
+) -> PowerSource:
+    """Rename a power source, change its kind, or put it on another circuit."""
+    async with transaction(engine, actor) as connection:
+        given = body.model_dump(include=body.model_fields_set)
+        return PowerSource.of(await update_power_source(connection, actor, power_source_id, given, expected(if_match)))
+
+
+@router.get("/{power_source_id}/deletion", responses=problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND))
+async def deletion(power_source_id: PowerSourceId, engine: EngineDep) -> DeletionDocument:
+    """Say what deleting the power source would take along now."""
+    return DeletionDocument.of(await look_at(engine, SubjectKind.POWER_SOURCE, power_source_id))
+
+
+@router.delete(
+    "/{power_source_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=conflict_responses()
+    | problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND, ProblemCode.DELETION_CHANGED),
+)
+async def remove(
+    power_source_id: PowerSourceId,
+    actor: ActorDep,
+    engine: EngineDep,
+    if_match: IfMatch = None,
+    consent: Consent = None,
+) -> None:
+    """Delete a power source with its latest readings."""
+    async with transaction(engine, actor) as connection:
+        await delete_power_source(connection, actor, power_source_id, expected(if_match), consent)

@@ -1,0 +1,122 @@
+"""Remediations: what stops updates by a site's configuration, and what to do about it (COR-9.7)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from api.base.dependencies import ActorDep, EngineDep
+from api.base.problems import problem_responses
+from api.base.types import Cursor, Limit, OfDepot, RemediationId, cut_page, decode_id
+from domain.base.problems import ProblemCode
+from domain.site.remediations import REMEDIATIONS, RemediationCode
+from domain.site.sensor_actions import SENSOR_ACTIONS, SensorActionKind
+from store.base.database import snapshot, transaction
+from store.site.remediations import RemediationRecord, RemediationState, list_remediations, resolve_remediation
+
+router = APIRouter(prefix="/api/remediations", tags=["remediations"])
+
+
+class StateFilter(StrEnum):
+    """Which remediations to list."""
+
+    OPEN = "OPEN"
+    CLOSED = "CLOSED"
+    ALL = "ALL"
+
+
+class CandidateDocument(BaseModel):
+    """A power source between which it could not be decided."""
+
+    power_source_id: UUID
+    name: str | None = Field(description="Null: it is gone.")
+
+
+class Remediation(BaseModel):
+    """What stops a sensor action. A name is null where its subject is gone."""
+
+    remediation_id: UUID
+    state: RemediationState
+    code: RemediationCode
+    what: str = Field(description="What is wrong, for people.")
+    to_do: str = Field(description="What mends it, for people.")
+    depot_id: UUID
+    depot_name: str | None
+    gateway_id: UUID
+    gateway_name: str | None
+    device_id: UUID
+    device_name: str | None
+    sensor_action_id: UUID
+    action: SensorActionKind
+    action_title: str
+    candidates: list[CandidateDocument]
+    since: datetime = Field(description="When it was opened.")
+    last_seen_at: datetime = Field(description="When a packet was last stopped by it.")
+    times: int = Field(description="How many packets it stopped.")
+    closed_at: datetime | None
+    closed_by: str | None
+
+    @staticmethod
+    def of(record: RemediationRecord) -> Remediation:
+        """The remediation as the store has it, in words."""
+        words = REMEDIATIONS[record.code]
+        return Remediation(
+            remediation_id=record.remediation_id,
+            state=RemediationState.OPEN if record.closed_at is None else RemediationState.CLOSED,
+            code=record.code,
+            what=words.what,
+            to_do=words.to_do,
+            depot_id=record.depot_id,
+            depot_name=record.depot_name,
+            gateway_id=record.gateway_id,
+            gateway_name=record.gateway_name,
+            device_id=record.device_id,
+            device_name=record.device_name,
+            sensor_action_id=record.sensor_action_id,
+            action=record.action,
+            action_title=SENSOR_ACTIONS[record.action].title,
+            candidates=[
+                CandidateDocument(power_source_id=each.power_source_id, name=each.name) for each in record.candidates
+            ],
+            since=record.opened_at,
+            last_seen_at=record.last_seen_at,
+            times=record.times,
+            closed_at=record.closed_at,
+            closed_by=record.closed_by,
+        )
+
+
+class RemediationPage(BaseModel):
+    """Remediations, those opened last first."""
+
+    items: list[Remediation]
+    next_cursor: str | None
+
+
+@router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
+async def list_all(
+    engine: EngineDep,
+    depot_id: OfDepot = None,
+    state: Annotated[StateFilter, Query()] = StateFilter.OPEN,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> RemediationPage:
+    """List remediations: the open ones, unless asked otherwise."""
+    before = decode_id(cursor)
+    wanted = None if state is StateFilter.ALL else RemediationState(state)
+    async with snapshot(engine) as connection:
+        found = await list_remediations(connection, depot_id=depot_id, state=wanted, before=before, limit=limit + 1)
+    items, more = cut_page(found, limit, lambda record: record.remediation_id)
+    return RemediationPage(items=[Remediation.of(record) for record in items], next_cursor=more)
+
+
+@router.post("/{remediation_id}/resolve", responses=problem_responses(ProblemCode.REMEDIATION_NOT_FOUND))
+async def resolve(remediation_id: RemediationId, actor: ActorDep, engine: EngineDep) -> Remediation:
+    """Close a remediation by hand. One that is closed stays as it is; the next packet that is stopped opens another."""
+    async with transaction(engine, actor) as connection:
+        return Remediation.of(await resolve_remediation(connection, actor, remediation_id))

@@ -1,0 +1,17 @@
+"""What every page stands on: rendering, words, forms, conflicts, live updates, links.
+
+- ``assets``: The files that pages load: styles, scripts, fonts, icons. All of them are small enough to be kept in
+  memory
+- ``conflicts``: Two people at one thing: what others changed while a form of it was open, and how one goes on from
+  there
+- ``forms``: What was filled in, and what is wrong with it: every field at once, each beside its field
+- ``live``: Live pages: a stream of events that says what has changed, so that a page asks for the parts that show it
+- ``navigation``: Where one can go. A link is shown as soon as the page behind it exists
+- ``problem_list``: The page of all problem codes: where the ``type`` of every refusal leads
+- ``problem_pages``: Refusals as pages: what the API says as a problem document, a person gets as a page, or as a
+  notice in one
+- ``rendering``: Templates to answers: whole pages, or one block of a page where htmx asks for that alone
+- ``schema_forms``: Forms drawn from a JSON Schema: which fields there are, what each takes, and the document that a
+  form stands for
+- ``words``: How pages write things down: numbers, powers, times, and the word, icon and tone of every state
+"""

@@ -1,0 +1,234 @@
+"""How pages write things down: numbers, powers, times, and the word, icon and tone of every state."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from domain.base.clocks import AHEAD_WARNING
+from domain.base.timezones import find_timezone, known_timezones
+from domain.monitoring.capabilities import Capability, FoldEffect
+from domain.monitoring.freshness import DepotFreshness
+from domain.provisioning.backfill import BackfillOutcome, BackfillState
+from domain.provisioning.outcomes import NAMED_CHANGES, ProvisioningCode, ProvisioningState, SyncOutcome
+from domain.simulation.scenario_runs import RunOutcome, ScenarioRunState
+from domain.site.circuit_capacity import CapacityMode, FailSafeReason
+from domain.site.measurands import ReadingCode
+from domain.site.routing import RoutingRule
+from domain.site.sensor_actions import ActionTarget
+from store.site.remediations import RemediationState
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A state as people see it: never by colour alone."""
+
+    word: str
+    icon: str
+    tone: str
+    """``good``, ``busy``, ``warn``, ``bad`` or ``quiet``: which colours."""
+
+
+PROVISIONING = {
+    ProvisioningState.PROVISIONED: Badge("Provisioned", "circle-check", "good"),
+    ProvisioningState.PENDING: Badge("Pending", "clock", "warn"),
+    ProvisioningState.FAILED: Badge("Failed", "circle-x", "bad"),
+}
+NAMED = NAMED_CHANGES
+"""Grid connections of a kind that are told by name."""
+FAILURE = {
+    ProvisioningCode.NO_TOP_LEVEL_CIRCUITS: "No top-level circuit",
+    ProvisioningCode.SYNC_FAILED: "The last sync failed",
+}
+BACKFILL = {
+    BackfillState.RUNNING: Badge("Running", "loader-circle", "busy"),
+    BackfillState.PAUSED: Badge("Paused", "pause", "warn"),
+    BackfillState.COMPLETED: Badge("Completed", "circle-check", "good"),
+    BackfillState.CANCELLED: Badge("Cancelled", "circle-slash", "quiet"),
+    BackfillState.FAILED: Badge("Failed", "circle-x", "bad"),
+}
+OUTCOME = {
+    BackfillOutcome.CREATED: Badge("Created", "plus", "good"),
+    BackfillOutcome.ALREADY_PROVISIONED: Badge("Already provisioned", "check", "quiet"),
+    BackfillOutcome.NO_TOP_LEVEL_CIRCUITS: Badge("No top-level circuit", "circle-x", "bad"),
+}
+DRY_OUTCOME = OUTCOME | {BackfillOutcome.CREATED: Badge("Would be created", "plus", "good")}
+SYNC = {
+    SyncOutcome.CREATED: Badge("Microgrid created", "circle-check", "good"),
+    SyncOutcome.CHANGED: Badge("Microgrid repaired", "circle-check", "good"),
+    SyncOutcome.UNCHANGED: Badge("Nothing to change", "check", "quiet"),
+    SyncOutcome.NO_TOP_LEVEL_CIRCUITS: Badge("No top-level circuit", "circle-x", "bad"),
+    SyncOutcome.DEPOT_GONE: Badge("The depot was deleted", "circle-x", "bad"),
+}
+
+CLOCK_WARNING = AHEAD_WARNING.total_seconds()
+"""From so many seconds ahead on a clock is warned of."""
+
+FRESH = Badge("Fresh", "circle-check", "good")
+STALE = Badge("Stale", "triangle-alert", "warn")
+NOT_UPDATING = Badge("Not updating", "circle-slash", "quiet")
+FRESHNESS = {
+    DepotFreshness.FRESH: FRESH,
+    DepotFreshness.STALE: STALE,
+    DepotFreshness.NONE: Badge("No status", "circle-dashed", "quiet"),
+}
+CAPABILITY = {Capability.PEAK_SHAVING: "Peak shaving", Capability.DER: "DER export limit"}
+SHORT_CAPABILITY = {Capability.PEAK_SHAVING: "Peak", Capability.DER: "DER"}
+EFFECT = {
+    FoldEffect.SHOWN: "became the status",
+    FoldEffect.LATE: "late: a newer status was shown already",
+    FoldEffect.UNAVAILABLE: "no value: the status stayed",
+    FoldEffect.REPEATED: "repeated: changed nothing",
+    FoldEffect.CONFLICTING: "ignored: its event reference was used before",
+}
+CAPACITY = {
+    CapacityMode.CONTROLLER: Badge("Controller", "circle-check", "good"),
+    CapacityMode.FAIL_SAFE: Badge("Fail-safe", "triangle-alert", "warn"),
+    CapacityMode.AWAITING: Badge("Awaiting", "clock", "quiet"),
+}
+REMEDIATION = {
+    RemediationState.OPEN: Badge("Open", "triangle-alert", "warn"),
+    RemediationState.CLOSED: Badge("Closed", "circle-check", "quiet"),
+}
+POWER_STATE = {"on": Badge("On", "zap", "good"), "off": Badge("Off", "circle-slash", "quiet")}
+OPERATING_MODE = {
+    "idle": Badge("Idle", "pause", "quiet"),
+    "charging": Badge("Charging", "zap", "busy"),
+    "discharging": Badge("Discharging", "arrow-right", "busy"),
+    "automatic": Badge("Automatic", "refresh-cw", "quiet"),
+    "error": Badge("Error", "circle-x", "bad"),
+}
+SWITCHED = {True: Badge("On", "circle-check", "good"), False: Badge("Off", "circle-slash", "quiet")}
+RULE = {
+    RoutingRule.LINKED_CIRCUIT: "the one power source on the device's linked circuit",
+    RoutingRule.DEPOT_BATTERY: "the one battery of the depot",
+    RoutingRule.OUTPUT_TRANSLATION: "the gateway's output translation names it",
+}
+TARGET = {
+    ActionTarget.MICROGRID: "Microgrid of",
+    ActionTarget.POWER_SOURCE: "Power source",
+    ActionTarget.CIRCUIT: "Capacity of the circuit",
+}
+UNREADABLE = {
+    ReadingCode.VALUE_UNAVAILABLE: "no value available",
+    ReadingCode.WRONG_VALUE_KIND: "wrong type of value",
+    ReadingCode.UNKNOWN_TEXT: "not one of the allowed values",
+    ReadingCode.VALUE_OUT_OF_RANGE: "out of range",
+    ReadingCode.WRONG_UNIT: "wrong unit",
+}
+RUN_STATE = {
+    ScenarioRunState.RUNNING: Badge("Running", "loader-circle", "busy"),
+    ScenarioRunState.PAUSED: Badge("Paused", "pause", "warn"),
+    ScenarioRunState.CANCELLED: Badge("Cancelled", "circle-slash", "quiet"),
+    ScenarioRunState.FAILED: Badge("Aborted", "circle-alert", "bad"),
+}
+RUN_OUTCOME = {
+    RunOutcome.PASSED: Badge("Passed", "circle-check", "good"),
+    RunOutcome.FAILED: Badge("Failed", "circle-x", "bad"),
+}
+CHECK = {True: Badge("Passed", "check", "good"), False: Badge("Failed", "x", "bad")}
+RUN_CAPACITY = {
+    CapacityMode.AWAITING: "waits for the controller",
+    CapacityMode.CONTROLLER: "set by the controller",
+    CapacityMode.FAIL_SAFE: "fail-safe",
+}
+FAIL_SAFE = {
+    FailSafeReason.CONNECTION_LOST: "connection lost",
+    FailSafeReason.HEARTBEAT_TIMEOUT: "heartbeat timed out",
+    FailSafeReason.CONTROLLER_ERROR: "controller error",
+    FailSafeReason.HEARTBEAT_UNAVAILABLE: "no heartbeat",
+    FailSafeReason.HEARTBEAT_UNREADABLE: "heartbeat unreadable",
+    FailSafeReason.CAPACITY_UNAVAILABLE: "no capacity",
+    FailSafeReason.CAPACITY_UNREADABLE: "capacity unreadable",
+    FailSafeReason.NO_PACKET: "no packet",
+}
+
+
+def run_badge(state: ScenarioRunState, outcome: RunOutcome | None) -> Badge:
+    """How a scenario run stands: by its outcome where every step was sent, else by its state."""
+    badge = None if outcome is None else RUN_OUTCOME.get(outcome)
+    return badge or RUN_STATE[state]
+
+
+def speed(time_scale: float) -> str:
+    """How fast a scenario's clock runs."""
+    if time_scale == 0:
+        return "As fast as possible"
+    return "Real time" if time_scale == 1 else f"{1 / time_scale:.3g} times real time"
+
+
+def count(number: int) -> str:
+    """A count with its thousands set apart."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A count with its noun."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def power(watts: float) -> str:
+    """A power in the unit in which it is read at a site."""
+    for unit, factor in (("GW", 1e9), ("MW", 1e6), ("kW", 1e3)):
+        if watts >= factor:
+            return f"{watts / factor:.4g}\u202f{unit}"
+    return f"{watts:.4g}\u202fW"
+
+
+def kilowatts(watts: float | None) -> str:
+    """A power as it is edited: plain kilowatts, without loss."""
+    return "" if watts is None else f"{watts / 1000:.12g}"
+
+
+def kw(watts: float) -> str:
+    """A power in kilowatts, to be read below others: always with one decimal."""
+    return f"{watts / 1000:,.1f}".replace(",", "\u202f")
+
+
+def figure(number: float) -> str:
+    """A number as it was measured: to three decimals, without zeros that say nothing, its thousands set apart."""
+    text = f"{number:,.3f}".rstrip("0").rstrip(".")
+    return text.replace(",", "\u202f")
+
+
+def in_words(code: str) -> str:
+    """A code as words: ``CONNECTION_LOST`` is "Connection lost"."""
+    return code.replace("_", " ").capitalize()
+
+
+def to_second(moment: datetime) -> str:
+    """A moment as an attribute ``datetime`` has it, which knows no microseconds."""
+    return moment.isoformat(timespec="seconds")
+
+
+def exact(moment: datetime, zone: str = "UTC") -> str:
+    """A moment to the second, in a time zone, with that zone's name; in UTC where there is no such zone."""
+    there = moment.astimezone(find_timezone(zone))
+    return f"{there:%Y-%m-%d %H:%M:%S} {there.tzname()}"
+
+
+def time_of_day(moment: datetime, zone: str) -> str:
+    """What a clock shows in a time zone; in UTC where there is no such zone."""
+    return f"{moment.astimezone(find_timezone(zone)):%H:%M} {'local' if zone in known_timezones() else 'UTC'}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time, with the two units that matter."""
+    whole = max(0, round(seconds))
+    days, hours, minutes, rest = whole // 86_400, whole // 3_600 % 24, whole // 60 % 60, whole % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def threshold(seconds: float) -> str:
+    """A length of time that somebody set: without the zeros that nobody says."""
+    return re.sub(r"(?<=\S) 0 \w+$", "", duration(seconds))
+
+
+def between(start: datetime, end: datetime) -> str:
+    """How long something took."""
+    return duration((end - start) / timedelta(seconds=1))

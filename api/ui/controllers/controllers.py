@@ -1,0 +1,154 @@
+"""The Controllers tab of a depot: which device supplies which capability of the microgrid, and the live test of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.base.dependencies import EngineDep, TablesDep
+from api.base.live import Kind, Topic
+from api.base.types import BindingId, Cursor, DepotId, Moment
+from api.controllers import controller_bindings as service
+from api.controllers import controller_packets
+from api.controllers.controller_packets import WatchDep
+from api.site import depots, devices
+from api.ui.base.navigation import device_address
+from api.ui.base.rendering import render
+from api.ui.controllers import controller_words
+from domain.base.problems import Problem, ProblemCode
+from domain.controllers.controller_support import ControllerTables
+from store.site.circuits import list_circuits
+
+router = APIRouter(prefix="/depots/{depot_id}/controllers", include_in_schema=False)
+
+LISTENING = timedelta(minutes=2)
+"""How long the page waits for a packet. A controller sends one every few seconds."""
+HISTORY = 20
+"""Changes of a binding that are loaded at a time."""
+_WATCHED = (Kind.DEPOT, Kind.STATUS, Kind.PACKET)
+
+
+async def all_bindings(engine: AsyncEngine, depot_id: UUID) -> list[service.ControllerBinding]:
+    """Every binding of a depot, in the order in which they were made."""
+    found: list[service.ControllerBinding] = []
+    cursor: str | None = None
+    while True:
+        page = await service.list_all(engine, depot_id=depot_id, cursor=cursor, limit=500)
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+async def all_devices(engine: AsyncEngine, depot_id: UUID) -> list[devices.Device]:
+    """Every device of a depot, by name."""
+    found: list[devices.Device] = []
+    cursor: str | None = None
+    while True:
+        page = await devices.list_all(engine, depot_id=depot_id, cursor=cursor, limit=500)
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return sorted(found, key=lambda each: (each.name.casefold(), each.sensor_id))
+
+
+async def read_binding(engine: AsyncEngine, depot_id: UUID, binding_id: UUID) -> service.ControllerBinding:
+    """Read a binding of this depot.
+
+    Raises:
+        Problem: ``BINDING_NOT_FOUND``.
+
+    """
+    found = await service.read(binding_id, engine)
+    if found.depot_id != depot_id:
+        raise Problem(ProblemCode.BINDING_NOT_FOUND, f"There is no controller binding {binding_id} in this depot.")
+    return found
+
+
+async def read_tab(request: Request, engine: AsyncEngine, tables: ControllerTables, depot_id: UUID) -> dict[str, Any]:
+    """Read all that the tab shows.
+
+    Raises:
+        Problem: ``DEPOT_NOT_FOUND``.
+
+    """
+    depot = await depots.read(depot_id, engine)
+    bindings = await all_bindings(engine, depot_id)
+    async with engine.connect() as connection:
+        circuits = await list_circuits(connection, depot_id) if depot.microgrid_id is None else []
+    return {
+        "depot": depot,
+        "tops": [circuit.name for circuit in circuits if circuit.parent_id is None],
+        "bindings": bindings,
+        "owners": controller_words.owners(bindings),
+        "revisions": {each.binding_id: controller_words.revision(tables, each.device.controller) for each in bindings},
+        "says": controller_words,
+        "device_address": partial(device_address, request),
+        "topics": [Topic(kind, depot_id) for kind in _WATCHED],
+    }
+
+
+@router.get("", name="page_controllers")
+async def show(request: Request, depot_id: DepotId, engine: EngineDep, tables: TablesDep) -> Response:
+    """Show the tab (COR-39.1, COR-39.3)."""
+    context = await read_tab(request, engine, tables, depot_id)
+    return render(request, "controllers.html", context | {"listening": None})
+
+
+@router.get("/parts", name="controllers_parts")
+async def parts(request: Request, depot_id: DepotId, engine: EngineDep, tables: TablesDep) -> Response:
+    """The parts of the tab that change, as they are now."""
+    return render(request, "controllers.html", await read_tab(request, engine, tables, depot_id), block="parts")
+
+
+@router.get("/{binding_id}/listen", name="binding_listen")
+async def listen(
+    request: Request,
+    depot_id: DepotId,
+    binding_id: BindingId,
+    engine: EngineDep,
+    watch: WatchDep,
+    after: Annotated[Moment | None, Query()] = None,
+    stop: Annotated[bool, Query()] = False,
+) -> Response:
+    """Wait for the next packet of the bound device: begin, look again, or stop."""
+    binding = await read_binding(engine, depot_id, binding_id)
+    found = await controller_packets.next_packet(binding_id, engine, watch, after)
+    state = "ARRIVED" if found.packet is not None else "WAITING"
+    if found.packet is None and (stop or datetime.now(UTC) - found.after > LISTENING):
+        state = "STOPPED" if stop else "TIMED_OUT"
+    return render(
+        request,
+        "controllers.html",
+        {
+            "depot": await depots.read(depot_id, engine),
+            "listening": {"state": state, "binding": binding, "found": found, "limit": LISTENING.total_seconds()},
+            "began": after is None,
+            "owners": controller_words.owners(await all_bindings(engine, depot_id)) if found.packet else {},
+            "says": controller_words,
+        },
+        block="listening",
+    )
+
+
+@router.get("/{binding_id}/history", name="binding_history")
+async def history(
+    request: Request, depot_id: DepotId, binding_id: BindingId, engine: EngineDep, cursor: Cursor = None
+) -> Response:
+    """The dialog that tells who changed what of a binding; with a cursor, older changes of it."""
+    binding = await read_binding(engine, depot_id, binding_id)
+    names = {each.device_id: each.name for each in await all_devices(engine, depot_id)}
+    context = {
+        "depot": await depots.read(depot_id, engine),
+        "binding": binding,
+        "page": await service.history(binding_id, engine, cursor=cursor, limit=HISTORY),
+        "names": names,
+        "says": controller_words,
+    }
+    return render(request, "controller_dialogs.html", context, block="changes" if cursor else "history")

@@ -1,0 +1,170 @@
+"""The Backfill monitor: start one, watch it, steer it, and see what it found for each depot."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from api.base.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.base.idempotency import FormOnceDep
+from api.base.live import Kind, Topic
+from api.base.types import BackfillId, Cursor, encode_cursor
+from api.provisioning import backfills as service
+from api.ui.base.forms import FieldErrors, read_whole
+from api.ui.base.rendering import is_htmx, render
+from domain.base.problems import Problem, ProblemCode
+from domain.provisioning.backfill import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, BackfillOutcome, BackfillState
+from runtime.settings import Settings
+
+router = APIRouter(prefix="/backfills", include_in_schema=False)
+
+PAGE = 100
+"""Outcomes that are loaded at a time."""
+LISTED = 25
+"""Backfills that are loaded at a time."""
+
+Filter = Annotated[BackfillOutcome | None, Query(alias="outcome")]
+
+
+@router.get("", name="page_backfills")
+async def show(request: Request, engine: EngineDep, client: ClientDep, settings: SettingsDep) -> Response:
+    """Show the backfills, and the form that starts one."""
+    return render(request, "backfills.html", await _list(engine, client, settings) | _form())
+
+
+@router.get("/rows", name="backfill_rows")
+async def more(
+    request: Request, engine: EngineDep, client: ClientDep, settings: SettingsDep, cursor: Cursor = None
+) -> Response:
+    """The list as it is now, or what comes after ``cursor``."""
+    context = await _list(engine, client, settings, cursor)
+    return render(request, "backfills.html", context, block="more_rows" if cursor else "runs")
+
+
+@router.post("", name="backfill_start")
+async def start(
+    request: Request, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep, once: FormOnceDep
+) -> Response:
+    """Start a backfill and lead to it."""
+    async with request.form() as form:
+        given, mode = str(form.get("page_size", "")).strip(), str(form.get("mode", ""))
+    size = read_whole(given, MAX_PAGE_SIZE)
+    errors = FieldErrors()
+    if not size:
+        errors["page-size"] = f"A whole number from 1 to {MAX_PAGE_SIZE}."
+    if mode not in ("dry", "real"):
+        errors["mode-dry"] = "Choose whether to change anything."
+    if size and not errors:
+        try:
+            body = service.BackfillCreate(dry_run=mode == "dry", page_size=size)
+            made = await service.start(body, actor, engine, client, settings, once)
+        except Problem as problem:
+            if problem.code is not ProblemCode.TEMPORAL_UNAVAILABLE:
+                raise
+            errors["start"] = problem.detail
+        else:
+            there = request.app.url_path_for("page_backfill", backfill_id=made.backfill_id)
+            return Response(headers={"HX-Redirect": there}) if is_htmx(request) else RedirectResponse(there, 303)
+    context = _form(given, mode) | {"errors": errors}
+    if not is_htmx(request):
+        context |= await _list(engine, client, settings)
+    return render(request, "backfills.html", context, block="form" if is_htmx(request) else None, status=422)
+
+
+@router.get("/{backfill_id}", name="page_backfill")
+async def watch(
+    request: Request,
+    backfill_id: BackfillId,
+    engine: EngineDep,
+    client: ClientDep,
+    settings: SettingsDep,
+    outcome: Filter = None,
+) -> Response:
+    """Show one backfill, how far it is, and what it found for each depot."""
+    context = await _one(backfill_id, engine, client, settings)
+    return render(
+        request,
+        "backfill.html",
+        context
+        | await _outcomes(backfill_id, engine, outcome)
+        | {"topics": [Topic(Kind.BACKFILL, backfill_id)], "asked": ""},
+    )
+
+
+@router.get("/{backfill_id}/progress", name="backfill_progress")
+async def progress(
+    request: Request,
+    backfill_id: BackfillId,
+    engine: EngineDep,
+    client: ClientDep,
+    settings: SettingsDep,
+    outcome: Filter = None,
+) -> Response:
+    """How far a backfill is now."""
+    context = await _one(backfill_id, engine, client, settings) | {"outcome": outcome, "asked": ""}
+    return render(request, "backfill.html", context, block="moving")
+
+
+@router.get("/{backfill_id}/outcomes", name="backfill_outcomes")
+async def outcomes(
+    request: Request,
+    backfill_id: BackfillId,
+    engine: EngineDep,
+    client: ClientDep,
+    settings: SettingsDep,
+    outcome: Filter = None,
+    cursor: Cursor = None,
+) -> Response:
+    """The next outcomes of the list."""
+    # The state is read first: what is there when it has ended is all there will be.
+    context = await _one(backfill_id, engine, client, settings)
+    context |= await _outcomes(backfill_id, engine, outcome, cursor)
+    return render(request, "backfill.html", context, block="rows")
+
+
+@router.post("/{backfill_id}/{word}", name="backfill_steer")
+async def steer(
+    request: Request,
+    backfill_id: BackfillId,
+    word: Literal["pause", "resume", "cancel"],
+    actor: ActorDep,
+    engine: EngineDep,
+    client: ClientDep,
+    settings: SettingsDep,
+) -> Response:
+    """Pause, resume or cancel a backfill."""
+    call = {"pause": service.pause, "resume": service.resume, "cancel": service.cancel}[word]
+    await call(backfill_id, actor, engine, client, settings)
+    context = await _one(backfill_id, engine, client, settings) | {"asked": word, "outcome": None}
+    return render(request, "backfill.html", context, block="progress")
+
+
+async def _list(engine: AsyncEngine, client: Client, settings: Settings, cursor: str | None = None) -> dict[str, Any]:
+    page = await service.list_all(engine, client, settings, cursor=cursor, limit=LISTED)
+    return {"page": page, "topics": [Topic(Kind.BACKFILLS)]}
+
+
+def _form(page_size: str = str(DEFAULT_PAGE_SIZE), mode: str = "dry") -> dict[str, Any]:
+    return {"page_size": page_size, "mode": mode, "max_page_size": MAX_PAGE_SIZE, "errors": FieldErrors()}
+
+
+async def _one(backfill_id: UUID, engine: AsyncEngine, client: Client, settings: Settings) -> dict[str, Any]:
+    backfill = await service.read(backfill_id, engine, client, settings)
+    rate, left = backfill.rate_per_second, None
+    if backfill.state is BackfillState.RUNNING and rate and backfill.depots_total is not None:
+        left = (backfill.depots_total - backfill.depots_done) / rate
+    return {"backfill": backfill, "backfill_id": backfill_id, "seconds_left": left}
+
+
+async def _outcomes(
+    backfill_id: UUID, engine: AsyncEngine, outcome: BackfillOutcome | None, cursor: str | None = None
+) -> dict[str, Any]:
+    page = await service.outcomes(backfill_id, engine, outcome=outcome, cursor=cursor, limit=PAGE)
+    if page.items:
+        cursor = encode_cursor(page.items[-1].depot_id)
+    return {"page": page, "outcome": outcome, "cursor": cursor}

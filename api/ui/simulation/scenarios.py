@@ -1,0 +1,148 @@
+"""The scenarios: choose one, a depot, a seed and a speed; and the runs that there are."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from api.base.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.base.idempotency import FormOnceDep
+from api.base.live import Kind, Topic
+from api.base.types import Cursor, Search
+from api.simulation import scenario_runs as service
+from api.simulation.scenario_starts import RunStart
+from api.site import depots
+from api.ui.base.forms import FieldErrors, read_whole
+from api.ui.base.rendering import is_htmx, render
+from domain.base.names import MAX_NAME_LENGTH
+from domain.base.problems import Problem, ProblemCode
+from domain.base.texts import fault_of, normal
+from domain.simulation.scenario_runs import MAX_SEED
+from runtime.settings import Settings
+from sim_scenarios.runs.library import preset, preset_names
+
+router = APIRouter(prefix="/scenarios", include_in_schema=False)
+
+LISTED = 25
+"""Runs that are loaded at a time."""
+_OFFERED = 20
+"""Depots that a search offers."""
+SPEEDS = {"0": "As fast as possible", "0.01": "100 times real time", "0.1": "10 times real time", "1": "Real time"}
+_TOLD = (ProblemCode.SCENARIO_NOT_CONFIGURED, ProblemCode.RUN_IN_PROGRESS, ProblemCode.TEMPORAL_UNAVAILABLE)
+"""Refusals that are told in the form."""
+
+
+@router.get("", name="page_scenarios")
+async def show(
+    request: Request,
+    engine: EngineDep,
+    client: ClientDep,
+    settings: SettingsDep,
+    scenario: Search = None,
+    depot: Search = None,
+) -> Response:
+    """Show the scenarios' form and the runs."""
+    chosen = scenario if scenario in preset_names() else "quick-look"
+    context = await _list(engine, client, settings) | _form(scenario=chosen, depot=depot or "")
+    return render(request, "scenarios.html", context)
+
+
+@router.get("/rows", name="scenario_run_rows")
+async def more(
+    request: Request, engine: EngineDep, client: ClientDep, settings: SettingsDep, cursor: Cursor = None
+) -> Response:
+    """The list as it is now, or what comes after ``cursor``."""
+    context = await _list(engine, client, settings, cursor)
+    return render(request, "scenarios.html", context, block="more_rows" if cursor else "runs")
+
+
+@router.get("/depots", name="scenario_depots")
+async def offer(request: Request, engine: EngineDep, depot: Search = None) -> Response:
+    """Depots whose name holds what was typed."""
+    page = await depots.list_all(engine, search=depot, limit=_OFFERED)
+    return render(request, "scenarios.html", {"offered": page.items}, block="offers")
+
+
+@router.get("/about", name="scenario_about")
+async def about(request: Request, scenario: Search = None) -> Response:
+    """What a scenario is."""
+    chosen = scenario if scenario in preset_names() else "quick-look"
+    return render(request, "scenarios.html", {"chosen": preset(chosen)}, block="about")
+
+
+@router.post("", name="scenario_start")
+async def start(
+    request: Request, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep, once: FormOnceDep
+) -> Response:
+    """Start a run and lead to it."""
+    async with request.form() as form:
+        given = {name: str(form.get(name, "")).strip() for name in ("scenario", "depot", "seed", "speed")}
+    errors = FieldErrors()
+    if given["scenario"] not in preset_names():
+        errors["scenario"] = "Choose a scenario."
+    seed = read_whole(given["seed"], MAX_SEED)
+    if seed is None:
+        errors["seed"] = "A whole number from 0 up."
+    if given["speed"] not in SPEEDS:
+        errors["speed"] = "Choose a speed."
+    depot_id = await _find_depot(engine, given["depot"], errors)
+    problem: Problem | None = None
+    if seed is not None and depot_id is not None and not errors:
+        asked = RunStart(depot_id, given["scenario"], None, None, seed, float(given["speed"]), force=False)
+        try:
+            run_id = await service.begin(engine, client, settings, actor, asked, once)
+        except Problem as refused:
+            if refused.code not in _TOLD:
+                raise
+            problem = refused
+        else:
+            there = request.app.url_path_for("page_scenario_run", run_id=run_id)
+            return Response(headers={"HX-Redirect": there}) if is_htmx(request) else RedirectResponse(there, 303)
+    context = _form(**given) | {"errors": errors, "problem": problem}
+    if not is_htmx(request):
+        context |= await _list(engine, client, settings)
+    return render(request, "scenarios.html", context, block="form" if is_htmx(request) else None, status=422)
+
+
+async def _find_depot(engine: AsyncEngine, named: str, errors: FieldErrors) -> UUID | None:
+    if not named:
+        errors["depot"] = "Name a depot."
+        return None
+    try:
+        return UUID(named)
+    except ValueError:
+        pass
+    term = normal(named)[:MAX_NAME_LENGTH]
+    found = [] if fault_of(term) else (await depots.list_all(engine, search=term, limit=_OFFERED)).items
+    exact = [each for each in found if each.name.casefold() == term.casefold()]
+    chosen = exact or found
+    if len(chosen) == 1:
+        return chosen[0].depot_id
+    if not chosen:
+        errors["depot"] = "No depot's name contains that."
+    else:
+        errors["depot"] = "Several depots match. Type more of the name, or the id."
+    return None
+
+
+async def _list(engine: AsyncEngine, client: Client, settings: Settings, cursor: str | None = None) -> dict[str, Any]:
+    page = await service.list_all(engine, client, settings, cursor=cursor, limit=LISTED)
+    return {"page": page, "topics": [Topic(Kind.RUNS)]}
+
+
+def _form(*, scenario: str = "quick-look", depot: str = "", seed: str = "1", speed: str = "0") -> dict[str, Any]:
+    presets = [preset(name) for name in preset_names()]
+    return {
+        "given": {"scenario": scenario, "depot": depot, "seed": seed, "speed": speed},
+        "presets": presets,
+        "chosen": next((each for each in presets if each.name == scenario), presets[0]),
+        "speeds": SPEEDS,
+        "errors": FieldErrors(),
+        "problem": None,
+        "offered": [],
+    }

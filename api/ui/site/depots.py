@@ -1,0 +1,186 @@
+"""The pages of all depots: the list, and the creation of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.datastructures import FormData
+
+from api.base.dependencies import ActorDep, EngineDep
+from api.base.idempotency import FormOnceDep
+from api.base.limits import MAX_FIELDS
+from api.base.live import Kind, Topic
+from api.base.types import Cursor, DepotId, Search
+from api.site import depots as service
+from api.ui.base.forms import FieldErrors, read_name, read_whole
+from api.ui.base.rendering import is_htmx, render
+from api.ui.site.outline import Line, Outline
+from domain.base.timezones import check_timezone, known_timezones
+from domain.monitoring.freshness import DepotFreshness
+from domain.provisioning.outcomes import ProvisioningState
+from domain.site.circuits import MAX_CIRCUITS, MAX_DEPTH
+from store.base.database import snapshot
+from store.monitoring.fleet_status import read_standing
+from store.site.fleet.fleet_list import MOST_COUNTED, count_fleet
+
+router = APIRouter(include_in_schema=False)
+
+PAGE = 100
+"""Depots that are loaded at a time."""
+
+State = Annotated[ProvisioningState | None, Query(alias="provisioning")]
+Fresh = Annotated[DepotFreshness | None, Query(alias="freshness")]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which depots are asked for."""
+
+    search: str | None
+    provisioning: ProvisioningState | None
+    freshness: DepotFreshness | None
+
+    def query(self, **other: object) -> str:
+        """Ask for the same with something else in it; None takes a filter away."""
+        given = {"search": self.search, "provisioning": self.provisioning, "freshness": self.freshness, **other}
+        return urlencode({name: value for name, value in given.items() if value})
+
+
+async def _rows(engine: AsyncEngine, wanted: Wanted, cursor: str | None) -> dict[str, Any]:
+    page = await service.list_all(
+        engine,
+        search=wanted.search,
+        provisioning=wanted.provisioning,
+        freshness=wanted.freshness,
+        cursor=cursor,
+        limit=PAGE,
+    )
+    async with engine.connect() as connection:
+        standing = await read_standing(connection, [depot.depot_id for depot in page.items])
+    return {"page": page, "wanted": wanted, "standing": standing}
+
+
+async def _counts(engine: AsyncEngine, wanted: Wanted) -> dict[str, Any]:
+    """Count by each filter what the other filters leave."""
+    async with snapshot(engine) as connection:
+        found = await count_fleet(connection, wanted.search)
+    counts, fresh = found.by_provisioning(wanted.freshness), found.by_freshness(wanted.provisioning)
+    return {
+        "counts": counts,
+        "total": sum(counts.values()),
+        "fresh": fresh,
+        "fresh_total": sum(fresh.values()),
+        "most_counted": MOST_COUNTED if found.is_capped else None,
+    }
+
+
+@router.get("/", name="page_depots")
+@router.get("/depots")
+async def show(
+    request: Request, engine: EngineDep, search: Search = None, provisioning: State = None, freshness: Fresh = None
+) -> Response:
+    """Show all depots, or those that were searched for."""
+    wanted = Wanted(search, provisioning, freshness)
+    context = await _rows(engine, wanted, None) | await _counts(engine, wanted)
+    return render(
+        request,
+        "depots.html",
+        context | {"topics": [Topic(Kind.FLEET)]},
+        block="results" if is_htmx(request) else None,
+    )
+
+
+@router.get("/depots/rows", name="depot_rows")
+async def more(
+    request: Request,
+    engine: EngineDep,
+    search: Search = None,
+    provisioning: State = None,
+    freshness: Fresh = None,
+    cursor: Cursor = None,
+) -> Response:
+    """The next depots of the list."""
+    context = await _rows(engine, Wanted(search, provisioning, freshness), cursor)
+    return render(request, "depots.html", context, block="more_rows")
+
+
+@router.get("/depots/new", name="page_new_depot")
+async def begin(request: Request) -> Response:
+    """Show the form for a new depot."""
+    return render(request, "depot_new.html", _filled_in("", "", Outline([Line()])))
+
+
+@router.post("/depots/new/circuits", name="new_depot_circuits")
+async def outline(request: Request) -> Response:
+    """Add, indent, outdent or remove a line of the circuits that are being filled in."""
+    async with request.form(max_fields=MAX_FIELDS) as form:
+        lines = _outline(form)
+        action = str(form.get("action", ""))
+        place = str(form.get("place", ""))
+    chosen = read_whole(place, MAX_FIELDS)
+    at = lines.act(action, -1 if chosen is None else chosen)
+    focus = f"circuit-{at}-{action if action in ('indent', 'outdent') else 'name'}"
+    return render(
+        request, "depot_new.html", {"outline": lines, "errors": FieldErrors(), "focus": focus}, block="circuits"
+    )
+
+
+@router.post("/depots/new", name="create_depot")
+async def create(request: Request, actor: ActorDep, engine: EngineDep, once: FormOnceDep) -> Response:
+    """Create the depot; or show the form again, with everything that is wrong."""
+    async with request.form(max_fields=MAX_FIELDS) as form:
+        lines = _outline(form)
+        name, timezone = str(form.get("name", "")), str(form.get("timezone", ""))
+    errors = FieldErrors()
+    body = {
+        "name": errors.check("name", lambda: read_name(name)),
+        "timezone": errors.check("timezone", lambda: check_timezone(timezone.strip())),
+        "circuits": lines.read(errors),
+    }
+    if len(lines.lines) > MAX_CIRCUITS:
+        errors["circuits"] = f"A depot has at most {MAX_CIRCUITS:,} circuits; here are {len(lines.lines):,}."
+    if not timezone.strip():
+        errors["timezone"] = "Choose the time zone that the depot lies in."
+    elements = {"name": "name", "timezone": "timezone", "circuits": "circuits"}
+    asked = None if errors else errors.read(service.DepotCreate, body, elements)
+    if asked is None:
+        context = _filled_in(name, timezone, lines) | {"errors": errors, "focus": "form-errors"}
+        block = "form" if is_htmx(request) else None
+        return render(request, "depot_new.html", context, block=block, status=422)
+    made = await service.create(asked, actor, engine, once)
+    there = request.app.url_path_for("page_microgrid", depot_id=made.depot_id)
+    return Response(headers={"HX-Redirect": there}) if is_htmx(request) else RedirectResponse(there, 303)
+
+
+@router.get("/depots/{depot_id}", name="page_depot")
+async def enter(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
+    """Lead to the depot's first tab, with its Microgrid card (COR-9.1)."""
+    await service.read(depot_id, engine)
+    return RedirectResponse(request.app.url_path_for("page_load", depot_id=depot_id), 303)
+
+
+def _outline(form: FormData) -> Outline:
+    columns = [[str(value) for value in form.getlist(f"circuit_{name}")] for name in ("name", "kilowatts", "level")]
+    return Outline(
+        [
+            Line(name, kilowatts, read_whole(level, MAX_DEPTH) or 0)
+            for name, kilowatts, level in zip(*columns, strict=False)
+        ]
+    )
+
+
+def _filled_in(name: str, timezone: str, lines: Outline) -> dict[str, Any]:
+    zones = sorted(zone for zone in known_timezones() if "/" in zone and not zone.startswith("Etc/"))
+    return {
+        "name": name,
+        "timezone": timezone,
+        "zones": ["UTC", *zones],
+        "outline": lines,
+        "errors": FieldErrors(),
+        "focus": "",
+    }

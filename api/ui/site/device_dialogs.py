@@ -1,0 +1,229 @@
+"""The dialogs that add, change and delete a device: of the Devices tab, and of the device's own page."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.base.dependencies import ActorDep, EngineDep, TablesDep
+from api.base.idempotency import FormOnceDep
+from api.base.types import DepotId, DeviceId
+from api.site import devices as service
+from api.site import gateways, sensor_actions
+from api.site.deletions import look_at
+from api.ui.base.forms import FieldErrors, read_name, shown_address
+from api.ui.base.words import counted
+from api.ui.site.depot_circuits import read_circuits
+from api.ui.site.devices import MOST, Wanted, show_changed
+from api.ui.site.site_forms import (
+    NAMED,
+    Field,
+    Filled,
+    Forms,
+    Going,
+    Refusal,
+    beside,
+    delete_dialog,
+    gone,
+    read_consent,
+    read_id,
+)
+from domain.base.names import clean_sensor_id
+from domain.base.problems import Problem, ProblemCode
+from domain.controllers.controller_support import ControllerTables
+from domain.site.deletions import SubjectKind
+from store.site.site_overview import list_unknown_sensors
+
+router = APIRouter(prefix="/depots/{depot_id}/devices", include_in_schema=False)
+
+_PREFIX = "device"
+_FORMS = Forms("device", _PREFIX)
+_NAMES = ("name", "gateway_id", "sensor_id", "circuit_id", "controller")
+_OFFERED = 100
+"""Sensors that are heard of and have no device, which a form offers."""
+
+
+async def _read(engine: AsyncEngine, depot_id: UUID, device_id: UUID) -> service.Device:
+    device = await service.read(device_id, engine)
+    if device.depot_id != depot_id:
+        raise Problem(ProblemCode.DEVICE_NOT_FOUND, f"There is no device {device_id} in this depot.")
+    return device
+
+
+async def _fields(engine: AsyncEngine, depot_id: UUID, tables: ControllerTables) -> list[Field]:
+    circuits = await read_circuits(engine, depot_id)
+    found = (await gateways.list_all(engine, depot_id=depot_id, limit=MOST)).items
+    async with engine.connect() as connection:
+        heard = await list_unknown_sensors(connection, depot_id, _OFFERED)
+    choose = [("", "Choose")] if len(found) != 1 else []
+    hint = "" if found else "This depot has no gateway yet: add one first."
+    return [
+        Field("name", "Name"),
+        Field("gateway_id", "Gateway", [*choose, *((str(each.gateway_id), each.name) for each in found)], hint),
+        Field("sensor_id", "Sensor id", hint=_sensor_hint(heard), offers=heard),
+        Field(
+            "circuit_id",
+            "Linked circuit",
+            [("", "No circuit"), *((str(circuit_id), path) for circuit_id, path in circuits.parents())],
+            "Identifies the power source that it measures and the circuit whose capacity its controller sets.",
+        ),
+        Field(
+            "controller",
+            "Controller revision",
+            [
+                ("", "None, or unknown"),
+                *((name, f"{name}: {table.title}") for name, table in tables.items()),
+            ],
+            "If known, capabilities that this revision cannot send are refused.",
+        ),
+    ]
+
+
+def _sensor_hint(heard: list[tuple[str, str]]) -> str:
+    hint = "The sensor's id within the gateway, exactly as in its packets."
+    if heard:
+        hint += f" Heard of, without a device: {', '.join(sensor_id for sensor_id, _ in heard[:NAMED])}"
+        hint += f" and {len(heard) - NAMED} more." if len(heard) > NAMED else "."
+    return hint
+
+
+def _body(filled: Filled, errors: FieldErrors) -> dict[str, Any]:
+    values = filled.values
+    body = {
+        "name": errors.check(f"{_PREFIX}-name", lambda: read_name(values["name"])),
+        "gateway_id": errors.check(f"{_PREFIX}-gateway_id", lambda: read_id(values["gateway_id"])),
+        "sensor_id": errors.check(f"{_PREFIX}-sensor_id", lambda: clean_sensor_id(values["sensor_id"])),
+        "circuit_id": errors.check(f"{_PREFIX}-circuit_id", lambda: read_id(values["circuit_id"])),
+        "controller": values["controller"] or None,
+    }
+    if not values["gateway_id"]:
+        errors[f"{_PREFIX}-gateway_id"] = "Choose the gateway that sends its packets."
+    return body
+
+
+@router.get("/new", name="device_new")
+async def begin(request: Request, depot_id: DepotId, engine: EngineDep, tables: TablesDep) -> Response:
+    """The dialog that adds a device; of the gateway whose devices the page shows, where that is one."""
+    wanted = Wanted.of_address(shown_address(request))
+    filled = Filled.begin(name=None, gateway_id=wanted.gateway_id, sensor_id=None, circuit_id=None, controller=None)
+    return _FORMS.adding(request, depot_id, await _fields(engine, depot_id, tables), filled)
+
+
+@router.post("", name="device_create")
+async def create(
+    request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, tables: TablesDep, once: FormOnceDep
+) -> Response:
+    """Add a device."""
+    fields = await _fields(engine, depot_id, tables)
+    filled = await Filled.read(request, _NAMES)
+    errors = FieldErrors()
+    made = errors.read(service.DeviceCreate, _body(filled, errors), _FORMS.elements(fields))
+    if made is not None:
+        try:
+            # A gateway of another depot would make a device there.
+            if (await gateways.read(made.gateway_id, engine)).depot_id != depot_id:
+                raise Problem(ProblemCode.GATEWAY_NOT_FOUND, "The gateway is of another depot.")
+            await service.create(made, actor, engine, tables, once)
+        except Problem as problem:
+            if problem.code is ProblemCode.GATEWAY_NOT_FOUND:
+                errors[f"{_PREFIX}-gateway_id"] = "This gateway was deleted. Choose another one."
+            else:
+                beside(errors, problem, _PREFIX, fields)
+        else:
+            return await show_changed(request, engine, depot_id)
+    return _FORMS.adding(request, depot_id, fields, filled, errors)
+
+
+@router.get("/{device_id}", name="device_edit")
+async def edit(
+    request: Request, depot_id: DepotId, device_id: DeviceId, engine: EngineDep, tables: TablesDep
+) -> Response:
+    """The dialog that changes a device."""
+    device = await _read(engine, depot_id, device_id)
+    filled = Filled.begin(
+        device.version,
+        name=device.name,
+        gateway_id=device.gateway_id,
+        sensor_id=device.sensor_id,
+        circuit_id=device.circuit_id,
+        controller=device.controller,
+    )
+    return _FORMS.editing(request, depot_id, device_id, device.name, await _fields(engine, depot_id, tables), filled)
+
+
+@router.post("/{device_id}", name="device_change")
+async def change(
+    request: Request, depot_id: DepotId, device_id: DeviceId, actor: ActorDep, engine: EngineDep, tables: TablesDep
+) -> Response:
+    """Change what was changed of a device."""
+    errors = FieldErrors()
+    fields = await _fields(engine, depot_id, tables)
+    filled = await Filled.read(request, _NAMES)
+    changed = errors.read(service.DeviceChange, filled.changed(_body(filled, errors)), _FORMS.elements(fields))
+    try:
+        device = await _read(engine, depot_id, device_id)
+    except Problem as problem:
+        return gone(request, problem)
+    if changed is not None:
+        try:
+            await service.change(device_id, changed, actor, engine, tables, filled.if_match)
+        except Problem as problem:
+            if problem.code is ProblemCode.VERSION_CONFLICT:
+                return await _FORMS.stale(request, engine, problem, depot_id, device_id, fields, filled)
+            if problem.field is None:
+                return gone(request, problem)
+            beside(errors, problem, _PREFIX, fields)
+        else:
+            return await show_changed(request, engine, depot_id)
+    return _FORMS.editing(request, depot_id, device_id, device.name, fields, filled, errors)
+
+
+@router.get("/{device_id}/delete", name="device_delete")
+async def ask(request: Request, depot_id: DepotId, device_id: DeviceId, engine: EngineDep) -> Response:
+    """The dialog that asks before a device is deleted, and says what goes with it."""
+    return await _asking(request, engine, depot_id, device_id)
+
+
+async def _asking(
+    request: Request, engine: AsyncEngine, depot_id: UUID, device_id: UUID, refused: Refusal | None = None
+) -> Response:
+    device = await _read(engine, depot_id, device_id)
+    deletion = await look_at(engine, SubjectKind.DEVICE, device_id)
+    carried = (await sensor_actions.list_all(device_id, engine)).items
+    titles = {each.action: each.title for each in (await sensor_actions.schemas()).items}
+    going: list[Going] = []
+    if carried:
+        text = f"{counted(len(carried), 'sensor action')} {'goes' if len(carried) == 1 else 'go'} with it:"
+        going.append(Going(text, [titles[each.action] for each in carried]))
+    published = [capability.value for each in carried if each.enabled for capability in each.capabilities]
+    if published:
+        going.append(
+            Going(f"No device publishes {' and '.join(published)} of this depot then; the last status is kept.")
+        )
+    going.append(Going("What it reported is kept in the history."))
+    to = request.app.url_path_for("device_remove", depot_id=depot_id, device_id=device_id)
+    return delete_dialog(request, name=device.name, to=to, going=going, consent=deletion.consent, refused=refused)
+
+
+@router.post("/{device_id}/delete", name="device_remove")
+async def remove(
+    request: Request, depot_id: DepotId, device_id: DeviceId, actor: ActorDep, engine: EngineDep
+) -> Response:
+    """Delete a device with exactly those sensor actions that were shown."""
+    consent, _ = await read_consent(request)
+    try:
+        await _read(engine, depot_id, device_id)
+        await service.remove(device_id, actor, engine, consent=consent)
+    except Problem as problem:
+        refused = Refusal.of(problem)
+        return (
+            gone(request, problem) if refused is None else await _asking(request, engine, depot_id, device_id, refused)
+        )
+    # The device's own page has nothing to show any more.
+    if shown_address(request).path == f"/devices/{device_id}":
+        return Response(headers={"HX-Redirect": request.app.url_path_for("page_devices", depot_id=depot_id)})
+    return await show_changed(request, engine, depot_id)

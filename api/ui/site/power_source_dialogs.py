@@ -1,0 +1,177 @@
+"""The dialogs of the Devices tab that add, change and delete a power source."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.base.dependencies import ActorDep, EngineDep
+from api.base.idempotency import FormOnceDep
+from api.base.types import DepotId, PowerSourceId
+from api.site import power_sources as service
+from api.site.deletions import look_at
+from api.ui.base.forms import FieldErrors, read_name
+from api.ui.base.words import counted
+from api.ui.site.depot_circuits import read_circuits
+from api.ui.site.devices import show_changed
+from api.ui.site.site_forms import (
+    NAMED,
+    Field,
+    Filled,
+    Forms,
+    Going,
+    Refusal,
+    beside,
+    delete_dialog,
+    gone,
+    read_consent,
+    read_id,
+)
+from domain.base.problems import Problem, ProblemCode
+from domain.site.deletions import DeletionEffect, SubjectKind
+from domain.site.routing import PowerSourceKind
+
+router = APIRouter(prefix="/depots/{depot_id}/power-sources", include_in_schema=False)
+
+_PREFIX = "source"
+_FORMS = Forms("power_source", _PREFIX)
+_NAMES = ("name", "kind", "circuit_id")
+
+
+async def _read(engine: AsyncEngine, depot_id: UUID, power_source_id: UUID) -> service.PowerSource:
+    source = await service.read(power_source_id, engine)
+    if source.depot_id != depot_id:
+        raise Problem(ProblemCode.POWER_SOURCE_NOT_FOUND, f"There is no power source {power_source_id} in this depot.")
+    return source
+
+
+async def _fields(engine: AsyncEngine, depot_id: UUID) -> list[Field]:
+    circuits = await read_circuits(engine, depot_id)
+    linked = [("", "No circuit"), *((str(circuit_id), path) for circuit_id, path in circuits.parents())]
+    return [
+        Field("name", "Name"),
+        Field("kind", "Kind", [("", "Choose"), *((kind.value, kind.capitalize()) for kind in PowerSourceKind)]),
+        Field(
+            "circuit_id",
+            "Linked circuit",
+            linked,
+            "The circuit that it feeds. Devices linked to the same circuit update it.",
+        ),
+    ]
+
+
+def _body(filled: Filled, errors: FieldErrors) -> dict[str, Any]:
+    values = filled.values
+    body = {
+        "name": errors.check(f"{_PREFIX}-name", lambda: read_name(values["name"])),
+        "kind": values["kind"],
+        "circuit_id": errors.check(f"{_PREFIX}-circuit_id", lambda: read_id(values["circuit_id"])),
+    }
+    if body["kind"] not in tuple(PowerSourceKind):
+        errors[f"{_PREFIX}-kind"] = "Choose the kind."
+    return body
+
+
+@router.get("/new", name="power_source_new")
+async def begin(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
+    """The dialog that adds a power source."""
+    filled = Filled.begin(name=None, kind=None, circuit_id=None)
+    return _FORMS.adding(request, depot_id, await _fields(engine, depot_id), filled)
+
+
+@router.post("", name="power_source_create")
+async def create(
+    request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, once: FormOnceDep
+) -> Response:
+    """Add a power source."""
+    fields = await _fields(engine, depot_id)
+    filled = await Filled.read(request, _NAMES)
+    errors = FieldErrors()
+    given = {**_body(filled, errors), "depot_id": depot_id}
+    made = errors.read(service.PowerSourceCreate, given, _FORMS.elements(fields))
+    if made is not None:
+        try:
+            await service.create(made, actor, engine, once)
+        except Problem as problem:
+            beside(errors, problem, _PREFIX, fields)
+        else:
+            return await show_changed(request, engine, depot_id)
+    return _FORMS.adding(request, depot_id, fields, filled, errors)
+
+
+@router.get("/{power_source_id}", name="power_source_edit")
+async def edit(request: Request, depot_id: DepotId, power_source_id: PowerSourceId, engine: EngineDep) -> Response:
+    """The dialog that changes a power source."""
+    source = await _read(engine, depot_id, power_source_id)
+    filled = Filled.begin(source.version, name=source.name, kind=source.kind.value, circuit_id=source.circuit_id)
+    return _FORMS.editing(request, depot_id, power_source_id, source.name, await _fields(engine, depot_id), filled)
+
+
+@router.post("/{power_source_id}", name="power_source_change")
+async def change(
+    request: Request, depot_id: DepotId, power_source_id: PowerSourceId, actor: ActorDep, engine: EngineDep
+) -> Response:
+    """Change what was changed of a power source."""
+    errors = FieldErrors()
+    fields = await _fields(engine, depot_id)
+    filled = await Filled.read(request, _NAMES)
+    changed = errors.read(service.PowerSourceChange, filled.changed(_body(filled, errors)), _FORMS.elements(fields))
+    try:
+        source = await _read(engine, depot_id, power_source_id)
+    except Problem as problem:
+        return gone(request, problem)
+    if changed is not None:
+        try:
+            await service.change(power_source_id, changed, actor, engine, filled.if_match)
+        except Problem as problem:
+            if problem.code is ProblemCode.VERSION_CONFLICT:
+                return await _FORMS.stale(request, engine, problem, depot_id, power_source_id, fields, filled)
+            if problem.field is None:
+                return gone(request, problem)
+            beside(errors, problem, _PREFIX, fields)
+        else:
+            return await show_changed(request, engine, depot_id)
+    return _FORMS.editing(request, depot_id, power_source_id, source.name, fields, filled, errors)
+
+
+@router.get("/{power_source_id}/delete", name="power_source_delete")
+async def ask(request: Request, depot_id: DepotId, power_source_id: PowerSourceId, engine: EngineDep) -> Response:
+    """The dialog that asks before a power source is deleted, and says what goes with it."""
+    return await _asking(request, engine, depot_id, power_source_id)
+
+
+async def _asking(
+    request: Request, engine: AsyncEngine, depot_id: UUID, power_source_id: UUID, refused: Refusal | None = None
+) -> Response:
+    source = await _read(engine, depot_id, power_source_id)
+    deletion = await look_at(engine, SubjectKind.POWER_SOURCE, power_source_id)
+    going = [Going(f"Its latest readings ({len(source.readings)}) go with it.")] if source.readings else []
+    writers = deletion.of(SubjectKind.SENSOR_ACTION, DeletionEffect.REROUTED)
+    if writers:
+        text = f"{counted(len(writers), 'sensor action')} {'writes' if len(writers) == 1 else 'write'} to it today, of "
+        text += "which each will find another power source by the routing rules, or be stopped:"
+        names = [writer.name for writer in writers]
+        going.append(Going(text, names[:NAMED], max(0, len(names) - NAMED)))
+    to = request.app.url_path_for("power_source_remove", depot_id=depot_id, power_source_id=power_source_id)
+    return delete_dialog(request, name=source.name, to=to, going=going, consent=deletion.consent, refused=refused)
+
+
+@router.post("/{power_source_id}/delete", name="power_source_remove")
+async def remove(
+    request: Request, depot_id: DepotId, power_source_id: PowerSourceId, actor: ActorDep, engine: EngineDep
+) -> Response:
+    """Delete a power source, with exactly those effects that were shown."""
+    consent, _ = await read_consent(request)
+    try:
+        await _read(engine, depot_id, power_source_id)
+        await service.remove(power_source_id, actor, engine, consent=consent)
+    except Problem as problem:
+        refused = Refusal.of(problem)
+        if refused is None:
+            return gone(request, problem)
+        return await _asking(request, engine, depot_id, power_source_id, refused)
+    return await show_changed(request, engine, depot_id)

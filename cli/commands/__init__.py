@@ -1,0 +1,18 @@
+"""What people call: each command, and `./dev up`, the whole product on one machine.
+
+- ``backfill``: `./dev backfill`: gives every depot of the legacy fleet its microgrid
+- ``demo``: The demonstration in `./dev up`: a fleet comes in, every depot gets its microgrid, and one is brought to
+  life
+- ``fleet_import``: `./dev import`: takes a legacy fleet in
+- ``fleet_make``: `./dev fleet`: makes a legacy fleet to try the product with
+- ``resync``: `./dev resync`: makes a depot's microgrid equal to its circuits again
+- ``scenario``: `./dev scenario`: scenarios of the depot simulation, as far as they need no running product
+- ``scenario_run``: `./dev scenario run` and `diff`: scenarios played against a running product, and where two runs
+  differ
+- ``services``: What `./dev up` runs besides the embedded servers: the migration, the worker, the API
+- ``simulation_site``: Sets up, through the public API, what the simulated controller drives in a depot. Doing it again
+  changes nothing
+- ``supervisor``: Keeps processes alive: starts them, starts again those that end by themselves, and ends them in good
+  order
+- ``up``: `./dev up`: brings the whole product up on this machine and keeps it up until Ctrl-C
+"""

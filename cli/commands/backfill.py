@@ -1,0 +1,105 @@
+"""`./dev backfill`: gives every depot of the legacy fleet its microgrid."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from cli.client import Api, RefusedError, UnreachableError, find_api
+from cli.console import make_console
+from cli.errors import CommandFailedError
+from cli.meter import Meter
+from domain.provisioning.backfill import BackfillOutcome, BackfillState
+
+_LOOK_EVERY = 0.25
+_LONGEST_SILENCE = 120.0
+"""Seconds that the API may be away while its backfill is watched: everything that is killed comes back."""
+_AWAY = {"DATABASE_UNAVAILABLE", "DATABASE_BUSY", "TEMPORAL_UNAVAILABLE"}
+_MEANINGS = {
+    BackfillOutcome.CREATED: ("created", "would be created"),
+    BackfillOutcome.ALREADY_PROVISIONED: ("already had a microgrid", "already have a microgrid"),
+    BackfillOutcome.NO_TOP_LEVEL_CIRCUITS: ("have no top-level circuit", "have no top-level circuit"),
+}
+
+
+def run_backfill(*, dry_run: bool, page_size: int | None, watch: bool | None) -> int:
+    """Start a backfill and watch it; 0 when it completed. ``watch`` None: as it suits the standard output."""
+    console = make_console()
+    return asyncio.run(_backfill(console, dry_run, page_size, console.is_terminal if watch is None else watch))
+
+
+async def _backfill(console: Console, dry_run: bool, page_size: int | None, watch: bool) -> int:
+    async with find_api() as api:
+        started = await start_backfill(api, dry_run=dry_run, page_size=page_size)
+        where = f"{api.url}/backfills/{started['backfill_id']}"
+        if not watch:
+            console.print(f"{'Dry run' if dry_run else 'Backfill'} started. See how far it is: {where}", soft_wrap=True)
+            return 0
+        try:
+            ended = await watch_backfill(api, started, console)
+        except asyncio.CancelledError:
+            console.print(f"Stopped watching; the backfill continues: {where}", soft_wrap=True)
+            raise
+    print_backfill(console, ended)
+    return 0 if ended["state"] == BackfillState.COMPLETED else 1
+
+
+async def start_backfill(api: Api, *, dry_run: bool = False, page_size: int | None = None) -> dict[str, Any]:
+    """Start a backfill; answer what the API says of it."""
+    body: dict[str, object] = {"dry_run": dry_run}
+    if page_size is not None:
+        body["page_size"] = page_size
+    return await api.create("/api/backfills", body)
+
+
+async def watch_backfill(api: Api, backfill: dict[str, Any], console: Console) -> dict[str, Any]:
+    """Show how far a backfill is until it has ended; answer what the API says of it then.
+
+    Raises:
+        CommandFailedError: the API is away for too long. The backfill goes on by itself.
+
+    """
+    heard_at = time.monotonic()
+    with Meter(console, "Dry run" if backfill["dry_run"] else "Backfill") as meter:
+        while True:
+            meter.show(backfill["depots_done"], backfill["depots_total"], _note(backfill))
+            if BackfillState(backfill["state"]).ended:
+                return backfill
+            await asyncio.sleep(_LOOK_EVERY)
+            try:
+                backfill = await api.get(f"/api/backfills/{backfill['backfill_id']}")
+                heard_at = time.monotonic()
+            except CommandFailedError as error:
+                away = isinstance(error, UnreachableError) or (isinstance(error, RefusedError) and error.code in _AWAY)
+                if not away or time.monotonic() - heard_at > _LONGEST_SILENCE:
+                    raise
+
+
+def print_backfill(console: Console, backfill: dict[str, Any]) -> None:
+    """Print what a backfill came to."""
+    state = BackfillState(backfill["state"])
+    style = "green" if state is BackfillState.COMPLETED else "red"
+    what = "Dry run" if backfill["dry_run"] else "Backfill"
+    rate = backfill["rate_per_second"]
+    speed = f", {rate:,.0f} a second" if rate else ""
+    failure = f": {escape(backfill['failure'])}" if backfill["failure"] else ""
+    console.print(f"[{style}]{what} {state.lower()}[/]{failure}. Depots: {backfill['depots_done']:,}{speed}")
+    for outcome, count in backfill["outcomes"].items():
+        meaning = _MEANINGS[BackfillOutcome(outcome)][1 if backfill["dry_run"] else 0]
+        console.print(f"  {count:>9,}  {outcome:<22} [dim]{meaning}[/]", soft_wrap=True)
+    if backfill["workflow_url"]:
+        console.print(f"  [dim]{escape(backfill['workflow_url'])}[/]", soft_wrap=True)
+
+
+def _note(backfill: dict[str, Any]) -> str:
+    total = backfill["depots_total"]
+    if total is None:
+        return "counting the depots"
+    rate = backfill["rate_per_second"]
+    speed = f", {rate:,.0f} a second" if rate else ""
+    paused = ", paused" if backfill["state"] == BackfillState.PAUSED else ""
+    return f"{backfill['depots_done']:,} of {total:,} depots{speed}{paused}"

@@ -1,0 +1,223 @@
+"""`./dev up`: brings the whole product up on this machine and keeps it up until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from temporalio.envconfig import ClientConfig
+
+from cli.client import Api
+from cli.commands.demo import bring_to_life, demonstrate, has_depots
+from cli.commands.services import (
+    ApiProgram,
+    Program,
+    address_of,
+    child_environment,
+    choose_port,
+    end_leftovers,
+    identity,
+)
+from cli.commands.supervisor import Supervisor
+from cli.console import make_console
+from cli.errors import CommandFailedError
+from cli.files import check_readable
+from cli.place import DEMO_FLEET, Place, Running, announce, home, running_places, withdraw
+from runtime.embedded import TEMPORAL_PORT, TEMPORAL_UI_PORT, EmbeddedPostgres, EmbeddedTemporal
+from runtime.processes import ManagedProcess, ProcessFailedError
+from runtime.settings import Settings
+
+
+def run_up(settings: Settings, fleet: Path | None, port: int | None, *, ephemeral: bool, demo: bool) -> int:
+    """Bring everything up and keep it up until Ctrl-C; 0 when all ended in good order.
+
+    ``fleet`` is imported and backfilled; without one, ``demo`` does so with the small fleet where there is none.
+
+    Raises:
+        CommandFailedError: the arguments contradict each other, or another `up` runs here.
+
+    """
+    if fleet is not None and not demo:
+        raise CommandFailedError("--fleet and --no-demo contradict each other.")
+    if fleet is not None:
+        check_readable(fleet)
+    place = Place(Path(tempfile.mkdtemp(prefix="manage-"))) if ephemeral else home()
+    place.take()
+    note = announce(place) if ephemeral else None
+    try:
+        return asyncio.run(Up(settings, place, fleet, port, demo=demo).run())
+    finally:
+        place.leave()
+        if note is not None:
+            shutil.rmtree(place.folder, ignore_errors=True)
+            withdraw(note)
+
+
+class Up:
+    """One run of `./dev up`."""
+
+    def __init__(self, settings: Settings, place: Place, fleet: Path | None, port: int | None, *, demo: bool) -> None:
+        self.settings = settings
+        self.place = place
+        self.fleet = fleet
+        self.named_port = port
+        self.demo = demo
+        self.console: Console = make_console()
+        self.supervisor = Supervisor(self._warn, self._describe)
+        self._stopping = asyncio.Event()
+        self._killed = False
+        self._postgres: EmbeddedPostgres | None = None
+        self._temporal: EmbeddedTemporal | None = None
+        self._api: ApiProgram | None = None
+
+    async def run(self) -> int:
+        """Bring everything up, stay until told to stop, and end everything."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+        work = asyncio.create_task(self._work())
+        stop = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+                await stop
+        except (CommandFailedError, ProcessFailedError) as error:
+            self.console.print(f"[bold red]Failed.[/] {escape(str(error))}", soft_wrap=True)
+            return 1
+        finally:
+            work.cancel()
+            stop.cancel()
+            await self._stop(work)
+        return 130 if self._killed else 0
+
+    async def _work(self) -> None:
+        await self._bring_up()
+        assert self._api is not None
+        async with Api(self._api.url) as api:
+            try:
+                if self.fleet is not None:
+                    await demonstrate(api, self.fleet, self.place.report, self.console)
+                elif self.demo and not await has_depots(api):
+                    await demonstrate(api, DEMO_FLEET, self.place.report, self.console)
+                    await self._bring_to_life(api)
+            except CommandFailedError as error:
+                self._warn(f"{error}\nThe fleet may be there in part only. Repeating it creates no duplicates.")
+            await self._greet(api)
+
+    async def _bring_to_life(self, api: Api) -> None:
+        try:
+            await bring_to_life(api, self.console)
+        except CommandFailedError as error:
+            self._warn(f"{error}\nNo scenario was run; everything else is there.")
+
+    async def _bring_up(self) -> None:
+        end_leftovers(self.place.left_behind())
+        port = choose_port(self.settings, self.named_port)
+        data, logs = self.place.folder, self.place.logs
+        self.console.print(f"Data and logs: {escape(self.place.shown)}", soft_wrap=True)
+        if not self.settings.database_url:
+            self._postgres = EmbeddedPostgres(data / "postgres", log_path=logs / "postgres.log")
+        if not _temporal_is_configured():
+            self._temporal = EmbeddedTemporal(
+                data / "temporal", port=TEMPORAL_PORT, ui_port=TEMPORAL_UI_PORT, log_path=logs / "temporal.log"
+            )
+        environment = child_environment(self._postgres, self._temporal, "")
+        self._api = ApiProgram(
+            self.settings.api_host, port, logs / "api.log", environment, movable=self.named_port in (None, 0)
+        )
+        worker = Program("worker", ["worker.py"], logs / "worker.log", environment)
+
+        await self._start(self._postgres, "PostgreSQL", "DATABASE_URL" if self.settings.database_url else "")
+        async with self._step("migrated"):
+            await self.supervisor.run(
+                Program("The migration", ["-m", "cli.migrate"], logs / "migrate.log", environment)
+            )
+        await self._start(self._temporal, "Temporal", "its own configuration")
+        if self._temporal is not None:
+            environment |= address_of(self._temporal)
+        await self._start(self._api, "API")
+        environment["MANAGE_API_URL"] = self._api.url
+        await self._start(worker, "worker")
+        if self._temporal is not None and self._temporal.port != TEMPORAL_PORT:
+            self._note(f"Port {TEMPORAL_PORT} is taken, so Temporal is on {self._temporal.address}.")
+        if self.named_port is None and self._api.port != self.settings.api_port:
+            self._note(f"Port {self.settings.api_port} is taken, so the API is on port {self._api.port}.")
+
+    async def _start(self, process: ManagedProcess | None, name: str, elsewhere: str = "") -> None:
+        if process is None:
+            self.console.print(f"  [green]✓[/] {name}  [dim]elsewhere, as {elsewhere} says[/]")
+            return
+        async with self._step(name):
+            await self.supervisor.start(process)
+
+    @asynccontextmanager
+    async def _step(self, name: str) -> AsyncGenerator[None]:
+        begun = time.monotonic()
+        yield
+        self.console.print(f"  [green]✓[/] {name}  [dim]{time.monotonic() - begun:.1f} s[/]")
+
+    async def _greet(self, api: Api) -> None:
+        rows = {"API": f"{api.url}/docs"}
+        if await api.exists("/"):
+            rows = {"Pages": f"{api.url}/", **rows}
+        ui = self._temporal.ui_url if self._temporal else self.settings.temporal_ui_url
+        if ui:
+            rows["Temporal"] = ui
+        self.console.print("\n[bold]Running.[/] Ctrl-C stops everything.")
+        for name, address in rows.items():
+            self.console.print(f"  {name:<9} {address}", soft_wrap=True)
+        # Where another `up` of this project runs, commands want to be told which is meant.
+        named = f" --api {api.url}" if len(running_places()) > 1 else ""
+        self.console.print("\nTry in another terminal:")
+        for command in ("scenario run --all", "backfill --dry-run", "resync DEPOT", "import FILE"):
+            self.console.print(f"  ./dev {command}{named}", soft_wrap=True)
+
+    async def _stop(self, work: asyncio.Task[None]) -> None:
+        if self.supervisor.processes:
+            self.console.print("Stopping …")
+        with suppress(asyncio.CancelledError, Exception):
+            await work
+        await self.supervisor.stop()
+
+    def _on_signal(self) -> None:
+        if self._stopping.is_set():
+            self._killed = True
+            self.supervisor.kill()
+        self._stopping.set()
+
+    def _describe(self) -> None:
+        if self._api is None:
+            return
+        self.place.describe(
+            Running(
+                pid=os.getpid(),
+                api_url=self._api.url,
+                instance_id=self._api.environment().get("MANAGE_INSTANCE_ID", ""),
+                temporal_address=self._temporal.address if self._temporal else "",
+                temporal_ui_url=self._temporal.ui_url if self._temporal else self.settings.temporal_ui_url,
+                database_url=self._postgres.database_url if self._postgres else "",
+                processes={process.name: identity(process) for process in self.supervisor.processes},
+            )
+        )
+
+    def _warn(self, text: str) -> None:
+        self.console.print(f"[yellow]![/] {escape(text)}", soft_wrap=True)
+
+    def _note(self, text: str) -> None:
+        self.console.print(f"  [dim]{escape(text)}[/]", soft_wrap=True)
+
+
+def _temporal_is_configured() -> bool:
+    """Whether the environment names a Temporal server: a file in the home folder alone does not count."""
+    if os.environ.get("TEMPORAL_ADDRESS"):
+        return True
+    return bool(os.environ.get("TEMPORAL_CONFIG_FILE")) and "target_host" in ClientConfig.load_client_connect_config()

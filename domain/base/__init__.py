@@ -1,0 +1,16 @@
+"""What every rule stands on: problems and their codes, texts, times, names, JSON that is taken as it is meant.
+
+- ``actor``: Who acts
+- ``clocks``: The clocks of whoever reports, which may be wrong
+- ``names``: What a depot, a circuit, a device or a power source may be called, and how a packet names a sensor
+- ``ndjson``: Lines out of a stream of bytes, numbered, with a bound on what is held of any one of them
+- ``problems``: The stable codes by which the product refuses something, and the error that carries one
+- ``strict_json``: JSON as the packet door takes it: what is no JSON at all, and what must not be stored although it is
+- ``texts``: What a text may be, in the same way everywhere: names, ids of sensors, references, scenarios, actors,
+  search terms
+- ``times``: Which moments the product takes: from the beginning of 1970 to the end of 9999, in UTC
+- ``timezones``: Which time zones a depot may lie in: those of the IANA database that comes with the product
+- ``versions``: The version of what people edit: it moves with every change, so whoever read an older one is told what
+  changed
+- ``violations``: What is wrong with a document, and where: a JSON pointer, a stable code, a reason for people
+"""

@@ -1,0 +1,492 @@
+"""The stable codes by which the product refuses something, and the error that carries one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from domain.base.violations import Violation
+
+
+class Subject(StrEnum):
+    """What a problem is about."""
+
+    REQUEST = "Requests"
+    ACCESS = "Access"
+    AVAILABILITY = "Availability"
+    SITE = "Sites: depots, circuits and equipment"
+    IMPORT = "Fleet import"
+    PROVISIONING = "Provisioning: syncs and backfills"
+    CONFIGURATION = "Sensor actions, bindings and remediations"
+    TELEMETRY = "Packets and statuses"
+    SIMULATION = "Depot simulation"
+
+
+class ProblemCode(StrEnum):
+    """Why a request, a line or a change was refused. A code never changes its meaning."""
+
+    _value_: str
+    subject: Subject
+    meaning: str
+    """What is so, in one sentence or two."""
+    remedy: str
+    """What the caller or an operator can do about it."""
+
+    def __new__(cls, value: str, subject: Subject, meaning: str, remedy: str) -> ProblemCode:
+        """Make the text that is the code, with what documents it."""
+        made = str.__new__(cls, value)
+        made._value_ = value
+        made.subject, made.meaning, made.remedy = subject, meaning, remedy
+        return made
+
+    INVALID_REQUEST = (
+        "INVALID_REQUEST",
+        Subject.REQUEST,
+        "The request does not have the documented form.",
+        "Correct what `errors` names; the OpenAPI document has the form.",
+    )
+    BODY_TOO_LARGE = (
+        "BODY_TOO_LARGE",
+        Subject.REQUEST,
+        "The body is larger than the route takes.",
+        "Send less at once: fewer packets in an array, or the fleet in several files.",
+    )
+    BODY_TOO_SLOW = (
+        "BODY_TOO_SLOW",
+        Subject.REQUEST,
+        "The body came in more slowly than the server waits for.",
+        "Send it again over a faster connection, or in smaller parts.",
+    )
+    TOO_MANY_IMPORTS = (
+        "TOO_MANY_IMPORTS",
+        Subject.IMPORT,
+        "So many fleet imports are running that this one was not begun.",
+        "Send it again later.",
+    )
+    INVALID_NAME = (
+        "INVALID_NAME",
+        Subject.REQUEST,
+        "A name is blank, longer than allowed, or contains characters that no text may contain.",
+        "Correct the name; `detail` says what is wrong with it.",
+    )
+    INVALID_TIMEZONE = (
+        "INVALID_TIMEZONE",
+        Subject.SITE,
+        "The time zone is not in the IANA database.",
+        "Use a name such as `Europe/Berlin`.",
+    )
+    DEPOT_NOT_FOUND = (
+        "DEPOT_NOT_FOUND",
+        Subject.SITE,
+        "No depot has this id.",
+        "Check the id; `GET /api/depots` lists the depots.",
+    )
+    CIRCUIT_NOT_FOUND = (
+        "CIRCUIT_NOT_FOUND",
+        Subject.SITE,
+        "No circuit has this id. It may have been deleted.",
+        "Read the depot's circuits again.",
+    )
+    MICROGRID_NOT_FOUND = (
+        "MICROGRID_NOT_FOUND",
+        Subject.SITE,
+        "No microgrid has this id, or the depot has none yet.",
+        "Look at the depot's `provisioning`: it says whether a microgrid is to come.",
+    )
+    BACKFILL_NOT_FOUND = (
+        "BACKFILL_NOT_FOUND",
+        Subject.PROVISIONING,
+        "No backfill has this id.",
+        "`GET /api/backfills` lists the backfills.",
+    )
+    GATEWAY_NOT_FOUND = (
+        "GATEWAY_NOT_FOUND",
+        Subject.SITE,
+        "No gateway has this id.",
+        "Check the id; it may have been deleted.",
+    )
+    DEVICE_NOT_FOUND = (
+        "DEVICE_NOT_FOUND",
+        Subject.SITE,
+        "No device has this id.",
+        "Check the id; it may have been deleted.",
+    )
+    POWER_SOURCE_NOT_FOUND = (
+        "POWER_SOURCE_NOT_FOUND",
+        Subject.SITE,
+        "No power source has this id.",
+        "Check the id; it may have been deleted.",
+    )
+    SENSOR_ACTION_NOT_FOUND = (
+        "SENSOR_ACTION_NOT_FOUND",
+        Subject.CONFIGURATION,
+        "No sensor action has this id.",
+        "Read the device's sensor actions again.",
+    )
+    REMEDIATION_NOT_FOUND = (
+        "REMEDIATION_NOT_FOUND",
+        Subject.CONFIGURATION,
+        "No remediation has this id.",
+        "`GET /api/remediations` lists those that are open.",
+    )
+    BINDING_NOT_FOUND = (
+        "BINDING_NOT_FOUND",
+        Subject.CONFIGURATION,
+        "No controller binding has this id.",
+        "Read the depot's controller bindings again.",
+    )
+    PARENT_NOT_FOUND = (
+        "PARENT_NOT_FOUND",
+        Subject.SITE,
+        "The parent circuit does not exist in this depot (it may exist in another).",
+        "Name a circuit of the same depot, or none for a top-level circuit.",
+    )
+    CIRCUIT_CYCLE = (
+        "CIRCUIT_CYCLE",
+        Subject.SITE,
+        "The change would make a circuit its own ancestor.",
+        "Choose a parent that is not below the circuit.",
+    )
+    CIRCUIT_HAS_CHILDREN = (
+        "CIRCUIT_HAS_CHILDREN",
+        Subject.SITE,
+        "A circuit with children is deleted only when the caller asks for the cascade.",
+        "Delete the children first, or ask for the cascade.",
+    )
+    CIRCUIT_TREE_TOO_DEEP = (
+        "CIRCUIT_TREE_TOO_DEEP",
+        Subject.SITE,
+        "The change would nest circuits deeper than the allowed depth.",
+        "Choose a parent nearer to the top.",
+    )
+    TOO_MANY_CIRCUITS = (
+        "TOO_MANY_CIRCUITS",
+        Subject.SITE,
+        "The depot would have more circuits than a depot may have.",
+        "Divide the site into several depots.",
+    )
+    IMPORT_INTERRUPTED = (
+        "IMPORT_INTERRUPTED",
+        Subject.IMPORT,
+        "The fleet import stopped while its depots were being stored. Every depot is there whole or not at all.",
+        "Import the same file again: what is there already stays as it is.",
+    )
+    BACKFILL_NOT_RUNNING = (
+        "BACKFILL_NOT_RUNNING",
+        Subject.PROVISIONING,
+        "The backfill has ended, so it cannot be paused, resumed or cancelled.",
+        "Start another one: it does only what is left.",
+    )
+    SYNC_TIMED_OUT = (
+        "SYNC_TIMED_OUT",
+        Subject.PROVISIONING,
+        "The sync was accepted but did not answer in time: no worker may be running. It will still happen.",
+        "Check that a worker runs; the depot's microgrid shows when the sync has happened.",
+    )
+    SYNC_FAILED = (
+        "SYNC_FAILED",
+        Subject.PROVISIONING,
+        "The sync failed in a way that trying it again does not change. The depot's `provisioning` says so, too.",
+        "Correct what `detail` names, then ask for a Resync.",
+    )
+    TEMPORAL_UNAVAILABLE = (
+        "TEMPORAL_UNAVAILABLE",
+        Subject.AVAILABILITY,
+        "Temporal cannot be reached, so no workflow can be started or asked.",
+        "Try again; if it lasts, check Temporal and `TEMPORAL_ADDRESS`.",
+    )
+    DATABASE_UNAVAILABLE = (
+        "DATABASE_UNAVAILABLE",
+        Subject.AVAILABILITY,
+        "The database cannot be reached. Nothing was changed.",
+        "Try again; if it lasts, check PostgreSQL and `DATABASE_URL`.",
+    )
+    DATABASE_BUSY = (
+        "DATABASE_BUSY",
+        Subject.AVAILABILITY,
+        "The database is there and could not serve the request in time. Nothing was changed.",
+        "Try again after a pause; if it lasts, look for long transactions.",
+    )
+    IDEMPOTENCY_KEY_IN_USE = (
+        "IDEMPOTENCY_KEY_IN_USE",
+        Subject.REQUEST,
+        "A request with the same idempotency key is being answered at this moment.",
+        "Wait, then send the same request again: it gets the first one's answer.",
+    )
+    IDEMPOTENCY_KEY_REUSED = (
+        "IDEMPOTENCY_KEY_REUSED",
+        Subject.REQUEST,
+        "Another request came with the same idempotency key before.",
+        "Use a new key for each new request.",
+    )
+    OUTCOME_UNKNOWN = (
+        "OUTCOME_UNKNOWN",
+        Subject.AVAILABILITY,
+        "The database was lost while it stored the change: the change holds whole, or not at all.",
+        "Read before you ask again. A request with an idempotency key can be sent again as it was.",
+    )
+    INVALID_CURSOR = (
+        "INVALID_CURSOR",
+        Subject.REQUEST,
+        "The cursor did not come from this list.",
+        "Begin again without a cursor, and send back `next_cursor` as it is, with the same filters.",
+    )
+    ACCESS_REFUSED = (
+        "ACCESS_REFUSED",
+        Subject.ACCESS,
+        "The caller is not on a network that may act as the local administrator.",
+        "Call from an allowed network; docs/operations.md says how to allow another.",
+    )
+    CROSS_SITE_REFUSED = (
+        "CROSS_SITE_REFUSED",
+        Subject.ACCESS,
+        "A page of another origin tried to change something.",
+        "Send changes from the product's own pages, or from a program that is no browser.",
+    )
+    INVALID_JSON = (
+        "INVALID_JSON",
+        Subject.REQUEST,
+        "The body is not one JSON document in UTF-8, so nothing in it could be read.",
+        "Send valid JSON in UTF-8; `detail` says where reading stopped.",
+    )
+    INVALID_PACKET = (
+        "INVALID_PACKET",
+        Subject.TELEMETRY,
+        "The packet breaks the packet contract.",
+        "Correct what `errors` names; the component `Packet` of the OpenAPI document is the contract.",
+    )
+    TIMESTAMP_IN_FUTURE = (
+        "TIMESTAMP_IN_FUTURE",
+        Subject.TELEMETRY,
+        "The time of measurement is further ahead than a clock may be wrong.",
+        "Set the clock of the field device, then send new packets.",
+    )
+    TIMESTAMP_TOO_OLD = (
+        "TIMESTAMP_TOO_OLD",
+        Subject.TELEMETRY,
+        "The time of measurement is older than a late message may be.",
+        "Do not send it again: it will never be taken.",
+    )
+    INVALID_CAPABILITY_VALUE = (
+        "INVALID_CAPABILITY_VALUE",
+        Subject.TELEMETRY,
+        "The value is neither true nor false nor null, which is all that a capability's value may be.",
+        "Send true, false or null.",
+    )
+    INVALID_EVENT_REF = (
+        "INVALID_EVENT_REF",
+        Subject.TELEMETRY,
+        "The provider event reference is blank, too long, or contains characters that no text may contain.",
+        "Send a short reference of visible characters.",
+    )
+    INVALID_SENSOR_ACTION = (
+        "INVALID_SENSOR_ACTION",
+        Subject.CONFIGURATION,
+        "The sensor action was given what it does not take, or not given what it needs.",
+        "Correct what `errors` names; `GET /api/sensor-action-schemas` has the form of each action.",
+    )
+    UNKNOWN_DEVICE = (
+        "UNKNOWN_DEVICE",
+        Subject.TELEMETRY,
+        "The packet's `device_id` is no gateway that the product knows.",
+        "Create the gateway, or correct the id in the field device.",
+    )
+    FOREIGN_GATEWAY = (
+        "FOREIGN_GATEWAY",
+        Subject.TELEMETRY,
+        "The packet is of another gateway than the one that sent it.",
+        "Let each gateway send its own packets.",
+    )
+    TOO_MANY_PACKETS = (
+        "TOO_MANY_PACKETS",
+        Subject.TELEMETRY,
+        "So many packets wait that none of these was taken.",
+        "Send them again later, after a pause that grows.",
+    )
+    DEVICE_NOT_IN_DEPOT = (
+        "DEVICE_NOT_IN_DEPOT",
+        Subject.SITE,
+        "The device does not exist in this depot (it may exist in another).",
+        "Name a device of the same depot.",
+    )
+    INVALID_OUTPUT_TRANSLATION = (
+        "INVALID_OUTPUT_TRANSLATION",
+        Subject.SITE,
+        "A gateway's output translation contains what cannot be stored, or is longer than it may be.",
+        "Correct what `detail` names.",
+    )
+    CIRCUIT_NOT_IN_DEPOT = (
+        "CIRCUIT_NOT_IN_DEPOT",
+        Subject.SITE,
+        "The circuit does not exist in this depot (it may exist in another).",
+        "Name a circuit of the same depot.",
+    )
+    GATEWAY_NOT_IN_DEPOT = (
+        "GATEWAY_NOT_IN_DEPOT",
+        Subject.SITE,
+        "The gateway does not exist in the device's depot (it may exist in another).",
+        "Name a gateway of the same depot.",
+    )
+    SENSOR_ID_TAKEN = (
+        "SENSOR_ID_TAKEN",
+        Subject.SITE,
+        "Another device of the gateway has this sensor id.",
+        "Use the device that has it, or another sensor id.",
+    )
+    GATEWAY_HAS_DEVICES = (
+        "GATEWAY_HAS_DEVICES",
+        Subject.SITE,
+        "A gateway with devices is deleted only when the caller asks for the cascade.",
+        "Delete or move the devices first, or ask for the cascade.",
+    )
+    SENSOR_ACTION_EXISTS = (
+        "SENSOR_ACTION_EXISTS",
+        Subject.CONFIGURATION,
+        "The device has a sensor action of this kind already.",
+        "Change the one that is there.",
+    )
+    CAPABILITY_OWNED = (
+        "CAPABILITY_OWNED",
+        Subject.CONFIGURATION,
+        "Another sensor action of the depot, which is switched on, publishes the capability.",
+        "Switch off the one that `context` names, then this one on.",
+    )
+    INVALID_CONTROLLER_BINDING = (
+        "INVALID_CONTROLLER_BINDING",
+        Subject.CONFIGURATION,
+        "The binding cannot be like this.",
+        "Correct what `errors` names; each has a code of its own.",
+    )
+    UNKNOWN_CONTROLLER = (
+        "UNKNOWN_CONTROLLER",
+        Subject.CONFIGURATION,
+        "No table of a controller has this name.",
+        "Use one of the revisions that `detail` lists.",
+    )
+    UNSUPPORTED_BY_REVISION = (
+        "UNSUPPORTED_BY_REVISION",
+        Subject.CONFIGURATION,
+        "The controller's revision lacks the measurand of a capability that the device is bound to supply.",
+        "Choose a revision that has it, or disable the binding first.",
+    )
+    VERSION_CONFLICT = (
+        "VERSION_CONFLICT",
+        Subject.REQUEST,
+        "What was to be changed has changed since the caller read it. The status is 412 where `If-Match` asked.",
+        "Read it again, decide anew, and send its present version.",
+    )
+    DELETION_CHANGED = (
+        "DELETION_CHANGED",
+        Subject.REQUEST,
+        "What goes with a deletion has changed since somebody agreed to it.",
+        "Read the deletion again, and confirm what it shows now.",
+    )
+    SCENARIO_NOT_FOUND = (
+        "SCENARIO_NOT_FOUND",
+        Subject.SIMULATION,
+        "No scenario has this name.",
+        "`GET /api/scenarios` lists the presets.",
+    )
+    INVALID_SCENARIO = (
+        "INVALID_SCENARIO",
+        Subject.SIMULATION,
+        "The scenario breaks the rules of its language.",
+        "Correct what `errors` names; `./dev scenario validate FILE` says it with line numbers.",
+    )
+    SCENARIO_NOT_CONFIGURED = (
+        "SCENARIO_NOT_CONFIGURED",
+        Subject.SIMULATION,
+        "The depot's configuration lacks what the scenario drives.",
+        "Configure what `context` names, or let the run set it up.",
+    )
+    RUN_NOT_FOUND = (
+        "RUN_NOT_FOUND",
+        Subject.SIMULATION,
+        "No scenario run has this id.",
+        "`GET /api/scenario-runs` lists the runs.",
+    )
+    RUN_IN_PROGRESS = (
+        "RUN_IN_PROGRESS",
+        Subject.SIMULATION,
+        "Another scenario run goes on in the depot.",
+        "Wait for its end, or cancel it.",
+    )
+    RUN_NOT_RUNNING = (
+        "RUN_NOT_RUNNING",
+        Subject.SIMULATION,
+        "The scenario run has ended, so it cannot be paused, resumed or cancelled.",
+        "Start another one.",
+    )
+    PAGES_UNAVAILABLE = (
+        "PAGES_UNAVAILABLE",
+        Subject.AVAILABILITY,
+        "Files that the operator pages load were not fetched. The API works.",
+        "Run the command that `detail` names, then load the page again.",
+    )
+    ROUTE_NOT_FOUND = (
+        "ROUTE_NOT_FOUND",
+        Subject.REQUEST,
+        "Nothing has this address.",
+        "Compare the path with the OpenAPI document.",
+    )
+    METHOD_NOT_ALLOWED = (
+        "METHOD_NOT_ALLOWED",
+        Subject.REQUEST,
+        "The address does not take this method.",
+        "Use one of those that the header `Allow` names.",
+    )
+    INTERNAL_ERROR = (
+        "INTERNAL_ERROR",
+        Subject.REQUEST,
+        "The server failed in a way that it does not know.",
+        "Find the request in the log by its `X-Request-ID` and report it.",
+    )
+
+
+PROBLEMS = "/problems"
+"""Where the API serves what this module says of each code."""
+
+
+def problem_anchor(code: ProblemCode) -> str:
+    """Name a code as its place on the page of all codes does."""
+    return code.lower().replace("_", "-")
+
+
+def problem_type(code: ProblemCode) -> str:
+    """Name a kind of problem as RFC 9457's ``type`` does: a reference, relative to the API, that leads to its words."""
+    return f"{PROBLEMS}#{problem_anchor(code)}"
+
+
+def by_subject() -> Iterator[tuple[Subject, list[ProblemCode]]]:
+    """All codes, in the order of their subjects."""
+    for subject in Subject:
+        yield subject, [code for code in ProblemCode if code.subject is subject]
+
+
+def problem_title(code: ProblemCode) -> str:
+    """Say a code in words, for RFC 9457's ``title``."""
+    return code.replace("_", " ").capitalize()
+
+
+class Problem(Exception):
+    """A refusal: a stable ``code`` and a ``detail`` that tells a person what to do about it."""
+
+    def __init__(
+        self,
+        code: ProblemCode,
+        detail: str,
+        field: str | None = None,
+        *,
+        violations: Sequence[Violation] = (),
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+        self.field = field
+        """The request's field that the refusal is about, where there is one."""
+        self.violations = tuple(violations)
+        """Everything that is wrong with the request's document, where that is the reason."""
+        self.context = context
+        """What a program needs to go on: the state that stands in the way, by the names of the API."""

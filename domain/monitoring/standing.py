@@ -1,0 +1,320 @@
+"""What packets do: the one place where sensor actions meet the state of a site.
+
+``Standing`` holds, for everything that a group of packets can touch, what held before it, and takes packet after
+packet. Afterwards it says what must be written. It is pure: whoever stores it reads the states under a lock, lets
+the packets be taken, and writes what came of it in the same transaction, so a group gives what its packets give one
+by one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+from domain.base.clocks import effective_at
+from domain.monitoring.action_answers import ActionAnswer, MeasurandAnswer, overall
+from domain.monitoring.capabilities import (
+    CAPABILITY_MEASURANDS,
+    Capability,
+    FoldEffect,
+    StatusEvent,
+    capability_status,
+    fold_one,
+    packet_event_ref,
+)
+from domain.monitoring.packets import Packet
+from domain.site.action_outcomes import ActionOutcome, IgnoredCode
+from domain.site.circuit_capacity import (
+    CapacityPolicy,
+    CapacityReading,
+    CapacityState,
+    apply_reading,
+    capacity_reading,
+    on_deadline,
+    step_at,
+    why_ignored,
+)
+from domain.site.measurands import Measurand, MeasurandKey, ReadingCode, Unreadable, read_measurand
+from domain.site.remediations import RemediationCode
+from domain.site.resolution import Unresolved, resolve
+from domain.site.sensor_actions import SENSOR_ACTIONS, ActionTarget
+from domain.site.site import ConfiguredAction, Site
+
+
+class NewStatus(NamedTuple):
+    """An update of a capability, before it is known what it does."""
+
+    microgrid_id: UUID
+    capability: Capability
+    event: StatusEvent
+    source_device_id: UUID | None
+    recorded_by: str
+    """Who sent it: the actor of the request, or of the packet."""
+
+
+class FoldedStatus(NamedTuple):
+    """An accepted update of a capability and what it did to the latest status."""
+
+    given: NewStatus
+    effect: FoldEffect
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The latest value of one measurand of a power source."""
+
+    value: float | str
+    observed_at: datetime
+    device_id: UUID
+    received_at: datetime | None = None
+    """When it came; None: ``observed_at`` is taken as it is."""
+    is_released: bool = False
+    """Whether whoever gave it gives it no longer: the next reading takes its place, whenever that was measured."""
+
+    @property
+    def key(self) -> tuple[datetime, datetime]:
+        """What decides which of two readings is the later one: the effective time, then the stamp."""
+        return effective_at(self.observed_at, self.received_at), self.observed_at
+
+
+@dataclass(frozen=True)
+class CapacityStep:
+    """A capacity, mode or reason that began to hold for a circuit: one step of its history."""
+
+    circuit_id: UUID
+    state: CapacityState
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A sensor action that the site's configuration stops."""
+
+    site: Site
+    action: ConfiguredAction
+    code: RemediationCode
+    candidates: tuple[UUID, ...] = ()
+
+
+@dataclass
+class Standing:
+    """The states that a group of packets can touch, and what the packets taken so far did to them."""
+
+    now: datetime
+    """When the group came, the same for all of it."""
+    latest: dict[tuple[UUID, Capability], StatusEvent] = field(default_factory=dict)
+    """The event that is shown, by microgrid and capability."""
+    tenures: dict[tuple[UUID, Capability], int] = field(default_factory=dict)
+    """How often each microgrid's capability was handed over to another device, where it was."""
+    earlier: dict[tuple[UUID, Capability, str], StatusEvent] = field(default_factory=dict)
+    """The first accepted event by microgrid, capability and provider event reference."""
+    readings: dict[tuple[UUID, MeasurandKey], Reading] = field(default_factory=dict)
+    """What is known of each power source."""
+    capacities: dict[UUID, CapacityState] = field(default_factory=dict)
+    """The state of each circuit that follows a controller."""
+    sent: dict[tuple[UUID, int, str], set[str]] = field(default_factory=dict)
+    """Of stamps that lie ahead: the keys of the measurands that came with them before, by gateway, stamp and sensor.
+    Such a packet counts as measured when it comes, so that its stamp does not tell that it is sent again."""
+
+    events: list[FoldedStatus] = field(default_factory=list)
+    """Every capability update that was accepted, in order."""
+    shown: dict[tuple[UUID, Capability], int] = field(default_factory=dict)
+    """Which of ``events`` became the latest status, by its place."""
+    changed_readings: set[tuple[UUID, MeasurandKey]] = field(default_factory=set)
+    changed_capacities: set[UUID] = field(default_factory=set)
+    capacity_steps: list[CapacityStep] = field(default_factory=list)
+    """Every capacity, mode or reason that began to hold, in order."""
+    stopped: dict[UUID, Stopped] = field(default_factory=dict)
+    """The sensor actions that the configuration stops. It is the same for the whole group."""
+    stopped_times: Counter[UUID] = field(default_factory=Counter[UUID])
+    """How many packets of the group each of them was stopped for."""
+    cleared: set[UUID] = field(default_factory=set)
+    """Sensor actions that went through: what was open for them before is mended."""
+
+    def take_status(self, given: NewStatus) -> FoldedStatus:
+        """Accept one update of a capability (COR-9.9): recorded always, shown if it is the latest."""
+        key = (given.microgrid_id, given.capability)
+        observed_at, event_ref, status, *_ = given.event
+        given = given._replace(
+            event=StatusEvent(observed_at, event_ref, status, self.now, self.tenures.get(key, 0)),
+        )
+        ref = (*key, event_ref)
+        folded = fold_one(self.latest.get(key), given.event, self.earlier.get(ref))
+        self.earlier.setdefault(ref, given.event)
+        accepted = FoldedStatus(given, folded.effect)
+        self.events.append(accepted)
+        if folded.effect is FoldEffect.SHOWN:
+            self.latest[key] = given.event
+            self.shown[key] = len(self.events) - 1
+        return accepted
+
+    def take_packet(self, packet: Packet, site: Site, sent_by: str) -> list[ActionAnswer]:
+        """Let every sensor action of the packet's sensors do what it does, in the order of the sensors."""
+        answers: list[ActionAnswer] = []
+        is_ahead = packet.observed_at > self.now
+        for sensor in packet.sensors:
+            actions = site.actions.get(sensor.sensor_id)
+            if actions is None:
+                continue
+            measurands = sensor.standard()
+            answers += [self._act(packet, site, action, measurands, sent_by) for action in actions]
+            if is_ahead:
+                self.sent.setdefault(_place(packet, sensor.sensor_id), set()).update(measurands)
+        return answers
+
+    def _act(
+        self,
+        packet: Packet,
+        site: Site,
+        action: ConfiguredAction,
+        measurands: dict[MeasurandKey, Measurand],
+        sent_by: str,
+    ) -> ActionAnswer:
+        if not action.enabled:
+            return _answer(action, ActionOutcome.IGNORED, IgnoredCode.DISABLED)
+        found = {key: measurands[key] for key in action.measurands if key in measurands}
+        if not found:
+            return _answer(action, ActionOutcome.IGNORED, IgnoredCode.NO_MEASURAND)
+        target = SENSOR_ACTIONS[action.kind].target
+        if target is ActionTarget.MICROGRID:
+            return self._update_microgrid_state(packet, site, action, found, sent_by)
+        if target is ActionTarget.POWER_SOURCE:
+            return self._update_power_source(packet, site, action, found)
+        return self._update_circuit_capacity(packet, site, action, found)
+
+    def _update_microgrid_state(
+        self,
+        packet: Packet,
+        site: Site,
+        action: ConfiguredAction,
+        found: dict[MeasurandKey, Measurand],
+        sent_by: str,
+    ) -> ActionAnswer:
+        resolved = resolve(site, action)
+        if isinstance(resolved, Unresolved):
+            return self._stop(site, action, resolved)
+        self.cleared.add(action.sensor_action_id)
+        ref = packet_event_ref(packet.device_id, action.sensor_id, packet.timestamp_ms)
+        observed_at = packet.observed_at
+        told: list[MeasurandAnswer] = []
+        for key, measurand in found.items():
+            value = read_measurand(key, measurand.value, measurand.unit)
+            if isinstance(value, Unreadable) and value.code is not ReadingCode.VALUE_UNAVAILABLE:
+                told.append(MeasurandAnswer(key, ActionOutcome.IGNORED, value.code))
+                continue
+            status = None if isinstance(value, Unreadable) else capability_status(value)
+            event = StatusEvent(observed_at, ref, status)
+            given = NewStatus(resolved.target_id, CAPABILITY_MEASURANDS[key], event, action.device_id, sent_by)
+            told.append(_measurand_answer(key, self.take_status(given).effect))
+        outcome, code = overall(tuple(told))
+        return _answer(action, outcome, code, measurands=tuple(told), target_id=resolved.target_id)
+
+    def _update_power_source(
+        self, packet: Packet, site: Site, action: ConfiguredAction, found: dict[MeasurandKey, Measurand]
+    ) -> ActionAnswer:
+        routed = resolve(site, action)
+        if isinstance(routed, Unresolved):
+            return self._stop(site, action, routed)
+        self.cleared.add(action.sensor_action_id)
+        sent = self.sent.get(_place(packet, action.sensor_id), ())
+        told = tuple(
+            MeasurandAnswer(key, ActionOutcome.IGNORED, IgnoredCode.LATE)
+            if key in sent
+            else self._read_power_source(routed.target_id, packet.observed_at, action.device_id, key, measurand)
+            for key, measurand in found.items()
+        )
+        outcome, code = overall(told)
+        return _answer(action, outcome, code, measurands=told, rule=routed.rule, target_id=routed.target_id)
+
+    def _read_power_source(
+        self, power_source_id: UUID, observed_at: datetime, device_id: UUID, key: MeasurandKey, measurand: Measurand
+    ) -> MeasurandAnswer:
+        value = read_measurand(key, measurand.value, measurand.unit)
+        if isinstance(value, Unreadable):
+            return MeasurandAnswer(key, ActionOutcome.IGNORED, value.code)
+        place = (power_source_id, key)
+        before = self.readings.get(place)
+        reading = Reading(value, observed_at, device_id, self.now)
+        if before is not None and not before.is_released and reading.key <= before.key:
+            return MeasurandAnswer(key, ActionOutcome.IGNORED, IgnoredCode.LATE)
+        self.readings[place] = reading
+        self.changed_readings.add(place)
+        return MeasurandAnswer(key, ActionOutcome.APPLIED)
+
+    def _update_circuit_capacity(
+        self, packet: Packet, site: Site, action: ConfiguredAction, found: dict[MeasurandKey, Measurand]
+    ) -> ActionAnswer:
+        resolved = resolve(site, action)
+        if isinstance(resolved, Unresolved):
+            return self._stop(site, action, resolved)
+        self.cleared.add(action.sensor_action_id)
+        if found.keys() <= self.sent.get(_place(packet, action.sensor_id), set()):
+            return _answer(action, ActionOutcome.IGNORED, IgnoredCode.LATE, target_id=resolved.target_id)
+        reading = capacity_reading(packet.observed_at, found)
+        assert reading is not None
+        assert action.capacity_policy is not None
+        ignored = self._take_reading(resolved.target_id, reading, action.capacity_policy)
+        outcome = ActionOutcome.APPLIED if ignored is None else ActionOutcome.IGNORED
+        return _answer(action, outcome, ignored, target_id=resolved.target_id)
+
+    def _take_reading(self, circuit_id: UUID, reading: CapacityReading, policy: CapacityPolicy) -> IgnoredCode | None:
+        # A deadline that nobody has acted upon yet is a step of its own, before what this packet says.
+        self.pass_deadline(circuit_id, policy)
+        state = self.capacities[circuit_id]
+        self._set_capacity(circuit_id, apply_reading(state, reading, policy, self.now))
+        return why_ignored(state, reading, self.now)
+
+    def pass_deadline(self, circuit_id: UUID, policy: CapacityPolicy) -> None:
+        """Let the fail-safe take over where the circuit's deadline has come."""
+        self._set_capacity(circuit_id, on_deadline(self.capacities[circuit_id], policy, self.now))
+
+    def _set_capacity(self, circuit_id: UUID, after: CapacityState) -> None:
+        before = self.capacities[circuit_id]
+        if after == before:
+            return
+        self.capacities[circuit_id] = after
+        self.changed_capacities.add(circuit_id)
+        at = step_at(before, after, self.now)
+        if at is not None:
+            self.capacity_steps.append(CapacityStep(circuit_id, after, at))
+
+    def _stop(self, site: Site, action: ConfiguredAction, why: Unresolved) -> ActionAnswer:
+        self.stopped[action.sensor_action_id] = Stopped(site, action, why.code, why.candidates)
+        self.stopped_times[action.sensor_action_id] += 1
+        return _answer(action, ActionOutcome.REMEDIATION, why.code)
+
+
+def unknown_sensors(packet: Packet, site: Site) -> list[str]:
+    """Name the sensors of a packet that no device stands for: kept with the packet, acted on by nothing."""
+    return [sensor.sensor_id for sensor in packet.sensors if sensor.sensor_id not in site.sensors]
+
+
+def _place(packet: Packet, sensor_id: str) -> tuple[UUID, int, str]:
+    return packet.device_id, packet.timestamp_ms, sensor_id
+
+
+def _measurand_answer(key: MeasurandKey, effect: FoldEffect) -> MeasurandAnswer:
+    if effect is FoldEffect.SHOWN:
+        return MeasurandAnswer(key, ActionOutcome.APPLIED)
+    return MeasurandAnswer(key, ActionOutcome.IGNORED, effect)
+
+
+def _answer(
+    action: ConfiguredAction,
+    outcome: ActionOutcome,
+    code: StrEnum | None = None,
+    **more: object,
+) -> ActionAnswer:
+    return ActionAnswer(
+        action.sensor_id,
+        action.device_id,
+        action.sensor_action_id,
+        action.kind,
+        outcome,
+        code,
+        **more,  # pyright: ignore[reportArgumentType]
+    )

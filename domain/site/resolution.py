@@ -1,0 +1,53 @@
+"""What a sensor action writes to under the site's configuration, or what stops it.
+
+The one place that decides it: packets are taken by it (``domain.monitoring.standing``), and whoever configures a device
+is shown by it what would happen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain.site.remediations import RemediationCode
+from domain.site.routing import RoutingRemediation, RoutingRule, route
+from domain.site.sensor_actions import SENSOR_ACTIONS, ActionTarget
+from domain.site.site import ConfiguredAction, Site
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What the action writes to."""
+
+    target_id: UUID
+    """The microgrid, power source or circuit."""
+    rule: RoutingRule | None = None
+    """How a power source was found; None for the others, which need no search."""
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """The action has nowhere certain to write to."""
+
+    code: RemediationCode
+    candidates: tuple[UUID, ...] = ()
+    """The power sources between which it could not be decided, by id."""
+
+
+def resolve(site: Site, action: ConfiguredAction) -> Resolved | Unresolved:
+    """Say what an action that is switched on writes to."""
+    target = SENSOR_ACTIONS[action.kind].target
+    if target is ActionTarget.MICROGRID:
+        if site.microgrid_id is None:
+            return Unresolved(RemediationCode.MICROGRID_NOT_PROVISIONED)
+        return Resolved(site.microgrid_id)
+    if target is ActionTarget.POWER_SOURCE:
+        routed = route(site.power_sources, action.circuit_id, site.output_translation)
+        if isinstance(routed, RoutingRemediation):
+            return Unresolved(routed.code, routed.candidates)
+        return Resolved(routed.power_source_id, routed.rule)
+    if action.circuit_id is None:
+        return Unresolved(RemediationCode.DEVICE_WITHOUT_CIRCUIT)
+    if not action.circuit_follows:
+        return Unresolved(RemediationCode.CIRCUIT_FOLLOWS_ANOTHER_DEVICE)
+    return Resolved(action.circuit_id)

@@ -1,0 +1,58 @@
+"""What the product knows of a gateway's site when a packet comes: sensors, their sensor actions, what they reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from domain.site.circuit_capacity import CapacityPolicy
+from domain.site.measurands import MeasurandKey
+from domain.site.routing import PowerSource
+from domain.site.sensor_actions import SensorActionKind
+
+
+@dataclass(frozen=True)
+class ConfiguredAction:
+    """One sensor action of one device, with what it needs of its device."""
+
+    sensor_action_id: UUID
+    device_id: UUID
+    sensor_id: str
+    """The device's id within the gateway."""
+    kind: SensorActionKind
+    measurands: tuple[MeasurandKey, ...]
+    enabled: bool
+    circuit_id: UUID | None
+    """The device's linked circuit."""
+    capacity_policy: CapacityPolicy | None = None
+    """The settings of ``UPDATE_CIRCUIT_CAPACITY``; None for the others."""
+    circuit_follows: bool = False
+    """Whether the linked circuit's capacity follows this very action, and not another device's."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A gateway with all that its packets can reach."""
+
+    gateway_id: UUID
+    depot_id: UUID
+    microgrid_id: UUID | None
+    """The depot's active microgrid; None where it has none."""
+    output_translation: object
+    """The gateway's, as it is stored: the compatibility fallback of the routing."""
+    sensors: frozenset[str]
+    """The ids of the gateway's sensors that the product knows."""
+    actions: Mapping[str, tuple[ConfiguredAction, ...]]
+    """The sensor actions by sensor, each sensor's in the order of their kinds."""
+    power_sources: tuple[PowerSource, ...]
+    """All of the depot."""
+
+
+def alone(site: Site, sensor_action_id: UUID) -> Site | None:
+    """The site with that sensor action and no other, switched on; None: it has no such action."""
+    for sensor_id, actions in site.actions.items():
+        for action in actions:
+            if action.sensor_action_id == sensor_action_id:
+                return replace(site, actions={sensor_id: (replace(action, enabled=True),)})
+    return None

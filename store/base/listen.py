@@ -1,0 +1,81 @@
+"""Hearing what PostgreSQL says on a channel, for as long as the process lives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import asyncpg
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from store.base.database import is_away, is_busy
+
+_log = structlog.get_logger("listen")
+
+_PAUSE = 1.0
+"""Seconds between two tries to connect again."""
+_LOOK_EVERY = 5.0
+"""Seconds between two looks at whether the connection is still one."""
+_LOOK_WITHIN = 5.0
+"""Seconds that it may take to answer."""
+
+
+async def listen(
+    engine: AsyncEngine, channel: str, on_payload: Callable[[str], None], on_connected: Callable[[], None]
+) -> None:
+    """Call ``on_payload`` with each notification until cancelled.
+
+    ``on_connected`` is called whenever the connection is made: what was said before that moment was not heard.
+    """
+    while True:
+        try:
+            async with engine.connect() as connection:
+                await _hear(connection, channel, on_payload, on_connected)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would listen
+            if is_away(error) or is_busy(error):
+                _log.warning("listener lost", channel=channel, error=str(error))
+            else:
+                _log.exception("listener failed", channel=channel)
+        await asyncio.sleep(_PAUSE)
+
+
+async def _hear(
+    connection: AsyncConnection, channel: str, on_payload: Callable[[str], None], on_connected: Callable[[], None]
+) -> None:
+    raw = await connection.get_raw_connection()
+    driver = raw.driver_connection
+    assert isinstance(driver, asyncpg.Connection)
+    lost = asyncio.Event()
+
+    def on_lost(*_: object) -> None:
+        lost.set()
+
+    def on_notified(_connection: object, _pid: int, _channel: str, payload: object) -> None:
+        on_payload(str(payload))
+
+    try:
+        driver.add_termination_listener(on_lost)
+        await driver.add_listener(channel, on_notified)
+        on_connected()
+        await _end_of(driver, lost)
+    finally:
+        # It would go on listening in the hands of whoever gets it next from the pool.
+        driver.remove_termination_listener(on_lost)
+        await connection.invalidate()
+
+
+async def _end_of(driver: asyncpg.Connection, lost: asyncio.Event) -> None:
+    """Wait until the connection is lost. One whose other end is gone without a word is found out by asking."""
+    while not lost.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_EVERY):
+                await lost.wait()
+        if not lost.is_set():
+            try:
+                await driver.execute("SELECT", timeout=_LOOK_WITHIN)
+            except TimeoutError:
+                # It is not to be closed in good order either, which would wait for an answer, too.
+                driver.terminate()
+                raise

@@ -1,0 +1,17 @@
+"""What a site reports: packets, statuses, capacities that follow them, load, and the history's months.
+
+- ``capability_status``: Capability status: the one way in for every update, the latest status, the history
+- ``capacity_upkeep``: Circuit capacities as packets and deadlines move them
+- ``device_reports``: What devices really send: the last value of each measurand, from the last packets of their
+  gateways
+- ``fleet_status``: The capabilities' statuses of many depots at once
+- ``freshness``: How fresh the statuses are that are shown: the one rule in SQL, for one microgrid and for a whole
+  fleet
+- ``history``: The months of the append-only history: made ahead, dropped when they are old enough
+- ``load``: What a depot's meters measured over time, and what held for the capacity of its circuits: what a chart
+  shows
+- ``packets``: The stored packets, as they came, with what was answered
+- ``remediation_upkeep``: Remediations as packets open, count and close them
+- ``tables``: The tables of packets and of the capabilities' statuses, as they came and as they hold
+- ``telemetry``: The taking of packets: a group of them in one transaction, each with what its sensor actions did
+"""

@@ -1,0 +1,124 @@
+"""Circuit capacities as packets and deadlines move them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.monitoring.standing import Standing
+from store.base.driver import driver_errors, driver_in
+from store.base.locks import lock_sites
+from store.base.notify import ChangeKind, notify
+from store.site.capacities import capacity_policy, capacity_state
+
+WRITE_CAPACITIES = """
+    UPDATE circuit_capacities AS c
+    SET mode = g.mode, since = g.since, deadline = g.deadline, reason = g.reason, capacity_w = g.capacity_w,
+        basis = g.basis, observed_at = g.observed_at, fail_safe_received_w = g.received_w,
+        fail_safe_observed_at = g.fail_safe_observed_at, received_at = g.received_at,
+        fail_safe_received_at = g.fail_safe_received_at
+    FROM unnest(
+        {}::uuid[], {}::text[], {}::timestamptz[], {}::timestamptz[], {}::text[], {}::double precision[], {}::text[],
+        {}::timestamptz[], {}::double precision[], {}::timestamptz[], {}::timestamptz[], {}::timestamptz[]
+    ) AS g (circuit_id, mode, since, deadline, reason, capacity_w, basis, observed_at, received_w,
+            fail_safe_observed_at, received_at, fail_safe_received_at)
+    WHERE c.circuit_id = g.circuit_id
+"""
+"""Stores new states of circuits. It has twelve places for the parameters of ``capacity_parameters``."""
+
+_WRITE = WRITE_CAPACITIES.format(*(f"${n}" for n in range(1, 13)))
+
+_STEPS = """
+    INSERT INTO capacity_events (circuit_id, depot_id, mode, reason, capacity_w, basis, at, received_at)
+    SELECT g.circuit_id, c.depot_id, g.mode, g.reason, g.capacity_w, g.basis, g.at, $7
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::double precision[], $5::text[], $6::timestamptz[])
+        WITH ORDINALITY AS g (circuit_id, mode, reason, capacity_w, basis, at, n)
+    JOIN circuit_capacities AS c USING (circuit_id)
+    ORDER BY g.n
+"""
+
+
+def capacity_parameters(standing: Standing) -> list[list[Any]]:
+    """Make the parameters of ``WRITE_CAPACITIES``."""
+    # In the order of the key, so that two transactions never wait for each other.
+    changed = sorted(standing.changed_capacities)
+    states = [standing.capacities[circuit_id] for circuit_id in changed]
+    return [
+        changed,
+        [state.mode for state in states],
+        [state.since for state in states],
+        [state.deadline for state in states],
+        [state.reason for state in states],
+        [state.capacity_w for state in states],
+        [state.basis for state in states],
+        [state.observed_at for state in states],
+        [state.fail_safe_received_w for state in states],
+        [state.fail_safe_observed_at for state in states],
+        [state.received_at for state in states],
+        [state.fail_safe_received_at for state in states],
+    ]
+
+
+async def write_capacity_steps(driver: asyncpg.Connection, standing: Standing) -> None:
+    """Store the history of what held for the circuits."""
+    steps = standing.capacity_steps
+    if steps:
+        await driver.fetch(
+            _STEPS,
+            [step.circuit_id for step in steps],
+            [step.state.mode for step in steps],
+            [step.state.reason for step in steps],
+            [step.state.capacity_w for step in steps],
+            [step.state.basis for step in steps],
+            [step.at for step in steps],
+            standing.now,
+        )
+
+
+_DUE = text("""
+    SELECT circuit_id, depot_id FROM circuit_capacities
+    WHERE deadline <= clock_timestamp() ORDER BY deadline LIMIT :limit
+""")
+_STATES = text("""
+    SELECT *, clock_timestamp() AS now FROM circuit_capacities WHERE circuit_id = ANY (CAST(:circuits AS uuid[]))
+""")
+_SECONDS = text("SELECT extract(epoch FROM min(deadline) - clock_timestamp()) FROM circuit_capacities")
+
+
+async def pass_deadlines(connection: AsyncConnection, limit: int) -> int:
+    """Let the fail-safe take over at up to ``limit`` circuits whose deadline has come; answer how many were due.
+
+    A packet that comes at the same moment goes wholly before or after: both take the depots' locks first.
+    """
+    due = (await connection.execute(_DUE, {"limit": limit})).all()
+    if not due:
+        return 0
+    await lock_sites(connection, {row.depot_id for row in due})
+    found = await connection.execute(_STATES, {"circuits": [row.circuit_id for row in due]})
+    rows = [row._asdict() for row in found]  # pyright: ignore[reportPrivateUsage] - a public name of SQLAlchemy
+    if not rows:
+        return len(due)
+    standing = Standing(rows[0]["now"], capacities={row["circuit_id"]: capacity_state(row) for row in rows})
+    for row in rows:
+        standing.pass_deadline(row["circuit_id"], capacity_policy(row))
+    if standing.changed_capacities:
+        driver = await driver_in(connection)
+        with driver_errors():
+            await driver.fetch(_WRITE, *capacity_parameters(standing))
+            await write_capacity_steps(driver, standing)
+    depots = {row["circuit_id"]: row["depot_id"] for row in rows}
+    changed = {depots[step.circuit_id] for step in standing.capacity_steps}
+    await notify(connection, {depot_id: [ChangeKind.CAPACITY] for depot_id in changed})
+    return len(due)
+
+
+async def seconds_to_next_deadline(connection: AsyncConnection) -> float | None:
+    """Say how long it is until the next deadline, from 0, by the clock that deadlines are compared with.
+
+    None where no circuit follows a controller that is well.
+    """
+    seconds = (await connection.execute(_SECONDS)).scalar_one()
+    return None if seconds is None else max(0.0, float(seconds))

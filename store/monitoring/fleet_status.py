@@ -1,0 +1,55 @@
+"""The capabilities' statuses of many depots at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.monitoring.capabilities import Capability, CapabilityStatus
+from store.monitoring.freshness import EFFECTIVE_AT, IS_FRESH, STALE_AT, STATUS_JOINS, capabilities_and_thresholds
+
+
+@dataclass(frozen=True)
+class StandingStatus:
+    """The latest status of one capability of one depot."""
+
+    capability: Capability
+    status: CapabilityStatus
+    effective_at: datetime
+    """When it counts as seen."""
+    stale_at: datetime
+    """The last moment at which its age lets it be fresh."""
+    is_updated: bool
+    """Whether an enabled device updates it."""
+    is_fresh: bool
+
+
+_STANDING = text(f"""
+    SELECT m.depot_id, l.capability, l.status, {EFFECTIVE_AT} AS effective_at, {STALE_AT} AS stale_at,
+           o.sensor_action_id IS NOT NULL AS is_updated, {IS_FRESH} AS is_fresh
+    FROM microgrids AS m
+    CROSS JOIN unnest(CAST(:capabilities AS text[]), CAST(:thresholds AS interval[])) WITH ORDINALITY
+        AS k (capability, threshold, n)
+    {STATUS_JOINS}
+    WHERE m.depot_id = ANY (CAST(:depot_ids AS uuid[])) AND m.retired_at IS NULL AND l.status IS NOT NULL
+    ORDER BY m.depot_id, k.n
+""")  # noqa: S608 - constants
+
+
+async def read_standing(
+    connection: AsyncConnection, depot_ids: Collection[UUID]
+) -> dict[UUID, tuple[StandingStatus, ...]]:
+    """Read the latest statuses of these depots; a capability without one, and a depot without any, is left out."""
+    found: dict[UUID, tuple[StandingStatus, ...]] = defaultdict(tuple)
+    capabilities, thresholds = capabilities_and_thresholds()
+    given = {"depot_ids": list(depot_ids), "capabilities": capabilities, "thresholds": thresholds}
+    rows = await connection.execute(_STANDING, given)
+    for depot_id, capability, status, *rest in rows:
+        found[depot_id] += (StandingStatus(Capability(capability), CapabilityStatus(status), *rest),)
+    return found

@@ -1,0 +1,117 @@
+"""The tables of packets and of the capabilities' statuses, as they came and as they hold."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from store.base.metadata import metadata, now_column, time_column
+
+# Which device supplies a capability, or did so last, and how often it became another one. A trigger on sensor_actions
+# keeps the rows; they outlive the devices.
+capability_tenures = Table(
+    "capability_tenures",
+    metadata,
+    Column("depot_id", Uuid, nullable=False),
+    Column("capability", Text, nullable=False),
+    Column("device_id", Uuid, nullable=False),
+    Column("tenure", Integer, nullable=False),
+    PrimaryKeyConstraint("depot_id", "capability", name="capability_tenures_one"),
+    Index("capability_tenures_device_id", "device_id"),
+    postgresql_with={"fillfactor": 70},
+)
+
+freshness_thresholds = Table(
+    "freshness_thresholds",
+    metadata,
+    Column("microgrid_id", Uuid, ForeignKey("microgrids.id", name="freshness_thresholds_microgrid"), primary_key=True),
+    Column("capability", Text, primary_key=True),
+    Column("seconds", Double, nullable=False),
+    now_column("updated_at"),
+    Column("updated_by", Text, nullable=False),
+    CheckConstraint("seconds > 0", name="freshness_thresholds_seconds"),
+)
+
+# History: append-only, partitioned by the month of arrival, without foreign keys because it outlives its subjects.
+packets = Table(
+    "packets",
+    metadata,
+    Column("id", Uuid, nullable=False, server_default=text("uuidv7()")),
+    Column("gateway_id", Uuid, nullable=False),
+    Column("depot_id", Uuid, nullable=False),
+    time_column("observed_at"),
+    time_column("received_at"),
+    Column("document", JSONB, nullable=False),
+    Column("answers", JSONB, nullable=False),
+    PrimaryKeyConstraint("gateway_id", "observed_at", "id", "received_at"),
+    postgresql_partition_by="RANGE (received_at)",
+)
+
+# The latest packet that each sensor of a gateway was in, by its effective time; whether or not a device stands for it.
+# A trigger on packets keeps the rows.
+sensor_sightings = Table(
+    "sensor_sightings",
+    metadata,
+    Column(
+        "gateway_id",
+        Uuid,
+        ForeignKey("gateways.id", name="sensor_sightings_gateway", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("sensor_id", Text, primary_key=True),
+    Column("packet_id", Uuid, nullable=False),
+    time_column("observed_at"),
+    time_column("received_at"),
+    postgresql_with={"fillfactor": 70},
+)
+
+capability_events = Table(
+    "capability_events",
+    metadata,
+    Column("id", Uuid, nullable=False, server_default=text("uuidv7()")),
+    Column("microgrid_id", Uuid, nullable=False),
+    Column("capability", Text, nullable=False),
+    Column("status", Text),
+    time_column("observed_at"),
+    time_column("received_at"),
+    Column("provider_event_ref", Text(collation="C"), nullable=False),
+    Column("source_device_id", Uuid),
+    Column("effect", Text, nullable=False),
+    Column("recorded_by", Text, nullable=False),
+    Column("tenure", Integer, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("microgrid_id", "id", "received_at"),
+    CheckConstraint("status IN ('ON', 'OFF')", name="capability_events_status"),
+    CheckConstraint(
+        "effect IN ('SHOWN', 'LATE', 'UNAVAILABLE', 'REPEATED', 'CONFLICTING')", name="capability_events_effect"
+    ),
+    Index("capability_events_ref", "microgrid_id", "capability", "provider_event_ref"),
+    postgresql_partition_by="RANGE (received_at)",
+)
+
+capability_latest = Table(
+    "capability_latest",
+    metadata,
+    Column("microgrid_id", Uuid, ForeignKey("microgrids.id", name="capability_latest_microgrid"), primary_key=True),
+    Column("capability", Text, primary_key=True),
+    Column("event_id", Uuid, nullable=False),
+    Column("status", Text, nullable=False),
+    time_column("observed_at"),
+    time_column("received_at"),
+    Column("provider_event_ref", Text(collation="C"), nullable=False),
+    Column("source_device_id", Uuid),
+    Column("tenure", Integer, nullable=False, server_default=text("0")),
+    CheckConstraint("status IN ('ON', 'OFF')", name="capability_latest_status"),
+    postgresql_with={"fillfactor": 70},
+)

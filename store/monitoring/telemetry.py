@@ -1,0 +1,235 @@
+"""The taking of packets: a group of them in one transaction, each with what its sensor actions did."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+from uuid_utils.compat import uuid7
+
+from domain.base.problems import Problem, ProblemCode
+from domain.monitoring.action_answers import ActionAnswer
+from domain.monitoring.capabilities import CAPABILITY_MEASURANDS, Capability, packet_event_ref
+from domain.monitoring.packets import DEFAULT_FUTURE_SKEW, Packet
+from domain.monitoring.standing import Standing, unknown_sensors
+from domain.site.sensor_actions import SensorActionKind
+from domain.site.site import Site
+from store.base.notify import CHANNEL, ChangeKind, payloads
+from store.monitoring.capability_status import WRITE_STATUSES, load_statuses, status_parameters
+from store.monitoring.capacity_upkeep import WRITE_CAPACITIES, capacity_parameters, write_capacity_steps
+from store.monitoring.remediation_upkeep import write_remediations
+from store.site.sites import Sites, hold_sites
+
+
+@dataclass(frozen=True)
+class ReceivedPacket:
+    """A packet that keeps the contract, as it came."""
+
+    packet: Packet
+    document: str
+    """The whole document as JSON text, with the keys that the contract does not know."""
+    sent_by: str
+    """The actor who sent it."""
+
+
+@dataclass(frozen=True)
+class TakenPacket:
+    """What became of a packet. It is stored, whatever its sensor actions answered."""
+
+    packet_id: UUID
+    answers: tuple[ActionAnswer, ...]
+    answers_text: str
+    """The answers as JSON, as they are stored and told."""
+    unknown_sensors: tuple[str, ...]
+    """Sensors that no device stands for: kept with the packet, acted on by nothing."""
+
+
+async def take_group(driver: asyncpg.Connection, received: Sequence[ReceivedPacket]) -> list[TakenPacket | Problem]:
+    """Take a group of packets in the open transaction, as if they came one by one in this order.
+
+    A packet of a gateway that does not exist is answered with the problem ``UNKNOWN_DEVICE`` and not stored.
+    """
+    gateway_ids = {each.packet.device_id for each in received}
+    sites = await hold_sites(driver, gateway_ids)
+    if sites is None:
+        return [_unknown(each.packet) for each in received]
+    standing = Standing(sites.now, readings=sites.readings, capacities=sites.capacities)
+    await _load_statuses(driver, standing, received, sites.by_gateway)
+    await load_sent(driver, standing, [each.packet for each in received], sites.by_gateway)
+    results: list[TakenPacket | Problem] = []
+    stored: list[tuple[ReceivedPacket, TakenPacket, Site]] = []
+    for each in received:
+        site = sites.by_gateway.get(each.packet.device_id)
+        if site is None:
+            results.append(_unknown(each.packet))
+            continue
+        answers = standing.take_packet(each.packet, site, each.sent_by)
+        taken = TakenPacket(uuid7(), tuple(answers), _text(answers), tuple(unknown_sensors(each.packet, site)))
+        results.append(taken)
+        stored.append((each, taken, site))
+    if stored:
+        await _write(driver, standing, stored, sites)
+    return results
+
+
+def _unknown(packet: Packet) -> Problem:
+    return Problem(ProblemCode.UNKNOWN_DEVICE, f"There is no gateway device {packet.device_id}.", "device_id")
+
+
+async def _load_statuses(
+    driver: asyncpg.Connection, standing: Standing, received: Sequence[ReceivedPacket], sites: dict[UUID, Site]
+) -> None:
+    keys: list[tuple[UUID, Capability, str]] = []
+    for each in received:
+        packet, site = each.packet, sites.get(each.packet.device_id)
+        if site is None or site.microgrid_id is None:
+            continue
+        for sensor in packet.sensors:
+            for action in site.actions.get(sensor.sensor_id, ()):
+                if action.kind is SensorActionKind.UPDATE_MICROGRID_STATE:
+                    ref = packet_event_ref(packet.device_id, sensor.sensor_id, packet.timestamp_ms)
+                    keys += [(site.microgrid_id, CAPABILITY_MEASURANDS[key], ref) for key in action.measurands]
+    # A packet's reference holds its own time, so the first with it cannot have come long before that time.
+    earliest = min(each.packet.observed_at for each in received) - DEFAULT_FUTURE_SKEW - timedelta(minutes=1)
+    await load_statuses(driver, standing, keys, earliest)
+
+
+# With which measurands each of these sensors' stamps came before. Only sensors that something is done with are looked
+# at: a packet may have tens of thousands of measurands, and may come very often.
+_SENT = """
+    SELECT k.n, s.value ->> 'sensor_id' AS sensor_id, array_agg(DISTINCT m.value ->> 'key') AS keys
+    FROM unnest($1::uuid[], $2::timestamptz[]) WITH ORDINALITY AS k (gateway_id, observed_at, n)
+    CROSS JOIN LATERAL (
+        SELECT document FROM packets
+        WHERE gateway_id = k.gateway_id AND observed_at = k.observed_at AND received_at >= $3
+        OFFSET 0
+    ) AS p
+    CROSS JOIN LATERAL jsonb_array_elements(p.document -> 'sensors') AS s
+    CROSS JOIN LATERAL jsonb_array_elements(s.value -> 'measurands') AS m
+    WHERE s.value ->> 'sensor_id' = ANY ($4::text[])
+    GROUP BY k.n, s.value ->> 'sensor_id'
+"""
+
+
+async def load_sent(
+    driver: asyncpg.Connection, standing: Standing, packets: Sequence[Packet], sites: Mapping[UUID, Site]
+) -> None:
+    """Put into ``standing`` which of these packets' readings came before, where their stamps lie ahead."""
+    ahead: list[Packet] = []
+    acted_on: set[str] = set()
+    for packet in packets:
+        site = sites.get(packet.device_id)
+        if site is not None and packet.observed_at > standing.now:
+            found = {sensor.sensor_id for sensor in packet.sensors if sensor.sensor_id in site.actions}
+            if found:
+                ahead.append(packet)
+                acted_on |= found
+    if not ahead:
+        return
+    stamps = [packet.observed_at for packet in ahead]
+    # Who takes packets refuses what lies further ahead, so the first cannot have come long before its own time.
+    earliest = min(stamps) - DEFAULT_FUTURE_SKEW - timedelta(minutes=1)
+    gateway_ids = [packet.device_id for packet in ahead]
+    for n, sensor_id, keys in await driver.fetch(_SENT, gateway_ids, stamps, earliest, list(acted_on)):
+        packet = ahead[n - 1]
+        place = (packet.device_id, packet.timestamp_ms, sensor_id)
+        standing.sent.setdefault(place, set()).update(keys)
+
+
+# All that the usual group writes is one statement, one round trip: its parts do not see each other's rows, and none
+# needs to. The notifications come with it; they are told when the transaction commits.
+_WRITE = f"""
+    WITH {WRITE_STATUSES}, stored AS (
+        INSERT INTO packets (id, gateway_id, depot_id, observed_at, received_at, document, answers)
+        SELECT id, gateway_id, depot_id, observed_at, $10, document::jsonb, answers::jsonb
+        FROM unnest($12::uuid[], $13::uuid[], $14::uuid[], $15::timestamptz[], $16::text[], $17::text[])
+            AS g (id, gateway_id, depot_id, observed_at, document, answers)
+    ), held AS ({WRITE_CAPACITIES.format(*(f"${n}" for n in range(18, 30)))})
+    SELECT pg_notify($30, payload) FROM unnest($31::text[]) AS told (payload)
+"""  # noqa: S608 - constants
+
+_READINGS = """
+    INSERT INTO power_source_readings AS r (power_source_id, measurand, value_number, value_text, observed_at,
+                                            received_at, device_id)
+    SELECT g.power_source_id, g.measurand, g.number, g.text, g.observed_at, $7, g.device_id
+    FROM unnest($1::uuid[], $2::text[], $3::double precision[], $4::text[], $5::timestamptz[], $6::uuid[])
+        AS g (power_source_id, measurand, number, text, observed_at, device_id)
+    ON CONFLICT (power_source_id, measurand) DO UPDATE
+    SET value_number = excluded.value_number, value_text = excluded.value_text, observed_at = excluded.observed_at,
+        received_at = excluded.received_at, device_id = excluded.device_id, released = false
+    WHERE r.released OR (least(excluded.observed_at, excluded.received_at), excluded.observed_at)
+                      > (least(r.observed_at, r.received_at), r.observed_at)
+"""
+
+
+async def _write(
+    driver: asyncpg.Connection,
+    standing: Standing,
+    stored: Sequence[tuple[ReceivedPacket, TakenPacket, Site]],
+    sites: Sites,
+) -> None:
+    await _write_readings(driver, standing)
+    await write_capacity_steps(driver, standing)
+    remedied = await write_remediations(driver, standing, sites.stopped)
+    await driver.fetch(
+        _WRITE,
+        *status_parameters(standing),
+        [taken.packet_id for _, taken, _ in stored],
+        [site.gateway_id for _, _, site in stored],
+        [site.depot_id for _, _, site in stored],
+        [each.packet.observed_at for each, _, _ in stored],
+        [each.document for each, _, _ in stored],
+        [taken.answers_text for _, taken, _ in stored],
+        *capacity_parameters(standing),
+        CHANNEL,
+        list(payloads(_changes(standing, stored, sites, remedied))),
+    )
+
+
+def _changes(
+    standing: Standing,
+    stored: Sequence[tuple[ReceivedPacket, TakenPacket, Site]],
+    sites: Sites,
+    remedied: Collection[UUID],
+) -> dict[UUID, set[str]]:
+    """Say what of which depot changed."""
+    changes: dict[UUID, set[str]] = defaultdict(set)
+    depot_of_microgrid: dict[UUID | None, UUID] = {}
+    for _, taken, site in stored:
+        depot_of_microgrid[site.microgrid_id] = site.depot_id
+        changes[site.depot_id].add(ChangeKind.PACKET)
+        if any(answer.rule is not None for answer in taken.answers):
+            changes[site.depot_id].add(ChangeKind.POWER_SOURCE)
+    for folded in standing.events:
+        changes[depot_of_microgrid[folded.given.microgrid_id]].add(ChangeKind.STATUS)
+    for step in standing.capacity_steps:
+        changes[sites.depot_of_circuit[step.circuit_id]].add(ChangeKind.CAPACITY)
+    for depot_id in remedied:
+        changes[depot_id].add(ChangeKind.REMEDIATION)
+    return changes
+
+
+def _text(answers: Sequence[ActionAnswer]) -> str:
+    return f"[{', '.join(answer.text() for answer in answers)}]"
+
+
+async def _write_readings(driver: asyncpg.Connection, standing: Standing) -> None:
+    # In the order of the key, so that two transactions never wait for each other.
+    changed = sorted(standing.changed_readings)
+    if not changed:
+        return
+    readings = [standing.readings[place] for place in changed]
+    await driver.fetch(
+        _READINGS,
+        [power_source_id for power_source_id, _ in changed],
+        [measurand for _, measurand in changed],
+        [None if isinstance(each.value, str) else each.value for each in readings],
+        [each.value if isinstance(each.value, str) else None for each in readings],
+        [each.observed_at for each in readings],
+        [each.device_id for each in readings],
+        standing.now,
+    )

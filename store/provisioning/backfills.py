@@ -1,0 +1,389 @@
+"""Backfills: set-based work on pages of depots, with an outcome a depot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ScalarSelect, Select, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.base.problems import Problem, ProblemCode
+from domain.provisioning.backfill import (
+    BackfillOutcome,
+    BackfillRequest,
+    BackfillState,
+    OutcomeCounts,
+    PageBounds,
+    PageRequest,
+    PlanRequest,
+)
+from store.provisioning.tables import backfill_outcomes, backfill_pages, backfills
+from store.site.tables import depots
+
+
+@dataclass(frozen=True)
+class BackfillRecord:
+    """A backfill as it is stored, with what its finished pages add up to."""
+
+    backfill_id: UUID
+    dry_run: bool
+    page_size: int
+    state: BackfillState
+    depots_total: int | None
+    requested_by: str
+    requested_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    failure: str | None
+    counts: OutcomeCounts
+    last_page_at: datetime | None
+    read_at: datetime
+    """When this was read, by the database's clock."""
+
+
+@dataclass(frozen=True)
+class OutcomeRecord:
+    """What a backfill found for one depot."""
+
+    depot_id: UUID
+    depot_name: str
+    outcome: BackfillOutcome
+    microgrid_id: UUID | None
+
+
+async def insert_backfill(connection: AsyncConnection, request: BackfillRequest) -> None:
+    """Store a new backfill; one that is stored already stays as it is."""
+    await connection.execute(
+        upsert(backfills)
+        .values(
+            id=request.backfill_id,
+            dry_run=request.dry_run,
+            page_size=request.page_size,
+            state=BackfillState.RUNNING,
+            requested_by=request.requested_by,
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+async def begin_backfill(connection: AsyncConnection, request: BackfillRequest) -> int:
+    """Count the depots and note the start; the first count stands when this runs again."""
+    await insert_backfill(connection, request)
+    total = (await connection.execute(select(func.count()).select_from(depots))).scalar_one()
+    stored = await connection.execute(
+        update(backfills)
+        .where(backfills.c.id == request.backfill_id)
+        .values(
+            depots_total=func.coalesce(backfills.c.depots_total, total),
+            started_at=func.coalesce(backfills.c.started_at, func.now()),
+        )
+        .returning(backfills.c.depots_total)
+    )
+    return stored.scalar_one()
+
+
+# Every page_size-th depot id, and the very last one: what lies between two of them is a page.
+_PLAN = text("""
+    SELECT id FROM (
+        SELECT id, row_number() OVER (ORDER BY id) AS place, lead(id) OVER (ORDER BY id) IS NULL AS is_last
+        FROM (SELECT id FROM depots WHERE CAST(:after AS uuid) IS NULL OR id > :after
+              ORDER BY id LIMIT :wanted) AS ahead
+    ) AS numbered
+    WHERE place % :page_size = 0 OR is_last
+    ORDER BY id
+""")
+
+
+async def plan_pages(connection: AsyncConnection, request: PlanRequest) -> list[PageBounds]:
+    """Say where the next pages end. An empty answer means that no depot is left."""
+    wanted = request.backfill.page_size * request.pages
+    ends = await connection.execute(
+        _PLAN, {"after": request.after, "wanted": wanted, "page_size": request.backfill.page_size}
+    )
+    pages: list[PageBounds] = []
+    after = request.after
+    for upto in ends.scalars():
+        pages.append(PageBounds(request.next_page + len(pages), after, upto))
+        after = upto
+    return pages
+
+
+# The page's depots are locked in id order before anything is read from them: a circuit change or a sync of
+# one of them comes wholly before this page or wholly after it.
+_LOCK_PAGE = text("""
+    SELECT count(*) FROM (
+        SELECT 1 FROM depots WHERE id > :after AND id <= :upto ORDER BY id FOR NO KEY UPDATE
+    ) AS locked
+""")
+
+FIRST_ID = UUID(int=0)
+
+# One statement, three writes: microgrids for the depots that lack one, their grid connections, the depots'
+# provisioning; and the outcome of every depot of the page.
+PROVISION_PAGE = text("""
+    WITH tops AS (
+        SELECT depot_id, id, name, row_number() OVER (PARTITION BY depot_id ORDER BY position) - 1 AS place
+        FROM circuits WHERE depot_id > :after AND depot_id <= :upto AND parent_id IS NULL
+    ), page AS (
+        SELECT d.id, m.id AS microgrid_id, d.provisioning, EXISTS (SELECT 1 FROM tops WHERE depot_id = d.id) AS has_tops
+        FROM depots AS d LEFT JOIN microgrids AS m ON m.depot_id = d.id AND m.retired_at IS NULL
+        WHERE d.id > :after AND d.id <= :upto
+    ), made AS (
+        INSERT INTO microgrids (depot_id, created_by, updated_by)
+        SELECT id, :actor, :actor FROM page WHERE microgrid_id IS NULL AND has_tops
+        ON CONFLICT (depot_id) WHERE retired_at IS NULL DO NOTHING
+        RETURNING id, depot_id
+    ), connected AS (
+        INSERT INTO microgrid_nodes (microgrid_id, circuit_id, name, position)
+        SELECT made.id, tops.id, tops.name, tops.place FROM made JOIN tops USING (depot_id)
+    ), marked AS (
+        UPDATE depots AS d
+        SET provisioning = CASE WHEN page.has_tops THEN 'PROVISIONED' ELSE 'FAILED' END,
+            provisioning_code = CASE WHEN page.has_tops THEN NULL ELSE 'NO_TOP_LEVEL_CIRCUITS' END
+        FROM page
+        WHERE d.id = page.id
+          AND d.provisioning <> CASE WHEN page.has_tops THEN 'PROVISIONED' ELSE 'FAILED' END
+    ), told AS (
+        INSERT INTO backfill_outcomes (backfill_id, depot_id, outcome, microgrid_id)
+        SELECT :backfill_id, page.id,
+               CASE WHEN NOT page.has_tops THEN 'NO_TOP_LEVEL_CIRCUITS'
+                    WHEN made.id IS NOT NULL THEN 'CREATED' ELSE 'ALREADY_PROVISIONED' END,
+               coalesce(made.id, page.microgrid_id)
+        FROM page LEFT JOIN made ON made.depot_id = page.id
+        RETURNING outcome
+    )
+    SELECT outcome, count(*) FROM told GROUP BY outcome
+""")
+
+_JUDGE_PAGE = text("""
+    WITH told AS (
+        INSERT INTO backfill_outcomes (backfill_id, depot_id, outcome, microgrid_id)
+        SELECT :backfill_id, d.id,
+               CASE WHEN NOT EXISTS (SELECT 1 FROM circuits WHERE depot_id = d.id AND parent_id IS NULL)
+                    THEN 'NO_TOP_LEVEL_CIRCUITS'
+                    WHEN m.id IS NULL THEN 'CREATED' ELSE 'ALREADY_PROVISIONED' END,
+               m.id
+        FROM depots AS d LEFT JOIN microgrids AS m ON m.depot_id = d.id AND m.retired_at IS NULL
+        WHERE d.id > :after AND d.id <= :upto
+        RETURNING outcome
+    )
+    SELECT outcome, count(*) FROM told GROUP BY outcome
+""")
+
+
+async def run_page(connection: AsyncConnection, request: PageRequest) -> OutcomeCounts:
+    """Provision one page of depots, or judge it in a dry run, in one transaction.
+
+    A page that was finished before answers with the counts of that time and does nothing: the row in
+    ``backfill_pages`` is written by the same transaction as the page's work.
+
+    Raises:
+        Problem: ``BACKFILL_NOT_FOUND`` or ``BACKFILL_NOT_RUNNING``: nothing is done for a backfill that has ended.
+
+    """
+    backfill, bounds = request.backfill, request.bounds
+    done = await connection.execute(
+        select(
+            backfill_pages.c.created, backfill_pages.c.already_provisioned, backfill_pages.c.no_top_level_circuits
+        ).where(backfill_pages.c.backfill_id == backfill.backfill_id, backfill_pages.c.page == bounds.page)
+    )
+    row = done.one_or_none()
+    if row is not None:
+        return OutcomeCounts(*row)
+    await _hold_open(connection, backfill.backfill_id)
+    span = {"after": bounds.after or FIRST_ID, "upto": bounds.upto}
+    if backfill.dry_run:
+        told = await connection.execute(_JUDGE_PAGE, {**span, "backfill_id": backfill.backfill_id})
+    else:
+        await connection.execute(_LOCK_PAGE, span)
+        told = await connection.execute(
+            PROVISION_PAGE, {**span, "backfill_id": backfill.backfill_id, "actor": backfill.requested_by}
+        )
+    found = {BackfillOutcome(outcome): count for outcome, count in told}
+    counts = OutcomeCounts(
+        created=found.get(BackfillOutcome.CREATED, 0),
+        already_provisioned=found.get(BackfillOutcome.ALREADY_PROVISIONED, 0),
+        no_top_level_circuits=found.get(BackfillOutcome.NO_TOP_LEVEL_CIRCUITS, 0),
+    )
+    await connection.execute(
+        insert(backfill_pages).values(
+            backfill_id=backfill.backfill_id,
+            page=bounds.page,
+            upto=bounds.upto,
+            created=counts.created,
+            already_provisioned=counts.already_provisioned,
+            no_top_level_circuits=counts.no_top_level_circuits,
+        )
+    )
+    return counts
+
+
+_LOCK_NOT_AVAILABLE = "55P03"
+
+
+async def _hold_open(connection: AsyncConnection, backfill_id: UUID) -> None:
+    """Keep a backfill from ending until this transaction has.
+
+    Raises:
+        Problem: ``BACKFILL_NOT_FOUND`` or ``BACKFILL_NOT_RUNNING``.
+
+    """
+    # As weak as the lock of a foreign key: a pause is noted meanwhile, an end waits.
+    query = select(backfills.c.state).where(backfills.c.id == backfill_id).with_for_update(key_share=True, read=True)
+    state = (await connection.execute(query)).scalar_one_or_none()
+    if state is None:
+        raise _not_found(backfill_id)
+    if BackfillState(state).ended:
+        raise Problem(ProblemCode.BACKFILL_NOT_RUNNING, f"This backfill has ended: {state}.")
+
+
+async def lock_backfill(connection: AsyncConnection, backfill_id: UUID, *, within: timedelta | None = None) -> bool:
+    """Hold a backfill, so that no page of it is under way; False: one still is after this time."""
+    query = select(backfills.c.id).where(backfills.c.id == backfill_id).with_for_update()
+    if within is None:
+        await connection.execute(query)
+        return True
+    try:
+        async with connection.begin_nested():
+            wait = {"wait": f"{within // timedelta(milliseconds=1)}ms"}
+            await connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), wait)
+            await connection.execute(query)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        return False
+    return True
+
+
+async def count_pages(connection: AsyncConnection, backfill_id: UUID) -> int:
+    """Count the pages that are finished."""
+    query = select(func.count()).where(backfill_pages.c.backfill_id == backfill_id)
+    return (await connection.execute(query)).scalar_one()
+
+
+async def set_backfill_state(
+    connection: AsyncConnection,
+    backfill_id: UUID,
+    state: BackfillState,
+    failure: str | None = None,
+    *,
+    only_from: BackfillState | None = None,
+) -> bool:
+    """Note that a backfill is paused, goes on or has ended. An end is final: answers whether this was noted.
+
+    With ``only_from``, nothing is noted where the backfill is in another state by now.
+    """
+    change = (
+        update(backfills)
+        .where(backfills.c.id == backfill_id, backfills.c.finished_at.is_(None))
+        .values(state=state, failure=failure, finished_at=func.now() if state.ended else None)
+        .returning(backfills.c.id)
+    )
+    noted = await connection.execute(change if only_from is None else change.where(backfills.c.state == only_from))
+    return noted.one_or_none() is not None
+
+
+def _backfills() -> Select[tuple[object, ...]]:
+    sums = (
+        select(
+            func.coalesce(func.sum(backfill_pages.c.created), 0).label("created"),
+            func.coalesce(func.sum(backfill_pages.c.already_provisioned), 0).label("already_provisioned"),
+            func.coalesce(func.sum(backfill_pages.c.no_top_level_circuits), 0).label("no_top_level_circuits"),
+            func.max(backfill_pages.c.finished_at).label("last_page_at"),
+        )
+        .where(backfill_pages.c.backfill_id == backfills.c.id)
+        .lateral("sums")
+    )
+    read_at = func.now().label("read_at")
+    return select(backfills, sums, read_at).select_from(backfills.join(sums, text("true")))  # pyright: ignore[reportReturnType]
+
+
+def _record(row: tuple[object, ...], keys: list[str]) -> BackfillRecord:
+    values: dict[str, object] = dict(zip(keys, row, strict=True))
+    counts = OutcomeCounts(
+        *(int(str(values.pop(name))) for name in ("created", "already_provisioned", "no_top_level_circuits"))
+    )
+    values["backfill_id"] = values.pop("id")
+    values["state"] = BackfillState(str(values["state"]))
+    return BackfillRecord(**values, counts=counts)  # pyright: ignore[reportArgumentType]
+
+
+async def read_backfill(connection: AsyncConnection, backfill_id: UUID) -> BackfillRecord:
+    """Read one backfill.
+
+    Raises:
+        Problem: ``BACKFILL_NOT_FOUND``.
+
+    """
+    result = await connection.execute(_backfills().where(backfills.c.id == backfill_id))
+    row = result.one_or_none()
+    if row is None:
+        raise _not_found(backfill_id)
+    return _record(tuple(row), list(result.keys()))
+
+
+def _not_found(backfill_id: UUID) -> Problem:
+    return Problem(ProblemCode.BACKFILL_NOT_FOUND, f"There is no backfill {backfill_id}.")
+
+
+async def list_backfills(
+    connection: AsyncConnection, *, before: UUID | None, limit: int, only_open: bool = False
+) -> list[BackfillRecord]:
+    """List backfills, the newest first, beginning before the id ``before``; all, or those that have not ended."""
+    query = _backfills().order_by(backfills.c.id.desc()).limit(limit)
+    if only_open:
+        query = query.where(backfills.c.finished_at.is_(None))
+    if before is not None:
+        query = query.where(backfills.c.id < before)
+    result = await connection.execute(query)
+    keys = list(result.keys())
+    return [_record(tuple(row), keys) for row in result]
+
+
+async def list_outcomes(
+    connection: AsyncConnection,
+    backfill_id: UUID,
+    *,
+    outcome: BackfillOutcome | None,
+    after: UUID | None,
+    limit: int,
+    ended: bool,
+) -> list[OutcomeRecord]:
+    """List a backfill's outcomes by depot id, beginning after the depot ``after``.
+
+    Pages of depots are worked on at the same time and may finish in any order. Unless the backfill has ``ended``, the
+    list ends where the first page is missing: whoever follows it from depot to depot misses none.
+    """
+    query = (
+        select(
+            backfill_outcomes.c.depot_id, depots.c.name, backfill_outcomes.c.outcome, backfill_outcomes.c.microgrid_id
+        )
+        .join(depots, depots.c.id == backfill_outcomes.c.depot_id)
+        .where(backfill_outcomes.c.backfill_id == backfill_id)
+        .order_by(backfill_outcomes.c.depot_id)
+        .limit(limit)
+    )
+    if outcome is not None:
+        query = query.where(backfill_outcomes.c.outcome == outcome)
+    if after is not None:
+        query = query.where(backfill_outcomes.c.depot_id > after)
+    if not ended:
+        query = query.where(backfill_outcomes.c.depot_id <= _end_of_whole_pages(backfill_id))
+    rows = await connection.execute(query)
+    return [OutcomeRecord(depot_id, name, BackfillOutcome(found), grid) for depot_id, name, found, grid in rows]
+
+
+def _end_of_whole_pages(backfill_id: UUID) -> ScalarSelect[UUID | None]:
+    """Where the last page ends before which none is missing; NULL: the first one is."""
+    place = func.row_number().over(order_by=backfill_pages.c.page) - 1
+    finished = (
+        select(backfill_pages.c.page, backfill_pages.c.upto, place.label("place"))
+        .where(backfill_pages.c.backfill_id == backfill_id)
+        .subquery()
+    )
+    last = select(finished.c.upto).where(finished.c.page == finished.c.place).order_by(finished.c.page.desc()).limit(1)
+    return last.scalar_subquery()

@@ -1,0 +1,84 @@
+"""Marks: short texts that differ as soon as something that is watched has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.site.fleet.fleet_list import count_fleet
+
+_DEPOTS = text("""
+    SELECT d.id, concat_ws('/', d.name, d.provisioning, m.id, m.version, m.synced_at,
+        (SELECT max(c.id) FROM changes AS c WHERE c.depot_id = d.id),
+        (SELECT md5(string_agg(concat_ws(':', n.circuit_id, n.position, n.name), ',' ORDER BY n.position))
+         FROM microgrid_nodes AS n WHERE n.microgrid_id = m.id))
+    FROM depots AS d LEFT JOIN microgrids AS m ON m.depot_id = d.id AND m.retired_at IS NULL
+    WHERE d.id = ANY (CAST(:ids AS uuid[]))
+""")
+# xmin is the transaction that wrote a row last: a pause and a resume between two looks are seen by it.
+_BACKFILLS = text("""
+    SELECT b.id, concat_ws('/', b.xmin,
+        (SELECT count(*) FROM backfill_pages AS p WHERE p.backfill_id = b.id))
+    FROM backfills AS b WHERE b.id = ANY (CAST(:ids AS uuid[]))
+""")
+_NEWEST_STATUS = text("SELECT max(received_at) FROM capability_latest")
+_ALL_BACKFILLS = text("""
+    SELECT concat_ws('/', count(*), count(finished_at),
+        string_agg(xmin::text, ',' ORDER BY id) FILTER (WHERE finished_at IS NULL),
+        (SELECT count(*) FROM backfill_pages AS p JOIN backfills AS b ON b.id = p.backfill_id
+         WHERE b.finished_at IS NULL))
+    FROM backfills
+""")
+
+_RUNS = text("""
+    SELECT r.id, r.xmin::text FROM scenario_runs AS r WHERE r.id = ANY (CAST(:ids AS uuid[]))
+""")
+_ALL_RUNS = text("""
+    SELECT concat_ws('/', count(*), count(finished_at),
+        string_agg(xmin::text, ',' ORDER BY id) FILTER (WHERE finished_at IS NULL))
+    FROM scenario_runs
+""")
+
+
+async def depot_marks(connection: AsyncConnection, depot_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Mark depots: their names, provisioning, circuits and microgrids."""
+    return {row[0]: row[1] for row in await connection.execute(_DEPOTS, {"ids": list(depot_ids)})}
+
+
+async def backfill_marks(connection: AsyncConnection, backfill_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Mark backfills: what was written of them last, and how many of their pages are done."""
+    return {row[0]: row[1] for row in await connection.execute(_BACKFILLS, {"ids": list(backfill_ids)})}
+
+
+async def fleet_mark(connection: AsyncConnection) -> str:
+    """Mark the fleet: how many depots are in which provisioning state."""
+    return str((await count_fleet(connection)).by_provisioning())
+
+
+async def fleet_status_mark(connection: AsyncConnection) -> str:
+    """Mark the capabilities' statuses of the fleet: the newest, and how many depots are fresh, stale or neither."""
+    newest = (await connection.execute(_NEWEST_STATUS)).scalar_one()
+    return f"{newest}/{(await count_fleet(connection)).by_freshness()}"
+
+
+async def backfill_list_mark(connection: AsyncConnection) -> str:
+    """Mark the list of backfills, and how far those that run are."""
+    return str((await connection.execute(_ALL_BACKFILLS)).scalar_one())
+
+
+async def run_marks(connection: AsyncConnection, run_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Mark scenario runs: what was written of them last."""
+    return {row[0]: row[1] for row in await connection.execute(_RUNS, {"ids": list(run_ids)})}
+
+
+async def run_list_mark(connection: AsyncConnection) -> str:
+    """Mark the list of scenario runs, and how far those that go on are."""
+    return str((await connection.execute(_ALL_RUNS)).scalar_one())
+
+
+async def ask(connection: AsyncConnection) -> None:
+    """Ask for nothing: an answer says that the database is there."""
+    await connection.execute(text("SELECT 1"))

@@ -1,0 +1,480 @@
+"""Scenario runs and their evidence: a row a step, stamped before it is sent, its record written once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, delete, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.base.problems import Problem, ProblemCode
+from domain.simulation.scenario_runs import RunOutcome, RunTargets, ScenarioRunRequest, ScenarioRunState
+from store.base.notify import ChangeKind, notify
+from store.simulation.tables import scenario_run_steps, scenario_runs
+from store.site.depots import lock_depot
+from store.site.tables import depots
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A run to store."""
+
+    request: ScenarioRunRequest
+    title: str
+    document: str
+    """The scenario as it was written."""
+    digest: str
+    gateway_id: UUID | None
+    """The gateway whose devices alone are bound; None for all of the depot."""
+    seed: int
+    bindings: Mapping[str, Any]
+    targets: RunTargets
+    warnings: Sequence[Mapping[str, Any]]
+    run_record: str
+    """The first line of the evidence, without its end."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as it is listed."""
+
+    run_id: UUID
+    scenario: str
+    title: str
+    digest: str
+    depot_id: UUID
+    depot_name: str
+    gateway_id: UUID | None
+    seed: int
+    time_scale: float
+    warnings: list[dict[str, Any]]
+    state: ScenarioRunState
+    outcome: RunOutcome | None
+    steps_total: int
+    steps_done: int
+    packets_sent: int
+    checks_passed: int
+    checks_failed: int
+    evidence_sha256: str | None
+    requested_by: str
+    requested_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    failure: str | None
+    read_at: datetime
+    """When this was read, by the database's clock."""
+
+
+@dataclass(frozen=True)
+class RunScript:
+    """What a run plays, and where."""
+
+    document: str
+    digest: str
+    seed: int
+    bindings: dict[str, Any]
+    targets: RunTargets
+    run_record: str
+
+
+@dataclass(frozen=True)
+class StepStamp:
+    """A step that was begun at least."""
+
+    step: int
+    stamp_ms: int
+    recorded: bool
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """A step's evidence, to be written."""
+
+    step: int
+    stamp_ms: int
+    """The stamp that it was sent with: where another try has taken a new one, this record is not the step's."""
+    record: str
+    packets: int
+    passed: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class WrittenStep:
+    """A step's evidence as it is stored."""
+
+    step: int
+    record: str
+    sent_at: datetime
+
+
+class StepTakenOverError(Exception):
+    """Another try of the same step goes on, or the run has ended, so this one must not go on."""
+
+
+async def insert_run(connection: AsyncConnection, run: NewRun) -> None:
+    """Store a new run.
+
+    Raises:
+        Problem: ``DEPOT_NOT_FOUND``; ``RUN_IN_PROGRESS``: another run goes on in the depot.
+
+    """
+    request = run.request
+    values = {
+        "id": request.run_id,
+        "scenario": request.scenario,
+        "title": run.title,
+        "document": run.document,
+        "digest": run.digest,
+        "depot_id": request.depot_id,
+        "gateway_id": run.gateway_id,
+        "seed": run.seed,
+        "time_scale": request.time_scale,
+        "bindings": run.bindings,
+        "targets": json.loads(json.dumps(asdict(run.targets), default=str)),
+        "warnings": list(run.warnings),
+        "run_record": run.run_record,
+        "state": ScenarioRunState.RUNNING,
+        "steps_total": request.steps_total,
+        "requested_by": request.requested_by,
+    }
+    await lock_depot(connection, request.depot_id)
+    active = await active_run(connection, request.depot_id)
+    if active is not None:
+        raise Problem(
+            ProblemCode.RUN_IN_PROGRESS,
+            "Another run goes on in this depot, and two would mix. Wait for its end, or cancel it.",
+            "depot_id",
+            context={"run_id": active},
+        )
+    await connection.execute(insert(scenario_runs).values(**values))
+    await notify(connection, {request.depot_id: {ChangeKind.SCENARIO}})
+
+
+async def active_run(connection: AsyncConnection, depot_id: UUID) -> UUID | None:
+    """Return the run that goes on in a depot, if one does."""
+    query = select(scenario_runs.c.id).where(
+        scenario_runs.c.depot_id == depot_id, scenario_runs.c.finished_at.is_(None)
+    )
+    return (await connection.execute(query)).scalar_one_or_none()
+
+
+_LISTED = (
+    "scenario", "title", "digest", "depot_id", "gateway_id", "seed", "time_scale", "warnings", "state", "outcome",
+    "steps_total", "steps_done", "packets_sent", "checks_passed", "checks_failed", "evidence_sha256", "requested_by",
+    "requested_at", "started_at", "finished_at", "failure",
+)  # fmt: skip
+
+
+def _runs() -> Select[*tuple[Any, ...]]:
+    columns = [scenario_runs.c[name] for name in _LISTED]
+    more = (
+        scenario_runs.c.id.label("run_id"),
+        depots.c.name.label("depot_name"),
+        func.now().label("read_at"),
+    )
+    return select(*more, *columns).join(depots, depots.c.id == scenario_runs.c.depot_id)
+
+
+def _record(row: Mapping[Any, Any]) -> RunRecord:
+    values = dict(row)
+    values["state"] = ScenarioRunState(values["state"])
+    values["outcome"] = None if values["outcome"] is None else RunOutcome(values["outcome"])
+    return RunRecord(**values)
+
+
+async def read_run(connection: AsyncConnection, run_id: UUID) -> RunRecord:
+    """Read one run.
+
+    Raises:
+        Problem: ``RUN_NOT_FOUND``.
+
+    """
+    row = (await connection.execute(_runs().where(scenario_runs.c.id == run_id))).mappings().one_or_none()
+    if row is None:
+        raise _not_found(run_id)
+    return _record(row)
+
+
+async def list_runs(
+    connection: AsyncConnection,
+    *,
+    depot_id: UUID | None = None,
+    scenario: str | None = None,
+    only_open: bool = False,
+    before: UUID | None,
+    limit: int,
+) -> list[RunRecord]:
+    """List runs, the newest first, beginning before the id ``before``; all, or those that have not ended."""
+    query = _runs().order_by(scenario_runs.c.id.desc()).limit(limit)
+    if depot_id is not None:
+        query = query.where(scenario_runs.c.depot_id == depot_id)
+    if scenario is not None:
+        query = query.where(scenario_runs.c.scenario == scenario)
+    if only_open:
+        query = query.where(scenario_runs.c.finished_at.is_(None))
+    if before is not None:
+        query = query.where(scenario_runs.c.id < before)
+    return [_record(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def read_script(connection: AsyncConnection, run_id: UUID) -> RunScript:
+    """Read what a run plays.
+
+    Raises:
+        Problem: ``RUN_NOT_FOUND``.
+
+    """
+    names = ("document", "digest", "seed", "bindings", "targets", "run_record")
+    query = select(*(scenario_runs.c[name] for name in names)).where(scenario_runs.c.id == run_id)
+    row = (await connection.execute(query)).mappings().one_or_none()
+    if row is None:
+        raise _not_found(run_id)
+    values = dict(row)
+    values["targets"] = _targets(values["targets"])
+    return RunScript(**values)
+
+
+def _targets(stored: Mapping[str, Any]) -> RunTargets:
+    def read(name: str) -> UUID | None:
+        return None if stored[name] is None else UUID(stored[name])
+
+    devices = tuple(UUID(each) for each in stored["device_ids"])
+    return RunTargets(read("microgrid_id"), read("circuit_id"), read("power_source_id"), devices)
+
+
+async def list_stamps(connection: AsyncConnection, run_id: UUID) -> list[StepStamp]:
+    """List the steps that were begun, in order."""
+    query = (
+        select(scenario_run_steps.c.step, scenario_run_steps.c.stamp_ms, scenario_run_steps.c.record.is_not(None))
+        .where(scenario_run_steps.c.run_id == run_id)
+        .order_by(scenario_run_steps.c.step)
+    )
+    return [StepStamp(*row) for row in await connection.execute(query)]
+
+
+_EARLIER = text("""
+    SELECT max(s.stamp_ms) FROM scenario_run_steps AS s
+    WHERE s.run_id = (SELECT r.id FROM scenario_runs AS r
+                      WHERE r.depot_id = :depot_id AND r.id < :run_id ORDER BY r.id DESC LIMIT 1)
+""")
+
+
+async def last_stamp_before(connection: AsyncConnection, request: ScenarioRunRequest) -> int | None:
+    """Return the last stamp of the depot's run before this one: this one's must be later, or it would be late."""
+    return (
+        await connection.execute(_EARLIER, {"depot_id": request.depot_id, "run_id": request.run_id})
+    ).scalar_one_or_none()
+
+
+_STAMP = text("""
+    INSERT INTO scenario_run_steps (run_id, step, stamp_ms)
+    SELECT :run_id, step, stamp_ms
+    FROM unnest(CAST(:steps AS integer[]), CAST(:stamps AS bigint[])) AS g (step, stamp_ms)
+    ON CONFLICT (run_id, step) DO UPDATE SET stamp_ms = excluded.stamp_ms
+    WHERE scenario_run_steps.record IS NULL
+""")
+
+
+async def store_stamps(connection: AsyncConnection, run_id: UUID, stamps: Mapping[int, int]) -> None:
+    """Say with which timestamps steps are about to be sent; what is said later replaces it, until there is a record."""
+    steps = sorted(stamps)
+    await connection.execute(_STAMP, {"run_id": run_id, "steps": steps, "stamps": [stamps[step] for step in steps]})
+    if 0 in stamps:
+        await connection.execute(
+            update(scenario_runs)
+            .where(scenario_runs.c.id == run_id, scenario_runs.c.started_at.is_(None))
+            .values(started_at=func.now())
+        )
+
+
+_WRITE = text("""
+    UPDATE scenario_run_steps AS s SET record = g.record, sent_at = now()
+    FROM unnest(CAST(:steps AS integer[]), CAST(:stamps AS bigint[]), CAST(:records AS text[]))
+        AS g (step, stamp_ms, record)
+    WHERE s.run_id = :run_id AND s.step = g.step AND s.stamp_ms = g.stamp_ms AND s.record IS NULL
+""")
+
+
+async def write_records(
+    connection: AsyncConnection, request: ScenarioRunRequest, records: Sequence[StepRecord]
+) -> tuple[int, int]:
+    """Write the evidence of steps, all of it or none; answer how many expectations passed and failed so far.
+
+    Raises:
+        StepTakenOverError: another try has taken one of the steps over, or the run has ended.
+
+    """
+    done = await connection.execute(
+        _WRITE,
+        {
+            "run_id": request.run_id,
+            "steps": [each.step for each in records],
+            "stamps": [each.stamp_ms for each in records],
+            "records": [each.record for each in records],
+        },
+    )
+    if done.rowcount != len(records):
+        raise StepTakenOverError
+    runs = scenario_runs.c
+    told = await connection.execute(
+        update(scenario_runs)
+        .where(runs.id == request.run_id, runs.finished_at.is_(None))
+        .values(
+            steps_done=runs.steps_done + len(records),
+            packets_sent=runs.packets_sent + sum(each.packets for each in records),
+            checks_passed=runs.checks_passed + sum(each.passed for each in records),
+            checks_failed=runs.checks_failed + sum(each.failed for each in records),
+        )
+        .returning(runs.checks_passed, runs.checks_failed)
+    )
+    sums = told.one_or_none()
+    if sums is None:
+        raise StepTakenOverError
+    await notify(connection, {request.depot_id: {ChangeKind.SCENARIO}})
+    return sums.checks_passed, sums.checks_failed
+
+
+async def list_steps(
+    connection: AsyncConnection, run_id: UUID, *, after: int | None = None, limit: int | None = None
+) -> list[WrittenStep]:
+    """List the evidence of steps in order, beginning after the step ``after``."""
+    steps = scenario_run_steps.c
+    query = (
+        select(steps.step, steps.record, steps.sent_at)
+        .where(steps.run_id == run_id, steps.record.is_not(None))
+        .order_by(steps.step)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(steps.step > after)
+    return [WrittenStep(*row) for row in await connection.execute(query)]
+
+
+async def list_newest_steps(
+    connection: AsyncConnection, run_id: UUID, *, before: int | None, limit: int
+) -> list[WrittenStep]:
+    """List the evidence of steps, the last first, beginning before the step ``before``."""
+    steps = scenario_run_steps.c
+    query = (
+        select(steps.step, steps.record, steps.sent_at)
+        .where(steps.run_id == run_id, steps.record.is_not(None))
+        .order_by(steps.step.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(steps.step < before)
+    return [WrittenStep(*row) for row in await connection.execute(query)]
+
+
+_UNMET = text("""
+    SELECT s.step, s.record, s.sent_at FROM scenario_run_steps AS s
+    WHERE s.run_id = :run_id AND s.record LIKE :unmet ORDER BY s.step LIMIT :most
+""")
+
+
+async def list_unmet_steps(connection: AsyncConnection, run_id: UUID, *, limit: int) -> list[WrittenStep]:
+    """List the evidence of the first steps of which something did not come true."""
+    return [
+        WrittenStep(*row)
+        for row in await connection.execute(_UNMET, {"run_id": run_id, "unmet": '%"passed":false%', "most": limit})
+    ]
+
+
+async def read_targets(connection: AsyncConnection, run_id: UUID) -> RunTargets:
+    """Read where a run's effects are to be seen.
+
+    Raises:
+        Problem: ``RUN_NOT_FOUND``.
+
+    """
+    query = select(scenario_runs.c.targets).where(scenario_runs.c.id == run_id)
+    stored = (await connection.execute(query)).scalar_one_or_none()
+    if stored is None:
+        raise _not_found(run_id)
+    return _targets(stored)
+
+
+async def read_lines(
+    connection: AsyncConnection, run_id: UUID, *, hold: bool = False
+) -> tuple[str, list[str], str | None]:
+    """Read the lines of a run's evidence: of the run, of its steps, and of its result where it has ended.
+
+    With ``hold`` nothing is added to them until the transaction ends.
+
+    Raises:
+        Problem: ``RUN_NOT_FOUND``.
+
+    """
+    query = select(scenario_runs.c.run_record, scenario_runs.c.result_record).where(scenario_runs.c.id == run_id)
+    row = (await connection.execute(query.with_for_update() if hold else query)).one_or_none()
+    if row is None:
+        raise _not_found(run_id)
+    steps = [each.record for each in await list_steps(connection, run_id)]
+    return row.run_record, steps, row.result_record
+
+
+async def forget_run(connection: AsyncConnection, run_id: UUID) -> None:
+    """Take back a run that could not be started."""
+    await connection.execute(delete(scenario_runs).where(scenario_runs.c.id == run_id))
+
+
+async def set_run_state(
+    connection: AsyncConnection,
+    request: ScenarioRunRequest | RunRecord,
+    state: ScenarioRunState,
+    *,
+    only_from: ScenarioRunState | None = None,
+) -> bool:
+    """Note that a run is paused or goes on. An end is final: answers whether this was noted.
+
+    With ``only_from``, nothing is noted where the run is in another state by now.
+    """
+    change = (
+        update(scenario_runs)
+        .where(scenario_runs.c.id == request.run_id, scenario_runs.c.finished_at.is_(None))
+        .values(state=state)
+    )
+    noted = await connection.execute(change if only_from is None else change.where(scenario_runs.c.state == only_from))
+    await notify(connection, {request.depot_id: {ChangeKind.SCENARIO}})
+    return bool(noted.rowcount)
+
+
+async def end_run(
+    connection: AsyncConnection,
+    run_id: UUID,
+    state: ScenarioRunState,
+    outcome: RunOutcome,
+    *,
+    result_record: str,
+    sha256: str,
+    failure: str | None = None,
+) -> bool:
+    """Note how a run ended. The first end is final: answers whether this was it."""
+    noted = await connection.execute(
+        update(scenario_runs)
+        .where(scenario_runs.c.id == run_id, scenario_runs.c.finished_at.is_(None))
+        .values(
+            state=state,
+            outcome=outcome,
+            result_record=result_record,
+            evidence_sha256=sha256,
+            failure=failure,
+            finished_at=func.now(),
+        )
+        .returning(scenario_runs.c.depot_id)
+    )
+    depot_id = noted.scalar_one_or_none()
+    if depot_id is None:
+        return False
+    await notify(connection, {depot_id: {ChangeKind.SCENARIO}})
+    return True
+
+
+def _not_found(run_id: UUID) -> Problem:
+    return Problem(ProblemCode.RUN_NOT_FOUND, f"There is no scenario run {run_id}.")

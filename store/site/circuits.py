@@ -1,0 +1,242 @@
+"""Circuits: the tree of a depot, and every change to it, in one transaction under the depot's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, delete, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils.compat import uuid7
+
+from domain.base.actor import Actor
+from domain.base.problems import Problem, ProblemCode
+from domain.base.versions import Versions
+from domain.site.circuits import CircuitPlace, CircuitTree
+from domain.site.deletions import SubjectKind
+from store.base.arrays import is_one_of
+from store.base.changes import differences, record_change
+from store.base.off_loop import off_loop
+from store.base.versions import check_version
+from store.site.deletions import check_consent
+from store.site.depots import lock_depot, read_depot
+from store.site.site_changes import settle_site, unlink_circuits
+from store.site.tables import circuits
+
+
+@dataclass(frozen=True)
+class CircuitRecord:
+    """A circuit as it is stored."""
+
+    circuit_id: UUID
+    depot_id: UUID
+    parent_id: UUID | None
+    name: str
+    position: int
+    rated_power_w: float | None
+    version: int
+    """Moves with every change of the circuit; not where its place moves with its siblings."""
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+
+
+_CIRCUITS = select(
+    circuits.c.id.label("circuit_id"),
+    circuits.c.depot_id,
+    circuits.c.parent_id,
+    circuits.c.name,
+    circuits.c.position,
+    circuits.c.rated_power_w,
+    circuits.c.version,
+    circuits.c.created_at,
+    circuits.c.created_by,
+    circuits.c.updated_at,
+    circuits.c.updated_by,
+)
+_CONFIGURED = ("name", "parent_id", "position", "rated_power_w")
+
+
+async def read_circuit(connection: AsyncConnection, circuit_id: UUID) -> CircuitRecord:
+    """Read one circuit.
+
+    Raises:
+        Problem: ``CIRCUIT_NOT_FOUND``.
+
+    """
+    row = (await connection.execute(_CIRCUITS.where(circuits.c.id == circuit_id))).mappings().one_or_none()
+    if row is None:
+        raise Problem(ProblemCode.CIRCUIT_NOT_FOUND, f"There is no circuit {circuit_id}.")
+    return CircuitRecord(**row)
+
+
+async def list_circuits(connection: AsyncConnection, depot_id: UUID) -> list[CircuitRecord]:
+    """List a depot's circuits as an operator reads them: a parent before its children, siblings in order.
+
+    Raises:
+        Problem: ``DEPOT_NOT_FOUND``.
+
+    """
+    await read_depot(connection, depot_id)
+    rows = (await connection.execute(_CIRCUITS.where(circuits.c.depot_id == depot_id))).mappings()
+    found = rows.all()
+    return await off_loop(len(found), _in_order, found)
+
+
+def _in_order(rows: Sequence[RowMapping]) -> list[CircuitRecord]:
+    records = {row["circuit_id"]: CircuitRecord(**row) for row in rows}
+    tree = CircuitTree(CircuitPlace(each.circuit_id, each.parent_id, each.position) for each in records.values())
+    return [records[circuit_id] for circuit_id in tree.walk()]
+
+
+async def _lock_tree(connection: AsyncConnection, depot_id: UUID) -> CircuitTree:
+    await lock_depot(connection, depot_id)
+    places = select(circuits.c.id, circuits.c.parent_id, circuits.c.position).where(circuits.c.depot_id == depot_id)
+    found = (await connection.execute(places)).all()
+    return await off_loop(len(found), lambda: CircuitTree(CircuitPlace(*row) for row in found))
+
+
+_STORE_PLACES = text("""
+    UPDATE circuits AS c
+    SET parent_id = n.parent_id, position = n.position, updated_at = now(), updated_by = :actor
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:parents AS uuid[]), CAST(:positions AS integer[]))
+        AS n (id, parent_id, position)
+    WHERE c.id = n.id
+""")
+
+
+async def _store_places(connection: AsyncConnection, actor: Actor, places: Sequence[CircuitPlace]) -> None:
+    if places:
+        await connection.execute(
+            _STORE_PLACES,
+            {
+                "actor": actor.name,
+                "ids": [place.circuit_id for place in places],
+                "parents": [place.parent_id for place in places],
+                "positions": [place.position for place in places],
+            },
+        )
+
+
+async def create_circuit(
+    connection: AsyncConnection,
+    actor: Actor,
+    depot_id: UUID,
+    *,
+    name: str,
+    parent_id: UUID | None,
+    position: int | None,
+    rated_power_w: float | None,
+) -> CircuitRecord:
+    """Add a circuit; siblings from ``position`` on move up by one.
+
+    Raises:
+        Problem: ``DEPOT_NOT_FOUND``, ``PARENT_NOT_FOUND``, ``CIRCUIT_TREE_TOO_DEEP`` or ``TOO_MANY_CIRCUITS``.
+
+    """
+    tree = await _lock_tree(connection, depot_id)
+    circuit_id = uuid7()
+    changed = tree.add(circuit_id, parent_id, position)
+    place = next(each for each in changed if each.circuit_id == circuit_id)
+    await _store_places(connection, actor, [each for each in changed if each is not place])
+    await connection.execute(
+        insert(circuits).values(
+            id=circuit_id,
+            depot_id=depot_id,
+            parent_id=parent_id,
+            name=name,
+            position=place.position,
+            rated_power_w=rated_power_w,
+            created_by=actor.name,
+            updated_by=actor.name,
+        )
+    )
+    await record_change(connection, actor, "CIRCUIT_CREATED", depot_id=depot_id, subject_id=circuit_id)
+    await settle_site(connection, depot_id)
+    return await read_circuit(connection, circuit_id)
+
+
+async def update_circuit(
+    connection: AsyncConnection,
+    actor: Actor,
+    circuit_id: UUID,
+    given: Mapping[str, Any],
+    expected: Versions = None,
+) -> CircuitRecord:
+    """Change what ``given`` names of ``name``, ``parent_id``, ``position`` and ``rated_power_w``.
+
+    Raises:
+        Problem: ``CIRCUIT_NOT_FOUND``, ``VERSION_CONFLICT``, ``PARENT_NOT_FOUND``, ``CIRCUIT_CYCLE`` or
+            ``CIRCUIT_TREE_TOO_DEEP``.
+
+    """
+    tree = await _lock_tree(connection, (await read_circuit(connection, circuit_id)).depot_id)
+    before = await read_circuit(connection, circuit_id)
+    await check_version(connection, before, "circuit", circuit_id, expected)
+    moved = tree.move(circuit_id, given.get("parent_id", before.parent_id), given.get("position"))
+    await _store_places(connection, actor, [place for place in moved if place.circuit_id != circuit_id])
+    values = {name: given[name] for name in ("name", "rated_power_w") if name in given}
+    values |= next(
+        ({"parent_id": own.parent_id, "position": own.position} for own in moved if own.circuit_id == circuit_id), {}
+    )
+    if all(values[name] == getattr(before, name) for name in values):
+        return before
+    # The version by hand, because a circuit that is only put elsewhere among its siblings has a new one, too.
+    await connection.execute(
+        update(circuits)
+        .where(circuits.c.id == circuit_id)
+        .values(**values, version=before.version + 1, updated_at=func.now(), updated_by=actor.name)
+    )
+    after = await read_circuit(connection, circuit_id)
+    await record_change(
+        connection,
+        actor,
+        "CIRCUIT_CHANGED",
+        depot_id=after.depot_id,
+        subject_id=circuit_id,
+        detail=differences(before, after, _CONFIGURED),
+    )
+    await settle_site(connection, after.depot_id)
+    return after
+
+
+async def delete_circuit(
+    connection: AsyncConnection,
+    actor: Actor,
+    circuit_id: UUID,
+    *,
+    cascade: bool,
+    expected: Versions = None,
+    consent: str | None = None,
+) -> None:
+    """Delete a circuit, with all below it where ``cascade`` says so; siblings close the gap.
+
+    Devices and power sources that were linked to a deleted circuit stay, without a circuit.
+
+    Raises:
+        Problem: ``CIRCUIT_NOT_FOUND``, ``VERSION_CONFLICT``, ``DELETION_CHANGED`` or ``CIRCUIT_HAS_CHILDREN``.
+
+    """
+    depot_id = (await read_circuit(connection, circuit_id)).depot_id
+    tree = await _lock_tree(connection, depot_id)
+    before = await read_circuit(connection, circuit_id)
+    await check_version(connection, before, "circuit", circuit_id, expected)
+    await check_consent(connection, SubjectKind.CIRCUIT, circuit_id, consent)
+    gone, changed = tree.remove(circuit_id, cascade=cascade)
+    await unlink_circuits(connection, actor, gone)
+    await settle_site(connection, depot_id)
+    # One statement: the foreign key to the parent is checked when all of them are gone.
+    await connection.execute(delete(circuits).where(is_one_of(circuits.c.id, gone)))
+    await _store_places(connection, actor, changed)
+    await record_change(
+        connection,
+        actor,
+        "CIRCUIT_DELETED",
+        depot_id=depot_id,
+        subject_id=circuit_id,
+        detail={"name": before.name, "with_circuits_below": len(gone) - 1},
+    )

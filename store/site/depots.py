@@ -1,0 +1,162 @@
+"""Depots: created with their circuits, listed, read, locked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils.compat import uuid7
+
+from domain.base.actor import Actor
+from domain.base.problems import Problem, ProblemCode
+from domain.provisioning.outcomes import ProvisioningCode, ProvisioningState
+from domain.site.circuits import MAX_CIRCUITS, CircuitTree
+from store.base.arrays import is_one_of
+from store.base.changes import record_change
+from store.base.locks import lock_sites
+from store.base.off_loop import off_loop
+from store.site.fleet.fleet_list import DepotFilter, find_page
+from store.site.tables import depots, microgrids
+
+
+@dataclass(frozen=True)
+class DepotRecord:
+    """A depot as it is stored, with the microgrid that is its site's identity."""
+
+    depot_id: UUID
+    name: str
+    timezone: str
+    provisioning: ProvisioningState
+    provisioning_code: ProvisioningCode | None
+    microgrid_id: UUID | None
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    updated_by: str
+
+
+@dataclass(frozen=True)
+class NewCircuit:
+    """A circuit to be created together with its depot; names are clean already."""
+
+    name: str
+    rated_power_w: float | None = None
+    children: tuple[NewCircuit, ...] = ()
+
+
+def depot_not_found(depot_id: UUID) -> Problem:
+    """Say that a depot does not exist."""
+    return Problem(ProblemCode.DEPOT_NOT_FOUND, f"There is no depot {depot_id}.")
+
+
+# One statement, so that the triggers look at all of them once.
+_ADD_CIRCUITS = text("""
+    INSERT INTO circuits (id, depot_id, parent_id, name, position, rated_power_w, created_by, updated_by)
+    SELECT n.id, :depot_id, n.parent_id, n.name, n.position, n.rated_power_w, :actor, :actor
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:parents AS uuid[]), CAST(:names AS text[]), CAST(:positions AS integer[]),
+                CAST(:ratings AS double precision[]))
+        AS n (id, parent_id, name, position, rated_power_w)
+""")
+
+
+def _place(top_level: Sequence[NewCircuit]) -> dict[str, list[Any]]:
+    """Give every circuit its id, its parent and its place, as the columns of ``_ADD_CIRCUITS``."""
+    tree = CircuitTree(())
+    columns: dict[str, list[Any]] = {name: [] for name in ("ids", "parents", "names", "positions", "ratings")}
+    waiting: list[tuple[NewCircuit, UUID | None]] = [(circuit, None) for circuit in reversed(top_level)]
+    while waiting:
+        circuit, parent_id = waiting.pop()
+        circuit_id = uuid7()
+        (place,) = tree.add(circuit_id, parent_id, None)
+        row = (circuit_id, parent_id, circuit.name, place.position, circuit.rated_power_w)
+        for column, value in zip(columns.values(), row, strict=True):
+            column.append(value)
+        waiting.extend((child, circuit_id) for child in reversed(circuit.children))
+    return columns
+
+
+async def create_depot(
+    connection: AsyncConnection, actor: Actor, name: str, timezone: str, top_level: Sequence[NewCircuit]
+) -> UUID:
+    """Create a depot with its circuits. The outbox trigger asks for the sync that makes its microgrid.
+
+    Raises:
+        Problem: ``CIRCUIT_TREE_TOO_DEEP`` or ``TOO_MANY_CIRCUITS``.
+
+    """
+    depot_id = uuid7()
+    made = {"created_by": actor.name, "updated_by": actor.name}
+    await connection.execute(insert(depots).values(id=depot_id, name=name, timezone=timezone, **made))
+    if top_level:
+        placed = await off_loop(MAX_CIRCUITS, _place, top_level)
+        await connection.execute(_ADD_CIRCUITS, {**placed, "depot_id": depot_id, "actor": actor.name})
+    await record_change(connection, actor, "DEPOT_CREATED", depot_id=depot_id, subject_id=depot_id)
+    return depot_id
+
+
+def _depots() -> Select[tuple[object, ...]]:
+    active = microgrids.c.retired_at.is_(None)
+    return select(
+        depots.c.id.label("depot_id"),
+        depots.c.name,
+        depots.c.timezone,
+        depots.c.provisioning,
+        depots.c.provisioning_code,
+        microgrids.c.id.label("microgrid_id"),
+        depots.c.created_at,
+        depots.c.created_by,
+        depots.c.updated_at,
+        depots.c.updated_by,
+    ).select_from(depots.outerjoin(microgrids, (microgrids.c.depot_id == depots.c.id) & active))  # pyright: ignore[reportReturnType]
+
+
+def _record(row: Row[tuple[object, ...]]) -> DepotRecord:
+    values = dict(row._mapping)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - SQLAlchemy's public name
+    code = values["provisioning_code"]
+    values["provisioning"] = ProvisioningState(values["provisioning"])
+    values["provisioning_code"] = None if code is None else ProvisioningCode(code)
+    return DepotRecord(**values)
+
+
+async def read_depot(connection: AsyncConnection, depot_id: UUID) -> DepotRecord:
+    """Read one depot.
+
+    Raises:
+        Problem: ``DEPOT_NOT_FOUND``.
+
+    """
+    row = (await connection.execute(_depots().where(depots.c.id == depot_id))).one_or_none()
+    if row is None:
+        raise depot_not_found(depot_id)
+    return _record(row)
+
+
+async def list_depots(
+    connection: AsyncConnection, wanted: DepotFilter, *, after: tuple[str, UUID] | None, limit: int
+) -> list[DepotRecord]:
+    """List depots by name, then id, beginning after the place ``after``."""
+    ids = await find_page(connection, wanted, after, limit)
+    query = _depots().where(is_one_of(depots.c.id, ids)).order_by(depots.c.name, depots.c.id)
+    return [_record(row) for row in await connection.execute(query)]
+
+
+async def lock_depot(connection: AsyncConnection, depot_id: UUID) -> None:
+    """Wait until no one else changes this depot's site, and keep others out until the transaction ends.
+
+    Every change of circuits, gateways, devices, power sources and sensor actions, every sync and every landing of an
+    import takes this lock first. Packets take the first half of it (``lock_sites``): they wait for a change of the
+    configuration, and it for them.
+
+    Raises:
+        Problem: ``DEPOT_NOT_FOUND``.
+
+    """
+    await lock_sites(connection, (depot_id,))
+    query = select(depots.c.id).where(depots.c.id == depot_id).with_for_update(key_share=True)
+    if (await connection.execute(query)).one_or_none() is None:
+        raise depot_not_found(depot_id)

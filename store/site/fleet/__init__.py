@@ -1,0 +1,9 @@
+"""Many depots at once: the list that is kept of them, and the import.
+
+- ``fleet_import``: The legacy fleet on its way in: staged line by line, judged and landed depot by depot (decisions
+  0006 and 0009)
+- ``fleet_list``: The list of depots as it is filtered, searched and counted: kept by triggers, so that it costs the
+  same at any size
+- ``fleet_statements``: What an import does in the database, statement by statement. ``store.site.fleet.fleet_import``
+  says in which order
+"""

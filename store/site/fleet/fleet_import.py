@@ -1,0 +1,207 @@
+"""The legacy fleet on its way in: staged line by line, judged and landed depot by depot (decisions 0006 and 0009)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from domain.base.actor import Actor
+from domain.base.ndjson import LineSplitter
+from domain.site.fleet import MAX_LINE_BYTES, TOO_LONG, FleetCode, LineKind, Refusal, parse_line, refusal_of
+from store.base.database import act_as
+from store.base.driver import driver_errors
+from store.site.fleet import fleet_statements as sql
+
+LANDING_LINES = 20_000
+"""Lines in one transaction, as far as depots are whole."""
+_STAGING_LINES = 4_000
+_STAGING_BYTES = 1_048_576
+_TRIES = 5
+# Unique violation, foreign key violation, deadlock: someone brought, or took, the same thing under another depot at
+# this very moment. That is committed by now, or gone, so the batch is judged again.
+_RACES = frozenset({"23505", "23503", "40P01"})
+
+
+@dataclass
+class ImportSummary:
+    """What an import came to. Every line that was read is counted once."""
+
+    lines: int = 0
+    landed: dict[LineKind, int] = field(default_factory=lambda: dict.fromkeys(LineKind, 0))
+    unchanged: int = 0
+    """Lines that say what was stored already."""
+    refused: dict[FleetCode, int] = field(default_factory=dict[FleetCode, int])
+
+
+class FleetImport:
+    """One import: ``take`` the whole stream, then ``land`` it, then read the ``refusals``.
+
+    Until ``land`` nothing is written that anyone else sees. Landing goes in batches of whole depots, each in a
+    transaction: an import that is broken off leaves depots that have landed whole and others that have not, and the
+    same file again brings the rest.
+    """
+
+    def __init__(self, connection: AsyncConnection, actor: Actor, landing_lines: int) -> None:
+        self._connection = connection
+        self._actor = actor
+        self._landing_lines = landing_lines
+        self.summary = ImportSummary()
+        self.is_landing = False
+        """Whether something of the import may be stored by now."""
+
+    async def take(self, chunks: AsyncIterable[bytes]) -> None:
+        """Read the stream into temporary tables; at no time more of it is held than a small part."""
+        async with self._connection.begin():
+            for statement in sql.PREPARE:
+                await self._connection.execute(text(statement))
+        staging = _Staging(await _driver(self._connection))
+        splitter = LineSplitter(MAX_LINE_BYTES)
+        async for chunk in chunks:
+            for number, line in splitter.feed(chunk):
+                await staging.add(number, line)
+        for number, line in splitter.end():
+            await staging.add(number, line)
+        await staging.flush()
+        self.summary.lines = staging.lines
+
+    async def land(self) -> None:
+        """Judge the lines by one another and by what is stored, and store the good ones."""
+        async with self._connection.begin():
+            for statement in sql.SORT:
+                await self._connection.execute(text(statement))
+            self.summary.unchanged += (await self._connection.execute(sql.COUNT_UNCHANGED)).scalar_one()
+            await self._connection.execute(sql.DROP_STAGED)
+            await self._connection.execute(sql.REFUSE_DEVICES_OF_NOWHERE)
+            bounds = await self._connection.execute(sql.BOUNDS, {"size": self._landing_lines})
+        self.is_landing = True
+        after: UUID | None = None
+        for upto in bounds.scalars():
+            for kind, (landed, unchanged) in (await self._land(after, upto)).items():
+                self.summary.landed[kind] += landed
+                self.summary.unchanged += unchanged
+            after = upto
+        async with self._connection.begin():
+            self.summary.unchanged += (await self._connection.execute(sql.TELL_REPEATS)).scalar_one()
+            counted = await self._connection.execute(sql.COUNT_REFUSED)
+        self.summary.refused = {FleetCode(code): count for code, count in counted}
+
+    async def refusals(self) -> AsyncIterator[tuple[int, Refusal]]:
+        """Every refused line by its number, and why."""
+        async with self._connection.begin():
+            async for row in await self._connection.stream(sql.LIST_REFUSED):
+                line, code, reason, name, kind, id_, other_line, other_id = row
+                if reason is None:
+                    found = refusal_of(
+                        FleetCode(code), LineKind(kind), str(id_), other_line=other_line, other_id=other_id
+                    )
+                else:
+                    found = Refusal(FleetCode(code), reason, name, kind and LineKind(kind), id_ and str(id_))
+                yield line, found
+
+    async def _land(self, after: UUID | None, upto: UUID) -> dict[LineKind, tuple[int, int]]:
+        """Land one batch in a transaction; answer how many lines of each kind have landed, and how many were there."""
+        tries = 0
+        while True:
+            try:
+                async with self._connection.begin():
+                    return await self._land_once(after, upto)
+            except DBAPIError as error:
+                tries += 1
+                if tries == _TRIES or getattr(error.orig, "sqlstate", None) not in _RACES:
+                    raise
+
+    async def _land_once(self, after: UUID | None, upto: UUID) -> dict[LineKind, tuple[int, int]]:
+        connection, actor = self._connection, {"actor": self._actor.name}
+        await act_as(connection, self._actor)
+        await connection.execute(text("SELECT set_config('manage.importing', 'on', true)"))
+        await connection.execute(sql.FILL, {"after": after, "upto": upto})
+        await connection.execute(sql.ANALYZE_BATCH)
+        await connection.execute(sql.LAND_DEPOTS, actor)
+        await connection.execute(sql.LOCK_DEPOTS)
+        for statement in (*sql.COMPARE, sql.REFUSE_DELETED, sql.REFUSE_WITHOUT_DEPOT, sql.REFUSE_WITHOUT_PARENT):
+            await connection.execute(statement)
+        await connection.execute(sql.REACH_CIRCUITS)
+        await self._refuse_unreached()
+        await connection.execute(sql.REFUSE_TOO_MANY)
+        await connection.execute(sql.ANALYZE_STATES)
+        await connection.execute(sql.LAND_CIRCUITS, actor)
+        await connection.execute(sql.LAND_GATEWAYS, actor)
+        for statement in (sql.REFUSE_WITHOUT_GATEWAY, sql.REFUSE_WITHOUT_CIRCUIT, sql.REFUSE_REPEATED_SENSORS):
+            await connection.execute(statement)
+        await connection.execute(sql.LAND_DEVICES, actor)
+        await connection.execute(sql.LAND_POWER_SOURCES, actor)
+        await connection.execute(sql.TELL_REFUSED)
+        await connection.execute(sql.TELL_JOURNAL, actor)
+        counted = await connection.execute(sql.COUNT_BATCH)
+        return {LineKind(kind): (landed, unchanged) for kind, landed, unchanged in counted}
+
+    async def _refuse_unreached(self) -> None:
+        """Tell circuits in a cycle from those that hang under something refused."""
+        unreached = (await self._connection.execute(sql.JUMPS)).rowcount
+        if unreached:
+            # After n rounds a jump goes 2 ** n circuits up.
+            for _ in range(unreached.bit_length()):
+                await self._connection.execute(sql.JUMP_TWICE_AS_FAR)
+            await self._connection.execute(sql.REFUSE_CYCLES)
+            await self._connection.execute(sql.REFUSE_BELOW_REFUSED)
+
+
+@asynccontextmanager
+async def fleet_import(
+    engine: AsyncEngine, actor: Actor, *, landing_lines: int = LANDING_LINES
+) -> AsyncGenerator[FleetImport]:
+    """One import on a connection of its own, which is closed at the end whatever happens: staging ends with it."""
+    async with engine.connect() as connection:
+        try:
+            yield FleetImport(connection, actor, landing_lines)
+        finally:
+            await connection.invalidate()
+
+
+class _Staging:
+    """Lines on their way into the temporary tables, some thousand at a time."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+        self._good: list[tuple[object, ...]] = []
+        self._refused: list[tuple[object, ...]] = []
+        self._bytes = 0
+        self.lines = 0
+
+    async def add(self, number: int, line: bytes | None) -> None:
+        """Judge a line by itself and keep it."""
+        parsed = TOO_LONG if line is None else parse_line(line)
+        if isinstance(parsed, Refusal):
+            self._refused.append((number, *parsed))
+        else:
+            self._good.append((number, *parsed))
+        self.lines += 1
+        self._bytes += len(line or b"")
+        if len(self._good) + len(self._refused) >= _STAGING_LINES or self._bytes >= _STAGING_BYTES:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what was kept."""
+        for table, columns, records in (("staged", sql.STAGED, self._good), ("refused", sql.REFUSED, self._refused)):
+            if records:
+                await self._copy(table, columns, records)
+                records.clear()
+        self._bytes = 0
+
+    async def _copy(self, table: str, columns: Sequence[str], records: Sequence[tuple[object, ...]]) -> None:
+        with driver_errors():
+            await self._connection.copy_records_to_table(table, columns=columns, records=records)
+
+
+async def _driver(connection: AsyncConnection) -> asyncpg.Connection:
+    """PostgreSQL's driver under a connection, for COPY."""
+    found = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(found, asyncpg.Connection)
+    return found

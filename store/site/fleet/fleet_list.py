@@ -1,0 +1,202 @@
+"""The list of depots as it is filtered, searched and counted: kept by triggers, so that it costs the same at any size.
+
+``depot_list`` has a row a depot with its freshness as it was last settled, ``fresh_depots`` until when those that are
+fresh stay so at least, and ``depot_counts`` the counts as sums of differences. Time passes without anybody writing:
+what lapsed since it was last settled is found by ``fresh_depots`` and judged by the rule (``depot_fresh_until``).
+"""
+
+# ruff: noqa: S608 (what is put into the statements are constants of this module)
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.monitoring.freshness import DepotFreshness
+from domain.provisioning.outcomes import ProvisioningState
+from store.base.locks import SITE_KEY
+
+MOST_COUNTED = 1_000
+"""Depots that a search counts at most."""
+
+# Few: the watch settles them each minute.
+_LAPSED = """lapsed AS MATERIALIZED (
+    SELECT depot_id FROM fresh_depots
+    WHERE fresh_until < clock_timestamp() AND depot_fresh_until(depot_id) < clock_timestamp()
+)"""
+_IS_FOUND = "x.grams @> search_grams(:search) AND x.name ILIKE :pattern ESCAPE '/'"
+
+
+@dataclass(frozen=True)
+class DepotFilter:
+    """Which depots are asked for."""
+
+    search: str | None = None
+    """A part of the name, in any case."""
+    provisioning: ProvisioningState | None = None
+    freshness: DepotFreshness | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the statements are given."""
+        given: dict[str, Any] = {}
+        if self.search:
+            escaped = self.search
+            for special in "/%_":
+                escaped = escaped.replace(special, f"/{special}")
+            given |= {"search": self.search, "pattern": f"%{escaped}%"}
+        if self.provisioning is not None:
+            given["provisioning"] = self.provisioning.value
+        return given
+
+
+STRETCH = 2_000
+"""Depots that a search looks through by name, before it looks names up by their parts."""
+
+
+def page_statement(
+    wanted: DepotFilter, after: tuple[str, UUID] | None, limit: int, *, is_walk: bool = False
+) -> tuple[TextClause, dict[str, Any]]:
+    """The statement, with its parameters, that finds a page of ids of depots by name, then id.
+
+    Where ``is_walk``, a search looks through the next ``STRETCH`` depots alone: what is in many names is found there.
+    """
+    asked = {
+        "x.provisioning = :provisioning": wanted.provisioning is not None,
+        "(x.name, x.depot_id) > (:after_name, CAST(:after_id AS uuid))": after is not None,
+        _IS_FOUND: bool(wanted.search) and not is_walk,
+    }
+    conditions = [condition for condition, is_asked in asked.items() if is_asked]
+
+    def page(condition: str, more: str = "") -> str:
+        where = " AND ".join([*conditions, condition])
+        rows = f"SELECT x.name, x.depot_id FROM depot_list AS x{more} WHERE {where} ORDER BY x.name, x.depot_id"
+        if not is_walk:
+            return f"({rows} LIMIT :limit)"
+        return f"(SELECT * FROM ({rows} LIMIT {STRETCH}) AS near WHERE name ILIKE :pattern ESCAPE '/' LIMIT :limit)"
+
+    if wanted.freshness is None:
+        found = page("true")
+    elif wanted.freshness is DepotFreshness.NONE:
+        found = page("x.freshness = 'NONE'")
+    elif wanted.freshness is DepotFreshness.FRESH:
+        found = page("x.freshness = 'FRESH' AND x.depot_id NOT IN (SELECT depot_id FROM lapsed)")
+    else:
+        settled = page("x.freshness = 'STALE'")
+        found = f"{settled} UNION ALL {page('x.depot_id = lapsed.depot_id', ', lapsed')}"
+    statement = f"WITH {_LAPSED} SELECT depot_id FROM ({found}) AS found ORDER BY name, depot_id LIMIT :limit"
+    given = wanted.parameters | {"limit": limit}
+    if is_walk:
+        del given["search"]
+    if after is not None:
+        given |= {"after_name": after[0], "after_id": after[1]}
+    return text(statement), given
+
+
+async def find_page(
+    connection: AsyncConnection, wanted: DepotFilter, after: tuple[str, UUID] | None, limit: int
+) -> list[UUID]:
+    """Find a page of depots by name, then id, beginning after the place ``after``."""
+    if wanted.search:
+        await fresh_plans(connection)
+        near = list((await connection.execute(*page_statement(wanted, after, limit, is_walk=True))).scalars())
+        if len(near) == limit:
+            return near
+    return list((await connection.execute(*page_statement(wanted, after, limit))).scalars())
+
+
+@dataclass(frozen=True)
+class FleetCounts:
+    """Depots by provisioning and freshness."""
+
+    depots: dict[tuple[ProvisioningState, DepotFreshness], int]
+    is_capped: bool = False
+    """Whether more than ``MOST_COUNTED`` were found, so that the counts say less than there are."""
+
+    def by_provisioning(self, freshness: DepotFreshness | None = None) -> dict[ProvisioningState, int]:
+        """Count by provisioning: all, or those of a freshness."""
+        return {
+            state: sum(n for (own, fresh), n in self.depots.items() if own is state and freshness in (None, fresh))
+            for state in ProvisioningState
+        }
+
+    def by_freshness(self, provisioning: ProvisioningState | None = None) -> dict[DepotFreshness, int]:
+        """Count by freshness: all, or those of a provisioning."""
+        return {
+            each: sum(n for (own, fresh), n in self.depots.items() if fresh is each and provisioning in (None, own))
+            for each in DepotFreshness
+        }
+
+
+COUNT_ALL = text(f"""
+    WITH {_LAPSED}, moved AS (
+        SELECT x.provisioning, count(*) AS depots FROM lapsed JOIN depot_list AS x USING (depot_id) GROUP BY 1
+    )
+    SELECT provisioning, freshness, sum(depots) FROM (
+        SELECT provisioning, freshness, depots FROM depot_counts
+        UNION ALL SELECT provisioning, 'FRESH', -depots FROM moved
+        UNION ALL SELECT provisioning, 'STALE', depots FROM moved
+    ) AS counted
+    GROUP BY provisioning, freshness
+""")
+COUNT_FOUND = text(f"""
+    WITH {_LAPSED}, found AS MATERIALIZED (
+        SELECT x.depot_id, x.provisioning, x.freshness FROM depot_list AS x
+        WHERE {_IS_FOUND} LIMIT {MOST_COUNTED + 1}
+    )
+    SELECT provisioning, CASE WHEN depot_id IN (SELECT depot_id FROM lapsed) THEN 'STALE' ELSE freshness END, count(*)
+    FROM found GROUP BY 1, 2
+""")
+
+
+async def count_fleet(connection: AsyncConnection, search: str | None = None) -> FleetCounts:
+    """Count depots by provisioning and freshness: all, or those whose name holds ``search``."""
+    wanted = DepotFilter(search)
+    if search:
+        await fresh_plans(connection)
+    rows = await connection.execute(COUNT_FOUND if search else COUNT_ALL, wanted.parameters)
+    found = {(ProvisioningState(state), DepotFreshness(fresh)): int(count) for state, fresh, count in rows}
+    return FleetCounts(found, is_capped=bool(search) and sum(found.values()) > MOST_COUNTED)
+
+
+async def fresh_plans(connection: AsyncConnection) -> None:
+    """Have the statements of this transaction planned for what is searched for: how rare it is decides."""
+    await connection.execute(text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"))
+
+
+# Whoever holds a depot's lock settles it. What is left is found again with the next look.
+_SETTLE = text(f"""
+    SELECT count(*), settle_freshness(array_agg(depot_id)) FROM (
+        SELECT depot_id FROM fresh_depots WHERE fresh_until < clock_timestamp() ORDER BY fresh_until LIMIT :limit
+    ) AS due
+    WHERE pg_try_advisory_xact_lock({SITE_KEY})
+""")
+_DIFFERENCES = 50
+"""Differences that are not worth adding up."""
+_ADD_UP = text(f"""
+    WITH taken AS (
+        DELETE FROM depot_counts WHERE (SELECT count(*) FROM depot_counts) > {_DIFFERENCES}
+            AND id IN (SELECT id FROM depot_counts FOR UPDATE SKIP LOCKED)
+        RETURNING provisioning, freshness, depots
+    )
+    INSERT INTO depot_counts (provisioning, freshness, depots)
+    SELECT provisioning, freshness, sum(depots) FROM taken GROUP BY provisioning, freshness
+""")
+
+
+async def settle_fleet(connection: AsyncConnection, limit: int) -> int:
+    """Note which depots are fresh no more, up to ``limit`` of them, and answer how many were looked at.
+
+    The packets of these depots wait until the transaction ends. Running it twice, or by two at once, does no harm.
+    """
+    settled, _ = (await connection.execute(_SETTLE, {"limit": limit})).one()
+    return settled
+
+
+async def add_counts_up(connection: AsyncConnection) -> None:
+    """Make one row of each count where many differences came together. By two at once it does no harm."""
+    await connection.execute(_ADD_UP)

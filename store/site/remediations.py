@@ -1,0 +1,220 @@
+"""Remediations: what stops updates by a site's configuration, listed with names, and closed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.base.actor import Actor
+from domain.base.problems import Problem, ProblemCode
+from domain.site.remediations import RemediationCode
+from domain.site.sensor_actions import SensorActionKind
+from store.base.arrays import is_one_of
+from store.base.changes import record_change
+from store.base.database import clock
+from store.base.notify import ChangeKind, notify
+from store.site.depots import lock_depot
+from store.site.tables import depots, devices, gateways, power_sources, remediations
+
+
+class RemediationState(StrEnum):
+    """Whether a remediation still stands."""
+
+    OPEN = "OPEN"
+    CLOSED = "CLOSED"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A power source between which it could not be decided."""
+
+    power_source_id: UUID
+    name: str | None
+    """None: it is gone."""
+
+
+@dataclass(frozen=True)
+class RemediationRecord:
+    """A remediation with the names of what it is about; a name is None where its subject is gone."""
+
+    remediation_id: UUID
+    depot_id: UUID
+    depot_name: str | None
+    gateway_id: UUID
+    gateway_name: str | None
+    device_id: UUID
+    device_name: str | None
+    sensor_action_id: UUID
+    action: SensorActionKind
+    code: RemediationCode
+    candidates: tuple[Candidate, ...]
+    opened_at: datetime
+    last_seen_at: datetime
+    times: int
+    closed_at: datetime | None
+    closed_by: str | None
+
+
+def _remediations() -> Select[*tuple[Any, ...]]:
+    return select(
+        remediations.c.id.label("remediation_id"),
+        remediations.c.depot_id,
+        depots.c.name.label("depot_name"),
+        remediations.c.gateway_id,
+        gateways.c.name.label("gateway_name"),
+        remediations.c.device_id,
+        devices.c.name.label("device_name"),
+        remediations.c.sensor_action_id,
+        remediations.c.action,
+        remediations.c.code,
+        remediations.c.candidates,
+        remediations.c.opened_at,
+        remediations.c.last_seen_at,
+        remediations.c.times,
+        remediations.c.closed_at,
+        remediations.c.closed_by,
+    ).select_from(
+        remediations.outerjoin(depots, depots.c.id == remediations.c.depot_id)
+        .outerjoin(gateways, gateways.c.id == remediations.c.gateway_id)
+        .outerjoin(devices, devices.c.id == remediations.c.device_id)
+    )
+
+
+async def _read(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) -> list[RemediationRecord]:
+    rows = [dict(row) for row in (await connection.execute(query)).mappings()]
+    wanted = {candidate for row in rows for candidate in row["candidates"]}
+    names: dict[UUID, str] = {}
+    if wanted:
+        named = select(power_sources.c.id, power_sources.c.name).where(is_one_of(power_sources.c.id, wanted))
+        names = {row.id: row.name for row in await connection.execute(named)}
+    for row in rows:
+        row["action"] = SensorActionKind(row["action"])
+        row["code"] = RemediationCode(row["code"])
+        row["candidates"] = tuple(Candidate(each, names.get(each)) for each in row["candidates"])
+    return [RemediationRecord(**row) for row in rows]
+
+
+async def list_remediations(
+    connection: AsyncConnection,
+    *,
+    depot_id: UUID | None,
+    state: RemediationState | None,
+    before: UUID | None,
+    limit: int,
+) -> list[RemediationRecord]:
+    """List remediations, those opened last first, beginning after ``before``. ``state`` None: all."""
+    query = _remediations().order_by(remediations.c.id.desc()).limit(limit)
+    if depot_id is not None:
+        query = query.where(remediations.c.depot_id == depot_id)
+    if state is not None:
+        is_open = remediations.c.closed_at.is_(None)
+        query = query.where(is_open if state is RemediationState.OPEN else ~is_open)
+    if before is not None:
+        query = query.where(remediations.c.id < before)
+    return await _read(connection, query)
+
+
+async def count_open(connection: AsyncConnection) -> int:
+    """Count the remediations that are open."""
+    query = select(func.count()).select_from(remediations).where(remediations.c.closed_at.is_(None))
+    return (await connection.execute(query)).scalar_one()
+
+
+@dataclass(frozen=True)
+class DepotRemediations:
+    """How many remediations a depot has."""
+
+    depot_id: UUID
+    name: str | None
+    """None: the depot is gone."""
+    count: int
+
+
+async def count_by_depot(
+    connection: AsyncConnection, state: RemediationState | None, limit: int
+) -> list[DepotRemediations]:
+    """Count remediations by depot, those with the most first. ``state`` None: all."""
+    query = (
+        select(remediations.c.depot_id, depots.c.name, func.count())
+        .select_from(remediations.outerjoin(depots, depots.c.id == remediations.c.depot_id))
+        .group_by(remediations.c.depot_id, depots.c.name)
+        .order_by(func.count().desc(), depots.c.name, remediations.c.depot_id)
+        .limit(limit)
+    )
+    if state is not None:
+        is_open = remediations.c.closed_at.is_(None)
+        query = query.where(is_open if state is RemediationState.OPEN else ~is_open)
+    return [DepotRemediations(*row) for row in await connection.execute(query)]
+
+
+async def read_remediation(connection: AsyncConnection, remediation_id: UUID) -> RemediationRecord:
+    """Read one remediation.
+
+    Raises:
+        Problem: ``REMEDIATION_NOT_FOUND``.
+
+    """
+    found = await _read(connection, _remediations().where(remediations.c.id == remediation_id))
+    if not found:
+        raise Problem(ProblemCode.REMEDIATION_NOT_FOUND, f"There is no remediation {remediation_id}.")
+    return found[0]
+
+
+async def resolve_remediation(connection: AsyncConnection, actor: Actor, remediation_id: UUID) -> RemediationRecord:
+    """Close a remediation by hand; one that is closed stays as it is, with who closed it.
+
+    The next packet that is stopped opens another.
+
+    Raises:
+        Problem: ``REMEDIATION_NOT_FOUND``.
+
+    """
+    depot_id = (await read_remediation(connection, remediation_id)).depot_id
+    await lock_depot(connection, depot_id)
+    if (await read_remediation(connection, remediation_id)).closed_at is None:
+        await connection.execute(
+            update(remediations)
+            .where(remediations.c.id == remediation_id)
+            .values(closed_at=await clock(connection), closed_by=actor.name)
+        )
+        await record_change(connection, actor, "REMEDIATION_RESOLVED", depot_id=depot_id, subject_id=remediation_id)
+        await notify(connection, {depot_id: {ChangeKind.REMEDIATION}})
+    return await read_remediation(connection, remediation_id)
+
+
+_CLOSE = text("""
+    UPDATE remediations SET closed_at = clock_timestamp(), closed_by = :actor
+    WHERE depot_id = :depot_id AND closed_at IS NULL
+      AND (sensor_action_id = ANY (:sensor_action_ids) OR device_id = ANY (:device_ids))
+""")
+
+
+async def close_remediations(
+    connection: AsyncConnection,
+    actor: Actor,
+    depot_id: UUID,
+    *,
+    sensor_action_ids: Collection[UUID] = (),
+    device_ids: Collection[UUID] = (),
+) -> tuple[ChangeKind, ...]:
+    """Close what is open for sensor actions that are deleted or switched off, and for devices that are deleted.
+
+    No packet will ever go through for them, which is how remediations close by themselves. Answers what changed.
+    """
+    closed = await connection.execute(
+        _CLOSE,
+        {
+            "actor": actor.name,
+            "depot_id": depot_id,
+            "sensor_action_ids": list(sensor_action_ids),
+            "device_ids": list(device_ids),
+        },
+    )
+    return (ChangeKind.REMEDIATION,) if closed.rowcount else ()

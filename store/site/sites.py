@@ -1,0 +1,178 @@
+"""The sites of the gateways whose packets came: their configuration and states, read in a few queries for all."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.monitoring.standing import Reading
+from domain.site.circuit_capacity import CapacityPolicy, CapacityState
+from domain.site.measurands import MeasurandKey
+from domain.site.routing import PowerSource, PowerSourceKind
+from domain.site.sensor_actions import SENSOR_ACTIONS, ActionTarget, SensorActionKind
+from domain.site.site import ConfiguredAction, Site
+from store.base.driver import driver_errors, driver_in
+from store.base.locks import lock_sites_of_gateways
+from store.site.capacities import capacity_state
+
+
+@dataclass(frozen=True)
+class Sites:
+    """What was read of the sites of a group of packets."""
+
+    now: datetime
+    """By the database's clock, which is the one clock of all who decide by it."""
+    by_gateway: dict[UUID, Site]
+    capacities: dict[UUID, CapacityState]
+    """The states of the circuits that follow an action of these gateways."""
+    depot_of_circuit: dict[UUID, UUID]
+    """The depots of those circuits."""
+    readings: dict[tuple[UUID, MeasurandKey], Reading]
+    """What is known of the depots' power sources."""
+    stopped: frozenset[UUID]
+    """The sensor actions for which a remediation is open."""
+
+
+_ACTIONS = """
+    SELECT g.id AS gateway_id, g.depot_id, m.id AS microgrid_id, g.output_translation,
+           d.sensor_id, d.id AS device_id, d.circuit_id AS linked_circuit,
+           a.id AS action_id, a.action, a.measurands, a.enabled,
+           a.heartbeat_threshold_seconds AS threshold, a.fail_safe_capacity_w AS fail_safe,
+           r.id IS NOT NULL AS stopped, clock_timestamp() AS now,
+           c.circuit_id, c.mode, c.since, c.deadline, c.reason, c.capacity_w, c.basis, c.observed_at,
+           c.fail_safe_received_w, c.fail_safe_observed_at, c.received_at, c.fail_safe_received_at
+    FROM gateways AS g
+    LEFT JOIN microgrids AS m ON m.depot_id = g.depot_id AND m.retired_at IS NULL
+    LEFT JOIN devices AS d ON d.gateway_id = g.id
+    LEFT JOIN sensor_actions AS a ON a.device_id = d.id
+    LEFT JOIN remediations AS r ON r.sensor_action_id = a.id AND r.closed_at IS NULL
+    LEFT JOIN circuit_capacities AS c ON c.sensor_action_id = a.id AND c.circuit_id = d.circuit_id
+    WHERE g.id = ANY ($1::uuid[])
+    ORDER BY g.id, d.id, a.action
+"""
+
+_POWER_SOURCES = """
+    SELECT p.depot_id, p.id, p.kind, p.circuit_id, r.measurand, r.value_number, r.value_text, r.observed_at,
+           r.device_id, r.received_at, r.released
+    FROM power_sources AS p LEFT JOIN power_source_readings AS r ON r.power_source_id = p.id
+    WHERE p.depot_id = ANY ($1::uuid[])
+    ORDER BY p.id
+"""
+
+
+async def hold_sites(driver: asyncpg.Connection, gateway_ids: Collection[UUID]) -> Sites | None:
+    """Lock the depots of these gateways, then read their sites: what was read holds until the transaction ends.
+
+    A gateway that does not exist is not among them; where none does, the answer is None.
+    """
+    if not await lock_sites_of_gateways(driver, gateway_ids):
+        return None
+    return await _read_sites(driver, gateway_ids)
+
+
+async def view_sites(connection: AsyncConnection, gateway_ids: Collection[UUID]) -> Sites | None:
+    """Read the sites of these gateways as they are at this moment; None where none of them exists.
+
+    Only what is read under the lock holds for longer (``hold_sites``): this is for whoever shows, never for who writes.
+    """
+    driver = await driver_in(connection)
+    with driver_errors():
+        return await _read_sites(driver, gateway_ids)
+
+
+async def _read_sites(driver: asyncpg.Connection, gateway_ids: Collection[UUID]) -> Sites | None:
+    rows: list[Any] = await driver.fetch(_ACTIONS, list(gateway_ids))
+    if not rows:
+        return None
+    routed = {row["depot_id"] for row in rows if row["action"] is not None and _is_routed(row["action"])}
+    sources, readings = await _read_power_sources(driver, routed)
+    followed = [row for row in rows if row["circuit_id"] is not None]
+    return Sites(
+        rows[0]["now"],
+        {gateway_id: _site(list(found), sources) for gateway_id, found in groupby(rows, lambda row: row["gateway_id"])},
+        {row["circuit_id"]: capacity_state(row) for row in followed},
+        {row["circuit_id"]: row["depot_id"] for row in followed},
+        readings,
+        frozenset(row["action_id"] for row in rows if row["stopped"]),
+    )
+
+
+def _is_routed(action: str) -> bool:
+    return SENSOR_ACTIONS[SensorActionKind(action)].target is ActionTarget.POWER_SOURCE
+
+
+async def _read_power_sources(
+    driver: asyncpg.Connection, depot_ids: Collection[UUID]
+) -> tuple[dict[UUID, dict[UUID, PowerSource]], dict[tuple[UUID, MeasurandKey], Reading]]:
+    sources: dict[UUID, dict[UUID, PowerSource]] = defaultdict(dict)
+    readings: dict[tuple[UUID, MeasurandKey], Reading] = {}
+    if not depot_ids:
+        return sources, readings
+    for row in await driver.fetch(_POWER_SOURCES, list(depot_ids)):
+        depot_id, source_id, kind, circuit_id, measurand, number, words, *given = row
+        sources[depot_id][source_id] = PowerSource(source_id, PowerSourceKind(kind), circuit_id)
+        if measurand is not None:
+            readings[source_id, MeasurandKey(measurand)] = Reading(words if number is None else number, *given)
+    return sources, readings
+
+
+_CONFIGURATION = 13
+"""So many columns of ``_ACTIONS`` come from the configuration; the others are states."""
+_MOST_SITES = 20_000
+
+_sites: dict[UUID, tuple[object, Site]] = {}
+"""By gateway the last site that was made, with what it was made of: it is the same for most packets. This saves the
+making, not the reading, so it never has to be told of a change."""
+
+
+def _site(rows: Sequence[Any], sources: dict[UUID, dict[UUID, PowerSource]]) -> Site:
+    gateway_id, depot_id = rows[0][:2]
+    power_sources = tuple(sources.get(depot_id, {}).values())
+    made_of = (power_sources, [(*row[:_CONFIGURATION], row["circuit_id"] is not None) for row in rows])
+    known = _sites.get(gateway_id)
+    if known is not None and known[0] == made_of:
+        return known[1]
+    site = _make_site(rows, power_sources)
+    if len(_sites) >= _MOST_SITES:
+        _sites.clear()
+    _sites[gateway_id] = (made_of, site)
+    return site
+
+
+def _make_site(rows: Sequence[Any], power_sources: tuple[PowerSource, ...]) -> Site:
+    actions: dict[str, list[ConfiguredAction]] = defaultdict(list)
+    for row in rows:
+        if row["action_id"] is not None:
+            actions[row["sensor_id"]].append(_action(row))
+    gateway_id, depot_id, microgrid_id, output_translation = rows[0][:4]
+    return Site(
+        gateway_id,
+        depot_id,
+        microgrid_id,
+        output_translation,
+        frozenset(row["sensor_id"] for row in rows if row["sensor_id"] is not None),
+        {sensor_id: tuple(found) for sensor_id, found in actions.items()},
+        power_sources,
+    )
+
+
+def _action(row: Any) -> ConfiguredAction:
+    return ConfiguredAction(
+        row["action_id"],
+        row["device_id"],
+        row["sensor_id"],
+        SensorActionKind(row["action"]),
+        tuple(MeasurandKey(key) for key in row["measurands"]),
+        row["enabled"],
+        row["linked_circuit"],
+        None if row["threshold"] is None else CapacityPolicy(timedelta(seconds=row["threshold"]), row["fail_safe"]),
+        row["circuit_id"] is not None,
+    )

@@ -1,0 +1,342 @@
+"""The tables of a site as it is configured, with what follows from its configuration at once."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from store.base.metadata import id_column, made_columns, metadata, time_column
+
+depots = Table(
+    "depots",
+    metadata,
+    id_column(),
+    Column("name", Text, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("provisioning", Text, nullable=False, server_default="PENDING"),
+    Column("provisioning_code", Text),
+    *made_columns(),
+    CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="depots_name"),
+    CheckConstraint("provisioning IN ('PENDING', 'PROVISIONED', 'FAILED')", name="depots_provisioning"),
+    CheckConstraint("(provisioning = 'FAILED') = (provisioning_code IS NOT NULL)", name="depots_provisioning_code"),
+    Index("depots_name_id", "name", "id"),
+)
+
+depot_list = Table(
+    "depot_list",
+    metadata,
+    Column("depot_id", Uuid, ForeignKey("depots.id", name="depot_list_depot", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("provisioning", Text, nullable=False),
+    Column("freshness", Text, nullable=False, server_default="NONE"),
+    Column("grams", ARRAY(Text), nullable=False),
+    CheckConstraint("freshness IN ('NONE', 'STALE', 'FRESH')", name="depot_list_freshness"),
+    Index("depot_list_name", "name", "depot_id"),
+    Index("depot_list_provisioning", "provisioning", "name", "depot_id"),
+    Index("depot_list_freshness_name", "freshness", "name", "depot_id"),
+    Index("depot_list_both", "provisioning", "freshness", "name", "depot_id"),
+    Index("depot_list_grams", "grams", postgresql_using="gin"),
+)
+
+fresh_depots = Table(
+    "fresh_depots",
+    metadata,
+    Column(
+        "depot_id",
+        Uuid,
+        ForeignKey("depot_list.depot_id", name="fresh_depots_depot", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("fresh_until", DateTime(timezone=True), nullable=False),
+    Index("fresh_depots_fresh_until", "fresh_until"),
+    postgresql_with={"fillfactor": 70},
+)
+
+depot_counts = Table(
+    "depot_counts",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("provisioning", Text, nullable=False),
+    Column("freshness", Text, nullable=False),
+    Column("depots", BigInteger, nullable=False),
+)
+
+circuits = Table(
+    "circuits",
+    metadata,
+    id_column(),
+    Column("depot_id", Uuid, ForeignKey("depots.id", name="circuits_depot"), nullable=False),
+    Column("parent_id", Uuid),
+    Column("name", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("rated_power_w", Double),
+    *made_columns(),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+    CheckConstraint("version >= 1", name="circuits_version"),
+    # The parent is of the same depot because its key carries the depot.
+    ForeignKeyConstraint(["parent_id", "depot_id"], ["circuits.id", "circuits.depot_id"], name="circuits_parent"),
+    UniqueConstraint("id", "depot_id", name="circuits_id_depot"),
+    UniqueConstraint(
+        "depot_id",
+        "parent_id",
+        "position",
+        name="circuits_place",
+        deferrable=True,
+        initially="DEFERRED",
+        postgresql_nulls_not_distinct=True,
+    ),
+    CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="circuits_name"),
+    CheckConstraint("parent_id <> id", name="circuits_not_own_parent"),
+    CheckConstraint("position >= 0", name="circuits_position"),
+    CheckConstraint("rated_power_w > 0", name="circuits_rated_power"),
+    Index("circuits_parent_id", "parent_id"),
+)
+
+gateways = Table(
+    "gateways",
+    metadata,
+    id_column(),
+    Column("depot_id", Uuid, ForeignKey("depots.id", name="gateways_depot"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("site_model_name", Text),
+    Column("output_translation", JSONB(none_as_null=True)),
+    *made_columns(),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+    CheckConstraint("version >= 1", name="gateways_version"),
+    UniqueConstraint("id", "depot_id", name="gateways_id_depot"),
+    CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="gateways_name"),
+    Index("gateways_depot_id", "depot_id"),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    id_column(),
+    Column("depot_id", Uuid, nullable=False),
+    Column("gateway_id", Uuid, nullable=False),
+    Column("sensor_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("circuit_id", Uuid),
+    *made_columns(),
+    Column("controller", Text),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+    CheckConstraint("version >= 1", name="devices_version"),
+    ForeignKeyConstraint(["gateway_id", "depot_id"], ["gateways.id", "gateways.depot_id"], name="devices_gateway"),
+    ForeignKeyConstraint(
+        ["circuit_id", "depot_id"],
+        ["circuits.id", "circuits.depot_id"],
+        name="devices_circuit",
+        ondelete="SET NULL (circuit_id)",
+    ),
+    UniqueConstraint("gateway_id", "sensor_id", name="devices_sensor"),
+    UniqueConstraint("id", "depot_id", name="devices_id_depot"),
+    CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="devices_name"),
+    CheckConstraint("btrim(sensor_id) <> '' AND char_length(sensor_id) <= 200", name="devices_sensor_id"),
+    CheckConstraint("btrim(controller) <> '' AND char_length(controller) <= 100", name="devices_controller"),
+    Index("devices_depot_id", "depot_id"),
+    Index("devices_circuit_id", "circuit_id"),
+)
+
+power_sources = Table(
+    "power_sources",
+    metadata,
+    id_column(),
+    Column("depot_id", Uuid, ForeignKey("depots.id", name="power_sources_depot"), nullable=False),
+    Column("circuit_id", Uuid),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    *made_columns(),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+    CheckConstraint("version >= 1", name="power_sources_version"),
+    ForeignKeyConstraint(
+        ["circuit_id", "depot_id"],
+        ["circuits.id", "circuits.depot_id"],
+        name="power_sources_circuit",
+        ondelete="SET NULL (circuit_id)",
+    ),
+    CheckConstraint("kind IN ('BATTERY', 'SOLAR', 'GENERATOR')", name="power_sources_kind"),
+    CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="power_sources_name"),
+    Index("power_sources_depot_id", "depot_id"),
+    Index("power_sources_circuit_id", "circuit_id"),
+)
+
+microgrids = Table(
+    "microgrids",
+    metadata,
+    id_column(),
+    Column("depot_id", Uuid, ForeignKey("depots.id", name="microgrids_depot"), nullable=False),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+    Column("synced_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("retired_at", DateTime(timezone=True)),
+    *made_columns(),
+    CheckConstraint("version >= 1", name="microgrids_version"),
+    # COR-8.10: never two active microgrids of one depot, whatever races.
+    Index("microgrids_one_active", "depot_id", unique=True, postgresql_where=text("retired_at IS NULL")),
+)
+
+sensor_actions = Table(
+    "sensor_actions",
+    metadata,
+    id_column(),
+    Column("depot_id", Uuid, nullable=False),
+    Column("device_id", Uuid, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("measurands", ARRAY(Text), nullable=False),
+    Column("heartbeat_threshold_seconds", Double),
+    Column("fail_safe_capacity_w", Double),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+    *made_columns(),
+    UniqueConstraint("device_id", "action", name="sensor_actions_once"),
+    ForeignKeyConstraint(
+        ["device_id", "depot_id"], ["devices.id", "devices.depot_id"], name="sensor_actions_device", ondelete="CASCADE"
+    ),
+    CheckConstraint(
+        "action IN ('UPDATE_MICROGRID_STATE', 'UPDATE_POWER_SOURCE_STATE', 'UPDATE_POWER_SOURCE_LOAD', "
+        "'UPDATE_CIRCUIT_CAPACITY')",
+        name="sensor_actions_action",
+    ),
+    CheckConstraint("cardinality(measurands) > 0", name="sensor_actions_measurands"),
+    CheckConstraint(
+        "(action = 'UPDATE_CIRCUIT_CAPACITY') = (heartbeat_threshold_seconds IS NOT NULL)",
+        name="sensor_actions_threshold",
+    ),
+    CheckConstraint("fail_safe_capacity_w >= 0", name="sensor_actions_fail_safe"),
+    Index("sensor_actions_depot_id", "depot_id"),
+)
+
+capability_owners = Table(
+    "capability_owners",
+    metadata,
+    Column("depot_id", Uuid, nullable=False),
+    Column("capability", Text, nullable=False),
+    Column(
+        "sensor_action_id",
+        Uuid,
+        ForeignKey("sensor_actions.id", name="capability_owners_action", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    # One source of a capability for a depot; a trigger on sensor_actions keeps the rows.
+    PrimaryKeyConstraint("depot_id", "capability", name="capability_owners_one"),
+    Index("capability_owners_sensor_action_id", "sensor_action_id"),
+)
+
+capacity_events = Table(
+    "capacity_events",
+    metadata,
+    Column("id", Uuid, nullable=False, server_default=text("uuidv7()")),
+    Column("circuit_id", Uuid, nullable=False),
+    Column("depot_id", Uuid, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("reason", Text),
+    Column("capacity_w", Double),
+    Column("basis", Text),
+    time_column("at"),
+    time_column("received_at"),
+    PrimaryKeyConstraint("circuit_id", "at", "id", "received_at"),
+    CheckConstraint("mode IN ('AWAITING', 'CONTROLLER', 'FAIL_SAFE', 'RELEASED')", name="capacity_events_mode"),
+    postgresql_partition_by="RANGE (received_at)",
+)
+
+power_source_readings = Table(
+    "power_source_readings",
+    metadata,
+    Column(
+        "power_source_id",
+        Uuid,
+        ForeignKey("power_sources.id", name="power_source_readings_power_source", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("measurand", Text, primary_key=True),
+    Column("value_number", Double),
+    Column("value_text", Text),
+    time_column("observed_at"),
+    time_column("received_at"),
+    Column("device_id", Uuid, nullable=False),
+    # Whoever gave it gives it no longer: the next one takes its place. Triggers on devices and sensor_actions say so.
+    Column("released", Boolean, nullable=False, server_default=text("false")),
+    Index("power_source_readings_device_id", "device_id"),
+    CheckConstraint("(value_number IS NULL) <> (value_text IS NULL)", name="power_source_readings_value"),
+    postgresql_with={"fillfactor": 70},
+)
+
+circuit_capacities = Table(
+    "circuit_capacities",
+    metadata,
+    Column(
+        "circuit_id",
+        Uuid,
+        ForeignKey("circuits.id", name="circuit_capacities_circuit", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("depot_id", Uuid, nullable=False),
+    Column(
+        "sensor_action_id",
+        Uuid,
+        ForeignKey("sensor_actions.id", name="circuit_capacities_action", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("mode", Text, nullable=False),
+    time_column("since"),
+    time_column("deadline", null=True),
+    Column("reason", Text),
+    Column("capacity_w", Double),
+    Column("basis", Text),
+    time_column("observed_at", null=True),
+    Column("fail_safe_received_w", Double),
+    time_column("fail_safe_observed_at", null=True),
+    time_column("received_at", null=True),
+    time_column("fail_safe_received_at", null=True),
+    # The settings of the action as the state was made with them; a change of the settings moves both together.
+    Column("heartbeat_threshold_seconds", Double, nullable=False),
+    Column("fail_safe_capacity_w", Double),
+    CheckConstraint("mode IN ('AWAITING', 'CONTROLLER', 'FAIL_SAFE')", name="circuit_capacities_mode"),
+    CheckConstraint("capacity_w >= 0", name="circuit_capacities_capacity"),
+    CheckConstraint("(mode = 'FAIL_SAFE') = (reason IS NOT NULL)", name="circuit_capacities_fail_safe"),
+    CheckConstraint("(mode = 'AWAITING') = (capacity_w IS NULL)", name="circuit_capacities_known"),
+    CheckConstraint("(mode = 'FAIL_SAFE') = (deadline IS NULL)", name="circuit_capacities_deadline"),
+    Index("circuit_capacities_sensor_action_id", "sensor_action_id"),
+    Index("circuit_capacities_depot_id", "depot_id"),
+    postgresql_with={"fillfactor": 70},
+)
+
+remediations = Table(
+    "remediations",
+    metadata,
+    id_column(),
+    Column("depot_id", Uuid, nullable=False),
+    Column("gateway_id", Uuid, nullable=False),
+    Column("device_id", Uuid, nullable=False),
+    Column("sensor_action_id", Uuid, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("candidates", ARRAY(Uuid), nullable=False),
+    time_column("opened_at"),
+    time_column("last_seen_at"),
+    Column("times", BigInteger, nullable=False),
+    time_column("closed_at", null=True),
+    Column("closed_by", Text),
+    CheckConstraint("(closed_at IS NULL) = (closed_by IS NULL)", name="remediations_closed"),
+    Index("remediations_one_open", "sensor_action_id", unique=True, postgresql_where=text("closed_at IS NULL")),
+    Index("remediations_depot_id", "depot_id", "id"),
+    postgresql_with={"fillfactor": 70},
+)

@@ -1,0 +1,211 @@
+"""`./dev up` as a person uses it: it comes up with a fleet, other commands find it, and it leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from cli.place import DEMO_FLEET, Place, Running
+from fleet.make_fleet import CUT_SHORT, fleet
+from tests.homes.fleet_lines import flawed
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PATIENCE = 120
+"""Seconds, which only end a broken test."""
+
+
+class Up:
+    """A running `./dev up`, read line by line."""
+
+    def __init__(self, folder: Path, *args: str) -> None:
+        self.environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("MANAGE_", "TEMPORAL_")) and name != "DATABASE_URL"
+        } | {"MANAGE_DATA_DIR": str(folder)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "cli", "up", *args],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.printed = ""
+        self.children: list[psutil.Process] = []
+
+    def until(self, words: str) -> str:
+        """Read what it prints until ``words`` come; answer all of it."""
+        assert self.process.stdout is not None
+        guard = threading.Timer(PATIENCE, self.process.kill)
+        guard.start()
+        for line in self.process.stdout:
+            self.printed += line
+            if words in line:
+                break
+        guard.cancel()
+        assert words in self.printed, self.printed
+        self.children = psutil.Process(self.process.pid).children(recursive=True)
+        return self.printed
+
+    def command(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """Run another command beside it."""
+        return subprocess.run(
+            [sys.executable, "-m", "cli", *args],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+
+    def interrupt(self) -> int:
+        """Press Ctrl-C; answer the exit code when nothing of it lives any more."""
+        self.process.send_signal(signal.SIGINT)
+        rest, _ = self.process.communicate(timeout=PATIENCE)
+        self.printed += rest
+        _, alive = psutil.wait_procs(self.children, timeout=0)
+        assert alive == []
+        return self.process.returncode
+
+    def kill(self) -> None:
+        """End it without ceremony, for a test that failed."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture
+def started() -> Iterator[list[Up]]:
+    """What a test starts; the fixture ends what it leaves running."""
+    found: list[Up] = []
+    yield found
+    for each in found:
+        each.kill()
+
+
+def depots(api_url: str) -> list[dict[str, Any]]:
+    """Every depot of the API."""
+    found: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = httpx.get(
+            f"{api_url}/api/depots", params={"limit": 500} | cursor, trust_env=False, timeout=PATIENCE
+        ).json()
+        found += page["items"]
+        if page["next_cursor"] is None:
+            return found
+        cursor = {"cursor": page["next_cursor"]}
+
+
+def running(folder: Path) -> Running:
+    """What an `up` says of itself."""
+    found = Place(folder).running()
+    assert found is not None
+    return found
+
+
+def provisioned(found: list[dict[str, Any]]) -> dict[str, str]:
+    """Each provisioned depot's microgrid."""
+    return {each["depot_id"]: each["microgrid_id"] for each in found if each["provisioning"]["state"] == "PROVISIONED"}
+
+
+def without_ports(printed: str) -> str:
+    return re.sub(r":\d+", ":0", printed)
+
+
+def test_up_shows_a_small_fleet_and_keeps_it(tmp_path: Path, started: list[Up]) -> None:
+    started.append(Up(tmp_path, "--port", "0"))
+    first = started[0]
+    printed = first.until("import FILE")
+    shipped = [json.loads(line) for line in DEMO_FLEET.read_text(encoding="utf-8").splitlines()]
+    assert "depots 40" in printed
+    # The end is the one that README.md shows, but for the ports.
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    ending = readme[readme.index("Running.") :].split("```")[0]
+    assert without_ports(printed[printed.index("Running.") :]) == without_ports(ending)
+    assert "The scenario quick-look on the Simulation depot: passed" in printed
+    before = depots(running(tmp_path).api_url)
+    fleet_of = {each["depot_id"] for each in before if each["name"] != "Simulation depot"}
+    assert fleet_of == {row["id"] for row in shipped if row["type"] == "depot"}
+    # One depot more, for the scenario that brings it to life.
+    assert len(provisioned(before)) == len(before) == 41
+
+    other = first.command("up")
+    assert other.returncode == 1
+    assert "runs already" in other.stderr
+    again = first.command("import", str(DEMO_FLEET))
+    assert again.returncode == 0
+    assert f"unchanged  {len(shipped)}" in again.stdout
+    assert "UNCHANGED" in first.command("resync", before[0]["name"]).stdout
+    assert first.interrupt() == 0
+
+    started.append(Up(tmp_path, "--port", "0"))
+    second = started[1]
+    assert "landed" not in second.until("import FILE")
+    assert depots(running(tmp_path).api_url) == before
+    assert second.interrupt() == 0
+    assert Place(tmp_path).running() is None
+
+
+def test_up_takes_a_fleet_of_ones_own_and_reports_its_flaws_by_line(tmp_path: Path, started: list[Up]) -> None:
+    rows = list(fleet(200, seed=3, flaws=True))
+    expected = flawed(rows)
+    file = tmp_path / "fleet.ndjson"
+    file.write_text("".join(f"{CUT_SHORT if row is None else json.dumps(row)}\n" for row in rows))
+    folder = tmp_path / "data"
+    started.append(Up(folder, "--port", "0", "--fleet", str(file)))
+    printed = started[0].until("import FILE")
+    assert "depots 200" in printed
+    assert f"refused    {len(expected)}, each in" in printed
+    report = [json.loads(line) for line in (folder / "import-report.ndjson").read_text().splitlines()]
+    assert {each["line"]: each["code"] for each in report} == expected
+    tops = {row["depot_id"] for row in rows if row and row["type"] == "circuit" and row["name"] not in ("Spare", "   ")}
+    assert provisioned(depots(running(folder).api_url)).keys() == tops
+    assert started[0].interrupt() == 0
+
+
+def test_an_ephemeral_up_leaves_no_folder_behind(tmp_path: Path, started: list[Up]) -> None:
+    started.append(Up(tmp_path / "home", "--ephemeral", "--port", "0", "--no-demo"))
+    printed = started[0].until("import FILE")
+    folder = Path(printed.splitlines()[0].removeprefix("Data and logs: "))
+    assert folder.is_absolute()
+    assert folder.exists()
+    assert depots(running(folder).api_url) == []
+    # Nobody else of this machine may look; as root, PostgreSQL's own user gets through to its data.
+    assert folder.stat().st_mode & (stat.S_IRWXO | stat.S_IRGRP | stat.S_IWGRP) == 0
+    assert {stat.S_IMODE(each.stat().st_mode) for each in folder.iterdir() if each.is_dir()} == {0o700}
+    # Commands find it by themselves, on whatever port it is.
+    found = started[0].command("resync", "Nobody")
+    assert (found.returncode, "No depot's name contains" in found.stderr) == (1, True)
+    other = Up(tmp_path / "home", "--ephemeral", "--port", "0", "--no-demo")
+    started.append(other)
+    there = other.until("import FILE")
+    # Now nobody knows which is meant.
+    refused = other.command("resync", "Nobody")
+    assert refused.returncode == 1
+    urls = {running(folder).api_url, running(Path(there.splitlines()[0].removeprefix("Data and logs: "))).api_url}
+    assert all(f"--api {url}" in refused.stderr for url in urls)
+    assert f"./dev resync DEPOT --api {running(folder).api_url}" not in there
+    for url in urls:
+        assert "No depot's name contains" in other.command("resync", "Nobody", "--api", url).stderr
+    assert other.interrupt() == 0
+    assert "No depot's name contains" in started[0].command("resync", "Nobody").stderr
+    assert started[0].interrupt() == 0
+    assert not folder.exists()
+    assert not (tmp_path / "home").exists()
+    assert "does not run" in started[0].command("resync", "Nobody").stderr

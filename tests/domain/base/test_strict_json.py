@@ -1,0 +1,178 @@
+"""What is no JSON, and what is JSON and must not be stored."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.base.strict_json import MAX_DEPTH, BrokenJsonError, JsonCode, RepeatedKeys, decode_json, faults_in
+from domain.base.violations import below
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (b"", JsonCode.NOT_JSON),
+        (b"{", JsonCode.NOT_JSON),
+        (b"{} {}", JsonCode.NOT_JSON),
+        (b"{'a': 1}", JsonCode.NOT_JSON),
+        (b'{"a": 1,}', JsonCode.NOT_JSON),
+        (b'{"a": 01}', JsonCode.NOT_JSON),
+        (b'{"a": "\n"}', JsonCode.NOT_JSON),
+        (b'{"a": "\x00"}', JsonCode.NOT_JSON),
+        (b"nan", JsonCode.NOT_JSON),
+        (b"\xef\xbb\xbf{}", JsonCode.NOT_JSON),
+        (b'{"a": "\xff"}', JsonCode.NOT_UTF8),
+        (b'{"a": "\xed\xa0\x80"}', JsonCode.NOT_UTF8),
+        ("{}".encode("utf-16"), JsonCode.NOT_UTF8),
+        (b"[" * 200_000, JsonCode.TOO_DEEP),
+        (b'{"a":' * 200_000, JsonCode.TOO_DEEP),
+        (b"[" * 200_000 + b"]" * 200_000, JsonCode.TOO_DEEP),
+    ],
+    ids=lambda value: None if isinstance(value, bytes) else str(value),
+)
+def test_a_body_that_cannot_be_read(raw: bytes, code: JsonCode) -> None:
+    with pytest.raises(BrokenJsonError) as refused:
+        decode_json(raw)
+    assert refused.value.code is code
+    assert refused.value.reason.endswith(".")
+    assert len(refused.value.reason) < 200
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 200])
+def test_depth_is_told_where_it_can_be_read_and_refused_where_not(depth: int) -> None:
+    value = decode_json(b"[" * depth + b"]" * depth)
+    assert [fault.code for fault in faults_in(value, "", 1)] == [JsonCode.TOO_DEEP]
+
+
+def test_the_deepest_that_is_allowed() -> None:
+    assert not list(faults_in(decode_json(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH), "", 1))
+
+
+@pytest.mark.parametrize(
+    ("raw", "pointer", "code"),
+    [
+        (b'{"a": 1, "a": 1}', "", JsonCode.REPEATED_KEY),
+        (b'{"a": [0, {"b": 1, "\\u0062": 2}]}', "/a/1", JsonCode.REPEATED_KEY),
+        (b'{"a": NaN}', "/a", JsonCode.NUMBER_NOT_FINITE),
+        (b'{"a": [-Infinity]}', "/a/0", JsonCode.NUMBER_NOT_FINITE),
+        (b'{"a": 1e400}', "/a", JsonCode.NUMBER_NOT_FINITE),
+        (b'{"a": ' + b"9" * 400 + b"}", "/a", JsonCode.NUMBER_NOT_FINITE),
+        (b'{"a": -' + b"9" * 4_000 + b"}", "/a", JsonCode.NUMBER_NOT_FINITE),
+        (b"9" * 16_500, "", JsonCode.NUMBER_TOO_LONG),
+        (b'{"a": -' + b"9" * 16_500 + b"}", "/a", JsonCode.NUMBER_TOO_LONG),
+        (b'{"a": 0.' + b"1" * 16_500 + b"}", "/a", JsonCode.NUMBER_TOO_LONG),
+        (b'{"a": 0.' + b"0" * 16_500 + b"}", "/a", JsonCode.NUMBER_TOO_LONG),
+        (b'{"a": 0e99999999999}', "/a", JsonCode.NUMBER_TOO_LONG),
+        (b'{"a": -0.0E-16000}', "/a", JsonCode.NUMBER_TOO_LONG),
+        (b'{"a": 1e-400}', "/a", JsonCode.NUMBER_TOO_SMALL),
+        (b'{"a": -1.5E-20000}', "/a", JsonCode.NUMBER_TOO_SMALL),
+        (b'{"a": 1e-99999999999}', "/a", JsonCode.NUMBER_TOO_SMALL),
+        (b'{"a": 0.' + b"0" * 400 + b"1}", "/a", JsonCode.NUMBER_TOO_SMALL),
+        (b'{"a": 1e99999999999}', "/a", JsonCode.NUMBER_NOT_FINITE),
+        (b'{"a~/b": "\\u0000"}', "/a~0~1b", JsonCode.UNSTORABLE_TEXT),
+        (b'{"a": "\\ud800 and on"}', "/a", JsonCode.UNSTORABLE_TEXT),
+        (b'{"a": {"\\udfff": 1}}', "/a", JsonCode.UNSTORABLE_TEXT),
+    ],
+)
+def test_what_must_not_be_stored_is_found_with_its_place(raw: bytes, pointer: str, code: JsonCode) -> None:
+    (fault,) = faults_in(decode_json(raw), "", 1)
+    assert (fault.pointer, fault.code) == (pointer, code)
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (b"1.5", 1.5),
+        (b"0.000000e+00", 0.0),
+        (b"-0.0", 0.0),
+        (b"0e0005", 0.0),
+        (b"5e-324", 5e-324),
+        (b"1.7976931348623157e308", sys.float_info.max),
+        (b"0.1000000000000000055511151231257827", 0.1),
+        (b"9007199254740993", 2**53 + 1),
+        (b"1764164384123456789", 1764164384123456789),
+        (f"{5e-324:.1074f}".encode(), 5e-324),
+        (f"{sys.float_info.max:.0f}".encode(), int(sys.float_info.max)),
+    ],
+)
+def test_a_number_that_a_double_carries(raw: bytes, value: float) -> None:
+    read = decode_json(raw)
+    assert read == value
+    assert type(read) is type(value)
+    assert not list(faults_in(read, "", 1))
+
+
+def test_a_surrogate_pair_is_one_character() -> None:
+    value = decode_json(b'{"a": "\\ud83d\\ude8c"}')
+    assert value == {"a": "\N{BUS}"}
+    assert not list(faults_in(value, "", 1))
+
+
+def test_an_object_with_a_repeated_key_is_no_plain_object() -> None:
+    value = decode_json(b'[{"a": 1, "a": 2}, {"a": 1}]')
+    assert isinstance(value, list)
+    assert [type(each) for each in value] == [RepeatedKeys, dict]
+
+
+def test_a_pointer_repeats_no_key_that_cannot_be_shown() -> None:
+    assert below("/a", "b") == "/a/b"
+    assert below("/a", "x" * 1_000) == "/a"
+    assert below("/a", "\x1b[2J") == "/a"
+    assert below("/a", "\ud800") == "/a"
+
+
+documents = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**320), 10**320)
+    | st.floats()
+    | st.text(st.characters(exclude_categories=()), max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def every_value(value: object, visit: Callable[[object], None]) -> None:
+    visit(value)
+    if isinstance(value, list):
+        for each in value:
+            every_value(each, visit)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            visit(key)
+            every_value(each, visit)
+
+
+@given(documents)
+def test_what_has_no_fault_can_be_written_and_read_back(document: object) -> None:
+    decoded = decode_json(json.dumps(document).encode())
+    faulty = False
+
+    def look(value: object) -> None:
+        nonlocal faulty
+        if isinstance(value, str):
+            faulty |= "\0" in value or any("\ud800" <= character <= "\udfff" for character in value)
+        elif isinstance(value, float):
+            faulty |= not math.isfinite(value)
+        elif isinstance(value, int):
+            faulty |= abs(value) > sys.float_info.max
+
+    every_value(decoded, look)
+    assert bool(list(faults_in(decoded, "", 1))) is faulty
+    if not faulty:
+        assert decode_json(json.dumps(decoded, ensure_ascii=False, allow_nan=False).encode()) == decoded
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_bring_the_reader_down(raw: bytes) -> None:
+    try:
+        decode_json(raw)
+    except BrokenJsonError as error:
+        assert error.code in {JsonCode.NOT_UTF8, JsonCode.NOT_JSON}

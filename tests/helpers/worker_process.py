@@ -1,0 +1,34 @@
+"""The product's own worker as a process of its own, which can be killed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from runtime.processes import ManagedProcess
+
+_ROOT = Path(__file__).parent.parent.parent
+
+
+class WorkerProcess(ManagedProcess):
+    """``worker.py`` on a database, a Temporal and a task queue of the test's."""
+
+    def __init__(self, database_url: str, temporal_address: str, task_queue: str, log: Path, **settings: str) -> None:
+        super().__init__("worker", log)
+        self._environment = settings | {
+            "DATABASE_URL": database_url, "TEMPORAL_ADDRESS": temporal_address, "MANAGE_TASK_QUEUE": task_queue,
+        }  # fmt: skip
+
+    def command(self) -> list[str]:
+        """The program."""
+        return [sys.executable, "worker.py"]
+
+    def folder(self) -> Path:
+        """Where it is."""
+        return _ROOT
+
+    def environment(self) -> Mapping[str, str]:
+        """What it is told."""
+        return os.environ | self._environment

@@ -1,0 +1,56 @@
+"""Depots for scenario runs, made through the API, and runs on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from cli.client import Api
+from cli.commands.simulation_site import simulation_depot
+from domain.simulation.scenario_runs import ScenarioRunState
+from tests.helpers.support import until
+
+
+async def make_depots(url: str, count: int) -> list[str]:
+    """Make depots that are configured for every preset, each as the first one."""
+    async with Api(url) as api:
+        return [await simulation_depot(api, f"Simulation depot {number}") for number in range(count)]
+
+
+async def begin(api: httpx.AsyncClient, depot_id: str, scenario: str, **more: Any) -> str:
+    """Start a run; answer its id."""
+    what = {"text": scenario} if "\n" in scenario else {"scenario": scenario}
+    answer = await api.post("/api/scenario-runs", json={"depot_id": depot_id, **what, **more})
+    assert answer.status_code == 202, answer.text
+    return answer.json()["run_id"]
+
+
+async def read(api: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
+    """Read a run."""
+    return (await api.get(f"/api/scenario-runs/{run_id}")).raise_for_status().json()
+
+
+async def ended(api: httpx.AsyncClient, run_id: str, seconds: float = 120) -> dict[str, Any]:
+    """Wait for the end of a run, whatever goes away in the meantime."""
+
+    async def check() -> dict[str, Any] | None:
+        try:
+            run = await read(api, run_id)
+        except httpx.HTTPError:
+            return None
+        return run if ScenarioRunState(run["state"]).ended else None
+
+    return await until(check, seconds=seconds)
+
+
+async def evidence_of(api: httpx.AsyncClient, run_id: str) -> bytes:
+    """Download the evidence of a run."""
+    return (await api.get(f"/api/scenario-runs/{run_id}/evidence")).raise_for_status().content
+
+
+async def play(api: httpx.AsyncClient, depot_id: str, scenario: str, **more: Any) -> tuple[dict[str, Any], bytes]:
+    """Run a scenario to its end; answer the run and its evidence."""
+    run_id = await begin(api, depot_id, scenario, **more)
+    run = await ended(api, run_id)
+    return run, await evidence_of(api, run_id)

@@ -1,0 +1,98 @@
+"""What the filter of depots, its counts and its rows say of freshness is what each depot's status says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from uuid import UUID
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.monitoring.freshness import DepotFreshness
+from store.monitoring.fleet_status import read_standing
+from store.site.fleet.fleet_list import count_fleet
+from tests.homes.packets import latest, send
+from tests.homes.sites import MadeSite, add_action, add_device, make_site, milliseconds, packet
+
+KEYS = {"PEAK_SHAVING": "LIMIT_PEAK_SHAVING", "DER": "LIMIT_DER_EXPORT"}
+SENSORS = {"PEAK_SHAVING": "peak", "DER": "der"}
+# Before it was reported, how many seconds before it came (below 0: ahead), and what became of its device afterwards.
+REPORTED = (None, -240, 0, 250, 400)
+BECAME = ("kept", "device deleted", "action deleted", "disabled", "disabled and enabled", "handed over", "taken over")
+STATES = [(None, "kept"), (None, "never bound"), *product(REPORTED[1:], BECAME)]
+
+
+async def become(api: httpx.AsyncClient, engine: AsyncEngine, site: MadeSite, capability: str, became: str) -> None:
+    sensor_id, key = SENSORS[capability], KEYS[capability]
+    action = f"/api/sensor-actions/{site.actions[sensor_id, 'UPDATE_MICROGRID_STATE']}"
+
+    async def switch(*, enabled: bool) -> None:
+        version = (await api.get(action)).json()["version"]
+        assert (await api.patch(action, json={"enabled": enabled, "version": version})).status_code == 200
+
+    if became == "device deleted":
+        assert (await api.delete(f"/api/devices/{site.devices[sensor_id]}")).status_code == 204
+    elif became == "action deleted":
+        assert (await api.delete(action)).status_code == 204
+    elif became.startswith("disabled"):
+        await switch(enabled=False)
+        if became == "disabled and enabled":
+            await switch(enabled=True)
+    elif became in {"handed over", "taken over"}:
+        await switch(enabled=False)
+        await add_device(engine, site, f"{sensor_id}-2")
+        await add_action(engine, site, "UPDATE_MICROGRID_STATE", key, sensor_id=f"{sensor_id}-2")
+        if became == "taken over":
+            await send(api, packet(site, milliseconds() - 400_000, f"{sensor_id}-2", **{key: "false"}))
+
+
+async def make(api: httpx.AsyncClient, engine: AsyncEngine, states: dict[str, tuple[int | None, str]]) -> MadeSite:
+    site = await make_site(engine)
+    for capability, (ago, became) in states.items():
+        sensor_id = SENSORS[capability]
+        if became == "never bound":
+            continue
+        await add_device(engine, site, sensor_id)
+        await add_action(engine, site, "UPDATE_MICROGRID_STATE", KEYS[capability], sensor_id=sensor_id)
+        if ago is not None:
+            stamp = milliseconds(datetime.now(UTC) - timedelta(seconds=ago))
+            await send(api, packet(site, stamp, sensor_id, **{KEYS[capability]: "true"}))
+        await become(api, engine, site, capability, became)
+    return site
+
+
+async def filtered(api: httpx.AsyncClient) -> dict[UUID, str]:
+    found: dict[UUID, str] = {}
+    for freshness in DepotFreshness:
+        page = (await api.get("/api/depots", params={"freshness": freshness, "limit": 500})).json()
+        assert page["next_cursor"] is None
+        for each in page["items"]:
+            assert UUID(each["depot_id"]) not in found
+            found[UUID(each["depot_id"])] = freshness
+    return found
+
+
+async def test_filter_counts_rows_and_status_agree_in_every_state(api: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    # Each state of one capability beside a fresh one and beside itself, so that either may be the worse.
+    sites = [await make(api, engine, {"PEAK_SHAVING": state, "DER": (0, "kept")}) for state in STATES]
+    sites += [await make(api, engine, {"PEAK_SHAVING": state, "DER": state}) for state in STATES[::3]]
+    sites.append(await make_site(engine, provisioned=False))
+    by_filter = await filtered(api)
+    async with engine.connect() as connection:
+        rows = await read_standing(connection, [site.depot_id for site in sites])
+        counts = (await count_fleet(connection)).by_freshness()
+    expected: dict[UUID, str] = {}
+    for site in sites:
+        shown = {} if site.microgrid_id is None else await latest(api, site)
+        told = [each["freshness"] for each in shown.values()] or [None]
+        worst = DepotFreshness.NONE if None in told else max(map(DepotFreshness, told), key=["FRESH", "STALE"].index)
+        expected[site.depot_id] = worst
+        in_row = {each.capability: "FRESH" if each.is_fresh else "STALE" for each in rows.get(site.depot_id, ())}
+        assert in_row == {name: each["freshness"] for name, each in shown.items() if each["status"]}
+        for each in shown.values():
+            if each["owner_device_id"] is None and each["status"]:
+                assert each["freshness"] == "STALE"
+    assert by_filter == expected
+    assert counts == {each: list(expected.values()).count(each) for each in DepotFreshness}
+    assert set(expected.values()) == set(DepotFreshness)

@@ -1,0 +1,60 @@
+"""Every page of the product, with something on it to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from api.main import create_app
+from tests.helpers.live import http_client
+from tests.homes.scenario_sites import make_depots, play
+from tests.pages.conftest import Site
+
+MOVED = frozenset({"page_depot", "page_of_microgrid"})
+"""Addresses that only lead to another page."""
+
+
+def page_routes(site: Site) -> set[str]:
+    """The names of all routes that answer a whole page."""
+    return {name for name in _names(create_app(site.settings)) if name.startswith("page_")} - MOVED
+
+
+def _names(app: FastAPI) -> Iterator[str]:
+    def walk(routes: list[Any]) -> Iterator[str]:
+        for route in routes:
+            if isinstance(route, APIRoute):
+                yield route.name
+            else:
+                yield from walk(list(getattr(getattr(route, "original_router", None), "routes", ())))
+
+    return walk(app.routes)
+
+
+async def every_page(site: Site) -> dict[str, str]:
+    """Make what there is to see; the address of every page by the name of its route."""
+    (depot_id,) = await make_depots(site.url, 1)
+    async with http_client(site.url) as api:
+        first, _ = await play(api, depot_id, "quick-look", seed=1)
+        second, _ = await play(api, depot_id, "quick-look", seed=2)
+        devices = (await api.get("/api/devices", params={"depot_id": depot_id})).json()["items"]
+        backfill = (await api.post("/api/backfills", json={"dry_run": True})).json()
+    depot, run = f"/depots/{depot_id}", f"/scenario-runs/{first['run_id']}"
+    return {
+        "page_depots": "/",
+        "page_new_depot": "/depots/new",
+        "page_load": f"{depot}/load",
+        "page_microgrid": f"{depot}/microgrid",
+        "page_controllers": f"{depot}/controllers",
+        "page_devices": f"{depot}/devices",
+        "page_device": f"/devices/{devices[0]['device_id']}",
+        "page_remediations": "/remediations",
+        "page_problems": "/problems",
+        "page_scenarios": "/scenarios",
+        "page_scenario_run": run,
+        "page_scenario_compare": f"{run}/compare/{second['run_id']}",
+        "page_backfills": "/backfills",
+        "page_backfill": f"/backfills/{backfill['backfill_id']}",
+    }

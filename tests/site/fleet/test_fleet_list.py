@@ -1,0 +1,331 @@
+"""The list of depots, kept: it says what the rules say, and costs the same at any size of the fleet."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import TextClause, delete, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from domain.monitoring.freshness import DEFAULT_THRESHOLDS, DepotFreshness
+from domain.provisioning.outcomes import ProvisioningState
+from store.base.locks import lock_sites
+from store.monitoring.tables import capability_latest
+from store.site.depots import list_depots
+from store.site.fleet import fleet_list
+from store.site.fleet.fleet_list import (
+    COUNT_ALL,
+    COUNT_FOUND,
+    MOST_COUNTED,
+    DepotFilter,
+    FleetCounts,
+    add_counts_up,
+    count_fleet,
+    page_statement,
+    settle_fleet,
+)
+from store.site.tables import capability_owners, depots
+from tests.helpers.support import make_depot
+from tests.homes.sites import MadeSite, controller_site, milliseconds, packet
+
+_FLEET = text("""
+    INSERT INTO depots (name, timezone, provisioning, provisioning_code, created_by, updated_by)
+    SELECT CASE n % 3 WHEN 0 THEN 'Arrow Road ' WHEN 1 THEN 'Malvern Garage ' ELSE 'Eglinton ' END || n, 'UTC',
+           CASE WHEN n % 500 = 0 THEN 'FAILED' WHEN n % 2 = 0 THEN 'PROVISIONED' ELSE 'PENDING' END,
+           CASE WHEN n % 500 = 0 THEN 'NO_TOP_LEVEL_CIRCUITS' END, 'tester', 'tester'
+    FROM generate_series(1, :depots) AS n
+""")
+# The freshness of depots is given to them by hand: what lies behind it is the other tests' matter.
+_SHARES = text("""
+    UPDATE depot_list SET freshness = CASE WHEN right(name, 1) IN ('1', '2') THEN 'STALE' ELSE 'FRESH' END
+    WHERE right(name, 1) BETWEEN '1' AND '6'
+""")
+# The rule, said once more: by each capability of every depot.
+_RULE = text("""
+    SELECT d.id, CASE WHEN count(l.status) < count(*) THEN 'NONE'
+        WHEN bool_or(o.sensor_action_id IS NULL OR least(l.observed_at, l.received_at)
+             + coalesce(make_interval(secs => t.seconds), interval '5 minutes') < clock_timestamp()) THEN 'STALE'
+        ELSE 'FRESH' END
+    FROM depots AS d CROSS JOIN unnest(ARRAY['PEAK_SHAVING', 'DER']) AS k (capability)
+    LEFT JOIN microgrids AS m ON m.depot_id = d.id AND m.retired_at IS NULL
+    LEFT JOIN capability_latest AS l ON l.microgrid_id = m.id AND l.capability = k.capability
+    LEFT JOIN freshness_thresholds AS t ON t.microgrid_id = m.id AND t.capability = k.capability
+    LEFT JOIN capability_owners AS o ON o.depot_id = d.id AND o.capability = k.capability
+    GROUP BY d.id
+""")
+
+
+async def reported(engine: AsyncEngine, api: httpx.AsyncClient, *, ago: float = 0) -> MadeSite:
+    """Make a depot whose controller said both capabilities."""
+    site = await controller_site(engine)
+    at = milliseconds(datetime.now(UTC) - timedelta(seconds=ago))
+    body = [packet(site, at, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false")]
+    assert (await api.post("/api/telemetry/packets", json=body)).status_code == 200
+    return site
+
+
+async def listed(engine: AsyncEngine, wanted: DepotFilter) -> set[UUID]:
+    async with engine.connect() as connection:
+        return {each.depot_id for each in await list_depots(connection, wanted, after=None, limit=500)}
+
+
+async def agrees(engine: AsyncEngine) -> None:
+    """Assert that lists and counts say what the rule says, and the kept counts what the kept list does."""
+    async with engine.connect() as connection:
+        rule = {row[0]: DepotFreshness(row[1]) for row in await connection.execute(_RULE)}
+        counts = (await count_fleet(connection)).by_freshness()
+        kept = await connection.execute(
+            text("""
+                SELECT count(*) FROM (
+                    SELECT provisioning, freshness, sum(depots) AS n FROM depot_counts
+                    GROUP BY 1, 2 HAVING sum(depots) <> 0
+                    EXCEPT SELECT provisioning, freshness, count(*) FROM depot_list GROUP BY 1, 2
+                ) AS differing
+            """)
+        )
+        assert kept.scalar_one() == 0
+    for freshness in DepotFreshness:
+        expected = {depot_id for depot_id, own in rule.items() if own is freshness}
+        assert await listed(engine, DepotFilter(freshness=freshness)) == expected
+        assert counts[freshness] == len(expected)
+
+
+async def age(engine: AsyncEngine, site: MadeSite, seconds: float) -> None:
+    """Let time pass for one depot, as nobody writes anything."""
+    async with engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE capability_latest DISABLE TRIGGER USER"))
+        moved = {"observed_at": capability_latest.c.observed_at - timedelta(seconds=seconds)}
+        await connection.execute(
+            update(capability_latest).where(capability_latest.c.microgrid_id == site.microgrid_id).values(**moved)
+        )
+        await connection.execute(text("ALTER TABLE capability_latest ENABLE TRIGGER USER"))
+        await connection.execute(
+            text("UPDATE fresh_depots SET fresh_until = fresh_until - make_interval(secs => :s) WHERE depot_id = :d"),
+            {"s": seconds, "d": site.depot_id},
+        )
+
+
+async def test_the_kept_list_says_what_the_rule_says(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
+    await make_depot(engine)
+    fresh, lapsing, silent = [await reported(engine, api) for _ in range(3)]
+    await reported(engine, api, ago=400)
+    await agrees(engine)
+    # Time passes; then whoever settles notes it, twice and again.
+    await age(engine, lapsing, 301)
+    await agrees(engine)
+    assert lapsing.depot_id in await listed(engine, DepotFilter(freshness=DepotFreshness.STALE))
+    for _ in range(2):
+        async with engine.begin() as connection:
+            await settle_fleet(connection, 10)
+        await agrees(engine)
+    # What each of the tables behind it can do.
+    async with engine.begin() as connection:
+        await connection.execute(delete(capability_owners).where(capability_owners.c.depot_id == silent.depot_id))
+    await agrees(engine)
+    for seconds in (9_000, 0.5, 9_000):
+        await api.patch(
+            f"/api/microgrids/{lapsing.microgrid_id}/freshness-thresholds",
+            json={"thresholds": {"PEAK_SHAVING": seconds, "DER": seconds}},
+        )
+        await agrees(engine)
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE microgrids SET retired_at = now() WHERE id = :id"), {
+            "id": fresh.microgrid_id})  # fmt: skip
+    await agrees(engine)
+    body = [packet(lapsing, LIMIT_PEAK_SHAVING="false", LIMIT_DER_EXPORT="false")]
+    assert (await api.post("/api/telemetry/packets", json=body)).status_code == 200
+    await agrees(engine)
+
+
+async def test_a_depot_that_sends_is_written_once_in_a_while(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
+    site = await reported(engine, api)
+    rows = "SELECT fresh_until, xmin::text FROM fresh_depots"
+    async with engine.connect() as connection:
+        before = (await connection.execute(text(rows))).one()
+    for _ in range(3):
+        body = [packet(site, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="true")]
+        assert (await api.post("/api/telemetry/packets", json=body)).status_code == 200
+    async with engine.connect() as connection:
+        assert (await connection.execute(text(rows))).one() == before
+    # Kept too early is not told as stale.
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE fresh_depots SET fresh_until = now() - interval '1 second'"))
+    await agrees(engine)
+    async with engine.begin() as connection:
+        await settle_fleet(connection, 10)
+    async with engine.connect() as connection:
+        assert (await connection.execute(text(rows))).one()[0] > before[0] - timedelta(minutes=1)
+    await agrees(engine)
+
+
+async def test_whose_depot_is_locked_is_settled_later(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
+    site = await reported(engine, api)
+    await age(engine, site, 400)
+    async with engine.begin() as holder:
+        await lock_sites(holder, [site.depot_id])
+        async with engine.begin() as connection:
+            await settle_fleet(connection, 10)
+        await agrees(engine)
+    async with engine.begin() as connection:
+        await settle_fleet(connection, 10)
+        left = await connection.execute(text("SELECT count(*) FROM fresh_depots"))
+        assert left.scalar_one() == 0
+    await agrees(engine)
+
+
+def test_the_usual_thresholds_are_those_of_the_database() -> None:
+    assert {capability.value for capability in DEFAULT_THRESHOLDS} == {"PEAK_SHAVING", "DER"}
+    assert set(DEFAULT_THRESHOLDS.values()) == {timedelta(minutes=5)}, "depot_fresh_until() in the migrations says so"
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("a", {"Arrow Road", "MALVERN", "İstanbul", "and/or"}),
+        ("rr", {"Arrow Road"}),
+        ("OAD", {"Arrow Road"}),
+        ("w r", {"Arrow Road"}),
+        ("École", {"École"}),
+        ("éc", {"École"}),
+        ("%", set()),
+        ("_", {"under_score"}),
+        ("/", {"and/or"}),
+        ("\\", set()),
+        ("zq", set()),
+        ("arrow road and more", set()),
+        ("🚌", {"🚌 Bus"}),
+    ],
+)
+async def test_a_search_finds_any_part_of_a_name(engine: AsyncEngine, search: str, found: set[str]) -> None:
+    for name in ("Arrow Road", "École", "MALVERN", "İstanbul", "under_score", "and/or", "🚌 Bus"):
+        await make_depot(engine, name=name)
+    async with engine.connect() as connection:
+        page = await list_depots(connection, DepotFilter(search), after=None, limit=100)
+        counts = await count_fleet(connection, search)
+    assert {each.name for each in page} == found
+    assert sum(counts.depots.values()) == len(page)
+
+
+async def test_pages_follow_one_another_in_every_filter(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(_FLEET, {"depots": 300})
+        await connection.execute(_SHARES)
+    for wanted in _FILTERS:
+        seen: list[tuple[str, UUID]] = []
+        after: tuple[str, UUID] | None = None
+        async with engine.connect() as connection:
+            while page := await list_depots(connection, wanted, after=after, limit=37):
+                seen += [(each.name, each.depot_id) for each in page]
+                after = seen[-1]
+        assert seen == sorted(set(seen))
+        async with engine.connect() as connection:
+            counts = await count_fleet(connection, wanted.search)
+        assert len(seen) == _of(counts, wanted)
+
+
+def _of(counts: FleetCounts, wanted: DepotFilter) -> int:
+    by_state = counts.by_provisioning(wanted.freshness)
+    return sum(n for state, n in by_state.items() if wanted.provisioning in (None, state))
+
+
+async def test_counts_are_added_up_and_stay_the_same(engine: AsyncEngine) -> None:
+    for number in range(60):
+        await make_depot(engine, name=f"Depot {number}")
+    await agrees(engine)
+    async with engine.begin() as connection:
+        await add_counts_up(connection)
+        assert (await connection.execute(text("SELECT count(*) FROM depot_counts"))).scalar_one() == 1
+    await agrees(engine)
+
+
+async def test_a_renamed_depot_is_found_by_its_new_name(engine: AsyncEngine) -> None:
+    depot_id = await make_depot(engine, name="Arrow Road")
+    async with engine.begin() as connection:
+        await connection.execute(update(depots).values(name="Malvern"))
+    assert await listed(engine, DepotFilter("alve")) == {depot_id}
+    assert await listed(engine, DepotFilter("rrow")) == set()
+
+
+# What it costs
+
+_FILTERS = [
+    DepotFilter(),
+    DepotFilter(provisioning=ProvisioningState.FAILED),
+    DepotFilter(provisioning=ProvisioningState.PENDING),
+    *(DepotFilter(freshness=each) for each in DepotFreshness),
+    DepotFilter(provisioning=ProvisioningState.FAILED, freshness=DepotFreshness.NONE),
+    DepotFilter("arrow"),
+    DepotFilter("a"),
+    DepotFilter("n 17"),
+    DepotFilter("zq"),
+    DepotFilter("nobody is called like that"),
+    DepotFilter("arrow", freshness=DepotFreshness.STALE),
+]
+
+
+async def blocks_read(connection: AsyncConnection, statement: TextClause, given: dict[str, Any]) -> int:
+    """Count the blocks of 8 kB that a statement looks at, in memory or on disk."""
+    explained = text(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {statement.text}")
+    found = (await connection.execute(explained, given)).scalar_one()
+    (whole,) = json.loads(found) if isinstance(found, str) else found
+    return whole["Plan"]["Shared Hit Blocks"] + whole["Plan"]["Shared Read Blocks"]
+
+
+async def costs(engine: AsyncEngine) -> dict[str, int]:
+    found: dict[str, int] = {}
+    async with engine.connect() as connection:
+        await fleet_list.fresh_plans(connection)
+        for wanted in _FILTERS:
+            for what, after in (("list", None), ("later", ("Arrow Road 1500", UUID(int=0)))):
+                blocks, near = 0, []
+                if wanted.search:
+                    walk = page_statement(wanted, after, 101, is_walk=True)
+                    blocks += await blocks_read(connection, *walk)
+                    near = list((await connection.execute(*walk)).scalars())
+                if not wanted.search or len(near) < 101:
+                    blocks += await blocks_read(connection, *page_statement(wanted, after, 101))
+                found[f"{what} {wanted}"] = blocks
+        for search in (None, "arrow", "a", "n 17", "zq"):
+            wanted = DepotFilter(search)
+            found[f"count {search}"] = await blocks_read(
+                connection,
+                COUNT_FOUND if search else COUNT_ALL,
+                wanted.parameters,  # pyright: ignore[reportPrivateUsage]
+            )
+    return found
+
+
+async def test_what_is_read_does_not_grow_with_the_fleet(engine: AsyncEngine) -> None:
+    found: list[dict[str, int]] = []
+    for more in (2_000, 18_000):
+        async with engine.begin() as connection:
+            await connection.execute(_FLEET, {"depots": more})
+            await connection.execute(_SHARES)
+            await add_counts_up(connection)
+        async with engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.execute(text("VACUUM ANALYZE depot_list"))
+        found.append(await costs(engine))
+    small, large = found
+    # 200 blocks are a fraction of a millisecond: below that, nothing is compared.
+    grown = {what: (small[what], blocks) for what, blocks in large.items() if blocks > 2 * max(small[what], 200)}
+    assert grown == {}
+
+
+async def test_a_search_that_fits_many_depots_is_not_counted_to_the_end(
+    engine: AsyncEngine, api: httpx.AsyncClient
+) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(_FLEET, {"depots": 4_000})
+    async with engine.connect() as connection:
+        counts = await count_fleet(connection, "a")
+        assert counts.is_capped
+        assert sum(counts.depots.values()) == MOST_COUNTED + 1
+        assert not (await count_fleet(connection, "road 39")).is_capped
+    page = await api.get("/", params={"search": "a"})
+    assert "Type more of the name" in page.text

@@ -1,0 +1,106 @@
+"""What a list of a site says of gateways and devices, from the packets that came; and who writes to a power source."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.site.sensor_actions import SensorActionKind
+from store.monitoring.device_reports import DEPTH
+from store.site.resolutions import list_writers
+from store.site.site_overview import (
+    CarriedAction,
+    GatewayStanding,
+    list_carried_actions,
+    list_unknown_sensors,
+    read_gateway_standing,
+    read_last_packets,
+)
+from tests.homes.sites import MadeSite, add_action, add_device, add_power_source, make_site
+
+_PACKETS = text("""
+    INSERT INTO packets (gateway_id, depot_id, observed_at, received_at, document, answers)
+    SELECT CAST(:gateway_id AS uuid), CAST(:depot_id AS uuid), CAST(:until AS timestamptz) - n * interval '1 second',
+           now(), jsonb_build_object('sensors', (
+               SELECT jsonb_agg(jsonb_build_object('sensor_id', sensor_id, 'measurands', jsonb_build_array()))
+               FROM unnest(CAST(:sensors AS text[])) AS sensor_id)), jsonb_build_array()
+    FROM generate_series(CAST(:first AS int), CAST(:first AS int) + CAST(:count AS int) - 1) AS n
+""")
+UNTIL = datetime.now(UTC).replace(microsecond=0)
+
+
+async def store_packets(engine: AsyncEngine, made: MadeSite, *sensors: str, first: int, count: int) -> None:
+    """Store packets, one a second, the latest ``first`` seconds ago."""
+    async with engine.begin() as connection:
+        await connection.execute(
+            _PACKETS,
+            {
+                "gateway_id": str(made.gateway_id),
+                "depot_id": str(made.depot_id),
+                "until": UNTIL,
+                "sensors": list(sensors),
+                "first": first,
+                "count": count,
+            },
+        )
+
+
+async def test_the_last_packet_of_a_device_is_found_however_long_ago_it_was(engine: AsyncEngine) -> None:
+    made = await make_site(engine)
+    for sensor_id in ("often", "seldom", "silent", "never"):
+        await add_device(engine, made, sensor_id)
+    await store_packets(engine, made, "often", "other", first=0, count=50)
+    await store_packets(engine, made, "seldom", first=50, count=DEPTH - 50)
+    await store_packets(engine, made, "silent", first=DEPTH, count=3)
+    async with engine.connect() as connection:
+        found = await read_last_packets(connection, list(made.devices.values()))
+        standing = await read_gateway_standing(connection, [made.gateway_id, uuid4()])
+        assert await list_unknown_sensors(connection, made.depot_id, 10) == [("other", "Gateway")]
+        assert await read_last_packets(connection, []) == {}
+    assert found == {
+        made.devices["often"]: UNTIL,
+        made.devices["seldom"]: UNTIL - timedelta(seconds=50),
+        made.devices["silent"]: UNTIL - timedelta(seconds=DEPTH),
+    }
+    assert standing == {made.gateway_id: GatewayStanding(4, UNTIL)}
+
+
+async def test_a_gateway_that_sent_nothing_has_no_last_packet(engine: AsyncEngine) -> None:
+    made = await make_site(engine)
+    async with engine.connect() as connection:
+        assert await read_gateway_standing(connection, [made.gateway_id]) == {made.gateway_id: GatewayStanding(0, None)}
+        assert await list_unknown_sensors(connection, made.depot_id, 10) == []
+
+
+async def test_actions_of_devices_and_who_writes_to_a_power_source(engine: AsyncEngine) -> None:
+    made = await make_site(engine, feeds=2)
+    battery = await add_power_source(engine, made, "BATTERY", made.circuit_ids[0])
+    await add_device(engine, made, "linked", made.circuit_ids[0])
+    await add_device(engine, made, "loose")
+    await add_device(engine, made, "bare")
+    state, load = "UPDATE_POWER_SOURCE_STATE", "UPDATE_POWER_SOURCE_LOAD"
+    first = await add_action(engine, made, state, "SOC", sensor_id="linked")
+    second = await add_action(engine, made, load, "TOTAL_POWER_LOAD", sensor_id="linked", enabled=False)
+    third = await add_action(engine, made, state, "SOC", sensor_id="loose")
+    await add_action(engine, made, "UPDATE_MICROGRID_STATE", "LIMIT_DER_EXPORT", sensor_id="bare")
+    async with engine.connect() as connection:
+        carried = await list_carried_actions(connection, [made.devices["linked"], made.devices["loose"]])
+        writers = await list_writers(connection, made.depot_id, battery)
+    assert carried == {
+        made.devices["linked"]: [
+            CarriedAction(second, SensorActionKind.UPDATE_POWER_SOURCE_LOAD, enabled=False),
+            CarriedAction(first, SensorActionKind.UPDATE_POWER_SOURCE_STATE, enabled=True),
+        ],
+        made.devices["loose"]: [CarriedAction(third, SensorActionKind.UPDATE_POWER_SOURCE_STATE, enabled=True)],
+    }
+    assert [(each.device_name, each.title) for each in writers] == [
+        ("Device linked", "Update Power Source State"),
+        ("Device loose", "Update Power Source State"),
+    ]
+    # With a second battery nothing tells the loose device's any more.
+    await add_power_source(engine, made, "BATTERY", made.circuit_ids[1])
+    async with engine.connect() as connection:
+        assert [each.sensor_action_id for each in await list_writers(connection, made.depot_id, battery)] == [first]
