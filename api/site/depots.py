@@ -19,7 +19,7 @@ from api.base.types import Body, Cursor, DepotId, Limit, Name, Search, Timezone,
 from domain.base.problems import ProblemCode
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import PROVISIONING_MESSAGES, ProvisioningCode, ProvisioningState
-from domain.site.circuits import check_circuit_count
+from domain.site.bounds import CIRCUITS
 from store.site.depots import DepotRecord, NewCircuit, create_depot, list_depots, read_depot
 from store.site.fleet.fleet_list import DepotFilter
 
@@ -58,7 +58,7 @@ class DepotCreate(Body):
     def _count(cls, given: object) -> object:
         # Before any circuit is looked at more closely, so that a body full of them costs little.
         if isinstance(given, Mapping):
-            check_circuit_count(_count_nested(given.get("circuits")))
+            CIRCUITS.check(_count_nested(given.get("circuits")))
         return given
 
 

@@ -139,7 +139,7 @@ async def list_all(
     status_code=status.HTTP_201_CREATED,
     responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,
-        ProblemCode.SENSOR_ID_TAKEN, ProblemCode.UNKNOWN_CONTROLLER,
+        ProblemCode.SENSOR_ID_TAKEN, ProblemCode.UNKNOWN_CONTROLLER, ProblemCode.TOO_MANY_DEVICES,
     ),
 )  # fmt: skip
 @tagged

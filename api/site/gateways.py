@@ -126,7 +126,7 @@ async def list_all(
     status_code=status.HTTP_201_CREATED,
     responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.INVALID_OUTPUT_TRANSLATION,
-        ProblemCode.BODY_TOO_LARGE,
+        ProblemCode.TOO_MANY_GATEWAYS, ProblemCode.BODY_TOO_LARGE,
     ),
 )  # fmt: skip
 @tagged

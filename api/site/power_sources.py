@@ -141,9 +141,11 @@ async def list_all(
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=shows_version(201)
-    | problem_responses(*ONCE, ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT),
-)
+    responses=shows_version(201) | problem_responses(*ONCE,
+        ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,
+        ProblemCode.TOO_MANY_POWER_SOURCES,
+    ),
+)  # fmt: skip
 @tagged
 async def create(body: PowerSourceCreate, actor: ActorDep, engine: EngineDep, once: OnceDep) -> PowerSource:
     """Add a power source to a depot."""

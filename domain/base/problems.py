@@ -166,6 +166,24 @@ class ProblemCode(StrEnum):
         "The depot would have more circuits than a depot may have.",
         "Divide the site into several depots.",
     )
+    TOO_MANY_GATEWAYS = (
+        "TOO_MANY_GATEWAYS",
+        Subject.SITE,
+        "The depot would have more gateways than a depot may have.",
+        "Divide the site into several depots.",
+    )
+    TOO_MANY_DEVICES = (
+        "TOO_MANY_DEVICES",
+        Subject.SITE,
+        "The depot would have more devices than a depot may have.",
+        "Divide the site into several depots.",
+    )
+    TOO_MANY_POWER_SOURCES = (
+        "TOO_MANY_POWER_SOURCES",
+        Subject.SITE,
+        "The depot would have more power sources than a depot may have.",
+        "Divide the site into several depots.",
+    )
     IMPORT_INTERRUPTED = (
         "IMPORT_INTERRUPTED",
         Subject.IMPORT,

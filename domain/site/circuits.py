@@ -11,29 +11,16 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.base.problems import Problem, ProblemCode
+from domain.site.bounds import CIRCUITS
 
 MAX_DEPTH = 32
 """Levels from a top-level circuit down. Real sites have five or six; the bound keeps every walk short."""
-MAX_CIRCUITS = 5_000
-"""Circuits of one depot, on all levels together. Real sites have some dozens, the largest some hundreds."""
+MAX_CIRCUITS = CIRCUITS.most
+"""Circuits of one depot, on all levels together."""
 MAX_POSITION = 2**31 - 1
 """What PostgreSQL's integer holds."""
 MAX_RATED_POWER_W = 1e10
 """Watts. Ten gigawatts: more can only be a slip."""
-
-
-def check_circuit_count(count: int) -> None:
-    """Refuse a depot with more circuits than a depot may have.
-
-    Raises:
-        Problem: ``TOO_MANY_CIRCUITS``.
-
-    """
-    if count > MAX_CIRCUITS:
-        raise Problem(
-            ProblemCode.TOO_MANY_CIRCUITS,
-            f"A depot has at most {MAX_CIRCUITS:,} circuits, on all levels together; this would be {count:,}.",
-        )
 
 
 @dataclass(frozen=True)
@@ -84,7 +71,7 @@ class CircuitTree:
         """
         self._require_parent(parent_id)
         self._require_depth(self._depth(parent_id) + 1)
-        check_circuit_count(len(self._parent) + 1)
+        CIRCUITS.check(len(self._parent) + 1)
         return self._changed(parent_id, self._insert(circuit_id, parent_id, position))
 
     def move(self, circuit_id: UUID, parent_id: UUID | None, position: int | None) -> list[CircuitPlace]:

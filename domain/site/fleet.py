@@ -27,7 +27,8 @@ from domain.base.strict_json import (
 )
 from domain.base.texts import fault_of, normal, why_not
 from domain.base.timezones import check_timezone
-from domain.site.circuits import MAX_CIRCUITS, MAX_DEPTH, MAX_POSITION, MAX_RATED_POWER_W
+from domain.site.bounds import CIRCUITS, DEVICES, GATEWAYS, POWER_SOURCES
+from domain.site.circuits import MAX_DEPTH, MAX_POSITION, MAX_RATED_POWER_W
 from domain.site.routing import MAX_TRANSLATION_LENGTH, PowerSourceKind, fits
 
 MAX_LINE_BYTES = 65_536
@@ -101,6 +102,12 @@ class FleetCode(StrEnum):
     CIRCUIT_TREE_TOO_DEEP = "CIRCUIT_TREE_TOO_DEEP"
     TOO_MANY_CIRCUITS = "TOO_MANY_CIRCUITS"
     """With the new circuits of this file the depot would have more than a depot may have; none of them comes in."""
+    TOO_MANY_GATEWAYS = "TOO_MANY_GATEWAYS"
+    """The same of gateways; their devices are refused with them."""
+    TOO_MANY_DEVICES = "TOO_MANY_DEVICES"
+    """The same of devices."""
+    TOO_MANY_POWER_SOURCES = "TOO_MANY_POWER_SOURCES"
+    """The same of power sources."""
     GATEWAY_NOT_FOUND = "GATEWAY_NOT_FOUND"
     GATEWAY_REFUSED = "GATEWAY_REFUSED"
     """The line of the gateway was refused."""
@@ -146,10 +153,11 @@ _REASONS = {
     FleetCode.PARENT_REFUSED: "The parent stands on line {line}, which was refused.",
     FleetCode.CIRCUIT_CYCLE: "The circuit would be its own ancestor.",
     FleetCode.CIRCUIT_TREE_TOO_DEEP: f"Circuits nest at most {MAX_DEPTH} levels deep.",
-    FleetCode.TOO_MANY_CIRCUITS: (
-        f"A depot has at most {MAX_CIRCUITS:,} circuits. With the new ones of this file it would have more, so none "
-        "of them came in."
-    ),
+    **{
+        FleetCode(bound.code): f"A depot has at most {bound.most:,} {bound.things}. With the new ones of this file it "
+        "would have more, so none of them came in."
+        for bound in (CIRCUITS, GATEWAYS, DEVICES, POWER_SOURCES)
+    },
     FleetCode.GATEWAY_NOT_FOUND: "There is no gateway {id}, neither here nor in the file.",
     FleetCode.GATEWAY_REFUSED: "The gateway stands on line {line}, which was refused.",
     FleetCode.CIRCUIT_NOT_FOUND: "There is no circuit {id} to be linked to, neither here nor in the file.",
@@ -168,6 +176,9 @@ _POINTING_FIELDS = {
     FleetCode.CIRCUIT_CYCLE: "parent_id",
     FleetCode.CIRCUIT_TREE_TOO_DEEP: "parent_id",
     FleetCode.TOO_MANY_CIRCUITS: "depot_id",
+    FleetCode.TOO_MANY_GATEWAYS: "depot_id",
+    FleetCode.TOO_MANY_DEVICES: "gateway_id",
+    FleetCode.TOO_MANY_POWER_SOURCES: "depot_id",
     FleetCode.GATEWAY_NOT_FOUND: "gateway_id",
     FleetCode.GATEWAY_REFUSED: "gateway_id",
     FleetCode.CIRCUIT_NOT_FOUND: "circuit_id",

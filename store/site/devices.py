@@ -16,6 +16,7 @@ from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from domain.base.versions import Versions
 from domain.controllers.controller_support import ControllerTables, unsupported
+from domain.site.bounds import DEVICES
 from domain.site.deletions import SubjectKind
 from domain.site.measurands import MeasurandKey
 from domain.site.sensor_actions import SensorActionKind
@@ -25,7 +26,7 @@ from store.site.deletions import check_consent
 from store.site.depots import lock_depot
 from store.site.gateways import read_gateway
 from store.site.remediations import close_remediations
-from store.site.site_changes import check_circuit, settle_site, unlink_devices
+from store.site.site_changes import check_circuit, check_room, settle_site, unlink_devices
 from store.site.tables import circuits, devices, gateways, sensor_actions
 
 
@@ -150,7 +151,7 @@ async def create_device(
     """Make a device in the gateway's depot.
 
     Raises:
-        Problem: ``GATEWAY_NOT_FOUND``, ``CIRCUIT_NOT_IN_DEPOT`` or ``SENSOR_ID_TAKEN``.
+        Problem: ``GATEWAY_NOT_FOUND``, ``CIRCUIT_NOT_IN_DEPOT``, ``SENSOR_ID_TAKEN`` or ``TOO_MANY_DEVICES``.
 
     """
     depot_id = (await read_gateway(connection, gateway_id)).depot_id
@@ -158,6 +159,7 @@ async def create_device(
     await read_gateway(connection, gateway_id)
     await check_circuit(connection, depot_id, circuit_id)
     await _check_sensor_id(connection, gateway_id, sensor_id)
+    await check_room(connection, depot_id, DEVICES)
     device_id = uuid7()
     await connection.execute(
         insert(devices).values(

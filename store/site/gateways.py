@@ -16,13 +16,14 @@ from uuid_utils.compat import uuid7
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from domain.base.versions import Versions
+from domain.site.bounds import GATEWAYS
 from domain.site.deletions import SubjectKind
 from store.base.changes import differences, record_change
 from store.base.versions import check_version
 from store.site.deletions import check_consent
 from store.site.depots import lock_depot
 from store.site.remediations import close_remediations
-from store.site.site_changes import settle_site, unlink_devices
+from store.site.site_changes import check_room, settle_site, unlink_devices
 from store.site.tables import devices, gateways
 
 
@@ -90,10 +91,11 @@ async def create_gateway(
     """Make a gateway of ``name``, ``site_model_name`` and ``output_translation``.
 
     Raises:
-        Problem: ``DEPOT_NOT_FOUND``.
+        Problem: ``DEPOT_NOT_FOUND`` or ``TOO_MANY_GATEWAYS``.
 
     """
     await lock_depot(connection, depot_id)
+    await check_room(connection, depot_id, GATEWAYS)
     gateway_id = uuid7()
     await connection.execute(
         insert(gateways).values(

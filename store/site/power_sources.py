@@ -16,6 +16,7 @@ from uuid_utils.compat import uuid7
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from domain.base.versions import Versions
+from domain.site.bounds import POWER_SOURCES
 from domain.site.deletions import SubjectKind
 from domain.site.measurands import MeasurandKey
 from domain.site.routing import PowerSourceKind
@@ -25,7 +26,7 @@ from store.base.versions import check_version
 from store.site.deletions import check_consent
 from store.site.depots import lock_depot
 from store.site.resolutions import list_rerouted
-from store.site.site_changes import check_circuit, settle_site
+from store.site.site_changes import check_circuit, check_room, settle_site
 from store.site.tables import circuits, power_source_readings, power_sources
 
 
@@ -141,11 +142,12 @@ async def create_power_source(
     """Make a power source.
 
     Raises:
-        Problem: ``DEPOT_NOT_FOUND`` or ``CIRCUIT_NOT_IN_DEPOT``.
+        Problem: ``DEPOT_NOT_FOUND``, ``CIRCUIT_NOT_IN_DEPOT`` or ``TOO_MANY_POWER_SOURCES``.
 
     """
     await lock_depot(connection, depot_id)
     await check_circuit(connection, depot_id, circuit_id)
+    await check_room(connection, depot_id, POWER_SOURCES)
     power_source_id = uuid7()
     await connection.execute(
         insert(power_sources).values(

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
+from domain.site.bounds import DEVICES, GATEWAYS, POWER_SOURCES, Bound
 from store.base.arrays import is_one_of
 from store.base.database import clock
 from store.base.notify import ChangeKind, notify
@@ -27,6 +28,23 @@ async def settle_site(connection: AsyncConnection, depot_id: UUID, *kinds: Chang
     if await follow_capacities(connection, depot_id, await clock(connection)):
         changed.add(ChangeKind.CAPACITY)
     await notify(connection, {depot_id: changed})
+
+
+_COUNTED = {
+    bound.code: text(f"SELECT count(*) FROM {table} WHERE depot_id = :depot_id")  # noqa: S608 - names of tables
+    for bound, table in ((GATEWAYS, "gateways"), (DEVICES, "devices"), (POWER_SOURCES, "power_sources"))
+}
+
+
+async def check_room(connection: AsyncConnection, depot_id: UUID, bound: Bound) -> None:
+    """Refuse one more thing of a kind where the depot has as many as it may have; called under the depot's lock.
+
+    Raises:
+        Problem: The code of ``bound``.
+
+    """
+    there = (await connection.execute(_COUNTED[bound.code], {"depot_id": depot_id})).scalar_one()
+    bound.check(there + 1)
 
 
 async def check_circuit(connection: AsyncConnection, depot_id: UUID, circuit_id: UUID | None) -> None:

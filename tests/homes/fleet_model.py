@@ -6,10 +6,11 @@ The model follows docs/decisions/0006: whoever changes one changes the other, an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from domain.site.bounds import DEVICES, GATEWAYS, POWER_SOURCES, Bound
 from domain.site.circuits import MAX_CIRCUITS, MAX_DEPTH
 
 Line: TypeAlias = Mapping[str, Any]
@@ -83,12 +84,11 @@ class _Import:
         for number, line, code in sorted(judged, key=_place):
             too_many = "TOO_MANY_CIRCUITS" if line["depot_id"] in full else None
             self._land(number, line, code or too_many)
-        for number, line in self._new("gateway"):
-            self._land(number, line, self._depot(line))
-        for number, line in self._new("device"):
-            self._land(number, line, self._device(line))
-        for number, line in self._new("power_source"):
-            self._land(number, line, self._depot(line) or self._link(line, line["depot_id"]))
+        self._land_bounded("gateway", GATEWAYS, self._depot)
+        self._land_bounded("device", DEVICES, self._device)
+        self._land_bounded(
+            "power_source", POWER_SOURCES, lambda line: self._depot(line) or self._link(line, line["depot_id"])
+        )
         for number, line in self.repeats:
             if self.fleet.rows.get(key_of(line)) == content_of(line):
                 self.report.unchanged.add(number)
@@ -117,6 +117,24 @@ class _Import:
         self.fleet.rows[key_of(line)] = content_of(line)
         if line["type"] == "circuit":
             self.fleet.children.setdefault((line["depot_id"], line.get("parent_id")), []).append(line["id"])
+
+    def _land_bounded(self, kind: str, bound: Bound, judge: Callable[[Line], str | None]) -> None:
+        """Store good lines of a kind, then take them out again at depots that have too many with them."""
+        new = self._new(kind)
+        for number, line in new:
+            self._land(number, line, judge(line))
+        stored = Counter(self._site_of(row) for (each, _), row in self.fleet.rows.items() if each == kind)
+        for number, line in new:
+            if number in self.report.landed and stored[self._site_of(line)] > bound.most:
+                self.report.landed.remove(number)
+                del self.fleet.rows[key_of(line)]
+                self.report.refused[number] = bound.code
+
+    def _site_of(self, line: Line) -> str:
+        """The depot of a line that landed."""
+        return (
+            self.fleet.rows["gateway", line["gateway_id"]]["depot_id"] if line["type"] == "device" else line["depot_id"]
+        )
 
     def _full_depots(self, judged: Sequence[tuple[int, Line, str | None]]) -> set[str]:
         """The depots that would have too many circuits with their good lines."""

@@ -29,6 +29,39 @@ async def depot_with(engine: AsyncEngine, circuits: int, *, name: str = "Feeder"
     return depot_id
 
 
+_EQUIP = [
+    text("""
+        INSERT INTO gateways (depot_id, name, created_by, updated_by)
+        SELECT :depot_id, 'Gateway ' || n, 'tester', 'tester' FROM generate_series(1, :gateways) AS n
+    """),
+    text("""
+        INSERT INTO devices (depot_id, gateway_id, sensor_id, name, created_by, updated_by)
+        SELECT :depot_id, (SELECT id FROM gateways WHERE depot_id = :depot_id ORDER BY id LIMIT 1),
+               'meter-' || n, 'Meter ' || n, 'tester', 'tester'
+        FROM generate_series(1, :devices) AS n
+    """),
+    text("""
+        INSERT INTO power_sources (depot_id, kind, name, created_by, updated_by)
+        SELECT :depot_id, 'BATTERY', 'Source ' || n, 'tester', 'tester' FROM generate_series(1, :power_sources) AS n
+    """),
+]
+_FIRST_GATEWAY = text("SELECT id FROM gateways WHERE depot_id = :depot_id ORDER BY id LIMIT 1")
+
+
+async def equipped_depot(
+    engine: AsyncEngine, *, gateways: int = 1, devices: int = 0, power_sources: int = 0
+) -> tuple[UUID, UUID]:
+    """Make a depot with so much equipment; all devices are at its first gateway. Answers the depot and that gateway."""
+    depot_id = await make_depot(engine)
+    given = {"depot_id": depot_id, "gateways": gateways, "devices": devices, "power_sources": power_sources}
+    async with engine.begin() as connection:
+        for statement in _EQUIP:
+            names = statement.compile().params
+            await connection.execute(statement, {name: given[name] for name in names})
+        gateway_id = (await connection.execute(_FIRST_GATEWAY, {"depot_id": depot_id})).scalar_one()
+    return depot_id, gateway_id
+
+
 @dataclass
 class Statements:
     """The statements that an engine was given."""

@@ -26,6 +26,7 @@ from api.ui.site.site_forms import (
     Forms,
     Going,
     Refusal,
+    beside,
     delete_dialog,
     gone,
     read_consent,
@@ -109,8 +110,11 @@ async def create(
         try:
             await service.create(made, actor, engine, once)
         except Problem as problem:
-            return gone(request, problem)
-        return await show_changed(request, engine, depot_id)
+            if problem.code is not ProblemCode.TOO_MANY_GATEWAYS:
+                return gone(request, problem)
+            beside(errors, problem, _PREFIX, fields)
+        else:
+            return await show_changed(request, engine, depot_id)
     return _FORMS.adding(request, depot_id, fields, filled, errors)
 
 

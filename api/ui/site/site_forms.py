@@ -36,6 +36,7 @@ _GONE = (
     ProblemCode.POWER_SOURCE_NOT_FOUND,
     ProblemCode.SENSOR_ACTION_NOT_FOUND,
 )
+_TOO_MANY = (ProblemCode.TOO_MANY_GATEWAYS, ProblemCode.TOO_MANY_DEVICES, ProblemCode.TOO_MANY_POWER_SOURCES)
 
 
 @dataclass(frozen=True)
@@ -129,15 +130,16 @@ def read_id(given: str) -> UUID | None:
 
 
 def beside(errors: FieldErrors, problem: Problem, prefix: str, fields: Iterable[Field]) -> None:
-    """Put a refusal beside the field that it is about.
+    """Put a refusal beside the field that it is about; beside the name, where there are too many already.
 
     Raises:
         Problem: It is about none of the form's fields.
 
     """
-    if problem.field not in {field.name for field in fields}:
+    about = "name" if problem.code in _TOO_MANY else problem.field
+    if about not in {field.name for field in fields}:
         raise problem
-    errors[f"{prefix}-{problem.field}"] = problem.detail
+    errors[f"{prefix}-{about}"] = problem.detail
 
 
 def gone(request: Request, problem: Problem) -> Response:

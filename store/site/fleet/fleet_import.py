@@ -129,11 +129,15 @@ class FleetImport:
             await connection.execute(statement)
         await connection.execute(sql.REACH_CIRCUITS)
         await self._refuse_unreached()
-        await connection.execute(sql.REFUSE_TOO_MANY)
+        await connection.execute(sql.REFUSE_TOO_MANY_CIRCUITS)
+        await connection.execute(sql.REFUSE_TOO_MANY_GATEWAYS)
         await connection.execute(sql.ANALYZE_STATES)
         await connection.execute(sql.LAND_CIRCUITS, actor)
         await connection.execute(sql.LAND_GATEWAYS, actor)
-        for statement in (sql.REFUSE_WITHOUT_GATEWAY, sql.REFUSE_WITHOUT_CIRCUIT, sql.REFUSE_REPEATED_SENSORS):
+        for statement in (
+            sql.REFUSE_WITHOUT_GATEWAY, sql.REFUSE_WITHOUT_CIRCUIT, sql.REFUSE_REPEATED_SENSORS,
+            sql.REFUSE_TOO_MANY_DEVICES, sql.REFUSE_TOO_MANY_POWER_SOURCES,
+        ):  # fmt: skip
             await connection.execute(statement)
         await connection.execute(sql.LAND_DEVICES, actor)
         await connection.execute(sql.LAND_POWER_SOURCES, actor)

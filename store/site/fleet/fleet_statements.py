@@ -15,9 +15,10 @@ Temporary tables, which end with the import's connection:
 
 from __future__ import annotations
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
-from domain.site.circuits import MAX_CIRCUITS, MAX_DEPTH
+from domain.site.bounds import CIRCUITS, DEVICES, GATEWAYS, POWER_SOURCES, Bound
+from domain.site.circuits import MAX_DEPTH
 from domain.site.fleet import FleetCode, FleetRecord, LineKind, Refusal
 
 _COLUMNS = """
@@ -251,18 +252,31 @@ REFUSE_BELOW_REFUSED = text(f"""
     FROM batch AS p
     WHERE b.kind = 'circuit' AND b.state IS NULL AND p.kind = 'circuit' AND p.id = b.parent_id
 """)
-# All new circuits of such a depot: some of them alone would be a site that nobody has. Such depots are found once,
-# whatever the planner believes: it knows nothing yet of the states that this batch has just been given.
-REFUSE_TOO_MANY = text(f"""
-    WITH crowded AS MATERIALIZED (
-        SELECT b.depot_id FROM batch AS b WHERE b.kind = 'circuit' AND b.state = 'LANDED'
-        GROUP BY b.depot_id
-        HAVING count(*) + (SELECT count(*) FROM circuits AS c WHERE c.depot_id = b.depot_id) > {MAX_CIRCUITS}
-    )
-    UPDATE batch SET state = '{FleetCode.TOO_MANY_CIRCUITS}'
-    FROM crowded
-    WHERE batch.kind = 'circuit' AND batch.state = 'LANDED' AND batch.depot_id = crowded.depot_id
-""")
+
+
+def _refuse_too_many(kind: LineKind, bound: Bound, good: str) -> TextClause:
+    """Refuse all new things of a kind of a depot that would have too many: some alone would be a site that nobody has.
+
+    Such depots are found once, whatever the planner believes: it knows nothing yet of the states that this batch has
+    just been given. ``good`` is the condition that nothing else speaks against a line ``b``.
+    """
+    stored, _ = _STORED[kind]
+    return text(f"""
+        WITH crowded AS MATERIALIZED (
+            SELECT b.depot_id FROM batch AS b WHERE b.kind = '{kind}' AND {good}
+            GROUP BY b.depot_id
+            HAVING count(*) + (SELECT count(*) FROM {stored} AS x WHERE x.depot_id = b.depot_id) > {bound.most}
+        )
+        UPDATE batch AS b SET state = '{FleetCode(bound.code)}'
+        FROM crowded
+        WHERE b.kind = '{kind}' AND {good} AND b.depot_id = crowded.depot_id
+    """)
+
+
+REFUSE_TOO_MANY_CIRCUITS = _refuse_too_many(LineKind.CIRCUIT, CIRCUITS, "b.state = 'LANDED'")
+REFUSE_TOO_MANY_GATEWAYS = _refuse_too_many(LineKind.GATEWAY, GATEWAYS, "b.state IS NULL")
+REFUSE_TOO_MANY_DEVICES = _refuse_too_many(LineKind.DEVICE, DEVICES, "b.state IS NULL")
+REFUSE_TOO_MANY_POWER_SOURCES = _refuse_too_many(LineKind.POWER_SOURCE, POWER_SOURCES, "b.state IS NULL")
 # After the siblings that are there already, without a gap. The last of them is looked up before anything is inserted:
 # afterwards the index would be full of rows that this statement may not see yet.
 LAND_CIRCUITS = text("""
