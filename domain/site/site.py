@@ -42,7 +42,7 @@ class Site:
     output_translation: object
     """The gateway's, as it is stored: the compatibility fallback of the routing."""
     sensors: frozenset[str]
-    """The ids of the gateway's sensors that the product knows."""
+    """The ids of the gateway's sensors that the product knows; for a packet, as far as it names them."""
     actions: Mapping[str, tuple[ConfiguredAction, ...]]
     """The sensor actions by sensor, each sensor's in the order of their kinds."""
     power_sources: tuple[PowerSource, ...]

@@ -53,8 +53,10 @@ async def take_group(driver: asyncpg.Connection, received: Sequence[ReceivedPack
 
     A packet of a gateway that does not exist is answered with the problem ``UNKNOWN_DEVICE`` and not stored.
     """
-    gateway_ids = {each.packet.device_id for each in received}
-    sites = await hold_sites(driver, gateway_ids)
+    named: dict[UUID, set[str]] = defaultdict(set)
+    for each in received:
+        named[each.packet.device_id].update(sensor.sensor_id for sensor in each.packet.sensors)
+    sites = await hold_sites(driver, named)
     if sites is None:
         return [_unknown(each.packet) for each in received]
     standing = Standing(sites.now, readings=sites.readings, capacities=sites.capacities)

@@ -84,9 +84,12 @@ async def list_devices(
     gateway_id: UUID | None,
     search: str | None = None,
     after: UUID | None,
-    limit: int,
+    limit: int | None,
 ) -> list[DeviceRecord]:
-    """List devices by id, beginning after ``after``. ``search`` is a part of the name or of the sensor id."""
+    """List devices by id, beginning after ``after``. ``search`` is a part of the name or of the sensor id.
+
+    Without a limit all of them; a depot's are at most ``domain.site.bounds.DEVICES``, but for one that had more before.
+    """
     query = _DEVICES.order_by(devices.c.id).limit(limit).where(*_fitting(depot_id, gateway_id, search))
     if after is not None:
         query = query.where(devices.c.id > after)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -49,15 +49,18 @@ _ACTIONS = """
            r.id IS NOT NULL AS stopped, clock_timestamp() AS now,
            c.circuit_id, c.mode, c.since, c.deadline, c.reason, c.capacity_w, c.basis, c.observed_at,
            c.fail_safe_received_w, c.fail_safe_observed_at, c.received_at, c.fail_safe_received_at
-    FROM gateways AS g
+    FROM {wanted} JOIN gateways AS g ON g.id = n.gateway_id
     LEFT JOIN microgrids AS m ON m.depot_id = g.depot_id AND m.retired_at IS NULL
-    LEFT JOIN devices AS d ON d.gateway_id = g.id
+    LEFT JOIN devices AS d ON d.gateway_id = g.id {named}
     LEFT JOIN sensor_actions AS a ON a.device_id = d.id
     LEFT JOIN remediations AS r ON r.sensor_action_id = a.id AND r.closed_at IS NULL
     LEFT JOIN circuit_capacities AS c ON c.sensor_action_id = a.id AND c.circuit_id = d.circuit_id
-    WHERE g.id = ANY ($1::uuid[])
     ORDER BY g.id, d.id, a.action
 """
+_ALL_ACTIONS = _ACTIONS.format(wanted="unnest($1::uuid[]) AS n (gateway_id)", named="")
+_NAMED_ACTIONS = _ACTIONS.format(
+    wanted="unnest($1::uuid[], $2::text[]) AS n (gateway_id, sensor_id)", named="AND d.sensor_id = n.sensor_id"
+)
 
 _POWER_SOURCES = """
     SELECT p.depot_id, p.id, p.kind, p.circuit_id, r.measurand, r.value_number, r.value_text, r.observed_at,
@@ -68,28 +71,32 @@ _POWER_SOURCES = """
 """
 
 
-async def hold_sites(driver: asyncpg.Connection, gateway_ids: Collection[UUID]) -> Sites | None:
+async def hold_sites(driver: asyncpg.Connection, named: Mapping[UUID, Collection[str]]) -> Sites | None:
     """Lock the depots of these gateways, then read their sites: what was read holds until the transaction ends.
 
-    A gateway that does not exist is not among them; where none does, the answer is None.
+    ``named`` has by gateway the sensors that its packets name. The sites have no others: a packet costs what it names,
+    however many sensors its gateway has. A gateway that does not exist is not among the sites; where none exists, the
+    answer is None.
     """
-    if not await lock_sites_of_gateways(driver, gateway_ids):
+    if not await lock_sites_of_gateways(driver, named):
         return None
-    return await _read_sites(driver, gateway_ids)
+    # A gateway whose packets name no sensor is there with none.
+    wanted = [(gateway_id, sensor_id) for gateway_id, found in named.items() for sensor_id in found or (None,)]
+    rows = await driver.fetch(_NAMED_ACTIONS, [each for each, _ in wanted], [each for _, each in wanted])
+    return await _read_sites(driver, rows)
 
 
 async def view_sites(connection: AsyncConnection, gateway_ids: Collection[UUID]) -> Sites | None:
-    """Read the sites of these gateways as they are at this moment; None where none of them exists.
+    """Read the whole sites of these gateways as they are at this moment; None where none of them exists.
 
     Only what is read under the lock holds for longer (``hold_sites``): this is for whoever shows, never for who writes.
     """
     driver = await driver_in(connection)
     with driver_errors():
-        return await _read_sites(driver, gateway_ids)
+        return await _read_sites(driver, await driver.fetch(_ALL_ACTIONS, list({*gateway_ids})))
 
 
-async def _read_sites(driver: asyncpg.Connection, gateway_ids: Collection[UUID]) -> Sites | None:
-    rows: list[Any] = await driver.fetch(_ACTIONS, list(gateway_ids))
+async def _read_sites(driver: asyncpg.Connection, rows: Sequence[Any]) -> Sites | None:
     if not rows:
         return None
     routed = {row["depot_id"] for row in rows if row["action"] is not None and _is_routed(row["action"])}
@@ -129,8 +136,8 @@ _CONFIGURATION = 13
 _MOST_SITES = 20_000
 
 _sites: dict[UUID, tuple[object, Site]] = {}
-"""By gateway the last site that was made, with what it was made of: it is the same for most packets. This saves the
-making, not the reading, so it never has to be told of a change."""
+"""By gateway the last site that was made, with what it was made of: it is the same for most packets, which name the
+same sensors again. This saves the making, not the reading, so it never has to be told of a change."""
 
 
 def _site(rows: Sequence[Any], sources: dict[UUID, dict[UUID, PowerSource]]) -> Site:

@@ -11,9 +11,9 @@ from fastapi.routing import APIRoute, APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.ui import pages
+from tests.helpers.answers import HTMX, error_of
 from tests.homes.site import STATE, add_action, make_plant
 
-HTMX = {"hx-request": "true", "accept": "text/html"}
 DIGITS = "9" * 5_000
 """More digits than Python reads as a number."""
 HOSTILE = (
@@ -46,13 +46,6 @@ _BUTTONS = {
     "/scenario-runs/{run_id}/{word}",
     "/remediations/{remediation_id}/resolve",
 }
-
-
-def error_of(page: str, element: str) -> str:
-    """What is said beside a field."""
-    found = re.search(rf'id="{element}-error">.*?</svg>(.*?)</p>', page, re.DOTALL)
-    assert found is not None, page
-    return found[1].strip()
 
 
 @pytest.mark.parametrize("parent_id", ["1", "abc", "\x00", DIGITS, "x" * 300])

@@ -1,4 +1,4 @@
-"""How much equipment a depot may have."""
+"""How much equipment a depot may have, and that a packet costs what it names, however much there is."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import pytest
 from sqlalchemy import Table, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import store.site.sites
 from domain.site.bounds import DEVICES, GATEWAYS, POWER_SOURCES, Bound
 from store.site.tables import devices, gateways, power_sources
+from tests.helpers.answers import HTMX, error_of, problem
 from tests.homes.fleet_lines import bring_in, depot, device, encode, gateway, post, source
 from tests.homes.fleet_model import Fleet, Line
-from tests.homes.site import problem
-from tests.homes.sizes import equipped_depot
-from tests.site.test_page_forms import HTMX, error_of
+from tests.homes.packets import send
+from tests.homes.sites import MadeSite, add_action, add_device, controller_site, milliseconds, packet
+from tests.homes.sizes import equipped_depot, statements_of
 
 KINDS = {"gateways": GATEWAYS, "devices": DEVICES, "power_sources": POWER_SOURCES}
 TABLES: dict[str, Table] = {"gateways": gateways, "devices": devices, "power_sources": power_sources}
@@ -170,3 +172,91 @@ async def test_two_imports_and_an_operator_do_not_pass_the_bound_together(
         api.post(f"/api/{PATHS[kind]}", json=body_of(kind, depot_id, gateway_id)),
     )
     assert await count(engine, kind, depot_id) == bound.most
+
+
+# In proportion
+
+
+async def test_a_packet_reads_the_sensors_that_it_names(
+    engine: AsyncEngine, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    read_sites = store.site.sites._read_sites  # pyright: ignore[reportPrivateUsage]
+
+    async def counted(driver: Any, rows: Any) -> Any:
+        read.append(len(rows))
+        return await read_sites(driver, rows)
+
+    monkeypatch.setattr(store.site.sites, "_read_sites", counted)
+    depot_id, gateway_id = await equipped_depot(engine, devices=DEVICES.most)
+    site = MadeSite(depot_id, gateway_id, [], None)
+    three: dict[str, Any] = {"device_id": str(gateway_id), "timestamp": milliseconds()}
+    three["sensors"] = [{"sensor_id": each, "measurands": []} for each in ("meter-1", "meter-2000", "nobody")]
+    (item,) = await send(api, three)
+    assert item["unknown_sensors"] == ["nobody"]
+    (item,) = await send(api, packet(site, milliseconds(), "meter-1000", TOTAL_POWER_LOAD=1))
+    assert item["unknown_sensors"] == []
+    (item,) = await send(api, {**three, "sensors": []})
+    assert (item["status"], item["unknown_sensors"]) == ("ACCEPTED", [])
+    assert read == [3, 1, 1]
+
+
+async def test_whatever_packets_name_in_turn_each_sensor_does_what_it_is_configured_to(
+    engine: AsyncEngine, api: httpx.AsyncClient
+) -> None:
+    site = await controller_site(engine)
+    await add_device(engine, site, "other")
+    sent = iter(range(milliseconds() - 60_000, milliseconds()))
+    values = {"LIMIT_PEAK_SHAVING": "true", "LIMIT_DER_EXPORT": "false"}
+
+    async def outcomes(*sensors: str) -> tuple[list[tuple[str, str]], list[str]]:
+        whole = packet(site, next(sent), **values)
+        (one,) = whole["sensors"]
+        (item,) = await send(api, {**whole, "sensors": [{**one, "sensor_id": each} for each in sensors]})
+        return [(each["sensor_id"], each["outcome"]) for each in item["actions"]], item["unknown_sensors"]
+
+    assert await outcomes("mgc-1") == ([("mgc-1", "APPLIED")], [])
+    assert await outcomes("other") == ([], [])
+    assert await outcomes("new", "mgc-1") == ([("mgc-1", "APPLIED")], ["new"])
+    assert await outcomes() == ([], [])
+    path = f"/api/sensor-actions/{site.actions['mgc-1', 'UPDATE_MICROGRID_STATE']}"
+    assert (await api.patch(path, json={"enabled": False})).status_code == 200
+    await add_action(engine, site, "UPDATE_MICROGRID_STATE", "LIMIT_PEAK_SHAVING", sensor_id="other")
+    await add_device(engine, site, "new")
+    assert await outcomes("mgc-1") == ([("mgc-1", "IGNORED")], [])
+    assert await outcomes("other") == ([("other", "APPLIED")], [])
+    assert await outcomes("new", "mgc-1", "other") == ([("mgc-1", "IGNORED"), ("other", "APPLIED")], [])
+
+
+async def test_a_group_of_packets_has_the_sensors_of_each(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
+    one, other = await controller_site(engine), await controller_site(engine)
+    await add_device(engine, one, "only here")
+    # The same names at both gateways, the other way round: neither has the other's sensors.
+    body = [
+        packet(one, None, "only here", TOTAL_POWER_LOAD=1), packet(other, None, LIMIT_PEAK_SHAVING="true"),
+        packet(other, None, "only here", TOTAL_POWER_LOAD=1), packet(one, None, LIMIT_PEAK_SHAVING="true"),
+    ]  # fmt: skip
+    items = await send(api, body)
+    assert [item["unknown_sensors"] for item in items] == [[], [], ["only here"], []]
+    assert [len(item["actions"]) for item in items] == [0, 1, 0, 1]
+
+
+async def test_pages_and_deletions_ask_as_much_for_many_devices_as_for_few(
+    engine: AsyncEngine, api: httpx.AsyncClient
+) -> None:
+    asked: list[list[int]] = []
+    for number in (20, DEVICES.most):
+        counts: list[int] = []
+        depot_id, gateway_id = await equipped_depot(engine, devices=number)
+        for method, path in (
+            ("GET", f"/depots/{depot_id}/controllers/new"),
+            ("GET", f"/depots/{depot_id}/gateways/{gateway_id}/delete"),
+            ("DELETE", f"/api/gateways/{gateway_id}?cascade=true"),
+        ):
+            with statements_of(engine) as seen:
+                answer = await api.request(method, path, headers=HTMX if method == "GET" else {})
+            assert answer.is_success, answer.text
+            assert seen.many == []
+            counts.append(seen.count)
+        asked.append(counts)
+    assert asked[0] == asked[1]

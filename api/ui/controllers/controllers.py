@@ -17,13 +17,14 @@ from api.base.types import BindingId, Cursor, DepotId, Moment
 from api.controllers import controller_bindings as service
 from api.controllers import controller_packets
 from api.controllers.controller_packets import WatchDep
-from api.site import depots, devices
+from api.site import depots
 from api.ui.base.navigation import device_address
 from api.ui.base.rendering import render
 from api.ui.controllers import controller_words
 from domain.base.problems import Problem, ProblemCode
 from domain.controllers.controller_support import ControllerTables
 from store.site.circuits import list_circuits
+from store.site.devices import DeviceRecord, list_devices
 
 router = APIRouter(prefix="/depots/{depot_id}/controllers", include_in_schema=False)
 
@@ -46,16 +47,11 @@ async def all_bindings(engine: AsyncEngine, depot_id: UUID) -> list[service.Cont
             return found
 
 
-async def all_devices(engine: AsyncEngine, depot_id: UUID) -> list[devices.Device]:
+async def all_devices(engine: AsyncEngine, depot_id: UUID) -> list[DeviceRecord]:
     """Every device of a depot, by name."""
-    found: list[devices.Device] = []
-    cursor: str | None = None
-    while True:
-        page = await devices.list_all(engine, depot_id=depot_id, cursor=cursor, limit=500)
-        found += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return sorted(found, key=lambda each: (each.name.casefold(), each.sensor_id))
+    async with engine.connect() as connection:
+        found = await list_devices(connection, depot_id=depot_id, gateway_id=None, after=None, limit=None)
+    return sorted(found, key=lambda each: (each.name.casefold(), each.sensor_id))
 
 
 async def read_binding(engine: AsyncEngine, depot_id: UUID, binding_id: UUID) -> service.ControllerBinding:
