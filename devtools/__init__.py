@@ -13,6 +13,8 @@ from here; the import contracts hold it.
 - ``commit_subjects``: The rule of commit subjects: `python -m devtools.commit_subjects FILE` judges a message before
   it is committed
 - ``criteria``: The acceptance criteria as docs/acceptance.md lists them, and what the tests say about them
+- ``fast_tests``: A pytest plugin that runs the fast tests alone: those that start no server, no browser and no other
+  process
 - ``generate``: `./dev generate`: writes anew the committed files that are made from the code
 - ``legacy_fleet``: A legacy fleet of any size, made inside the database: for measuring and for tests
 - ``run_tests``: `./dev test`: runs the tests

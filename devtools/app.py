@@ -25,6 +25,7 @@ app.help = _HELP
 @app.command(group=_GROUP, sort_key=1)
 def test(
     *args: Annotated[str, Parameter(allow_leading_hyphen=True, show_default=False)],
+    fast: Flag = False,  # noqa: PT028 (a command, no test)
 ) -> int:
     """Run the tests; further arguments go to pytest.
 
@@ -32,13 +33,15 @@ def test(
 
     Parameters
     ----------
+    fast:
+        Only those that start no server, no browser and no other process; they take less than a minute.
     args:
         Files, `-k WORDS`, `-x`, and whatever else pytest takes.
 
     """
     from devtools.run_tests import run_tests
 
-    return run_tests(args)
+    return run_tests(args, fast=fast)
 
 
 @app.command(group=_GROUP, sort_key=2)

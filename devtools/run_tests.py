@@ -25,14 +25,17 @@ def pytest_command(args: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "pytest", *([] if chosen else ["-n", "2"]), *args]
 
 
-def run_tests(args: Sequence[str]) -> int:
-    """Run pytest and answer its exit code.
+def run_tests(args: Sequence[str], *, fast: bool = False) -> int:
+    """Run pytest and answer its exit code. ``fast``: only the tests that start nothing.
 
     Its files are in a folder of their own, because pytest clears away what other runs of the same user left, and
     one of those may still run. The folder is kept where a test failed.
     """
-    for package, programs in _NEEDED.items():
-        ensure(*programs, package=package)
+    if fast:
+        args = ("-p", "devtools.fast_tests", *args)
+    else:
+        for package, programs in _NEEDED.items():
+            ensure(*programs, package=package)
     # A short path: a socket's may have little more than a hundred characters.
     folder = Path(tempfile.mkdtemp(prefix="mt-"))
     # The embedded PostgreSQL runs as a user of its own where it is started by root.

@@ -13,6 +13,7 @@ import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from xml.etree.ElementTree import fromstring
 
 import httpx
 import psutil
@@ -127,6 +128,22 @@ def test_a_fleet_without_the_demonstration_is_a_contradiction() -> None:
 )
 def test_tests_run_two_at_a_time_unless_told_otherwise(given: list[str], expected: list[str]) -> None:
     assert pytest_command(given) == [sys.executable, "-m", "pytest", *expected]
+
+
+def test_fast_tests_start_nothing(tmp_path: Path) -> None:
+    starting = "os.posix_spawn('/bin/true', ['true'], {})"
+    (tmp_path / "test_fast.py").write_text(f"import os\ndef test_a(): pass\ndef test_b(): {starting}\n")
+    (tmp_path / "test_slow.py").write_text("import subprocess\ndef test_c(): raise AssertionError\n")
+    (tmp_path / "test_server.py").write_text("def test_d(postgres_url): raise AssertionError\n")
+    report = tmp_path / "report.xml"
+    given = ["-n0", "-q", "-c", "/dev/null", "--rootdir", str(tmp_path), f"--junit-xml={report}", str(tmp_path)]
+    assert run_tests(given, fast=True) == 1
+    cases = {each.attrib["name"]: each.find("failure") for each in fromstring(report.read_text()).iter("testcase")}
+    assert cases.keys() == {"test_a", "test_b"}
+    assert cases["test_a"] is None
+    failure = cases["test_b"]
+    assert failure is not None
+    assert "test_b counts as a fast test and starts a process" in failure.attrib["message"]
 
 
 @pytest.mark.parametrize(("body", "passes"), [("assert True", True), ("assert False", False)])
