@@ -73,3 +73,15 @@ def test_contributing_has_the_recipes() -> None:
     assert [link for link in linked if not (ROOT / link).exists()] == []
     named = re.findall(r"`([\w./]+/[\w.-]*)`", text)
     assert [each for each in named if not (ROOT / each).exists()] == []
+
+
+def test_the_glossary_leads_to_what_is_there() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    linked = re.findall(r"\]\((?!http)([^)#]+)", text)
+    assert [link for link in linked if not (ROOT / "docs" / link).exists()] == []
+    terms = re.findall(r"^\| ([^|`]+) \| [^|]*\| [^|]+ \| [^|]*\| (.+) \|$", text, re.MULTILINE)
+    names = [term for term, where in terms if where != "in code"]
+    assert len(names) > 60
+    assert [name for name in names if names.count(name) > 1] == []
+    places = [place for _, where in terms for place in re.findall(r"`([^`]+)`", where)]
+    assert [place for place in places if not (ROOT / place).exists()] == []
