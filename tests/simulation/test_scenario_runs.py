@@ -33,7 +33,7 @@ from sim_scenarios.runs.library import preset_names, preset_text
 from store.simulation.scenario_runs import read_run
 from tests.helpers.live import http_client, make_worker, serving, working
 from tests.helpers.support import until
-from tests.homes.scenario_sites import begin, ended, evidence_of, make_depots, play, read
+from tests.homes.scenario_sites import HEARTBEAT_SECONDS, begin, ended, evidence_of, make_depots, play, read
 from tests.homes.site import problem
 from tests.homes.sites import controller_site
 from workflows.launch import scenario_run_handle
@@ -160,7 +160,7 @@ class LossyApi(ManageApi):
     async def circuit_capacity(self, circuit_id: Any) -> dict[str, Any]:
         if self.fault == "slow" and self.once(str(len(self.seen) % 4)):
             # Longer than the heartbeat threshold: what held when the packets came has passed by now.
-            await asyncio.sleep(5.2)
+            await asyncio.sleep(HEARTBEAT_SECONDS + 0.2)
         return await super().circuit_capacity(circuit_id)
 
 
