@@ -155,7 +155,7 @@ MEANINGS: dict[str, Meaning] = {
     "steps": Meaning("How many steps it has."),
     "steps_done": Meaning("Steps that have their evidence."),
     "steps_total": Meaning("Steps of the scenario."),
-    "time_scale": Meaning("How many times faster than real time; null: as fast as it goes."),
+    "time_scale": Meaning("Real seconds a virtual second; 0: as fast as it goes, 1: in real time."),
     # Imports
     "landed": Meaning("How many lines of each type are stored now that were not before."),
     "lines": Meaning("Lines that were read, without blank ones."),
