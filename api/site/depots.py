@@ -16,10 +16,10 @@ from api.base.dependencies import ActorDep, EngineDep
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import problem_responses
 from api.base.types import Body, Cursor, DepotId, Limit, Name, Search, Timezone, Watts, decode_cursor, encode_cursor
+from domain.base.bounds import CIRCUITS
 from domain.base.problems import ProblemCode
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import PROVISIONING_MESSAGES, ProvisioningCode, ProvisioningState
-from domain.site.bounds import CIRCUITS
 from store.site.depots import DepotRecord, NewCircuit, create_depot, list_depots, read_depot
 from store.site.fleet.fleet_list import DepotFilter
 

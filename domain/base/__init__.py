@@ -1,6 +1,7 @@
 """What every rule stands on: problems and their codes, texts, times, names, JSON that is taken as it is meant.
 
 - ``actor``: Who acts
+- ``bounds``: How many things of a kind a depot may have
 - ``clocks``: The clocks of whoever reports, which may be wrong
 - ``names``: What a depot, a circuit, a device or a power source may be called, and how a packet names a sensor
 - ``ndjson``: Lines out of a stream of bytes, numbered, with a bound on what is held of any one of them

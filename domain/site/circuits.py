@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
+from domain.base.bounds import CIRCUITS
 from domain.base.problems import Problem, ProblemCode
-from domain.site.bounds import CIRCUITS
 
 MAX_DEPTH = 32
 """Levels from a top-level circuit down. Real sites have five or six; the bound keeps every walk short."""

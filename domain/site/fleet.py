@@ -13,6 +13,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from domain.base.bounds import CIRCUITS, DEVICES, GATEWAYS, POWER_SOURCES
 from domain.base.names import MAX_ID_LENGTH, MAX_NAME_LENGTH, UUID_PATTERN, clean_name, clean_sensor_id
 from domain.base.problems import Problem
 from domain.base.strict_json import (
@@ -27,7 +28,6 @@ from domain.base.strict_json import (
 )
 from domain.base.texts import fault_of, normal, why_not
 from domain.base.timezones import check_timezone
-from domain.site.bounds import CIRCUITS, DEVICES, GATEWAYS, POWER_SOURCES
 from domain.site.circuits import MAX_DEPTH, MAX_POSITION, MAX_RATED_POWER_W
 from domain.site.routing import MAX_TRANSLATION_LENGTH, PowerSourceKind, fits
 

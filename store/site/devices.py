@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from domain.base.actor import Actor
+from domain.base.bounds import DEVICES
 from domain.base.problems import Problem, ProblemCode
 from domain.base.versions import Versions
 from domain.controllers.controller_support import ControllerTables, unsupported
-from domain.site.bounds import DEVICES
 from domain.site.deletions import SubjectKind
 from domain.site.measurands import MeasurandKey
 from domain.site.sensor_actions import SensorActionKind
@@ -88,7 +88,7 @@ async def list_devices(
 ) -> list[DeviceRecord]:
     """List devices by id, beginning after ``after``. ``search`` is a part of the name or of the sensor id.
 
-    Without a limit all of them; a depot's are at most ``domain.site.bounds.DEVICES``, but for one that had more before.
+    Without a limit all of them; a depot's are at most ``domain.base.bounds.DEVICES``, but for one that had more before.
     """
     query = _DEVICES.order_by(devices.c.id).limit(limit).where(*_fitting(depot_id, gateway_id, search))
     if after is not None:

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from domain.base.actor import Actor
+from domain.base.bounds import GATEWAYS
 from domain.base.problems import Problem, ProblemCode
 from domain.base.versions import Versions
-from domain.site.bounds import GATEWAYS
 from domain.site.deletions import SubjectKind
 from store.base.changes import differences, record_change
 from store.base.versions import check_version

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from domain.base.actor import Actor
+from domain.base.bounds import POWER_SOURCES
 from domain.base.problems import Problem, ProblemCode
 from domain.base.versions import Versions
-from domain.site.bounds import POWER_SOURCES
 from domain.site.deletions import SubjectKind
 from domain.site.measurands import MeasurandKey
 from domain.site.routing import PowerSourceKind

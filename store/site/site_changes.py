@@ -9,8 +9,8 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.base.actor import Actor
+from domain.base.bounds import DEVICES, GATEWAYS, POWER_SOURCES, Bound
 from domain.base.problems import Problem, ProblemCode
-from domain.site.bounds import DEVICES, GATEWAYS, POWER_SOURCES, Bound
 from store.base.arrays import is_one_of
 from store.base.database import clock
 from store.base.notify import ChangeKind, notify

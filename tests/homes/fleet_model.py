@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from domain.site.bounds import DEVICES, GATEWAYS, POWER_SOURCES, Bound
+from domain.base.bounds import DEVICES, GATEWAYS, POWER_SOURCES, Bound
 from domain.site.circuits import MAX_CIRCUITS, MAX_DEPTH
 
 Line: TypeAlias = Mapping[str, Any]

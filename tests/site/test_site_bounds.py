@@ -13,7 +13,7 @@ from sqlalchemy import Table, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import store.site.sites
-from domain.site.bounds import DEVICES, GATEWAYS, POWER_SOURCES, Bound
+from domain.base.bounds import DEVICES, GATEWAYS, POWER_SOURCES, Bound
 from store.site.tables import devices, gateways, power_sources
 from tests.helpers.answers import HTMX, error_of, problem
 from tests.homes.fleet_lines import bring_in, depot, device, encode, gateway, post, source

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from sqlalchemy import TextClause, text
 
-from domain.site.bounds import CIRCUITS, DEVICES, GATEWAYS, POWER_SOURCES, Bound
+from domain.base.bounds import CIRCUITS, DEVICES, GATEWAYS, POWER_SOURCES, Bound
 from domain.site.circuits import MAX_DEPTH
 from domain.site.fleet import FleetCode, FleetRecord, LineKind, Refusal
 
