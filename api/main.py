@@ -6,6 +6,11 @@ each subject brings. Its pages are registered in `api.ui.pages`.
 
 from __future__ import annotations
 
+from runtime.memory import look_less_often, settle
+
+# Before everything else is imported: what an import makes stays.
+look_less_often()
+
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -48,7 +53,6 @@ from api.site import (
 from api.ui.pages import install_pages
 from runtime.begin import begin
 from runtime.kept import kept
-from runtime.memory import settle
 from runtime.settings import Settings
 from runtime.temporal import connect
 from runtime.version import version
