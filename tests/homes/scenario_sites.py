@@ -42,7 +42,7 @@ async def read(api: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
     return (await api.get(f"/api/scenario-runs/{run_id}")).raise_for_status().json()
 
 
-async def ended(api: httpx.AsyncClient, run_id: str, seconds: float = 120) -> dict[str, Any]:
+async def ended(api: httpx.AsyncClient, run_id: str, seconds: float = 300) -> dict[str, Any]:
     """Wait for the end of a run, whatever goes away in the meantime."""
 
     async def check() -> dict[str, Any] | None:
