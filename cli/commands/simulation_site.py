@@ -26,16 +26,19 @@ _CONTROLLER = (
 )
 
 
-async def simulation_depot(api: Api, name: str = DEPOT) -> str:
-    """Find or make the depot of that name, with everything configured; answer its id."""
+async def simulation_depot(api: Api, name: str = DEPOT, *, heartbeat_seconds: int = HEARTBEAT_SECONDS) -> str:
+    """Find or make the depot of that name, with everything configured; answer its id.
+
+    ``heartbeat_seconds`` is the threshold of a controller that is new.
+    """
     found = [each for each in await everything(api, "/api/depots", search=name) if each["name"] == name]
     made = found or [await api.create("/api/depots", {"name": name, "timezone": "Etc/UTC", "circuits": _CIRCUITS})]
     depot_id = str(made[0]["depot_id"])
-    await provision(api, depot_id)
+    await provision(api, depot_id, heartbeat_seconds=heartbeat_seconds)
     return depot_id
 
 
-async def provision(api: Api, depot_id: str) -> list[str]:
+async def provision(api: Api, depot_id: str, *, heartbeat_seconds: int = HEARTBEAT_SECONDS) -> list[str]:
     """Set up what is missing for the presets; answer what was done, in words.
 
     What is configured stays as it is: what is added is a gateway without a site model, devices, sensor actions with
@@ -46,7 +49,7 @@ async def provision(api: Api, depot_id: str) -> list[str]:
         RefusedError: something stands in the way that a person must decide.
 
     """
-    site = await _read(api, depot_id)
+    site = await _read(api, depot_id, heartbeat_seconds)
     await _circuits(api, site)
     await _microgrid(api, site)
     await _controller(api, site)
@@ -77,6 +80,7 @@ class _Site:
     actions: dict[str, dict[str, dict[str, Any]]]
     """By device and kind; those that are switched off included."""
     sources: list[dict[str, Any]]
+    heartbeat_seconds: int
     done: list[str] = field(default_factory=list[str])
 
     def enabled(self, kind: SensorActionKind) -> list[dict[str, Any]]:
@@ -84,7 +88,7 @@ class _Site:
         return [each for each in self.devices if self.actions[each["device_id"]].get(kind, {}).get("enabled")]
 
 
-async def _read(api: Api, depot_id: str) -> _Site:
+async def _read(api: Api, depot_id: str, heartbeat_seconds: int) -> _Site:
     devices = await everything(api, "/api/devices", depot_id=depot_id)
     actions: dict[str, dict[str, dict[str, Any]]] = {}
     for device in devices:
@@ -97,6 +101,7 @@ async def _read(api: Api, depot_id: str) -> _Site:
         devices,
         actions,
         await everything(api, "/api/power-sources", depot_id=depot_id),
+        heartbeat_seconds,
     )
 
 
@@ -204,7 +209,7 @@ async def _add_action(api: Api, site: _Site, device: dict[str, Any], kind: Senso
         spec = SENSOR_ACTIONS[kind]
         body: dict[str, Any] = {"action": kind, "measurands": [key.value for key in spec.measurands]}
         if spec.settings:
-            body["heartbeat_threshold_seconds"] = HEARTBEAT_SECONDS
+            body["heartbeat_threshold_seconds"] = site.heartbeat_seconds
         there[kind] = await api.create(f"/api/devices/{device['device_id']}/sensor-actions", body)
     site.done.append(f"{SENSOR_ACTIONS[kind].title} on {device['name']}")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from tests.homes import packets as packets_by_http
 from tests.homes.sites import CONTROLLER, MadeSite
 
 
@@ -21,6 +22,4 @@ async def ask(api: httpx.AsyncClient, site: MadeSite, **parameters: Any) -> dict
 
 
 async def send(api: httpx.AsyncClient, *packets: dict[str, Any]) -> list[str]:
-    answer = await api.post("/api/telemetry/packets", json=list(packets))
-    assert answer.status_code == 200, answer.text
-    return [each["packet_id"] for each in answer.json()["items"]]
+    return [each["packet_id"] for each in await packets_by_http.send(api, list(packets))]

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from cli.client import Api
-from cli.commands.simulation_site import everything, simulation_depot
+from cli.commands.simulation_site import simulation_depot
 from domain.simulation.scenario_runs import ScenarioRunState
 from tests.helpers.support import until
 
@@ -19,14 +19,10 @@ may wait longer for its turn than the shortest threshold there is, and would be 
 async def make_depots(url: str, count: int) -> list[str]:
     """Make depots that are configured for every preset, each as the first one."""
     async with Api(url) as api:
-        depots = [await simulation_depot(api, f"Simulation depot {number}") for number in range(count)]
-        for depot_id in depots:
-            for device in await everything(api, "/api/devices", depot_id=depot_id):
-                for action in (await api.get(f"/api/devices/{device['device_id']}/sensor-actions"))["items"]:
-                    if action["heartbeat_threshold_seconds"] is not None:
-                        change = {"heartbeat_threshold_seconds": HEARTBEAT_SECONDS}
-                        await api.patch(f"/api/sensor-actions/{action['sensor_action_id']}", change)
-        return depots
+        return [
+            await simulation_depot(api, f"Simulation depot {number}", heartbeat_seconds=HEARTBEAT_SECONDS)
+            for number in range(count)
+        ]
 
 
 async def begin(api: httpx.AsyncClient, depot_id: str, scenario: str, **more: Any) -> str:

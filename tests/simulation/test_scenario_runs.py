@@ -82,7 +82,7 @@ async def test_every_preset_passes_twice_with_the_same_bytes(live: httpx.AsyncCl
     gateways = (await live.get("/api/gateways", params={"limit": 500})).json()["items"]
     assert [each["site_model_name"] for each in gateways] == [None] * len(names)
 
-    # A packet that waits longer for its turn than the shortest heartbeat threshold is stale, as it should be.
+    # A packet that waits longer for its turn than the heartbeat threshold is stale, as it should be.
     places = asyncio.Semaphore(4)
 
     async def twice(name: str, depot_id: str) -> None:

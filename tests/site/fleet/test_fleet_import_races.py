@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import socket
 import tracemalloc
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, MutableMapping
@@ -16,7 +15,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import select, text
@@ -33,7 +31,7 @@ from store.site.depots import lock_depot
 from store.site.fleet.fleet_import import fleet_import
 from store.site.tables import circuits
 from tests.helpers.answers import problem
-from tests.helpers.live import http_client
+from tests.helpers.live import http_client, serving
 from tests.helpers.support import ACTOR, circuits_of, until
 from tests.homes.fleet_lines import (
     ROUTE,
@@ -101,23 +99,10 @@ async def waiting(engine: AsyncEngine) -> int | None:
 
 
 @asynccontextmanager
-async def serving(database_url: str) -> AsyncGenerator[int]:
+async def serving_on(database_url: str) -> AsyncGenerator[int]:
     """The API behind a real server; answers its port."""
-    application = create_app(Settings(database_url=SecretStr(database_url)))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(application, log_config=None, lifespan="on", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        served = asyncio.create_task(server.serve([listener]))
-
-        async def started() -> bool:
-            return server.started
-
-        try:
-            await until(started)
-            yield listener.getsockname()[1]
-        finally:
-            server.should_exit = True
-            await served
+    async with serving(Settings(database_url=SecretStr(database_url))) as address:
+        yield int(address.rpartition(":")[2])
 
 
 HEAD = f"POST {ROUTE} HTTP/1.1\r\nHost: localhost\r\n"
@@ -126,7 +111,7 @@ HEAD = f"POST {ROUTE} HTTP/1.1\r\nHost: localhost\r\n"
 @pytest.mark.parametrize("framing", ["Content-Length: 100000000", "Transfer-Encoding: chunked"])
 async def test_a_connection_that_is_cut_leaves_nothing(engine: AsyncEngine, database_url: str, framing: str) -> None:
     body = body_of(made(400, seed=1))
-    async with serving(database_url) as port:
+    async with serving_on(database_url) as port:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         begun = f"{len(body) * 2:x}\r\n".encode() if "chunked" in framing else b""
         writer.write(f"{HEAD}{framing}\r\n\r\n".encode() + begun + body)
@@ -147,7 +132,7 @@ async def test_a_connection_that_is_cut_leaves_nothing(engine: AsyncEngine, data
 
 async def test_a_caller_who_does_not_wait_for_the_report_holds_nothing(engine: AsyncEngine, database_url: str) -> None:
     body = (CUT_SHORT + "\n").encode() * 50_000
-    async with serving(database_url) as port:
+    async with serving_on(database_url) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(f"{HEAD}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
@@ -165,7 +150,7 @@ async def test_a_caller_who_leaves_after_the_last_line_has_imported_all(engine: 
     held = next(iter(row["id"] for row in rows if row and row["type"] == "depot"))
     await bring_in(engine, encode([row for row in rows if row and row["id"] == held]))
     body = body_of(rows)
-    async with serving(database_url) as port:
+    async with serving_on(database_url) as port:
         async with transaction(engine, ACTOR) as connection:
             await lock_depot(connection, UUID(str(held)))
             _, writer = await asyncio.open_connection("127.0.0.1", port)
