@@ -116,7 +116,6 @@ made by `./dev generate problems`.
 
 def problems_text() -> str:
     """Every problem code by subject: its HTTP status, what it means, what to do."""
-    from api.base.problems import STATUS
     from domain.base.problems import by_subject, problem_anchor
 
     lines = [_PROBLEMS_HEAD]
@@ -124,7 +123,7 @@ def problems_text() -> str:
         lines += [f"## {subject}\n", "| code | status | meaning | what to do |", "|---|---|---|---|"]
         for code in codes:
             name = f'<a id="{problem_anchor(code)}"></a>`{code}`'
-            lines.append(f"| {name} | {STATUS[code].value} | {code.meaning} | {code.remedy} |")
+            lines.append(f"| {name} | {code.status.value} | {code.meaning} | {code.remedy} |")
         lines.append("")
     return "\n".join(lines)
 

@@ -26,80 +26,6 @@ _log = structlog.get_logger("api")
 MEDIA_TYPE = "application/problem+json"
 _SCHEMA = "Problem"
 
-STATUS: dict[ProblemCode, HTTPStatus] = {
-    ProblemCode.INVALID_REQUEST: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    ProblemCode.BODY_TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
-    ProblemCode.TOO_MANY_IMPORTS: HTTPStatus.TOO_MANY_REQUESTS,
-    ProblemCode.INVALID_NAME: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.INVALID_TIMEZONE: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.INVALID_CURSOR: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.DEPOT_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ProblemCode.CIRCUIT_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ProblemCode.MICROGRID_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ProblemCode.BACKFILL_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ProblemCode.GATEWAY_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ProblemCode.DEVICE_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ProblemCode.POWER_SOURCE_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ProblemCode.SENSOR_ACTION_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ProblemCode.REMEDIATION_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ProblemCode.BINDING_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ProblemCode.PARENT_NOT_FOUND: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.CIRCUIT_CYCLE: HTTPStatus.CONFLICT,
-    ProblemCode.CIRCUIT_HAS_CHILDREN: HTTPStatus.CONFLICT,
-    ProblemCode.CIRCUIT_TREE_TOO_DEEP: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.TOO_MANY_CIRCUITS: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.TOO_MANY_GATEWAYS: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.TOO_MANY_DEVICES: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.TOO_MANY_POWER_SOURCES: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.IMPORT_INTERRUPTED: HTTPStatus.SERVICE_UNAVAILABLE,
-    ProblemCode.BACKFILL_NOT_RUNNING: HTTPStatus.CONFLICT,
-    ProblemCode.SYNC_TIMED_OUT: HTTPStatus.GATEWAY_TIMEOUT,
-    ProblemCode.SYNC_FAILED: HTTPStatus.INTERNAL_SERVER_ERROR,
-    ProblemCode.TEMPORAL_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
-    ProblemCode.DATABASE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
-    ProblemCode.DATABASE_BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
-    ProblemCode.OUTCOME_UNKNOWN: HTTPStatus.SERVICE_UNAVAILABLE,
-    ProblemCode.IDEMPOTENCY_KEY_IN_USE: HTTPStatus.CONFLICT,
-    ProblemCode.IDEMPOTENCY_KEY_REUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.ACCESS_REFUSED: HTTPStatus.FORBIDDEN,
-    ProblemCode.CROSS_SITE_REFUSED: HTTPStatus.FORBIDDEN,
-    ProblemCode.INVALID_JSON: HTTPStatus.BAD_REQUEST,
-    ProblemCode.INVALID_PACKET: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.TIMESTAMP_IN_FUTURE: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.TIMESTAMP_TOO_OLD: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.INVALID_CAPABILITY_VALUE: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.INVALID_EVENT_REF: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.INVALID_SENSOR_ACTION: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.UNKNOWN_DEVICE: HTTPStatus.NOT_FOUND,
-    ProblemCode.FOREIGN_GATEWAY: HTTPStatus.FORBIDDEN,
-    ProblemCode.TOO_MANY_PACKETS: HTTPStatus.TOO_MANY_REQUESTS,
-    ProblemCode.DEVICE_NOT_IN_DEPOT: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.INVALID_OUTPUT_TRANSLATION: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.CIRCUIT_NOT_IN_DEPOT: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.GATEWAY_NOT_IN_DEPOT: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.SENSOR_ID_TAKEN: HTTPStatus.CONFLICT,
-    ProblemCode.GATEWAY_HAS_DEVICES: HTTPStatus.CONFLICT,
-    ProblemCode.SENSOR_ACTION_EXISTS: HTTPStatus.CONFLICT,
-    ProblemCode.CAPABILITY_OWNED: HTTPStatus.CONFLICT,
-    ProblemCode.INVALID_CONTROLLER_BINDING: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.UNKNOWN_CONTROLLER: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.UNSUPPORTED_BY_REVISION: HTTPStatus.CONFLICT,
-    ProblemCode.VERSION_CONFLICT: HTTPStatus.CONFLICT,
-    ProblemCode.DELETION_CHANGED: HTTPStatus.CONFLICT,
-    ProblemCode.SCENARIO_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ProblemCode.INVALID_SCENARIO: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ProblemCode.SCENARIO_NOT_CONFIGURED: HTTPStatus.CONFLICT,
-    ProblemCode.RUN_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ProblemCode.RUN_IN_PROGRESS: HTTPStatus.CONFLICT,
-    ProblemCode.RUN_NOT_RUNNING: HTTPStatus.CONFLICT,
-    ProblemCode.PAGES_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
-    ProblemCode.ROUTE_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ProblemCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
-    ProblemCode.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
-}
-"""The HTTP status of each code."""
-
 
 class FieldProblem(BaseModel):
     """What is wrong with one field of the request."""
@@ -130,7 +56,7 @@ def problem_responses(*codes: ProblemCode) -> dict[int | str, dict[str, Any]]:
     """Declare the refusals of a route, for its ``responses``."""
     by_status: dict[HTTPStatus, list[ProblemCode]] = {}
     for code in codes:
-        by_status.setdefault(STATUS[code], []).append(code)
+        by_status.setdefault(code.status, []).append(code)
     return {
         int(status): {
             "description": " or ".join(f"`{code}`" for code in grouped),
@@ -143,7 +69,7 @@ def problem_responses(*codes: ProblemCode) -> dict[int | str, dict[str, Any]]:
 def conflict_responses() -> dict[int | str, dict[str, Any]]:
     """Declare the refusal of a change that was made for another version, for a route's ``responses``."""
     declared = problem_responses(ProblemCode.VERSION_CONFLICT)
-    return {int(HTTPStatus.PRECONDITION_FAILED): declared[int(STATUS[ProblemCode.VERSION_CONFLICT])]}
+    return {int(HTTPStatus.PRECONDITION_FAILED): declared[int(ProblemCode.VERSION_CONFLICT.status)]}
 
 
 COMMON = problem_responses(
@@ -166,7 +92,7 @@ def problem_response(
     status: HTTPStatus | None = None,
 ) -> JSONResponse:
     """Answer with a problem; with the status of its code, unless another is given."""
-    status = status or STATUS[code]
+    status = status or code.status
     document = ProblemDocument(
         type=problem_type(code),
         title=problem_title(code),

@@ -1,9 +1,10 @@
-"""The stable codes by which the product refuses something, and the error that carries one."""
+"""The stable codes by which the product refuses something, all that is said of each, and the error that carries one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any
 
 from domain.base.violations import Violation
@@ -23,442 +24,543 @@ class Subject(StrEnum):
     SIMULATION = "Depot simulation"
 
 
+def _in_words(code: str) -> str:
+    return code.replace("_", " ").capitalize()
+
+
 class ProblemCode(StrEnum):
     """Why a request, a line or a change was refused. A code never changes its meaning."""
 
     _value_: str
+    status: HTTPStatus
+    """Over HTTP; over MQTT a problem has no status."""
     subject: Subject
     meaning: str
     """What is so, in one sentence or two."""
     remedy: str
     """What the caller or an operator can do about it."""
+    heading: str
+    """What a page says above it."""
 
-    def __new__(cls, value: str, subject: Subject, meaning: str, remedy: str) -> ProblemCode:
-        """Make the text that is the code, with what documents it."""
+    def __new__(
+        cls, value: str, status: HTTPStatus, subject: Subject, meaning: str, remedy: str, heading: str = ""
+    ) -> ProblemCode:
+        """Make the text that is the code, with what documents it; the code in words is its heading, unless given."""
         made = str.__new__(cls, value)
         made._value_ = value
-        made.subject, made.meaning, made.remedy = subject, meaning, remedy
+        made.status, made.subject, made.meaning, made.remedy = status, subject, meaning, remedy
+        made.heading = heading or _in_words(value)
         return made
 
     INVALID_REQUEST = (
         "INVALID_REQUEST",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.REQUEST,
         "The request does not have the documented form.",
         "Correct what `errors` names; the OpenAPI document has the form.",
     )
     BODY_TOO_LARGE = (
         "BODY_TOO_LARGE",
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         Subject.REQUEST,
         "The body is larger than the route takes.",
         "Send less at once: fewer packets in an array, or the fleet in several files.",
     )
     BODY_TOO_SLOW = (
         "BODY_TOO_SLOW",
+        HTTPStatus.REQUEST_TIMEOUT,
         Subject.REQUEST,
         "The body came in more slowly than the server waits for.",
         "Send it again over a faster connection, or in smaller parts.",
     )
     TOO_MANY_IMPORTS = (
         "TOO_MANY_IMPORTS",
+        HTTPStatus.TOO_MANY_REQUESTS,
         Subject.IMPORT,
         "So many fleet imports are running that this one was not begun.",
         "Send it again later.",
     )
     INVALID_NAME = (
         "INVALID_NAME",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.REQUEST,
         "A name is blank, longer than allowed, or contains characters that no text may contain.",
         "Correct the name; `detail` says what is wrong with it.",
     )
     INVALID_TIMEZONE = (
         "INVALID_TIMEZONE",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.SITE,
         "The time zone is not in the IANA database.",
         "Use a name such as `Europe/Berlin`.",
     )
     DEPOT_NOT_FOUND = (
         "DEPOT_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
         Subject.SITE,
         "No depot has this id.",
         "Check the id; `GET /api/depots` lists the depots.",
+        "There is no such depot",
     )
     CIRCUIT_NOT_FOUND = (
         "CIRCUIT_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
         Subject.SITE,
         "No circuit has this id. It may have been deleted.",
         "Read the depot's circuits again.",
+        "There is no such circuit",
     )
     MICROGRID_NOT_FOUND = (
         "MICROGRID_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
         Subject.SITE,
         "No microgrid has this id, or the depot has none yet.",
         "Look at the depot's `provisioning`: it says whether a microgrid is to come.",
+        "There is no such microgrid",
     )
     BACKFILL_NOT_FOUND = (
         "BACKFILL_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
         Subject.PROVISIONING,
         "No backfill has this id.",
         "`GET /api/backfills` lists the backfills.",
+        "There is no such backfill",
     )
     GATEWAY_NOT_FOUND = (
         "GATEWAY_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
         Subject.SITE,
         "No gateway has this id.",
         "Check the id; it may have been deleted.",
+        "There is no such gateway",
     )
     DEVICE_NOT_FOUND = (
         "DEVICE_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
         Subject.SITE,
         "No device has this id.",
         "Check the id; it may have been deleted.",
+        "There is no such device",
     )
     POWER_SOURCE_NOT_FOUND = (
         "POWER_SOURCE_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
         Subject.SITE,
         "No power source has this id.",
         "Check the id; it may have been deleted.",
+        "There is no such power source",
     )
     SENSOR_ACTION_NOT_FOUND = (
         "SENSOR_ACTION_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
         Subject.CONFIGURATION,
         "No sensor action has this id.",
         "Read the device's sensor actions again.",
+        "There is no such sensor action",
     )
     REMEDIATION_NOT_FOUND = (
         "REMEDIATION_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
         Subject.CONFIGURATION,
         "No remediation has this id.",
         "`GET /api/remediations` lists those that are open.",
+        "There is no such remediation",
     )
     BINDING_NOT_FOUND = (
         "BINDING_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
         Subject.CONFIGURATION,
         "No controller binding has this id.",
         "Read the depot's controller bindings again.",
+        "There is no such controller binding",
     )
     PARENT_NOT_FOUND = (
         "PARENT_NOT_FOUND",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.SITE,
         "The parent circuit does not exist in this depot (it may exist in another).",
         "Name a circuit of the same depot, or none for a top-level circuit.",
     )
     CIRCUIT_CYCLE = (
         "CIRCUIT_CYCLE",
+        HTTPStatus.CONFLICT,
         Subject.SITE,
         "The change would make a circuit its own ancestor.",
         "Choose a parent that is not below the circuit.",
     )
     CIRCUIT_HAS_CHILDREN = (
         "CIRCUIT_HAS_CHILDREN",
+        HTTPStatus.CONFLICT,
         Subject.SITE,
         "A circuit with children is deleted only when the caller asks for the cascade.",
         "Delete the children first, or ask for the cascade.",
     )
     CIRCUIT_TREE_TOO_DEEP = (
         "CIRCUIT_TREE_TOO_DEEP",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.SITE,
         "The change would nest circuits deeper than the allowed depth.",
         "Choose a parent nearer to the top.",
     )
     TOO_MANY_CIRCUITS = (
         "TOO_MANY_CIRCUITS",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.SITE,
         "The depot would have more circuits than a depot may have.",
         "Divide the site into several depots.",
     )
     TOO_MANY_GATEWAYS = (
         "TOO_MANY_GATEWAYS",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.SITE,
         "The depot would have more gateways than a depot may have.",
         "Divide the site into several depots.",
     )
     TOO_MANY_DEVICES = (
         "TOO_MANY_DEVICES",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.SITE,
         "The depot would have more devices than a depot may have.",
         "Divide the site into several depots.",
     )
     TOO_MANY_POWER_SOURCES = (
         "TOO_MANY_POWER_SOURCES",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.SITE,
         "The depot would have more power sources than a depot may have.",
         "Divide the site into several depots.",
     )
     IMPORT_INTERRUPTED = (
         "IMPORT_INTERRUPTED",
+        HTTPStatus.SERVICE_UNAVAILABLE,
         Subject.IMPORT,
         "The fleet import stopped while its depots were being stored. Every depot is there whole or not at all.",
         "Import the same file again: what is there already stays as it is.",
     )
     BACKFILL_NOT_RUNNING = (
         "BACKFILL_NOT_RUNNING",
+        HTTPStatus.CONFLICT,
         Subject.PROVISIONING,
         "The backfill has ended, so it cannot be paused, resumed or cancelled.",
         "Start another one: it does only what is left.",
     )
     SYNC_TIMED_OUT = (
         "SYNC_TIMED_OUT",
+        HTTPStatus.GATEWAY_TIMEOUT,
         Subject.PROVISIONING,
         "The sync was accepted but did not answer in time: no worker may be running. It will still happen.",
         "Check that a worker runs; the depot's microgrid shows when the sync has happened.",
     )
     SYNC_FAILED = (
         "SYNC_FAILED",
+        HTTPStatus.INTERNAL_SERVER_ERROR,
         Subject.PROVISIONING,
         "The sync failed in a way that trying it again does not change. The depot's `provisioning` says so, too.",
         "Correct what `detail` names, then ask for a Resync.",
     )
     TEMPORAL_UNAVAILABLE = (
         "TEMPORAL_UNAVAILABLE",
+        HTTPStatus.SERVICE_UNAVAILABLE,
         Subject.AVAILABILITY,
         "Temporal cannot be reached, so no workflow can be started or asked.",
         "Try again; if it lasts, check Temporal and `TEMPORAL_ADDRESS`.",
+        "Temporal is away",
     )
     DATABASE_UNAVAILABLE = (
         "DATABASE_UNAVAILABLE",
+        HTTPStatus.SERVICE_UNAVAILABLE,
         Subject.AVAILABILITY,
         "The database cannot be reached. Nothing was changed.",
         "Try again; if it lasts, check PostgreSQL and `DATABASE_URL`.",
+        "The database is away",
     )
     DATABASE_BUSY = (
         "DATABASE_BUSY",
+        HTTPStatus.SERVICE_UNAVAILABLE,
         Subject.AVAILABILITY,
         "The database is there and could not serve the request in time. Nothing was changed.",
         "Try again after a pause; if it lasts, look for long transactions.",
+        "The database is busy",
     )
     IDEMPOTENCY_KEY_IN_USE = (
         "IDEMPOTENCY_KEY_IN_USE",
+        HTTPStatus.CONFLICT,
         Subject.REQUEST,
         "A request with the same idempotency key is being answered at this moment.",
         "Wait, then send the same request again: it gets the first one's answer.",
     )
     IDEMPOTENCY_KEY_REUSED = (
         "IDEMPOTENCY_KEY_REUSED",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.REQUEST,
         "Another request came with the same idempotency key before.",
         "Use a new key for each new request.",
+        "This form was sent before",
     )
     OUTCOME_UNKNOWN = (
         "OUTCOME_UNKNOWN",
+        HTTPStatus.SERVICE_UNAVAILABLE,
         Subject.AVAILABILITY,
         "The database was lost while it stored the change: the change holds whole, or not at all.",
         "Read before you ask again. A request with an idempotency key can be sent again as it was.",
+        "It is not known whether this was saved",
     )
     INVALID_CURSOR = (
         "INVALID_CURSOR",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.REQUEST,
         "The cursor did not come from this list.",
         "Begin again without a cursor, and send back `next_cursor` as it is, with the same filters.",
     )
     ACCESS_REFUSED = (
         "ACCESS_REFUSED",
+        HTTPStatus.FORBIDDEN,
         Subject.ACCESS,
         "The caller is not on a network that may act as the local administrator.",
         "Call from an allowed network; docs/operations.md says how to allow another.",
+        "You may not act from here",
     )
     CROSS_SITE_REFUSED = (
         "CROSS_SITE_REFUSED",
+        HTTPStatus.FORBIDDEN,
         Subject.ACCESS,
         "A page of another origin tried to change something.",
         "Send changes from the product's own pages, or from a program that is no browser.",
     )
     INVALID_JSON = (
         "INVALID_JSON",
+        HTTPStatus.BAD_REQUEST,
         Subject.REQUEST,
         "The body is not one JSON document in UTF-8, so nothing in it could be read.",
         "Send valid JSON in UTF-8; `detail` says where reading stopped.",
     )
     INVALID_PACKET = (
         "INVALID_PACKET",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.TELEMETRY,
         "The packet breaks the packet contract.",
         "Correct what `errors` names; the component `Packet` of the OpenAPI document is the contract.",
     )
     TIMESTAMP_IN_FUTURE = (
         "TIMESTAMP_IN_FUTURE",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.TELEMETRY,
         "The time of measurement is further ahead than a clock may be wrong.",
         "Set the clock of the field device, then send new packets.",
     )
     TIMESTAMP_TOO_OLD = (
         "TIMESTAMP_TOO_OLD",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.TELEMETRY,
         "The time of measurement is older than a late message may be.",
         "Do not send it again: it will never be taken.",
     )
     INVALID_CAPABILITY_VALUE = (
         "INVALID_CAPABILITY_VALUE",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.TELEMETRY,
         "The value is neither true nor false nor null, which is all that a capability's value may be.",
         "Send true, false or null.",
     )
     INVALID_EVENT_REF = (
         "INVALID_EVENT_REF",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.TELEMETRY,
         "The provider event reference is blank, too long, or contains characters that no text may contain.",
         "Send a short reference of visible characters.",
     )
     INVALID_SENSOR_ACTION = (
         "INVALID_SENSOR_ACTION",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.CONFIGURATION,
         "The sensor action was given what it does not take, or not given what it needs.",
         "Correct what `errors` names; `GET /api/sensor-action-schemas` has the form of each action.",
     )
     UNKNOWN_DEVICE = (
         "UNKNOWN_DEVICE",
+        HTTPStatus.NOT_FOUND,
         Subject.TELEMETRY,
         "The packet's `device_id` is no gateway that the product knows.",
         "Create the gateway, or correct the id in the field device.",
     )
     FOREIGN_GATEWAY = (
         "FOREIGN_GATEWAY",
+        HTTPStatus.FORBIDDEN,
         Subject.TELEMETRY,
         "The packet is of another gateway than the one that sent it.",
         "Let each gateway send its own packets.",
     )
     TOO_MANY_PACKETS = (
         "TOO_MANY_PACKETS",
+        HTTPStatus.TOO_MANY_REQUESTS,
         Subject.TELEMETRY,
         "So many packets wait that none of these was taken.",
         "Send them again later, after a pause that grows.",
     )
     DEVICE_NOT_IN_DEPOT = (
         "DEVICE_NOT_IN_DEPOT",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.SITE,
         "The device does not exist in this depot (it may exist in another).",
         "Name a device of the same depot.",
     )
     INVALID_OUTPUT_TRANSLATION = (
         "INVALID_OUTPUT_TRANSLATION",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.SITE,
         "A gateway's output translation contains what cannot be stored, or is longer than it may be.",
         "Correct what `detail` names.",
     )
     CIRCUIT_NOT_IN_DEPOT = (
         "CIRCUIT_NOT_IN_DEPOT",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.SITE,
         "The circuit does not exist in this depot (it may exist in another).",
         "Name a circuit of the same depot.",
     )
     GATEWAY_NOT_IN_DEPOT = (
         "GATEWAY_NOT_IN_DEPOT",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.SITE,
         "The gateway does not exist in the device's depot (it may exist in another).",
         "Name a gateway of the same depot.",
     )
     SENSOR_ID_TAKEN = (
         "SENSOR_ID_TAKEN",
+        HTTPStatus.CONFLICT,
         Subject.SITE,
         "Another device of the gateway has this sensor id.",
         "Use the device that has it, or another sensor id.",
     )
     GATEWAY_HAS_DEVICES = (
         "GATEWAY_HAS_DEVICES",
+        HTTPStatus.CONFLICT,
         Subject.SITE,
         "A gateway with devices is deleted only when the caller asks for the cascade.",
         "Delete or move the devices first, or ask for the cascade.",
     )
     SENSOR_ACTION_EXISTS = (
         "SENSOR_ACTION_EXISTS",
+        HTTPStatus.CONFLICT,
         Subject.CONFIGURATION,
         "The device has a sensor action of this kind already.",
         "Change the one that is there.",
     )
     CAPABILITY_OWNED = (
         "CAPABILITY_OWNED",
+        HTTPStatus.CONFLICT,
         Subject.CONFIGURATION,
         "Another sensor action of the depot, which is switched on, publishes the capability.",
         "Switch off the one that `context` names, then this one on.",
     )
     INVALID_CONTROLLER_BINDING = (
         "INVALID_CONTROLLER_BINDING",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.CONFIGURATION,
         "The binding cannot be like this.",
         "Correct what `errors` names; each has a code of its own.",
     )
     UNKNOWN_CONTROLLER = (
         "UNKNOWN_CONTROLLER",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.CONFIGURATION,
         "No table of a controller has this name.",
         "Use one of the revisions that `detail` lists.",
     )
     UNSUPPORTED_BY_REVISION = (
         "UNSUPPORTED_BY_REVISION",
+        HTTPStatus.CONFLICT,
         Subject.CONFIGURATION,
         "The controller's revision lacks the measurand of a capability that the device is bound to supply.",
         "Choose a revision that has it, or disable the binding first.",
     )
     VERSION_CONFLICT = (
         "VERSION_CONFLICT",
+        HTTPStatus.CONFLICT,
         Subject.REQUEST,
         "What was to be changed has changed since the caller read it. The status is 412 where `If-Match` asked.",
         "Read it again, decide anew, and send its present version.",
     )
     DELETION_CHANGED = (
         "DELETION_CHANGED",
+        HTTPStatus.CONFLICT,
         Subject.REQUEST,
         "What goes with a deletion has changed since somebody agreed to it.",
         "Read the deletion again, and confirm what it shows now.",
     )
     SCENARIO_NOT_FOUND = (
         "SCENARIO_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
         Subject.SIMULATION,
         "No scenario has this name.",
         "`GET /api/scenarios` lists the presets.",
     )
     INVALID_SCENARIO = (
         "INVALID_SCENARIO",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.SIMULATION,
         "The scenario breaks the rules of its language.",
         "Correct what `errors` names; `./dev scenario validate FILE` says it with line numbers.",
     )
     SCENARIO_NOT_CONFIGURED = (
         "SCENARIO_NOT_CONFIGURED",
+        HTTPStatus.CONFLICT,
         Subject.SIMULATION,
         "The depot's configuration lacks what the scenario drives.",
         "Configure what `context` names, or let the run set it up.",
     )
     RUN_NOT_FOUND = (
         "RUN_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
         Subject.SIMULATION,
         "No scenario run has this id.",
         "`GET /api/scenario-runs` lists the runs.",
+        "There is no such scenario run",
     )
     RUN_IN_PROGRESS = (
         "RUN_IN_PROGRESS",
+        HTTPStatus.CONFLICT,
         Subject.SIMULATION,
         "Another scenario run goes on in the depot.",
         "Wait for its end, or cancel it.",
     )
     RUN_NOT_RUNNING = (
         "RUN_NOT_RUNNING",
+        HTTPStatus.CONFLICT,
         Subject.SIMULATION,
         "The scenario run has ended, so it cannot be paused, resumed or cancelled.",
         "Start another one.",
     )
     PAGES_UNAVAILABLE = (
         "PAGES_UNAVAILABLE",
+        HTTPStatus.SERVICE_UNAVAILABLE,
         Subject.AVAILABILITY,
         "Files that the operator pages load were not fetched. The API works.",
         "Run the command that `detail` names, then load the page again.",
+        "The pages cannot be shown",
     )
     ROUTE_NOT_FOUND = (
         "ROUTE_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
         Subject.REQUEST,
         "Nothing has this address.",
         "Compare the path with the OpenAPI document.",
+        "There is no such page",
     )
     METHOD_NOT_ALLOWED = (
         "METHOD_NOT_ALLOWED",
+        HTTPStatus.METHOD_NOT_ALLOWED,
         Subject.REQUEST,
         "The address does not take this method.",
         "Use one of those that the header `Allow` names.",
     )
     INTERNAL_ERROR = (
         "INTERNAL_ERROR",
+        HTTPStatus.INTERNAL_SERVER_ERROR,
         Subject.REQUEST,
         "The server failed in a way that it does not know.",
         "Find the request in the log by its `X-Request-ID` and report it.",
+        "Something went wrong here",
     )
 
 
@@ -484,7 +586,7 @@ def by_subject() -> Iterator[tuple[Subject, list[ProblemCode]]]:
 
 def problem_title(code: ProblemCode) -> str:
     """Say a code in words, for RFC 9457's ``title``."""
-    return code.replace("_", " ").capitalize()
+    return _in_words(code)
 
 
 class Problem(Exception):

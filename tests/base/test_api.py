@@ -15,7 +15,6 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.base.limits import MAX_BODY_BYTES
-from api.base.problems import STATUS
 from api.main import create_app
 from domain.base.problems import ProblemCode
 from runtime.settings import Settings
@@ -26,10 +25,6 @@ from tests.helpers.answers import problem
 from tests.helpers.support import ACTOR, circuits_of, make_depot, microgrid_of
 
 DEPOT = {"name": "Arrow Road", "timezone": "America/Toronto"}
-
-
-def test_every_code_has_its_status() -> None:
-    assert set(STATUS) == set(ProblemCode)
 
 
 async def test_a_depot_is_created_with_its_tree(api: httpx.AsyncClient) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from api.base.problems import STATUS
 from devtools.generate import GENERATED, HINT, Generated, write
 from domain.base.problems import ProblemCode, by_subject
 
@@ -27,7 +26,7 @@ def test_every_code_is_explained_once_and_has_a_status() -> None:
     assert sorted(listed) == sorted(ProblemCode)
     for code in ProblemCode:
         assert code.value == code.name
-        assert STATUS[code] >= 400
+        assert code.status >= 400
         for sentence in (code.meaning, code.remedy):
             assert sentence.endswith(".")
             assert sentence.count("`") % 2 == 0

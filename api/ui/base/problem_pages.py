@@ -14,28 +14,6 @@ from api.ui.base.rendering import is_htmx, render
 from domain.base.problems import ProblemCode, problem_type
 
 _NOT_PAGES = ("/api/", "/live", "/static/")
-_TITLES = {
-    "DEPOT_NOT_FOUND": "There is no such depot",
-    "MICROGRID_NOT_FOUND": "There is no such microgrid",
-    "BACKFILL_NOT_FOUND": "There is no such backfill",
-    "GATEWAY_NOT_FOUND": "There is no such gateway",
-    "DEVICE_NOT_FOUND": "There is no such device",
-    "POWER_SOURCE_NOT_FOUND": "There is no such power source",
-    "SENSOR_ACTION_NOT_FOUND": "There is no such sensor action",
-    "RUN_NOT_FOUND": "There is no such scenario run",
-    "REMEDIATION_NOT_FOUND": "There is no such remediation",
-    "CIRCUIT_NOT_FOUND": "There is no such circuit",
-    "BINDING_NOT_FOUND": "There is no such controller binding",
-    "ROUTE_NOT_FOUND": "There is no such page",
-    "DATABASE_UNAVAILABLE": "The database is away",
-    "DATABASE_BUSY": "The database is busy",
-    "IDEMPOTENCY_KEY_REUSED": "This form was sent before",
-    "OUTCOME_UNKNOWN": "It is not known whether this was saved",
-    "TEMPORAL_UNAVAILABLE": "Temporal is away",
-    "ACCESS_REFUSED": "You may not act from here",
-    "PAGES_UNAVAILABLE": "The pages cannot be shown",
-    "INTERNAL_ERROR": "Something went wrong here",
-}
 
 _Handler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -81,7 +59,7 @@ def _page(request: Request, problem: ProblemDocument, answer: Response) -> Respo
         if status != problem.status
         else _DETAILS.get(problem.code, problem.detail)
     )
-    title = "There is no such page" if status != problem.status else _TITLES.get(problem.code, problem.title)
+    title = "There is no such page" if status != problem.status else problem.code.heading
     headers = {name: value for name, value in answer.headers.items() if name.lower() in ("retry-after", "allow")}
     context = {"title": title, "detail": detail, "code": problem.code, "status": status, "errors": problem.errors}
     context |= {"type": problem_type(problem.code)}
