@@ -1,7 +1,7 @@
 """The tests, by the same wings as the product.
 
-- ``base``, ``edge``, ``site``, ``provisioning``, ``monitoring``, ``controllers``, ``simulation``: on a real PostgreSQL
-  and a real Temporal server, through the store and the API
+- ``base``, ``access``, ``edge``, ``site``, ``provisioning``, ``monitoring``, ``controllers``, ``simulation``: on a real
+  PostgreSQL and a real Temporal server, through the store and the API
 - ``telemetry``: the packet door by HTTP and MQTT, under load and with what is large
 - ``domain``: rules by themselves, by wing as well; ``scenarios``: the simulation by itself
 - ``pages``: the operator pages in a browser; ``clients``: outside tools that read the API's document

@@ -1,0 +1,5 @@
+"""Who may do what: roles, what each permits, where it is granted, and who acts.
+
+- ``roles``: The roles of people and programs, and what each permits
+- ``principals``: Who makes a request, with what was granted; whether it may do something, and at which depots
+"""

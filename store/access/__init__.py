@@ -1,0 +1,1 @@
+"""Access as stored: people, sessions, grants, API tokens and the secrets of gateways."""

@@ -1,0 +1,1 @@
+"""Access: who is let in, and what they may do."""
