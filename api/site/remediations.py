@@ -14,7 +14,7 @@ from api.base.dependencies import ActorDep, EngineDep
 from api.base.problems import problem_responses
 from api.base.types import Cursor, Limit, OfDepot, RemediationId, cut_page, decode_id
 from domain.base.problems import ProblemCode
-from domain.site.remediations import REMEDIATIONS, RemediationCode
+from domain.site.remediations import RemediationCode
 from domain.site.sensor_actions import SENSOR_ACTIONS, SensorActionKind
 from store.base.database import snapshot, transaction
 from store.site.remediations import RemediationRecord, RemediationState, list_remediations, resolve_remediation
@@ -64,13 +64,12 @@ class Remediation(BaseModel):
     @staticmethod
     def of(record: RemediationRecord) -> Remediation:
         """The remediation as the store has it, in words."""
-        words = REMEDIATIONS[record.code]
         return Remediation(
             remediation_id=record.remediation_id,
             state=RemediationState.OPEN if record.closed_at is None else RemediationState.CLOSED,
             code=record.code,
-            what=words.what,
-            to_do=words.to_do,
+            what=record.code.what,
+            to_do=record.code.to_do,
             depot_id=record.depot_id,
             depot_name=record.depot_name,
             gateway_id=record.gateway_id,

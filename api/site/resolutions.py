@@ -14,7 +14,7 @@ from api.base.types import DeviceId
 from api.site.stamps import Stamped
 from domain.base.problems import ProblemCode
 from domain.site.measurands import ReadingCode
-from domain.site.remediations import REMEDIATIONS, RemediationCode
+from domain.site.remediations import RemediationCode
 from domain.site.resolution import Resolved
 from domain.site.routing import RoutingRule
 from domain.site.sensor_actions import ActionTarget, SensorActionKind
@@ -75,9 +75,8 @@ class Resolution(BaseModel):
             state = ResolutionState.RESOLVED
         else:
             state = ResolutionState.REMEDIATION
-            words = REMEDIATIONS[found.code]
             candidates = [ResolutionCandidate(power_source_id=each, name=name) for each, name in record.candidates]
-            remedy = Remedy(code=found.code, what=words.what, to_do=words.to_do, candidates=candidates)
+            remedy = Remedy(code=found.code, what=found.code.what, to_do=found.code.to_do, candidates=candidates)
         return Resolution(
             sensor_action_id=record.sensor_action_id,
             action=record.action,

@@ -6,84 +6,98 @@ mended and a packet goes through, or until somebody resolves it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
+
+
+class MendedAt(StrEnum):
+    """Where a person mends it; its page is linked."""
+
+    DEVICE = "DEVICE"
+    """At the device: its circuit, its sensor actions, its gateway."""
+    MICROGRID = "MICROGRID"
+    """At the depot's microgrid."""
 
 
 class RemediationCode(StrEnum):
     """Why a sensor action has nowhere certain to write to. Nothing is written where one of these is the answer."""
 
-    NO_POWER_SOURCE = "NO_POWER_SOURCE"
-    NO_POWER_SOURCE_ON_CIRCUIT_AND_NO_BATTERY = "NO_POWER_SOURCE_ON_CIRCUIT_AND_NO_BATTERY"
-    NO_CIRCUIT_AND_NO_BATTERY = "NO_CIRCUIT_AND_NO_BATTERY"
-    SEVERAL_POWER_SOURCES_ON_CIRCUIT = "SEVERAL_POWER_SOURCES_ON_CIRCUIT"
-    SEVERAL_BATTERIES = "SEVERAL_BATTERIES"
-    OUTPUT_TRANSLATION_MALFORMED = "OUTPUT_TRANSLATION_MALFORMED"
-    OUTPUT_TRANSLATION_NOT_IN_DEPOT = "OUTPUT_TRANSLATION_NOT_IN_DEPOT"
-    DEVICE_WITHOUT_CIRCUIT = "DEVICE_WITHOUT_CIRCUIT"
-    CIRCUIT_FOLLOWS_ANOTHER_DEVICE = "CIRCUIT_FOLLOWS_ANOTHER_DEVICE"
-    MICROGRID_NOT_PROVISIONED = "MICROGRID_NOT_PROVISIONED"
-
-
-@dataclass(frozen=True)
-class RemediationText:
-    """A remediation in words."""
-
+    _value_: str
     what: str
     """What is wrong, in one sentence."""
     to_do: str
     """What mends it, in one or two sentences."""
+    mended_at: MendedAt
 
+    def __new__(cls, value: str, what: str, to_do: str, mended_at: MendedAt = MendedAt.DEVICE) -> RemediationCode:
+        """Make the text that is the code, with what people are told."""
+        made = str.__new__(cls, value)
+        made._value_ = value
+        made.what, made.to_do, made.mended_at = what, to_do, mended_at
+        return made
 
-_TEXTS = {
-    RemediationCode.NO_POWER_SOURCE: RemediationText(
+    NO_POWER_SOURCE = (
+        "NO_POWER_SOURCE",
         "The depot has no power source.",
         "Add the power source that the device measures, on the device's linked circuit.",
-    ),
-    RemediationCode.NO_POWER_SOURCE_ON_CIRCUIT_AND_NO_BATTERY: RemediationText(
+    )
+    NO_POWER_SOURCE_ON_CIRCUIT_AND_NO_BATTERY = (
+        "NO_POWER_SOURCE_ON_CIRCUIT_AND_NO_BATTERY",
         "The device's linked circuit has no power source, and the depot has no battery.",
-        "Put the power source that the device measures on the device's linked circuit, or link the device to the "
-        "circuit of that power source.",
-    ),
-    RemediationCode.NO_CIRCUIT_AND_NO_BATTERY: RemediationText(
+        (
+            "Put the power source that the device measures on the device's linked circuit, or link the device to the "
+            "circuit of that power source."
+        ),
+    )
+    NO_CIRCUIT_AND_NO_BATTERY = (
+        "NO_CIRCUIT_AND_NO_BATTERY",
         "The device is linked to no circuit, and the depot has no battery.",
         "Link the device to the circuit of the power source that it measures.",
-    ),
-    RemediationCode.SEVERAL_POWER_SOURCES_ON_CIRCUIT: RemediationText(
+    )
+    SEVERAL_POWER_SOURCES_ON_CIRCUIT = (
+        "SEVERAL_POWER_SOURCES_ON_CIRCUIT",
         "The device's linked circuit has several power sources, and none of them is the depot's one battery.",
-        "Link the device to a circuit that has only the power source that it measures, or name that power source in "
-        "the gateway's output_translation.",
-    ),
-    RemediationCode.SEVERAL_BATTERIES: RemediationText(
+        (
+            "Link the device to a circuit that has only the power source that it measures, or name that power source "
+            "in the gateway's output_translation."
+        ),
+    )
+    SEVERAL_BATTERIES = (
+        "SEVERAL_BATTERIES",
         "The depot has several batteries, and the device's linked circuit does not identify one.",
-        "Link the device to the circuit of the battery that it measures, or name that battery in the gateway's "
-        "output_translation.",
-    ),
-    RemediationCode.OUTPUT_TRANSLATION_MALFORMED: RemediationText(
+        (
+            "Link the device to the circuit of the battery that it measures, or name that battery in the gateway's "
+            "output_translation."
+        ),
+    )
+    OUTPUT_TRANSLATION_MALFORMED = (
+        "OUTPUT_TRANSLATION_MALFORMED",
         "The gateway's output_translation is needed to find the power source, and is malformed.",
-        'Give it the form {"power_source_id": "<UUID>"}, or remove it and link the device to the circuit of the power '
-        "source that it measures.",
-    ),
-    RemediationCode.OUTPUT_TRANSLATION_NOT_IN_DEPOT: RemediationText(
+        (
+            'Give it the form {"power_source_id": "<UUID>"}, or remove it and link the device to the circuit of the '
+            "power source that it measures."
+        ),
+    )
+    OUTPUT_TRANSLATION_NOT_IN_DEPOT = (
+        "OUTPUT_TRANSLATION_NOT_IN_DEPOT",
         "The gateway's output_translation is needed to find the power source, and names none of this depot.",
-        "Name a power source of the depot, or remove the output_translation and link the device to the circuit of the "
-        "power source that it measures.",
-    ),
-    RemediationCode.DEVICE_WITHOUT_CIRCUIT: RemediationText(
+        (
+            "Name a power source of the depot, or remove the output_translation and link the device to the circuit of "
+            "the power source that it measures."
+        ),
+    )
+    DEVICE_WITHOUT_CIRCUIT = (
+        "DEVICE_WITHOUT_CIRCUIT",
         "The device is to update the capacity of a circuit, and is linked to none.",
         "Link the device to the circuit whose capacity its controller sets.",
-    ),
-    RemediationCode.CIRCUIT_FOLLOWS_ANOTHER_DEVICE: RemediationText(
+    )
+    CIRCUIT_FOLLOWS_ANOTHER_DEVICE = (
+        "CIRCUIT_FOLLOWS_ANOTHER_DEVICE",
         "The capacity of the device's linked circuit already follows another device.",
         "Remove Update Circuit Capacity from one of the two devices, or link one of them to another circuit.",
-    ),
-    RemediationCode.MICROGRID_NOT_PROVISIONED: RemediationText(
+    )
+    MICROGRID_NOT_PROVISIONED = (
+        "MICROGRID_NOT_PROVISIONED",
         "The depot has no microgrid to show the status of.",
         "Add a top-level circuit to the depot, or run the backfill if the depot has one: the microgrid follows.",
-    ),
-}
-
-REMEDIATIONS: Mapping[RemediationCode, RemediationText] = MappingProxyType(_TEXTS)
-"""What to say of each code."""
+        MendedAt.MICROGRID,
+    )

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.site.remediations import REMEDIATIONS, RemediationCode
+from domain.site.remediations import RemediationCode
 from store.base.tables import changes
 from store.site.tables import remediations
 from tests.homes.site import LOAD_ACTION, Plant, add_action, all_pages, made, make_plant, problem
@@ -49,7 +49,7 @@ async def test_a_remediation_says_what_to_do(engine: AsyncEngine, api: httpx.Asy
     gone = str(uuid4())
     opened = await stop(engine, plant, action, "SEVERAL_BATTERIES", [battery["power_source_id"], gone])
     (found,) = (await api.get("/api/remediations")).json()["items"]
-    words = REMEDIATIONS[RemediationCode.SEVERAL_BATTERIES]
+    words = RemediationCode.SEVERAL_BATTERIES
     assert found == {
         "remediation_id": opened,
         "state": "OPEN",
