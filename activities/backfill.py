@@ -10,9 +10,9 @@ from temporalio import activity
 
 from activities.heartbeat import beating
 from domain.base.actor import Actor
+from domain.base.jobs import JobState
 from domain.provisioning.backfill import (
     BackfillRequest,
-    BackfillState,
     EndRequest,
     OutcomeCounts,
     PageBounds,
@@ -60,7 +60,7 @@ class BackfillActivities:
             await set_backfill_state(connection, request.backfill.backfill_id, request.state)
 
     @activity.defn
-    async def end(self, request: EndRequest) -> BackfillState:
+    async def end(self, request: EndRequest) -> JobState:
         """Note how the backfill ended, and answer it. Run twice, the first end stands."""
         actor = Actor(request.backfill.requested_by)
         async with transaction(self._engine, actor) as connection:

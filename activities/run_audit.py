@@ -16,15 +16,11 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import beating
 from domain.base.actor import Actor
+from domain.base.job_endings import Act, WorkflowStatus, act_on
+from domain.base.jobs import JobKind, JobState
 from domain.monitoring.upkeep import RunAuditReport, RunAuditRequest
-from domain.provisioning.backfill import BACKFILL_KIND, BackfillProgress, BackfillState, backfill_workflow_id
-from domain.provisioning.endings import Act, WorkflowStanding, act_on
-from domain.simulation.scenario_runs import (
-    SCENARIO_KIND,
-    ScenarioRunProgress,
-    ScenarioRunState,
-    scenario_run_workflow_id,
-)
+from domain.provisioning.backfill import BACKFILL, BackfillProgress
+from domain.simulation.scenario_runs import SCENARIO_RUN, ScenarioRunProgress
 from settlement.backfills import MONITOR as BACKFILL_MONITOR
 from settlement.backfills import settle_backfills
 from settlement.look import ask_all
@@ -58,12 +54,10 @@ class _Lists(Protocol[RowT]):
 class _Kind(Generic[RowT]):
     """What the audit needs to know of scenario runs or of backfills."""
 
-    job: str
-    """Their ``JobKind``."""
+    job: JobKind
     monitor: Actor
     """Who notes what their workflows did not."""
     id_of: Callable[[RowT], UUID]
-    workflow_id: Callable[[UUID], str]
     progress: type[_Progress]
     """What the workflow's query ``progress`` answers."""
     list_rows: _Lists[RowT]
@@ -74,20 +68,19 @@ class _Kind(Generic[RowT]):
 
 
 async def _note_run(connection: AsyncConnection, run: RunRecord, paused: bool) -> bool:
-    state = ScenarioRunState.PAUSED if paused else ScenarioRunState.RUNNING
+    state = JobState.PAUSED if paused else JobState.RUNNING
     return await set_run_state(connection, run, state, only_from=run.state)
 
 
 async def _note_backfill(connection: AsyncConnection, backfill: BackfillRecord, paused: bool) -> bool:
-    state = BackfillState.PAUSED if paused else BackfillState.RUNNING
+    state = JobState.PAUSED if paused else JobState.RUNNING
     return await set_backfill_state(connection, backfill.backfill_id, state, only_from=backfill.state)
 
 
 _RUNS = _Kind[RunRecord](
-    SCENARIO_KIND,
+    SCENARIO_RUN,
     RUN_MONITOR,
     lambda run: run.run_id,
-    scenario_run_workflow_id,
     ScenarioRunProgress,
     list_runs,
     settle_runs,
@@ -95,10 +88,9 @@ _RUNS = _Kind[RunRecord](
     run_standings,
 )
 _BACKFILLS = _Kind[BackfillRecord](
-    BACKFILL_KIND,
+    BACKFILL,
     BACKFILL_MONITOR,
     lambda backfill: backfill.backfill_id,
-    backfill_workflow_id,
     BackfillProgress,
     list_backfills,
     settle_backfills,
@@ -144,9 +136,9 @@ class RunAuditActivities:
     async def _note_pauses(self, kind: _Kind[RowT], settled: Sequence[Settled[RowT]]) -> int:
         """Bring rows that say paused, or running, to what their workflows say: a restored row may be behind."""
         going_on = {
-            kind.workflow_id(kind.id_of(each.record)): each.record
+            kind.job.workflow_id(kind.id_of(each.record)): each.record
             for each in settled
-            if each.workflow is WorkflowStanding.RUNNING
+            if each.workflow is WorkflowStatus.RUNNING
         }
         noted = 0
         for workflow_id, paused in (await self._paused(list(going_on), kind.progress)).items():
@@ -173,7 +165,7 @@ class RunAuditActivities:
     async def _stop_strays(self, kind: _Kind[RowT], page_size: int) -> int:
         """Ask workflows to end whose row has ended, or is not there: nobody can see or steer them."""
         queue = activity.info().task_queue
-        query = f"JobKind = '{kind.job}' AND ExecutionStatus = 'Running' AND TaskQueue = '{queue}'"
+        query = f"JobKind = '{kind.job.name}' AND ExecutionStatus = 'Running' AND TaskQueue = '{queue}'"
         started: dict[UUID, datetime] = {}
         stopped = 0
         async for found in self._client.list_workflows(query, page_size=page_size):
@@ -189,9 +181,9 @@ class RunAuditActivities:
             rows = await kind.standings(connection, list(started))
         now = datetime.now(UTC)
         strays = [
-            kind.workflow_id(each)
+            kind.job.workflow_id(each)
             for each, (row, since) in rows.items()
-            if act_on(row, WorkflowStanding.RUNNING, since or now - started[each]) is Act.STOP_WORKFLOW
+            if act_on(row, WorkflowStatus.RUNNING, since or now - started[each]) is Act.STOP_WORKFLOW
         ]
         return sum((await ask_all(strays, self._cancel, _LOOK_WITHIN)).values())
 

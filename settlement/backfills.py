@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
 
 from domain.base.actor import Actor
-from domain.provisioning.backfill import BackfillProgress, BackfillState, backfill_workflow_id
-from domain.provisioning.endings import Act, why_ended
+from domain.base.job_endings import Act, why_ended
+from domain.base.jobs import JobState
+from domain.provisioning.backfill import BACKFILL, BackfillProgress
 from settlement.look import Look
 from settlement.settle import READ_WITHIN, Kind, Settled, settle
 from store.base.changes import record_change
@@ -28,11 +29,11 @@ async def close_backfill(
     connection: AsyncConnection,
     actor: Actor,
     backfill_id: UUID,
-    state: BackfillState,
+    state: JobState,
     failure: str | None = None,
     *,
     pages: int | None = None,
-) -> BackfillState:
+) -> JobState:
     """Note how a backfill ended; the first end stands. Answers how it is noted.
 
     Args:
@@ -45,10 +46,10 @@ async def close_backfill(
 
     """
     await lock_backfill(connection, backfill_id)
-    if state is BackfillState.COMPLETED and pages is not None:
+    if state is JobState.COMPLETED and pages is not None:
         missing = pages - await count_pages(connection, backfill_id)
         if missing > 0:
-            state = BackfillState.FAILED
+            state = JobState.FAILED
             failure = (
                 f"{missing} of its {pages} pages are not in this database: it was restored from an earlier backup. "
                 "Start another backfill: it does what is missing, and nothing twice."
@@ -72,16 +73,16 @@ async def settle_backfills(
             return await read_backfill(connection, backfill.backfill_id)
 
     kind = Kind[BackfillRecord, BackfillProgress](
-        lambda backfill: backfill_workflow_id(backfill.backfill_id), BackfillProgress, end
+        lambda backfill: BACKFILL.workflow_id(backfill.backfill_id), BackfillProgress, end
     )
     return await settle(client, backfills, kind, within)
 
 
-def _ending(act: Act, look: Look[BackfillProgress]) -> tuple[BackfillState, str | None, int | None]:
+def _ending(act: Act, look: Look[BackfillProgress]) -> tuple[JobState, str | None, int | None]:
     if act is Act.END_AS_IT_SAYS and look.result is not None:
         # The result says what was done, the search attribute whether somebody cancelled it.
-        cancelled = look.outcome == BackfillState.CANCELLED
-        return BackfillState.CANCELLED if cancelled else BackfillState.COMPLETED, None, look.result.next_page
+        cancelled = look.outcome == JobState.CANCELLED
+        return JobState.CANCELLED if cancelled else JobState.COMPLETED, None, look.result.next_page
     if act is Act.END_CANCELLED:
-        return BackfillState.CANCELLED, why_ended(look.standing), None
-    return BackfillState.FAILED, why_ended(look.standing, look.failure), None
+        return JobState.CANCELLED, why_ended(look.standing), None
+    return JobState.FAILED, why_ended(look.standing, look.failure), None

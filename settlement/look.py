@@ -18,7 +18,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.provisioning.endings import WorkflowStanding
+from domain.base.job_endings import WorkflowStatus
 from runtime.search_attributes import OUTCOME
 
 ResultT = TypeVar("ResultT")
@@ -31,13 +31,13 @@ FAILURE_LENGTH = 500
 """Characters that are kept of what a failed workflow said."""
 
 _STANDINGS = {
-    WorkflowExecutionStatus.RUNNING: WorkflowStanding.RUNNING,
-    WorkflowExecutionStatus.COMPLETED: WorkflowStanding.COMPLETED,
-    WorkflowExecutionStatus.FAILED: WorkflowStanding.FAILED,
-    WorkflowExecutionStatus.CANCELED: WorkflowStanding.CANCELLED,
-    WorkflowExecutionStatus.TERMINATED: WorkflowStanding.TERMINATED,
-    WorkflowExecutionStatus.TIMED_OUT: WorkflowStanding.TIMED_OUT,
-    WorkflowExecutionStatus.CONTINUED_AS_NEW: WorkflowStanding.CONTINUED,
+    WorkflowExecutionStatus.RUNNING: WorkflowStatus.RUNNING,
+    WorkflowExecutionStatus.COMPLETED: WorkflowStatus.COMPLETED,
+    WorkflowExecutionStatus.FAILED: WorkflowStatus.FAILED,
+    WorkflowExecutionStatus.CANCELED: WorkflowStatus.CANCELLED,
+    WorkflowExecutionStatus.TERMINATED: WorkflowStatus.TERMINATED,
+    WorkflowExecutionStatus.TIMED_OUT: WorkflowStatus.TIMED_OUT,
+    WorkflowExecutionStatus.CONTINUED_AS_NEW: WorkflowStatus.CONTINUED,
 }
 
 
@@ -45,7 +45,7 @@ _STANDINGS = {
 class Look(Generic[ResultT]):
     """How a workflow stands."""
 
-    standing: WorkflowStanding
+    standing: WorkflowStatus
     result: ResultT | None = None
     """Of a completed one; None where it cannot be read."""
     outcome: str | None = None
@@ -57,9 +57,9 @@ class Look(Generic[ResultT]):
 async def look_at(
     client: Client, workflow_ids: Sequence[str], result_type: type[ResultT], within: timedelta
 ) -> dict[str, Look[ResultT]]:
-    """Look at workflows by id; one that is not looked at in time is ``NOT_TOLD``."""
+    """Look at workflows by id; one that is not looked at in time is ``UNREPORTED``."""
     found = await ask_all(workflow_ids, lambda one: _look(client, one, result_type, within), within)
-    not_told = Look[ResultT](WorkflowStanding.NOT_TOLD)
+    not_told = Look[ResultT](WorkflowStatus.UNREPORTED)
     return {one: found.get(one, not_told) for one in workflow_ids}
 
 
@@ -89,19 +89,19 @@ async def _look(client: Client, workflow_id: str, result_type: type[ResultT], wi
     handle = client.get_workflow_handle(workflow_id, result_type=result_type)
     try:
         found = await _describe(handle, within)
-        standing = WorkflowStanding.NOT_TOLD if found.status is None else _STANDINGS[found.status]
+        standing = WorkflowStatus.UNREPORTED if found.status is None else _STANDINGS[found.status]
         outcome = found.typed_search_attributes.get(OUTCOME)
-        if standing is WorkflowStanding.COMPLETED:
+        if standing is WorkflowStatus.COMPLETED:
             return Look(standing, await _result(handle, within), outcome)
-        if standing is WorkflowStanding.FAILED:
+        if standing is WorkflowStatus.FAILED:
             return Look(standing, outcome=outcome, failure=await _failure(handle, within))
         return Look(standing, outcome=outcome)
     except RPCError as error:
         gone = error.status is RPCStatusCode.NOT_FOUND and not _lacks_namespace(error)
-        return Look(WorkflowStanding.NOT_KNOWN if gone else WorkflowStanding.NOT_TOLD)
+        return Look(WorkflowStatus.NOT_KNOWN if gone else WorkflowStatus.UNREPORTED)
     except RuntimeError:
         # A lazy client that could not connect says so in this way.
-        return Look(WorkflowStanding.NOT_TOLD)
+        return Look(WorkflowStatus.UNREPORTED)
 
 
 async def _describe(handle: WorkflowHandle[object, ResultT], within: timedelta) -> WorkflowExecutionDescription:

@@ -11,14 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
 
 from domain.base.actor import Actor
-from domain.provisioning.endings import Act, why_ended
-from domain.simulation.scenario_runs import (
-    EndedRun,
-    RunOutcome,
-    ScenarioRunRequest,
-    ScenarioRunState,
-    scenario_run_workflow_id,
-)
+from domain.base.job_endings import Act, why_ended
+from domain.base.jobs import JobState
+from domain.simulation.scenario_runs import SCENARIO_RUN, EndedRun, RunOutcome, ScenarioRunRequest
 from settlement.look import Look
 from settlement.settle import READ_WITHIN, Kind, Settled, settle
 from sim_scenarios.evidence.evidence import line, result_record, sha256_of
@@ -41,7 +36,7 @@ async def close_run(
     connection: AsyncConnection,
     actor: Actor,
     run: ScenarioRunRequest | RunRecord,
-    state: ScenarioRunState,
+    state: JobState,
     failure: str | None = None,
     *,
     sha256: str | None = None,
@@ -64,9 +59,9 @@ async def close_run(
     head, steps, _ = await read_lines(connection, run.run_id, hold=True)
     last, outcome, evidence = await asyncio.to_thread(close_evidence, head, steps)
     digest = sha256_of(evidence)
-    lacks = state is ScenarioRunState.COMPLETED and outcome is RunOutcome.INCOMPLETE
+    lacks = state is JobState.COMPLETED and outcome is RunOutcome.INCOMPLETE
     if lacks or sha256 not in (None, digest):
-        state = ScenarioRunState.FAILED
+        state = JobState.FAILED
         failure = (
             f"This database holds the evidence of {len(steps)} of {run.steps_total} steps, fewer than were sent: "
             "it was restored from an earlier backup."
@@ -94,8 +89,8 @@ async def settle_runs(
             if act is Act.END_AS_IT_SAYS and look.result is not None:
                 told = look.result
                 return await close_run(connection, MONITOR, run, told.state, sha256=told.sha256)
-            state = ScenarioRunState.CANCELLED if act is Act.END_CANCELLED else ScenarioRunState.FAILED
+            state = JobState.CANCELLED if act is Act.END_CANCELLED else JobState.FAILED
             return await close_run(connection, MONITOR, run, state, why_ended(look.standing, look.failure))
 
-    kind = Kind[RunRecord, EndedRun](lambda run: scenario_run_workflow_id(run.run_id), EndedRun, end)
+    kind = Kind[RunRecord, EndedRun](lambda run: SCENARIO_RUN.workflow_id(run.run_id), EndedRun, end)
     return await settle(client, runs, kind, within)

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 from temporalio.client import Client
 
-from domain.provisioning.endings import Act, RowStanding, WorkflowStanding, act_on
+from domain.base.job_endings import Act, RowStatus, WorkflowStatus, act_on
 from settlement.look import Look, look_at
 
 READ_WITHIN = timedelta(seconds=2)
@@ -54,7 +54,7 @@ class Settled(Generic[RowT]):
     record: RowT
     confirmed: bool
     """False: the row is open and may have ended, because Temporal did not answer or work on it is still under way."""
-    workflow: WorkflowStanding | None = None
+    workflow: WorkflowStatus | None = None
     """None: the row had ended, and nobody asked."""
     ended_here: bool = False
     """Whether this ended it."""
@@ -82,8 +82,8 @@ async def settle(
 async def _settle(row: RowT, look: Look[ResultT] | None, kind: Kind[RowT, ResultT]) -> Settled[RowT]:
     if look is None:
         return Settled(row, confirmed=True)
-    act = act_on(RowStanding.OPEN, look.standing, row.read_at - row.requested_at)
+    act = act_on(RowStatus.OPEN, look.standing, row.read_at - row.requested_at)
     if act is Act.LEAVE:
-        return Settled(row, look.standing is not WorkflowStanding.NOT_TOLD, look.standing)
+        return Settled(row, look.standing is not WorkflowStatus.UNREPORTED, look.standing)
     after = await kind.end(row, act, look)
     return Settled(after, confirmed=after.state.ended, workflow=look.standing, ended_here=after.state.ended)

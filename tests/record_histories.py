@@ -29,7 +29,7 @@ from devtools.legacy_fleet import seed_legacy
 from domain.monitoring.upkeep import DriftRequest, HistoryRequest, RunAuditRequest, WatchInput
 from domain.provisioning.backfill import BackfillInput, BackfillRequest
 from domain.provisioning.outcomes import SyncRequest
-from domain.simulation.scenario_runs import scenario_run_workflow_id
+from domain.simulation.scenario_runs import SCENARIO_RUN
 from domain.site.circuit_capacity import CapacityPolicy
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
@@ -200,7 +200,7 @@ class Recorder:
         async with http_client(self.address) as api:
             (depot_id,) = await make_depots(self.address, 1)
             run, _ = await play(api, depot_id, "quick-look")
-            await self.save("scenario-run-completed", scenario_run_workflow_id(UUID(run["run_id"])))
+            await self.save("scenario-run-completed", SCENARIO_RUN.workflow_id(UUID(run["run_id"])))
 
     async def scenario_paused_in_time(self) -> None:
         async with http_client(self.address) as api:
@@ -210,7 +210,7 @@ class Recorder:
             await until(lambda: self._is(api, run_id, "PAUSED"))
             await api.post(f"/api/scenario-runs/{run_id}/resume")
             await ended(api, run_id)
-            await self.save("scenario-run-paused-and-resumed", scenario_run_workflow_id(UUID(run_id)))
+            await self.save("scenario-run-paused-and-resumed", SCENARIO_RUN.workflow_id(UUID(run_id)))
 
     async def scenario_cancelled(self) -> None:
         async with http_client(self.address) as api:
@@ -218,7 +218,7 @@ class Recorder:
             run_id = await self._begun(api, depot_id, steps=2)
             await api.post(f"/api/scenario-runs/{run_id}/cancel")
             await ended(api, run_id)
-            await self.save("scenario-run-cancelled", scenario_run_workflow_id(UUID(run_id)))
+            await self.save("scenario-run-cancelled", SCENARIO_RUN.workflow_id(UUID(run_id)))
 
     async def _begun(self, api: httpx.AsyncClient, depot_id: str, steps: int) -> str:
         run_id = await begin(api, depot_id, "quick-look", time_scale=0.02)

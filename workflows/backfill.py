@@ -15,10 +15,10 @@ from workflows.failures import failure_of
 
 with workflow.unsafe.imports_passed_through():
     from activities.backfill import BackfillActivities
+    from domain.base.jobs import JobState
     from domain.provisioning.backfill import (
         BackfillInput,
         BackfillProgress,
-        BackfillState,
         EndRequest,
         PageBounds,
         PageRequest,
@@ -65,14 +65,14 @@ class BackfillWorkflow:
                 task.cancel()
             await asyncio.gather(*self._in_flight, return_exceptions=True)
             if is_cancelled_exception(error):
-                await self._end(BackfillState.CANCELLED)
+                await self._end(JobState.CANCELLED)
             else:
-                await self._end(BackfillState.FAILED, failure_of(error))
+                await self._end(JobState.FAILED, failure_of(error))
             raise
         await self._end(ended)
         return self._progress
 
-    async def _work(self) -> BackfillState:
+    async def _work(self) -> JobState:
         if self._progress.depots_total is None:
             total = await self._begin()
             self._progress = replace(self._progress, depots_total=total)
@@ -81,7 +81,7 @@ class BackfillWorkflow:
             for page in pages:
                 if not await self._may_go_on():
                     await self._drain(0)
-                    return BackfillState.CANCELLED
+                    return JobState.CANCELLED
                 self._progress = replace(self._progress, next_page=page.page + 1, after=page.upto)
                 self._in_flight.append(asyncio.create_task(self._run_page(page)))
             pages_this_run += len(pages)
@@ -91,16 +91,16 @@ class BackfillWorkflow:
                 if not self._cancelled:
                     workflow.continue_as_new(replace(self._given, progress=self._progress))
         await self._drain(0)
-        return BackfillState.COMPLETED
+        return JobState.COMPLETED
 
     async def _may_go_on(self) -> bool:
         """Wait for a free place and for the end of a pause; False: the backfill was cancelled."""
         await self._drain(self._given.pages_in_flight - 1)
         if self._progress.paused and not self._cancelled:
-            await self._note(BackfillState.PAUSED)
+            await self._note(JobState.PAUSED)
             await workflow.wait_condition(lambda: self._cancelled or not self._progress.paused)
             if not self._cancelled:
-                await self._note(BackfillState.RUNNING)
+                await self._note(JobState.RUNNING)
         return not self._cancelled
 
     async def _drain(self, left: int) -> None:
@@ -141,7 +141,7 @@ class BackfillWorkflow:
         )
         self._progress = replace(self._progress, counts=self._progress.counts + counts)
 
-    async def _note(self, state: BackfillState) -> None:
+    async def _note(self, state: JobState) -> None:
         await workflow.execute_local_activity_method(
             BackfillActivities.note_state,
             StateRequest(self._request, state),
@@ -149,8 +149,8 @@ class BackfillWorkflow:
             retry_policy=_RETRY,
         )
 
-    async def _end(self, state: BackfillState, failure: str | None = None) -> None:
-        pages = self._progress.next_page if state is BackfillState.COMPLETED else None
+    async def _end(self, state: JobState, failure: str | None = None) -> None:
+        pages = self._progress.next_page if state is JobState.COMPLETED else None
         noted = await workflow.execute_local_activity_method(
             BackfillActivities.end,
             EndRequest(self._request, state, failure, pages),
@@ -158,7 +158,7 @@ class BackfillWorkflow:
             retry_policy=_RETRY,
         )
         # A history from before the step answered has nothing here.
-        state = cast("BackfillState | None", noted) or state
+        state = cast("JobState | None", noted) or state
         workflow.upsert_search_attributes([OUTCOME.value_set(state)])
         counts = ", ".join(f"{count} {outcome}" for outcome, count in self._progress.counts.by_outcome().items())
         workflow.set_current_details(f"**{state}**: {counts}")

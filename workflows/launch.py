@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any, TypeVar
 from uuid import UUID
 
 from temporalio.client import (
@@ -21,13 +23,17 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.provisioning.backfill import BACKFILL_KIND, BackfillInput, BackfillProgress, backfill_workflow_id
+from domain.base.jobs import JobKind
+from domain.provisioning.backfill import BACKFILL, BackfillInput, BackfillProgress
 from domain.provisioning.outcomes import SyncRequest, SyncResult
-from domain.simulation.scenario_runs import SCENARIO_KIND, EndedRun, ScenarioRunInput, scenario_run_workflow_id
+from domain.simulation.scenario_runs import SCENARIO_RUN, EndedRun, ScenarioRunInput
 from runtime.search_attributes import DEPOT_ID, JOB_KIND
 from workflows.backfill import BackfillWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
 from workflows.scenario_run import ScenarioRunWorkflow
+
+WorkflowT = TypeVar("WorkflowT")
+InputT = TypeVar("InputT")
 
 SYNC_KIND = "SYNC"
 
@@ -115,41 +121,49 @@ async def _resync_once(client: Client, task_queue: str, request: SyncRequest, ti
 async def start_backfill(client: Client, task_queue: str, given: BackfillInput) -> None:
     """Start a backfill. Starting the same one again changes nothing."""
     request = given.request
-    await client.start_workflow(
-        BackfillWorkflow.run,
-        given,
-        id=backfill_workflow_id(request.backfill_id),
-        task_queue=task_queue,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        search_attributes=TypedSearchAttributes([SearchAttributePair(JOB_KIND, BACKFILL_KIND)]),
-        static_summary=f"{'Dry run of the backfill' if request.dry_run else 'Backfill'} by {request.requested_by}",
-        rpc_timeout=timedelta(seconds=10),
-    )
+    summary = f"{'Dry run of the backfill' if request.dry_run else 'Backfill'} by {request.requested_by}"
+    await _start_job(client, task_queue, BACKFILL, request.backfill_id, BackfillWorkflow.run, given, summary)
 
 
 def backfill_handle(client: Client, backfill_id: UUID) -> WorkflowHandle[BackfillWorkflow, BackfillProgress]:
     """Take hold of a backfill's workflow."""
-    return client.get_workflow_handle_for(BackfillWorkflow.run, backfill_workflow_id(backfill_id))
+    return client.get_workflow_handle_for(BackfillWorkflow.run, BACKFILL.workflow_id(backfill_id))
 
 
 async def start_scenario_run(client: Client, task_queue: str, given: ScenarioRunInput) -> None:
     """Start a scenario run. Starting the same one again changes nothing."""
     request = given.request
-    attributes = [SearchAttributePair(DEPOT_ID, str(request.depot_id)), SearchAttributePair(JOB_KIND, SCENARIO_KIND)]
-    await client.start_workflow(
-        ScenarioRunWorkflow.run,
-        given,
-        id=scenario_run_workflow_id(request.run_id),
-        task_queue=task_queue,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        search_attributes=TypedSearchAttributes(attributes),
-        static_summary=f"{request.scenario} by {request.requested_by}",
-        rpc_timeout=timedelta(seconds=10),
+    summary = f"{request.scenario} by {request.requested_by}"
+    depot = SearchAttributePair(DEPOT_ID, str(request.depot_id))
+    await _start_job(
+        client, task_queue, SCENARIO_RUN, request.run_id, ScenarioRunWorkflow.run, given, summary, attributes=[depot]
     )
 
 
 def scenario_run_handle(client: Client, run_id: UUID) -> WorkflowHandle[ScenarioRunWorkflow, EndedRun]:
     """Take hold of a scenario run's workflow."""
-    return client.get_workflow_handle_for(ScenarioRunWorkflow.run, scenario_run_workflow_id(run_id))
+    return client.get_workflow_handle_for(ScenarioRunWorkflow.run, SCENARIO_RUN.workflow_id(run_id))
+
+
+async def _start_job(
+    client: Client,
+    task_queue: str,
+    kind: JobKind,
+    job_id: UUID,
+    run: Callable[[WorkflowT, InputT], Awaitable[Any]],
+    given: InputT,
+    summary: str,
+    *,
+    attributes: Sequence[SearchAttributePair[str]] = (),
+) -> None:
+    await client.start_workflow(
+        run,
+        given,
+        id=kind.workflow_id(job_id),
+        task_queue=task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        search_attributes=TypedSearchAttributes([*attributes, SearchAttributePair(JOB_KIND, kind.name)]),
+        static_summary=summary,
+        rpc_timeout=timedelta(seconds=10),
+    )

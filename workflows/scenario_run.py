@@ -14,13 +14,13 @@ from workflows.failures import failure_of
 
 with workflow.unsafe.imports_passed_through():
     from activities.scenario_run import ScenarioRunActivities
+    from domain.base.jobs import JobState
     from domain.simulation.scenario_runs import (
         EndedRun,
         PlayRequest,
         RunStateRequest,
         ScenarioRunInput,
         ScenarioRunProgress,
-        ScenarioRunState,
     )
     from runtime.search_attributes import OUTCOME
 
@@ -55,17 +55,17 @@ class ScenarioRunWorkflow:
         except (asyncio.CancelledError, FailureError) as error:
             # Cancelled from outside, by Temporal's own means, or a step that failed for good.
             if is_cancelled_exception(error):
-                await self._end(ScenarioRunState.CANCELLED)
+                await self._end(JobState.CANCELLED)
             else:
-                await self._end(ScenarioRunState.FAILED, failure_of(error))
+                await self._end(JobState.FAILED, failure_of(error))
             raise
         return await self._end(ended)
 
-    async def _work(self) -> ScenarioRunState:
+    async def _work(self) -> JobState:
         plays = 0
         while self._progress.next_step < self._request.steps_total:
             if not await self._may_go_on():
-                return ScenarioRunState.CANCELLED
+                return JobState.CANCELLED
             if await self._wait_until_due():
                 await self._play()
                 plays += 1
@@ -73,15 +73,15 @@ class ScenarioRunWorkflow:
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 if not self._cancelled:
                     workflow.continue_as_new(replace(self._given, progress=self._progress))
-        return ScenarioRunState.COMPLETED
+        return JobState.COMPLETED
 
     async def _may_go_on(self) -> bool:
         """Wait for the end of a pause; False: the run was cancelled."""
         if self._progress.paused and not self._cancelled:
-            await self._note(ScenarioRunState.PAUSED)
+            await self._note(JobState.PAUSED)
             await workflow.wait_condition(lambda: self._cancelled or not self._progress.paused)
             if not self._cancelled:
-                await self._note(ScenarioRunState.RUNNING)
+                await self._note(JobState.RUNNING)
         return not self._cancelled
 
     async def _wait_until_due(self) -> bool:
@@ -124,7 +124,7 @@ class ScenarioRunWorkflow:
             f"{played.passed} expectations passed, {played.failed} failed."
         )
 
-    async def _note(self, state: ScenarioRunState) -> None:
+    async def _note(self, state: JobState) -> None:
         await workflow.execute_local_activity_method(
             ScenarioRunActivities.note_run_state,
             RunStateRequest(self._request, state),
@@ -132,7 +132,7 @@ class ScenarioRunWorkflow:
             retry_policy=_RETRY,
         )
 
-    async def _end(self, state: ScenarioRunState, failure: str | None = None) -> EndedRun:
+    async def _end(self, state: JobState, failure: str | None = None) -> EndedRun:
         ended = await workflow.execute_activity_method(
             ScenarioRunActivities.finish_run,
             RunStateRequest(self._request, state, failure),

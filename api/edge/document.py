@@ -104,6 +104,9 @@ LOCATIONS = {
 }
 """Where what an operation made or started is found; the names are those of its path and of its answer."""
 
+_JOBS = {"Backfill": "backfill", "ScenarioRun": "run"}
+"""Schemas of jobs, with what each is called: clients know their state as a type of each one's own."""
+
 _BODIES = {"create": "Create", "update": "Change", "validate": "Check", "send": "ToSend"}
 _SCHEMAS = "#/components/schemas/"
 
@@ -136,8 +139,9 @@ def _document(app: FastAPI, schemas: Mapping[str, Any]) -> dict[str, Any]:
         title=app.title, version=app.version, description=app.description, routes=app.routes, servers=SERVERS,
         tags=[{"name": name, "description": description} for name, description in TAGS.items()],
     )  # fmt: skip
-    components = document.setdefault("components", {}).setdefault("schemas", {})
+    components = _name_job_states(document.setdefault("components", {}).setdefault("schemas", {}))
     components.update(schemas)
+    document["components"]["schemas"] = components
     for unused in ("HTTPValidationError", "ValidationError"):
         components.pop(unused, None)
     for name, schema in components.items():
@@ -158,6 +162,15 @@ def operations(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Every operation of a document."""
     for path in document["paths"].values():
         yield from (each for each in path.values() if isinstance(each, dict) and "operationId" in each)
+
+
+def _name_job_states(components: dict[str, Any]) -> dict[str, Any]:
+    """Give each schema of a job its own component for the state, such as ``BackfillState``."""
+    state = components.pop("JobState")
+    for name, noun in _JOBS.items():
+        components[f"{name}State"] = state | {"description": f"Where a {noun} stands."}
+        components[name]["properties"]["state"]["$ref"] = f"{_SCHEMAS}{name}State"
+    return dict(sorted(components.items()))
 
 
 def _name_body(operation: dict[str, Any], components: dict[str, Any]) -> None:

@@ -19,15 +19,15 @@ from api.base.problems import problem_responses
 from api.base.temporal import tell, temporal_calls, workflow_url
 from api.base.types import BackfillId, Body, Cursor, Limit, decode_cursor, encode_cursor
 from domain.base.actor import Actor
+from domain.base.jobs import JobState
 from domain.base.problems import Problem, ProblemCode
 from domain.provisioning.backfill import (
+    BACKFILL,
     DEFAULT_PAGE_SIZE,
     MAX_PAGE_SIZE,
     BackfillInput,
     BackfillOutcome,
     BackfillRequest,
-    BackfillState,
-    backfill_workflow_id,
 )
 from runtime.settings import Settings
 from settlement.backfills import settle_backfills
@@ -54,7 +54,7 @@ class Backfill(BaseModel):
     backfill_id: UUID
     dry_run: bool
     page_size: int
-    state: BackfillState
+    state: JobState
     depots_total: int | None = Field(description="Depots when it began; null before they are counted.")
     depots_done: int
     outcomes: dict[BackfillOutcome, int] = Field(description="Depots by outcome; in a dry run what would be done.")
@@ -95,7 +95,7 @@ class Backfill(BaseModel):
             finished_at=record.finished_at,
             failure=record.failure,
             state_confirmed=settled.confirmed,
-            workflow_url=workflow_url(settings, client, backfill_workflow_id(record.backfill_id)),
+            workflow_url=workflow_url(settings, client, BACKFILL.workflow_id(record.backfill_id)),
         )
 
 

@@ -34,14 +34,9 @@ from api.base.types import (
 )
 from api.simulation.scenario_starts import RunStart, start_run
 from domain.base.actor import Actor
+from domain.base.jobs import JobState
 from domain.base.problems import Problem, ProblemCode
-from domain.simulation.scenario_runs import (
-    MAX_SEED,
-    MAX_TIME_SCALE,
-    RunOutcome,
-    ScenarioRunState,
-    scenario_run_workflow_id,
-)
+from domain.simulation.scenario_runs import MAX_SEED, MAX_TIME_SCALE, SCENARIO_RUN, RunOutcome
 from runtime.settings import Settings
 from settlement.scenario_runs import close_evidence, settle_runs
 from settlement.settle import Settled
@@ -111,7 +106,7 @@ class ScenarioRun(BaseModel):
     warnings: list[MissingDocument] = Field(
         description="What the configuration lacks: less effect than there could be."
     )
-    state: ScenarioRunState
+    state: JobState
     outcome: RunOutcome | None = Field(description="Null until it has ended.")
     steps_total: int
     steps_done: int
@@ -136,7 +131,7 @@ class ScenarioRun(BaseModel):
         return ScenarioRun(
             **{name: getattr(record, name) for name in ScenarioRun.model_fields if hasattr(record, name)},
             state_confirmed=settled.confirmed,
-            workflow_url=workflow_url(settings, client, scenario_run_workflow_id(record.run_id)),
+            workflow_url=workflow_url(settings, client, SCENARIO_RUN.workflow_id(record.run_id)),
         )
 
 

@@ -13,7 +13,8 @@ from cli.client import Api, RefusedError, UnreachableError, find_api
 from cli.console import make_console
 from cli.errors import CommandFailedError
 from cli.meter import Meter
-from domain.provisioning.backfill import BackfillOutcome, BackfillState
+from domain.base.jobs import JobState
+from domain.provisioning.backfill import BackfillOutcome
 
 _LOOK_EVERY = 0.25
 _LONGEST_SILENCE = 120.0
@@ -45,7 +46,7 @@ async def _backfill(console: Console, dry_run: bool, page_size: int | None, watc
             console.print(f"Stopped watching; the backfill continues: {where}", soft_wrap=True)
             raise
     print_backfill(console, ended)
-    return 0 if ended["state"] == BackfillState.COMPLETED else 1
+    return 0 if ended["state"] == JobState.COMPLETED else 1
 
 
 async def start_backfill(api: Api, *, dry_run: bool = False, page_size: int | None = None) -> dict[str, Any]:
@@ -67,7 +68,7 @@ async def watch_backfill(api: Api, backfill: dict[str, Any], console: Console) -
     with Meter(console, "Dry run" if backfill["dry_run"] else "Backfill") as meter:
         while True:
             meter.show(backfill["depots_done"], backfill["depots_total"], _note(backfill))
-            if BackfillState(backfill["state"]).ended:
+            if JobState(backfill["state"]).ended:
                 return backfill
             await asyncio.sleep(_LOOK_EVERY)
             try:
@@ -81,8 +82,8 @@ async def watch_backfill(api: Api, backfill: dict[str, Any], console: Console) -
 
 def print_backfill(console: Console, backfill: dict[str, Any]) -> None:
     """Print what a backfill came to."""
-    state = BackfillState(backfill["state"])
-    style = "green" if state is BackfillState.COMPLETED else "red"
+    state = JobState(backfill["state"])
+    style = "green" if state is JobState.COMPLETED else "red"
     what = "Dry run" if backfill["dry_run"] else "Backfill"
     rate = backfill["rate_per_second"]
     speed = f", {rate:,.0f} a second" if rate else ""
@@ -101,5 +102,5 @@ def _note(backfill: dict[str, Any]) -> str:
         return "counting the depots"
     rate = backfill["rate_per_second"]
     speed = f", {rate:,.0f} a second" if rate else ""
-    paused = ", paused" if backfill["state"] == BackfillState.PAUSED else ""
+    paused = ", paused" if backfill["state"] == JobState.PAUSED else ""
     return f"{backfill['depots_done']:,} of {total:,} depots{speed}{paused}"

@@ -23,7 +23,8 @@ from cli.console import make_console
 from cli.errors import CommandFailedError
 from cli.files import check_writable, read_text, why
 from cli.meter import Meter
-from domain.simulation.scenario_runs import RunOutcome, ScenarioRunState
+from domain.base.jobs import JobState
+from domain.simulation.scenario_runs import RunOutcome
 from sim_scenarios.evidence.difference import diff
 from sim_scenarios.evidence.evidence import BrokenEvidenceError, Evidence, read_evidence
 from sim_scenarios.evidence.html_report import html_report
@@ -266,7 +267,7 @@ async def watch_run(api: Api, run: dict[str, Any], console: Console) -> dict[str
     with Meter(console, run["scenario"]) as meter:
         while True:
             meter.show(run["steps_done"], run["steps_total"], _note(run))
-            if ScenarioRunState(run["state"]).ended:
+            if JobState(run["state"]).ended:
                 return run
             await asyncio.sleep(_LOOK_EVERY)
             try:
@@ -280,7 +281,7 @@ async def watch_run(api: Api, run: dict[str, Any], console: Console) -> dict[str
 
 def _note(run: dict[str, Any]) -> str:
     failed = f", {run['checks_failed']} failed" if run["checks_failed"] else ""
-    state = f", {run['state'].lower()}" if run["state"] != ScenarioRunState.RUNNING else ""
+    state = f", {run['state'].lower()}" if run["state"] != JobState.RUNNING else ""
     return f"step {run['steps_done']:,} of {run['steps_total']:,}, {run['checks_passed']} passed{failed}{state}"
 
 

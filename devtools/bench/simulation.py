@@ -17,7 +17,8 @@ from cli.client import Api, UnreachableError
 from cli.commands.scenario_run import start_scenario
 from cli.commands.simulation_site import simulation_depot
 from devtools.bench.product import running_product
-from domain.simulation.scenario_runs import RunOutcome, ScenarioRunState
+from domain.base.jobs import JobState
+from domain.simulation.scenario_runs import RunOutcome
 from sim_scenarios.evidence.evidence import read_evidence
 from sim_scenarios.runs.library import preset, preset_names
 
@@ -102,7 +103,7 @@ async def _hashes(console: Console, api: Api, depots: Sequence[str]) -> int:
 
 async def _play(api: Api, depot_id: str, scenario: str) -> dict[str, Any]:
     run = await start_scenario(api, {"depot_id": depot_id, "scenario": scenario})
-    while not ScenarioRunState(run["state"]).ended:
+    while not JobState(run["state"]).ended:
         await asyncio.sleep(_LOOK_EVERY)
         with suppress(UnreachableError):
             run = await api.get(f"/api/scenario-runs/{run['run_id']}")

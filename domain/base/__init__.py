@@ -3,6 +3,8 @@
 - ``actor``: Who acts
 - ``bounds``: How many things of a kind a depot may have
 - ``clocks``: The clocks of whoever reports, which may be wrong
+- ``job_endings``: How a job ends where its row and its workflow disagree
+- ``jobs``: A job: work that a workflow does, and that people watch, pause, resume and cancel
 - ``names``: What a depot, a circuit, a device or a power source may be called, and how a packet names a sensor
 - ``ndjson``: Lines out of a stream of bytes, numbered, with a bound on what is held of any one of them
 - ``problems``: The stable codes by which the product refuses something, and the error that carries one

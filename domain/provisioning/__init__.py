@@ -1,7 +1,6 @@
-"""The rules of what is derived from circuits: the microgrid, the sync, the backfill, and how jobs end.
+"""The rules of what is derived from circuits: the microgrid, the sync, and the backfill.
 
 - ``backfill``: What a backfill is asked, how far it is, and what it found
-- ``endings``: How a scenario run or a backfill ends where its row and its workflow disagree
 - ``outcomes``: What a depot's microgrid provisioning can come to, and what a sync answers
 - ``reconcile``: How a microgrid's first-level grid connections follow its depot's top-level circuits
 """

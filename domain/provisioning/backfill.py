@@ -6,18 +6,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
+from domain.base.jobs import JobKind, JobState
+from domain.base.problems import ProblemCode
+
 DEFAULT_PAGE_SIZE = 2_000
 """Depots in one page, which is one transaction: large enough that the work outweighs the step around it."""
 MAX_PAGE_SIZE = 20_000
 
-
-BACKFILL_KIND = "BACKFILL"
-"""The search attribute ``JobKind`` of its workflows."""
-
-
-def backfill_workflow_id(backfill_id: UUID) -> str:
-    """Name the workflow of a backfill."""
-    return f"backfill/{backfill_id}"
+BACKFILL = JobKind(
+    name="BACKFILL",
+    noun="backfill",
+    not_found=ProblemCode.BACKFILL_NOT_FOUND,
+    not_running=ProblemCode.BACKFILL_NOT_RUNNING,
+)
 
 
 class BackfillOutcome(StrEnum):
@@ -29,26 +30,6 @@ class BackfillOutcome(StrEnum):
     """The depot had its microgrid; the backfill left it alone."""
     NO_TOP_LEVEL_CIRCUITS = "NO_TOP_LEVEL_CIRCUITS"
     """There is nothing to make grid connections of (COR-8.12)."""
-
-
-class BackfillState(StrEnum):
-    """Where a backfill stands."""
-
-    RUNNING = "RUNNING"
-    PAUSED = "PAUSED"
-    COMPLETED = "COMPLETED"
-    CANCELLED = "CANCELLED"
-    FAILED = "FAILED"
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing will happen any more."""
-        return self not in (BackfillState.RUNNING, BackfillState.PAUSED)
-
-    @property
-    def paused(self) -> bool:
-        """Whether it goes on when it is asked to."""
-        return self is BackfillState.PAUSED
 
 
 @dataclass(frozen=True)
@@ -96,7 +77,7 @@ class EndRequest:
     """How a backfill ended."""
 
     backfill: BackfillRequest
-    state: BackfillState
+    state: JobState
     failure: str | None = None
     pages: int | None = None
     """How many pages were finished, of one that completed."""
@@ -107,7 +88,7 @@ class StateRequest:
     """A backfill that is paused, or goes on."""
 
     backfill: BackfillRequest
-    state: BackfillState
+    state: JobState
 
 
 @dataclass(frozen=True)

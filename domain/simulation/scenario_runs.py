@@ -6,40 +6,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
+from domain.base.jobs import JobKind, JobState
+from domain.base.problems import ProblemCode
+
 MAX_TIME_SCALE = 1.0
 """In real time; slower than that proves nothing more."""
 MAX_SEED = 2**53 - 1
 """What every JSON reader keeps exactly."""
 
-SCENARIO_KIND = "SCENARIO"
-"""The search attribute ``JobKind`` of its workflows."""
-
-
-def scenario_run_workflow_id(run_id: UUID) -> str:
-    """Name the workflow of a scenario run."""
-    return f"scenario-run/{run_id}"
-
-
-class ScenarioRunState(StrEnum):
-    """Where a run stands."""
-
-    RUNNING = "RUNNING"
-    PAUSED = "PAUSED"
-    COMPLETED = "COMPLETED"
-    """Every step was sent; the outcome says what came of the expectations."""
-    CANCELLED = "CANCELLED"
-    FAILED = "FAILED"
-    """It broke off; the failure says why."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing will happen any more."""
-        return self not in (ScenarioRunState.RUNNING, ScenarioRunState.PAUSED)
-
-    @property
-    def paused(self) -> bool:
-        """Whether it goes on when it is asked to."""
-        return self is ScenarioRunState.PAUSED
+SCENARIO_RUN = JobKind(
+    name="SCENARIO",
+    noun="scenario run",
+    not_found=ProblemCode.RUN_NOT_FOUND,
+    not_running=ProblemCode.RUN_NOT_RUNNING,
+)
 
 
 class RunOutcome(StrEnum):
@@ -104,7 +84,7 @@ class RunStateRequest:
     """A run that is paused, goes on, or has ended."""
 
     run: ScenarioRunRequest
-    state: ScenarioRunState
+    state: JobState
     failure: str | None = None
 
 
@@ -112,7 +92,7 @@ class RunStateRequest:
 class EndedRun:
     """How a run ended."""
 
-    state: ScenarioRunState
+    state: JobState
     outcome: RunOutcome
     sha256: str
     """Of the evidence."""

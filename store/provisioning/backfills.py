@@ -11,11 +11,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.base.jobs import JobState
 from domain.base.problems import Problem, ProblemCode
 from domain.provisioning.backfill import (
     BackfillOutcome,
     BackfillRequest,
-    BackfillState,
     OutcomeCounts,
     PageBounds,
     PageRequest,
@@ -32,7 +32,7 @@ class BackfillRecord:
     backfill_id: UUID
     dry_run: bool
     page_size: int
-    state: BackfillState
+    state: JobState
     depots_total: int | None
     requested_by: str
     requested_at: datetime
@@ -63,7 +63,7 @@ async def insert_backfill(connection: AsyncConnection, request: BackfillRequest)
             id=request.backfill_id,
             dry_run=request.dry_run,
             page_size=request.page_size,
-            state=BackfillState.RUNNING,
+            state=JobState.RUNNING,
             requested_by=request.requested_by,
         )
         .on_conflict_do_nothing()
@@ -237,7 +237,7 @@ async def _hold_open(connection: AsyncConnection, backfill_id: UUID) -> None:
     state = (await connection.execute(query)).scalar_one_or_none()
     if state is None:
         raise _not_found(backfill_id)
-    if BackfillState(state).ended:
+    if JobState(state).ended:
         raise Problem(ProblemCode.BACKFILL_NOT_RUNNING, f"This backfill has ended: {state}.")
 
 
@@ -268,10 +268,10 @@ async def count_pages(connection: AsyncConnection, backfill_id: UUID) -> int:
 async def set_backfill_state(
     connection: AsyncConnection,
     backfill_id: UUID,
-    state: BackfillState,
+    state: JobState,
     failure: str | None = None,
     *,
-    only_from: BackfillState | None = None,
+    only_from: JobState | None = None,
 ) -> bool:
     """Note that a backfill is paused, goes on or has ended. An end is final: answers whether this was noted.
 
@@ -308,7 +308,7 @@ def _record(row: tuple[object, ...], keys: list[str]) -> BackfillRecord:
         *(int(str(values.pop(name))) for name in ("created", "already_provisioned", "no_top_level_circuits"))
     )
     values["backfill_id"] = values.pop("id")
-    values["state"] = BackfillState(str(values["state"]))
+    values["state"] = JobState(str(values["state"]))
     return BackfillRecord(**values, counts=counts)  # pyright: ignore[reportArgumentType]
 
 

@@ -12,8 +12,9 @@ from uuid import UUID
 from sqlalchemy import Select, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.base.jobs import JobState
 from domain.base.problems import Problem, ProblemCode
-from domain.simulation.scenario_runs import RunOutcome, RunTargets, ScenarioRunRequest, ScenarioRunState
+from domain.simulation.scenario_runs import RunOutcome, RunTargets, ScenarioRunRequest
 from store.base.notify import ChangeKind, notify
 from store.simulation.tables import scenario_run_steps, scenario_runs
 from store.site.depots import lock_depot
@@ -53,7 +54,7 @@ class RunRecord:
     seed: int
     time_scale: float
     warnings: list[dict[str, Any]]
-    state: ScenarioRunState
+    state: JobState
     outcome: RunOutcome | None
     steps_total: int
     steps_done: int
@@ -139,7 +140,7 @@ async def insert_run(connection: AsyncConnection, run: NewRun) -> None:
         "targets": json.loads(json.dumps(asdict(run.targets), default=str)),
         "warnings": list(run.warnings),
         "run_record": run.run_record,
-        "state": ScenarioRunState.RUNNING,
+        "state": JobState.RUNNING,
         "steps_total": request.steps_total,
         "requested_by": request.requested_by,
     }
@@ -183,7 +184,7 @@ def _runs() -> Select[*tuple[Any, ...]]:
 
 def _record(row: Mapping[Any, Any]) -> RunRecord:
     values = dict(row)
-    values["state"] = ScenarioRunState(values["state"])
+    values["state"] = JobState(values["state"])
     values["outcome"] = None if values["outcome"] is None else RunOutcome(values["outcome"])
     return RunRecord(**values)
 
@@ -427,9 +428,9 @@ async def forget_run(connection: AsyncConnection, run_id: UUID) -> None:
 async def set_run_state(
     connection: AsyncConnection,
     request: ScenarioRunRequest | RunRecord,
-    state: ScenarioRunState,
+    state: JobState,
     *,
-    only_from: ScenarioRunState | None = None,
+    only_from: JobState | None = None,
 ) -> bool:
     """Note that a run is paused or goes on. An end is final: answers whether this was noted.
 
@@ -448,7 +449,7 @@ async def set_run_state(
 async def end_run(
     connection: AsyncConnection,
     run_id: UUID,
-    state: ScenarioRunState,
+    state: JobState,
     outcome: RunOutcome,
     *,
     result_record: str,

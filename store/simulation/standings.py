@@ -11,11 +11,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Uuid
 
-from domain.provisioning.endings import RowStanding
+from domain.base.job_endings import RowStatus
 from store.provisioning.tables import backfills
 from store.simulation.tables import scenario_runs
 
-Standings = dict[UUID, tuple[RowStanding, timedelta | None]]
+Standings = dict[UUID, tuple[RowStatus, timedelta | None]]
 """Of each id: how its row stands, and how long ago it ended."""
 
 
@@ -36,10 +36,10 @@ async def _standings(connection: AsyncConnection, table: Table, ids: Sequence[UU
     )
     ended = {row.id: row.since for row in await connection.execute(query)}
 
-    def standing(row_id: UUID) -> tuple[RowStanding, timedelta | None]:
+    def standing(row_id: UUID) -> tuple[RowStatus, timedelta | None]:
         if row_id not in ended:
-            return RowStanding.ABSENT, None
+            return RowStatus.ABSENT, None
         since = ended[row_id]
-        return RowStanding.OPEN if since is None else RowStanding.ENDED, since
+        return RowStatus.OPEN if since is None else RowStatus.ENDED, since
 
     return {each: standing(each) for each in ids}

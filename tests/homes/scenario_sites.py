@@ -8,7 +8,7 @@ import httpx
 
 from cli.client import Api
 from cli.commands.simulation_site import simulation_depot
-from domain.simulation.scenario_runs import ScenarioRunState
+from domain.base.jobs import JobState
 from tests.helpers.support import until
 
 HEARTBEAT_SECONDS = 15
@@ -46,7 +46,7 @@ async def ended(api: httpx.AsyncClient, run_id: str, seconds: float = 300) -> di
             run = await read(api, run_id)
         except httpx.HTTPError:
             return None
-        return run if ScenarioRunState(run["state"]).ended else None
+        return run if JobState(run["state"]).ended else None
 
     return await until(check, seconds=seconds)
 

@@ -14,15 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from devtools.legacy_fleet import seed_legacy
+from domain.base.jobs import JobState
 from domain.provisioning.backfill import (
+    BACKFILL,
     BackfillInput,
     BackfillRequest,
-    BackfillState,
     OutcomeCounts,
     PageBounds,
     PageRequest,
     PlanRequest,
-    backfill_workflow_id,
 )
 from runtime.search_attributes import JOB_KIND, OUTCOME
 from store.base.database import transaction
@@ -82,7 +82,7 @@ async def test_every_depot_with_a_top_level_circuit_gets_one_microgrid(
         ]
         asked = (await connection.execute(select(func.count()).select_from(outbox))).scalar_one()
     assert asked == 0
-    described = await client.get_workflow_handle(backfill_workflow_id(UUID(backfill_id))).describe()
+    described = await client.get_workflow_handle(BACKFILL.workflow_id(UUID(backfill_id))).describe()
     assert described.status is WorkflowExecutionStatus.COMPLETED
     assert described.typed_search_attributes[JOB_KIND] == "BACKFILL"
     assert described.typed_search_attributes[OUTCOME] == "COMPLETED"
@@ -214,7 +214,7 @@ async def test_continue_as_new_loses_and_doubles_nothing(engine: AsyncEngine, cl
         progress = await backfill_handle(client, request.backfill_id).result()
     assert progress.counts == OutcomeCounts(created=270, no_top_level_circuits=30)
     assert progress.next_page == 150
-    runs = [run async for run in client.list_workflows(f"WorkflowId = '{backfill_workflow_id(request.backfill_id)}'")]
+    runs = [run async for run in client.list_workflows(f"WorkflowId = '{BACKFILL.workflow_id(request.backfill_id)}'")]
     assert len(runs) == 3 + 1
     assert await figures(engine) == (270, 0, 0)
 
@@ -308,7 +308,7 @@ async def test_what_a_cancelled_backfill_did_is_listed_whatever_is_missing(
         await begin_backfill(connection, request)
         pages = await plan_pages(connection, PlanRequest(request, 0, None, 2))
         await run_page(connection, PageRequest(request, pages[1]))
-        await set_backfill_state(connection, request.backfill_id, BackfillState.CANCELLED)
+        await set_backfill_state(connection, request.backfill_id, JobState.CANCELLED)
     answer = await api.get(f"/api/backfills/{request.backfill_id}/outcomes")
     assert len(answer.json()["items"]) == 10
 

@@ -29,27 +29,20 @@ from temporalio.worker import Worker
 
 from activities.backfill import BackfillActivities
 from activities.run_audit import RunAuditActivities
+from domain.base import job_endings
+from domain.base.jobs import JobState
 from domain.base.problems import Problem
 from domain.monitoring.upkeep import RunAuditReport, RunAuditRequest
-from domain.provisioning import endings
 from domain.provisioning.backfill import (
+    BACKFILL,
     BackfillProgress,
     BackfillRequest,
-    BackfillState,
     EndRequest,
     OutcomeCounts,
     PageBounds,
     PageRequest,
-    backfill_workflow_id,
 )
-from domain.simulation.scenario_runs import (
-    EndedRun,
-    RunOutcome,
-    RunTargets,
-    ScenarioRunRequest,
-    ScenarioRunState,
-    scenario_run_workflow_id,
-)
+from domain.simulation.scenario_runs import SCENARIO_RUN, EndedRun, RunOutcome, RunTargets, ScenarioRunRequest
 from runtime.search_attributes import JOB_KIND, OUTCOME
 from runtime.settings import Settings
 from settlement.scenario_runs import close_evidence
@@ -104,7 +97,7 @@ class Row:
 
     @property
     def workflow_id(self) -> str:
-        return (scenario_run_workflow_id if self.kind == "run" else backfill_workflow_id)(self.row_id)
+        return (SCENARIO_RUN if self.kind == "run" else BACKFILL).workflow_id(self.row_id)
 
 
 async def make_row(engine: AsyncEngine, kind: str, state: str, *, done: int = STEPS, old: bool = True) -> Row:
@@ -148,12 +141,12 @@ def result_of(kind: str, state: str = "COMPLETED") -> Any:
     """What the workflow of a whole run or backfill answers."""
     if kind == "backfill":
         return BackfillProgress(30, OutcomeCounts(30), next_page=STEPS)
-    return EndedRun(ScenarioRunState(state), RunOutcome.PASSED, sha256_of(WHOLE))
+    return EndedRun(JobState(state), RunOutcome.PASSED, sha256_of(WHOLE))
 
 
 async def bring_about(client: Client, queue: str, row: Row, standing: str, said: str = "COMPLETED") -> None:
     """Have the row's workflow stand like this."""
-    if standing in ("NEVER_WAS", "NOT_TOLD"):
+    if standing in ("NEVER_WAS", "UNREPORTED"):
         return
     kind = "SCENARIO" if row.kind == "run" else "BACKFILL"
     handle = await client.start_workflow(
@@ -521,7 +514,7 @@ async def test_a_workflow_without_a_row_is_asked_to_end(
         await bring_about(client, f"{task_queue}-other", other, "RUNNING")
     # It may be that its row is only being written.
     assert (await audit(engine, client, task_queue)).stopped == 0
-    monkeypatch.setattr(endings, "GRACE", timedelta(0))
+    monkeypatch.setattr(job_endings, "GRACE", timedelta(0))
 
     async def stopped() -> bool:
         return (await audit(engine, client, task_queue)).stopped == 1
@@ -543,7 +536,7 @@ async def test_no_page_is_done_for_a_backfill_that_has_ended(
     request = BackfillRequest(row.row_id, dry_run=False, page_size=10, requested_by="tester")
     async with engine.begin() as connection:
         if fate == "ended":
-            done = {"state": BackfillState.CANCELLED, "finished_at": text("now()")}
+            done = {"state": JobState.CANCELLED, "finished_at": text("now()")}
             await connection.execute(update(backfills).where(backfills.c.id == row.row_id).values(**done))
         else:
             await connection.execute(text("DELETE FROM backfills"))
@@ -572,10 +565,10 @@ async def test_an_end_waits_for_the_page_that_is_under_way(engine: AsyncEngine) 
             ActivityEnvironment().run(steps.run_page, PageRequest(request, PageBounds(0, None, UUID(int=2**128 - 1))))
         )
         await until(lambda: waiting(engine, 1))
-        end = asyncio.create_task(ActivityEnvironment().run(steps.end, EndRequest(request, BackfillState.CANCELLED)))
+        end = asyncio.create_task(ActivityEnvironment().run(steps.end, EndRequest(request, JobState.CANCELLED)))
         await until(lambda: waiting(engine, 2))
     assert (await page).created == 1
-    assert await end == BackfillState.CANCELLED
+    assert await end == JobState.CANCELLED
 
 
 async def waiting(engine: AsyncEngine, count: int) -> bool:
@@ -613,5 +606,5 @@ async def test_a_pause_that_a_restored_row_does_not_know_is_noted(
 
 def test_all_pairs_are_in_the_documentation() -> None:
     told = (Path(__file__).parent.parent.parent / "docs" / "system-design" / "ends.md").read_text()
-    for standing in endings.WorkflowStanding:
+    for standing in job_endings.WorkflowStatus:
         assert f"| {standing} |" in told

@@ -25,7 +25,7 @@ from temporalio.client import Client
 from activities.manage_api import AwayError, ManageApi
 from cli.client import Api
 from cli.commands.simulation_site import provision
-from domain.simulation.scenario_runs import ScenarioRunInput, ScenarioRunRequest, scenario_run_workflow_id
+from domain.simulation.scenario_runs import SCENARIO_RUN, ScenarioRunInput, ScenarioRunRequest
 from runtime.search_attributes import DEPOT_ID, JOB_KIND, OUTCOME
 from runtime.settings import Settings
 from sim_scenarios.evidence.evidence import read_evidence
@@ -293,14 +293,14 @@ async def test_a_long_run_continues_as_new(product: Product, monkeypatch: pytest
     await product.client.start_workflow(
         ScenarioRunWorkflow.run,
         ScenarioRunInput(request, plays_a_run=1),
-        id=scenario_run_workflow_id(record.run_id),
+        id=SCENARIO_RUN.workflow_id(record.run_id),
         task_queue=product.task_queue,
     )
     async with product.working():
         assert (await ended(product.api, run_id))["outcome"] == "PASSED"
     assert await evidence_of(product.api, run_id) == expected
     runs = [
-        run async for run in product.client.list_workflows(f"WorkflowId = '{scenario_run_workflow_id(record.run_id)}'")
+        run async for run in product.client.list_workflows(f"WorkflowId = '{SCENARIO_RUN.workflow_id(record.run_id)}'")
     ]
     assert len(runs) > 4
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from domain.base.clocks import AHEAD_WARNING
+from domain.base.jobs import JobState
 from domain.base.timezones import find_timezone, known_timezones
 from domain.monitoring.capabilities import Capability, FoldEffect
 from domain.monitoring.freshness import DepotFreshness
-from domain.provisioning.backfill import BackfillOutcome, BackfillState
+from domain.provisioning.backfill import BackfillOutcome
 from domain.provisioning.outcomes import NAMED_CHANGES, ProvisioningCode, ProvisioningState, SyncOutcome
-from domain.simulation.scenario_runs import RunOutcome, ScenarioRunState
+from domain.simulation.scenario_runs import RunOutcome
 from domain.site.circuit_capacity import CapacityMode, FailSafeReason
 from domain.site.measurands import ReadingCode
 from domain.site.routing import RoutingRule
@@ -42,11 +43,11 @@ FAILURE = {
     ProvisioningCode.SYNC_FAILED: "The last sync failed",
 }
 BACKFILL = {
-    BackfillState.RUNNING: Badge("Running", "loader-circle", "busy"),
-    BackfillState.PAUSED: Badge("Paused", "pause", "warn"),
-    BackfillState.COMPLETED: Badge("Completed", "circle-check", "good"),
-    BackfillState.CANCELLED: Badge("Cancelled", "circle-slash", "quiet"),
-    BackfillState.FAILED: Badge("Failed", "circle-x", "bad"),
+    JobState.RUNNING: Badge("Running", "loader-circle", "busy"),
+    JobState.PAUSED: Badge("Paused", "pause", "warn"),
+    JobState.COMPLETED: Badge("Completed", "circle-check", "good"),
+    JobState.CANCELLED: Badge("Cancelled", "circle-slash", "quiet"),
+    JobState.FAILED: Badge("Failed", "circle-x", "bad"),
 }
 OUTCOME = {
     BackfillOutcome.CREATED: Badge("Created", "plus", "good"),
@@ -118,10 +119,10 @@ UNREADABLE = {
     ReadingCode.WRONG_UNIT: "wrong unit",
 }
 RUN_STATE = {
-    ScenarioRunState.RUNNING: Badge("Running", "loader-circle", "busy"),
-    ScenarioRunState.PAUSED: Badge("Paused", "pause", "warn"),
-    ScenarioRunState.CANCELLED: Badge("Cancelled", "circle-slash", "quiet"),
-    ScenarioRunState.FAILED: Badge("Aborted", "circle-alert", "bad"),
+    JobState.RUNNING: Badge("Running", "loader-circle", "busy"),
+    JobState.PAUSED: Badge("Paused", "pause", "warn"),
+    JobState.CANCELLED: Badge("Cancelled", "circle-slash", "quiet"),
+    JobState.FAILED: Badge("Aborted", "circle-alert", "bad"),
 }
 RUN_OUTCOME = {
     RunOutcome.PASSED: Badge("Passed", "circle-check", "good"),
@@ -145,7 +146,7 @@ FAIL_SAFE = {
 }
 
 
-def run_badge(state: ScenarioRunState, outcome: RunOutcome | None) -> Badge:
+def run_badge(state: JobState, outcome: RunOutcome | None) -> Badge:
     """How a scenario run stands: by its outcome where every step was sent, else by its state."""
     badge = None if outcome is None else RUN_OUTCOME.get(outcome)
     return badge or RUN_STATE[state]

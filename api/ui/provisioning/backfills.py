@@ -17,8 +17,9 @@ from api.base.types import BackfillId, Cursor, encode_cursor
 from api.provisioning import backfills as service
 from api.ui.base.forms import FieldErrors, read_whole
 from api.ui.base.rendering import is_htmx, render
+from domain.base.jobs import JobState
 from domain.base.problems import Problem, ProblemCode
-from domain.provisioning.backfill import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, BackfillOutcome, BackfillState
+from domain.provisioning.backfill import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, BackfillOutcome
 from runtime.settings import Settings
 
 router = APIRouter(prefix="/backfills", include_in_schema=False)
@@ -156,7 +157,7 @@ def _form(page_size: str = str(DEFAULT_PAGE_SIZE), mode: str = "dry") -> dict[st
 async def _one(backfill_id: UUID, engine: AsyncEngine, client: Client, settings: Settings) -> dict[str, Any]:
     backfill = await service.read(backfill_id, engine, client, settings)
     rate, left = backfill.rate_per_second, None
-    if backfill.state is BackfillState.RUNNING and rate and backfill.depots_total is not None:
+    if backfill.state is JobState.RUNNING and rate and backfill.depots_total is not None:
         left = (backfill.depots_total - backfill.depots_done) / rate
     return {"backfill": backfill, "backfill_id": backfill_id, "seconds_left": left}
 

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from domain.provisioning.endings import GRACE, Act, RowStanding, WorkflowStanding, act_on, why_ended
+from domain.base.job_endings import GRACE, Act, RowStatus, WorkflowStatus, act_on, why_ended
 
 OLD = GRACE
 YOUNG = GRACE - timedelta(microseconds=1)
@@ -25,24 +25,24 @@ ENDED = {
 
 
 @pytest.mark.parametrize("age", [OLD, YOUNG, AHEAD, timedelta(days=400)])
-@pytest.mark.parametrize(("row", "workflow"), list(product(RowStanding, WorkflowStanding)))
-def test_each_pair(row: RowStanding, workflow: WorkflowStanding, age: timedelta) -> None:
+@pytest.mark.parametrize(("row", "workflow"), list(product(RowStatus, WorkflowStatus)))
+def test_each_pair(row: RowStatus, workflow: WorkflowStatus, age: timedelta) -> None:
     expected = "LEAVE"
-    if row is RowStanding.OPEN:
+    if row is RowStatus.OPEN:
         expected = ENDED.get(workflow, "LEAVE")
-        if workflow is WorkflowStanding.NOT_KNOWN and age >= GRACE:
+        if workflow is WorkflowStatus.NOT_KNOWN and age >= GRACE:
             expected = "END_FAILED"
-    elif workflow is WorkflowStanding.RUNNING and age >= GRACE:
+    elif workflow is WorkflowStatus.RUNNING and age >= GRACE:
         expected = "STOP_WORKFLOW"
     assert act_on(row, workflow, age) == expected
 
 
-@pytest.mark.parametrize("workflow", list(WorkflowStanding))
-def test_whatever_ends_a_row_says_why(workflow: WorkflowStanding) -> None:
-    if act_on(RowStanding.OPEN, workflow, OLD) is not Act.LEAVE:
+@pytest.mark.parametrize("workflow", list(WorkflowStatus))
+def test_whatever_ends_a_row_says_why(workflow: WorkflowStatus) -> None:
+    if act_on(RowStatus.OPEN, workflow, OLD) is not Act.LEAVE:
         assert why_ended(workflow).endswith(".")
 
 
 def test_a_failed_workflow_says_what_failed() -> None:
-    assert why_ended(WorkflowStanding.FAILED, "no disk") == "Its workflow failed: no disk"
-    assert why_ended(WorkflowStanding.TERMINATED, "no disk") == "Its workflow was terminated."
+    assert why_ended(WorkflowStatus.FAILED, "no disk") == "Its workflow failed: no disk"
+    assert why_ended(WorkflowStatus.TERMINATED, "no disk") == "Its workflow was terminated."
