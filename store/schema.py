@@ -6,6 +6,7 @@ migrations are what makes them; a test holds both together.
 
 from __future__ import annotations
 
+from store.access import tables as access
 from store.base import tables as base
 from store.base.metadata import metadata
 from store.monitoring import tables as monitoring
@@ -15,5 +16,5 @@ from store.site import tables as site
 
 __all__ = ["WINGS", "metadata"]
 
-WINGS = (base, site, provisioning, monitoring, simulation)
+WINGS = (base, access, site, provisioning, monitoring, simulation)
 """The modules that put their tables into ``metadata`` when they are imported; a wing with tables stands here."""

@@ -1,6 +1,15 @@
 -- The whole schema as the migrations leave it: read it here, change it with a migration.
 -- Made by `./dev generate schema`. Not shown: owners, rights, the months of the partitioned tables, Alembic's table.
 
+CREATE FUNCTION public.access_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_notify('manage_access', '');
+    RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION public.append_only() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -646,6 +655,21 @@ CREATE TABLE public.gateways (
     CONSTRAINT gateways_version CHECK ((version >= 1))
 );
 
+CREATE TABLE public.grants (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    kind text NOT NULL,
+    subject text NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    depot_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    CONSTRAINT grants_kind CHECK ((kind = ANY (ARRAY['person'::text, 'group'::text, 'program'::text]))),
+    CONSTRAINT grants_name CHECK (((btrim(name) <> ''::text) AND (char_length(name) <= 200))),
+    CONSTRAINT grants_role CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'configurator'::text, 'qa'::text, 'administrator'::text, 'auditor'::text, 'gateway'::text]))),
+    CONSTRAINT grants_subject CHECK (((btrim(subject) <> ''::text) AND (char_length(subject) <= 1000)))
+);
+
 CREATE TABLE public.idempotency_keys (
     actor text NOT NULL,
     key text NOT NULL,
@@ -893,6 +917,12 @@ ALTER TABLE ONLY public.gateways
 ALTER TABLE ONLY public.gateways
     ADD CONSTRAINT gateways_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.grants
+    ADD CONSTRAINT grants_once UNIQUE NULLS NOT DISTINCT (kind, subject, role, depot_id);
+
+ALTER TABLE ONLY public.grants
+    ADD CONSTRAINT grants_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (actor, key);
 
@@ -972,6 +1002,8 @@ CREATE INDEX fresh_depots_fresh_until ON public.fresh_depots USING btree (fresh_
 
 CREATE INDEX gateways_depot_id ON public.gateways USING btree (depot_id);
 
+CREATE INDEX grants_depot_id ON public.grants USING btree (depot_id);
+
 CREATE INDEX idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
 
 CREATE UNIQUE INDEX microgrids_one_active ON public.microgrids USING btree (depot_id) WHERE (retired_at IS NULL);
@@ -1027,6 +1059,8 @@ CREATE TRIGGER devices_change_source AFTER UPDATE ON public.devices FOR EACH ROW
 CREATE TRIGGER devices_version BEFORE UPDATE ON public.devices FOR EACH ROW WHEN (((new.version = old.version) AND (((((old.gateway_id IS DISTINCT FROM new.gateway_id) OR (old.sensor_id IS DISTINCT FROM new.sensor_id)) OR (old.name IS DISTINCT FROM new.name)) OR (old.circuit_id IS DISTINCT FROM new.circuit_id)) OR (old.controller IS DISTINCT FROM new.controller)))) EXECUTE FUNCTION public.count_version();
 
 CREATE TRIGGER gateways_version BEFORE UPDATE ON public.gateways FOR EACH ROW WHEN (((new.version = old.version) AND (((old.name IS DISTINCT FROM new.name) OR (old.site_model_name IS DISTINCT FROM new.site_model_name)) OR (old.output_translation IS DISTINCT FROM new.output_translation)))) EXECUTE FUNCTION public.count_version();
+
+CREATE TRIGGER grants_changed AFTER INSERT OR DELETE OR UPDATE ON public.grants FOR EACH STATEMENT EXECUTE FUNCTION public.access_changed();
 
 CREATE TRIGGER microgrids_inserted AFTER INSERT ON public.microgrids REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.microgrids_changed();
 
@@ -1095,6 +1129,9 @@ ALTER TABLE ONLY public.freshness_thresholds
 
 ALTER TABLE ONLY public.gateways
     ADD CONSTRAINT gateways_depot FOREIGN KEY (depot_id) REFERENCES public.depots(id);
+
+ALTER TABLE ONLY public.grants
+    ADD CONSTRAINT grants_depot FOREIGN KEY (depot_id) REFERENCES public.depots(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.microgrid_nodes
     ADD CONSTRAINT microgrid_nodes_microgrid FOREIGN KEY (microgrid_id) REFERENCES public.microgrids(id);
