@@ -148,17 +148,7 @@ async def create(body: DeviceCreate, actor: ActorDep, engine: EngineDep, tables:
     _check_controller(body.controller, tables)
 
     async def make(connection: AsyncConnection) -> Device:
-        return Device.of(
-            await create_device(
-                connection,
-                actor,
-                gateway_id=body.gateway_id,
-                sensor_id=body.sensor_id,
-                name=body.name,
-                circuit_id=body.circuit_id,
-                controller=body.controller,
-            )
-        )
+        return Device.of(await create_device(connection, actor, body.model_dump()))
 
     return await once.create(engine, actor, body, Device, make)
 

@@ -151,11 +151,8 @@ async def create(body: PowerSourceCreate, actor: ActorDep, engine: EngineDep, on
     """Add a power source to a depot."""
 
     async def make(connection: AsyncConnection) -> PowerSource:
-        return PowerSource.of(
-            await create_power_source(
-                connection, actor, body.depot_id, kind=body.kind, name=body.name, circuit_id=body.circuit_id
-            )
-        )
+        values = body.model_dump(exclude={"depot_id"})
+        return PowerSource.of(await create_power_source(connection, actor, body.depot_id, values))
 
     return await once.create(engine, actor, body, PowerSource, make)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -80,9 +81,16 @@ def differences(before: object, after: object, names: Iterable[str]) -> dict[str
     found: dict[str, list[Any]] = {}
     for name in names:
         values = [None if record is None else _plain(getattr(record, name)) for record in (before, after)]
-        if values[0] != values[1]:
+        if differs(*values):
             found[name] = values
     return found
+
+
+def differs(one: object, other: object) -> bool:
+    """Whether two values of a field are not the same; JSON is compared as JSON, where 1 and true are two values."""
+    if isinstance(one, dict | list) and isinstance(other, dict | list):
+        return json.dumps(one, sort_keys=True) != json.dumps(other, sort_keys=True)
+    return one != other
 
 
 def _plain(value: object) -> object:

@@ -6,7 +6,8 @@ for it, so the two cannot differ; every write goes through ``store.site.sensor_a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +15,6 @@ from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
-from uuid_utils.compat import uuid7
 
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
@@ -41,9 +41,8 @@ from domain.site.sensor_action_forms import SensorActionForm, given_version
 from domain.site.sensor_actions import SensorAction, SensorActionKind
 from store.base.versions import check_version
 from store.monitoring.device_reports import DeviceReport, LastPacket, ReportedValue, read_reports
-from store.site.depots import lock_depot
-from store.site.devices import read_device
-from store.site.sensor_actions import change_action, delete_sensor_action, insert_action, read_sensor_action
+from store.site.sensor_actions import add_action, change_action, read_sensor_action, remove_action
+from store.site.site_changes import ConfigurationChange, change_in_depot_of, configuration_change
 
 
 @dataclass(frozen=True)
@@ -319,37 +318,51 @@ async def create_binding(
     """
     draft = read_draft(document)
     depot_id = await _depot_of(connection, draft)
-    if depot_id is not None and (await connection.execute(_SITE, {"depot_id": depot_id})).first() is not None:
-        await lock_depot(connection, depot_id)
+    if depot_id is None or (await connection.execute(_SITE, {"depot_id": depot_id})).first() is None:
+        site = await _know(connection, draft)
+        raise _invalid(judge(draft, site, tables), site)
+    async with configuration_change(connection, actor, depot_id) as change:
+        form = await _valid_form(connection, draft, tables)
+        made = await add_action(change, form.device_id, _action_form(form))
+        return await read_binding(connection, made.sensor_action_id)
+
+
+async def _valid_form(connection: AsyncConnection, draft: BindingDraft, tables: ControllerTables) -> BindingForm:
+    """Say what a draft makes of the site as it is now.
+
+    Raises:
+        Problem: ``INVALID_CONTROLLER_BINDING``.
+
+    """
     site = await _know(connection, draft)
     found = judge(draft, site, tables)
     if found.form is None:
         raise _invalid(found, site)
-    device = await read_device(connection, found.form.device_id)
-    made = await insert_action(connection, actor, device, _action_form(found.form), uuid7())
-    return await read_binding(connection, made.sensor_action_id)
+    return found.form
 
 
-async def _lock(connection: AsyncConnection, binding_id: UUID, expected: Versions) -> BindingRecord:
-    """Take the depot's lock, and read the binding if it still has a version that is ``expected``.
+@asynccontextmanager
+async def _change_of(
+    connection: AsyncConnection, actor: Actor, binding_id: UUID, expected: Versions
+) -> AsyncGenerator[tuple[ConfigurationChange, BindingRecord]]:
+    """Change or delete a binding, if it still has a version that is ``expected``.
 
     Raises:
         Problem: ``BINDING_NOT_FOUND`` or ``VERSION_CONFLICT``.
 
     """
-    await lock_depot(connection, (await read_binding(connection, binding_id)).depot_id)
-    before = await read_binding(connection, binding_id)
-    await check_version(
-        connection,
-        before,
-        "binding",
-        binding_id,
-        expected,
-        current=_current(before),
-        journal="sensor action",
-        tell=seen_from_microgrid,
-    )
-    return before
+    async with change_in_depot_of(connection, actor, read_binding, binding_id) as (change, before):
+        await check_version(
+            connection,
+            before,
+            "binding",
+            binding_id,
+            expected,
+            current=_current(before),
+            journal="sensor action",
+            tell=seen_from_microgrid,
+        )
+        yield change, before
 
 
 def _current(record: BindingRecord) -> dict[str, Any]:
@@ -382,13 +395,10 @@ async def update_binding(
         Problem: ``BINDING_NOT_FOUND``, ``VERSION_CONFLICT`` or ``INVALID_CONTROLLER_BINDING``.
 
     """
-    before = await _lock(connection, binding_id, also(expected, given_version(document)))
-    draft = read_draft(document, _before(before))
-    site = await _know(connection, draft)
-    found = judge(draft, site, tables)
-    if found.form is None:
-        raise _invalid(found, site)
-    return await _store(connection, actor, before, found.form)
+    expected = also(expected, given_version(document))
+    async with _change_of(connection, actor, binding_id, expected) as (change, before):
+        form = await _valid_form(connection, read_draft(document, _before(before)), tables)
+        return await _store(change, before, form)
 
 
 async def disable_binding(
@@ -400,8 +410,8 @@ async def disable_binding(
         Problem: ``BINDING_NOT_FOUND`` or ``VERSION_CONFLICT``.
 
     """
-    before = await _lock(connection, binding_id, expected)
-    return await _store(connection, actor, before, replace(before.form(), enabled=False))
+    async with _change_of(connection, actor, binding_id, expected) as (change, before):
+        return await _store(change, before, replace(before.form(), enabled=False))
 
 
 async def delete_binding(
@@ -413,17 +423,17 @@ async def delete_binding(
         Problem: ``BINDING_NOT_FOUND`` or ``VERSION_CONFLICT``.
 
     """
-    await _lock(connection, binding_id, expected)
-    await delete_sensor_action(connection, actor, binding_id)
+    async with _change_of(connection, actor, binding_id, expected) as (change, _):
+        await remove_action(change, await read_sensor_action(connection, binding_id))
 
 
-async def _store(connection: AsyncConnection, actor: Actor, before: BindingRecord, form: BindingForm) -> BindingRecord:
+async def _store(change: ConfigurationChange, before: BindingRecord, form: BindingForm) -> BindingRecord:
     if form == before.form():
         return before
-    action = await read_sensor_action(connection, before.binding_id)
+    action = await read_sensor_action(change.connection, before.binding_id)
     moved = None if form.device_id == before.device_id else form.device_id
-    await change_action(connection, actor, action, _action_form(form), moved)
-    return await read_binding(connection, before.binding_id)
+    await change_action(change, action, _action_form(form), moved)
+    return await read_binding(change.connection, before.binding_id)
 
 
 @dataclass(frozen=True)

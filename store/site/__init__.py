@@ -13,8 +13,8 @@
 - ``resolutions``: What a device's sensor actions write to today, by the rules that packets are taken by
 - ``sensor_actions``: Sensor actions of devices: made, changed, switched on and off, under the rules of
   ``domain.site.sensor_actions``
-- ``site_changes``: The end of every change of a site's configuration: capacities follow it, and whoever watches hears
-  of it
+- ``site_changes``: Changes of a site's configuration: each is a block of ``configuration_change``, from the lock to the
+  notification
 - ``site_overview``: What a list of gateways and devices says of each besides what it is: its devices, its actions,
   when it sent
 - ``sites``: The sites of the gateways whose packets came: their configuration and states, read in a few queries for

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, func, insert, select, text, update
+from sqlalchemy import RowMapping, delete, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
@@ -18,12 +19,10 @@ from domain.base.versions import Versions
 from domain.site.circuits import CircuitPlace, CircuitTree
 from domain.site.deletions import SubjectKind
 from store.base.arrays import is_one_of
-from store.base.changes import differences, record_change
 from store.base.off_loop import off_loop
-from store.base.versions import check_version
 from store.site.deletions import check_consent
-from store.site.depots import lock_depot, read_depot
-from store.site.site_changes import settle_site, unlink_circuits
+from store.site.depots import read_depot
+from store.site.site_changes import Configurable, change_of, configuration_change, unlink_circuits
 from store.site.tables import circuits
 
 
@@ -58,7 +57,6 @@ _CIRCUITS = select(
     circuits.c.updated_at,
     circuits.c.updated_by,
 )
-_CONFIGURED = ("name", "parent_id", "position", "rated_power_w")
 
 
 async def read_circuit(connection: AsyncConnection, circuit_id: UUID) -> CircuitRecord:
@@ -72,6 +70,9 @@ async def read_circuit(connection: AsyncConnection, circuit_id: UUID) -> Circuit
     if row is None:
         raise Problem(ProblemCode.CIRCUIT_NOT_FOUND, f"There is no circuit {circuit_id}.")
     return CircuitRecord(**row)
+
+
+_CIRCUIT = Configurable(SubjectKind.CIRCUIT, circuits, read_circuit, ("name", "parent_id", "position", "rated_power_w"))
 
 
 async def list_circuits(connection: AsyncConnection, depot_id: UUID) -> list[CircuitRecord]:
@@ -93,8 +94,7 @@ def _in_order(rows: Sequence[RowMapping]) -> list[CircuitRecord]:
     return [records[circuit_id] for circuit_id in tree.walk()]
 
 
-async def _lock_tree(connection: AsyncConnection, depot_id: UUID) -> CircuitTree:
-    await lock_depot(connection, depot_id)
+async def _read_tree(connection: AsyncConnection, depot_id: UUID) -> CircuitTree:
     places = select(circuits.c.id, circuits.c.parent_id, circuits.c.position).where(circuits.c.depot_id == depot_id)
     found = (await connection.execute(places)).all()
     return await off_loop(len(found), lambda: CircuitTree(CircuitPlace(*row) for row in found))
@@ -138,26 +138,26 @@ async def create_circuit(
         Problem: ``DEPOT_NOT_FOUND``, ``PARENT_NOT_FOUND``, ``CIRCUIT_TREE_TOO_DEEP`` or ``TOO_MANY_CIRCUITS``.
 
     """
-    tree = await _lock_tree(connection, depot_id)
-    circuit_id = uuid7()
-    changed = tree.add(circuit_id, parent_id, position)
-    place = next(each for each in changed if each.circuit_id == circuit_id)
-    await _store_places(connection, actor, [each for each in changed if each is not place])
-    await connection.execute(
-        insert(circuits).values(
-            id=circuit_id,
-            depot_id=depot_id,
-            parent_id=parent_id,
-            name=name,
-            position=place.position,
-            rated_power_w=rated_power_w,
-            created_by=actor.name,
-            updated_by=actor.name,
+    async with configuration_change(connection, actor, depot_id) as change:
+        tree = await _read_tree(connection, depot_id)
+        circuit_id = uuid7()
+        changed = tree.add(circuit_id, parent_id, position)
+        place = next(each for each in changed if each.circuit_id == circuit_id)
+        await _store_places(connection, actor, [each for each in changed if each is not place])
+        await connection.execute(
+            insert(circuits).values(
+                id=circuit_id,
+                depot_id=depot_id,
+                parent_id=parent_id,
+                name=name,
+                position=place.position,
+                rated_power_w=rated_power_w,
+                created_by=actor.name,
+                updated_by=actor.name,
+            )
         )
-    )
-    await record_change(connection, actor, "CIRCUIT_CREATED", depot_id=depot_id, subject_id=circuit_id)
-    await settle_site(connection, depot_id)
-    return await read_circuit(connection, circuit_id)
+        await change.record("CIRCUIT_CREATED", circuit_id)
+        return await read_circuit(connection, circuit_id)
 
 
 async def update_circuit(
@@ -174,34 +174,18 @@ async def update_circuit(
             ``CIRCUIT_TREE_TOO_DEEP``.
 
     """
-    tree = await _lock_tree(connection, (await read_circuit(connection, circuit_id)).depot_id)
-    before = await read_circuit(connection, circuit_id)
-    await check_version(connection, before, "circuit", circuit_id, expected)
-    moved = tree.move(circuit_id, given.get("parent_id", before.parent_id), given.get("position"))
-    await _store_places(connection, actor, [place for place in moved if place.circuit_id != circuit_id])
-    values = {name: given[name] for name in ("name", "rated_power_w") if name in given}
-    values |= next(
-        ({"parent_id": own.parent_id, "position": own.position} for own in moved if own.circuit_id == circuit_id), {}
-    )
-    if all(values[name] == getattr(before, name) for name in values):
-        return before
-    # The version by hand, because a circuit that is only put elsewhere among its siblings has a new one, too.
-    await connection.execute(
-        update(circuits)
-        .where(circuits.c.id == circuit_id)
-        .values(**values, version=before.version + 1, updated_at=func.now(), updated_by=actor.name)
-    )
-    after = await read_circuit(connection, circuit_id)
-    await record_change(
-        connection,
-        actor,
-        "CIRCUIT_CHANGED",
-        depot_id=after.depot_id,
-        subject_id=circuit_id,
-        detail=differences(before, after, _CONFIGURED),
-    )
-    await settle_site(connection, after.depot_id)
-    return after
+    async with change_of(connection, actor, _CIRCUIT, circuit_id, expected) as (change, before):
+        tree = await _read_tree(connection, before.depot_id)
+        moved = tree.move(circuit_id, given.get("parent_id", before.parent_id), given.get("position"))
+        await _store_places(connection, actor, [place for place in moved if place.circuit_id != circuit_id])
+        values = {name: given[name] for name in ("name", "rated_power_w") if name in given}
+        values |= next(
+            ({"parent_id": own.parent_id, "position": own.position} for own in moved if own.circuit_id == circuit_id),
+            {},
+        )
+        # The version by hand, because a circuit that is only put elsewhere among its siblings has a new one, too.
+        changed = _CIRCUIT.changed(before, values)
+        return await change.change_row(_CIRCUIT, before, changed, version=before.version + 1)
 
 
 async def delete_circuit(
@@ -221,22 +205,13 @@ async def delete_circuit(
         Problem: ``CIRCUIT_NOT_FOUND``, ``VERSION_CONFLICT``, ``DELETION_CHANGED`` or ``CIRCUIT_HAS_CHILDREN``.
 
     """
-    depot_id = (await read_circuit(connection, circuit_id)).depot_id
-    tree = await _lock_tree(connection, depot_id)
-    before = await read_circuit(connection, circuit_id)
-    await check_version(connection, before, "circuit", circuit_id, expected)
-    await check_consent(connection, SubjectKind.CIRCUIT, circuit_id, consent)
-    gone, changed = tree.remove(circuit_id, cascade=cascade)
-    await unlink_circuits(connection, actor, gone)
-    await settle_site(connection, depot_id)
-    # One statement: the foreign key to the parent is checked when all of them are gone.
-    await connection.execute(delete(circuits).where(is_one_of(circuits.c.id, gone)))
-    await _store_places(connection, actor, changed)
-    await record_change(
-        connection,
-        actor,
-        "CIRCUIT_DELETED",
-        depot_id=depot_id,
-        subject_id=circuit_id,
-        detail={"name": before.name, "with_circuits_below": len(gone) - 1},
-    )
+    async with change_of(connection, actor, _CIRCUIT, circuit_id, expected) as (change, before):
+        tree = await _read_tree(connection, before.depot_id)
+        await check_consent(connection, SubjectKind.CIRCUIT, circuit_id, consent)
+        gone, changed = tree.remove(circuit_id, cascade=cascade)
+        await unlink_circuits(connection, actor, gone)
+        # One statement: the foreign key to the parent is checked when all of them are gone.
+        change.defer(partial(connection.execute, delete(circuits).where(is_one_of(circuits.c.id, gone))))
+        change.defer(partial(_store_places, connection, actor, changed))
+        detail = {"name": before.name, "with_circuits_below": len(gone) - 1}
+        await change.record("CIRCUIT_DELETED", circuit_id, detail)

@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
-from uuid_utils.compat import uuid7
 
 from domain.base.actor import Actor
 from domain.base.bounds import DEVICES
@@ -20,13 +19,16 @@ from domain.controllers.controller_support import ControllerTables, unsupported
 from domain.site.deletions import SubjectKind
 from domain.site.measurands import MeasurandKey
 from domain.site.sensor_actions import SensorActionKind
-from store.base.changes import differences, record_change
-from store.base.versions import check_version
 from store.site.deletions import check_consent
-from store.site.depots import lock_depot
 from store.site.gateways import read_gateway
-from store.site.remediations import close_remediations
-from store.site.site_changes import check_circuit, check_room, settle_site, unlink_devices
+from store.site.site_changes import (
+    Configurable,
+    change_in_depot_of,
+    change_of,
+    check_circuit,
+    check_room,
+    unlink_devices,
+)
 from store.site.tables import circuits, devices, gateways, sensor_actions
 
 
@@ -74,7 +76,6 @@ _DEVICES = (
     .join(gateways, gateways.c.id == devices.c.gateway_id)
     .outerjoin(circuits, circuits.c.id == devices.c.circuit_id)
 )
-_CONFIGURED = ("gateway_id", "sensor_id", "name", "circuit_id", "controller")
 
 
 async def list_devices(
@@ -129,65 +130,23 @@ async def read_device(connection: AsyncConnection, device_id: UUID) -> DeviceRec
     return DeviceRecord(**row)
 
 
-async def lock_device(connection: AsyncConnection, device_id: UUID) -> DeviceRecord:
-    """Take the lock of the device's depot, then read the device.
-
-    Raises:
-        Problem: ``DEVICE_NOT_FOUND``.
-
-    """
-    # A device never changes its depot, so this much may be read before the lock.
-    await lock_depot(connection, (await read_device(connection, device_id)).depot_id)
-    return await read_device(connection, device_id)
+_DEVICE = Configurable(
+    SubjectKind.DEVICE, devices, read_device, ("gateway_id", "sensor_id", "name", "circuit_id", "controller")
+)
 
 
-async def create_device(
-    connection: AsyncConnection,
-    actor: Actor,
-    *,
-    gateway_id: UUID,
-    sensor_id: str,
-    name: str,
-    circuit_id: UUID | None,
-    controller: str | None = None,
-) -> DeviceRecord:
-    """Make a device in the gateway's depot.
+async def create_device(connection: AsyncConnection, actor: Actor, values: Mapping[str, Any]) -> DeviceRecord:
+    """Make a device of ``gateway_id``, ``sensor_id``, ``name``, ``circuit_id``, ``controller``, in the gateway's depot.
 
     Raises:
         Problem: ``GATEWAY_NOT_FOUND``, ``CIRCUIT_NOT_IN_DEPOT``, ``SENSOR_ID_TAKEN`` or ``TOO_MANY_DEVICES``.
 
     """
-    depot_id = (await read_gateway(connection, gateway_id)).depot_id
-    await lock_depot(connection, depot_id)
-    await read_gateway(connection, gateway_id)
-    await check_circuit(connection, depot_id, circuit_id)
-    await _check_sensor_id(connection, gateway_id, sensor_id)
-    await check_room(connection, depot_id, DEVICES)
-    device_id = uuid7()
-    await connection.execute(
-        insert(devices).values(
-            id=device_id,
-            depot_id=depot_id,
-            gateway_id=gateway_id,
-            sensor_id=sensor_id,
-            name=name,
-            circuit_id=circuit_id,
-            controller=controller,
-            created_by=actor.name,
-            updated_by=actor.name,
-        )
-    )
-    made = await read_device(connection, device_id)
-    await record_change(
-        connection,
-        actor,
-        "DEVICE_CREATED",
-        depot_id=depot_id,
-        subject_id=device_id,
-        detail=differences(None, made, _CONFIGURED),
-    )
-    await settle_site(connection, depot_id)
-    return made
+    async with change_in_depot_of(connection, actor, read_gateway, values["gateway_id"]) as (change, gateway):
+        await check_circuit(connection, gateway.depot_id, values["circuit_id"])
+        await _check_sensor_id(connection, gateway.gateway_id, values["sensor_id"])
+        await check_room(connection, gateway.depot_id, DEVICES)
+        return await change.add_row(_DEVICE, values)
 
 
 async def update_device(
@@ -208,35 +167,18 @@ async def update_device(
             controller cannot send.
 
     """
-    before = await lock_device(connection, device_id)
-    await check_version(connection, before, "device", device_id, expected)
-    changed = {name: value for name, value in given.items() if value != getattr(before, name)}
-    if not changed:
-        return before
-    if "gateway_id" in changed:
-        await _check_gateway(connection, before.depot_id, changed["gateway_id"])
-    if "circuit_id" in changed:
-        await check_circuit(connection, before.depot_id, changed["circuit_id"])
-    if "gateway_id" in changed or "sensor_id" in changed:
-        await _check_sensor_id(
-            connection, changed.get("gateway_id", before.gateway_id), changed.get("sensor_id", before.sensor_id)
-        )
-    if "controller" in changed:
-        await _check_controller(connection, tables, device_id, changed["controller"])
-    await connection.execute(
-        update(devices).where(devices.c.id == device_id).values(**changed, updated_at=func.now(), updated_by=actor.name)
-    )
-    after = await read_device(connection, device_id)
-    await record_change(
-        connection,
-        actor,
-        "DEVICE_CHANGED",
-        depot_id=before.depot_id,
-        subject_id=device_id,
-        detail=differences(before, after, _CONFIGURED),
-    )
-    await settle_site(connection, before.depot_id)
-    return after
+    async with change_of(connection, actor, _DEVICE, device_id, expected) as (change, before):
+        changed = _DEVICE.changed(before, given)
+        if "gateway_id" in changed:
+            await _check_gateway(connection, before.depot_id, changed["gateway_id"])
+        await check_circuit(connection, before.depot_id, changed.get("circuit_id"))
+        if "gateway_id" in changed or "sensor_id" in changed:
+            await _check_sensor_id(
+                connection, changed.get("gateway_id", before.gateway_id), changed.get("sensor_id", before.sensor_id)
+            )
+        if "controller" in changed:
+            await _check_controller(connection, tables, device_id, changed["controller"])
+        return await change.change_row(_DEVICE, before, changed)
 
 
 async def delete_device(
@@ -248,21 +190,11 @@ async def delete_device(
         Problem: ``DEVICE_NOT_FOUND``, ``VERSION_CONFLICT`` or ``DELETION_CHANGED``.
 
     """
-    before = await lock_device(connection, device_id)
-    await check_version(connection, before, "device", device_id, expected)
-    await check_consent(connection, SubjectKind.DEVICE, device_id, consent)
-    closed = await close_remediations(connection, actor, before.depot_id, device_ids=(device_id,))
-    await unlink_devices(connection, actor, (device_id,))
-    await settle_site(connection, before.depot_id, *closed)
-    await connection.execute(delete(devices).where(devices.c.id == device_id))
-    await record_change(
-        connection,
-        actor,
-        "DEVICE_DELETED",
-        depot_id=before.depot_id,
-        subject_id=device_id,
-        detail=differences(before, None, _CONFIGURED),
-    )
+    async with change_of(connection, actor, _DEVICE, device_id, expected) as (change, before):
+        await check_consent(connection, SubjectKind.DEVICE, device_id, consent)
+        await change.close_remediations(device_ids=(device_id,))
+        await unlink_devices(connection, actor, (device_id,))
+        await change.delete_row(_DEVICE, before)
 
 
 async def _check_gateway(connection: AsyncConnection, depot_id: UUID, gateway_id: UUID) -> None:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
-from uuid_utils.compat import uuid7
 
 from domain.base.actor import Actor
 from domain.base.bounds import GATEWAYS
 from domain.base.problems import Problem, ProblemCode
 from domain.base.versions import Versions
 from domain.site.deletions import SubjectKind
-from store.base.changes import differences, record_change
-from store.base.versions import check_version
 from store.site.deletions import check_consent
-from store.site.depots import lock_depot
-from store.site.remediations import close_remediations
-from store.site.site_changes import check_room, settle_site, unlink_devices
+from store.site.site_changes import Configurable, change_of, check_room, configuration_change, unlink_devices
 from store.site.tables import devices, gateways
 
 
@@ -57,7 +52,6 @@ _GATEWAYS = select(
     gateways.c.updated_at,
     gateways.c.updated_by,
 )
-_CONFIGURED = ("name", "site_model_name", "output_translation")
 
 
 async def list_gateways(
@@ -85,6 +79,9 @@ async def read_gateway(connection: AsyncConnection, gateway_id: UUID) -> Gateway
     return GatewayRecord(**row)
 
 
+_GATEWAY = Configurable(SubjectKind.GATEWAY, gateways, read_gateway, ("name", "site_model_name", "output_translation"))
+
+
 async def create_gateway(
     connection: AsyncConnection, actor: Actor, depot_id: UUID, values: Mapping[str, Any]
 ) -> GatewayRecord:
@@ -94,25 +91,9 @@ async def create_gateway(
         Problem: ``DEPOT_NOT_FOUND`` or ``TOO_MANY_GATEWAYS``.
 
     """
-    await lock_depot(connection, depot_id)
-    await check_room(connection, depot_id, GATEWAYS)
-    gateway_id = uuid7()
-    await connection.execute(
-        insert(gateways).values(
-            id=gateway_id, depot_id=depot_id, **values, created_by=actor.name, updated_by=actor.name
-        )
-    )
-    made = await read_gateway(connection, gateway_id)
-    await record_change(
-        connection,
-        actor,
-        "GATEWAY_CREATED",
-        depot_id=depot_id,
-        subject_id=gateway_id,
-        detail=differences(None, made, _CONFIGURED),
-    )
-    await settle_site(connection, depot_id)
-    return made
+    async with configuration_change(connection, actor, depot_id) as change:
+        await check_room(connection, depot_id, GATEWAYS)
+        return await change.add_row(_GATEWAY, values)
 
 
 async def update_gateway(
@@ -124,34 +105,8 @@ async def update_gateway(
         Problem: ``GATEWAY_NOT_FOUND`` or ``VERSION_CONFLICT``.
 
     """
-    depot_id = (await read_gateway(connection, gateway_id)).depot_id
-    await lock_depot(connection, depot_id)
-    before = await read_gateway(connection, gateway_id)
-    await check_version(connection, before, "gateway", gateway_id, expected)
-    changed = {name: value for name, value in given.items() if _json(value) != _json(getattr(before, name))}
-    if not changed:
-        return before
-    await connection.execute(
-        update(gateways)
-        .where(gateways.c.id == gateway_id)
-        .values(**changed, updated_at=func.now(), updated_by=actor.name)
-    )
-    after = await read_gateway(connection, gateway_id)
-    await record_change(
-        connection,
-        actor,
-        "GATEWAY_CHANGED",
-        depot_id=depot_id,
-        subject_id=gateway_id,
-        detail=differences(before, after, _CONFIGURED),
-    )
-    await settle_site(connection, depot_id)
-    return after
-
-
-def _json(value: object) -> str:
-    # As JSON, because Python takes 1 and true for the same.
-    return json.dumps(value, sort_keys=True)
+    async with change_of(connection, actor, _GATEWAY, gateway_id, expected) as (change, before):
+        return await change.change_row(_GATEWAY, before, _GATEWAY.changed(before, given))
 
 
 async def delete_gateway(
@@ -169,29 +124,17 @@ async def delete_gateway(
         Problem: ``GATEWAY_NOT_FOUND``, ``VERSION_CONFLICT``, ``DELETION_CHANGED`` or ``GATEWAY_HAS_DEVICES``.
 
     """
-    depot_id = (await read_gateway(connection, gateway_id)).depot_id
-    await lock_depot(connection, depot_id)
-    before = await read_gateway(connection, gateway_id)
-    await check_version(connection, before, "gateway", gateway_id, expected)
-    await check_consent(connection, SubjectKind.GATEWAY, gateway_id, consent)
-    query = select(devices.c.id).where(devices.c.gateway_id == gateway_id)
-    device_ids = (await connection.execute(query)).scalars().all()
-    if device_ids and not cascade:
-        raise Problem(
-            ProblemCode.GATEWAY_HAS_DEVICES,
-            f"The gateway has devices ({len(device_ids)}). Delete them first, or ask for cascade=true.",
-            context={"devices": len(device_ids)},
-        )
-    closed = await close_remediations(connection, actor, depot_id, device_ids=device_ids)
-    await unlink_devices(connection, actor, device_ids)
-    await settle_site(connection, depot_id, *closed)
-    await connection.execute(delete(devices).where(devices.c.gateway_id == gateway_id))
-    await connection.execute(delete(gateways).where(gateways.c.id == gateway_id))
-    await record_change(
-        connection,
-        actor,
-        "GATEWAY_DELETED",
-        depot_id=depot_id,
-        subject_id=gateway_id,
-        detail={**differences(before, None, _CONFIGURED), "with_devices": len(device_ids)},
-    )
+    async with change_of(connection, actor, _GATEWAY, gateway_id, expected) as (change, before):
+        await check_consent(connection, SubjectKind.GATEWAY, gateway_id, consent)
+        query = select(devices.c.id).where(devices.c.gateway_id == gateway_id)
+        device_ids = (await connection.execute(query)).scalars().all()
+        if device_ids and not cascade:
+            raise Problem(
+                ProblemCode.GATEWAY_HAS_DEVICES,
+                f"The gateway has devices ({len(device_ids)}). Delete them first, or ask for cascade=true.",
+                context={"devices": len(device_ids)},
+            )
+        await change.close_remediations(device_ids=device_ids)
+        await unlink_devices(connection, actor, device_ids)
+        change.defer(partial(connection.execute, delete(devices).where(devices.c.gateway_id == gateway_id)))
+        await change.delete_row(_GATEWAY, before, with_devices=len(device_ids))

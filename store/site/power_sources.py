@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
-from uuid_utils.compat import uuid7
 
 from domain.base.actor import Actor
 from domain.base.bounds import POWER_SOURCES
@@ -21,12 +20,9 @@ from domain.site.deletions import SubjectKind
 from domain.site.measurands import MeasurandKey
 from domain.site.routing import PowerSourceKind
 from store.base.arrays import is_one_of
-from store.base.changes import differences, record_change
-from store.base.versions import check_version
 from store.site.deletions import check_consent
-from store.site.depots import lock_depot
 from store.site.resolutions import list_rerouted
-from store.site.site_changes import check_circuit, check_room, settle_site
+from store.site.site_changes import Configurable, change_of, check_circuit, check_room, configuration_change
 from store.site.tables import circuits, power_source_readings, power_sources
 
 
@@ -77,7 +73,6 @@ _POWER_SOURCES = (
     .select_from(power_sources)
     .outerjoin(circuits, circuits.c.id == power_sources.c.circuit_id)
 )
-_CONFIGURED = ("kind", "name", "circuit_id")
 
 
 async def _readings(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, tuple[ReadingRecord, ...]]:
@@ -130,47 +125,22 @@ async def read_power_source(connection: AsyncConnection, power_source_id: UUID) 
     return found[0]
 
 
+_POWER_SOURCE = Configurable(SubjectKind.POWER_SOURCE, power_sources, read_power_source, ("kind", "name", "circuit_id"))
+
+
 async def create_power_source(
-    connection: AsyncConnection,
-    actor: Actor,
-    depot_id: UUID,
-    *,
-    kind: PowerSourceKind,
-    name: str,
-    circuit_id: UUID | None,
+    connection: AsyncConnection, actor: Actor, depot_id: UUID, values: Mapping[str, Any]
 ) -> PowerSourceRecord:
-    """Make a power source.
+    """Make a power source of ``kind``, ``name`` and ``circuit_id``.
 
     Raises:
         Problem: ``DEPOT_NOT_FOUND``, ``CIRCUIT_NOT_IN_DEPOT`` or ``TOO_MANY_POWER_SOURCES``.
 
     """
-    await lock_depot(connection, depot_id)
-    await check_circuit(connection, depot_id, circuit_id)
-    await check_room(connection, depot_id, POWER_SOURCES)
-    power_source_id = uuid7()
-    await connection.execute(
-        insert(power_sources).values(
-            id=power_source_id,
-            depot_id=depot_id,
-            kind=kind,
-            name=name,
-            circuit_id=circuit_id,
-            created_by=actor.name,
-            updated_by=actor.name,
-        )
-    )
-    made = await read_power_source(connection, power_source_id)
-    await record_change(
-        connection,
-        actor,
-        "POWER_SOURCE_CREATED",
-        depot_id=depot_id,
-        subject_id=power_source_id,
-        detail=differences(None, made, _CONFIGURED),
-    )
-    await settle_site(connection, depot_id)
-    return made
+    async with configuration_change(connection, actor, depot_id) as change:
+        await check_circuit(connection, depot_id, values["circuit_id"])
+        await check_room(connection, depot_id, POWER_SOURCES)
+        return await change.add_row(_POWER_SOURCE, values)
 
 
 async def update_power_source(
@@ -186,31 +156,10 @@ async def update_power_source(
         Problem: ``POWER_SOURCE_NOT_FOUND``, ``VERSION_CONFLICT`` or ``CIRCUIT_NOT_IN_DEPOT``.
 
     """
-    depot_id = (await read_power_source(connection, power_source_id)).depot_id
-    await lock_depot(connection, depot_id)
-    before = await read_power_source(connection, power_source_id)
-    await check_version(connection, before, "power source", power_source_id, expected)
-    changed = {name: value for name, value in given.items() if value != getattr(before, name)}
-    if not changed:
-        return before
-    if "circuit_id" in changed:
-        await check_circuit(connection, depot_id, changed["circuit_id"])
-    await connection.execute(
-        update(power_sources)
-        .where(power_sources.c.id == power_source_id)
-        .values(**changed, updated_at=func.now(), updated_by=actor.name)
-    )
-    after = await read_power_source(connection, power_source_id)
-    await record_change(
-        connection,
-        actor,
-        "POWER_SOURCE_CHANGED",
-        depot_id=depot_id,
-        subject_id=power_source_id,
-        detail=differences(before, after, _CONFIGURED),
-    )
-    await settle_site(connection, depot_id)
-    return after
+    async with change_of(connection, actor, _POWER_SOURCE, power_source_id, expected) as (change, before):
+        changed = _POWER_SOURCE.changed(before, given)
+        await check_circuit(connection, before.depot_id, changed.get("circuit_id"))
+        return await change.change_row(_POWER_SOURCE, before, changed)
 
 
 async def delete_power_source(
@@ -226,20 +175,8 @@ async def delete_power_source(
         Problem: ``POWER_SOURCE_NOT_FOUND``, ``VERSION_CONFLICT`` or ``DELETION_CHANGED``.
 
     """
-    depot_id = (await read_power_source(connection, power_source_id)).depot_id
-    await lock_depot(connection, depot_id)
-    before = await read_power_source(connection, power_source_id)
-    await check_version(connection, before, "power source", power_source_id, expected)
-    if consent is not None:
-        rerouted = await list_rerouted(connection, depot_id, power_source_id)
-        await check_consent(connection, SubjectKind.POWER_SOURCE, power_source_id, consent, rerouted)
-    await connection.execute(delete(power_sources).where(power_sources.c.id == power_source_id))
-    await record_change(
-        connection,
-        actor,
-        "POWER_SOURCE_DELETED",
-        depot_id=depot_id,
-        subject_id=power_source_id,
-        detail=differences(before, None, _CONFIGURED),
-    )
-    await settle_site(connection, depot_id)
+    async with change_of(connection, actor, _POWER_SOURCE, power_source_id, expected) as (change, before):
+        if consent is not None:
+            rerouted = await list_rerouted(connection, before.depot_id, power_source_id)
+            await check_consent(connection, SubjectKind.POWER_SOURCE, power_source_id, consent, rerouted)
+        await change.delete_row(_POWER_SOURCE, before)

@@ -203,7 +203,7 @@ async def close_remediations(
     *,
     sensor_action_ids: Collection[UUID] = (),
     device_ids: Collection[UUID] = (),
-) -> tuple[ChangeKind, ...]:
+) -> set[ChangeKind]:
     """Close what is open for sensor actions that are deleted or switched off, and for devices that are deleted.
 
     No packet will ever go through for them, which is how remediations close by themselves. Answers what changed.
@@ -217,4 +217,4 @@ async def close_remediations(
             "device_ids": list(device_ids),
         },
     )
-    return (ChangeKind.REMEDIATION,) if closed.rowcount else ()
+    return {ChangeKind.REMEDIATION} if closed.rowcount else set()

@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from uuid_utils.compat import uuid7
 
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
@@ -23,14 +22,10 @@ from domain.site.measurands import MeasurandKey
 from domain.site.sensor_action_forms import SensorActionForm, given_version, parse_change, parse_new
 from domain.site.sensor_actions import InvalidAction, SensorAction, SensorActionKind
 from store.base.arrays import is_one_of_texts
-from store.base.changes import differences, record_change
-from store.base.versions import check_version
 from store.site.capacities import capacity_policy, policy_values
 from store.site.deletions import check_consent
-from store.site.depots import lock_depot
-from store.site.devices import DeviceRecord, lock_device, read_device
-from store.site.remediations import close_remediations
-from store.site.site_changes import settle_site
+from store.site.devices import DeviceRecord, read_device
+from store.site.site_changes import Configurable, ConfigurationChange, change_in_depot_of, change_of
 from store.site.tables import capability_owners, devices, sensor_actions
 
 
@@ -81,7 +76,6 @@ _SENSOR_ACTIONS = select(
     sensor_actions.c.updated_at,
     sensor_actions.c.updated_by,
 )
-_CONFIGURED = ("measurands", "heartbeat_threshold_seconds", "fail_safe_capacity_w", "enabled")
 
 
 def capabilities_of(kind: SensorActionKind, measurands: tuple[MeasurandKey, ...]) -> tuple[Capability, ...]:
@@ -124,9 +118,12 @@ async def read_sensor_action(connection: AsyncConnection, sensor_action_id: UUID
     return _record(row)
 
 
-async def _lock_action(connection: AsyncConnection, sensor_action_id: UUID) -> SensorActionRecord:
-    await lock_depot(connection, (await read_sensor_action(connection, sensor_action_id)).depot_id)
-    return await read_sensor_action(connection, sensor_action_id)
+_SENSOR_ACTION = Configurable(
+    SubjectKind.SENSOR_ACTION,
+    sensor_actions,
+    read_sensor_action,
+    ("device_id", "action", "measurands", "heartbeat_threshold_seconds", "fail_safe_capacity_w", "enabled"),
+)
 
 
 def _invalid(found: InvalidAction) -> Problem:
@@ -156,54 +153,30 @@ async def create_sensor_action(
         Problem: ``DEVICE_NOT_FOUND``, ``INVALID_SENSOR_ACTION``, ``SENSOR_ACTION_EXISTS`` or ``CAPABILITY_OWNED``.
 
     """
-    device = await lock_device(connection, device_id)
-    form = parse_new(document)
-    if isinstance(form, InvalidAction):
-        raise _invalid(form)
-    kind = form.action.kind
-    existing = select(sensor_actions.c.id).where(
-        sensor_actions.c.device_id == device_id, sensor_actions.c.action == kind
-    )
-    found = (await connection.execute(existing)).scalar_one_or_none()
-    if found is not None:
-        raise Problem(
-            ProblemCode.SENSOR_ACTION_EXISTS,
-            f'The device "{device.name}" has this sensor action already. Change that one instead.',
-            "action",
-            context={"sensor_action_id": found},
+    async with change_in_depot_of(connection, actor, read_device, device_id) as (change, device):
+        form = parse_new(document)
+        if isinstance(form, InvalidAction):
+            raise _invalid(form)
+        kind = form.action.kind
+        existing = select(sensor_actions.c.id).where(
+            sensor_actions.c.device_id == device_id, sensor_actions.c.action == kind
         )
-    _check_support(tables, device, form)
-    sensor_action_id = uuid7()
-    await _check_owners(connection, device.depot_id, sensor_action_id, form)
-    return await insert_action(connection, actor, device, form, sensor_action_id)
+        found = (await connection.execute(existing)).scalar_one_or_none()
+        if found is not None:
+            raise Problem(
+                ProblemCode.SENSOR_ACTION_EXISTS,
+                f'The device "{device.name}" has this sensor action already. Change that one instead.',
+                "action",
+                context={"sensor_action_id": found},
+            )
+        _check_support(tables, device, form)
+        await _check_owners(connection, device.depot_id, None, form)
+        return await add_action(change, device_id, form)
 
 
-async def insert_action(
-    connection: AsyncConnection, actor: Actor, device: DeviceRecord, form: SensorActionForm, sensor_action_id: UUID
-) -> SensorActionRecord:
-    """Store a sensor action that was checked, under the depot's lock, and let the site settle."""
-    await connection.execute(
-        insert(sensor_actions).values(
-            id=sensor_action_id,
-            depot_id=device.depot_id,
-            device_id=device.device_id,
-            action=form.action.kind,
-            **_values(form),
-            created_by=actor.name,
-            updated_by=actor.name,
-        )
-    )
-    made = await read_sensor_action(connection, sensor_action_id)
-    await record_change(
-        connection,
-        actor,
-        "SENSOR_ACTION_CREATED",
-        depot_id=device.depot_id,
-        subject_id=sensor_action_id,
-        detail=differences(None, made, ("device_id", "action", *_CONFIGURED)),
-    )
-    await settle_site(connection, device.depot_id)
-    return made
+async def add_action(change: ConfigurationChange, device_id: UUID, form: SensorActionForm) -> SensorActionRecord:
+    """Store a sensor action that was checked, of a device of the depot."""
+    return await change.add_row(_SENSOR_ACTION, {"device_id": device_id, "action": form.action.kind, **_values(form)})
 
 
 async def update_sensor_action(
@@ -224,53 +197,32 @@ async def update_sensor_action(
             ``CAPABILITY_OWNED``.
 
     """
-    before = await _lock_action(connection, sensor_action_id)
     expected = also(expected, given_version(document))
-    await check_version(connection, before, "sensor action", sensor_action_id, expected)
-    form = parse_change(document, before.form())
-    if isinstance(form, InvalidAction):
-        raise _invalid(form)
-    if form == before.form():
-        return before
-    # To take something from an action, or to switch it off, is never refused.
-    if {*form.action.measurands} - {*before.measurands} or (form.enabled and not before.enabled):
-        _check_support(tables, await read_device(connection, before.device_id), form)
-    await _check_owners(connection, before.depot_id, sensor_action_id, form)
-    return await change_action(connection, actor, before, form)
+    async with change_of(connection, actor, _SENSOR_ACTION, sensor_action_id, expected) as (change, before):
+        form = parse_change(document, before.form())
+        if isinstance(form, InvalidAction):
+            raise _invalid(form)
+        if form == before.form():
+            return before
+        # To take something from an action, or to switch it off, is never refused.
+        if {*form.action.measurands} - {*before.measurands} or (form.enabled and not before.enabled):
+            _check_support(tables, await read_device(connection, before.device_id), form)
+        await _check_owners(connection, before.depot_id, sensor_action_id, form)
+        return await change_action(change, before, form)
 
 
 async def change_action(
-    connection: AsyncConnection,
-    actor: Actor,
-    before: SensorActionRecord,
-    form: SensorActionForm,
-    device_id: UUID | None = None,
+    change: ConfigurationChange, before: SensorActionRecord, form: SensorActionForm, device_id: UUID | None = None
 ) -> SensorActionRecord:
-    """Store a change that was checked, under the depot's lock, and let the site settle.
+    """Store a change of a sensor action that was checked.
 
     With ``device_id`` the action goes to that device of the same depot, and with it what it owns.
     """
     moved = {} if device_id is None else {"device_id": device_id}
-    sensor_action_id = before.sensor_action_id
-    await connection.execute(
-        update(sensor_actions)
-        .where(sensor_actions.c.id == sensor_action_id)
-        .values(**_values(form), **moved, updated_at=func.now(), updated_by=actor.name)
-    )
-    after = await read_sensor_action(connection, sensor_action_id)
-    await record_change(
-        connection,
-        actor,
-        "SENSOR_ACTION_CHANGED",
-        depot_id=before.depot_id,
-        subject_id=sensor_action_id,
-        detail=differences(before, after, ("device_id", *_CONFIGURED)),
-    )
-    closed = ()
+    after = await change.change_row(_SENSOR_ACTION, before, {**_values(form), **moved})
     # What is open names the device that the action was of.
     if not after.enabled or moved:
-        closed = await close_remediations(connection, actor, before.depot_id, sensor_action_ids=(sensor_action_id,))
-    await settle_site(connection, before.depot_id, *closed)
+        await change.close_remediations(sensor_action_ids=(before.sensor_action_id,))
     return after
 
 
@@ -287,24 +239,18 @@ async def delete_sensor_action(
         Problem: ``SENSOR_ACTION_NOT_FOUND``, ``VERSION_CONFLICT`` or ``DELETION_CHANGED``.
 
     """
-    before = await _lock_action(connection, sensor_action_id)
-    await check_version(connection, before, "sensor action", sensor_action_id, expected)
-    await check_consent(connection, SubjectKind.SENSOR_ACTION, sensor_action_id, consent)
-    closed = await close_remediations(connection, actor, before.depot_id, sensor_action_ids=(sensor_action_id,))
+    async with change_of(connection, actor, _SENSOR_ACTION, sensor_action_id, expected) as (change, before):
+        await check_consent(connection, SubjectKind.SENSOR_ACTION, sensor_action_id, consent)
+        await remove_action(change, before)
+
+
+async def remove_action(change: ConfigurationChange, before: SensorActionRecord) -> None:
+    """Delete a sensor action."""
+    await change.close_remediations(sensor_action_ids=(before.sensor_action_id,))
     # Switched off first: what follows it is released before it is gone.
-    await connection.execute(
-        update(sensor_actions).where(sensor_actions.c.id == sensor_action_id).values(enabled=False)
-    )
-    await settle_site(connection, before.depot_id, *closed)
-    await connection.execute(delete(sensor_actions).where(sensor_actions.c.id == sensor_action_id))
-    await record_change(
-        connection,
-        actor,
-        "SENSOR_ACTION_DELETED",
-        depot_id=before.depot_id,
-        subject_id=sensor_action_id,
-        detail=differences(before, None, ("device_id", "action", *_CONFIGURED)),
-    )
+    action = update(sensor_actions).where(sensor_actions.c.id == before.sensor_action_id)
+    await change.connection.execute(action.values(enabled=False))
+    await change.delete_row(_SENSOR_ACTION, before)
 
 
 def _check_support(tables: ControllerTables, device: DeviceRecord, form: SensorActionForm) -> None:
@@ -326,9 +272,9 @@ def _check_support(tables: ControllerTables, device: DeviceRecord, form: SensorA
 
 
 async def _check_owners(
-    connection: AsyncConnection, depot_id: UUID, sensor_action_id: UUID, form: SensorActionForm
+    connection: AsyncConnection, depot_id: UUID, sensor_action_id: UUID | None, form: SensorActionForm
 ) -> None:
-    """Refuse an action that is switched on for a capability that another one publishes."""
+    """Refuse an action that is switched on for a capability that another one publishes; None: it is a new one."""
     wanted = capabilities_of(form.action.kind, form.action.measurands)
     if not form.enabled or not wanted:
         return
@@ -344,7 +290,7 @@ async def _check_owners(
         .where(
             capability_owners.c.depot_id == depot_id,
             is_one_of_texts(capability_owners.c.capability, wanted),
-            capability_owners.c.sensor_action_id != sensor_action_id,
+            capability_owners.c.sensor_action_id.is_distinct_from(sensor_action_id),
         )
         .order_by(capability_owners.c.capability)
     )

@@ -199,6 +199,28 @@ def test_sql_is_written_in_the_store_alone() -> None:
     assert written == set()
 
 
+def callers_in_store(name: str) -> set[str]:
+    """The modules of ``store/`` that call a function, wherever in them."""
+    return {
+        path.stem
+        for path in (ROOT / "store").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == name
+    }
+
+
+def test_every_change_of_a_configuration_is_a_block_that_locks_first_and_notifies_last() -> None:
+    assert callers_in_store("settle_site") == callers_in_store("follow_capacities") == {"site_changes"}
+    changing = callers_in_store("configuration_change") | callers_in_store("change_in_depot_of")
+    changing |= callers_in_store("change_of")
+    assert changing == {
+        "circuits", "gateways", "devices", "power_sources", "sensor_actions", "controller_bindings", "site_changes",
+    }  # fmt: skip
+    # Whoever changes a configuration takes the lock, and the journal, of the block alone.
+    others = changing - {"site_changes"}
+    assert others.isdisjoint(callers_in_store("lock_depot") | callers_in_store("record_change"))
+
+
 # Composition roots
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -50,6 +51,9 @@ async def test_true_and_one_are_different_output_translations(engine: AsyncEngin
     gateway = await add_gateway(api, str(await make_depot(engine)), output_translation={"a": 1})
     changed = await api.patch(f"/api/gateways/{gateway['gateway_id']}", json={"output_translation": {"a": True}})
     assert changed.json()["output_translation"]["a"] is True
+    *_, (action, _, detail) = await journal(engine, gateway["gateway_id"])
+    assert action == "GATEWAY_CHANGED"
+    assert json.dumps(detail) == '{"output_translation": [{"a": 1}, {"a": true}]}'
 
 
 UNKEEPABLE = [
