@@ -125,6 +125,10 @@ class Body(BaseModel):
     def _once_each(cls, given: Any) -> Any:
         return once_each(given)
 
+    def given(self) -> dict[str, Any]:
+        """Return the fields that the caller gave; one that is null was given, one that is left out was not."""
+        return self.model_dump(include=self.model_fields_set)
+
 
 def cut_page(
     found: Sequence[RecordT], limit: int, key: Callable[[RecordT], object]

@@ -5,13 +5,18 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import wraps
-from typing import Annotated, Any, ParamSpec, Protocol, TypeVar
+from typing import Annotated, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from fastapi import Header, Response
+from fastapi import Depends, Header, Response
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from api.base.dependencies import ActorDep, EngineDep
+from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from domain.base.versions import Versions
+from store.base.database import transaction
 
 IfMatch = Annotated[
     str | None,
@@ -38,6 +43,7 @@ class _Versioned(Protocol):
 
 ParametersT = ParamSpec("ParametersT")
 AnswerT = TypeVar("AnswerT", bound=_Versioned)
+StoredT = TypeVar("StoredT")
 
 
 def etag(version: int) -> str:
@@ -64,6 +70,42 @@ def expected(if_match: str | None) -> Versions:
         if not tag["weak"] and _VERSION.fullmatch(tag["opaque"]):
             found.add(int(tag["opaque"]))
     return frozenset(found)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A request that changes or deletes something that has a version: who made it, and which version was read."""
+
+    engine: AsyncEngine
+    actor: Actor
+    if_match: str | None = None
+
+    @property
+    def expected(self) -> Versions:
+        """The versions that the change was made for.
+
+        Raises:
+            Problem: ``INVALID_REQUEST`` for what is no entity tag.
+
+        """
+        return expected(self.if_match)
+
+    async def store(
+        self,
+        change: Callable[Concatenate[AsyncConnection, Actor, ParametersT], Awaitable[StoredT]],
+        *args: ParametersT.args,
+        **kwargs: ParametersT.kwargs,
+    ) -> StoredT:
+        """Make a change of the store in a transaction of its own."""
+        async with transaction(self.engine, self.actor) as connection:
+            return await change(connection, self.actor, *args, **kwargs)
+
+
+async def _edit(engine: EngineDep, actor: ActorDep, if_match: IfMatch = None) -> Edit:
+    return Edit(engine, actor, if_match)
+
+
+EditDep = Annotated[Edit, Depends(_edit)]
 
 
 def tagged(

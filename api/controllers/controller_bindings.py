@@ -17,7 +17,7 @@ from api.base.dependencies import ActorDep, EngineDep, TablesDep
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import FieldProblem, conflict_responses, problem_responses
 from api.base.types import BindingId, Cursor, Limit, OfDepot, cut_page, decode_cursor, decode_id
-from api.base.versions import IfMatch, expected, shows_version, tagged
+from api.base.versions import EditDep, shows_version, tagged
 from api.site.stamps import Stamped
 from domain.base.problems import Problem, ProblemCode
 from domain.base.versions import also
@@ -26,7 +26,7 @@ from domain.controllers.controller_bindings import BindingEffect, BindingJudgeme
 from domain.monitoring.capabilities import Capability, CapabilityStatus
 from domain.monitoring.freshness import Freshness
 from domain.site.measurands import MeasurandKey
-from store.base.database import snapshot, transaction
+from store.base.database import snapshot
 from store.controllers.controller_bindings import (
     BindingChange,
     BindingRecord,
@@ -357,41 +357,21 @@ _CHANGED = (
 
 @router.patch("/{binding_id:uuid}", responses=_CHANGED)
 @tagged
-async def change(
-    binding_id: BindingId,
-    body: BindingChangeBody,
-    actor: ActorDep,
-    engine: EngineDep,
-    tables: TablesDep,
-    if_match: IfMatch = None,
-) -> ControllerBinding:
+async def change(binding_id: BindingId, body: BindingChangeBody, edit: EditDep, tables: TablesDep) -> ControllerBinding:
     """Change device, capabilities or enablement. Another device takes over at once what the binding supplies.
 
     With `version` or `If-Match`, a change by someone else in between is refused: `context.current` tells what holds
     now, `context.changes` who changed which field since, and when.
     """
-    async with transaction(engine, actor) as connection:
-        return ControllerBinding.of(
-            await update_binding(connection, actor, binding_id, body, tables, expected(if_match))
-        )
+    return ControllerBinding.of(await edit.store(update_binding, binding_id, body, tables, edit.expected))
 
 
 @router.post("/{binding_id:uuid}/enable", responses=_CHANGED)
 @tagged
-async def enable(
-    binding_id: BindingId,
-    actor: ActorDep,
-    engine: EngineDep,
-    tables: TablesDep,
-    version: Version = None,
-    if_match: IfMatch = None,
-) -> ControllerBinding:
+async def enable(binding_id: BindingId, edit: EditDep, tables: TablesDep, version: Version = None) -> ControllerBinding:
     """Let the device supply its capabilities. Refused where another device does."""
     given = {"enabled": True, "version": version}
-    async with transaction(engine, actor) as connection:
-        return ControllerBinding.of(
-            await update_binding(connection, actor, binding_id, given, tables, expected(if_match))
-        )
+    return ControllerBinding.of(await edit.store(update_binding, binding_id, given, tables, edit.expected))
 
 
 @router.post(
@@ -401,14 +381,9 @@ async def enable(
     | problem_responses(ProblemCode.BINDING_NOT_FOUND, ProblemCode.VERSION_CONFLICT),
 )
 @tagged
-async def disable(
-    binding_id: BindingId, actor: ActorDep, engine: EngineDep, version: Version = None, if_match: IfMatch = None
-) -> ControllerBinding:
+async def disable(binding_id: BindingId, edit: EditDep, version: Version = None) -> ControllerBinding:
     """Let the device supply nothing. What it supplied stays to be seen, as not updating."""
-    async with transaction(engine, actor) as connection:
-        return ControllerBinding.of(
-            await disable_binding(connection, actor, binding_id, also(expected(if_match), version))
-        )
+    return ControllerBinding.of(await edit.store(disable_binding, binding_id, also(edit.expected, version)))
 
 
 @router.delete(
@@ -416,12 +391,9 @@ async def disable(
     status_code=status.HTTP_204_NO_CONTENT,
     responses=conflict_responses() | problem_responses(ProblemCode.BINDING_NOT_FOUND, ProblemCode.VERSION_CONFLICT),
 )
-async def remove(
-    binding_id: BindingId, actor: ActorDep, engine: EngineDep, version: Version = None, if_match: IfMatch = None
-) -> None:
+async def remove(binding_id: BindingId, edit: EditDep, version: Version = None) -> None:
     """Delete a binding, which is the device's sensor action. What it supplied stays in the history."""
-    async with transaction(engine, actor) as connection:
-        await delete_binding(connection, actor, binding_id, also(expected(if_match), version))
+    await edit.store(delete_binding, binding_id, also(edit.expected, version))
 
 
 @router.get(

@@ -16,7 +16,7 @@ from api.base.dependencies import ActorDep, EngineDep
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import conflict_responses, problem_responses
 from api.base.types import Body, CircuitId, DepotId, Name, Position, Watts, left_out
-from api.base.versions import IfMatch, expected, shows_version, tagged
+from api.base.versions import EditDep, shows_version, tagged
 from api.edge.large import large_document
 from api.site.capacities import Capacity
 from api.site.deletions import Consent, DeletionDocument, look_at
@@ -151,13 +151,10 @@ async def read(circuit_id: CircuitId, engine: EngineDep) -> Circuit:
     ),
 )  # fmt: skip
 @tagged
-async def change(
-    circuit_id: CircuitId, body: CircuitChange, actor: ActorDep, engine: EngineDep, if_match: IfMatch = None
-) -> Circuit:
+async def change(circuit_id: CircuitId, body: CircuitChange, edit: EditDep) -> Circuit:
     """Rename, move or rerate a circuit (COR-8.5, COR-8.7). All that is below it moves with it."""
-    async with transaction(engine, actor) as connection:
-        given = body.model_dump(include=body.model_fields_set)
-        changed = await update_circuit(connection, actor, circuit_id, given, expected(if_match))
+    async with transaction(edit.engine, edit.actor) as connection:
+        changed = await update_circuit(connection, edit.actor, circuit_id, body.given(), edit.expected)
         return Circuit.of(changed, await read_capacity(connection, circuit_id, await clock(connection)))
 
 
@@ -175,14 +172,9 @@ async def deletion(circuit_id: CircuitId, engine: EngineDep) -> DeletionDocument
 )
 async def remove(
     circuit_id: CircuitId,
-    actor: ActorDep,
-    engine: EngineDep,
+    edit: EditDep,
     cascade: Annotated[bool, Query(description="Delete the circuits below it as well.")] = False,
-    if_match: IfMatch = None,
     consent: Consent = None,
 ) -> None:
     """Delete a circuit (COR-8.6). Linked devices and power sources stay, without a circuit."""
-    async with transaction(engine, actor) as connection:
-        await delete_circuit(
-            connection, actor, circuit_id, cascade=cascade, expected=expected(if_match), consent=consent
-        )
+    await edit.store(delete_circuit, circuit_id, cascade=cascade, expected=edit.expected, consent=consent)

@@ -27,13 +27,12 @@ from api.base.types import (
     decode_id,
     left_out,
 )
-from api.base.versions import IfMatch, expected, shows_version, tagged
+from api.base.versions import EditDep, shows_version, tagged
 from api.site.deletions import Consent, DeletionDocument, look_at
 from domain.base.names import MAX_ID_LENGTH, clean_sensor_id
 from domain.base.problems import Problem, ProblemCode
 from domain.controllers.controller_support import ControllerTables
 from domain.site.deletions import SubjectKind
-from store.base.database import transaction
 from store.site.devices import DeviceRecord, create_device, delete_device, list_devices, read_device, update_device
 
 router = APIRouter(prefix="/api/devices", tags=["devices"], route_class=StrictRoute)
@@ -170,22 +169,13 @@ async def read(device_id: DeviceId, engine: EngineDep) -> Device:
     ),
 )  # fmt: skip
 @tagged
-async def change(
-    device_id: DeviceId,
-    body: DeviceChange,
-    actor: ActorDep,
-    engine: EngineDep,
-    tables: TablesDep,
-    if_match: IfMatch = None,
-) -> Device:
+async def change(device_id: DeviceId, body: DeviceChange, edit: EditDep, tables: TablesDep) -> Device:
     """Rename a device, link it to another circuit or none, move it to another gateway, or say which controller it is.
 
     A controller that does not send what the device is bound to supply is refused.
     """
     _check_controller(body.controller, tables)
-    async with transaction(engine, actor) as connection:
-        given = body.model_dump(include=body.model_fields_set)
-        return Device.of(await update_device(connection, actor, device_id, given, tables, expected(if_match)))
+    return Device.of(await edit.store(update_device, device_id, body.given(), tables, edit.expected))
 
 
 @router.get("/{device_id}/deletion", responses=problem_responses(ProblemCode.DEVICE_NOT_FOUND))
@@ -199,9 +189,6 @@ async def deletion(device_id: DeviceId, engine: EngineDep) -> DeletionDocument:
     status_code=status.HTTP_204_NO_CONTENT,
     responses=conflict_responses() | problem_responses(ProblemCode.DEVICE_NOT_FOUND, ProblemCode.DELETION_CHANGED),
 )
-async def remove(
-    device_id: DeviceId, actor: ActorDep, engine: EngineDep, if_match: IfMatch = None, consent: Consent = None
-) -> None:
+async def remove(device_id: DeviceId, edit: EditDep, consent: Consent = None) -> None:
     """Delete a device with its sensor actions. What it reported is kept in the history."""
-    async with transaction(engine, actor) as connection:
-        await delete_device(connection, actor, device_id, expected(if_match), consent)
+    await edit.store(delete_device, device_id, edit.expected, consent)

@@ -15,13 +15,12 @@ from api.base.dependencies import ActorDep, EngineDep
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import conflict_responses, problem_responses
 from api.base.types import Body, Cursor, GatewayId, Limit, Name, OfDepot, cut_page, decode_id, left_out
-from api.base.versions import IfMatch, expected, shows_version, tagged
+from api.base.versions import EditDep, shows_version, tagged
 from api.site.deletions import Consent, DeletionDocument, look_at
 from domain.base.problems import Problem, ProblemCode
 from domain.base.strict_json import faults_in
 from domain.site.deletions import SubjectKind
 from domain.site.routing import MAX_TRANSLATION_LENGTH, fits
-from store.base.database import transaction
 from store.site.gateways import (
     GatewayRecord,
     create_gateway,
@@ -156,13 +155,9 @@ async def read(gateway_id: GatewayId, engine: EngineDep) -> Gateway:
     ),
 )  # fmt: skip
 @tagged
-async def change(
-    gateway_id: GatewayId, body: GatewayChange, actor: ActorDep, engine: EngineDep, if_match: IfMatch = None
-) -> Gateway:
+async def change(gateway_id: GatewayId, body: GatewayChange, edit: EditDep) -> Gateway:
     """Rename a gateway, or change its model or its output translation."""
-    async with transaction(engine, actor) as connection:
-        given = body.model_dump(include=body.model_fields_set)
-        return Gateway.of(await update_gateway(connection, actor, gateway_id, given, expected(if_match)))
+    return Gateway.of(await edit.store(update_gateway, gateway_id, body.given(), edit.expected))
 
 
 @router.get("/{gateway_id}/deletion", responses=problem_responses(ProblemCode.GATEWAY_NOT_FOUND))
@@ -179,14 +174,9 @@ async def deletion(gateway_id: GatewayId, engine: EngineDep) -> DeletionDocument
 )
 async def remove(
     gateway_id: GatewayId,
-    actor: ActorDep,
-    engine: EngineDep,
+    edit: EditDep,
     cascade: Annotated[bool, Query(description="Delete its devices as well.")] = False,
-    if_match: IfMatch = None,
     consent: Consent = None,
 ) -> None:
     """Delete a gateway. What its devices reported is kept in the history."""
-    async with transaction(engine, actor) as connection:
-        await delete_gateway(
-            connection, actor, gateway_id, cascade=cascade, expected=expected(if_match), consent=consent
-        )
+    await edit.store(delete_gateway, gateway_id, cascade=cascade, expected=edit.expected, consent=consent)

@@ -25,14 +25,14 @@ from api.base.types import (
     decode_id,
     left_out,
 )
-from api.base.versions import IfMatch, expected, shows_version, tagged
+from api.base.versions import EditDep, shows_version, tagged
 from api.site.deletions import Consent, DeletionDocument, look_at
 from api.site.stamps import Stamped
 from domain.base.problems import ProblemCode
 from domain.site.deletions import SubjectKind
 from domain.site.measurands import MEASURANDS, MeasurandKey
 from domain.site.routing import PowerSourceKind
-from store.base.database import snapshot, transaction
+from store.base.database import snapshot
 from store.site.power_sources import (
     PowerSourceRecord,
     ReadingRecord,
@@ -172,17 +172,9 @@ async def read(power_source_id: PowerSourceId, engine: EngineDep) -> PowerSource
     | problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT),
 )
 @tagged
-async def change(
-    power_source_id: PowerSourceId,
-    body: PowerSourceChange,
-    actor: ActorDep,
-    engine: EngineDep,
-    if_match: IfMatch = None,
-) -> PowerSource:
+async def change(power_source_id: PowerSourceId, body: PowerSourceChange, edit: EditDep) -> PowerSource:
     """Rename a power source, change its kind, or put it on another circuit."""
-    async with transaction(engine, actor) as connection:
-        given = body.model_dump(include=body.model_fields_set)
-        return PowerSource.of(await update_power_source(connection, actor, power_source_id, given, expected(if_match)))
+    return PowerSource.of(await edit.store(update_power_source, power_source_id, body.given(), edit.expected))
 
 
 @router.get("/{power_source_id}/deletion", responses=problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND))
@@ -197,13 +189,6 @@ async def deletion(power_source_id: PowerSourceId, engine: EngineDep) -> Deletio
     responses=conflict_responses()
     | problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND, ProblemCode.DELETION_CHANGED),
 )
-async def remove(
-    power_source_id: PowerSourceId,
-    actor: ActorDep,
-    engine: EngineDep,
-    if_match: IfMatch = None,
-    consent: Consent = None,
-) -> None:
+async def remove(power_source_id: PowerSourceId, edit: EditDep, consent: Consent = None) -> None:
     """Delete a power source with its latest readings."""
-    async with transaction(engine, actor) as connection:
-        await delete_power_source(connection, actor, power_source_id, expected(if_match), consent)
+    await edit.store(delete_power_source, power_source_id, edit.expected, consent)

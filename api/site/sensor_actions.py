@@ -15,14 +15,13 @@ from api.base.dependencies import ActorDep, EngineDep, TablesDep
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import conflict_responses, problem_responses
 from api.base.types import DeviceId, SensorActionId
-from api.base.versions import IfMatch, expected, shows_version, tagged
+from api.base.versions import EditDep, shows_version, tagged
 from api.site.deletions import Consent, DeletionDocument, look_at
 from domain.base.problems import ProblemCode
 from domain.monitoring.capabilities import Capability
 from domain.site.deletions import SubjectKind
 from domain.site.measurands import MeasurandKey
 from domain.site.sensor_actions import SENSOR_ACTIONS, SensorActionKind, action_schema
-from store.base.database import transaction
 from store.site.sensor_actions import (
     SensorActionRecord,
     create_sensor_action,
@@ -189,20 +188,15 @@ async def read(sensor_action_id: SensorActionId, engine: EngineDep) -> SensorAct
 async def change(
     sensor_action_id: SensorActionId,
     body: SensorActionChange,
-    actor: ActorDep,
-    engine: EngineDep,
+    edit: EditDep,
     tables: TablesDep,
-    if_match: IfMatch = None,
 ) -> SensorAction:
     """Change measurands and settings, or switch the action on or off.
 
     With `version` or `If-Match`, a change by someone else in between is refused, and `context.current` tells what holds
     now, `context.changes` who changed which field since, and when.
     """
-    async with transaction(engine, actor) as connection:
-        return SensorAction.of(
-            await update_sensor_action(connection, actor, sensor_action_id, body, tables, expected(if_match))
-        )
+    return SensorAction.of(await edit.store(update_sensor_action, sensor_action_id, body, tables, edit.expected))
 
 
 @router.get(
@@ -219,13 +213,6 @@ async def deletion(sensor_action_id: SensorActionId, engine: EngineDep) -> Delet
     responses=conflict_responses()
     | problem_responses(ProblemCode.SENSOR_ACTION_NOT_FOUND, ProblemCode.DELETION_CHANGED),
 )
-async def remove(
-    sensor_action_id: SensorActionId,
-    actor: ActorDep,
-    engine: EngineDep,
-    if_match: IfMatch = None,
-    consent: Consent = None,
-) -> None:
+async def remove(sensor_action_id: SensorActionId, edit: EditDep, consent: Consent = None) -> None:
     """Delete a sensor action. What it published stays."""
-    async with transaction(engine, actor) as connection:
-        await delete_sensor_action(connection, actor, sensor_action_id, expected(if_match), consent)
+    await edit.store(delete_sensor_action, sensor_action_id, edit.expected, consent)

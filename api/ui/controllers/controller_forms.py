@@ -18,6 +18,7 @@ from api.base.dependencies import ActorDep, EngineDep, TablesDep
 from api.base.idempotency import FormOnceDep
 from api.base.problems import FieldProblem
 from api.base.types import BindingId, DepotId
+from api.base.versions import Edit
 from api.controllers import controller_bindings as service
 from api.controllers.controller_bindings import ControllerBinding
 from api.site import depots
@@ -297,7 +298,7 @@ async def change(
     except Problem as problem:
         return _gone(request, problem)
     return await Dialog(request, engine, tables, depot_id, binding).saved(
-        given, lambda: service.change(binding_id, given.change(), actor, engine, tables)
+        given, lambda: service.change(binding_id, given.change(), Edit(engine, actor), tables)
     )
 
 
@@ -343,11 +344,11 @@ async def act(
     version = (await Given.read(request)).version
     try:
         if question is Question.ENABLE:
-            await service.enable(binding_id, actor, engine, tables, version)
+            await service.enable(binding_id, Edit(engine, actor), tables, version)
         elif question is Question.DISABLE:
-            await service.disable(binding_id, actor, engine, version)
+            await service.disable(binding_id, Edit(engine, actor), version)
         else:
-            await service.remove(binding_id, actor, engine, version)
+            await service.remove(binding_id, Edit(engine, actor), version)
     except Problem as problem:
         if problem.code is ProblemCode.VERSION_CONFLICT:
             conflict = tell(problem, controller_words.FIELD, await dialog.say())

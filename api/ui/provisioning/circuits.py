@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.base.dependencies import ActorDep, EngineDep
 from api.base.idempotency import FormOnceDep
 from api.base.types import CircuitId, DepotId
+from api.base.versions import Edit
 from api.site import circuits as service
 from api.site import depots
 from api.site.deletions import look_at
@@ -118,7 +119,7 @@ async def change(
     given = errors.read(service.CircuitChange, body, _ELEMENTS)
     if given is not None:
         try:
-            await service.change(circuit_id, given, actor, engine, filled.if_match)
+            await service.change(circuit_id, given, Edit(engine, actor, filled.if_match))
         except Problem as problem:
             if problem.code is ProblemCode.VERSION_CONFLICT:
                 return await _stale(request, engine, problem, depot_id, circuit_id, filled)
@@ -193,7 +194,7 @@ async def remove(
     consent, cascade = await read_consent(request)
     try:
         (await read_circuits(engine, depot_id)).find(circuit_id)
-        await service.remove(circuit_id, actor, engine, cascade=cascade, consent=consent)
+        await service.remove(circuit_id, Edit(engine, actor), cascade=cascade, consent=consent)
     except Problem as problem:
         refused = Refusal.of(problem, "Confirm that the circuits below are deleted as well, or move them first.")
         if refused is None:

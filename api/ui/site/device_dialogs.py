@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.base.dependencies import ActorDep, EngineDep, TablesDep
 from api.base.idempotency import FormOnceDep
 from api.base.types import DepotId, DeviceId
+from api.base.versions import Edit
 from api.site import devices as service
 from api.site import gateways, sensor_actions
 from api.site.deletions import look_at
@@ -170,7 +171,7 @@ async def change(
         return gone(request, problem)
     if changed is not None:
         try:
-            await service.change(device_id, changed, actor, engine, tables, filled.if_match)
+            await service.change(device_id, changed, Edit(engine, actor, filled.if_match), tables)
         except Problem as problem:
             if problem.code is ProblemCode.VERSION_CONFLICT:
                 return await _FORMS.stale(request, engine, problem, depot_id, device_id, fields, filled)
@@ -217,7 +218,7 @@ async def remove(
     consent, _ = await read_consent(request)
     try:
         await _read(engine, depot_id, device_id)
-        await service.remove(device_id, actor, engine, consent=consent)
+        await service.remove(device_id, Edit(engine, actor), consent=consent)
     except Problem as problem:
         refused = Refusal.of(problem)
         return (

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.base.dependencies import ActorDep, EngineDep
 from api.base.idempotency import FormOnceDep
 from api.base.types import DepotId, GatewayId
+from api.base.versions import Edit
 from api.site import gateways as service
 from api.site import power_sources
 from api.site.deletions import look_at
@@ -148,7 +149,7 @@ async def change(
         changed = errors.read(service.GatewayChange, body, _FORMS.elements(fields))
         if changed is None:
             return _FORMS.editing(request, depot_id, gateway_id, gateway.name, fields, filled, errors)
-        await service.change(gateway_id, changed, actor, engine, filled.if_match)
+        await service.change(gateway_id, changed, Edit(engine, actor, filled.if_match))
     except Problem as problem:
         if problem.code is ProblemCode.VERSION_CONFLICT:
             return await _stale(request, engine, problem, depot_id, gateway_id, filled)
@@ -185,7 +186,7 @@ async def remove(
     except Problem as problem:
         return gone(request, problem)
     try:
-        await service.remove(gateway_id, actor, engine, cascade=cascade, consent=consent)
+        await service.remove(gateway_id, Edit(engine, actor), cascade=cascade, consent=consent)
     except Problem as problem:
         refused = Refusal.of(problem, "Confirm that its devices are deleted as well, or move them first.")
         return gone(request, problem) if refused is None else await _asking(request, engine, gateway, refused)

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.base.dependencies import ActorDep, EngineDep
 from api.base.idempotency import FormOnceDep
 from api.base.types import DepotId, PowerSourceId
+from api.base.versions import Edit
 from api.site import power_sources as service
 from api.site.deletions import look_at
 from api.ui.base.forms import FieldErrors, read_name
@@ -126,7 +127,7 @@ async def change(
         return gone(request, problem)
     if changed is not None:
         try:
-            await service.change(power_source_id, changed, actor, engine, filled.if_match)
+            await service.change(power_source_id, changed, Edit(engine, actor, filled.if_match))
         except Problem as problem:
             if problem.code is ProblemCode.VERSION_CONFLICT:
                 return await _FORMS.stale(request, engine, problem, depot_id, power_source_id, fields, filled)
@@ -168,7 +169,7 @@ async def remove(
     consent, _ = await read_consent(request)
     try:
         await _read(engine, depot_id, power_source_id)
-        await service.remove(power_source_id, actor, engine, consent=consent)
+        await service.remove(power_source_id, Edit(engine, actor), consent=consent)
     except Problem as problem:
         refused = Refusal.of(problem)
         if refused is None:

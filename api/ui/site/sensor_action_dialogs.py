@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.base.dependencies import ActorDep, EngineDep, TablesDep
 from api.base.idempotency import FormOnceDep
 from api.base.types import DeviceId, SensorActionId
+from api.base.versions import Edit
 from api.site import depots, devices
 from api.site import sensor_actions as service
 from api.site.deletions import look_at
@@ -261,7 +262,7 @@ async def _save(
     document: dict[str, Any],
 ) -> Response:
     try:
-        await service.change(action.sensor_action_id, document, actor, engine, tables)
+        await service.change(action.sensor_action_id, document, Edit(engine, actor), tables)
     except Problem as problem:
         if problem.code is ProblemCode.SENSOR_ACTION_NOT_FOUND:
             return gone(request, problem)
@@ -302,7 +303,7 @@ async def remove(
     consent, _ = await read_consent(request)
     try:
         await _read(engine, device_id, sensor_action_id)
-        await service.remove(sensor_action_id, actor, engine, consent=consent)
+        await service.remove(sensor_action_id, Edit(engine, actor), consent=consent)
     except Problem as problem:
         refused = Refusal.of(problem)
         if refused is None:
