@@ -12,6 +12,7 @@ from rich.markup import escape
 from cli.client import Api, find_api
 from cli.console import make_console
 from cli.errors import CommandFailedError
+from domain.base.names import best_matches
 from domain.provisioning.outcomes import SyncOutcome, SyncResult
 
 _MOST_CANDIDATES = 10
@@ -50,8 +51,7 @@ async def find_depot(api: Api, depot: str) -> str:
     except ValueError:
         pass
     found: list[dict[str, Any]] = (await api.get("/api/depots", search=depot, limit=500))["items"]
-    exact = [each for each in found if each["name"].casefold() == depot.casefold()]
-    chosen = exact or found
+    chosen = best_matches(depot, found, lambda each: each["name"])
     if len(chosen) == 1:
         return chosen[0]["depot_id"]
     if not chosen:

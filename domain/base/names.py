@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
 from domain.base.problems import Problem, ProblemCode
 from domain.base.texts import fault_of, is_blank, normal
 
@@ -11,6 +14,7 @@ MAX_NAME_LENGTH = 200
 """Characters, after surrounding white space is removed."""
 MAX_ID_LENGTH = 200
 """Characters of a sensor's id."""
+NamedT = TypeVar("NamedT")
 
 
 def clean_name(raw: str, *, field: str = "name") -> str:
@@ -52,3 +56,9 @@ def clean_sensor_id(raw: str) -> str:
     if fault is not None:
         raise Problem(ProblemCode.INVALID_REQUEST, f"A sensor id must not hold {fault}.", "sensor_id")
     return sensor_id
+
+
+def best_matches(term: str, found: Iterable[NamedT], name_of: Callable[[NamedT], str]) -> list[NamedT]:
+    """Of what was found by a part of its name: those whose whole name it is, in any case; without such, all."""
+    matches = list(found)
+    return [each for each in matches if name_of(each).casefold() == term.casefold()] or matches

@@ -1,7 +1,6 @@
 """What every statement stands on: connections, locks, notifications, the journal, and the one metadata.
 
-- ``arrays``: Many values as one parameter. PostgreSQL takes at most 32,767 parameters a statement, and any number in
-  an array
+- ``arrays``: What statements are given: many values as one parameter, and parts of texts to search for
 - ``changes``: The journal of changes: who did what to which depot, and when
 - ``database``: Connections and transactions. A transaction always knows who acts
 - ``driver``: The driver's own connection, for the few statements that run thousands of times a second

@@ -1,7 +1,11 @@
-"""Many values as one parameter. PostgreSQL takes at most 32,767 parameters a statement, and any number in an array."""
+"""What statements are given: many values as one parameter, and parts of texts to search for.
+
+PostgreSQL takes at most 32,767 parameters a statement, and any number of values in an array.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -10,6 +14,16 @@ from sqlalchemy import BigInteger, ColumnElement, Table, Text, TextClause, Uuid,
 from sqlalchemy.dialects.postgresql import ARRAY, dialect
 
 _POSTGRESQL = dialect()
+_WILDCARD = re.compile(r"[\\%_]")
+
+
+def containing(part: str) -> str:
+    """The pattern by which ``ILIKE`` finds the texts that contain ``part``, in upper or lower case.
+
+    No character of it is a wildcard: each of those has PostgreSQL's own escape character before it, so the statement
+    needs no ``ESCAPE``.
+    """
+    return f"%{_WILDCARD.sub(lambda found: chr(92) + found[0], part)}%"
 
 
 def is_one_of(column: ColumnElement[Any], ids: Iterable[UUID]) -> ColumnElement[bool]:

@@ -19,6 +19,7 @@ from domain.controllers.controller_support import ControllerTables, unsupported
 from domain.site.deletions import SubjectKind
 from domain.site.measurands import MeasurandKey
 from domain.site.sensor_actions import SensorActionKind
+from store.base.arrays import containing
 from store.site.deletions import check_consent
 from store.site.gateways import read_gateway
 from store.site.site_changes import (
@@ -112,8 +113,8 @@ def _fitting(depot_id: UUID | None, gateway_id: UUID | None, search: str | None)
     if gateway_id is not None:
         conditions.append(devices.c.gateway_id == gateway_id)
     if search:
-        parts = (column.icontains(search, autoescape=True) for column in (devices.c.name, devices.c.sensor_id))
-        conditions.append(or_(*parts))
+        pattern = containing(search)
+        conditions.append(or_(devices.c.name.ilike(pattern), devices.c.sensor_id.ilike(pattern)))
     return conditions
 
 

@@ -19,7 +19,7 @@ from api.simulation.scenario_starts import RunStart
 from api.site import depots
 from api.ui.base.forms import FieldErrors, read_whole
 from api.ui.base.rendering import is_htmx, render
-from domain.base.names import MAX_NAME_LENGTH
+from domain.base.names import MAX_NAME_LENGTH, best_matches
 from domain.base.problems import Problem, ProblemCode
 from domain.base.texts import fault_of, normal
 from domain.simulation.scenario_runs import MAX_SEED
@@ -32,6 +32,8 @@ LISTED = 25
 """Runs that are loaded at a time."""
 _OFFERED = 20
 """Depots that a search offers."""
+_SEARCHED = 500
+"""Depots whose names contain what was typed, among which one of exactly that name is looked for."""
 SPEEDS = {"0": "As fast as possible", "0.01": "100 times real time", "0.1": "10 times real time", "1": "Real time"}
 _TOLD = (ProblemCode.SCENARIO_NOT_CONFIGURED, ProblemCode.RUN_IN_PROGRESS, ProblemCode.TEMPORAL_UNAVAILABLE)
 """Refusals that are told in the form."""
@@ -118,9 +120,8 @@ async def _find_depot(engine: AsyncEngine, named: str, errors: FieldErrors) -> U
     except ValueError:
         pass
     term = normal(named)[:MAX_NAME_LENGTH]
-    found = [] if fault_of(term) else (await depots.list_all(engine, search=term, limit=_OFFERED)).items
-    exact = [each for each in found if each.name.casefold() == term.casefold()]
-    chosen = exact or found
+    found = [] if fault_of(term) else (await depots.list_all(engine, search=term, limit=_SEARCHED)).items
+    chosen = best_matches(term, found, lambda each: each.name)
     if len(chosen) == 1:
         return chosen[0].depot_id
     if not chosen:

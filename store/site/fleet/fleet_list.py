@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
+from store.base.arrays import containing
 from store.base.locks import SITE_KEY
 
 MOST_COUNTED = 1_000
@@ -28,7 +29,7 @@ _LAPSED = """lapsed AS MATERIALIZED (
     SELECT depot_id FROM fresh_depots
     WHERE fresh_until < clock_timestamp() AND depot_fresh_until(depot_id) < clock_timestamp()
 )"""
-_IS_FOUND = "x.grams @> search_grams(:search) AND x.name ILIKE :pattern ESCAPE '/'"
+_IS_FOUND = "x.grams @> search_grams(:search) AND x.name ILIKE :pattern"
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,7 @@ class DepotFilter:
         """What the statements are given."""
         given: dict[str, Any] = {}
         if self.search:
-            escaped = self.search
-            for special in "/%_":
-                escaped = escaped.replace(special, f"/{special}")
-            given |= {"search": self.search, "pattern": f"%{escaped}%"}
+            given |= {"search": self.search, "pattern": containing(self.search)}
         if self.provisioning is not None:
             given["provisioning"] = self.provisioning.value
         return given
@@ -77,7 +75,7 @@ def page_statement(
         rows = f"SELECT x.name, x.depot_id FROM depot_list AS x{more} WHERE {where} ORDER BY x.name, x.depot_id"
         if not is_walk:
             return f"({rows} LIMIT :limit)"
-        return f"(SELECT * FROM ({rows} LIMIT {STRETCH}) AS near WHERE name ILIKE :pattern ESCAPE '/' LIMIT :limit)"
+        return f"(SELECT * FROM ({rows} LIMIT {STRETCH}) AS near WHERE name ILIKE :pattern LIMIT :limit)"
 
     if wanted.freshness is None:
         found = page("true")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,6 +14,7 @@ import pytest
 from sqlalchemy import TextClause, delete, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from domain.base.texts import normal
 from domain.monitoring.freshness import DEFAULT_THRESHOLDS, DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
 from store.base.locks import lock_sites
@@ -30,7 +33,9 @@ from store.site.fleet.fleet_list import (
     settle_fleet,
 )
 from store.site.tables import capability_owners, depots
+from tests.helpers.answers import HTMX, error_of
 from tests.helpers.support import make_depot
+from tests.homes.site import add_gateway
 from tests.homes.sites import MadeSite, controller_site, milliseconds, packet
 
 _FLEET = text("""
@@ -183,7 +188,7 @@ def test_the_usual_thresholds_are_those_of_the_database() -> None:
     assert set(DEFAULT_THRESHOLDS.values()) == {timedelta(minutes=5)}, "depot_fresh_until() in the migrations says so"
 
 
-@pytest.mark.parametrize(
+SEARCHES = pytest.mark.parametrize(
     ("search", "found"),
     [
         ("a", {"Arrow Road", "MALVERN", "İstanbul", "and/or"}),
@@ -192,23 +197,72 @@ def test_the_usual_thresholds_are_those_of_the_database() -> None:
         ("w r", {"Arrow Road"}),
         ("École", {"École"}),
         ("éc", {"École"}),
-        ("%", set()),
+        ("%", {"50% c\\d"}),
+        ("%%", set()),
         ("_", {"under_score"}),
         ("/", {"and/or"}),
-        ("\\", set()),
+        ("\\", {"50% c\\d"}),
+        ("\\%", set()),
         ("zq", set()),
         ("arrow road and more", set()),
         ("🚌", {"🚌 Bus"}),
+        # An accent of its own is composed with its letter.
+        ("e\u0301C", {"École"}),
+        ("c\\d", {"50% c\\d"}),
+        ("0% ", {"50% c\\d"}),
+        ("r_s", {"under_score"}),
+        ("D/O", {"and/or"}),
     ],
 )
+NAMES = ("Arrow Road", "École", "MALVERN", "İstanbul", "under_score", "and/or", "🚌 Bus", "50% c\\d")
+
+
+@SEARCHES
 async def test_a_search_finds_any_part_of_a_name(engine: AsyncEngine, search: str, found: set[str]) -> None:
-    for name in ("Arrow Road", "École", "MALVERN", "İstanbul", "under_score", "and/or", "🚌 Bus"):
+    for name in NAMES:
         await make_depot(engine, name=name)
     async with engine.connect() as connection:
-        page = await list_depots(connection, DepotFilter(search), after=None, limit=100)
-        counts = await count_fleet(connection, search)
+        page = await list_depots(connection, DepotFilter(normal(search)), after=None, limit=100)
+        counts = await count_fleet(connection, normal(search))
     assert {each.name for each in page} == found
     assert sum(counts.depots.values()) == len(page)
+
+
+@SEARCHES
+async def test_whatever_searches_finds_the_same(
+    engine: AsyncEngine, api: httpx.AsyncClient, search: str, found: set[str]
+) -> None:
+    depot_ids = [await make_depot(engine, name=name) for name in NAMES]
+    gateway = await add_gateway(api, str(depot_ids[0]))
+    for number, name in enumerate(NAMES):
+        device = {"gateway_id": gateway["gateway_id"], "sensor_id": str(number), "name": name}
+        assert (await api.post("/api/devices", json=device)).status_code == 201
+    listed = (await api.get("/api/depots", params={"search": search})).json()["items"]
+    assert {each["name"] for each in listed} == found
+    page = (await api.get("/", params={"search": search})).text
+    assert {html.unescape(each) for each in re.findall(r'class="row-link"\s+href="[^"]+">([^<]+)<', page)} == found
+    offers = (await api.get("/scenarios/depots", params={"depot": search}, headers=HTMX)).text
+    assert {html.unescape(each) for each in re.findall(r'<option value="([^"]+)"', offers)} == found
+    devices = (await api.get("/api/devices", params={"search": search})).json()["items"]
+    assert {each["name"] for each in devices} == found
+
+
+async def test_a_depot_is_meant_by_its_whole_name_however_many_contain_it(
+    engine: AsyncEngine, api: httpx.AsyncClient
+) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(_FLEET, {"depots": 90})
+
+    async def typed(depot: str) -> str:
+        return (await api.post("/scenarios", data={"depot": depot}, headers=HTMX)).text
+
+    assert "Several depots match" in error_of(await typed("arrow"), "depot")
+    await make_depot(engine, name="Farrow")
+    assert "Several depots match" in error_of(await typed("arrow"), "depot")
+    await make_depot(engine, name="arrow")
+    assert 'id="depot-error"' not in await typed("ARROW")
+    assert 'id="depot-error"' not in await typed("Arrow Road 90")
+    assert "No depot" in error_of(await typed("%"), "depot")
 
 
 async def test_pages_follow_one_another_in_every_filter(engine: AsyncEngine) -> None:
