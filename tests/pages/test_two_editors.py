@@ -10,6 +10,7 @@ from store.site.depots import NewCircuit
 from tests.helpers.journal import journal
 from tests.helpers.live import http_client
 from tests.helpers.support import circuits_of
+from tests.homes.sites import controller_site
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.helpers.looking import is_wider_than_the_screen, picture
 from tests.pages.helpers.sites import make_site, synced
@@ -134,6 +135,67 @@ async def test_gateways_and_power_sources_tell_of_each_other_as_well(site: Site,
     await saved(page, "Save on version 2")
     now = await call(site, "GET", path)
     assert (now["kind"], now["circuit_name"], now["version"]) == ("BATTERY", "Feed 1", 3)
+
+
+async def test_a_sensor_action_and_the_binding_that_it_is_go_on_from_what_holds_in_one_way(
+    site: Site, visitor: Visitor
+) -> None:
+    made = await controller_site(site.engine)
+    action_id = made.actions["mgc-1", "UPDATE_MICROGRID_STATE"]
+    visitor.expected = ("409",)
+    one = await visitor.open(f"/devices/{made.devices['mgc-1']}", size=PHONE)
+    other = await visitor.open(f"/depots/{made.depot_id}/controllers")
+
+    async def now() -> dict[str, Any]:
+        return await call(site, "GET", f"/api/sensor-actions/{action_id}")
+
+    async def open_both() -> None:
+        await one.get_by_role("button", name="Edit Update Microgrid State").click()
+        await expect(dialog(one).get_by_label("LIMIT_PEAK_SHAVING")).to_be_visible()
+        await other.get_by_role("button", name="Edit the binding of Device mgc-1").click()
+        await expect(dialog(other).get_by_label("Peak shaving")).to_be_visible()
+
+    async def left_alone(page: Page, taken: str) -> None:
+        await expect(dialog(page).locator(".kept")).to_contain_text(f"show the saved values: {taken}.")
+        await expect(dialog(page).locator(".now-holds")).to_have_count(0)
+        assert not await is_wider_than_the_screen(page)
+
+    # What the binding's form changed is in the action's form, and saving there leaves it as it is.
+    await open_both()
+    await dialog(other).get_by_label("Peak shaving").uncheck()
+    await saved(other)
+    await dialog(one).get_by_label("Enabled").uncheck()
+    await dialog(one).get_by_role("button", name="Save").click()
+    await left_alone(one, "Measurands")
+    await expect(dialog(one).get_by_label("LIMIT_PEAK_SHAVING")).not_to_be_checked()
+    await expect(dialog(one).get_by_label("Enabled")).not_to_be_checked()
+    await picture(one, "action-conflict-taken-phone")
+    await saved(one, "Save on version 2")
+    assert [(await now())[name] for name in ("measurands", "enabled", "version")] == [["LIMIT_DER_EXPORT"], False, 3]
+
+    # And the other way round.
+    await open_both()
+    await dialog(one).get_by_label("LIMIT_PEAK_SHAVING").check()
+    await saved(one)
+    await dialog(other).get_by_label("Enabled").check()
+    await dialog(other).get_by_role("button", name="Save").click()
+    await left_alone(other, "Capabilities")
+    await expect(dialog(other).get_by_label("Peak shaving")).to_be_checked()
+    await picture(other, "binding-conflict-taken-desktop")
+    await saved(other, "Save on version 4")
+    both = ["LIMIT_PEAK_SHAVING", "LIMIT_DER_EXPORT"]
+    assert (sorted((await now())["measurands"]), (await now())["enabled"]) == (sorted(both), True)
+
+    # Where both change the same, either form keeps the own input and says what holds now.
+    await open_both()
+    await dialog(other).get_by_label("DER export limit").uncheck()
+    await saved(other)
+    await dialog(one).get_by_label("LIMIT_PEAK_SHAVING").uncheck()
+    await dialog(one).get_by_role("button", name="Save").click()
+    await expect(dialog(one).locator(".now-holds")).to_have_text("Yours. Saved value: LIMIT_PEAK_SHAVING")
+    await expect(dialog(one).locator(".kept")).not_to_contain_text("saved values")
+    await saved(one, "Save on version 6")
+    assert ((await now())["measurands"], (await now())["version"]) == (["LIMIT_DER_EXPORT"], 7)
 
 
 async def test_agreeing_to_one_circuit_deletes_no_other_that_came_since(site: Site, visitor: Visitor) -> None:

@@ -8,13 +8,15 @@ never undoes a change of a field that one did not touch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
 from starlette.datastructures import FormData
 
+from api.base.versions import etag
 from api.ui.base.forms import read_whole
+from api.ui.base.schema_forms import write_form
 from domain.base.problems import Problem
 
 _MAX_VERSION = 10**15
@@ -55,6 +57,50 @@ class Conflict:
     """Titles of what is taken over as it holds now."""
     now: Mapping[str, str] | None = None
     """What holds now of the fields that were changed on both sides, by their names."""
+
+
+@dataclass
+class EditForm:
+    """A form of something that has a version, as it was filled in: the same for everything that is edited."""
+
+    values: dict[str, Any]
+    """By the names of the form's fields; of a new thing, all that it is made of."""
+    was: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What the fields were when the form was opened."""
+    version: int | None = None
+    """The version that it is a change of; None: it makes something new."""
+
+    @property
+    def if_match(self) -> str | None:
+        """The version, as the API is asked for it."""
+        return None if self.version is None else etag(self.version)
+
+    @property
+    def opened(self) -> list[tuple[str, str]]:
+        """What the fields were, as the form carries it."""
+        return write_form(self.was, WAS)
+
+    def changed(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the fields of ``body`` that are not what they were; ``body`` is by the names of the form."""
+        touched = changed(self.values, self.was)
+        return {name: value for name, value in body.items() if name in touched}
+
+    def go_on(
+        self,
+        problem: Problem,
+        now: Mapping[str, Any],
+        titles: Mapping[str, str],
+        say: Callable[[str, Any], str],
+        words: Mapping[str, str],
+    ) -> Conflict:
+        """Go on from the version that holds now: what was left alone is taken over, what was changed stays.
+
+        ``now`` has the fields as the form writes what holds now, ``words`` the same to be read; ``titles`` and ``say``
+        are as ``tell`` takes them.
+        """
+        merged = merge(self.values, self.was, now)
+        self.values, self.was, self.version = merged.values, dict(now), current(problem)["version"]
+        return tell(problem, titles, say, merged, words)
 
 
 def read_version(form: FormData) -> int | None:

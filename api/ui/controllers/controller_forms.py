@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -22,10 +22,9 @@ from api.base.versions import Edit
 from api.controllers import controller_bindings as service
 from api.controllers.controller_bindings import ControllerBinding
 from api.site import depots
-from api.ui.base.conflicts import WAS, Conflict, changed, current, merge, read_version, tell
+from api.ui.base.conflicts import WAS, Conflict, EditForm, current, read_version, tell
 from api.ui.base.navigation import device_address
 from api.ui.base.rendering import is_htmx, render
-from api.ui.base.schema_forms import write_form
 from api.ui.controllers import controller_words
 from api.ui.controllers.controllers import all_bindings, all_devices, read_binding, read_tab
 from domain.base.problems import Problem, ProblemCode
@@ -49,14 +48,9 @@ class Question(StrEnum):
 
 
 @dataclass
-class Given:
-    """A binding as it was filled in."""
+class Given(EditForm):
+    """A binding as it was filled in, by the names of the API: ``device_id``, ``capabilities``, ``enabled``."""
 
-    values: dict[str, Any] = field(default_factory=lambda: _fields("", [], enabled=True))
-    """By the names of the API: ``device_id``, ``capabilities``, ``enabled``."""
-    was: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What they were when the form was opened."""
-    version: int | None = None
     tried: bool = False
     """Whether it was to be saved before: then everything that is wrong is told while it is changed."""
 
@@ -88,27 +82,20 @@ class Given:
         """Whether it is to supply them."""
         return self.values["enabled"]
 
-    @property
-    def opened(self) -> list[tuple[str, str]]:
-        """What the fields were, as the form carries it."""
-        return write_form(self.was, WAS)
-
     def body(self) -> dict[str, Any]:
         """The same as the API takes it, but for the site or the version."""
         return {**self.values, "device_id": self.device_id or None}
 
     def change(self) -> dict[str, Any]:
         """What was changed, as the API takes it."""
-        touched = changed(self.values, self.was)
-        return {name: value for name, value in self.body().items() if name in touched} | {"version": self.version}
+        return self.changed(self.body()) | {"version": self.version}
 
-    def go_on(self, problem: Problem, say: Callable[[str, Any], str]) -> Conflict:
-        """Take over what holds now of what was left alone, and go on from that version."""
+    def conflict(self, problem: Problem, say: Callable[[str, Any], str]) -> Conflict:
+        """Go on from what holds now."""
         holds = current(problem)
         now = _fields(str(holds["device_id"]), [str(each) for each in holds["capabilities"]], enabled=holds["enabled"])
-        merged = merge(self.values, self.was, now)
-        self.values, self.was, self.version = merged.values, now, holds["version"]
-        return tell(problem, controller_words.FIELD, say, merged, {name: say(name, now[name]) for name in now})
+        words = {name: say(name, value) for name, value in now.items()}
+        return self.go_on(problem, now, controller_words.FIELD, say, words)
 
 
 def _fields(device_id: str, capabilities: list[str], *, enabled: bool) -> dict[str, Any]:
@@ -224,7 +211,7 @@ class Dialog:
             await save()
         except Problem as problem:
             if problem.code is ProblemCode.VERSION_CONFLICT:
-                return await self.form(given, conflict=given.go_on(problem, await self.say()), status=409)
+                return await self.form(given, conflict=given.conflict(problem, await self.say()), status=409)
             if problem.code is not ProblemCode.INVALID_CONTROLLER_BINDING:
                 raise
             errors = [FieldProblem.of(each) for each in problem.violations]

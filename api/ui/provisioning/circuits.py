@@ -17,7 +17,7 @@ from api.base.versions import Edit
 from api.site import circuits as service
 from api.site import depots
 from api.site.deletions import look_at
-from api.ui.base.conflicts import changed, current, tell
+from api.ui.base.conflicts import changed, current
 from api.ui.base.forms import FieldErrors, read_kilowatts, read_name
 from api.ui.base.rendering import render_large
 from api.ui.base.words import kilowatts
@@ -150,9 +150,8 @@ async def _stale(
 
     holds = current(problem)
     values = _opened(circuits, circuit).values
-    merged = filled.go_on(holds["version"], values)
-    now = {form_name: say(name, holds[name]) for name, form_name in _NAMES.items()}
-    conflict = tell(problem, _TITLES, say, merged, now)
+    words = {form_name: say(name, holds[name]) for name, form_name in _NAMES.items()}
+    conflict = filled.go_on(problem, values, _TITLES, say, words)
     context = _editing(depot_id, circuits, circuit, filled)
     context |= {"conflict": conflict, "zone": (await depots.read(depot_id, engine)).timezone}
     return await _dialog(request, "edit", context, status=409)

@@ -22,7 +22,7 @@ from api.base.versions import Edit
 from api.site import depots, devices
 from api.site import sensor_actions as service
 from api.site.deletions import look_at
-from api.ui.base.conflicts import WAS, Conflict, changed, current, merge, read_version, tell
+from api.ui.base.conflicts import WAS, Conflict, EditForm, current, read_version
 from api.ui.base.forms import FieldErrors
 from api.ui.base.rendering import render
 from api.ui.base.schema_forms import (
@@ -35,7 +35,6 @@ from api.ui.base.schema_forms import (
     make_document,
     note_violations,
     read_form,
-    write_form,
 )
 from api.ui.site.device import read_page, read_reported
 from api.ui.site.site_forms import Going, Refusal, delete_dialog, gone, read_consent
@@ -52,17 +51,12 @@ _PREFIX = "action"
 _TEMPLATE = "sensor_action_dialogs.html"
 
 
-@dataclass
-class Form:
+@dataclass(kw_only=True)
+class Form(EditForm):
     """The form of one sensor action, as it was filled in."""
 
     schema: service.SensorActionSchema
     fields: list[SchemaField]
-    values: dict[str, Any]
-    version: int | None = None
-    """The version that it is a change of; None: it makes a new action."""
-    was: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What the fields were when the form was opened."""
     errors: FieldErrors = field(default_factory=FieldErrors)
     conflict: Conflict | None = None
     owners: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
@@ -74,12 +68,7 @@ class Form:
         schema = next(each for each in (await service.schemas()).items if each.action == kind)
         fields = draw_fields({**schema.json_schema, "properties": _with_enabled(schema.json_schema)})
         values = fill(fields, document or {})
-        return Form(schema, fields, values, was=values)
-
-    @property
-    def opened(self) -> list[tuple[str, str]]:
-        """What the fields were, as the form carries it."""
-        return write_form(self.was, WAS)
+        return Form(values=values, was=values, schema=schema, fields=fields)
 
     async def read(self, request: Request) -> Form:
         """Fill in what came."""
@@ -94,8 +83,7 @@ class Form:
         made = constants(self.schema.json_schema) | make_document(self.fields, self.values)
         if self.version is None:
             return made
-        touched = changed(self.values, self.was)
-        return {name: value for name, value in made.items() if name in touched} | {"version": self.version}
+        return self.changed(made) | {"version": self.version}
 
     def note(self, problem: Problem) -> None:
         """Take a refusal in, each part of it beside its field.
@@ -105,7 +93,12 @@ class Form:
 
         """
         if problem.code is ProblemCode.VERSION_CONFLICT:
-            self._go_on(problem)
+            titles = {each.name: each.title for each in self.fields} | {"device_id": "Device"}
+            holds = current(problem)
+            words = {each.name: in_words(holds[each.name]) for each in self.fields}
+            self.conflict = self.go_on(
+                problem, fill(self.fields, holds), titles, lambda _, value: in_words(value), words
+            )
         elif problem.violations:
             note_violations(self.errors, _PREFIX, problem.violations)
             self.owners = list((problem.context or {}).get("owners", ()))
@@ -113,15 +106,6 @@ class Form:
             self.errors[_PREFIX] = problem.detail
         else:
             raise problem
-
-    def _go_on(self, problem: Problem) -> None:
-        holds = current(problem)
-        titles = {each.name: each.title for each in self.fields} | {"device_id": "Device"}
-        now = fill(self.fields, holds)
-        merged = merge(self.values, self.was, now)
-        words = {each.name: in_words(holds[each.name]) for each in self.fields}
-        self.conflict = tell(problem, titles, lambda _, value: in_words(value), merged, words)
-        self.values, self.was, self.version = merged.values, now, holds["version"]
 
 
 def _with_enabled(schema: Mapping[str, Any]) -> dict[str, Any]:

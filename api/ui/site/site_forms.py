@@ -6,7 +6,7 @@ of them (see ``api.ui.base.conflicts``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,9 +15,8 @@ from fastapi import Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.base.versions import etag
 from api.site import depots
-from api.ui.base.conflicts import WAS, Conflict, Merged, changed, current, merge, read_version, tell
+from api.ui.base.conflicts import WAS, Conflict, EditForm, current, read_version
 from api.ui.base.forms import FieldErrors
 from api.ui.base.rendering import render
 from domain.base.problems import Problem, ProblemCode
@@ -54,7 +53,7 @@ class Field:
 
     def say(self, value: object) -> str:
         """A value of the field, to be read."""
-        written = _written(value)
+        written = written_value(value)
         if self.options is None or not written:
             return written or "none"
         return dict(self.options).get(written, GONE)
@@ -70,20 +69,14 @@ class Going:
     """How many more there are than ``names``."""
 
 
-class Filled:
-    """What was filled in, and what the fields were when the form was opened."""
-
-    def __init__(self, values: Mapping[str, str], was: Mapping[str, str], version: int | None = None) -> None:
-        self.values = dict(values)
-        self.was = dict(was)
-        self.version = version
-        """The version that it is a change of; None: it makes something new."""
+class Filled(EditForm):
+    """A form of fields that are lines of text and choices."""
 
     @staticmethod
     def begin(version: int | None = None, **values: object) -> Filled:
         """A form that is just opened; None is an empty field."""
-        written = {name: _written(value) for name, value in values.items()}
-        return Filled(written, written, version)
+        written = {name: written_value(value) for name, value in values.items()}
+        return Filled(written, dict(written), version)
 
     @staticmethod
     async def read(request: Request, names: Iterable[str]) -> Filled:
@@ -94,25 +87,9 @@ class Filled:
             was = {name: str(form[WAS + name]) for name in names if WAS + name in form}
             return Filled(values, was, read_version(form))
 
-    @property
-    def if_match(self) -> str | None:
-        """The version, as the API is asked for it."""
-        return None if self.version is None else etag(self.version)
 
-    def changed(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of the fields of ``body`` that are not what they were."""
-        touched = changed(self.values, self.was)
-        return {name: value for name, value in body.items() if name in touched}
-
-    def go_on(self, version: int, holds: Mapping[str, object]) -> Merged:
-        """Take over what holds now of what was left alone, and go on from that version."""
-        now = {name: _written(holds[name]) for name in self.values}
-        merged = merge(self.values, self.was, now)
-        self.values, self.was, self.version = merged.values, now, version
-        return merged
-
-
-def _written(value: object) -> str:
+def written_value(value: object) -> str:
+    """A value of a field, as the form has it; None is an empty field."""
     return "" if value is None else str(value)
 
 
@@ -237,12 +214,11 @@ class Forms:
         holds = current(problem)
         by_name = {field.name: field for field in fields}
         values = {name: read(name, holds[name]) for name in by_name}
-        merged = filled.go_on(holds["version"], values)
-        conflict = tell(
+        conflict = filled.go_on(
             problem,
+            {name: written_value(values[name]) for name in filled.values},
             {name: field.label for name, field in by_name.items()},
             lambda name, value: by_name[name].say(read(name, value)),
-            merged,
             {name: field.say(values[name]) for name, field in by_name.items()},
         )
         zone = (await depots.read(depot_id, engine)).timezone
