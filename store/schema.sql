@@ -384,7 +384,7 @@ CREATE FUNCTION public.settle_freshness(changed uuid[]) RETURNS void
         UPDATE depot_list AS x SET freshness = j.freshness FROM judged AS j
         WHERE x.depot_id = j.depot_id AND x.freshness <> j.freshness
     ), lapsed AS (
-        DELETE FROM fresh_depots AS f USING judged AS j WHERE f.depot_id = j.depot_id AND j.freshness <> 'FRESH'
+        DELETE FROM fresh_depots WHERE depot_id = ANY (ARRAY(SELECT depot_id FROM judged WHERE freshness <> 'FRESH'))
     )
     INSERT INTO fresh_depots AS f (depot_id, fresh_until)
     SELECT j.depot_id, j.fresh_until FROM judged AS j JOIN depot_list AS x ON x.depot_id = j.depot_id

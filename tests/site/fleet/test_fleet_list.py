@@ -383,3 +383,21 @@ async def test_a_search_that_fits_many_depots_is_not_counted_to_the_end(
         assert not (await count_fleet(connection, "road 39")).is_capped
     page = await api.get("/", params={"search": "a"})
     assert "Type more of the name" in " ".join(page.text.split())
+
+
+async def test_whoever_refreshes_some_depots_reads_no_others(engine: AsyncEngine) -> None:
+    """A group of packets is not compared with every fresh depot, also where the statistics know of none."""
+    async with engine.connect() as connection:
+        await connection.execute(text("ANALYZE fresh_depots"))
+        await connection.execute(_FLEET, {"depots": 2_000})
+        filled = "INSERT INTO fresh_depots SELECT depot_id, now() + interval '5 minutes' FROM depot_list"
+        await connection.execute(text(filled))
+        changed = "SELECT settle_freshness(ARRAY(SELECT depot_id FROM depot_list LIMIT 100))"
+        before = await _fresh_depots_read(connection)
+        await connection.execute(text(changed))
+        assert 100 <= await _fresh_depots_read(connection) - before <= 300
+
+
+async def _fresh_depots_read(connection: AsyncConnection) -> int:
+    read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'fresh_depots'"
+    return (await connection.execute(text(read))).scalar_one()
