@@ -23,7 +23,7 @@ COPY domain domain
 COPY store store
 COPY runtime runtime
 COPY sim_scenarios sim_scenarios
-COPY settlement settlement
+COPY reconciliation reconciliation
 COPY activities activities
 COPY workflows workflows
 COPY telemetry telemetry

@@ -12,7 +12,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from domain.provisioning.outcomes import SyncRequest
-from runtime.kept import kept
+from runtime.supervision import supervised
 from store.base.database import is_away, is_busy
 from store.base.listen import listen
 from store.provisioning.outbox import CHANNEL, OutboxDepot, claim, forget
@@ -40,7 +40,7 @@ class Relay:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        async with kept("relay's listener", self._listen):
+        async with supervised("relay's listener", self._listen):
             pause = 0.1
             while True:
                 self._rung.clear()

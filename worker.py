@@ -35,11 +35,11 @@ from activities.steps import Steps
 from domain.monitoring.upkeep import DriftRequest, HistoryRequest
 from relay import Relay
 from runtime.begin import begin
-from runtime.kept import kept
 from runtime.settings import Settings
+from runtime.supervision import supervised
 from runtime.temporal import connect, ensure_search_attributes
 from store.base.database import JOB
-from store.base.pulse import open_database
+from store.base.liveness import open_database
 from telemetry.mqtt import subscribing
 from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow
@@ -123,7 +123,7 @@ def make_worker(resources: Resources) -> Worker:
 async def working(resources: Resources) -> AsyncGenerator[None]:
     """Run worker and relay while the block runs."""
     relay = Relay(resources.engine, resources.client, resources.task_queue)
-    async with make_worker(resources), kept("relay", relay.run):
+    async with make_worker(resources), supervised("relay", relay.run):
         yield
 
 
@@ -163,7 +163,7 @@ async def _work_until(stop: asyncio.Event, settings: Settings, engine: AsyncEngi
     async with (
         open_resources(engine, client, task_queue=settings.task_queue, api_url=settings.api_url) as resources,
         working(resources),
-        kept("schedules", lambda: _keep_schedules(client, settings)),
+        supervised("schedules", lambda: _keep_schedules(client, settings)),
     ):
         _log.info("working", task_queue=settings.task_queue)
         await stopping
@@ -187,7 +187,7 @@ async def _serving(port: int, registry: CollectorRegistry) -> AsyncGenerator[Non
             server.server_close()
             thread.join()
 
-    async with kept("metrics", serve):
+    async with supervised("metrics", serve):
         yield
 
 

@@ -5,7 +5,7 @@
 - ``drift_audit``: The step of the drift audit
 - ``heartbeat``: Telling Temporal that a long step is alive
 - ``history_upkeep``: The step of the history's upkeep
-- ``manage_api``: The product's own API, as a scenario run uses it: the packet door and what came of the packets, over
+- ``manage_api``: The product's own API, as a scenario run uses it: packet ingest and what came of the packets, over
   HTTP
 - ``microgrid_sync``: The steps of a sync
 - ``run_audit``: The step of the run audit

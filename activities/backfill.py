@@ -20,7 +20,7 @@ from domain.provisioning.backfill import (
     PlanRequest,
     StateRequest,
 )
-from settlement.backfills import close_backfill
+from reconciliation.backfills import close_backfill
 from store.base.database import transaction
 from store.provisioning.backfills import begin_backfill, plan_pages, run_page, set_backfill_state
 

@@ -1,4 +1,4 @@
-"""The product's own API, as a scenario run uses it: the packet door and what came of the packets, over HTTP.
+"""The product's own API, as a scenario run uses it: packet ingest and what came of the packets, over HTTP.
 
 A run sees the product as an external controller and an operator see it. What cannot be reached is an error that
 Temporal tries again; what is refused is not.
@@ -44,7 +44,7 @@ class ManageApi:
         self._made: httpx.AsyncClient | None = None
 
     async def post_packets(self, packets: Sequence[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
-        """Bring packets to the door; answer what each one's sensor actions did.
+        """Send packets; answer what each one's sensor actions did.
 
         Raises:
             AwayError: they may be there or not.

@@ -21,18 +21,18 @@ from domain.base.jobs import JobKind, JobState
 from domain.monitoring.upkeep import RunAuditReport, RunAuditRequest
 from domain.provisioning.backfill import BACKFILL, BackfillProgress
 from domain.simulation.scenario_runs import SCENARIO_RUN, ScenarioRunProgress
-from settlement.backfills import MONITOR as BACKFILL_MONITOR
-from settlement.backfills import settle_backfills
-from settlement.look import ask_all
-from settlement.scenario_runs import MONITOR as RUN_MONITOR
-from settlement.scenario_runs import settle_runs
-from settlement.settle import Row, Settled
+from reconciliation.backfills import MONITOR as BACKFILL_MONITOR
+from reconciliation.backfills import reconcile_backfills
+from reconciliation.reconcile import ReconciledRow, Row
+from reconciliation.scenario_runs import MONITOR as RUN_MONITOR
+from reconciliation.scenario_runs import reconcile_runs
+from reconciliation.workflow_descriptions import ask_all
 from store.base.database import transaction
 from store.provisioning.backfills import BackfillRecord, list_backfills, set_backfill_state
+from store.simulation.row_statuses import RowStatuses, backfill_statuses, run_statuses
 from store.simulation.scenario_runs import RunRecord, list_runs, set_run_state
-from store.simulation.standings import Standings, backfill_standings, run_standings
 
-_LOOK_WITHIN = timedelta(seconds=30)
+_ANSWER_WITHIN = timedelta(seconds=30)
 """For a page of rows."""
 _CALL_WITHIN = timedelta(seconds=5)
 
@@ -61,10 +61,10 @@ class _Kind(Generic[RowT]):
     progress: type[_Progress]
     """What the workflow's query ``progress`` answers."""
     list_rows: _Lists[RowT]
-    settle: Callable[[AsyncEngine, Client, Sequence[RowT], timedelta], Awaitable[list[Settled[RowT]]]]
+    reconcile: Callable[[AsyncEngine, Client, Sequence[RowT], timedelta], Awaitable[list[ReconciledRow[RowT]]]]
     note_pause: Callable[[AsyncConnection, RowT, bool], Awaitable[bool]]
     """Note whether it is paused, unless the row has changed since; answers whether it was noted."""
-    standings: Callable[[AsyncConnection, Sequence[UUID]], Awaitable[Standings]]
+    statuses: Callable[[AsyncConnection, Sequence[UUID]], Awaitable[RowStatuses]]
 
 
 async def _note_run(connection: AsyncConnection, run: RunRecord, paused: bool) -> bool:
@@ -83,9 +83,9 @@ _RUNS = _Kind[RunRecord](
     lambda run: run.run_id,
     ScenarioRunProgress,
     list_runs,
-    settle_runs,
+    reconcile_runs,
     _note_run,
-    run_standings,
+    run_statuses,
 )
 _BACKFILLS = _Kind[BackfillRecord](
     BACKFILL,
@@ -93,9 +93,9 @@ _BACKFILLS = _Kind[BackfillRecord](
     lambda backfill: backfill.backfill_id,
     BackfillProgress,
     list_backfills,
-    settle_backfills,
+    reconcile_backfills,
     _note_backfill,
-    backfill_standings,
+    backfill_statuses,
 )
 
 
@@ -112,32 +112,32 @@ class RunAuditActivities:
 
     @activity.defn
     async def settle_all(self, request: RunAuditRequest) -> RunAuditReport:
-        """Bring rows and workflows that disagree to an end. Run twice, the second finds nothing to do."""
+        """Reconcile rows and workflows that disagree. Idempotent: run twice, the second finds nothing to do."""
         async with beating():
-            runs = await self._settle(_RUNS, request.page_size)
-            fills = await self._settle(_BACKFILLS, request.page_size)
+            runs = await self._reconcile(_RUNS, request.page_size)
+            fills = await self._reconcile(_BACKFILLS, request.page_size)
             noted = await self._note_pauses(_RUNS, runs) + await self._note_pauses(_BACKFILLS, fills)
             stopped = await self._stop_strays(_RUNS, request.page_size)
             stopped += await self._stop_strays(_BACKFILLS, request.page_size)
         both = [*runs, *fills]
         return RunAuditReport(len(both), sum(each.ended_here for each in both), noted, stopped)
 
-    async def _settle(self, kind: _Kind[RowT], page_size: int) -> list[Settled[RowT]]:
-        done: list[Settled[RowT]] = []
+    async def _reconcile(self, kind: _Kind[RowT], page_size: int) -> list[ReconciledRow[RowT]]:
+        done: list[ReconciledRow[RowT]] = []
         before: UUID | None = None
         while True:
             async with self._engine.connect() as connection:
                 page = await kind.list_rows(connection, only_open=True, before=before, limit=page_size)
             if not page:
                 return done
-            done += await kind.settle(self._engine, self._client, page, _LOOK_WITHIN)
+            done += await kind.reconcile(self._engine, self._client, page, _ANSWER_WITHIN)
             before = kind.id_of(page[-1])
 
-    async def _note_pauses(self, kind: _Kind[RowT], settled: Sequence[Settled[RowT]]) -> int:
-        """Bring rows that say paused, or running, to what their workflows say: a restored row may be behind."""
+    async def _note_pauses(self, kind: _Kind[RowT], reconciled: Sequence[ReconciledRow[RowT]]) -> int:
+        """Correct rows whose paused or running state differs from their workflow's: a restored row may be behind."""
         going_on = {
             kind.job.workflow_id(kind.id_of(each.record)): each.record
-            for each in settled
+            for each in reconciled
             if each.workflow is WorkflowStatus.RUNNING
         }
         noted = 0
@@ -154,13 +154,13 @@ class RunAuditActivities:
         async def ask(workflow_id: str) -> bool | None:
             try:
                 handle = self._client.get_workflow_handle(workflow_id)
-                told: _Progress = await handle.query("progress", result_type=progress, rpc_timeout=_CALL_WITHIN)
+                answer: _Progress = await handle.query("progress", result_type=progress, rpc_timeout=_CALL_WITHIN)
             except (RPCError, WorkflowQueryFailedError):
                 return None
-            return told.paused
+            return answer.paused
 
-        told = await ask_all(workflow_ids, ask, _LOOK_WITHIN)
-        return {workflow_id: paused for workflow_id, paused in told.items() if paused is not None}
+        answers = await ask_all(workflow_ids, ask, _ANSWER_WITHIN)
+        return {workflow_id: paused for workflow_id, paused in answers.items() if paused is not None}
 
     async def _stop_strays(self, kind: _Kind[RowT], page_size: int) -> int:
         """Ask workflows to end whose row has ended, or is not there: nobody can see or steer them."""
@@ -178,14 +178,14 @@ class RunAuditActivities:
 
     async def _stop(self, kind: _Kind[RowT], started: dict[UUID, datetime]) -> int:
         async with self._engine.connect() as connection:
-            rows = await kind.standings(connection, list(started))
+            rows = await kind.statuses(connection, list(started))
         now = datetime.now(UTC)
         strays = [
             kind.job.workflow_id(each)
             for each, (row, since) in rows.items()
             if act_on(row, WorkflowStatus.RUNNING, since or now - started[each]) is Act.STOP_WORKFLOW
         ]
-        return sum((await ask_all(strays, self._cancel, _LOOK_WITHIN)).values())
+        return sum((await ask_all(strays, self._cancel, _ANSWER_WITHIN)).values())
 
     async def _cancel(self, workflow_id: str) -> bool:
         try:

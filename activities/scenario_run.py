@@ -25,7 +25,7 @@ from activities.manage_api import ManageApi, RefusedError, milliseconds
 from domain.base.actor import Actor
 from domain.simulation.scenario_runs import (
     EndedRun,
-    Played,
+    ExecutedSteps,
     PlayRequest,
     RunOutcome,
     RunStateRequest,
@@ -33,10 +33,10 @@ from domain.simulation.scenario_runs import (
     ScenarioRunRequest,
 )
 from domain.site.circuit_capacity import CapacityMode, FailSafeReason
-from settlement.scenario_runs import close_run
+from reconciliation.scenario_runs import close_run
 from sim_scenarios.evidence.evidence import line, step_record
 from sim_scenarios.runs.expectations import Answer, Downstream, Observed, ObservedCircuit
-from sim_scenarios.runs.playing import Playbook, open_playbook
+from sim_scenarios.runs.run_plan import RunPlan, open_run_plan
 from sim_scenarios.runs.stamps import documents, due_ms, is_of_run, next_stamp
 from sim_scenarios.runs.steps import Step
 from store.base.database import transaction
@@ -58,7 +58,7 @@ _PLAY_SECONDS = 2.0
 _SHORT_WAIT_MS = 200
 """A wait that is not worth a timer of the workflow."""
 _MAX_PACKETS = 500
-"""Packets that the door takes in one request."""
+"""Packets that the API takes in one request."""
 
 
 class ScenarioRunActivities:
@@ -73,7 +73,7 @@ class ScenarioRunActivities:
         return [self.play_steps, self.note_run_state, self.finish_run]
 
     @activity.defn
-    async def play_steps(self, request: PlayRequest) -> Played:
+    async def play_steps(self, request: PlayRequest) -> ExecutedSteps:
         """Play the next steps. Run twice, steps that have their evidence are left alone."""
         async with beating(BEAT):
             return await _Player(self._engine, self._api, request).play()
@@ -115,7 +115,7 @@ class _Player:
         self.floor: int | None = None
         """The last stamp of the depot's run before this one."""
 
-    async def play(self) -> Played:
+    async def play(self) -> ExecutedSteps:
         run = self.run
         async with self.engine.connect() as connection:
             script = await read_script(connection, run.run_id)
@@ -134,19 +134,19 @@ class _Player:
             due = self._due(book)
             wait = 0 if due is None else due - _now_ms()
             if wait > _SHORT_WAIT_MS:
-                return Played(self.done, passed, failed, due)
+                return ExecutedSteps(self.done, passed, failed, due)
             await asyncio.sleep(max(0, wait) / 1000)
             passed, failed = await self._play_batch(book, book.batch(self.done, run.time_scale), script.targets)
             if time.monotonic() > until or run.time_scale:
                 break
-        return Played(self.done, passed, failed, self._due(book) if self.done < len(book.steps) else None)
+        return ExecutedSteps(self.done, passed, failed, self._due(book) if self.done < len(book.steps) else None)
 
-    def _due(self, book: Playbook) -> int | None:
+    def _due(self, book: RunPlan) -> int | None:
         step = book.steps[self.done]
         previous = book.steps[self.done - 1] if self.done else None
         return due_ms(step, previous, self.stamps[: self.done], self.run.time_scale)
 
-    async def _play_batch(self, book: Playbook, batch: tuple[Step, ...], targets: RunTargets) -> tuple[int, int]:
+    async def _play_batch(self, book: RunPlan, batch: tuple[Step, ...], targets: RunTargets) -> tuple[int, int]:
         answers = await self._deliver(batch)
         last = batch[-1]
         downstream = None
@@ -175,9 +175,9 @@ class _Player:
         )
 
     async def _deliver(self, batch: Sequence[Step]) -> dict[int, list[Answer]]:
-        """Bring the packets of these steps to the door, or find that they were brought; answer by step."""
+        """Send the packets of these steps, or find that they were sent; answer by step."""
         last = batch[-1].index
-        # A try before this one may have come as far as the door.
+        # A try before this one may have sent them already.
         tried = len(self.stamps) > last
         found = await self._first_answers(batch) if tried else {}
         if not found:
@@ -294,8 +294,8 @@ class _Look:
         return tuple(each["code"] for each in found if each["device_id"] in ours)
 
 
-async def _open(script: RunScript) -> Playbook:
-    return await asyncio.to_thread(open_playbook, script.document, script.digest, script.seed, script.bindings)
+async def _open(script: RunScript) -> RunPlan:
+    return await asyncio.to_thread(open_run_plan, script.document, script.digest, script.seed, script.bindings)
 
 
 def _now_ms() -> int:

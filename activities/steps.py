@@ -35,7 +35,7 @@ from temporalio.worker import (
 
 from activities.manage_api import AwayError, RefusedError, UnclearError
 from domain.base.problems import Problem
-from sim_scenarios.runs.playing import OtherScenarioError
+from sim_scenarios.runs.run_plan import OtherScenarioError
 from store.base.database import is_away, is_busy
 
 _log = structlog.get_logger("steps")

@@ -2,7 +2,7 @@
 
 - ``base``: What every route stands on: who acts, what it is given, types, refusals, versions, what lives as long as
   the process
-- ``edge``: What stands before the routes and around them: the guard, fast lanes, large answers, the OpenAPI document
+- ``edge``: What stands before the routes and around them: the guard, the fast path, large answers, the OpenAPI document
 - ``access``: Signing in, tokens and grants: how callers prove who they are, and what they may do
 - ``site``: Depots, their import, and everything that is configured in one
 - ``provisioning``: Microgrids with Resync, and backfills

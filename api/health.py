@@ -16,14 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from api.base.dependencies import ClientDep, DoorDep, EngineDep, LookoutDep, SettingsDep
+from api.base.dependencies import ClientDep, EngineDep, HealthEngineDep, IngestDep, SettingsDep
 from api.ui.base.assets import missing_assets
 from store.base.database import FAILURES, is_used_up, snapshot
 from store.monitoring.history import months_ahead
 from store.provisioning.outbox import OutboxDepth, outbox_depth
 from store.schema_version import is_migrated
 from store.site.fleet.fleet_list import count_fleet
-from telemetry.door import PacketDoor
+from telemetry.ingest import PacketIngest
 
 router = APIRouter(tags=["health"])
 
@@ -95,9 +95,9 @@ async def healthz(settings: SettingsDep) -> Alive:
         }
     },
 )
-async def readyz(engine: EngineDep, lookout: LookoutDep, client: ClientDep, response: Response) -> Ready:
+async def readyz(engine: EngineDep, health_engine: HealthEngineDep, client: ClientDep, response: Response) -> Ready:
     """Say what the service can do, with each dependency's state."""
-    looked, temporal = await asyncio.gather(_database(lookout), _temporal(client))
+    looked, temporal = await asyncio.gather(_database(health_engine), _temporal(client))
     pages = PagesState.MISSING if missing_assets() else PagesState.OK
     depth = ahead = None
     if isinstance(looked, DependencyState):
@@ -120,37 +120,37 @@ async def readyz(engine: EngineDep, lookout: LookoutDep, client: ClientDep, resp
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(lookout: LookoutDep, door: DoorDep) -> Response:
+async def metrics(health_engine: HealthEngineDep, ingest: IngestDep) -> Response:
     """Give the figures to Prometheus."""
     registry = CollectorRegistry()
     rows = Gauge("outbox_rows", "Changes that no sync workflow was told of yet", registry=registry)
     age = Gauge("outbox_age_seconds", "How long the oldest of them waits", registry=registry)
     ahead = Gauge("history_months_ahead", "Months after this one that the history has room for", registry=registry)
     states = Gauge("depots", "Depots by provisioning state", ["provisioning"], registry=registry)
-    async with snapshot(lookout) as connection:
+    async with snapshot(health_engine) as connection:
         depth = await outbox_depth(connection)
         ahead.set(await months_ahead(connection))
         for state, count in (await count_fleet(connection)).by_provisioning().items():
             states.labels(state).set(count)
     rows.set(depth.rows)
     age.set(_age(depth))
-    registry.register(_DoorFigures(door))
+    registry.register(_IngestCollector(ingest))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
-class _DoorFigures(Collector):
-    """The packet door of this process; each API process has its own."""
+class _IngestCollector(Collector):
+    """Packet ingest of this process; each API process has its own."""
 
-    def __init__(self, door: PacketDoor) -> None:
-        self._door = door
+    def __init__(self, ingest: PacketIngest) -> None:
+        self._ingest = ingest
 
     def collect(self) -> Iterable[Metric]:
-        figures = self._door.figures
+        figures = self._ingest.figures
         yield CounterMetricFamily("door_packets", "Packets that were taken", figures.packets)
         yield CounterMetricFamily("door_groups", "Transactions that took them", figures.groups)
-        turned_away = "Packets that were turned away because too many waited"
-        yield CounterMetricFamily("door_turned_away", turned_away, figures.turned_away)
-        yield GaugeMetricFamily("door_waiting", "Packets that wait for a transaction", self._door.waiting)
+        rejected = "Packets that were turned away because too many waited"
+        yield CounterMetricFamily("door_turned_away", rejected, figures.rejected)
+        yield GaugeMetricFamily("door_waiting", "Packets that wait for a transaction", self._ingest.waiting)
         yield GaugeMetricFamily("door_largest_group", "The most packets of one transaction", figures.largest_group)
 
 

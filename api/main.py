@@ -31,8 +31,8 @@ from api.base.problems import COMMON, install_problems, problem_schemas
 from api.base.watch import Watch
 from api.controllers import controller_bindings, controller_packets
 from api.edge.document import install_document, operation_id
+from api.edge.fast_path import FastPathMiddleware, FastRoute
 from api.edge.guard import Dressed, Guard
-from api.edge.lanes import FastLanes, Lane
 from api.edge.located import Located
 from api.edge.requests import Requests
 from api.monitoring import capability_status, load, telemetry
@@ -52,13 +52,13 @@ from api.site import (
 )
 from api.ui.pages import install_pages
 from runtime.begin import begin
-from runtime.kept import kept
 from runtime.settings import Settings
+from runtime.supervision import supervised
 from runtime.temporal import connect
 from runtime.version import version
 from store.base.database import CALLER
-from store.base.pulse import open_database
-from telemetry.door import open_door
+from store.base.liveness import open_database
+from telemetry.ingest import open_ingest
 from telemetry.latest import open_reader
 
 DOCS = "/docs"
@@ -80,7 +80,7 @@ class _Subject:
 
     modules: tuple[_Routes, ...]
     """The routes of one module are tried before those of the next, and described in that order."""
-    lanes: tuple[Lane, ...] = ()
+    fast_routes: tuple[FastRoute, ...] = ()
     """Which of its routes are taken past the framework."""
     larger_bodies: Mapping[str, int] = field(default_factory=dict[str, int])
     """Paths whose bodies may be larger than others, with their limits in bytes."""
@@ -96,7 +96,7 @@ _SITE = _Subject(
 _CONTROLLERS = _Subject((controller_bindings, controller_packets, resolutions))
 _MONITORING = _Subject(
     (telemetry, capability_status, load, remediations),
-    lanes=(*telemetry.LANES, *capability_status.LANES),
+    fast_routes=(*telemetry.FAST_ROUTES, *capability_status.FAST_ROUTES),
     schemas=telemetry.PACKET_SCHEMAS,
 )
 _BACKFILLS = _Subject((backfills,))
@@ -117,18 +117,18 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
         flags = Flags(settings)
         try:
             async with (
-                kept("watch", lambda: watch.run(engine)),
-                open_door(engine, max_group=settings.door_max_group, max_waiting=settings.door_max_waiting) as door,
+                supervised("watch", lambda: watch.run(engine)),
+                open_ingest(engine, max_group=settings.door_max_group, max_waiting=settings.door_max_waiting) as ingest,
                 open_reader(engine) as latest,
             ):
                 yield Resources(
                     settings=settings,
                     engine=engine,
-                    lookout=database.lookout,
+                    health_engine=database.health_engine,
                     client=client,
                     watch=watch,
                     live=LiveHub(engine, watch),
-                    door=door,
+                    ingest=ingest,
                     latest=latest,
                     flags=flags,
                     imports=ImportLimit(),
@@ -158,11 +158,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )  # fmt: skip
     install_problems(app)
     schemas = problem_schemas()
-    lanes: list[Lane] = []
+    fast_routes: list[FastRoute] = []
     larger_bodies: dict[str, int] = {}
     for subject in SUBJECTS:
         schemas.update(subject.schemas)
-        lanes.extend(subject.lanes)
+        fast_routes.extend(subject.fast_routes)
         larger_bodies.update(subject.larger_bodies)
         for module in subject.modules:
             app.include_router(module.router, responses=COMMON)
@@ -170,9 +170,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_document(app, schemas)
     install_pages(app)
     app.add_middleware(Located)
-    # Pages and charts are read over slow lines too. What a lane answers is small, and an event stream stays as it is.
+    # Pages and charts are read over slow lines too. Answers of the fast path are small; an event stream stays as it is.
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
-    app.add_middleware(FastLanes, lanes=lanes)
+    app.add_middleware(FastPathMiddleware, fast_routes=fast_routes)
     app.add_middleware(BodyLimit, larger=larger_bodies)
     app.add_middleware(Guard, settings=given)
     app.add_middleware(Requests)

@@ -4,15 +4,15 @@
 - ``controllers``: The controllers' translation tables that are shipped, read once a process: what each revision can
   say
 - ``embedded``: PostgreSQL and Temporal as embedded defaults: servers that a command or a test starts for itself
-- ``kept``: Work that lasts as long as its process: it comes back when it ends, whatever ended it
 - ``log_lines``: What one log line is: a record without secrets, of bounded size, on one line, whatever was given to it
 - ``logs``: Structured logs: for people on a terminal, as JSON for machines. One line a record, in both
 - ``memory``: How a process that serves collects its garbage
 - ``modes``: Who may read the folders and files that this product makes on a machine: its own user, and nobody else
+- ``parent_death``: Runs a command that the operating system ends together with the process that started it
 - ``processes``: Processes that this one starts, watches and ends
 - ``search_attributes``: The search attributes by which Temporal's UI and CLI find a workflow at a glance
 - ``settings``: The product's settings, from the environment. Everything has a default that works on one machine
+- ``supervision``: Tasks that last as long as their process: a task that ends is started again, whatever ended it
 - ``temporal``: The connection to Temporal, configured by Temporal's own environment variables and files
-- ``tether``: Turns into a command that the operating system ends together with the process that started it
 - ``version``: The product's version, as ``pyproject.toml`` says it: the one place that does
 """

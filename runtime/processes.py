@@ -19,7 +19,7 @@ import psutil
 
 from runtime.modes import private_file
 
-_TETHER = Path(__file__).with_name("tether.py")
+_PARENT_DEATH = Path(__file__).with_name("parent_death.py")
 _LARGEST_LOG = 10_000_000
 _LOOK_EVERY = 0.02
 READY_WITHIN = 120.0
@@ -112,10 +112,10 @@ class ManagedProcess(ABC):
             return
         self._move_large_log()
         uid, gid = self.user() or (-1, -1)
-        tether = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), str(int(self.orphan_signal))]
+        wrapper = [sys.executable, "-I", "-S", str(_PARENT_DEATH), str(os.getpid()), str(int(self.orphan_signal))]
         with open(self.log_path, "ab", opener=private_file) as log:
             self._process = subprocess.Popen(  # noqa: S603 (our own commands, no shell)
-                [*tether, str(uid), str(gid), *self.command()],
+                [*wrapper, str(uid), str(gid), *self.command()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

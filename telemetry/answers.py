@@ -1,4 +1,4 @@
-"""The answer to packets as a document, the same through whichever door they came."""
+"""The answer to packets as a document, the same over HTTP and MQTT."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from domain.base.problems import ProblemCode, problem_title, problem_type
 from domain.base.violations import Violation, field_path
 from store.monitoring.telemetry import TakenPacket
-from telemetry.intake import Intake, RefusedPacket
+from telemetry.intake import IngestResult, RefusedPacket
 
 
 class PacketStatus(StrEnum):
@@ -22,13 +22,13 @@ class PacketStatus(StrEnum):
     """Nothing of it is stored."""
 
 
-def sole_refusal(intake: Intake) -> RefusedPacket | None:
+def sole_refusal(intake: IngestResult) -> RefusedPacket | None:
     """The refusal of a packet that came alone: the answer is then a problem, as it is where nothing can be read."""
     result = intake.results[0]
     return result if not intake.is_array and isinstance(result, RefusedPacket) else None
 
 
-def items_text(intake: Intake) -> str:
+def items_text(intake: IngestResult) -> str:
     """Say what became of each packet, in its order, as JSON text."""
     items = ", ".join(_item(index, result) for index, result in enumerate(intake.results))
     return f'{{"items": [{items}]}}'

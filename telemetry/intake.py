@@ -1,4 +1,4 @@
-"""From bytes to answers: what a sender brings is read, checked against the contract, and taken through the door."""
+"""From bytes to results: a body is read, checked against the packet contract, and ingested."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from domain.base.strict_json import MAX_STORED_LENGTH, BrokenJsonError, JsonCode
 from domain.base.violations import Violation
 from domain.monitoring.packets import InvalidPacket, check_timestamp, in_one_form, parse_packet
 from store.monitoring.telemetry import ReceivedPacket, TakenPacket
-from telemetry.door import PacketDoor
+from telemetry.ingest import PacketIngest
 
 MAX_PACKETS = 500
 """Packets in one array: what one transaction takes."""
@@ -35,7 +35,7 @@ class RefusedPacket:
 
 
 @dataclass(frozen=True)
-class Intake:
+class IngestResult:
     """What became of a body."""
 
     is_array: bool
@@ -56,26 +56,26 @@ class ReadBody:
     """Each packet, in its order."""
 
 
-async def take_in(
-    door: PacketDoor, raw: bytes, actor: Actor, now: datetime, may_send: Callable[[UUID], bool] = _of_any_gateway
-) -> Intake:
-    """Take one packet or an array of them; answers when all that is good is committed.
+async def ingest_body(
+    ingest: PacketIngest, raw: bytes, actor: Actor, now: datetime, may_send: Callable[[UUID], bool] = _of_any_gateway
+) -> IngestResult:
+    """Ingest one packet or an array of them; returns when every valid packet is committed.
 
     Raises:
-        Problem: as of ``read_body`` and ``bring_in``.
+        Problem: as of ``read_body`` and ``ingest_packets``.
 
     """
-    return await bring_in(door, read_body(raw, actor, now, may_send))
+    return await ingest_packets(ingest, read_body(raw, actor, now, may_send))
 
 
-async def bring_in(door: PacketDoor, body: ReadBody) -> Intake:
-    """Bring what is good of a body through the door.
+async def ingest_packets(ingest: PacketIngest, body: ReadBody) -> IngestResult:
+    """Ingest the valid packets of a body.
 
     Raises:
         Problem: ``TOO_MANY_PACKETS``: too many wait already.
 
     """
-    return Intake(body.is_array, await _through(door, body.packets))
+    return IngestResult(body.is_array, await _through(ingest, body.packets))
 
 
 def read_body(raw: bytes, actor: Actor, now: datetime, may_send: Callable[[UUID], bool] = _of_any_gateway) -> ReadBody:
@@ -132,9 +132,9 @@ def read_packet(document: Any, actor: Actor, now: datetime, raw: str | None = No
 
 
 async def _through(
-    door: PacketDoor, read: Sequence[ReceivedPacket | RefusedPacket]
+    ingest: PacketIngest, read: Sequence[ReceivedPacket | RefusedPacket]
 ) -> list[TakenPacket | RefusedPacket]:
-    taken = iter(await door.bring([each for each in read if isinstance(each, ReceivedPacket)]))
+    taken = iter(await ingest.submit([each for each in read if isinstance(each, ReceivedPacket)]))
     results: list[TakenPacket | RefusedPacket] = []
     for each in read:
         result = each if isinstance(each, RefusedPacket) else next(taken)

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.base.problems import Problem, ProblemCode
-from runtime.kept import kept
+from runtime.supervision import supervised
 from store.base.driver import KeptConnection
 from store.monitoring.capability_status import LatestRecord, read_many_latest
 
@@ -83,5 +83,5 @@ class LatestReader:
 async def open_reader(engine: AsyncEngine) -> AsyncGenerator[LatestReader]:
     """Keep a reader at work while the block runs."""
     reader = LatestReader(engine)
-    async with kept("latest reader", reader.work):
+    async with supervised("latest reader", reader.work):
         yield reader

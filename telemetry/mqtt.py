@@ -1,7 +1,7 @@
-"""The packet door over MQTT, which is what gateways in the field speak.
+"""Packet ingest over MQTT, which is what gateways in the field speak.
 
 A message is acknowledged when its packets are committed, and not before: what the broker was not told is safe, it
-keeps and sends again. So the broker waits for us, and neither a full door nor a database that is away loses anything.
+keeps and sends again. So the broker waits for us, and neither a full queue nor a database that is away loses anything.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from domain.monitoring.packets import DEFAULT_PAST_WINDOW
-from runtime.kept import kept
 from runtime.settings import Settings
+from runtime.supervision import supervised
 from store.base.database import blames_data, is_away, is_busy
 from telemetry.answers import PacketStatus, items_text, problem_document, sole_refusal
 from telemetry.broker import Broker, Link, parse_broker, was_taken_over
-from telemetry.door import PacketDoor, open_door
-from telemetry.intake import MAX_PACKETS, Intake, RefusedPacket, take_in
+from telemetry.ingest import PacketIngest, open_ingest
+from telemetry.intake import MAX_PACKETS, IngestResult, RefusedPacket, ingest_body
 from telemetry.topics import Topics
 
 _log = structlog.get_logger("mqtt")
@@ -97,11 +97,11 @@ class _Answer:
 
 
 class Subscriber:
-    """Brings what the broker has to the door, for as long as it runs. Losing either only makes it wait."""
+    """Ingests what the broker delivers for as long as it runs. Losing the broker or the database makes it wait."""
 
     def __init__(
         self,
-        door: PacketDoor,
+        ingest: PacketIngest,
         broker: Broker,
         *,
         topics: Topics,
@@ -109,7 +109,7 @@ class Subscriber:
         figures: MqttFigures,
         at_once: int = AT_ONCE,
     ) -> None:
-        self._door = door
+        self._ingest = ingest
         self._broker = broker
         self._topics = topics
         self._client_id = client_id
@@ -197,10 +197,10 @@ class Subscriber:
         may_send = partial(self._topics.may_carry, self._topics.sender(str(message.topic)))
         pause, own_failures = _FIRST_PAUSE, 0
         while True:
-            # Nothing else comes through this door, so it lets in what follows.
-            await self._door.wait_for_room(MAX_PACKETS)
+            # Nothing else uses this queue, so it has room for what follows.
+            await self._ingest.wait_for_room(MAX_PACKETS)
             try:
-                return _answer(await take_in(self._door, raw, self._actor, datetime.now(UTC), may_send))
+                return _answer(await ingest_body(self._ingest, raw, self._actor, datetime.now(UTC), may_send))
             except Problem as problem:
                 return _refusal(problem.code, problem.detail)
             except Exception as error:  # noqa: BLE001 - the message must not be lost, whatever it is
@@ -248,7 +248,7 @@ def passes(error: Exception) -> bool:
     return is_away(error) or is_busy(error)
 
 
-def _answer(intake: Intake) -> _Answer:
+def _answer(intake: IngestResult) -> _Answer:
     results = Counter(
         each.code.value if isinstance(each, RefusedPacket) else PacketStatus.ACCEPTED.value for each in intake.results
     )
@@ -265,7 +265,7 @@ def _refusal(code: ProblemCode, detail: str) -> _Answer:
 
 @asynccontextmanager
 async def subscribing(engine: AsyncEngine, settings: Settings, registry: CollectorRegistry) -> AsyncGenerator[None]:
-    """Take packets from the broker that ``settings`` names, through a door of its own, while the block runs.
+    """Take packets from the broker that ``settings`` names, through an ingest of its own, while the block runs.
 
     Raises:
         ValueError, OSError: the settings name no broker, topics that cannot be, or an authority that cannot be read.
@@ -276,13 +276,13 @@ async def subscribing(engine: AsyncEngine, settings: Settings, registry: Collect
         return
     broker = parse_broker(settings.mqtt_url.get_secret_value(), settings.mqtt_ca)
     topics = Topics(settings.mqtt_topic, settings.mqtt_answers, settings.mqtt_sender_is_gateway)
-    async with open_door(engine) as door:
+    async with open_ingest(engine) as ingest:
         subscriber = Subscriber(
-            door,
+            ingest,
             broker,
             topics=topics,
             client_id=settings.mqtt_client_id,
             figures=MqttFigures(registry),
         )
-        async with kept("MQTT subscriber", subscriber.run):
+        async with supervised("MQTT subscriber", subscriber.run):
             yield

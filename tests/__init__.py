@@ -2,12 +2,12 @@
 
 - ``base``, ``access``, ``edge``, ``site``, ``provisioning``, ``monitoring``, ``controllers``, ``simulation``: on a real
   PostgreSQL and a real Temporal server, through the store and the API
-- ``telemetry``: the packet door by HTTP and MQTT, under load and with what is large
+- ``telemetry``: packet ingest by HTTP and MQTT, under load and with what is large
 - ``domain``: rules by themselves, by wing as well; ``scenarios``: the simulation by itself
 - ``pages``: the operator pages in a browser; ``clients``: outside tools that read the API's document
 - ``project``: the checkout, its tools, the deployment; ``commands``: the command line
-- ``homes``: depots, fleets, packets and runs that tests are made of; ``helpers``: servers, processes, answers
+- ``factories``: depots, fleets, packets and runs that tests are made of; ``helpers``: servers, processes, answers
 - ``histories``: what replay must keep true, recorded by ``tests.record_histories``
 
-No test module imports another one: what two of them share stands in ``homes`` or ``helpers``.
+No test module imports another one: what two of them share stands in ``factories`` or ``helpers``.
 """

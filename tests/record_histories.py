@@ -37,10 +37,10 @@ from store.base.database import make_engine, transaction
 from store.migrate import upgrade
 from store.provisioning.tables import microgrid_nodes, outbox
 from store.site.circuits import update_circuit
+from tests.factories.scenario_sites import begin, ended, make_depots, play, read
+from tests.factories.sites import add_action, add_device, make_site
 from tests.helpers.live import http_client, make_worker, serving
 from tests.helpers.support import ACTOR, circuits_of, make_depot, refuse_microgrid, until
-from tests.homes.scenario_sites import begin, ended, make_depots, play, read
-from tests.homes.sites import add_action, add_device, make_site
 from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow

@@ -18,19 +18,19 @@ from api.base.watch import Watch
 from domain.controllers.controller_support import ControllerTables
 from runtime.controllers import controller_tables
 from runtime.settings import Settings
-from telemetry.door import PacketDoor
+from telemetry.ingest import PacketIngest
 from telemetry.latest import LatestReader
 
 __all__ = [
     "ActorDep",
     "ClientDep",
-    "DoorDep",
     "EngineDep",
     "FlagsDep",
+    "HealthEngineDep",
     "ImportLimitDep",
+    "IngestDep",
     "LatestDep",
     "LiveDep",
-    "LookoutDep",
     "Resources",
     "SettingsDep",
     "TablesDep",
@@ -46,13 +46,13 @@ class Resources:
 
     settings: Settings
     engine: AsyncEngine
-    lookout: AsyncEngine
+    health_engine: AsyncEngine
     """Connections that no other work takes: for the process's health and figures."""
     client: Client
     """Temporal's, connected with its first call."""
     watch: Watch
     live: LiveHub
-    door: PacketDoor
+    ingest: PacketIngest
     latest: LatestReader
     flags: Flags
     imports: ImportLimit
@@ -78,8 +78,8 @@ async def _engine(request: Request) -> AsyncEngine:
     return resources_of(request.app).engine
 
 
-async def _lookout(request: Request) -> AsyncEngine:
-    return resources_of(request.app).lookout
+async def _health_engine(request: Request) -> AsyncEngine:
+    return resources_of(request.app).health_engine
 
 
 async def _client(request: Request) -> Client:
@@ -94,8 +94,8 @@ async def _live(request: Request) -> LiveHub:
     return resources_of(request.app).live
 
 
-async def _door(request: Request) -> PacketDoor:
-    return resources_of(request.app).door
+async def _ingest(request: Request) -> PacketIngest:
+    return resources_of(request.app).ingest
 
 
 async def _latest(request: Request) -> LatestReader:
@@ -112,11 +112,11 @@ async def _imports(request: Request) -> ImportLimit:
 
 SettingsDep = Annotated[Settings, Depends(_settings)]
 EngineDep = Annotated[AsyncEngine, Depends(_engine)]
-LookoutDep = Annotated[AsyncEngine, Depends(_lookout)]
+HealthEngineDep = Annotated[AsyncEngine, Depends(_health_engine)]
 ClientDep = Annotated[Client, Depends(_client)]
 WatchDep = Annotated[Watch, Depends(_watch)]
 LiveDep = Annotated[LiveHub, Depends(_live)]
-DoorDep = Annotated[PacketDoor, Depends(_door)]
+IngestDep = Annotated[PacketIngest, Depends(_ingest)]
 LatestDep = Annotated[LatestReader, Depends(_latest)]
 FlagsDep = Annotated[Flags, Depends(_flags)]
 ImportLimitDep = Annotated[ImportLimit, Depends(_imports)]

@@ -2,7 +2,7 @@
 
 What has changed comes from the process's one listener at the database (``api.base.watch``). What no notification tells
 of (how far a backfill is, how many depots are stale by now, a row that was changed past the product) is found by
-comparing marks, in one look for all viewers of the process, which also tells whether the database can be asked at all.
+comparing change tokens, in one poll for all viewers of the process, which also shows whether the database answers.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.base.watch import EVERY_KIND, Watch
 from domain.base.problems import Problem, ProblemCode
-from runtime.kept import Kept
+from runtime.supervision import SupervisedTask
 from store.base.database import FAILURES, snapshot
 from store.base.notify import ChangeKind
-from store.simulation.marks import (
+from store.simulation.change_tokens import (
     ask,
-    backfill_list_mark,
-    backfill_marks,
-    depot_marks,
-    fleet_mark,
-    fleet_status_mark,
-    run_list_mark,
-    run_marks,
+    backfill_list_token,
+    backfill_tokens,
+    depot_tokens,
+    fleet_status_token,
+    fleet_token,
+    run_list_token,
+    run_tokens,
 )
 
 _log = structlog.get_logger("live")
 
 INTERVAL = 0.5
-"""Seconds between two looks at what no notification tells of."""
+"""Seconds between two polls of what no notification tells of."""
 AUDIT = 3.0
-"""Seconds between two looks at what costs more, or is told of unless it was changed past the product."""
-PATIENCE = 5.0
-"""Seconds after which a look that got no answer counts as one at a database that is away."""
+"""Seconds between two polls of what costs more, or is notified unless it was changed past the product."""
+TIMEOUT = 5.0
+"""Seconds after which a poll without an answer counts as a database that is away."""
 
 
 class Kind(StrEnum):
@@ -70,7 +70,7 @@ class Kind(StrEnum):
     """One scenario run and how far it is."""
 
 
-_TOLD = {
+_NOTIFIED_BY = {
     Kind.DEPOT: {ChangeKind.STRUCTURE, ChangeKind.CONFIGURATION},
     Kind.STATUS: {ChangeKind.STATUS},
     Kind.CAPACITY: {ChangeKind.CAPACITY},
@@ -78,11 +78,11 @@ _TOLD = {
     Kind.POWER_SOURCE: {ChangeKind.POWER_SOURCE},
     Kind.REMEDIATIONS: {ChangeKind.REMEDIATION, ChangeKind.CONFIGURATION},
 }
-"""Which notifications tell of what."""
+"""The notifications that belong to each kind of topic."""
 _OF_DEPOT = (Kind.DEPOT, Kind.STATUS, Kind.CAPACITY, Kind.PACKET, Kind.POWER_SOURCE)
-_MARKS_OF_ONE = {Kind.BACKFILL: backfill_marks, Kind.RUN: run_marks}
-_MARKS_OF_ALL = {Kind.FLEET: fleet_mark, Kind.BACKFILLS: backfill_list_mark, Kind.RUNS: run_list_mark}
-_OF_ONE = (*_OF_DEPOT, *_MARKS_OF_ONE)
+_TOKENS_OF_ONE = {Kind.BACKFILL: backfill_tokens, Kind.RUN: run_tokens}
+_TOKENS_OF_ALL = {Kind.FLEET: fleet_token, Kind.BACKFILLS: backfill_list_token, Kind.RUNS: run_list_token}
+_OF_ONE = (*_OF_DEPOT, *_TOKENS_OF_ONE)
 
 
 @dataclass(frozen=True)
@@ -115,24 +115,24 @@ class Topic:
 
 @dataclass(eq=False)
 class Listener:
-    """One page that listens; told apart from another by identity, not by what it watches."""
+    """One page that listens. Its identity distinguishes it from others, not what it watches."""
 
     topics: frozenset[Topic]
     changed: set[Topic] = field(default_factory=set[Topic])
     away: bool = False
     """Whether the database cannot be asked."""
     watched: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when whatever changes from now on will be told."""
-    _rung: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when every change from now on will be noticed."""
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake who waits for something new."""
-        self._rung.set()
+        self._woken.set()
 
     async def news(self) -> tuple[bool, set[Topic]]:
         """Wait for something new; answer whether the database is away, and what has changed."""
-        await self._rung.wait()
-        self._rung.clear()
+        await self._woken.wait()
+        self._woken.clear()
         changed, self.changed = self.changed, set()
         return self.away, changed
 
@@ -144,11 +144,11 @@ class LiveHub:
         self._engine = engine
         self._changes = watch
         self._listeners: set[Listener] = set()
-        self._marks: dict[Topic, str] = {}
+        self._tokens: dict[Topic, str] = {}
         self._audited: dict[Topic, str] = {}
         self._audit_at = 0.0
         self._away = False
-        self._watching: Kept | None = None
+        self._watching: SupervisedTask | None = None
         self._wanted = asyncio.Event()
 
     @asynccontextmanager
@@ -157,10 +157,10 @@ class LiveHub:
         listener = Listener(frozenset(topics))
         self._listeners.add(listener)
         self._wanted.set()
-        self._audit_at = 0.0  # what it watches has no mark yet
+        self._audit_at = 0.0  # what it watches has no token yet
         if self._watching is None:
-            self._changes.lend(self._hear)
-            self._watching = Kept("live pages", self._watch)
+            self._changes.subscribe(self._on_change)
+            self._watching = SupervisedTask("live pages", self._watch)
             self._watching.start()
         try:
             await listener.watched.wait()
@@ -173,8 +173,8 @@ class LiveHub:
     async def close(self) -> None:
         """Watch no longer."""
         watching, self._watching = self._watching, None
-        self._changes.take_back(self._hear)
-        self._marks.clear()
+        self._changes.unsubscribe(self._on_change)
+        self._tokens.clear()
         self._audited.clear()
         if watching is not None:
             await watching.close()
@@ -183,64 +183,64 @@ class LiveHub:
         while True:
             self._wanted.clear()
             try:
-                await self._look()
+                await self._poll()
             except FAILURES as error:
                 if not self._away:
                     _log.warning("database away", error=str(error))
-                self._tell(away=True)
-            except Exception:  # noqa: BLE001 (told to the pages, and tried again, whatever it is)
+                self._notify(away=True)
+            except Exception:  # noqa: BLE001 (the pages show it, and it is tried again, whatever it is)
                 if not self._away:
                     _log.exception("unexpected error")
-                self._tell(away=True)
+                self._notify(away=True)
             # A new listener need not wait for so long.
             with suppress(TimeoutError):
                 async with asyncio.timeout(INTERVAL):
                     await self._wanted.wait()
 
-    def _hear(self, depot_id: UUID | None, kinds: set[str]) -> None:
+    def _on_change(self, depot_id: UUID | None, kinds: set[str]) -> None:
         for listener in self._listeners:
-            mine = {topic for topic in listener.topics if _is_told(topic, depot_id, kinds)}
+            mine = {topic for topic in listener.topics if _is_notified(topic, depot_id, kinds)}
             if mine:
                 listener.changed |= mine
-                listener.ring()
+                listener.wake()
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         listeners = set(self._listeners)
         topics = frozenset[Topic]().union(*(listener.topics for listener in listeners))
         now = asyncio.get_running_loop().time()
         audits = now >= self._audit_at
         if audits:
             self._audit_at = now + AUDIT
-        async with asyncio.timeout(PATIENCE), snapshot(self._engine) as connection:
-            marks = await _read_marks(connection, topics)
-            audited = await _audit_marks(connection, topics) if audits else self._audited
-        changed = _differing(self._marks, marks) | _differing(self._audited, audited)
-        self._marks, self._audited = marks, audited
-        self._tell(away=False, changed=changed)
+        async with asyncio.timeout(TIMEOUT), snapshot(self._engine) as connection:
+            tokens = await _read_tokens(connection, topics)
+            audited = await _audit_tokens(connection, topics) if audits else self._audited
+        changed = _differing(self._tokens, tokens) | _differing(self._audited, audited)
+        self._tokens, self._audited = tokens, audited
+        self._notify(away=False, changed=changed)
         for listener in listeners:
             listener.watched.set()
 
-    def _tell(self, *, away: bool, changed: set[Topic] | None = None) -> None:
+    def _notify(self, *, away: bool, changed: set[Topic] | None = None) -> None:
         self._away = away
         for listener in self._listeners:
             mine = listener.topics & (changed or set())
             if mine or listener.away != away:
                 listener.changed |= mine
                 listener.away = away
-                listener.ring()
+                listener.wake()
             if away:
                 listener.watched.set()
 
 
-def _is_told(topic: Topic, depot_id: UUID | None, kinds: set[str]) -> bool:
-    told = _TOLD.get(topic.kind, set())
-    if EVERY_KIND not in kinds and not told & kinds:
+def _is_notified(topic: Topic, depot_id: UUID | None, kinds: set[str]) -> bool:
+    notified_by = _NOTIFIED_BY.get(topic.kind, set())
+    if EVERY_KIND not in kinds and not notified_by & kinds:
         return False
     return depot_id is None or topic.subject_id is None or topic.subject_id == depot_id
 
 
 def _differing(before: dict[Topic, str], after: dict[Topic, str]) -> set[Topic]:
-    """What had a mark and has another; what is new to the list has nothing that it differs from."""
+    """What had a token and has another; what is new to the list has nothing that it differs from."""
     return {topic for topic in before.keys() & after.keys() if before[topic] != after[topic]}
 
 
@@ -248,28 +248,28 @@ def _ids(topics: frozenset[Topic], kind: Kind) -> list[UUID]:
     return [topic.subject_id for topic in topics if topic.kind is kind and topic.subject_id is not None]
 
 
-async def _read_marks(connection: AsyncConnection, topics: frozenset[Topic]) -> dict[Topic, str]:
-    """Mark what changes without a notification. Where that is nothing, the database is asked all the same."""
-    marks: dict[Topic, str] = {}
-    for kind, read in _MARKS_OF_ONE.items():
+async def _read_tokens(connection: AsyncConnection, topics: frozenset[Topic]) -> dict[Topic, str]:
+    """Read the tokens of what changes without a notification. Without any, the database is asked all the same."""
+    tokens: dict[Topic, str] = {}
+    for kind, read in _TOKENS_OF_ONE.items():
         ids = _ids(topics, kind)
         if ids:
-            marks |= {Topic(kind, subject_id): "" for subject_id in ids}  # what does not exist has no mark
-            marks |= {Topic(kind, subject_id): mark for subject_id, mark in (await read(connection, ids)).items()}
-    for kind, mark_all in _MARKS_OF_ALL.items():
+            tokens |= {Topic(kind, subject_id): "" for subject_id in ids}  # what does not exist has no token of its own
+            tokens |= {Topic(kind, subject_id): token for subject_id, token in (await read(connection, ids)).items()}
+    for kind, read_all in _TOKENS_OF_ALL.items():
         if Topic(kind) in topics:
-            marks[Topic(kind)] = await mark_all(connection)
-    if not marks:
+            tokens[Topic(kind)] = await read_all(connection)
+    if not tokens:
         await ask(connection)
-    return marks
+    return tokens
 
 
-async def _audit_marks(connection: AsyncConnection, topics: frozenset[Topic]) -> dict[Topic, str]:
+async def _audit_tokens(connection: AsyncConnection, topics: frozenset[Topic]) -> dict[Topic, str]:
     depots = _ids(topics, Kind.DEPOT)
-    marks = {Topic(Kind.DEPOT, depot_id): "" for depot_id in depots}
+    tokens = {Topic(Kind.DEPOT, depot_id): "" for depot_id in depots}
     if depots:
-        found = await depot_marks(connection, depots)
-        marks |= {Topic(Kind.DEPOT, depot_id): mark for depot_id, mark in found.items()}
+        found = await depot_tokens(connection, depots)
+        tokens |= {Topic(Kind.DEPOT, depot_id): token for depot_id, token in found.items()}
     if Topic(Kind.FLEET) in topics:
-        marks[Topic(Kind.FLEET)] = await fleet_status_mark(connection)
-    return marks
+        tokens[Topic(Kind.FLEET)] = await fleet_status_token(connection)
+    return tokens

@@ -1,4 +1,4 @@
-"""Who watches a depot hears of its changes: one PostgreSQL listener a process, any number of watchers."""
+"""Notifies watchers of the changes of a depot: one PostgreSQL listener a process, any number of watchers."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from store.base.listen import listen
 from store.base.notify import CHANNEL, read_payload
 
 EVERY_KIND = "*"
-"""Told when it is not known what was missed: look at everything."""
+"""Sent when it is not known what was missed: read everything again."""
 
-Ear = Callable[[UUID | None, set[str]], None]
+ChangeCallback = Callable[[UUID | None, set[str]], None]
 """Called with a depot, None for any, and the kinds of what changed of it."""
 
 
 class Watcher:
-    """One who watches a depot. What is told while it is busy is told once, however often it happened."""
+    """A watcher of one depot. Changes that come while it is busy are debounced: it hears of each kind once."""
 
     def __init__(self) -> None:
         self._kinds: set[str] = set()
-        self._rung = asyncio.Event()
+        self._notified = asyncio.Event()
 
-    def ring(self, kinds: set[str]) -> None:
+    def notify(self, kinds: set[str]) -> None:
         """Note that something changed."""
         self._kinds |= kinds
-        self._rung.set()
+        self._notified.set()
 
     async def changed(self) -> set[str]:
         """Wait until something changed and answer the kinds of it."""
-        await self._rung.wait()
-        self._rung.clear()
+        await self._notified.wait()
+        self._notified.clear()
         kinds, self._kinds = self._kinds, set()
         return kinds
 
@@ -45,15 +45,15 @@ class Watch:
 
     def __init__(self) -> None:
         self._watchers: dict[UUID, set[Watcher]] = defaultdict(set)
-        self._ears: set[Ear] = set()
+        self._callbacks: set[ChangeCallback] = set()
 
-    def lend(self, ear: Ear) -> None:
-        """Tell ``ear`` of all changes of all depots, at once and on the loop: it must not wait."""
-        self._ears.add(ear)
+    def subscribe(self, callback: ChangeCallback) -> None:
+        """Call ``callback`` with all changes of all depots, at once and on the loop: it must not wait."""
+        self._callbacks.add(callback)
 
-    def take_back(self, ear: Ear) -> None:
-        """Tell ``ear`` no longer."""
-        self._ears.discard(ear)
+    def unsubscribe(self, callback: ChangeCallback) -> None:
+        """Call ``callback`` no longer."""
+        self._callbacks.discard(callback)
 
     @asynccontextmanager
     async def on(self, depot_id: UUID) -> AsyncGenerator[Watcher]:
@@ -67,21 +67,21 @@ class Watch:
             if not self._watchers[depot_id]:
                 del self._watchers[depot_id]
 
-    def hear(self, payload: str) -> None:
-        """Pass on what PostgreSQL said."""
-        if not self._watchers and not self._ears:
+    def dispatch(self, payload: str) -> None:
+        """Pass a notification of PostgreSQL on."""
+        if not self._watchers and not self._callbacks:
             return
         for depot_id, kinds in read_payload(payload):
-            self._tell(depot_id, kinds)
+            self._notify(depot_id, kinds)
 
-    def _tell(self, depot_id: UUID | None, kinds: set[str]) -> None:
-        told = self._watchers.values() if depot_id is None else [self._watchers.get(depot_id, set[Watcher]())]
-        for watchers in told:
+    def _notify(self, depot_id: UUID | None, kinds: set[str]) -> None:
+        watching = self._watchers.values() if depot_id is None else [self._watchers.get(depot_id, set[Watcher]())]
+        for watchers in watching:
             for watcher in watchers:
-                watcher.ring(kinds)
-        for ear in list(self._ears):
-            ear(depot_id, kinds)
+                watcher.notify(kinds)
+        for callback in list(self._callbacks):
+            callback(depot_id, kinds)
 
     async def run(self, engine: AsyncEngine) -> None:
         """Listen until cancelled. After a lost connection everyone looks again."""
-        await listen(engine, CHANNEL, self.hear, lambda: self._tell(None, {EVERY_KIND}))
+        await listen(engine, CHANNEL, self.dispatch, lambda: self._notify(None, {EVERY_KIND}))

@@ -1,6 +1,6 @@
 """The guard of the whole application: nothing is reached past it, and no answer leaves without its headers.
 
-It stands before the routes, the files, the documentation and the fast lanes, so refusals of the framework itself and
+It stands before the routes, the files, the documentation and the fast path, so refusals of the framework itself and
 answers to unexpected errors carry the same headers as any other.
 """
 

@@ -3,5 +3,5 @@
 - ``capability_status``: Capability status of a microgrid: the canonical way in, the latest with its freshness, the
   history, live events
 - ``load``: The load of a depot over time, beside what its circuits may draw: the data of a chart
-- ``telemetry``: The packet door over HTTP, and the packets that came through it
+- ``telemetry``: Packet ingest over HTTP, and the packets that were received
 """

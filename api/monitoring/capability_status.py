@@ -21,7 +21,7 @@ from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import problem_responses
 from api.base.types import Body, Cursor, Limit, MicrogridId, Moment, decode_cursor, encode_cursor
 from api.base.watch import EVERY_KIND, Watch
-from api.edge.lanes import Lane
+from api.edge.fast_path import FastRoute
 from api.site.stamps import Stamped
 from domain.base.names import UUID_PATTERN
 from domain.base.problems import Problem, ProblemCode
@@ -187,14 +187,16 @@ async def latest(microgrid_id: MicrogridId, reader: LatestDep) -> Response:
     return Response(statuses.model_dump_json(), media_type="application/json")
 
 
-async def _latest_in_lane(request: Request, parameters: dict[str, str]) -> Response:
+async def _latest_on_fast_path(request: Request, parameters: dict[str, str]) -> Response:
     await current_actor(request)
     return await latest(UUID(parameters["microgrid_id"]), resources_of(request.app).latest)
 
 
-LANES = (
-    Lane(
-        "GET", re.compile(f"/api/microgrids/(?P<microgrid_id>{UUID_PATTERN[1:-1]})/capability-status"), _latest_in_lane
+FAST_ROUTES = (
+    FastRoute(
+        "GET",
+        re.compile(f"/api/microgrids/(?P<microgrid_id>{UUID_PATTERN[1:-1]})/capability-status"),
+        _latest_on_fast_path,
     ),
 )
 

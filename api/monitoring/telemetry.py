@@ -1,4 +1,4 @@
-"""The packet door over HTTP, and the packets that came through it."""
+"""Packet ingest over HTTP, and the packets that were received."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from api.base.access import current_actor
-from api.base.dependencies import ActorDep, DoorDep, EngineDep, resources_of
+from api.base.dependencies import ActorDep, EngineDep, IngestDep, resources_of
 from api.base.problems import FieldProblem, problem_response, problem_responses
 from api.base.types import Cursor, Limit, Moment, decode_cursor, encode_cursor
-from api.edge.lanes import Lane
+from api.edge.fast_path import FastRoute
 from api.edge.large import large_document
 from api.site.stamps import Stamped
 from domain.base.problems import ProblemCode
@@ -29,7 +29,7 @@ from domain.site.sensor_actions import SensorActionKind
 from store.base.off_loop import off_loop
 from store.monitoring.packets import PacketRecord, list_packets
 from telemetry.answers import PacketStatus, field_errors, items_text, sole_refusal
-from telemetry.intake import MAX_PACKETS, bring_in, read_body
+from telemetry.intake import MAX_PACKETS, ingest_packets, read_body
 
 router = APIRouter(prefix="/api/telemetry", tags=["telemetry"])
 
@@ -169,15 +169,15 @@ _BODY = {
         ProblemCode.TOO_MANY_PACKETS,
     ),
 )  # fmt: skip
-async def take(request: Request, actor: ActorDep, door: DoorDep) -> Response:
+async def take(request: Request, actor: ActorDep, ingest: IngestDep) -> Response:
     """Take one IoT sensor packet, or an array of them.
 
     An accepted packet is committed when this answers. One bad packet in an array does not stop the others; a bad
     packet that comes alone is the answer's problem. Sending a packet again does no harm.
     """
     raw = await request.body()
-    intake = await bring_in(
-        door, await off_loop(len(raw) // _TEXT_OF_AN_ITEM, read_body, raw, actor, datetime.now(UTC))
+    intake = await ingest_packets(
+        ingest, await off_loop(len(raw) // _TEXT_OF_AN_ITEM, read_body, raw, actor, datetime.now(UTC))
     )
     refused = sole_refusal(intake)
     if refused is not None:
@@ -186,11 +186,11 @@ async def take(request: Request, actor: ActorDep, door: DoorDep) -> Response:
     return Response(items_text(intake), media_type="application/json")
 
 
-async def _take_in_lane(request: Request, _: dict[str, str]) -> Response:
-    return await take(request, await current_actor(request), resources_of(request.app).door)
+async def _take_on_fast_path(request: Request, _: dict[str, str]) -> Response:
+    return await take(request, await current_actor(request), resources_of(request.app).ingest)
 
 
-LANES = (Lane("POST", re.compile("/api/telemetry/packets"), _take_in_lane),)
+FAST_ROUTES = (FastRoute("POST", re.compile("/api/telemetry/packets"), _take_on_fast_path),)
 
 
 @router.get("/packets", response_model=StoredPacketPage, responses=problem_responses(ProblemCode.INVALID_CURSOR))

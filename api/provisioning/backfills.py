@@ -29,9 +29,9 @@ from domain.provisioning.backfill import (
     BackfillOutcome,
     BackfillRequest,
 )
+from reconciliation.backfills import reconcile_backfills
+from reconciliation.reconcile import ReconciledRow
 from runtime.settings import Settings
-from settlement.backfills import settle_backfills
-from settlement.settle import Settled
 from store.base.changes import record_change
 from store.base.database import transaction
 from store.provisioning.backfills import BackfillRecord, insert_backfill, list_backfills, list_outcomes, read_backfill
@@ -70,9 +70,9 @@ class Backfill(BaseModel):
     workflow_url: str | None = Field(description="The run in Temporal's UI.")
 
     @staticmethod
-    def of(settled: Settled[BackfillRecord], settings: Settings, client: Client) -> Backfill:
+    def of(reconciled: ReconciledRow[BackfillRecord], settings: Settings, client: Client) -> Backfill:
         """The backfill as it is stored, held against its workflow."""
-        record = settled.record
+        record = reconciled.record
         done = record.counts.depots
         rate = None
         if record.started_at is not None and record.last_page_at is not None:
@@ -94,7 +94,7 @@ class Backfill(BaseModel):
             started_at=record.started_at,
             finished_at=record.finished_at,
             failure=record.failure,
-            state_confirmed=settled.confirmed,
+            state_confirmed=reconciled.confirmed,
             workflow_url=workflow_url(settings, client, BACKFILL.workflow_id(record.backfill_id)),
         )
 
@@ -139,7 +139,7 @@ async def start(
         async with temporal_calls():
             await start_backfill(client, settings.task_queue, BackfillInput(request))
         record = await read_backfill(connection, request.backfill_id)
-        return Backfill.of(Settled(record, confirmed=True), settings, client)
+        return Backfill.of(ReconciledRow(record, confirmed=True), settings, client)
 
     return await once.create(engine, actor, body, Backfill, make)
 
@@ -154,14 +154,14 @@ async def list_all(
         found = await list_backfills(connection, before=before[0] if before else None, limit=limit + 1)
     items = found[:limit]
     more = encode_cursor(items[-1].backfill_id) if len(found) > limit else None
-    settled = await settle_backfills(engine, client, items)
-    return BackfillPage(items=[Backfill.of(each, settings, client) for each in settled], next_cursor=more)
+    reconciled = await reconcile_backfills(engine, client, items)
+    return BackfillPage(items=[Backfill.of(each, settings, client) for each in reconciled], next_cursor=more)
 
 
 @router.get("/{backfill_id}", responses=problem_responses(ProblemCode.BACKFILL_NOT_FOUND))
 async def read(backfill_id: BackfillId, engine: EngineDep, client: ClientDep, settings: SettingsDep) -> Backfill:
     """Read how far a backfill is."""
-    return Backfill.of(await _settled(backfill_id, engine, client), settings, client)
+    return Backfill.of(await _reconciled_backfill(backfill_id, engine, client), settings, client)
 
 
 @router.get(
@@ -231,15 +231,15 @@ _SIGNALS = {
 
 async def _steer(
     backfill_id: UUID, word: str, actor: Actor, engine: AsyncEngine, client: Client
-) -> Settled[BackfillRecord]:
-    record = (await _settled(backfill_id, engine, client)).record
+) -> ReconciledRow[BackfillRecord]:
+    record = (await _reconciled_backfill(backfill_id, engine, client)).record
     if record.state.ended:
         raise _not_running(record)
     if not await tell(backfill_handle(client, backfill_id), _SIGNALS[word]):
-        raise _not_running((await _settled(backfill_id, engine, client)).record)
+        raise _not_running((await _reconciled_backfill(backfill_id, engine, client)).record)
     async with transaction(engine, actor) as connection:
         await record_change(connection, actor, f"BACKFILL_{word.upper()}_REQUESTED", subject_id=backfill_id)
-        return Settled(await read_backfill(connection, backfill_id), confirmed=True)
+        return ReconciledRow(await read_backfill(connection, backfill_id), confirmed=True)
 
 
 def _not_running(record: BackfillRecord) -> Problem:
@@ -249,8 +249,8 @@ def _not_running(record: BackfillRecord) -> Problem:
     )
 
 
-async def _settled(backfill_id: UUID, engine: AsyncEngine, client: Client) -> Settled[BackfillRecord]:
+async def _reconciled_backfill(backfill_id: UUID, engine: AsyncEngine, client: Client) -> ReconciledRow[BackfillRecord]:
     """Read a backfill; one whose workflow is gone without having said so is ended."""
     async with engine.connect() as connection:
         record = await read_backfill(connection, backfill_id)
-    return (await settle_backfills(engine, client, [record]))[0]
+    return (await reconcile_backfills(engine, client, [record]))[0]

@@ -37,9 +37,9 @@ from domain.base.actor import Actor
 from domain.base.jobs import JobState
 from domain.base.problems import Problem, ProblemCode
 from domain.simulation.scenario_runs import MAX_SEED, MAX_TIME_SCALE, SCENARIO_RUN, RunOutcome
+from reconciliation.reconcile import ReconciledRow
+from reconciliation.scenario_runs import close_evidence, reconcile_runs
 from runtime.settings import Settings
-from settlement.scenario_runs import close_evidence, settle_runs
-from settlement.settle import Settled
 from sim_scenarios.evidence.difference import NOTHING, Difference, diff
 from sim_scenarios.evidence.evidence import read_evidence, sha256_of
 from sim_scenarios.evidence.html_report import html_report
@@ -125,12 +125,12 @@ class ScenarioRun(BaseModel):
     workflow_url: str | None = Field(description="The run in Temporal's UI.")
 
     @staticmethod
-    def of(settled: Settled[RunRecord], settings: Settings, client: Client) -> ScenarioRun:
+    def of(reconciled: ReconciledRow[RunRecord], settings: Settings, client: Client) -> ScenarioRun:
         """The run as it is stored, held against its workflow."""
-        record = settled.record
+        record = reconciled.record
         return ScenarioRun(
             **{name: getattr(record, name) for name in ScenarioRun.model_fields if hasattr(record, name)},
-            state_confirmed=settled.confirmed,
+            state_confirmed=reconciled.confirmed,
             workflow_url=workflow_url(settings, client, SCENARIO_RUN.workflow_id(record.run_id)),
         )
 
@@ -212,7 +212,7 @@ async def start(
     run_id = await begin(engine, client, settings, actor, RunStart(**body.model_dump()), once)
     async with engine.connect() as connection:
         record = await read_run(connection, run_id)
-    return ScenarioRun.of(Settled(record, confirmed=True), settings, client)
+    return ScenarioRun.of(ReconciledRow(record, confirmed=True), settings, client)
 
 
 async def begin(
@@ -222,7 +222,7 @@ async def begin(
     async with engine.connect() as connection:
         active = await active_run(connection, asked.depot_id)
     if active is not None:
-        await settled(active, engine, client)
+        await reconciled(active, engine, client)
     return await start_run(engine, client, settings.task_queue, actor, asked, once)
 
 
@@ -241,14 +241,16 @@ async def list_all(
     async with engine.connect() as connection:
         found = await list_runs(connection, depot_id=depot_id, scenario=scenario, before=before, limit=limit + 1)
     items, more = cut_page(found, limit, lambda record: record.run_id)
-    settled_items = await settle_runs(engine, client, items)
-    return ScenarioRunPage(items=[ScenarioRun.of(each, settings, client) for each in settled_items], next_cursor=more)
+    reconciled_items = await reconcile_runs(engine, client, items)
+    return ScenarioRunPage(
+        items=[ScenarioRun.of(each, settings, client) for each in reconciled_items], next_cursor=more
+    )
 
 
 @router.get("/{run_id}", responses=problem_responses(ProblemCode.RUN_NOT_FOUND))
 async def read(run_id: RunId, engine: EngineDep, client: ClientDep, settings: SettingsDep) -> ScenarioRun:
     """Read how far a run is."""
-    return ScenarioRun.of(await settled(run_id, engine, client), settings, client)
+    return ScenarioRun.of(await reconciled(run_id, engine, client), settings, client)
 
 
 @router.get("/{run_id}/steps", responses=problem_responses(ProblemCode.RUN_NOT_FOUND, ProblemCode.INVALID_CURSOR))
@@ -329,7 +331,7 @@ async def differences(
     run_id: RunId, other_id: RunId, engine: EngineDep, client: ClientDep, settings: SettingsDep
 ) -> RunDifferences:
     """Say where two runs differ, by their evidence."""
-    one, other = await settled(run_id, engine, client), await settled(other_id, engine, client)
+    one, other = await reconciled(run_id, engine, client), await reconciled(other_id, engine, client)
     (_, first), (_, second) = await _evidence(engine, run_id), await _evidence(engine, other_id)
     found = await asyncio.to_thread(diff, first, second, most=MAX_DIFFERENCES + 1)
     return RunDifferences(
@@ -375,18 +377,18 @@ _SIGNALS = {
 }
 
 
-async def steer(run_id: UUID, word: str, actor: Actor, engine: AsyncEngine, client: Client) -> Settled[RunRecord]:
+async def steer(run_id: UUID, word: str, actor: Actor, engine: AsyncEngine, client: Client) -> ReconciledRow[RunRecord]:
     """Tell a run to pause, resume or cancel; answer what is stored of it.
 
     Raises:
         Problem: ``RUN_NOT_FOUND``, ``RUN_NOT_RUNNING`` or ``TEMPORAL_UNAVAILABLE``.
 
     """
-    record = (await settled(run_id, engine, client)).record
+    record = (await reconciled(run_id, engine, client)).record
     if record.state.ended:
         raise _not_running(record)
     if not await tell(scenario_run_handle(client, run_id), _SIGNALS[word]):
-        raise _not_running((await settled(run_id, engine, client)).record)
+        raise _not_running((await reconciled(run_id, engine, client)).record)
     async with transaction(engine, actor) as connection:
         await record_change(
             connection,
@@ -395,7 +397,7 @@ async def steer(run_id: UUID, word: str, actor: Actor, engine: AsyncEngine, clie
             depot_id=record.depot_id,
             subject_id=run_id,
         )
-        return Settled(await read_run(connection, run_id), confirmed=True)
+        return ReconciledRow(await read_run(connection, run_id), confirmed=True)
 
 
 def _not_running(record: RunRecord) -> Problem:
@@ -405,7 +407,7 @@ def _not_running(record: RunRecord) -> Problem:
     )
 
 
-async def settled(run_id: UUID, engine: AsyncEngine, client: Client) -> Settled[RunRecord]:
+async def reconciled(run_id: UUID, engine: AsyncEngine, client: Client) -> ReconciledRow[RunRecord]:
     """Read a run; one whose workflow is gone without having said so is ended, with the evidence so far.
 
     Raises:
@@ -414,7 +416,7 @@ async def settled(run_id: UUID, engine: AsyncEngine, client: Client) -> Settled[
     """
     async with engine.connect() as connection:
         record = await read_run(connection, run_id)
-    return (await settle_runs(engine, client, [record]))[0]
+    return (await reconcile_runs(engine, client, [record]))[0]
 
 
 async def _evidence(engine: AsyncEngine, run_id: UUID) -> tuple[RunRecord, bytes]:

@@ -25,7 +25,7 @@ from sim_scenarios.runs.library import (
     table_document,
     template_text,
 )
-from sim_scenarios.runs.rehearsal import rehearse
+from sim_scenarios.runs.offline_check import check_offline
 from sim_scenarios.runs.scenario import Scenario, parse_scenario
 
 
@@ -78,7 +78,7 @@ def run_new(name: str, like: str | None) -> int:
 def _validate(console: Console, label: str, text: str, tables: Mapping[str, object]) -> int:
     parsed = parse_scenario(text, tables)
     if isinstance(parsed, Scenario):
-        wrong = InvalidScenario(rehearse(parsed), parsed.lines)
+        wrong = InvalidScenario(check_offline(parsed), parsed.lines)
         if not wrong.violations:
             console.print(f"[green]✓[/] {escape(label)}  [dim]{parsed.steps} steps[/]", soft_wrap=True)
             return 0

@@ -18,6 +18,6 @@
   capabilities and sets the capacity of its circuit, and the packets that such a gateway sends
 - ``stage``: The stage of a benchmark: a PostgreSQL and a Temporal of its own, and databases copied from one that is
   filled
-- ``telemetry``: `./dev bench telemetry`: the packet door, the latest-status read and the deadlines, each beside its
+- ``telemetry``: `./dev bench telemetry`: packet ingest, the latest-status read and the deadlines, each beside its
   floor
 """

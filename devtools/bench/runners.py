@@ -45,7 +45,7 @@ async def run_load(plan: Plan) -> Outcome:
 
 
 async def run_bare(plan: BarePlan) -> BareOutcome:
-    """Run the floor of the packet door."""
+    """Run the floor of packet ingest."""
     return BareOutcome(**await _run("devtools.bench.baselines.bare", asdict(plan)))
 
 

@@ -1,4 +1,4 @@
-"""`./dev bench telemetry`: the packet door, the latest-status read and the deadlines, each beside its floor."""
+"""`./dev bench telemetry`: packet ingest, the latest-status read and the deadlines, each beside its floor."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ class Line:
     array: int
     groups: list[float] = field(default_factory=list[float])
     """Packets a transaction, on average."""
-    door: list[Sample] = field(default_factory=list[Sample])
+    ingest: list[Sample] = field(default_factory=list[Sample])
     bare: list[Sample] = field(default_factory=list[Sample])
 
     def ratio(self, of: Callable[[Sample], float]) -> float:
-        """The median, over the pairs, of one figure of the door divided by the same of the floor."""
-        return median(of(door) / of(bare) for door, bare in zip(self.door, self.bare, strict=True))
+        """The median, over the pairs, of one figure of ingest divided by the same of the floor."""
+        return median(of(ingest) / of(bare) for ingest, bare in zip(self.ingest, self.bare, strict=True))
 
 
 class Clock:
@@ -100,7 +100,7 @@ async def run(seconds: float, rounds: int, depots: int, processes: int, parts: S
     async with databases() as made:
         await _fill(made, given.depots)
         if "packets" in parts or "reads" in parts:
-            await _door(console, made, given, packets="packets" in parts, reads="reads" in parts)
+            await _ingest(console, made, given, packets="packets" in parts, reads="reads" in parts)
         if "flexmeasures" in parts:
             await _flexmeasures(console, made, given)
         if "deadlines" in parts:
@@ -149,7 +149,7 @@ class Running:
         packets, groups = (after - before for after, before in zip(await self._stored(), counted, strict=True))
         line.groups.append(packets / groups)
         taken = len(outcome.latencies) * line.array
-        line.door.append(
+        line.ingest.append(
             Sample(
                 taken / outcome.seconds,
                 Latency.of(outcome.latencies),
@@ -217,7 +217,7 @@ async def _running(made: Databases, given: Given) -> AsyncGenerator[Running]:
                 yield Running(made, engine, api, sites, Clock(), given)
 
 
-async def _door(console: Console, made: Databases, given: Given, *, packets: bool, reads: bool) -> None:
+async def _ingest(console: Console, made: Databases, given: Given, *, packets: bool, reads: bool) -> None:
     lines = [Line(1, 1), Line(CLIENTS, 1), Line(1, ARRAY), Line(CLIENTS, ARRAY)] if packets else []
     read = ReadFigures()
     for _ in track(range(given.rounds), description="rounds", console=console, transient=True):
@@ -240,7 +240,7 @@ def _packet_table(lines: Sequence[Line]) -> Table:
     for column in columns:
         table.add_column(column, justify="right")
     for line in lines:
-        for name, samples in (("HTTP", line.door), ("bare", line.bare)):
+        for name, samples in (("HTTP", line.ingest), ("bare", line.bare)):
             first = name == "HTTP"
             table.add_row(
                 *((f"{line.clients}", f"{line.array}", f"{median(line.groups):,.1f}") if first else ("", "", "")),
@@ -311,7 +311,7 @@ class Pair:
 
     packets: int
     """Packets a request; FlexMeasures gets as many readings as they have."""
-    door: list[Sample] = field(default_factory=list[Sample])
+    ingest: list[Sample] = field(default_factory=list[Sample])
     other: list[Sample] = field(default_factory=list[Sample])
 
 
@@ -330,7 +330,7 @@ async def _flexmeasures(console: Console, made: Databases, given: Given) -> None
                 rate = len(outcome.latencies) * readings / outcome.seconds
                 pair.other.append(Sample(rate, Latency.of(outcome.latencies), 0))
                 await running.packets(line, floor=False)
-                pair.door.append(line.door[0])
+                pair.ingest.append(line.ingest[0])
     console.print(_pair_table(pairs))
 
 
@@ -339,9 +339,9 @@ def _pair_table(pairs: Sequence[Pair]) -> Table:
     for column in ("readings a request", "", "readings/s", "p50 ms", "p99 ms"):
         table.add_column(column, justify="right")
     for pair in pairs:
-        for name, samples, readings in (("packet door", pair.door, READINGS), ("FlexMeasures", pair.other, 1)):
+        for name, samples, readings in (("packet ingest", pair.ingest, READINGS), ("FlexMeasures", pair.other, 1)):
             table.add_row(
-                f"{pair.packets * READINGS}" if samples is pair.door else "",
+                f"{pair.packets * READINGS}" if samples is pair.ingest else "",
                 name,
                 f"{median(each.packets_a_second * readings for each in samples):,.0f}",
                 f"{median(each.latency.p50 for each in samples):.1f}",
@@ -349,7 +349,7 @@ def _pair_table(pairs: Sequence[Pair]) -> Table:
             )
         ratio = median(
             one.packets_a_second * READINGS / two.packets_a_second
-            for one, two in zip(pair.door, pair.other, strict=True)
+            for one, two in zip(pair.ingest, pair.other, strict=True)
         )
         table.add_row("", "ratio", f"{ratio:.1f}", end_section=True)
     return table

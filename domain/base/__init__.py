@@ -7,8 +7,9 @@
 - ``jobs``: A job: work that a workflow does, and that people watch, pause, resume and cancel
 - ``names``: What a depot, a circuit, a device or a power source may be called, and how a packet names a sensor
 - ``ndjson``: Lines out of a stream of bytes, numbered, with a bound on what is held of any one of them
-- ``problems``: The stable codes by which the product refuses something, and the error that carries one
-- ``strict_json``: JSON as the packet door takes it: what is no JSON at all, and what must not be stored although it is
+- ``problems``: The stable codes by which the product refuses something, all that is said of each, and the error that
+  carries one
+- ``strict_json``: JSON as packet ingest takes it: what is no JSON at all, and what must not be stored although it is
 - ``texts``: What a text may be, in the same way everywhere: names, ids of sensors, references, scenarios, actors,
   search terms
 - ``times``: Which moments the product takes: from the beginning of 1970 to the end of 9999, in UTC

@@ -34,7 +34,7 @@ class WorkflowStatus(StrEnum):
     TIMED_OUT = "TIMED_OUT"
     CONTINUED = "CONTINUED"
     """It went on as another execution, which is gone."""
-    NOT_KNOWN = "NOT_KNOWN"
+    NOT_FOUND = "NOT_FOUND"
     """It was deleted, its retention has passed, or it never was."""
     UNREPORTED = "UNREPORTED"
     """Temporal did not answer."""
@@ -59,7 +59,7 @@ _ENDS = {
     WorkflowStatus.TERMINATED: Act.END_FAILED,
     WorkflowStatus.TIMED_OUT: Act.END_FAILED,
     WorkflowStatus.CONTINUED: Act.END_FAILED,
-    WorkflowStatus.NOT_KNOWN: Act.END_FAILED,
+    WorkflowStatus.NOT_FOUND: Act.END_FAILED,
 }
 
 _WHY = {
@@ -70,7 +70,7 @@ _WHY = {
     WorkflowStatus.TERMINATED: "Its workflow was terminated.",
     WorkflowStatus.TIMED_OUT: "Its workflow timed out.",
     WorkflowStatus.CONTINUED: "Its workflow continued as another execution, which Temporal does not know.",
-    WorkflowStatus.NOT_KNOWN: "Temporal does not know its workflow.",
+    WorkflowStatus.NOT_FOUND: "Temporal does not know its workflow.",
 }
 
 
@@ -85,7 +85,7 @@ def act_on(row: RowStatus, workflow: WorkflowStatus, age: timedelta) -> Act:
     """
     if row is not RowStatus.OPEN:
         return Act.STOP_WORKFLOW if workflow is WorkflowStatus.RUNNING and age >= GRACE else Act.LEAVE
-    if workflow is WorkflowStatus.NOT_KNOWN and age < GRACE:
+    if workflow is WorkflowStatus.NOT_FOUND and age < GRACE:
         return Act.LEAVE
     return _ENDS.get(workflow, Act.LEAVE)
 

@@ -1,4 +1,4 @@
-"""JSON as the packet door takes it: what is no JSON at all, and what must not be stored although it is.
+"""JSON as packet ingest takes it: what is no JSON at all, and what must not be stored although it is.
 
 Two steps, so that one bad packet in an array does not take the others with it. ``read_json`` refuses a
 body that has no structure to speak of. What it lets through still holds what is wrong with a single packet,

@@ -1,6 +1,7 @@
 """The rules of what a site reports: packets, what they do to it, the capabilities' statuses and their age.
 
 - ``action_answers``: What the sensor actions of a device answer for one packet
+- ``batch_state``: What a batch of packets does: the one place where sensor actions meet the state of a site
 - ``capabilities``: Capability status of a microgrid: what a value means, and which of many events is the latest
 - ``freshness``: Whether a status is recent enough to trust
 - ``packet_schema``: The packet contract as a JSON Schema, made of the same bounds as the parser in
@@ -8,7 +9,6 @@
 - ``packets``: The IoT sensor packet: the wire contract between gateways and the product, in this one place
 - ``repeats``: A reading counts once, by gateway, sensor, measurand and time of measurement: what a packet is that came
   again
-- ``standing``: What packets do: the one place where sensor actions meet the state of a site
 - ``upkeep``: What the durable upkeep of the site takes and answers: the capacity watch, the history's months, the
   drift audit
 """

@@ -69,7 +69,7 @@ class PlayRequest:
 
 
 @dataclass(frozen=True)
-class Played:
+class ExecutedSteps:
     """How far a run is after some of its steps."""
 
     next_step: int

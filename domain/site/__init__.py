@@ -12,12 +12,11 @@
 - ``fleet``: The legacy fleet, line by line: what a line must say, and why a line is refused
 - ``measurands``: The standard measurand keys of the packet contract: what each means, its unit, and the values that it
   takes
+- ``packet_context``: The context of a gateway's packets: its sensors, their sensor actions, and what these can reach
 - ``remediations``: What stops an update although the packet is good, and what a person does about it
 - ``resolution``: What a sensor action writes to under the site's configuration, or what stops it
 - ``routing``: Which power source a device's update belongs to, and when that cannot be known
 - ``sensor_action_forms``: What a person gives to make or change a sensor action: its configuration, and whether it is
   switched on
 - ``sensor_actions``: What a device's measurements may update: the four sensor actions, and what each may be given
-- ``site``: What the product knows of a gateway's site when a packet comes: sensors, their sensor actions, what they
-  reach
 """

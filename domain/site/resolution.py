@@ -1,7 +1,7 @@
 """What a sensor action writes to under the site's configuration, or what stops it.
 
-The one place that decides it: packets are taken by it (``domain.monitoring.standing``), and whoever configures a device
-is shown by it what would happen.
+The one place that decides it: packets are taken by it (``domain.monitoring.batch_state``), and the pages of a device's
+configuration show by it what would happen.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from domain.site.packet_context import ConfiguredAction, PacketContext
 from domain.site.remediations import RemediationCode
 from domain.site.routing import RoutingRemediation, RoutingRule, route
 from domain.site.sensor_actions import SENSOR_ACTIONS, ActionTarget
-from domain.site.site import ConfiguredAction, Site
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ class Unresolved:
     """The power sources between which it could not be decided, by id."""
 
 
-def resolve(site: Site, action: ConfiguredAction) -> Resolved | Unresolved:
+def resolve(context: PacketContext, action: ConfiguredAction) -> Resolved | Unresolved:
     """Say what an action that is switched on writes to."""
     target = SENSOR_ACTIONS[action.kind].target
     if target is ActionTarget.MICROGRID:
-        if site.microgrid_id is None:
+        if context.microgrid_id is None:
             return Unresolved(RemediationCode.MICROGRID_NOT_PROVISIONED)
-        return Resolved(site.microgrid_id)
+        return Resolved(context.microgrid_id)
     if target is ActionTarget.POWER_SOURCE:
-        routed = route(site.power_sources, action.circuit_id, site.output_translation)
+        routed = route(context.power_sources, action.circuit_id, context.output_translation)
         if isinstance(routed, RoutingRemediation):
             return Unresolved(routed.code, routed.candidates)
         return Resolved(routed.power_source_id, routed.rule)

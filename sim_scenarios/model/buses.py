@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sim_scenarios.language.language import Buses
 from sim_scenarios.language.quantities import joules, watts
-from sim_scenarios.model.chance import Chance
+from sim_scenarios.model.random_source import RandomSource
 
 
 @dataclass
@@ -25,11 +25,11 @@ def draw_buses(groups: Sequence[Buses], scenario: str, seed: int) -> list[Bus]:
     """Draw every bus."""
     made: list[Bus] = []
     for number, group in enumerate(groups):
-        chance = Chance(scenario, seed, "buses", number)
+        random_source = RandomSource(scenario, seed, "buses", number)
         for _ in range(group.count):
-            arrives = chance.between(group.arrive.from_ // 1000, group.arrive.to // 1000) * 1000
-            departs = chance.between(group.depart.from_ // 1000, group.depart.to // 1000) * 1000
-            energy = chance.between(joules(group.energy_kwh.from_), joules(group.energy_kwh.to))
+            arrives = random_source.between(group.arrive.from_ // 1000, group.arrive.to // 1000) * 1000
+            departs = random_source.between(group.depart.from_ // 1000, group.depart.to // 1000) * 1000
+            energy = random_source.between(joules(group.energy_kwh.from_), joules(group.energy_kwh.to))
             made.append(Bus(arrives, departs, watts(group.charger_kw), energy))
     return made
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sim_scenarios.language.quantities import permille, watts
-from sim_scenarios.model.chance import Chance
+from sim_scenarios.model.random_source import RandomSource
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Curve:
         """What the power never exceeds."""
         return max(power for _, power in self.points) * (1000 + self.noise_permille) // 1000
 
-    def at(self, offset_ms: int, chance: Chance) -> int:
+    def at(self, offset_ms: int, random_source: RandomSource) -> int:
         """Return the power at a time, with this draw's noise."""
         exact = self._line(offset_ms)
-        return exact * (1000 + chance.between(-self.noise_permille, self.noise_permille)) // 1000
+        return exact * (1000 + random_source.between(-self.noise_permille, self.noise_permille)) // 1000
 
     def _line(self, offset_ms: int) -> int:
         before = self.points[0]

@@ -5,11 +5,11 @@
 - ``expectations``: What a step expects of the product, with every number settled, and whether it passed
 - ``library``: The files of this folder: presets and controllers' tables
 - ``missing``: What a depot's configuration lacks for what a scenario drives, and what a person does about it
-- ``playing``: A run as whoever plays it needs it: its steps, which of them travel together, and what a look means
-  after a wait
+- ``offline_check``: Checks a scenario's expectations against what it sends itself, without a product
 - ``projection``: From the simulated site to generic sensor packets, through the controller's table and the depot's
   configuration
-- ``rehearsal``: What a scenario's own expectations say of what it sends, checked without a product
+- ``run_plan``: The plan of a run: its steps, which of them are sent together, and when the fail-safe is due by the
+  scenario
 - ``sample``: A depot with everything configured, for trying scenarios out where no product runs
 - ``scenario``: Reads a scenario: its form by the language, then what only the whole of it can show
 - ``simulation``: The simulated site on its virtual clock: one state after the other, from the scenario and its seed

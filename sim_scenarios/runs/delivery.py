@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sim_scenarios.model.chance import Chance
+from sim_scenarios.model.random_source import RandomSource
 from sim_scenarios.runs.scenario import Scenario
 
 
@@ -47,7 +47,7 @@ def plan_delivery(scenario: Scenario, seed: int) -> DeliveryPlan:
         if deliver.shuffle_for is not None:
             together = list(range(first, first + deliver.shuffle_for // every))
             plan.arrives |= dict.fromkeys(together, together[-1])
-            plan.mixed[together[-1]] = Chance(scenario.name, seed, "shuffle", first).shuffled(together)
+            plan.mixed[together[-1]] = RandomSource(scenario.name, seed, "shuffle", first).shuffled(together)
     for last, together in plan.mixed.items():
         plan.mixed[last] = [index for index in together if index not in plan.silent and plan.arrives[index] == last]
     return plan

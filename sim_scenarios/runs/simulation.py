@@ -10,9 +10,9 @@ from domain.site.measurands import HeartbeatStatus, Measurand, MeasurandKey
 from sim_scenarios.language.language import Battery
 from sim_scenarios.language.quantities import joules, permille, plain, watts
 from sim_scenarios.model.buses import Fleet, draw_buses
-from sim_scenarios.model.chance import Chance
 from sim_scenarios.model.controller import controller_inputs, switched_at_start
 from sim_scenarios.model.profiles import curve
+from sim_scenarios.model.random_source import RandomSource
 from sim_scenarios.model.site import BatteryLimits, Conditions, Flows, available_w, flow
 from sim_scenarios.runs.delivery import DeliveryPlan
 from sim_scenarios.runs.projection import controller_measurands
@@ -72,9 +72,9 @@ class _Simulation:
             if entry.set is not None and entry.at is not None:
                 self.changes.setdefault(entry.at // self.model.every, []).append(entry.set)
         self.load = curve(self.site.load.kw, self.site.load.noise_percent)
-        self.load_noise = Chance(scenario.name, seed, "load")
+        self.load_noise = RandomSource(scenario.name, seed, "load")
         self.der = None if self.site.der is None else curve(self.site.der.kw, self.site.der.noise_percent)
-        self.der_noise = Chance(scenario.name, seed, "der")
+        self.der_noise = RandomSource(scenario.name, seed, "der")
         self.battery = None if self.site.battery is None else battery_limits(self.site.battery)
         self.stored_j = 0
         if self.battery is not None and self.site.battery is not None:

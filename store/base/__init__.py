@@ -7,12 +7,12 @@
 - ``idempotency``: Answers to creating requests, kept under the key that the request came with: asked again, the same
   is answered
 - ``listen``: Hearing what PostgreSQL says on a channel, for as long as the process lives
+- ``liveness``: The liveness of PostgreSQL: whether it answers at all, so that nobody waits for one that does not
 - ``locks``: The lock of a depot: whoever changes its site, and whoever writes by its configuration, takes it first
 - ``metadata``: What every table is made with: one metadata, and the columns that many tables have
 - ``notify``: Telling whoever watches a depot that something of it changed, once the transaction has committed
 - ``off_loop``: Work for the processor that grows with what is stored or sent: in a thread, so that nobody else waits
   for it
-- ``pulse``: The pulse of PostgreSQL: whether it answers at all, so that nobody waits for one that does not
 - ``sql_script``: SQL scripts, cut into the single statements that the driver wants
 - ``tables``: The tables of whatever every wing does: the journal, and the answers that can be asked for again
 - ``versions``: Whether something that is edited is still as the caller read it; and if not, who changed what of it

@@ -11,17 +11,17 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.monitoring.action_answers import ActionAnswer
+from domain.monitoring.batch_state import PacketBatchState
 from domain.monitoring.capabilities import CAPABILITY_MEASURANDS, packet_event_ref
 from domain.monitoring.packets import DEFAULT_FUTURE_SKEW, DEFAULT_PAST_WINDOW, InvalidPacket, parse_packet
-from domain.monitoring.standing import Standing
 from domain.site.action_outcomes import IgnoredCode
-from domain.site.site import alone
+from domain.site.packet_context import alone
 from store.base.database import clock
 from store.base.driver import driver_errors, driver_in
 from store.controllers.controller_bindings import BindingRecord
 from store.monitoring.capability_status import load_statuses
 from store.monitoring.device_reports import ReportedValue
-from store.site.sites import view_sites
+from store.site.packet_contexts import view_contexts
 
 WINDOW = timedelta(hours=1)
 """A packet counts as the next one if it came within so long."""
@@ -122,21 +122,21 @@ async def _arrival(connection: AsyncConnection, binding: BindingRecord, row: Row
 
 
 async def _try(connection: AsyncConnection, binding: BindingRecord, document: object) -> ActionAnswer | None:
-    """Let the binding alone take the packet, as the packet door would, and store nothing of it."""
+    """Let the binding alone take the packet, as packet ingest would, and store nothing of it."""
     packet = parse_packet(document)
     if isinstance(packet, InvalidPacket):  # taken under a contract that was wider
         return None
-    sites = await view_sites(connection, (binding.gateway_id,))
-    site = None if sites is None else alone(sites.by_gateway[binding.gateway_id], binding.binding_id)
-    if site is None:
+    contexts = await view_contexts(connection, (binding.gateway_id,))
+    context = None if contexts is None else alone(contexts.by_gateway[binding.gateway_id], binding.binding_id)
+    if context is None:
         return None
-    standing = Standing(await clock(connection))
-    if site.microgrid_id is not None:
+    state = PacketBatchState(await clock(connection))
+    if context.microgrid_id is not None:
         ref = packet_event_ref(packet.device_id, binding.sensor_id, packet.timestamp_ms)
         capabilities = [CAPABILITY_MEASURANDS[each.measurand] for each in binding.capabilities]
         # As for packets that are taken: the first with this reference cannot have come long before its own time.
         earliest = packet.observed_at - DEFAULT_FUTURE_SKEW - timedelta(minutes=1)
         driver = await driver_in(connection)
         with driver_errors():
-            await load_statuses(driver, standing, [(site.microgrid_id, each, ref) for each in capabilities], earliest)
-    return next(iter(standing.take_packet(packet, site, binding.updated_by)), None)
+            await load_statuses(driver, state, [(context.microgrid_id, each, ref) for each in capabilities], earliest)
+    return next(iter(state.take_packet(packet, context, binding.updated_by)), None)

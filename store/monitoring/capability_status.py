@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.base.actor import Actor
 from domain.base.clocks import ahead, effective_at
 from domain.base.problems import Problem, ProblemCode
+from domain.monitoring.batch_state import NewStatus, PacketBatchState
 from domain.monitoring.capabilities import Capability, CapabilityStatus, FoldEffect, StatusEvent
 from domain.monitoring.freshness import Timeliness, threshold_for, told_timeliness
-from domain.monitoring.standing import NewStatus, Standing
 from store.base.changes import record_change
 from store.base.database import clock
 from store.base.driver import KeptConnection, driver_errors, driver_in
@@ -107,11 +107,11 @@ _STATUSES = """
 
 async def load_statuses(
     driver: asyncpg.Connection,
-    standing: Standing,
+    state: PacketBatchState,
     keys: Sequence[tuple[UUID, Capability, str]],
     since: datetime | None = None,
 ) -> None:
-    """Put into ``standing`` what it must know of these microgrids, capabilities and references.
+    """Put into ``state`` what it must know of these microgrids, capabilities and references.
 
     That is the latest statuses and the tenures of the microgrids, and the first accepted event with each reference.
     ``since`` says when the first can have come at the earliest, so that only those months are looked through.
@@ -123,14 +123,14 @@ async def load_statuses(
     for what, microgrid_id, name, ref, observed_at, status, received_at, tenure in rows:
         capability = Capability(name)
         if what == "TENURE":
-            standing.tenures[microgrid_id, capability] = tenure
+            state.tenures[microgrid_id, capability] = tenure
             continue
         known = None if status is None else CapabilityStatus(status)
         event = StatusEvent(observed_at, ref, known, received_at, tenure)
         if what == "FIRST":
-            standing.earlier[microgrid_id, capability, ref] = event
+            state.earlier[microgrid_id, capability, ref] = event
         else:
-            standing.latest[microgrid_id, capability] = event
+            state.latest[microgrid_id, capability] = event
 
 
 # The ids are made in the order of acceptance, under the depot's lock, by one clock: the history's order is theirs.
@@ -160,16 +160,16 @@ WRITE_STATUSES = """
             > (l.tenure, least(l.observed_at, l.received_at), l.observed_at, l.provider_event_ref)
     )
 """
-"""The parts of a statement that store the accepted updates of a ``Standing`` and the latest statuses that came of
-them; ``given`` has the events with their ids. The first eleven parameters are those of ``status_parameters``."""
+"""The parts of a statement that store the accepted updates of a ``PacketBatchState`` and the latest statuses that came
+of them; ``given`` has the events with their ids. The first eleven parameters are those of ``status_parameters``."""
 
 _WRITE = f"WITH {WRITE_STATUSES} SELECT id FROM given ORDER BY n"  # noqa: S608 - a constant
 
 
-def status_parameters(standing: Standing) -> list[Any]:
+def status_parameters(state: PacketBatchState) -> list[Any]:
     """Make the parameters of ``WRITE_STATUSES``."""
-    shown = set(standing.shown.values())
-    given = [each.given for each in standing.events]
+    shown = set(state.shown.values())
+    given = [each.given for each in state.events]
     return [
         [each.microgrid_id for each in given],
         [each.capability for each in given],
@@ -177,10 +177,10 @@ def status_parameters(standing: Standing) -> list[Any]:
         [each.event.observed_at for each in given],
         [each.event.provider_event_ref for each in given],
         [each.source_device_id for each in given],
-        [each.effect for each in standing.events],
+        [each.effect for each in state.events],
         [each.recorded_by for each in given],
         [place in shown for place in range(len(given))],
-        standing.now,
+        state.now,
         [each.event.tenure for each in given],
     ]
 
@@ -205,12 +205,12 @@ async def post_status(
         query = select(devices.c.id).where(devices.c.id == source_device_id, devices.c.depot_id == depot_id)
         if (await connection.execute(query)).one_or_none() is None:
             raise Problem(ProblemCode.DEVICE_NOT_IN_DEPOT, "The source is no device of this depot.", "source_device_id")
-    standing = Standing(await clock(connection))
+    state = PacketBatchState(await clock(connection))
     driver = await driver_in(connection)
     with driver_errors():
-        await load_statuses(driver, standing, [(microgrid_id, capability, event.provider_event_ref)])
-        folded = standing.take_status(NewStatus(microgrid_id, capability, event, source_device_id, actor.name))
-        (written,) = await driver.fetch(_WRITE, *status_parameters(standing))
+        await load_statuses(driver, state, [(microgrid_id, capability, event.provider_event_ref)])
+        folded = state.take_status(NewStatus(microgrid_id, capability, event, source_device_id, actor.name))
+        (written,) = await driver.fetch(_WRITE, *status_parameters(state))
     await notify(connection, {depot_id: [ChangeKind.STATUS]})
     return EventRecord(
         written["id"],
@@ -218,7 +218,7 @@ async def post_status(
         event.status,
         folded.effect,
         event.observed_at,
-        standing.now,
+        state.now,
         event.provider_event_ref,
         source_device_id,
         actor.name,

@@ -8,7 +8,7 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.monitoring.standing import Standing
+from domain.monitoring.batch_state import PacketBatchState
 from store.base.driver import driver_errors, driver_in
 from store.base.locks import lock_sites
 from store.base.notify import ChangeKind, notify
@@ -41,11 +41,11 @@ _STEPS = """
 """
 
 
-def capacity_parameters(standing: Standing) -> list[list[Any]]:
+def capacity_parameters(state: PacketBatchState) -> list[list[Any]]:
     """Make the parameters of ``WRITE_CAPACITIES``."""
     # In the order of the key, so that two transactions never wait for each other.
-    changed = sorted(standing.changed_capacities)
-    states = [standing.capacities[circuit_id] for circuit_id in changed]
+    changed = sorted(state.changed_capacities)
+    states = [state.capacities[circuit_id] for circuit_id in changed]
     return [
         changed,
         [state.mode for state in states],
@@ -62,9 +62,9 @@ def capacity_parameters(standing: Standing) -> list[list[Any]]:
     ]
 
 
-async def write_capacity_steps(driver: asyncpg.Connection, standing: Standing) -> None:
+async def write_capacity_steps(driver: asyncpg.Connection, state: PacketBatchState) -> None:
     """Store the history of what held for the circuits."""
-    steps = standing.capacity_steps
+    steps = state.capacity_steps
     if steps:
         await driver.fetch(
             _STEPS,
@@ -74,7 +74,7 @@ async def write_capacity_steps(driver: asyncpg.Connection, standing: Standing) -
             [step.state.capacity_w for step in steps],
             [step.state.basis for step in steps],
             [step.at for step in steps],
-            standing.now,
+            state.now,
         )
 
 
@@ -101,16 +101,16 @@ async def pass_deadlines(connection: AsyncConnection, limit: int) -> int:
     rows = [row._asdict() for row in found]  # pyright: ignore[reportPrivateUsage] - a public name of SQLAlchemy
     if not rows:
         return len(due)
-    standing = Standing(rows[0]["now"], capacities={row["circuit_id"]: capacity_state(row) for row in rows})
+    state = PacketBatchState(rows[0]["now"], capacities={row["circuit_id"]: capacity_state(row) for row in rows})
     for row in rows:
-        standing.pass_deadline(row["circuit_id"], capacity_policy(row))
-    if standing.changed_capacities:
+        state.pass_deadline(row["circuit_id"], capacity_policy(row))
+    if state.changed_capacities:
         driver = await driver_in(connection)
         with driver_errors():
-            await driver.fetch(_WRITE, *capacity_parameters(standing))
-            await write_capacity_steps(driver, standing)
+            await driver.fetch(_WRITE, *capacity_parameters(state))
+            await write_capacity_steps(driver, state)
     depots = {row["circuit_id"]: row["depot_id"] for row in rows}
-    changed = {depots[step.circuit_id] for step in standing.capacity_steps}
+    changed = {depots[step.circuit_id] for step in state.capacity_steps}
     await notify(connection, {depot_id: [ChangeKind.CAPACITY] for depot_id in changed})
     return len(due)
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from domain.monitoring.standing import Standing
+from domain.monitoring.batch_state import PacketBatchState
 
 CLOSED_BY_ROUTING = "system:routing"
 """Who closed a remediation that was mended: the next packet that went through."""
@@ -33,22 +33,22 @@ _OPEN = """
 
 
 async def write_remediations(
-    driver: asyncpg.Connection, standing: Standing, open_before: Collection[UUID]
+    driver: asyncpg.Connection, state: PacketBatchState, open_before: Collection[UUID]
 ) -> set[UUID]:
     """Open, count and close what the group of packets came to; answer the depots where that was.
 
     ``open_before`` names the sensor actions that had an open remediation, so that the usual group writes nothing.
     """
-    stopped = standing.stopped
-    touched = {found.site.depot_id for found in stopped.values()}
-    closing = [action_id for action_id in open_before if action_id in standing.cleared or action_id in stopped]
+    stopped = state.stopped
+    touched = {found.context.depot_id for found in stopped.values()}
+    closing = [action_id for action_id in open_before if action_id in state.cleared or action_id in stopped]
     if closing:
         closed = await driver.fetch(
             _CLOSE,
             closing,
             # One that went through has no code, which differs from any.
             [stopped[each].code if each in stopped else None for each in closing],
-            standing.now,
+            state.now,
             CLOSED_BY_ROUTING,
         )
         touched |= {row["depot_id"] for row in closed}
@@ -56,14 +56,14 @@ async def write_remediations(
         order = sorted(stopped)
         await driver.fetch(
             _OPEN,
-            [stopped[each].site.depot_id for each in order],
-            [stopped[each].site.gateway_id for each in order],
+            [stopped[each].context.depot_id for each in order],
+            [stopped[each].context.gateway_id for each in order],
             [stopped[each].action.device_id for each in order],
             order,
             [stopped[each].action.kind for each in order],
             [stopped[each].code for each in order],
             [",".join(map(str, stopped[each].candidates)) for each in order],
-            [standing.stopped_times[each] for each in order],
-            standing.now,
+            [state.stopped_times[each] for each in order],
+            state.now,
         )
     return touched

@@ -13,16 +13,16 @@ from uuid_utils.compat import uuid7
 
 from domain.base.problems import Problem, ProblemCode
 from domain.monitoring.action_answers import ActionAnswer
+from domain.monitoring.batch_state import PacketBatchState, unknown_sensors
 from domain.monitoring.capabilities import CAPABILITY_MEASURANDS, Capability, packet_event_ref
 from domain.monitoring.packets import DEFAULT_FUTURE_SKEW, Packet
-from domain.monitoring.standing import Standing, unknown_sensors
+from domain.site.packet_context import PacketContext
 from domain.site.sensor_actions import SensorActionKind
-from domain.site.site import Site
 from store.base.notify import CHANNEL, ChangeKind, payloads
 from store.monitoring.capability_status import WRITE_STATUSES, load_statuses, status_parameters
 from store.monitoring.capacity_upkeep import WRITE_CAPACITIES, capacity_parameters, write_capacity_steps
 from store.monitoring.remediation_upkeep import write_remediations
-from store.site.sites import Sites, hold_sites
+from store.site.packet_contexts import PacketContexts, lock_contexts
 
 
 @dataclass(frozen=True)
@@ -56,25 +56,25 @@ async def take_group(driver: asyncpg.Connection, received: Sequence[ReceivedPack
     named: dict[UUID, set[str]] = defaultdict(set)
     for each in received:
         named[each.packet.device_id].update(sensor.sensor_id for sensor in each.packet.sensors)
-    sites = await hold_sites(driver, named)
-    if sites is None:
+    contexts = await lock_contexts(driver, named)
+    if contexts is None:
         return [_unknown(each.packet) for each in received]
-    standing = Standing(sites.now, readings=sites.readings, capacities=sites.capacities)
-    await _load_statuses(driver, standing, received, sites.by_gateway)
-    await load_sent(driver, standing, [each.packet for each in received], sites.by_gateway)
+    state = PacketBatchState(contexts.now, readings=contexts.readings, capacities=contexts.capacities)
+    await _load_statuses(driver, state, received, contexts.by_gateway)
+    await load_sent(driver, state, [each.packet for each in received], contexts.by_gateway)
     results: list[TakenPacket | Problem] = []
-    stored: list[tuple[ReceivedPacket, TakenPacket, Site]] = []
+    stored: list[tuple[ReceivedPacket, TakenPacket, PacketContext]] = []
     for each in received:
-        site = sites.by_gateway.get(each.packet.device_id)
-        if site is None:
+        context = contexts.by_gateway.get(each.packet.device_id)
+        if context is None:
             results.append(_unknown(each.packet))
             continue
-        answers = standing.take_packet(each.packet, site, each.sent_by)
-        taken = TakenPacket(uuid7(), tuple(answers), _text(answers), tuple(unknown_sensors(each.packet, site)))
+        answers = state.take_packet(each.packet, context, each.sent_by)
+        taken = TakenPacket(uuid7(), tuple(answers), _text(answers), tuple(unknown_sensors(each.packet, context)))
         results.append(taken)
-        stored.append((each, taken, site))
+        stored.append((each, taken, context))
     if stored:
-        await _write(driver, standing, stored, sites)
+        await _write(driver, state, stored, contexts)
     return results
 
 
@@ -83,21 +83,24 @@ def _unknown(packet: Packet) -> Problem:
 
 
 async def _load_statuses(
-    driver: asyncpg.Connection, standing: Standing, received: Sequence[ReceivedPacket], sites: dict[UUID, Site]
+    driver: asyncpg.Connection,
+    state: PacketBatchState,
+    received: Sequence[ReceivedPacket],
+    contexts: dict[UUID, PacketContext],
 ) -> None:
     keys: list[tuple[UUID, Capability, str]] = []
     for each in received:
-        packet, site = each.packet, sites.get(each.packet.device_id)
-        if site is None or site.microgrid_id is None:
+        packet, context = each.packet, contexts.get(each.packet.device_id)
+        if context is None or context.microgrid_id is None:
             continue
         for sensor in packet.sensors:
-            for action in site.actions.get(sensor.sensor_id, ()):
+            for action in context.actions.get(sensor.sensor_id, ()):
                 if action.kind is SensorActionKind.UPDATE_MICROGRID_STATE:
                     ref = packet_event_ref(packet.device_id, sensor.sensor_id, packet.timestamp_ms)
-                    keys += [(site.microgrid_id, CAPABILITY_MEASURANDS[key], ref) for key in action.measurands]
+                    keys += [(context.microgrid_id, CAPABILITY_MEASURANDS[key], ref) for key in action.measurands]
     # A packet's reference holds its own time, so the first with it cannot have come long before that time.
     earliest = min(each.packet.observed_at for each in received) - DEFAULT_FUTURE_SKEW - timedelta(minutes=1)
-    await load_statuses(driver, standing, keys, earliest)
+    await load_statuses(driver, state, keys, earliest)
 
 
 # With which measurands each of these sensors' stamps came before. Only sensors that something is done with are looked
@@ -118,15 +121,18 @@ _SENT = """
 
 
 async def load_sent(
-    driver: asyncpg.Connection, standing: Standing, packets: Sequence[Packet], sites: Mapping[UUID, Site]
+    driver: asyncpg.Connection,
+    state: PacketBatchState,
+    packets: Sequence[Packet],
+    contexts: Mapping[UUID, PacketContext],
 ) -> None:
-    """Put into ``standing`` which of these packets' readings came before, where their stamps lie ahead."""
+    """Put into ``state`` which of these packets' readings came before, where their stamps lie ahead."""
     ahead: list[Packet] = []
     acted_on: set[str] = set()
     for packet in packets:
-        site = sites.get(packet.device_id)
-        if site is not None and packet.observed_at > standing.now:
-            found = {sensor.sensor_id for sensor in packet.sensors if sensor.sensor_id in site.actions}
+        context = contexts.get(packet.device_id)
+        if context is not None and packet.observed_at > state.now:
+            found = {sensor.sensor_id for sensor in packet.sensors if sensor.sensor_id in context.actions}
             if found:
                 ahead.append(packet)
                 acted_on |= found
@@ -139,7 +145,7 @@ async def load_sent(
     for n, sensor_id, keys in await driver.fetch(_SENT, gateway_ids, stamps, earliest, list(acted_on)):
         packet = ahead[n - 1]
         place = (packet.device_id, packet.timestamp_ms, sensor_id)
-        standing.sent.setdefault(place, set()).update(keys)
+        state.sent.setdefault(place, set()).update(keys)
 
 
 # All that the usual group writes is one statement, one round trip: its parts do not see each other's rows, and none
@@ -170,46 +176,46 @@ _READINGS = """
 
 async def _write(
     driver: asyncpg.Connection,
-    standing: Standing,
-    stored: Sequence[tuple[ReceivedPacket, TakenPacket, Site]],
-    sites: Sites,
+    state: PacketBatchState,
+    stored: Sequence[tuple[ReceivedPacket, TakenPacket, PacketContext]],
+    contexts: PacketContexts,
 ) -> None:
-    await _write_readings(driver, standing)
-    await write_capacity_steps(driver, standing)
-    remedied = await write_remediations(driver, standing, sites.stopped)
+    await _write_readings(driver, state)
+    await write_capacity_steps(driver, state)
+    remedied = await write_remediations(driver, state, contexts.stopped)
     await driver.fetch(
         _WRITE,
-        *status_parameters(standing),
+        *status_parameters(state),
         [taken.packet_id for _, taken, _ in stored],
-        [site.gateway_id for _, _, site in stored],
-        [site.depot_id for _, _, site in stored],
+        [context.gateway_id for _, _, context in stored],
+        [context.depot_id for _, _, context in stored],
         [each.packet.observed_at for each, _, _ in stored],
         [each.document for each, _, _ in stored],
         [taken.answers_text for _, taken, _ in stored],
-        *capacity_parameters(standing),
+        *capacity_parameters(state),
         CHANNEL,
-        list(payloads(_changes(standing, stored, sites, remedied))),
+        list(payloads(_changes(state, stored, contexts, remedied))),
     )
 
 
 def _changes(
-    standing: Standing,
-    stored: Sequence[tuple[ReceivedPacket, TakenPacket, Site]],
-    sites: Sites,
+    state: PacketBatchState,
+    stored: Sequence[tuple[ReceivedPacket, TakenPacket, PacketContext]],
+    contexts: PacketContexts,
     remedied: Collection[UUID],
 ) -> dict[UUID, set[str]]:
     """Say what of which depot changed."""
     changes: dict[UUID, set[str]] = defaultdict(set)
     depot_of_microgrid: dict[UUID | None, UUID] = {}
-    for _, taken, site in stored:
-        depot_of_microgrid[site.microgrid_id] = site.depot_id
-        changes[site.depot_id].add(ChangeKind.PACKET)
+    for _, taken, context in stored:
+        depot_of_microgrid[context.microgrid_id] = context.depot_id
+        changes[context.depot_id].add(ChangeKind.PACKET)
         if any(answer.rule is not None for answer in taken.answers):
-            changes[site.depot_id].add(ChangeKind.POWER_SOURCE)
-    for folded in standing.events:
+            changes[context.depot_id].add(ChangeKind.POWER_SOURCE)
+    for folded in state.events:
         changes[depot_of_microgrid[folded.given.microgrid_id]].add(ChangeKind.STATUS)
-    for step in standing.capacity_steps:
-        changes[sites.depot_of_circuit[step.circuit_id]].add(ChangeKind.CAPACITY)
+    for step in state.capacity_steps:
+        changes[contexts.depot_of_circuit[step.circuit_id]].add(ChangeKind.CAPACITY)
     for depot_id in remedied:
         changes[depot_id].add(ChangeKind.REMEDIATION)
     return changes
@@ -219,12 +225,12 @@ def _text(answers: Sequence[ActionAnswer]) -> str:
     return f"[{', '.join(answer.text() for answer in answers)}]"
 
 
-async def _write_readings(driver: asyncpg.Connection, standing: Standing) -> None:
+async def _write_readings(driver: asyncpg.Connection, state: PacketBatchState) -> None:
     # In the order of the key, so that two transactions never wait for each other.
-    changed = sorted(standing.changed_readings)
+    changed = sorted(state.changed_readings)
     if not changed:
         return
-    readings = [standing.readings[place] for place in changed]
+    readings = [state.readings[place] for place in changed]
     await driver.fetch(
         _READINGS,
         [power_source_id for power_source_id, _ in changed],
@@ -233,5 +239,5 @@ async def _write_readings(driver: asyncpg.Connection, standing: Standing) -> Non
         [each.value if isinstance(each.value, str) else None for each in readings],
         [each.observed_at for each in readings],
         [each.device_id for each in readings],
-        standing.now,
+        state.now,
     )

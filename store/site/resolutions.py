@@ -9,12 +9,12 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.site.deletions import Affected, DeletionEffect, SubjectKind
+from domain.site.packet_context import ConfiguredAction
 from domain.site.resolution import Resolved, Unresolved, resolve
 from domain.site.sensor_actions import SENSOR_ACTIONS, ActionTarget, SensorActionKind
-from domain.site.site import ConfiguredAction
 from store.base.arrays import is_one_of
 from store.site.devices import read_device
-from store.site.sites import view_sites
+from store.site.packet_contexts import view_contexts
 from store.site.tables import devices, gateways
 
 
@@ -57,7 +57,7 @@ async def read_resolutions(connection: AsyncConnection, device_id: UUID) -> list
 
     """
     device = await read_device(connection, device_id)
-    sites = await view_sites(connection, (device.gateway_id,))
+    sites = await view_contexts(connection, (device.gateway_id,))
     if sites is None:
         return []
     site = sites.by_gateway[device.gateway_id]
@@ -87,7 +87,7 @@ async def read_resolutions(connection: AsyncConnection, device_id: UUID) -> list
 async def list_writers(connection: AsyncConnection, depot_id: UUID, power_source_id: UUID) -> list[WriterRecord]:
     """List the sensor actions of a depot that write to one of its power sources today, by their devices' names."""
     gateway_ids = (await connection.execute(select(gateways.c.id).where(gateways.c.depot_id == depot_id))).scalars()
-    sites = await view_sites(connection, list(gateway_ids))
+    sites = await view_contexts(connection, list(gateway_ids))
     if sites is None:
         return []
     writing: list[ConfiguredAction] = []

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.main import create_app
 from runtime.settings import Settings
+from tests.factories.sites import add_device, make_site
 from tests.helpers.support import make_depot
-from tests.homes.sites import add_device, make_site
 
 JSON = {"content-type": "application/json"}
 DEPOT = '"name": "A", "timezone": "UTC"'

@@ -21,8 +21,8 @@ from api.main import create_app
 from cli.client import Api
 from domain.monitoring.upkeep import HistoryRequest
 from runtime.settings import Settings
+from tests.factories.sites import controller_site
 from tests.helpers.databases import ended_committing, without_standby
-from tests.homes.sites import controller_site
 
 DEPOT = {"name": "Arrow Road", "timezone": "America/Toronto", "circuits": [{"name": "Feed"}]}
 

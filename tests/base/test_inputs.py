@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.site.circuit_capacity import CapacityPolicy
 from runtime.settings import Settings
 from store.base.database import transaction
+from tests.factories.sites import add_action, add_device, controller_site, make_site, milliseconds, packet
 from tests.helpers.answers import problem
 from tests.helpers.support import ACTOR
-from tests.homes.sites import add_action, add_device, controller_site, make_site, milliseconds, packet
 
 NO_MOMENTS = [
     "0001-01-01T00:00:00+01:00",

@@ -36,14 +36,14 @@ from store.base.database import (
 )
 from store.base.driver import KeptConnection, driver_errors
 from store.base.listen import listen
+from store.base.liveness import watch_liveness
 from store.base.locks import lock_sites
-from store.base.pulse import watch_pulse
 from store.migrate import alembic_config
 from store.schema_version import NEEDED
 from telemetry.mqtt import passes
+from tests.factories.sites import controller_site, milliseconds, packet
 from tests.helpers.databases import ended_committing, without_standby
 from tests.helpers.support import ACTOR, make_depot, until
-from tests.homes.sites import controller_site, milliseconds, packet
 
 DEPOT = {"name": "Arrow Road", "timezone": "America/Toronto"}
 BOUND = 30
@@ -401,7 +401,7 @@ async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
 
 @asynccontextmanager
 async def pulse_watched(connector: Connector, database_url: str) -> AsyncGenerator[None]:
-    watching = asyncio.create_task(watch_pulse(connector, database_url))
+    watching = asyncio.create_task(watch_liveness(connector, database_url))
     try:
         yield
     finally:
@@ -410,16 +410,16 @@ async def pulse_watched(connector: Connector, database_url: str) -> AsyncGenerat
 
 
 @pytest.fixture
-def quick_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("store.base.pulse.EVERY", 0.001)
-    monkeypatch.setattr("store.base.pulse._STEP", 0.001)
+def quick_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.base.liveness.EVERY", 0.001)
+    monkeypatch.setattr("store.base.liveness._STEP", 0.001)
 
 
-@pytest.mark.usefixtures("quick_pulse")
+@pytest.mark.usefixtures("quick_probe")
 async def test_a_server_that_is_slow_to_connect_to_is_not_silent(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.base.pulse._STEPS_TO_CONNECT", 10**9)
+    monkeypatch.setattr("store.base.liveness._STEPS_TO_CONNECT", 10**9)
     async with Proxy(database_url).standing() as proxy:
         connector = Connector(proxy.url)
         connection = await connector()
@@ -430,7 +430,7 @@ async def test_a_server_that_is_slow_to_connect_to_is_not_silent(
                 return proxy.held == 1
 
             await until(is_connecting)
-            # Each takes longer than some steps of the pulse.
+            # Each takes longer than some steps of the probe.
             for number in range(200):
                 assert await connection.fetchval("SELECT $1::int", number) == number
             assert not connector.silent
@@ -438,11 +438,11 @@ async def test_a_server_that_is_slow_to_connect_to_is_not_silent(
         await connection.close()
 
 
-@pytest.mark.usefixtures("quick_pulse")
+@pytest.mark.usefixtures("quick_probe")
 async def test_a_server_that_lets_nobody_in_is_silent_until_it_does(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.base.pulse._STEPS", 10**9)
+    monkeypatch.setattr("store.base.liveness._STEPS", 10**9)
     async with Proxy(database_url).standing() as proxy:
         connector = Connector(proxy.url)
         connection = await connector()

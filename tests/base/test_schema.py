@@ -25,7 +25,7 @@ from store.base import database
 from store.base.database import was_locked_out
 from store.migrate import alembic_config, upgrade
 from store.schema import metadata
-from tests.homes.sites import add_action, add_device, add_power_source, make_site
+from tests.factories.sites import add_action, add_device, add_power_source, make_site
 
 _BEFORE_ONE_FORM = "0005"
 _BEFORE_CLOCKS = "0008"

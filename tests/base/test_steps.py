@@ -22,7 +22,7 @@ from activities.steps import UNCLEAR_TRIES, in_words, worth_another_try
 from domain.base.problems import Problem, ProblemCode
 from domain.provisioning.outcomes import SyncRequest
 from relay import RPC_TIMEOUT
-from sim_scenarios.runs.playing import OtherScenarioError
+from sim_scenarios.runs.run_plan import OtherScenarioError
 from tests.helpers.live import working
 from tests.helpers.support import add_circuit, circuits_of, follows, make_depot, until
 from workflows.launch import signal_sync, sync_workflow_id

@@ -27,8 +27,8 @@ from runtime.search_attributes import SEARCH_ATTRIBUTES
 from store.base.database import make_engine
 from store.site.tables import microgrids
 from tests.conftest import executable
+from tests.factories.capacities import capacity_site, expire, state
 from tests.helpers.support import ACTOR, assert_follows, make_depot
-from tests.homes.capacities import capacity_site, expire, state
 from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow

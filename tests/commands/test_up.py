@@ -20,7 +20,7 @@ import pytest
 
 from cli.place import DEMO_FLEET, Place, Running
 from fleet.make_fleet import CUT_SHORT, fleet
-from tests.homes.fleet_lines import flawed
+from tests.factories.fleet_lines import flawed
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 120

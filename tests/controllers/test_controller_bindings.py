@@ -14,10 +14,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from runtime.controllers import BrokenTableError, controller_tables, load_tables
 from store.monitoring.tables import capability_events, packets
+from tests.factories.equipped_depots import (
+    CAPACITY,
+    LOAD_ACTION,
+    STATE,
+    add_action,
+    add_device,
+    add_gateway,
+    made,
+    problem,
+)
+from tests.factories.sites import CONTROLLER, MadeSite, make_site, milliseconds, packet
+from tests.factories.sites import add_device as insert_device
 from tests.helpers.support import until
-from tests.homes.site import CAPACITY, LOAD_ACTION, STATE, add_action, add_device, add_gateway, made, problem
-from tests.homes.sites import CONTROLLER, MadeSite, make_site, milliseconds, packet
-from tests.homes.sites import add_device as insert_device
 
 PATH = "/api/controller-bindings"
 SEND = "/api/telemetry/packets"

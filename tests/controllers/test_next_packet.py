@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.homes.next_packets import ask, path_of, send
-from tests.homes.site import CAPACITY, add_action, problem
-from tests.homes.sites import CONTROLLER, controller_site, milliseconds, packet
+from tests.factories.equipped_depots import CAPACITY, add_action, problem
+from tests.factories.next_packets import ask, path_of, send
+from tests.factories.sites import CONTROLLER, controller_site, milliseconds, packet
 
 NOBODY = "00000000-0000-7000-8000-000000000000"
 

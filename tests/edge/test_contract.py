@@ -14,8 +14,8 @@ from temporalio.client import Client
 
 from runtime.settings import Settings
 from tests.conftest import executable
+from tests.factories.sites import CONTROLLER, add_power_source, controller_site
 from tests.helpers.live import serving, working
-from tests.homes.sites import CONTROLLER, add_power_source, controller_site
 
 ROOT = Path(__file__).parent.parent.parent
 CHECKS = (

@@ -17,9 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.main import create_app
 from runtime.settings import Settings
+from tests.factories.sites import controller_site
 from tests.helpers.live import http_client, serving
 from tests.helpers.support import make_depot
-from tests.homes.sites import controller_site
 
 DEPOT = {"name": "Arrow Road", "timezone": "America/Toronto"}
 EVERYWHERE = (
@@ -27,7 +27,7 @@ EVERYWHERE = (
     "/static-offline-docs/swagger-ui.css", "/api/depots", "/api/depots/", "/api/telemetry/packets", "/no/such/page",
     f"/api/microgrids/{UUID(int=4)}/capability-status", "/live", "//", "/api/depots/import",
 )  # fmt: skip
-"""Pages, files, documentation, figures, redirects, lanes, and what is not there."""
+"""Pages, files, documentation, figures, redirects, the fast path, and what is not there."""
 HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",

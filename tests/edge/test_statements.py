@@ -18,10 +18,10 @@ from temporalio.client import Client
 from api.base.dependencies import resources_of
 from api.main import create_app
 from runtime.settings import Settings
+from tests.factories.equipped_depots import CAPACITY, LOAD_ACTION, add_action, add_device, add_gateway, made
+from tests.factories.scenario_sites import make_depots, play
 from tests.helpers.live import serving, working
 from tests.helpers.support import make_depot
-from tests.homes.scenario_sites import make_depots, play
-from tests.homes.site import CAPACITY, LOAD_ACTION, add_action, add_device, add_gateway, made
 
 FEW, MANY = 2, 20
 NO_LISTS = {

@@ -23,11 +23,11 @@ from domain.monitoring.upkeep import DriftRequest, HistoryRequest, WatchInput
 from runtime.search_attributes import JOB_KIND, OUTCOME
 from runtime.temporal import connect
 from store.monitoring.capacity_upkeep import pass_deadlines
+from tests.factories.capacities import capacity_site, expire, state, steps
+from tests.factories.packets import send
+from tests.factories.sites import MadeSite, packet
 from tests.helpers.live import make_worker
 from tests.helpers.support import database_away, until
-from tests.homes.capacities import capacity_site, expire, state, steps
-from tests.homes.packets import send
-from tests.homes.sites import MadeSite, packet
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.schedules import Plan, ensure_schedules, plans
 

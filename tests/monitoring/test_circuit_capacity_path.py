@@ -11,9 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from store.monitoring.capacity_upkeep import pass_deadlines, seconds_to_next_deadline
-from tests.homes.capacities import ACTION, KEYS, POLICY, capacity_site, expire, state, steps
-from tests.homes.packets import send
-from tests.homes.sites import add_action, add_device, milliseconds, packet
+from tests.factories.capacities import ACTION, KEYS, POLICY, capacity_site, expire, state, steps
+from tests.factories.packets import send
+from tests.factories.sites import add_action, add_device, milliseconds, packet
 
 
 async def pass_all(engine: AsyncEngine) -> int:

@@ -1,4 +1,4 @@
-"""A gateway's clock that runs ahead, and what is handed over from one device to another: through the packet door."""
+"""A gateway's clock that runs ahead, and what is handed over from one device to another: through packet ingest."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.site.circuit_capacity import CapacityPolicy
 from store.base.database import transaction
 from store.site.site_changes import settle_site
-from tests.helpers.support import ACTOR
-from tests.homes.folds import assert_latest_is_the_fold
-from tests.homes.packets import latest, send
-from tests.homes.sites import (
+from tests.factories.folds import assert_latest_is_the_fold
+from tests.factories.packets import latest, send
+from tests.factories.sites import (
     MadeSite,
     add_action,
     add_device,
@@ -28,6 +27,7 @@ from tests.homes.sites import (
     milliseconds,
     packet,
 )
+from tests.helpers.support import ACTOR
 
 AHEAD = timedelta(minutes=4)
 POLICY = CapacityPolicy(timedelta(minutes=2), 10_000)

@@ -19,10 +19,10 @@ from runtime.settings import Settings
 from store.base.database import transaction
 from store.provisioning.microgrids import reconcile_microgrid
 from store.site.circuits import create_circuit
+from tests.factories.packets import send
+from tests.factories.sites import MadeSite, controller_site, milliseconds, packet
 from tests.helpers.live import http_client, serving
 from tests.helpers.support import ACTOR
-from tests.homes.packets import send
-from tests.homes.sites import MadeSite, controller_site, milliseconds, packet
 
 
 @pytest_asyncio.fixture

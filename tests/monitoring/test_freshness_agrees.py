@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.monitoring.freshness import DepotFreshness
 from store.monitoring.fleet_status import read_standing
 from store.site.fleet.fleet_list import count_fleet
-from tests.homes.packets import latest, send
-from tests.homes.sites import MadeSite, add_action, add_device, make_site, milliseconds, packet
+from tests.factories.packets import latest, send
+from tests.factories.sites import MadeSite, add_action, add_device, make_site, milliseconds, packet
 
 KEYS = {"PEAK_SHAVING": "LIMIT_PEAK_SHAVING", "DER": "LIMIT_DER_EXPORT"}
 SENSORS = {"PEAK_SHAVING": "peak", "DER": "der"}

@@ -16,9 +16,9 @@ from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
 from store.base.database import transaction
 from store.site.fleet.fleet_list import count_fleet
+from tests.factories.load_sites import held, make_load_site, measure, read
+from tests.factories.sites import MadeSite, add_action, add_device, controller_site, make_site, milliseconds, packet
 from tests.helpers.support import ACTOR
-from tests.homes.load_sites import held, make_load_site, measure, read
-from tests.homes.sites import MadeSite, add_action, add_device, controller_site, make_site, milliseconds, packet
 
 
 @pytest.mark.parametrize("seconds", [1, 599, 600, 3_600, 21_600, 86_400, 604_800, LONGEST_SPAN.total_seconds()])

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.monitoring.load import bucket_for
-from tests.homes.load_sites import measure, read
-from tests.homes.packets import send
-from tests.homes.sites import MadeSite, add_device, make_site, milliseconds, packet
+from tests.factories.load_sites import measure, read
+from tests.factories.packets import send
+from tests.factories.sites import MadeSite, add_device, make_site, milliseconds, packet
 
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
 

@@ -11,8 +11,8 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from store.site.tables import devices, gateways, power_source_readings, power_sources, remediations
-from tests.homes.packets import send
-from tests.homes.sites import (
+from tests.factories.packets import send
+from tests.factories.sites import (
     CONTROLLER,
     MadeSite,
     add_action,

@@ -19,9 +19,9 @@ from domain.monitoring.packets import parse_packet
 from store.base.database import make_engine
 from store.base.driver import driver_in
 from store.monitoring.telemetry import ReceivedPacket, take_group
-from tests.homes.folds import assert_latest_is_the_fold, histories, shown
-from tests.homes.packets import send
-from tests.homes.sites import MadeSite, controller_site, milliseconds, packet
+from tests.factories.folds import assert_latest_is_the_fold, histories, shown
+from tests.factories.packets import send
+from tests.factories.sites import MadeSite, controller_site, milliseconds, packet
 
 VALUES = st.sampled_from(["true", "false", None, "nonsense"])
 EVENT = st.tuples(st.integers(0, 12) | st.integers(80, 84), VALUES, VALUES)

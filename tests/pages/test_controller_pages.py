@@ -12,8 +12,8 @@ from playwright.async_api import Locator, Page, expect
 
 from api.ui.base.navigation import device_address
 from api.ui.controllers import controllers
+from tests.factories.sites import MadeSite, add_device, controller_site, make_site, milliseconds, packet
 from tests.helpers.live import http_client
-from tests.homes.sites import MadeSite, add_device, controller_site, make_site, milliseconds, packet
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.helpers.load import is_live, section, send
 from tests.pages.helpers.looking import NOBODY, look

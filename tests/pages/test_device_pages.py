@@ -11,8 +11,7 @@ from sqlalchemy import text
 from domain.site.circuit_capacity import CapacityPolicy
 from store.monitoring.device_reports import DEPTH
 from store.site.depots import NewCircuit
-from tests.helpers.live import http_client
-from tests.homes.sites import (
+from tests.factories.sites import (
     MadeSite,
     add_action,
     add_device,
@@ -22,6 +21,7 @@ from tests.homes.sites import (
     milliseconds,
     packet,
 )
+from tests.helpers.live import http_client
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.helpers.load import is_live, section, send
 from tests.pages.helpers.looking import is_wider_than_the_screen, look

@@ -13,10 +13,8 @@ from sqlalchemy import text
 from api.ui.base.words import exact
 from domain.site.circuit_capacity import CapacityPolicy
 from runtime.settings import MICROGRID_CARD
-from tests.helpers.live import http_client
-from tests.helpers.support import until
-from tests.homes.load_sites import held, make_load_site, measure
-from tests.homes.sites import (
+from tests.factories.load_sites import held, make_load_site, measure
+from tests.factories.sites import (
     MadeSite,
     add_action,
     add_device,
@@ -26,6 +24,8 @@ from tests.homes.sites import (
     milliseconds,
     packet,
 )
+from tests.helpers.live import http_client
+from tests.helpers.support import until
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.helpers.load import is_live, section, send
 from tests.pages.helpers.looking import NOBODY, is_wider_than_the_screen, look, violations

@@ -12,8 +12,8 @@ from domain.site.circuit_capacity import CapacityPolicy
 from runtime.controllers import controller_tables
 from store.base.database import transaction
 from store.site.devices import update_device
+from tests.factories.sites import MadeSite, add_action, add_device, controller_site, make_site, milliseconds, packet
 from tests.helpers.support import ACTOR
-from tests.homes.sites import MadeSite, add_action, add_device, controller_site, make_site, milliseconds, packet
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.helpers.load import is_live, send
 from tests.pages.helpers.looking import look

@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.async_api import expect
 
+from tests.factories.scenario_sites import make_depots, play
 from tests.helpers.live import http_client
-from tests.homes.scenario_sites import make_depots, play
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.helpers.looking import SIZES, is_wider_than_the_screen, look
 

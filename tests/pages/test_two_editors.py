@@ -7,10 +7,10 @@ from typing import Any
 from playwright.async_api import Locator, Page, expect
 
 from store.site.depots import NewCircuit
+from tests.factories.sites import controller_site
 from tests.helpers.journal import journal
 from tests.helpers.live import http_client
 from tests.helpers.support import circuits_of
-from tests.homes.sites import controller_site
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.helpers.looking import is_wider_than_the_screen, picture
 from tests.pages.helpers.sites import make_site, synced

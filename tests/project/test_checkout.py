@@ -32,7 +32,7 @@ from tests.helpers.support import until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OURS = (
-    "activities", "api", "cli", "devtools", "domain", "fleet", "relay", "runtime", "settlement", "sim_scenarios",
+    "activities", "api", "cli", "devtools", "domain", "fleet", "relay", "runtime", "reconciliation", "sim_scenarios",
     "store", "telemetry", "tests", "worker", "workflows",
 )  # fmt: skip
 ELSEWHERE = {"flexmeasures", "depot_microgrid_client", "models"}

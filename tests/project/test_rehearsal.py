@@ -22,10 +22,10 @@ from temporalio.client import Client
 from fleet.make_fleet import lines
 from store.base.database import make_engine
 from tests.conftest import executable
+from tests.factories.scenario_sites import make_depots, play
 from tests.helpers.deployed import ROOT, environment_of, interpolate, lay_out_image, load_compose, roles_and_databases
 from tests.helpers.live import http_client
 from tests.helpers.support import until
-from tests.homes.scenario_sites import make_depots, play
 
 
 @pytest.fixture

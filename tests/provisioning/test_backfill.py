@@ -29,9 +29,9 @@ from store.base.database import transaction
 from store.provisioning.backfills import begin_backfill, plan_pages, run_page, set_backfill_state
 from store.provisioning.tables import backfill_outcomes, backfill_pages, outbox
 from store.site.tables import depots, microgrids
+from tests.factories.backfills import begin, reached, read
 from tests.helpers.live import working
 from tests.helpers.support import ACTOR, drifted_depots, make_depot, until
-from tests.homes.backfills import begin, reached, read
 from workflows.backfill import BackfillWorkflow
 from workflows.launch import backfill_handle, start_backfill
 

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from store.base.database import transaction
 from store.provisioning.microgrids import reconcile_microgrid
 from store.site.circuits import create_circuit, delete_circuit
+from tests.factories.packets import latest, send
+from tests.factories.sites import add_power_source, controller_site, milliseconds, packet
 from tests.helpers.support import ACTOR
-from tests.homes.packets import latest, send
-from tests.homes.sites import add_power_source, controller_site, milliseconds, packet
 
 
 @pytest.mark.acceptance("COR-9.2")

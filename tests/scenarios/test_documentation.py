@@ -7,7 +7,7 @@ from sim_scenarios.language.language import Deliver, ScenarioDocument, Settings
 from sim_scenarios.language.problems import ScenarioCode
 from sim_scenarios.runs.library import controller_tables
 from sim_scenarios.runs.missing import MissingCode
-from sim_scenarios.runs.rehearsal import rehearse
+from sim_scenarios.runs.offline_check import check_offline
 from sim_scenarios.runs.scenario import Scenario, parse_scenario
 from tests.domain.documents import examples, tables
 from tests.scenarios.stand_in import play
@@ -24,7 +24,7 @@ def test_the_example_is_a_scenario_that_comes_true() -> None:
     (example,) = examples(DOCUMENT, "yaml")
     parsed = parse_scenario(example, controller_tables())
     assert isinstance(parsed, Scenario), parsed
-    assert rehearse(parsed) == ()
+    assert check_offline(parsed) == ()
     assert b'"outcome":"PASSED"' in play(parsed)[0]
 
 

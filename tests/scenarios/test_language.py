@@ -15,7 +15,7 @@ from sim_scenarios.language.problems import InvalidScenario, ScenarioCode
 from sim_scenarios.language.quantities import duration_text
 from sim_scenarios.language.source import MAX_BYTES, Source, read_source
 from sim_scenarios.runs.library import FOLDER, controller_tables, preset, preset_names, preset_text, template_text
-from sim_scenarios.runs.rehearsal import rehearse
+from sim_scenarios.runs.offline_check import check_offline
 from sim_scenarios.runs.scenario import Scenario, parse_scenario
 from tests.scenarios.samples import good, places, read, small, wrong
 
@@ -154,7 +154,7 @@ def test_a_new_scenario_begins_valid() -> None:
     parsed = parse_scenario(template_text("my-site"), controller_tables())
     assert isinstance(parsed, Scenario)
     assert parsed.name == "my-site"
-    assert rehearse(parsed) == ()
+    assert check_offline(parsed) == ()
 
 
 BROKEN: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
@@ -309,7 +309,7 @@ def test_an_expectation_that_cannot_come_true_is_told_before_a_run() -> None:
         {"at": "3m", "expect": {"circuit": {"mode": "CONTROLLER", "capacity_kw": {"from": 0, "to": 599}}}},
         {"at": "4m", "expect": {"circuit": {"mode": "CONTROLLER", "capacity_kw": 600}}},
     ]
-    found = rehearse(good(small(timeline=entries)))
+    found = check_offline(good(small(timeline=entries)))
     assert places(found) == [
         ("/timeline/0/expect", "EXPECTATION_NOT_MET"),
         ("/timeline/1/expect", "EXPECTATION_NOT_MET"),
@@ -320,7 +320,7 @@ def test_an_expectation_that_cannot_come_true_is_told_before_a_run() -> None:
 @pytest.mark.parametrize("name", preset_names())
 def test_no_preset_expects_what_cannot_be_whatever_the_seed(name: str) -> None:
     for seed in (1, 2, 3):
-        assert rehearse(preset(name), seed) == ()
+        assert check_offline(preset(name), seed) == ()
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_scenarios.model.buses import Bus, Fleet
-from sim_scenarios.model.chance import Chance
 from sim_scenarios.model.profiles import curve
+from sim_scenarios.model.random_source import RandomSource
 from sim_scenarios.model.site import BatteryLimits, BatteryOrder, Conditions, available_w, flow
 from sim_scenarios.runs.delivery import plan_delivery
 from sim_scenarios.runs.scenario import Scenario
@@ -135,14 +135,14 @@ def test_a_bus_that_pulls_out_too_early_is_counted_once() -> None:
 
 def test_a_curve_runs_straight_between_its_points() -> None:
     found = curve({0: 10.0, 10_000: 20.0}, 0)
-    assert [found.at(at, Chance("x")) for at in (0, 2_500, 10_000, 99_000)] == [10_000, 12_500, 20_000, 20_000]
-    assert curve({5_000: 1.0}, 0).at(0, Chance("x")) == 1_000
+    assert [found.at(at, RandomSource("x")) for at in (0, 2_500, 10_000, 99_000)] == [10_000, 12_500, 20_000, 20_000]
+    assert curve({5_000: 1.0}, 0).at(0, RandomSource("x")) == 1_000
 
 
 @given(st.integers(0, 86_400_000), st.integers(), st.integers(0, 50))
 def test_noise_stays_within_its_bound(at: int, seed: int, percent: int) -> None:
     noisy = curve({0: 100.0}, percent)
-    power = noisy.at(at, Chance(seed))
+    power = noisy.at(at, RandomSource(seed))
     assert 100_000 * (100 - percent) <= power * 100 <= noisy.highest_w * 100
 
 

@@ -43,19 +43,19 @@ from domain.provisioning.backfill import (
     PageRequest,
 )
 from domain.simulation.scenario_runs import SCENARIO_RUN, EndedRun, RunOutcome, RunTargets, ScenarioRunRequest
+from reconciliation.scenario_runs import close_evidence
 from runtime.search_attributes import JOB_KIND, OUTCOME
 from runtime.settings import Settings
-from settlement.scenario_runs import close_evidence
 from sim_scenarios.evidence.evidence import sha256_of
 from store.base.database import transaction
 from store.provisioning.backfills import insert_backfill
 from store.provisioning.tables import backfill_pages, backfills
 from store.simulation.scenario_runs import NewRun, insert_run
 from store.simulation.tables import scenario_run_steps, scenario_runs
+from tests.factories.equipped_depots import problem
+from tests.factories.scenario_sites import begin, ended, evidence_of, make_depots, play, read
 from tests.helpers.live import http_client, make_worker, serving, working
 from tests.helpers.support import ACTOR, make_depot, until
-from tests.homes.scenario_sites import begin, ended, evidence_of, make_depots, play, read
-from tests.homes.site import problem
 
 STEPS = 3
 HEAD = json.dumps({"record": "run", "steps": STEPS})
@@ -144,34 +144,34 @@ def result_of(kind: str, state: str = "COMPLETED") -> Any:
     return EndedRun(JobState(state), RunOutcome.PASSED, sha256_of(WHOLE))
 
 
-async def bring_about(client: Client, queue: str, row: Row, standing: str, said: str = "COMPLETED") -> None:
+async def bring_about(client: Client, queue: str, row: Row, status: str, said: str = "COMPLETED") -> None:
     """Have the row's workflow stand like this."""
-    if standing in ("NEVER_WAS", "UNREPORTED"):
+    if status in ("NEVER_WAS", "UNREPORTED"):
         return
     kind = "SCENARIO" if row.kind == "run" else "BACKFILL"
     handle = await client.start_workflow(
         Ends.run,
-        args=[standing.replace("DELETED", "COMPLETED"), result_of(row.kind, said), said],
+        args=[status.replace("DELETED", "COMPLETED"), result_of(row.kind, said), said],
         id=row.workflow_id,
         task_queue=queue,
         search_attributes=TypedSearchAttributes([SearchAttributePair(JOB_KIND, kind)]),
-        execution_timeout=timedelta(seconds=1) if standing == "TIMED_OUT" else None,
+        execution_timeout=timedelta(seconds=1) if status == "TIMED_OUT" else None,
     )
-    if standing == "TERMINATED":
+    if status == "TERMINATED":
         await handle.terminate()
-    elif standing == "CANCELLED":
+    elif status == "CANCELLED":
         await handle.cancel()
-    elif standing == "CONTINUED":
+    elif status == "CONTINUED":
         await until(lambda: continued(client, row))
         await delete(client, row)
         return
-    await until(lambda: stands(handle, standing))
-    if standing == "DELETED":
+    await until(lambda: has_status(handle, status))
+    if status == "DELETED":
         await delete(client, row)
 
 
-async def stands(handle: WorkflowHandle[Any, Any], standing: str) -> bool:
-    wanted = {"DELETED": "COMPLETED", "CANCELLED": "CANCELED"}.get(standing, standing)
+async def has_status(handle: WorkflowHandle[Any, Any], status: str) -> bool:
+    wanted = {"DELETED": "COMPLETED", "CANCELLED": "CANCELED"}.get(status, status)
     return (await handle.describe()).status is WorkflowExecutionStatus[wanted]
 
 
@@ -237,7 +237,7 @@ PAIRS = {
 
 @pytest.mark.parametrize("seen_by", ["read", "list", "audit"])
 @pytest.mark.parametrize("kind", ["run", "backfill"])
-@pytest.mark.parametrize("standing", list(PAIRS))
+@pytest.mark.parametrize("status", list(PAIRS))
 @pytest.mark.usefixtures("ends")
 async def test_each_pair_comes_to_its_end(
     api: httpx.AsyncClient,
@@ -245,17 +245,17 @@ async def test_each_pair_comes_to_its_end(
     client: Client,
     task_queue: str,
     kind: str,
-    standing: str,
+    status: str,
     seen_by: str,
 ) -> None:
-    state, why = PAIRS[standing]
+    state, why = PAIRS[status]
     rows = [await make_row(engine, kind, each) for each in ("RUNNING", "PAUSED", "CANCELLED")]
-    await asyncio.gather(*(bring_about(client, task_queue, row, standing) for row in rows))
+    await asyncio.gather(*(bring_about(client, task_queue, row, status) for row in rows))
     if seen_by == "audit":
         report = await audit(engine, client, task_queue)
         assert (report.looked_at, report.ended) == (2, 2 if state else 0)
         # Of the three that run, one has a row that ended before.
-        assert report.stopped == (standing == "RUNNING")
+        assert report.stopped == (status == "RUNNING")
     for row, before in zip(rows, ("RUNNING", "PAUSED", "CANCELLED"), strict=True):
         if seen_by == "list":
             shown = await listed(api, row)
@@ -522,7 +522,7 @@ async def test_a_workflow_without_a_row_is_asked_to_end(
     await until(stopped)
     await client.get_workflow_handle(absent.workflow_id).result()
     # Somebody else's stays.
-    assert await stands(client.get_workflow_handle(other.workflow_id), "RUNNING")
+    assert await has_status(client.get_workflow_handle(other.workflow_id), "RUNNING")
     await client.get_workflow_handle(other.workflow_id).terminate()
 
 
@@ -606,5 +606,5 @@ async def test_a_pause_that_a_restored_row_does_not_know_is_noted(
 
 def test_all_pairs_are_in_the_documentation() -> None:
     told = (Path(__file__).parent.parent.parent / "docs" / "system-design" / "ends.md").read_text()
-    for standing in job_endings.WorkflowStatus:
-        assert f"| {standing} |" in told
+    for status in job_endings.WorkflowStatus:
+        assert f"| {status} |" in told

@@ -17,9 +17,9 @@ from cli.commands.services import ApiProgram, Program
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.processes import ManagedProcess, free_port
 from store.migrate import upgrade
+from tests.factories.scenario_sites import begin, ended, evidence_of, make_depots, play, read
 from tests.helpers.live import http_client
 from tests.helpers.support import until
-from tests.homes.scenario_sites import begin, ended, evidence_of, make_depots, play, read
 
 DISTURBED = ("late-repeated-shuffled", "quick-look", "heartbeat-silence")
 """Packets that are late, come again and out of order; all measurands; a silence in real time."""

@@ -1,4 +1,4 @@
-"""Scenario runs on the product itself: through the packet door over HTTP, looked at over HTTP, evidence to the byte."""
+"""Scenario runs on the product itself: through packet ingest over HTTP, looked at over HTTP, evidence to the byte."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from runtime.settings import Settings
 from sim_scenarios.evidence.evidence import read_evidence
 from sim_scenarios.runs.library import preset_names, preset_text
 from store.simulation.scenario_runs import read_run
+from tests.factories.equipped_depots import problem
+from tests.factories.scenario_sites import HEARTBEAT_SECONDS, begin, ended, evidence_of, make_depots, play, read
+from tests.factories.sites import controller_site
 from tests.helpers.live import http_client, make_worker, serving, working
 from tests.helpers.support import until
-from tests.homes.scenario_sites import HEARTBEAT_SECONDS, begin, ended, evidence_of, make_depots, play, read
-from tests.homes.site import problem
-from tests.homes.sites import controller_site
 from workflows.launch import scenario_run_handle
 from workflows.scenario_run import ScenarioRunWorkflow
 

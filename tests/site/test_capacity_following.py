@@ -27,8 +27,8 @@ from store.site.capacities import (
     list_capacities,
 )
 from store.site.tables import capacity_events, circuit_capacities, devices, gateways, sensor_actions
+from tests.factories.equipped_depots import CAPACITY, Plant, add_action, make_plant, problem
 from tests.helpers.support import ACTOR, circuits_of, make_depot
-from tests.homes.site import CAPACITY, Plant, add_action, make_plant, problem
 
 START = datetime.now(UTC).replace(day=1, hour=12, minute=0, second=0, microsecond=0)
 """In the present month, because the history has partitions around the present."""
@@ -232,7 +232,7 @@ async def do(connection: AsyncConnection, world: World, model: Model, step: tupl
 async def packet(
     connection: AsyncConnection, depot_id: UUID, circuit_id: UUID, watts: float, now: datetime
 ) -> CapacityState | None:
-    """Take a packet of a controller that is well, as the packet door does."""
+    """Take a packet of a controller that is well, as packet ingest does."""
     mine = circuit_capacities.c.circuit_id == circuit_id
     row = (await connection.execute(select(circuit_capacities).where(mine))).mappings().one_or_none()
     if row is None:

@@ -10,8 +10,17 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.factories.equipped_depots import (
+    CAPACITY,
+    LOAD_ACTION,
+    Plant,
+    add_action,
+    add_device,
+    made,
+    make_plant,
+    problem,
+)
 from tests.helpers.journal import journal
-from tests.homes.site import CAPACITY, LOAD_ACTION, Plant, add_action, add_device, made, make_plant, problem
 
 Call = Callable[[httpx.AsyncClient, Plant, str], Awaitable[object]]
 

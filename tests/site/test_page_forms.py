@@ -11,8 +11,8 @@ from fastapi.routing import APIRoute, APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.ui import pages
+from tests.factories.equipped_depots import STATE, add_action, make_plant
 from tests.helpers.answers import HTMX, error_of
-from tests.homes.site import STATE, add_action, make_plant
 
 DIGITS = "9" * 5_000
 """More digits than Python reads as a number."""

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.site.remediations import RemediationCode
 from store.base.tables import changes
 from store.site.tables import remediations
-from tests.homes.site import LOAD_ACTION, Plant, add_action, all_pages, made, make_plant, problem
+from tests.factories.equipped_depots import LOAD_ACTION, Plant, add_action, all_pages, made, make_plant, problem
 
 START = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
@@ -22,7 +22,7 @@ START = datetime(2025, 3, 1, 12, tzinfo=UTC)
 async def stop(
     engine: AsyncEngine, plant: Plant, action: dict[str, Any], code: str, candidates: list[str] | None = None
 ) -> str:
-    """Open a remediation, as the packet door does."""
+    """Open a remediation, as packet ingest does."""
     values = {
         "depot_id": UUID(plant.depot_id),
         "gateway_id": UUID(plant.gateway_id),

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from store.base.tables import changes
 from store.site.tables import capability_owners
-from tests.homes.site import CAPACITY, STATE, add_action, make_plant, problem
+from tests.factories.equipped_depots import CAPACITY, STATE, add_action, make_plant, problem
 
 EXAMPLES = [
     STATE,

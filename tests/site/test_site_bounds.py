@@ -12,15 +12,15 @@ import pytest
 from sqlalchemy import Table, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-import store.site.sites
+import store.site.packet_contexts
 from domain.base.bounds import DEVICES, GATEWAYS, POWER_SOURCES, Bound
 from store.site.tables import devices, gateways, power_sources
+from tests.factories.fleet_lines import depot, device, encode, gateway, import_lines, post, source
+from tests.factories.fleet_model import Fleet, Line
+from tests.factories.packets import send
+from tests.factories.sites import MadeSite, add_action, add_device, controller_site, milliseconds, packet
+from tests.factories.sizes import equipped_depot, statements_of
 from tests.helpers.answers import HTMX, error_of, problem
-from tests.homes.fleet_lines import bring_in, depot, device, encode, gateway, post, source
-from tests.homes.fleet_model import Fleet, Line
-from tests.homes.packets import send
-from tests.homes.sites import MadeSite, add_action, add_device, controller_site, milliseconds, packet
-from tests.homes.sizes import equipped_depot, statements_of
 
 KINDS = {"gateways": GATEWAYS, "devices": DEVICES, "power_sources": POWER_SOURCES}
 TABLES: dict[str, Table] = {"gateways": gateways, "devices": devices, "power_sources": power_sources}
@@ -129,12 +129,12 @@ async def test_an_import_refuses_what_is_too_much(engine: AsyncEngine, api: http
     assert f"{bound.most:,}" in report["refusals"][0]["reason"]
     assert await count(engine, kind, UUID(here)) == 0
     # As many as fit do, also in two files; and then not one more.
-    assert (await bring_in(engine, encode(many[:-2])))[1] == {}
-    assert set((await bring_in(engine, encode(many)))[1].values()) == {bound.code}
-    assert (await bring_in(engine, encode(many[-1:])))[1] == {}
+    assert (await import_lines(engine, encode(many[:-2])))[1] == {}
+    assert set((await import_lines(engine, encode(many)))[1].values()) == {bound.code}
+    assert (await import_lines(engine, encode(many[-1:])))[1] == {}
     assert await count(engine, kind, UUID(here)) == bound.most
-    assert (await bring_in(engine, encode(many[-2:-1])))[1] == {1: bound.code}
-    assert (await bring_in(engine, encode(many[:-2])))[0].unchanged == room - 1
+    assert (await import_lines(engine, encode(many[-2:-1])))[1] == {1: bound.code}
+    assert (await import_lines(engine, encode(many[:-2])))[0].unchanged == room - 1
 
 
 async def test_the_model_refuses_the_same_lines(engine: AsyncEngine) -> None:
@@ -153,7 +153,7 @@ async def test_the_model_refuses_the_same_lines(engine: AsyncEngine) -> None:
     later += [device(later[0]["id"]), source(here), depot(broken)]
     model = Fleet()
     for file in (body, later):
-        _, refused = await bring_in(engine, encode(file))
+        _, refused = await import_lines(engine, encode(file))
         assert refused == model.take(file).refused
     assert {*refused.values()} == {
         "TOO_MANY_GATEWAYS", "TOO_MANY_DEVICES", "GATEWAY_REFUSED", "TOO_MANY_POWER_SOURCES",
@@ -168,7 +168,7 @@ async def test_two_imports_and_an_operator_do_not_pass_the_bound_together(
     depot_id, gateway_id = await equipped_depot(engine, **{kind: bound.most - 1})
     files = [encode(lines_of(kind, str(depot_id), str(gateway_id), 1)) for _ in range(2)]
     await asyncio.gather(
-        *(bring_in(engine, each) for each in files),
+        *(import_lines(engine, each) for each in files),
         api.post(f"/api/{PATHS[kind]}", json=body_of(kind, depot_id, gateway_id)),
     )
     assert await count(engine, kind, depot_id) == bound.most
@@ -181,13 +181,13 @@ async def test_a_packet_reads_the_sensors_that_it_names(
     engine: AsyncEngine, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []
-    read_sites = store.site.sites._read_sites  # pyright: ignore[reportPrivateUsage]
+    read_sites = store.site.packet_contexts._read_contexts  # pyright: ignore[reportPrivateUsage]
 
     async def counted(driver: Any, rows: Any) -> Any:
         read.append(len(rows))
         return await read_sites(driver, rows)
 
-    monkeypatch.setattr(store.site.sites, "_read_sites", counted)
+    monkeypatch.setattr(store.site.packet_contexts, "_read_contexts", counted)
     depot_id, gateway_id = await equipped_depot(engine, devices=DEVICES.most)
     site = MadeSite(depot_id, gateway_id, [], None)
     three: dict[str, Any] = {"device_id": str(gateway_id), "timestamp": milliseconds()}

@@ -13,9 +13,19 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from store.site.tables import power_source_readings
+from tests.factories.equipped_depots import (
+    CAPACITY,
+    STATE,
+    add_action,
+    add_device,
+    add_gateway,
+    all_pages,
+    made,
+    make_plant,
+    problem,
+)
 from tests.helpers.journal import journal
 from tests.helpers.support import make_depot
-from tests.homes.site import CAPACITY, STATE, add_action, add_device, add_gateway, all_pages, made, make_plant, problem
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 

@@ -15,8 +15,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from store.base.locks import lock_sites
 from store.base.notify import CHANNEL, notify, payloads
+from tests.factories.equipped_depots import (
+    CAPACITY,
+    LOAD_ACTION,
+    STATE,
+    add_action,
+    add_device,
+    add_gateway,
+    made,
+    make_plant,
+)
 from tests.helpers.support import make_depot, until
-from tests.homes.site import CAPACITY, LOAD_ACTION, STATE, add_action, add_device, add_gateway, made, make_plant
 
 WAITING = text(
     "SELECT count(*) FROM pg_stat_activity "

@@ -19,7 +19,7 @@ from store.site.site_overview import (
     read_gateway_standing,
     read_last_packets,
 )
-from tests.homes.sites import MadeSite, add_action, add_device, add_power_source, make_site
+from tests.factories.sites import MadeSite, add_action, add_device, add_power_source, make_site
 
 _PACKETS = text("""
     INSERT INTO packets (gateway_id, depot_id, observed_at, received_at, document, answers)

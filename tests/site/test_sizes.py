@@ -34,10 +34,10 @@ from store.site import depots as depot_store
 from store.site.circuits import create_circuit, delete_circuit, update_circuit
 from store.site.depots import NewCircuit, create_depot
 from store.site.tables import circuits, depots
+from tests.factories.fleet_lines import circuit, depot, encode, import_lines, post
+from tests.factories.sizes import depot_with, statements_of, watch_threads
 from tests.helpers.live import working
 from tests.helpers.support import ACTOR, add_circuit, assert_follows, circuits_of, follows, make_depot, until
-from tests.homes.fleet_lines import bring_in, circuit, depot, encode, post
-from tests.homes.sizes import depot_with, statements_of, watch_threads
 from workflows.launch import resync
 
 
@@ -133,17 +133,17 @@ async def test_an_import_refuses_what_is_too_much(engine: AsyncEngine, api: http
     assert "5,000" in refusal["reason"]
     assert await count_circuits(engine, UUID(huge)) == 0
     # As many as fit do, also in two files; and then not one more.
-    assert (await bring_in(engine, encode(many[:-2])))[1] == {}
-    assert set((await bring_in(engine, encode(many)))[1].values()) == {"TOO_MANY_CIRCUITS"}
-    assert (await bring_in(engine, encode(many[-1:])))[1] == {}
+    assert (await import_lines(engine, encode(many[:-2])))[1] == {}
+    assert set((await import_lines(engine, encode(many)))[1].values()) == {"TOO_MANY_CIRCUITS"}
+    assert (await import_lines(engine, encode(many[-1:])))[1] == {}
     assert await count_circuits(engine, UUID(huge)) == MAX_CIRCUITS
-    assert (await bring_in(engine, encode(many[-2:-1])))[1] == {1: "TOO_MANY_CIRCUITS"}
+    assert (await import_lines(engine, encode(many[-2:-1])))[1] == {1: "TOO_MANY_CIRCUITS"}
 
 
 async def test_two_imports_and_an_operator_do_not_pass_the_bound_together(engine: AsyncEngine) -> None:
     depot_id = await depot_with(engine, MAX_CIRCUITS - 1)
     files = [encode([circuit(str(depot_id))]) for _ in range(2)]
-    await asyncio.gather(*(bring_in(engine, each) for each in files), add(engine, depot_id), return_exceptions=True)
+    await asyncio.gather(*(import_lines(engine, each) for each in files), add(engine, depot_id), return_exceptions=True)
     assert await count_circuits(engine, depot_id) == MAX_CIRCUITS
 
 

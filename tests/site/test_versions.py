@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.main import create_app
 from runtime.settings import Settings
 from store.site.tables import microgrids
+from tests.factories.equipped_depots import CAPACITY, STATE, add_action, made, make_plant, problem
 from tests.helpers.journal import journal
-from tests.homes.site import CAPACITY, STATE, add_action, made, make_plant, problem
 
 ACTOR = "local-administrator"
 

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.base.strict_json import MAX_STORED_LENGTH, stored_length
 from telemetry.intake import ReadBody, read_body
-from tests.homes.next_packets import ask, path_of, send
-from tests.homes.site import add_gateway, make_depot, problem
-from tests.homes.sites import CONTROLLER, controller_site, milliseconds, packet
+from tests.factories.equipped_depots import add_gateway, make_depot, problem
+from tests.factories.next_packets import ask, path_of, send
+from tests.factories.sites import CONTROLLER, controller_site, milliseconds, packet
 
 PACKETS = "/api/telemetry/packets"
 

@@ -1,4 +1,4 @@
-"""The packet door over MQTT, on a real broker: nothing is lost, and nobody is told that something is safe too early."""
+"""Packet ingest over MQTT, on a real broker: nothing is lost, and nobody is told that something is safe too early."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ from store.base.locks import lock_sites
 from store.monitoring.tables import capability_events, capability_latest, packets
 from telemetry import mqtt
 from telemetry.broker import Link, parse_broker, was_taken_over
-from telemetry.door import PacketDoor, open_door
+from telemetry.ingest import PacketIngest, open_ingest
 from telemetry.mqtt import MAX_MESSAGE_BYTES, MqttFigures, Subscriber, subscribing
 from telemetry.topics import Topics
+from tests.factories.sites import MadeSite, controller_site, milliseconds, packet
 from tests.helpers.mosquitto import Mosquitto
 from tests.helpers.support import database_away, until
-from tests.homes.sites import MadeSite, controller_site, milliseconds, packet
 
 TOPIC = "manage/packets/gw"
 ANSWERS = "manage/answers/gw"
@@ -66,9 +66,9 @@ async def broker(tmp_path: Path) -> AsyncGenerator[Mosquitto]:
 class Running:
     """A subscriber of this process, and its figures."""
 
-    def __init__(self, door: PacketDoor) -> None:
+    def __init__(self, ingest: PacketIngest) -> None:
         self.registry = CollectorRegistry()
-        self.door: PacketDoor = door
+        self.ingest: PacketIngest = ingest
 
     def figure(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0
@@ -96,10 +96,10 @@ async def subscribed(
     topics: Topics = TOPICS,
 ) -> AsyncGenerator[Running]:
     """A subscriber that is connected when the block begins."""
-    async with open_door(engine, max_waiting=max_waiting) as door:
-        running = Running(door)
+    async with open_ingest(engine, max_waiting=max_waiting) as ingest:
+        running = Running(ingest)
         subscriber = Subscriber(
-            door, parse_broker(broker.url), topics=topics, client_id="manage-packets",
+            ingest, parse_broker(broker.url), topics=topics, client_id="manage-packets",
             figures=MqttFigures(running.registry), at_once=at_once,
         )  # fmt: skip
         task = asyncio.create_task(subscriber.run())
@@ -367,7 +367,7 @@ async def test_a_slow_database_is_felt_by_the_broker_and_loses_nothing(engine: A
     assert await count(engine) == 40
 
 
-async def test_a_full_door_is_waited_for(engine: AsyncEngine, broker: Mosquitto) -> None:
+async def test_room_in_a_full_queue_is_waited_for(engine: AsyncEngine, broker: Mosquitto) -> None:
     site = await controller_site(engine)
     async with subscribed(engine, broker, max_waiting=mqtt.MAX_PACKETS + 3) as running:
         async with engine.begin() as holding:
@@ -375,11 +375,11 @@ async def test_a_full_door_is_waited_for(engine: AsyncEngine, broker: Mosquitto)
             await publish(broker, *([each, each] for each in many(site, 20)))
 
             async def is_full() -> bool:
-                # In hand are those that the door has and those before it.
-                return running.figure("mqtt_messages_in_hand") == 20 and not running.door.has_room(mqtt.MAX_PACKETS)
+                # In hand are those that wait for a transaction and those before it.
+                return running.figure("mqtt_messages_in_hand") == 20 and not running.ingest.has_room(mqtt.MAX_PACKETS)
 
             await until(is_full)
-            assert running.door.waiting == 4
+            assert running.ingest.waiting == 4
         await running.answered(20)
         assert running.figure("mqtt_retries_total") == 0
     assert await count(engine) == 40
@@ -446,14 +446,14 @@ async def test_a_message_that_fails_by_itself_is_given_up_and_stops_no_other(
     engine: AsyncEngine, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = await controller_site(engine)
-    real = mqtt.take_in
+    real = mqtt.ingest_body
 
-    async def broken(door: Any, raw: bytes, *rest: Any) -> Any:
+    async def broken(ingest: Any, raw: bytes, *rest: Any) -> Any:
         if raw == b"poison":
             raise RuntimeError("a defect")
-        return await real(door, raw, *rest)
+        return await real(ingest, raw, *rest)
 
-    monkeypatch.setattr(mqtt, "take_in", broken)
+    monkeypatch.setattr(mqtt, "ingest_body", broken)
     async with subscribed(engine, broker) as running:
         document, _ = await ask(broker, b"poison")
         assert document["code"] == "INTERNAL_ERROR"

@@ -1,4 +1,4 @@
-"""The floor of the packet door: the rows of a group written by the bare driver, with no HTTP and no rules.
+"""The floor of packet ingest: the rows of a group written by the bare driver, with no HTTP and no rules.
 
     python -m devtools.bench.baselines.bare < PLAN.json > OUTCOME.json
 

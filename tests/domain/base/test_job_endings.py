@@ -30,7 +30,7 @@ def test_each_pair(row: RowStatus, workflow: WorkflowStatus, age: timedelta) -> 
     expected = "LEAVE"
     if row is RowStatus.OPEN:
         expected = ENDED.get(workflow, "LEAVE")
-        if workflow is WorkflowStatus.NOT_KNOWN and age >= GRACE:
+        if workflow is WorkflowStatus.NOT_FOUND and age >= GRACE:
             expected = "END_FAILED"
     elif workflow is WorkflowStatus.RUNNING and age >= GRACE:
         expected = "STOP_WORKFLOW"

@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api.main import create_app
+from tests.factories.scenario_sites import make_depots, play
 from tests.helpers.live import http_client
-from tests.homes.scenario_sites import make_depots, play
 from tests.pages.conftest import Site
 
 MOVED = frozenset({"page_depot", "page_of_microgrid"})

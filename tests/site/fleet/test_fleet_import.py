@@ -26,13 +26,10 @@ from store.site.circuits import delete_circuit, update_circuit
 from store.site.fleet import fleet_statements
 from store.site.fleet.fleet_import import FleetImport
 from store.site.tables import depots
-from tests.helpers.live import working
-from tests.helpers.support import ACTOR, assert_follows, circuits_of, drifted_depots, make_depot
-from tests.homes.backfills import begin, reached
-from tests.homes.fleet_lines import (
+from tests.factories.backfills import begin, reached
+from tests.factories.fleet_lines import (
     ROUTE,
     TABLES,
-    bring_in,
     circuit,
     codes,
     count,
@@ -42,13 +39,16 @@ from tests.homes.fleet_lines import (
     flawed,
     gaps,
     gateway,
+    import_lines,
     in_a_world,
     post,
     source,
     state,
     stored_fleet,
 )
-from tests.homes.fleet_model import Fleet
+from tests.factories.fleet_model import Fleet
+from tests.helpers.live import working
+from tests.helpers.support import ACTOR, assert_follows, circuits_of, drifted_depots, make_depot
 
 # What the maker of fleets writes
 
@@ -200,7 +200,7 @@ async def test_whatever_lines_say_of_one_another_the_model_says_the_same(
     model = Fleet()
     for rows in fleets:
         expected = model.take(rows)
-        summary, refused = await bring_in(engine, encode(rows), landing_lines=landing_lines)
+        summary, refused = await import_lines(engine, encode(rows), landing_lines=landing_lines)
         assert refused == expected.refused
         assert summary.unchanged == len(expected.unchanged)
         kinds = Counter(rows[number - 1]["type"] for number in expected.landed)
@@ -219,7 +219,7 @@ async def test_lines_may_come_in_any_order(engine: AsyncEngine, order: list[int]
     # Of two lines with one id it is the order that decides, so only one of them may be there.
     order = [place for place in order if place < len(rows) and wrong.get(place) != "REPEATED_ID"]
     shuffled = [rows[place] for place in order]
-    _, refused = await bring_in(engine, encode(shuffled), landing_lines=20)
+    _, refused = await import_lines(engine, encode(shuffled), landing_lines=20)
     assert refused == {number: wrong[place] for number, place in enumerate(order, 1) if place in wrong}
     expected = Fleet()
     expected.take([rows[place] for place in sorted(order)])
@@ -320,12 +320,12 @@ async def test_a_tree_as_deep_as_allowed_lands_and_not_a_circuit_more(engine: As
         MAX_DEPTH + 3: "PARENT_REFUSED",
         MAX_DEPTH + 4: "PARENT_REFUSED",
     }
-    assert (await bring_in(engine, encode([depot(here), *chain])))[1] == expected
+    assert (await import_lines(engine, encode([depot(here), *chain])))[1] == expected
     # The same in two files: the depth of what is stored counts.
     there, ids = str(uuid4()), [str(uuid4()) for _ in range(MAX_DEPTH + 1)]
     chain = [circuit(there, each, above) for each, above in zip(ids, [None, *ids], strict=False)]
-    assert (await bring_in(engine, encode([depot(there), *chain[:20]])))[1] == {}
-    assert (await bring_in(engine, encode(chain[20:])))[1] == {MAX_DEPTH + 1 - 20: "CIRCUIT_TREE_TOO_DEEP"}
+    assert (await import_lines(engine, encode([depot(there), *chain[:20]])))[1] == {}
+    assert (await import_lines(engine, encode(chain[20:])))[1] == {MAX_DEPTH + 1 - 20: "CIRCUIT_TREE_TOO_DEEP"}
     assert await count(engine, "circuits") == 2 * MAX_DEPTH
 
 
@@ -338,7 +338,7 @@ async def test_every_circuit_of_a_cycle_is_told_from_those_that_hang_on_it(engin
     body += [circuit(here, each, ring[place - 1]) for place, each in enumerate(ring)]
     body += [circuit(here, each, above) for each, above in zip(tail, [ring[0], *tail], strict=False)]
     body += [source(here, ring[0]), source(here, good), circuit(here, parent=good)]
-    _, refused = await bring_in(engine, encode(body))
+    _, refused = await import_lines(engine, encode(body))
     begins = 3 + length
     assert refused == (
         dict.fromkeys(range(3, begins), "CIRCUIT_CYCLE")
@@ -352,7 +352,7 @@ async def test_many_siblings_are_placed_without_looking_at_each_for_each(engine:
     here, top = str(uuid4()), str(uuid4())
     body = [depot(here), circuit(here, top), *(circuit(here, parent=top) for _ in range(MAX_CIRCUITS // 2))]
     body += [circuit(here) for _ in range(MAX_CIRCUITS // 2 - 1)]
-    summary, _ = await bring_in(engine, encode(body))
+    summary, _ = await import_lines(engine, encode(body))
     assert summary.landed[LineKind.CIRCUIT] == MAX_CIRCUITS
     assert await gaps(engine) == 0
 
@@ -374,7 +374,7 @@ async def test_what_is_stored_is_looked_up_for_each_line_and_not_for_each_pair_o
 
     monkeypatch.setattr(FleetImport, "_land_once", counted)
     given = list(lines(600, seed=1, flaws=False))
-    _, refused = await bring_in(engine, "".join(given).encode())
+    _, refused = await import_lines(engine, "".join(given).encode())
     assert not refused
     assert len(given) > 5_000
     assert len(looked_up) == 1, "all of it in one transaction"

@@ -30,24 +30,24 @@ from store.site.circuits import create_circuit, delete_circuit, update_circuit
 from store.site.depots import lock_depot
 from store.site.fleet.fleet_import import fleet_import
 from store.site.tables import circuits
-from tests.helpers.answers import problem
-from tests.helpers.live import http_client, serving
-from tests.helpers.support import ACTOR, circuits_of, until
-from tests.homes.fleet_lines import (
+from tests.factories.fleet_lines import (
     ROUTE,
     TABLES,
-    bring_in,
     circuit,
     count,
     depot,
     encode,
     flawed,
     gaps,
+    import_lines,
     post,
     state,
     stored_fleet,
 )
-from tests.homes.fleet_model import Fleet, Line
+from tests.factories.fleet_model import Fleet, Line
+from tests.helpers.answers import problem
+from tests.helpers.live import http_client, serving
+from tests.helpers.support import ACTOR, circuits_of, until
 
 NOTHING: dict[str, list[Any]] = {table: [] for table in TABLES}
 
@@ -148,7 +148,7 @@ async def test_a_caller_who_does_not_wait_for_the_report_holds_nothing(engine: A
 async def test_a_caller_who_leaves_after_the_last_line_has_imported_all(engine: AsyncEngine, database_url: str) -> None:
     rows = made(60, seed=8)
     held = next(iter(row["id"] for row in rows if row and row["type"] == "depot"))
-    await bring_in(engine, encode([row for row in rows if row and row["id"] == held]))
+    await import_lines(engine, encode([row for row in rows if row and row["id"] == held]))
     body = body_of(rows)
     async with serving_on(database_url) as port:
         async with transaction(engine, ACTOR) as connection:
@@ -175,7 +175,7 @@ async def test_an_import_that_is_killed_while_it_lands_leaves_whole_depots_and_g
     rows = made(60, seed=8)
     everything = good(rows)
     held = sorted(str(row["id"]) for row in everything if row["type"] == "depot")[30]
-    await bring_in(engine, encode([row for row in everything if row["id"] == held]))
+    await import_lines(engine, encode([row for row in everything if row["id"] == held]))
     async with transaction(engine, ACTOR) as connection:
         await lock_depot(connection, UUID(held))
         answering = asyncio.create_task(api.post(ROUTE, content=body_of(rows)))
@@ -218,7 +218,7 @@ async def test_without_the_database_nothing_is_imported_and_the_answer_says_so(
 async def test_imports_of_one_file_at_once_are_one_import(engine: AsyncEngine) -> None:
     rows = made(150, seed=4)
     sizes = (30, 200, 100_000, 30)
-    found = await asyncio.gather(*(bring_in(engine, body_of(rows), landing_lines=size) for size in sizes))
+    found = await asyncio.gather(*(import_lines(engine, body_of(rows), landing_lines=size) for size in sizes))
     kinds = Counter(row["type"] for row in good(rows))
     for kind in LineKind:
         assert sum(summary.landed[kind] for summary, _ in found) == kinds[kind]
@@ -230,7 +230,7 @@ async def test_imports_of_one_file_at_once_are_one_import(engine: AsyncEngine) -
 
 async def test_an_id_that_comes_under_two_depots_at_once_stays_with_the_first(engine: AsyncEngine) -> None:
     here, there, twice, below = (str(uuid4()) for _ in range(4))
-    await bring_in(engine, encode([depot(here)]))
+    await import_lines(engine, encode([depot(here)]))
     async with transaction(engine, ACTOR) as connection:
         await connection.execute(
             circuits.insert().values(
@@ -238,7 +238,7 @@ async def test_an_id_that_comes_under_two_depots_at_once_stays_with_the_first(en
             )
         )
         body = encode([depot(there), circuit(there, twice), circuit(there, below, twice), circuit(there, name="Other")])
-        importing = asyncio.create_task(bring_in(engine, body))
+        importing = asyncio.create_task(import_lines(engine, body))
         await until(lambda: waiting(engine))
     _, refused = await importing
     assert refused == {2: "CONTENT_DIFFERS", 3: "PARENT_REFUSED"}
@@ -252,7 +252,7 @@ async def test_beside_changes_by_operators_the_places_stay_dense(engine: AsyncEn
     depots = [str(uuid4()) for _ in range(8)]
     tops = {each: [str(uuid4()) for _ in range(3)] for each in depots}
     first = [row for each in depots for row in (depot(each), *(circuit(each, top) for top in tops[each]))]
-    await bring_in(engine, encode(first))
+    await import_lines(engine, encode(first))
     more = [
         circuit(each, parent=rng.choice([None, *tops[each]]), position=rng.randrange(9))
         for each in depots
@@ -280,7 +280,7 @@ async def test_beside_changes_by_operators_the_places_stay_dense(engine: AsyncEn
                 return
 
     async with asyncio.TaskGroup() as beside:
-        importing = beside.create_task(bring_in(engine, encode(more), landing_lines=60))
+        importing = beside.create_task(import_lines(engine, encode(more), landing_lines=60))
         for each in depots:
             beside.create_task(operate(UUID(each)))
     _, refused = importing.result()

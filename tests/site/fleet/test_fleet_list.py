@@ -33,10 +33,10 @@ from store.site.fleet.fleet_list import (
     settle_fleet,
 )
 from store.site.tables import capability_owners, depots
+from tests.factories.equipped_depots import add_gateway
+from tests.factories.sites import MadeSite, controller_site, milliseconds, packet
 from tests.helpers.answers import HTMX, error_of
 from tests.helpers.support import make_depot
-from tests.homes.site import add_gateway
-from tests.homes.sites import MadeSite, controller_site, milliseconds, packet
 
 _FLEET = text("""
     INSERT INTO depots (name, timezone, provisioning, provisioning_code, created_by, updated_by)

@@ -1,4 +1,4 @@
-"""Chance that is the same on every machine: drawn from texts, by the one method that Python promises to keep."""
+"""Random numbers that are the same on every machine: seeded with texts, by the one method that Python keeps stable."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Chance:
-    """A source of chance for one purpose of one run."""
+class RandomSource:
+    """Random numbers for one purpose of one run."""
 
     def __init__(self, *named: object) -> None:
         """Take what names the purpose, the run's seed among it. The same names give the same draws."""

@@ -1,4 +1,4 @@
-"""What the product knows of a gateway's site when a packet comes: sensors, their sensor actions, what they reach."""
+"""The context of a gateway's packets: its sensors, their sensor actions, and what these can reach."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class ConfiguredAction:
 
 
 @dataclass(frozen=True)
-class Site:
-    """A gateway with all that its packets can reach."""
+class PacketContext:
+    """A gateway with everything that its packets can reach."""
 
     gateway_id: UUID
     depot_id: UUID
@@ -49,10 +49,10 @@ class Site:
     """All of the depot."""
 
 
-def alone(site: Site, sensor_action_id: UUID) -> Site | None:
-    """The site with that sensor action and no other, switched on; None: it has no such action."""
-    for sensor_id, actions in site.actions.items():
+def alone(context: PacketContext, sensor_action_id: UUID) -> PacketContext | None:
+    """The context with that sensor action and no other, switched on; None: it has no such action."""
+    for sensor_id, actions in context.actions.items():
         for action in actions:
             if action.sensor_action_id == sensor_action_id:
-                return replace(site, actions={sensor_id: (replace(action, enabled=True),)})
+                return replace(context, actions={sensor_id: (replace(action, enabled=True),)})
     return None

@@ -1,4 +1,4 @@
-"""The packet door under load, while PostgreSQL and the API are killed: what was accepted is there."""
+"""Packet ingest under load, while PostgreSQL and the API are killed: what was accepted is there."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from runtime.settings import Settings
 from store.base.database import make_engine
 from store.base.locks import lock_sites
 from store.migrate import upgrade
+from tests.factories.sites import MadeSite, controller_site, milliseconds, packet
 from tests.helpers.live import http_client
 from tests.helpers.support import until
-from tests.homes.sites import MadeSite, controller_site, milliseconds, packet
 
 PATH = "/api/telemetry/packets"
 SENDERS = 12
@@ -172,12 +172,12 @@ async def _status_is_that_of_the_last(connection: Any, sender: Sender) -> None:
 
 
 def figures(body: str) -> dict[str, float]:
-    """The door's figures as Prometheus reads them."""
+    """The metrics of packet ingest as Prometheus reads them."""
     found = (sample for family in text_string_to_metric_families(body) for sample in family.samples)
     return {sample.name: sample.value for sample in found if sample.name.startswith("door_")}
 
 
-async def test_a_full_door_turns_away_and_loses_nothing_that_it_let_in(
+async def test_a_full_queue_rejects_and_loses_nothing_that_it_accepted(
     engine: AsyncEngine, database_url: str, temporal_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
@@ -201,7 +201,7 @@ async def test_a_full_door_turns_away_and_loses_nothing_that_it_let_in(
         httpx.AsyncClient(transport=transport, base_url="http://localhost") as api,
     ):
         async with engine.begin() as connection:
-            # Whoever changes the site holds it: the door's transaction waits.
+            # Whoever changes the site holds it: the transaction of packet ingest waits.
             await lock_sites(connection, [site.depot_id])
             inside = [asyncio.create_task(send(api, base + place)) for place in range(3)]
             await waiting(api, 3)
@@ -212,7 +212,7 @@ async def test_a_full_door_turns_away_and_loses_nothing_that_it_let_in(
         assert (await send(api, base + 3)).status_code == 200
         assert figures((await api.get("/metrics")).text) == {
             "door_packets_total": 4,
-            # The first was alone when the door took it, unless the second was as fast.
+            # The first was alone when it was taken, unless the second was as fast.
             "door_groups_total": pytest.approx(3, abs=1),
             "door_turned_away_total": 1,
             "door_waiting": 0,

@@ -1,4 +1,4 @@
-"""How workflows stand, as Temporal tells it: many at once, within a deadline."""
+"""The status of workflows, asked of Temporal for many at once, within a deadline."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AT_ONCE = 16
 FAILURE_LENGTH = 500
 """Characters that are kept of what a failed workflow said."""
 
-_STANDINGS = {
+_STATUSES = {
     WorkflowExecutionStatus.RUNNING: WorkflowStatus.RUNNING,
     WorkflowExecutionStatus.COMPLETED: WorkflowStatus.COMPLETED,
     WorkflowExecutionStatus.FAILED: WorkflowStatus.FAILED,
@@ -42,10 +42,10 @@ _STANDINGS = {
 
 
 @dataclass(frozen=True)
-class Look(Generic[ResultT]):
-    """How a workflow stands."""
+class WorkflowDescription(Generic[ResultT]):
+    """What Temporal reports of a workflow."""
 
-    standing: WorkflowStatus
+    status: WorkflowStatus
     result: ResultT | None = None
     """Of a completed one; None where it cannot be read."""
     outcome: str | None = None
@@ -54,13 +54,13 @@ class Look(Generic[ResultT]):
     """What a failed one said."""
 
 
-async def look_at(
+async def describe_workflows(
     client: Client, workflow_ids: Sequence[str], result_type: type[ResultT], within: timedelta
-) -> dict[str, Look[ResultT]]:
-    """Look at workflows by id; one that is not looked at in time is ``UNREPORTED``."""
-    found = await ask_all(workflow_ids, lambda one: _look(client, one, result_type, within), within)
-    not_told = Look[ResultT](WorkflowStatus.UNREPORTED)
-    return {one: found.get(one, not_told) for one in workflow_ids}
+) -> dict[str, WorkflowDescription[ResultT]]:
+    """Describe workflows by id; one that Temporal does not describe in time is ``UNREPORTED``."""
+    found = await ask_all(workflow_ids, lambda one: _describe_workflow(client, one, result_type, within), within)
+    unreported = WorkflowDescription[ResultT](WorkflowStatus.UNREPORTED)
+    return {one: found.get(one, unreported) for one in workflow_ids}
 
 
 async def ask_all(
@@ -85,23 +85,25 @@ async def ask_all(
         await asyncio.gather(*tasks.values(), return_exceptions=True)
 
 
-async def _look(client: Client, workflow_id: str, result_type: type[ResultT], within: timedelta) -> Look[ResultT]:
+async def _describe_workflow(
+    client: Client, workflow_id: str, result_type: type[ResultT], within: timedelta
+) -> WorkflowDescription[ResultT]:
     handle = client.get_workflow_handle(workflow_id, result_type=result_type)
     try:
         found = await _describe(handle, within)
-        standing = WorkflowStatus.UNREPORTED if found.status is None else _STANDINGS[found.status]
+        status = WorkflowStatus.UNREPORTED if found.status is None else _STATUSES[found.status]
         outcome = found.typed_search_attributes.get(OUTCOME)
-        if standing is WorkflowStatus.COMPLETED:
-            return Look(standing, await _result(handle, within), outcome)
-        if standing is WorkflowStatus.FAILED:
-            return Look(standing, outcome=outcome, failure=await _failure(handle, within))
-        return Look(standing, outcome=outcome)
+        if status is WorkflowStatus.COMPLETED:
+            return WorkflowDescription(status, await _result(handle, within), outcome)
+        if status is WorkflowStatus.FAILED:
+            return WorkflowDescription(status, outcome=outcome, failure=await _failure(handle, within))
+        return WorkflowDescription(status, outcome=outcome)
     except RPCError as error:
         gone = error.status is RPCStatusCode.NOT_FOUND and not _lacks_namespace(error)
-        return Look(WorkflowStatus.NOT_KNOWN if gone else WorkflowStatus.UNREPORTED)
+        return WorkflowDescription(WorkflowStatus.NOT_FOUND if gone else WorkflowStatus.UNREPORTED)
     except RuntimeError:
         # A lazy client that could not connect says so in this way.
-        return Look(WorkflowStatus.UNREPORTED)
+        return WorkflowDescription(WorkflowStatus.UNREPORTED)
 
 
 async def _describe(handle: WorkflowHandle[object, ResultT], within: timedelta) -> WorkflowExecutionDescription:
@@ -132,5 +134,5 @@ async def _failure(handle: WorkflowHandle[object, ResultT], within: timedelta) -
 
 
 def _lacks_namespace(error: RPCError) -> bool:
-    """Whether it is the namespace that is not found: then nobody knows how a workflow in it stands."""
+    """Whether it is the namespace that is not found: then nobody knows the status of a workflow in it."""
     return any(detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in error.grpc_status.details)

@@ -1,9 +1,8 @@
-"""What packets do: the one place where sensor actions meet the state of a site.
+"""What a batch of packets does: the one place where sensor actions meet the state of a site.
 
-``Standing`` holds, for everything that a group of packets can touch, what held before it, and takes packet after
-packet. Afterwards it says what must be written. It is pure: whoever stores it reads the states under a lock, lets
-the packets be taken, and writes what came of it in the same transaction, so a group gives what its packets give one
-by one.
+``PacketBatchState`` has the state, before the batch, of everything that its packets can touch, and applies packet after
+packet to it. Afterwards it says what must be written. It is pure: the store reads the states under a lock, has the
+packets applied, and writes the result in the same transaction, so that a batch gives what its packets give one by one.
 """
 
 from __future__ import annotations
@@ -39,10 +38,10 @@ from domain.site.circuit_capacity import (
     why_ignored,
 )
 from domain.site.measurands import Measurand, MeasurandKey, ReadingCode, Unreadable, read_measurand
+from domain.site.packet_context import ConfiguredAction, PacketContext
 from domain.site.remediations import RemediationCode
 from domain.site.resolution import Unresolved, resolve
 from domain.site.sensor_actions import SENSOR_ACTIONS, ActionTarget
-from domain.site.site import ConfiguredAction, Site
 
 
 class NewStatus(NamedTuple):
@@ -94,15 +93,15 @@ class CapacityStep:
 class Stopped:
     """A sensor action that the site's configuration stops."""
 
-    site: Site
+    context: PacketContext
     action: ConfiguredAction
     code: RemediationCode
     candidates: tuple[UUID, ...] = ()
 
 
 @dataclass
-class Standing:
-    """The states that a group of packets can touch, and what the packets taken so far did to them."""
+class PacketBatchState:
+    """The states that a batch of packets can touch, and what the packets taken so far did to them."""
 
     now: datetime
     """When the group came, the same for all of it."""
@@ -152,16 +151,16 @@ class Standing:
             self.shown[key] = len(self.events) - 1
         return accepted
 
-    def take_packet(self, packet: Packet, site: Site, sent_by: str) -> list[ActionAnswer]:
+    def take_packet(self, packet: Packet, context: PacketContext, sent_by: str) -> list[ActionAnswer]:
         """Let every sensor action of the packet's sensors do what it does, in the order of the sensors."""
         answers: list[ActionAnswer] = []
         is_ahead = packet.observed_at > self.now
         for sensor in packet.sensors:
-            actions = site.actions.get(sensor.sensor_id)
+            actions = context.actions.get(sensor.sensor_id)
             if actions is None:
                 continue
             measurands = sensor.standard()
-            answers += [self._act(packet, site, action, measurands, sent_by) for action in actions]
+            answers += [self._act(packet, context, action, measurands, sent_by) for action in actions]
             if is_ahead:
                 self.sent.setdefault(_place(packet, sensor.sensor_id), set()).update(measurands)
         return answers
@@ -169,7 +168,7 @@ class Standing:
     def _act(
         self,
         packet: Packet,
-        site: Site,
+        context: PacketContext,
         action: ConfiguredAction,
         measurands: dict[MeasurandKey, Measurand],
         sent_by: str,
@@ -181,22 +180,22 @@ class Standing:
             return _answer(action, ActionOutcome.IGNORED, IgnoredCode.NO_MEASURAND)
         target = SENSOR_ACTIONS[action.kind].target
         if target is ActionTarget.MICROGRID:
-            return self._update_microgrid_state(packet, site, action, found, sent_by)
+            return self._update_microgrid_state(packet, context, action, found, sent_by)
         if target is ActionTarget.POWER_SOURCE:
-            return self._update_power_source(packet, site, action, found)
-        return self._update_circuit_capacity(packet, site, action, found)
+            return self._update_power_source(packet, context, action, found)
+        return self._update_circuit_capacity(packet, context, action, found)
 
     def _update_microgrid_state(
         self,
         packet: Packet,
-        site: Site,
+        context: PacketContext,
         action: ConfiguredAction,
         found: dict[MeasurandKey, Measurand],
         sent_by: str,
     ) -> ActionAnswer:
-        resolved = resolve(site, action)
+        resolved = resolve(context, action)
         if isinstance(resolved, Unresolved):
-            return self._stop(site, action, resolved)
+            return self._stop(context, action, resolved)
         self.cleared.add(action.sensor_action_id)
         ref = packet_event_ref(packet.device_id, action.sensor_id, packet.timestamp_ms)
         observed_at = packet.observed_at
@@ -214,11 +213,11 @@ class Standing:
         return _answer(action, outcome, code, measurands=tuple(told), target_id=resolved.target_id)
 
     def _update_power_source(
-        self, packet: Packet, site: Site, action: ConfiguredAction, found: dict[MeasurandKey, Measurand]
+        self, packet: Packet, context: PacketContext, action: ConfiguredAction, found: dict[MeasurandKey, Measurand]
     ) -> ActionAnswer:
-        routed = resolve(site, action)
+        routed = resolve(context, action)
         if isinstance(routed, Unresolved):
-            return self._stop(site, action, routed)
+            return self._stop(context, action, routed)
         self.cleared.add(action.sensor_action_id)
         sent = self.sent.get(_place(packet, action.sensor_id), ())
         told = tuple(
@@ -246,11 +245,11 @@ class Standing:
         return MeasurandAnswer(key, ActionOutcome.APPLIED)
 
     def _update_circuit_capacity(
-        self, packet: Packet, site: Site, action: ConfiguredAction, found: dict[MeasurandKey, Measurand]
+        self, packet: Packet, context: PacketContext, action: ConfiguredAction, found: dict[MeasurandKey, Measurand]
     ) -> ActionAnswer:
-        resolved = resolve(site, action)
+        resolved = resolve(context, action)
         if isinstance(resolved, Unresolved):
-            return self._stop(site, action, resolved)
+            return self._stop(context, action, resolved)
         self.cleared.add(action.sensor_action_id)
         if found.keys() <= self.sent.get(_place(packet, action.sensor_id), set()):
             return _answer(action, ActionOutcome.IGNORED, IgnoredCode.LATE, target_id=resolved.target_id)
@@ -282,15 +281,15 @@ class Standing:
         if at is not None:
             self.capacity_steps.append(CapacityStep(circuit_id, after, at))
 
-    def _stop(self, site: Site, action: ConfiguredAction, why: Unresolved) -> ActionAnswer:
-        self.stopped[action.sensor_action_id] = Stopped(site, action, why.code, why.candidates)
+    def _stop(self, context: PacketContext, action: ConfiguredAction, why: Unresolved) -> ActionAnswer:
+        self.stopped[action.sensor_action_id] = Stopped(context, action, why.code, why.candidates)
         self.stopped_times[action.sensor_action_id] += 1
         return _answer(action, ActionOutcome.REMEDIATION, why.code)
 
 
-def unknown_sensors(packet: Packet, site: Site) -> list[str]:
+def unknown_sensors(packet: Packet, context: PacketContext) -> list[str]:
     """Name the sensors of a packet that no device stands for: kept with the packet, acted on by nothing."""
-    return [sensor.sensor_id for sensor in packet.sensors if sensor.sensor_id not in site.sensors]
+    return [sensor.sensor_id for sensor in packet.sensors if sensor.sensor_id not in context.sensors]
 
 
 def _place(packet: Packet, sensor_id: str) -> tuple[UUID, int, str]:

@@ -14,8 +14,8 @@ from domain.base.actor import Actor
 from domain.base.job_endings import Act, why_ended
 from domain.base.jobs import JobState
 from domain.simulation.scenario_runs import SCENARIO_RUN, EndedRun, RunOutcome, ScenarioRunRequest
-from settlement.look import Look
-from settlement.settle import READ_WITHIN, Kind, Settled, settle
+from reconciliation.reconcile import READ_WITHIN, Kind, ReconciledRow, reconcile
+from reconciliation.workflow_descriptions import WorkflowDescription
 from sim_scenarios.evidence.evidence import line, result_record, sha256_of
 from store.base.changes import record_change
 from store.base.database import transaction
@@ -79,18 +79,18 @@ async def close_run(
     return await read_run(connection, run.run_id)
 
 
-async def settle_runs(
+async def reconcile_runs(
     engine: AsyncEngine, client: Client, runs: Sequence[RunRecord], within: timedelta = READ_WITHIN
-) -> list[Settled[RunRecord]]:
-    """Hold runs against their workflows, and end those whose workflow is gone, with the evidence so far."""
+) -> list[ReconciledRow[RunRecord]]:
+    """Compare runs with their workflows, and end those whose workflow is gone, with the evidence so far."""
 
-    async def end(run: RunRecord, act: Act, look: Look[EndedRun]) -> RunRecord:
+    async def end(run: RunRecord, act: Act, description: WorkflowDescription[EndedRun]) -> RunRecord:
         async with transaction(engine, MONITOR) as connection:
-            if act is Act.END_AS_IT_SAYS and look.result is not None:
-                told = look.result
-                return await close_run(connection, MONITOR, run, told.state, sha256=told.sha256)
+            if act is Act.END_AS_IT_SAYS and description.result is not None:
+                result = description.result
+                return await close_run(connection, MONITOR, run, result.state, sha256=result.sha256)
             state = JobState.CANCELLED if act is Act.END_CANCELLED else JobState.FAILED
-            return await close_run(connection, MONITOR, run, state, why_ended(look.standing, look.failure))
+            return await close_run(connection, MONITOR, run, state, why_ended(description.status, description.failure))
 
     kind = Kind[RunRecord, EndedRun](lambda run: SCENARIO_RUN.workflow_id(run.run_id), EndedRun, end)
-    return await settle(client, runs, kind, within)
+    return await reconcile(client, runs, kind, within)

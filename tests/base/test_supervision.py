@@ -30,21 +30,21 @@ from api.base.watch import Watch
 from cli.place import ROOT
 from relay import Relay
 from relay import signal_sync as signal_it
-from runtime.kept import Kept, kept
 from runtime.processes import free_port
 from runtime.settings import Settings
+from runtime.supervision import SupervisedTask, supervised
 from store.base.database import make_engine
 from store.base.listen import listen
 from store.monitoring.telemetry import TakenPacket
 from store.provisioning.outbox import CHANNEL
 from store.provisioning.tables import outbox
-from telemetry.door import PacketDoor, open_door
-from telemetry.intake import take_in
+from telemetry.ingest import PacketIngest, open_ingest
+from telemetry.intake import ingest_body
 from telemetry.latest import open_reader
 from telemetry.mqtt import subscribing
+from tests.factories.sites import controller_site, milliseconds, packet
 from tests.helpers.mosquitto import Mosquitto
 from tests.helpers.support import ACTOR, add_circuit, follows, make_depot, until
-from tests.homes.sites import controller_site, milliseconds, packet
 from workflows.schedules import DRIFT_AUDIT
 
 
@@ -90,7 +90,7 @@ class Ends:
 
 async def test_work_begins_again_whatever_ended_it() -> None:
     ends = Ends()
-    async with kept("work", ends.work) as found:
+    async with supervised("work", ends.work) as found:
 
         async def all_seen() -> bool:
             return ends.begun == 5
@@ -103,7 +103,7 @@ async def test_work_begins_again_whatever_ended_it() -> None:
 
 async def test_work_that_waits_to_begin_again_does_not_once_it_is_closed() -> None:
     ends = Ends()
-    found = Kept("work", ends.work)
+    found = SupervisedTask("work", ends.work)
     found.start()
 
     async def ended() -> bool:
@@ -115,7 +115,7 @@ async def test_work_that_waits_to_begin_again_does_not_once_it_is_closed() -> No
 
 
 async def test_work_that_takes_a_cancellation_for_its_own_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.kept._ASK_AGAIN", 0.01)
+    monkeypatch.setattr("runtime.supervision._ASK_AGAIN", 0.01)
     asked = 0
 
     async def deaf() -> None:
@@ -126,7 +126,7 @@ async def test_work_that_takes_a_cancellation_for_its_own_ends_all_the_same(monk
             except asyncio.CancelledError:
                 asked += 1
 
-    async with kept("work", deaf):
+    async with supervised("work", deaf):
         await asyncio.sleep(0)
     assert asked == 3
 
@@ -154,7 +154,7 @@ async def test_a_relay_that_is_stopped_while_it_is_rung_ends(
 
 @asynccontextmanager
 async def relaying(engine: AsyncEngine, client: Client, task_queue: str) -> AsyncGenerator[None]:
-    async with kept("relay", Relay(engine, client, task_queue).run):
+    async with supervised("relay", Relay(engine, client, task_queue).run):
         yield
 
 
@@ -194,7 +194,7 @@ async def test_a_relay_that_gets_no_connection_goes_on(
     async with AsyncExitStack() as held:
         for _ in range(2):
             await held.enter_async_context(small.connect())
-        async with kept("relay", relay.run) as keeping:
+        async with supervised("relay", relay.run) as keeping:
 
             async def has_been_refused() -> bool:
                 return refused >= 3
@@ -253,7 +253,7 @@ async def test_a_listener_connects_again_whatever_happened(
 
 async def test_a_watch_that_was_killed_hears_again(engine: AsyncEngine) -> None:
     watch = Watch()
-    async with kept("watch", lambda: watch.run(engine)):
+    async with supervised("watch", lambda: watch.run(engine)):
         await kill("watch")
         depot_id = await make_depot(engine, "A")
         async with watch.on(depot_id) as watcher:
@@ -275,20 +275,20 @@ async def test_pages_are_told_after_their_watch_was_killed(engine: AsyncEngine) 
         assert changed == {Topic(Kind.DEPOT, depot_id)}
 
 
-async def test_a_packet_door_that_was_killed_takes_packets(engine: AsyncEngine) -> None:
+async def test_packet_ingest_that_was_killed_takes_packets(engine: AsyncEngine) -> None:
     site = await controller_site(engine)
     sent = packet(site, milliseconds(), LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT=None)
-    async with open_door(engine) as door:
-        await kill("packet door")
-        assert await bring(door, sent)
+    async with open_ingest(engine) as ingest:
+        await kill("packet ingest")
+        assert await submit(ingest, sent)
 
 
-async def bring(door: PacketDoor, sent: Any) -> bool:
-    intake = await take_in(door, json.dumps(sent).encode(), ACTOR, datetime.now(UTC))
+async def submit(ingest: PacketIngest, sent: Any) -> bool:
+    intake = await ingest_body(ingest, json.dumps(sent).encode(), ACTOR, datetime.now(UTC))
     return isinstance(intake.results[0], TakenPacket)
 
 
-async def test_who_waits_in_a_door_that_is_killed_hears_of_it(
+async def test_who_waits_in_an_ingest_that_is_killed_hears_of_it(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = await controller_site(engine)
@@ -299,17 +299,17 @@ async def test_who_waits_in_a_door_that_is_killed_hears_of_it(
         await asyncio.Event().wait()
         raise AssertionError
 
-    monkeypatch.setattr("telemetry.door.take_group", hang)
-    async with open_door(engine) as door:
+    monkeypatch.setattr("telemetry.ingest.take_group", hang)
+    async with open_ingest(engine) as ingest:
         sent = packet(site, milliseconds(), LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT=None)
-        waiting = asyncio.create_task(bring(door, sent))
+        waiting = asyncio.create_task(submit(ingest, sent))
         await inside.wait()
         monkeypatch.undo()
-        await kill("packet door")
+        await kill("packet ingest")
         with pytest.raises(InterruptedError):
             await waiting
-        assert door.waiting == 0
-        assert await bring(door, sent)
+        assert ingest.waiting == 0
+        assert await submit(ingest, sent)
 
 
 async def test_a_reader_that_was_killed_reads(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from tests.homes import packets as packets_by_http
-from tests.homes.sites import CONTROLLER, MadeSite
+from tests.factories import packets as packets_by_http
+from tests.factories.sites import CONTROLLER, MadeSite
 
 
 def path_of(site: MadeSite) -> str:

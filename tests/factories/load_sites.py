@@ -15,8 +15,8 @@ from domain.site.circuit_capacity import CapacityPolicy
 from store.base.database import clock, transaction
 from store.site.capacities import follow_capacities
 from store.site.tables import capacity_events
+from tests.factories.sites import MadeSite, add_action, add_device, add_power_source, make_site
 from tests.helpers.support import ACTOR
-from tests.homes.sites import MadeSite, add_action, add_device, add_power_source, make_site
 
 _PACKETS = text("""
     INSERT INTO packets (gateway_id, depot_id, observed_at, received_at, document, answers)

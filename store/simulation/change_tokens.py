@@ -1,4 +1,4 @@
-"""Marks: short texts that differ as soon as something that is watched has changed."""
+"""Change tokens: short texts that differ as soon as something that is watched has changed."""
 
 from __future__ import annotations
 
@@ -43,39 +43,39 @@ _ALL_RUNS = text("""
 """)
 
 
-async def depot_marks(connection: AsyncConnection, depot_ids: Collection[UUID]) -> dict[UUID, str]:
-    """Mark depots: their names, provisioning, circuits and microgrids."""
+async def depot_tokens(connection: AsyncConnection, depot_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Read the change tokens of depots: their names, provisioning, circuits and microgrids."""
     return {row[0]: row[1] for row in await connection.execute(_DEPOTS, {"ids": list(depot_ids)})}
 
 
-async def backfill_marks(connection: AsyncConnection, backfill_ids: Collection[UUID]) -> dict[UUID, str]:
-    """Mark backfills: what was written of them last, and how many of their pages are done."""
+async def backfill_tokens(connection: AsyncConnection, backfill_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Read the change tokens of backfills: what was written of them last, and how many of their pages are done."""
     return {row[0]: row[1] for row in await connection.execute(_BACKFILLS, {"ids": list(backfill_ids)})}
 
 
-async def fleet_mark(connection: AsyncConnection) -> str:
-    """Mark the fleet: how many depots are in which provisioning state."""
+async def fleet_token(connection: AsyncConnection) -> str:
+    """Read the change token of the fleet: how many depots are in which provisioning state."""
     return str((await count_fleet(connection)).by_provisioning())
 
 
-async def fleet_status_mark(connection: AsyncConnection) -> str:
-    """Mark the capabilities' statuses of the fleet: the newest, and how many depots are fresh, stale or neither."""
+async def fleet_status_token(connection: AsyncConnection) -> str:
+    """Read the change token of the fleet's statuses: the newest, and how many depots are fresh, stale or neither."""
     newest = (await connection.execute(_NEWEST_STATUS)).scalar_one()
     return f"{newest}/{(await count_fleet(connection)).by_freshness()}"
 
 
-async def backfill_list_mark(connection: AsyncConnection) -> str:
-    """Mark the list of backfills, and how far those that run are."""
+async def backfill_list_token(connection: AsyncConnection) -> str:
+    """Read the change token of the list of backfills, and how far those that run are."""
     return str((await connection.execute(_ALL_BACKFILLS)).scalar_one())
 
 
-async def run_marks(connection: AsyncConnection, run_ids: Collection[UUID]) -> dict[UUID, str]:
-    """Mark scenario runs: what was written of them last."""
+async def run_tokens(connection: AsyncConnection, run_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Read the change tokens of scenario runs: what was written of them last."""
     return {row[0]: row[1] for row in await connection.execute(_RUNS, {"ids": list(run_ids)})}
 
 
-async def run_list_mark(connection: AsyncConnection) -> str:
-    """Mark the list of scenario runs, and how far those that go on are."""
+async def run_list_token(connection: AsyncConnection) -> str:
+    """Read the change token of the list of scenario runs, and how far those that go on are."""
     return str((await connection.execute(_ALL_RUNS)).scalar_one())
 
 

@@ -1,4 +1,4 @@
-"""A run as whoever plays it needs it: its steps, which of them travel together, and what a look means after a wait."""
+"""The plan of a run: its steps, which of them are sent together, and when the fail-safe is due by the scenario."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class OtherScenarioError(Exception):
 
 
 @dataclass(frozen=True)
-class Playbook:
+class RunPlan:
     """All steps of a run."""
 
     steps: tuple[Step, ...]
@@ -43,8 +43,8 @@ class Playbook:
         return self.steps[first : self.batch_ends.get(first, first + 1)]
 
 
-def open_playbook(document: str, digest: str, seed: int, bindings: dict[str, Any]) -> Playbook:
-    """Make the playbook of a run from what is stored of it. The last ones are kept.
+def open_run_plan(document: str, digest: str, seed: int, bindings: dict[str, Any]) -> RunPlan:
+    """Make the plan of a run from what is stored of it. The last ones are cached.
 
     Raises:
         OtherScenarioError: the text gives another scenario by now.
@@ -54,14 +54,14 @@ def open_playbook(document: str, digest: str, seed: int, bindings: dict[str, Any
 
 
 @lru_cache(maxsize=64)
-def _open(document: str, digest: str, seed: int, bindings: bytes) -> Playbook:
+def _open(document: str, digest: str, seed: int, bindings: bytes) -> RunPlan:
     scenario = parse_scenario(document, controller_tables())
     if not isinstance(scenario, Scenario) or scenario.digest != digest:
         raise OtherScenarioError("The scenario or its controller's table has changed since the run began.")
     steps = expand(scenario, seed, read_bindings(json.loads(bindings)))
     ends = {batch[0].index: batch[-1].index + 1 for batch in batches(steps)}
     newest, due = zip(*_standing(steps), strict=True)
-    return Playbook(steps, ends, newest, due)
+    return RunPlan(steps, ends, newest, due)
 
 
 def _standing(steps: tuple[Step, ...]) -> Iterator[tuple[int, bool]]:

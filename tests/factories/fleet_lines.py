@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.site.fleet import FleetCode
 from store.site.fleet.fleet_import import ImportSummary, fleet_import
+from tests.factories.fleet_model import Fleet, Line
 from tests.helpers.support import ACTOR
-from tests.homes.fleet_model import Fleet, Line
 
 ROUTE = "/api/depots/import"
 IDS = {"id", "depot_id", "parent_id", "gateway_id", "circuit_id"}
@@ -50,7 +50,7 @@ def source(depot_id: str, circuit_id: str | None = None, **other: Any) -> Line:
     return made | {"circuit_id": circuit_id} | other
 
 
-async def bring_in(
+async def import_lines(
     engine: AsyncEngine, body: bytes | AsyncIterator[bytes], *, landing_lines: int = 20_000
 ) -> tuple[ImportSummary, dict[int, FleetCode]]:
     """Import without the route; answer what it came to and the code of each refused line."""

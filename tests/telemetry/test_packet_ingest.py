@@ -1,4 +1,4 @@
-"""The packet door over HTTP: what it takes, what it answers, what it refuses, and that nothing is half-written."""
+"""Packet ingest over HTTP: what it takes, what it answers, what it refuses, and that nothing is half-written."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ from store.base.database import transaction
 from store.monitoring.tables import capability_events, capability_latest, packets
 from store.provisioning.microgrids import reconcile_microgrid
 from telemetry.intake import MAX_PACKETS
-from tests.helpers.answers import problem
-from tests.helpers.support import ACTOR, until
-from tests.homes.packets import PATH, latest, send
-from tests.homes.sites import (
+from tests.factories.packets import PATH, latest, send
+from tests.factories.sites import (
     CONTROLLER,
     add_action,
     add_device,
@@ -30,6 +28,8 @@ from tests.homes.sites import (
     milliseconds,
     packet,
 )
+from tests.helpers.answers import problem
+from tests.helpers.support import ACTOR, until
 
 
 async def stored(engine: AsyncEngine) -> tuple[int, int, int]:

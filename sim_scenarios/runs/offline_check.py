@@ -1,4 +1,4 @@
-"""What a scenario's own expectations say of what it sends, checked without a product."""
+"""Checks a scenario's expectations against what it sends itself, without a product."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sim_scenarios.runs.scenario import Scenario
 from sim_scenarios.runs.steps import Step, expand
 
 
-def rehearse(scenario: Scenario, seed: int = 1) -> tuple[Violation, ...]:
+def check_offline(scenario: Scenario, seed: int = 1) -> tuple[Violation, ...]:
     """Expand a scenario for a sample depot and say which expectations cannot pass, whatever the product does.
 
     Those are the ones of ``sent``, and a circuit's or a power source's value that is not the one that was sent.

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.site.circuit_capacity import CapacityPolicy
 from store.site.tables import capacity_events, circuit_capacities
-from tests.homes.sites import MadeSite, add_action, add_device, make_site
+from tests.factories.sites import MadeSite, add_action, add_device, make_site
 
 ACTION = "UPDATE_CIRCUIT_CAPACITY"
 

@@ -1,4 +1,4 @@
-"""Fast lanes answer as the routes that they go past do, refusals included."""
+"""The fast path answers as the routes that it bypasses do, refusals included."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from api.edge.lanes import FastLanes
+from api.edge.fast_path import FastPathMiddleware
 from api.main import create_app
 from runtime.settings import Settings
-from tests.homes.sites import controller_site, milliseconds, packet
+from tests.factories.sites import controller_site, milliseconds, packet
 
 PACKETS = "/api/telemetry/packets"
 _CHANGES = re.compile(r'("(?:packet_id|event_id)":\s*)"[^"]*"|("age_seconds":\s*)[\d.]+')
@@ -28,7 +28,7 @@ _CHANGES = re.compile(r'("(?:packet_id|event_id)":\s*)"[^"]*"|("age_seconds":\s*
 @asynccontextmanager
 async def calling(app: FastAPI, place: str = "127.0.0.1") -> AsyncGenerator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(place, 1))
-    # What a lane answers is never compressed.
+    # What the fast path answers is never compressed.
     plain = {"accept-encoding": "identity"}
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=plain) as api:
         yield api
@@ -36,9 +36,9 @@ async def calling(app: FastAPI, place: str = "127.0.0.1") -> AsyncGenerator[http
 
 @asynccontextmanager
 async def both(database_url: str) -> AsyncGenerator[tuple[FastAPI, FastAPI]]:
-    """The application as it is, and without its lanes."""
+    """The application as it is, and without its fast path."""
     fast, plain = (create_app(Settings(database_url=SecretStr(database_url))) for _ in range(2))
-    kept = [each for each in plain.user_middleware if each.cls is not FastLanes]
+    kept = [each for each in plain.user_middleware if each.cls is not FastPathMiddleware]
     assert len(kept) == len(plain.user_middleware) - 1
     plain.user_middleware[:] = kept
     async with fast.router.lifespan_context(fast), plain.router.lifespan_context(plain):

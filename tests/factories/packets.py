@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.homes.sites import MadeSite
+from tests.factories.sites import MadeSite
 
 PATH = "/api/telemetry/packets"
 

@@ -1,4 +1,4 @@
-"""The end of a backfill: what it did held against what it says, whoever ends it."""
+"""The end of a backfill, whoever ends it: what the workflow reports is checked against the pages in the database."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from domain.base.actor import Actor
 from domain.base.job_endings import Act, why_ended
 from domain.base.jobs import JobState
 from domain.provisioning.backfill import BACKFILL, BackfillProgress
-from settlement.look import Look
-from settlement.settle import READ_WITHIN, Kind, Settled, settle
+from reconciliation.reconcile import READ_WITHIN, Kind, ReconciledRow, reconcile
+from reconciliation.workflow_descriptions import WorkflowDescription
 from store.base.changes import record_change
 from store.base.database import transaction
 from store.provisioning.backfills import BackfillRecord, count_pages, lock_backfill, read_backfill, set_backfill_state
@@ -59,30 +59,32 @@ async def close_backfill(
     return state
 
 
-async def settle_backfills(
+async def reconcile_backfills(
     engine: AsyncEngine, client: Client, backfills: Sequence[BackfillRecord], within: timedelta = READ_WITHIN
-) -> list[Settled[BackfillRecord]]:
-    """Hold backfills against their workflows, and end those whose workflow is gone."""
+) -> list[ReconciledRow[BackfillRecord]]:
+    """Compare backfills with their workflows, and end those whose workflow is gone."""
 
-    async def end(backfill: BackfillRecord, act: Act, look: Look[BackfillProgress]) -> BackfillRecord:
+    async def end(
+        backfill: BackfillRecord, act: Act, description: WorkflowDescription[BackfillProgress]
+    ) -> BackfillRecord:
         async with transaction(engine, MONITOR) as connection:
             # A page that is under way may take long. Whoever comes next ends it.
             if await lock_backfill(connection, backfill.backfill_id, within=_LOCKED_WITHIN):
-                state, failure, pages = _ending(act, look)
+                state, failure, pages = _ending(act, description)
                 await close_backfill(connection, MONITOR, backfill.backfill_id, state, failure, pages=pages)
             return await read_backfill(connection, backfill.backfill_id)
 
     kind = Kind[BackfillRecord, BackfillProgress](
         lambda backfill: BACKFILL.workflow_id(backfill.backfill_id), BackfillProgress, end
     )
-    return await settle(client, backfills, kind, within)
+    return await reconcile(client, backfills, kind, within)
 
 
-def _ending(act: Act, look: Look[BackfillProgress]) -> tuple[JobState, str | None, int | None]:
-    if act is Act.END_AS_IT_SAYS and look.result is not None:
+def _ending(act: Act, description: WorkflowDescription[BackfillProgress]) -> tuple[JobState, str | None, int | None]:
+    if act is Act.END_AS_IT_SAYS and description.result is not None:
         # The result says what was done, the search attribute whether somebody cancelled it.
-        cancelled = look.outcome == JobState.CANCELLED
-        return JobState.CANCELLED if cancelled else JobState.COMPLETED, None, look.result.next_page
+        cancelled = description.outcome == JobState.CANCELLED
+        return JobState.CANCELLED if cancelled else JobState.COMPLETED, None, description.result.next_page
     if act is Act.END_CANCELLED:
-        return JobState.CANCELLED, why_ended(look.standing), None
-    return JobState.FAILED, why_ended(look.standing, look.failure), None
+        return JobState.CANCELLED, why_ended(description.status), None
+    return JobState.FAILED, why_ended(description.status, description.failure), None

@@ -1,8 +1,8 @@
-"""Fast lanes: the few routes that are called thousands of times a second, past the framework's routing.
+"""The fast path: the few routes that are called thousands of times a second bypass the framework's routing.
 
 For such a route the framework's own work (trying the routes in turn, solving dependencies, a model of the answer)
-takes longer than the route does. A lane calls the same function, for the same actor, with the same refusals. The
-route stays declared as any other: for its documentation, and for what a lane does not know.
+takes longer than the route does. A fast route calls the same function, for the same actor, with the same refusals. The
+route stays declared as any other: for its documentation, and for requests that the fast path does not match.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from api.base.problems import answer_error
 
 
 @dataclass(frozen=True)
-class Lane:
+class FastRoute:
     """A method and the paths of one route."""
 
     method: str
@@ -28,27 +28,27 @@ class Lane:
     """Is given the request and what the groups of the path matched."""
 
 
-class FastLanes:
-    """Answers what one of the lanes matches, and passes on everything else."""
+class FastPathMiddleware:
+    """Answers what one of the fast routes matches, and passes on everything else."""
 
-    def __init__(self, app: ASGIApp, *, lanes: Sequence[Lane]) -> None:
+    def __init__(self, app: ASGIApp, *, fast_routes: Sequence[FastRoute]) -> None:
         self._app = app
-        self._lanes = lanes
+        self._routes = fast_routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
         if scope["type"] == "http":
-            for lane in self._lanes:
-                if lane.method == scope["method"] and (found := lane.path.fullmatch(scope["path"])):
-                    await _answer(lane, found.groupdict(), scope, receive, send)
+            for route in self._routes:
+                if route.method == scope["method"] and (found := route.path.fullmatch(scope["path"])):
+                    await _answer(route, found.groupdict(), scope, receive, send)
                     return
         await self._app(scope, receive, send)
 
 
-async def _answer(lane: Lane, parameters: dict[str, str], scope: Scope, receive: Receive, send: Send) -> None:
+async def _answer(route: FastRoute, parameters: dict[str, str], scope: Scope, receive: Receive, send: Send) -> None:
     request = Request(scope, receive, send)
     try:
-        response = await lane.endpoint(request, parameters)
+        response = await route.endpoint(request, parameters)
     except Exception as error:  # noqa: BLE001 - every error has its answer
         response = await answer_error(request, error)
     await response(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Work that lasts as long as its process: it comes back when it ends, whatever ended it."""
+"""Tasks that last as long as their process: a task that ends is started again, whatever ended it."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-_log = structlog.get_logger("kept")
+_log = structlog.get_logger("supervision")
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 _ASK_AGAIN = 30.0
 """Seconds after which work that was cancelled and goes on is cancelled once more; finishing what it has in hand takes
 less."""
-_SETTLED = 30.0
+_STABLE = 30.0
 """Seconds after which work that ends begins with the first pause again."""
 
 
-class Kept:
-    """One piece of work, in a task that is made anew whenever it ends.
+class SupervisedTask:
+    """One piece of work, in a task that is started again whenever it ends.
 
-    Nothing waits in a task of its own to do that, so there is nothing else that could end unseen.
+    No second task waits for that, so there is nothing else that could end unnoticed.
     """
 
     def __init__(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -62,7 +62,7 @@ class Kept:
         if self._closed:
             return
         loop = asyncio.get_running_loop()
-        if loop.time() - self._begun > _SETTLED:
+        if loop.time() - self._begun > _STABLE:
             self._pause = _FIRST_PAUSE
         _log.error("work ended, it begins again", work=self.name, after_seconds=self._pause, exc_info=error)
         self._next = loop.call_later(self._pause, self.start)
@@ -70,9 +70,9 @@ class Kept:
 
 
 @asynccontextmanager
-async def kept(name: str, work: Callable[[], Awaitable[None]]) -> AsyncGenerator[Kept]:
-    """Keep ``work`` going while the block runs. It is called anew whenever it returns, fails or is cancelled."""
-    found = Kept(name, work)
+async def supervised(name: str, work: Callable[[], Awaitable[None]]) -> AsyncGenerator[SupervisedTask]:
+    """Run ``work`` while the block runs. It is called again whenever it returns, fails or is cancelled."""
+    found = SupervisedTask(name, work)
     found.start()
     try:
         yield found

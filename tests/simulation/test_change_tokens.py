@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from store.simulation.marks import backfill_list_mark, backfill_marks, run_list_mark, run_marks
+from store.simulation.change_tokens import backfill_list_token, backfill_tokens, run_list_token, run_tokens
 from tests.helpers.support import make_depot
 
-Marks = Callable[[AsyncConnection, list[UUID]], Awaitable[dict[UUID, str]]]
-ListMark = Callable[[AsyncConnection], Awaitable[str]]
+Tokens = Callable[[AsyncConnection, list[UUID]], Awaitable[dict[UUID, str]]]
+ListToken = Callable[[AsyncConnection], Awaitable[str]]
 
 _BACKFILL = """
     INSERT INTO backfills (dry_run, page_size, state, requested_by) VALUES (false, 10, 'RUNNING', 'a test') RETURNING id
@@ -27,14 +27,14 @@ _RUN = """
 
 
 @pytest.mark.parametrize(
-    ("table", "made", "marks", "list_mark"),
+    ("table", "made", "tokens", "list_token"),
     [
-        ("backfills", _BACKFILL, backfill_marks, backfill_list_mark),
-        ("scenario_runs", _RUN, run_marks, run_list_mark),
+        ("backfills", _BACKFILL, backfill_tokens, backfill_list_token),
+        ("scenario_runs", _RUN, run_tokens, run_list_token),
     ],
 )
 async def test_a_pause_and_a_resume_between_two_looks_are_seen(
-    engine: AsyncEngine, table: str, made: str, marks: Marks, list_mark: ListMark
+    engine: AsyncEngine, table: str, made: str, tokens: Tokens, list_token: ListToken
 ) -> None:
     depot_id = await make_depot(engine)
 
@@ -44,7 +44,7 @@ async def test_a_pause_and_a_resume_between_two_looks_are_seen(
 
     async def look() -> tuple[str, str]:
         async with engine.connect() as connection:
-            return (await marks(connection, [one]))[one], await list_mark(connection)
+            return (await tokens(connection, [one]))[one], await list_token(connection)
 
     one: UUID = (await run(made, **({"depot": depot_id} if ":depot" in made else {}))).scalar_one()
     before = await look()

@@ -1,4 +1,4 @@
-"""The sites of the gateways whose packets came: their configuration and states, read in a few queries for all."""
+"""The contexts of a batch of packets: configuration and states of their gateways, read in a few queries for all."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.monitoring.standing import Reading
+from domain.monitoring.batch_state import Reading
 from domain.site.circuit_capacity import CapacityPolicy, CapacityState
 from domain.site.measurands import MeasurandKey
+from domain.site.packet_context import ConfiguredAction, PacketContext
 from domain.site.routing import PowerSource, PowerSourceKind
 from domain.site.sensor_actions import SENSOR_ACTIONS, ActionTarget, SensorActionKind
-from domain.site.site import ConfiguredAction, Site
 from store.base.driver import driver_errors, driver_in
 from store.base.locks import lock_sites_of_gateways
 from store.site.capacities import capacity_state
 
 
 @dataclass(frozen=True)
-class Sites:
-    """What was read of the sites of a group of packets."""
+class PacketContexts:
+    """What was read for a batch of packets."""
 
     now: datetime
     """By the database's clock, which is the one clock of all who decide by it."""
-    by_gateway: dict[UUID, Site]
+    by_gateway: dict[UUID, PacketContext]
     capacities: dict[UUID, CapacityState]
     """The states of the circuits that follow an action of these gateways."""
     depot_of_circuit: dict[UUID, UUID]
@@ -71,11 +71,11 @@ _POWER_SOURCES = """
 """
 
 
-async def hold_sites(driver: asyncpg.Connection, named: Mapping[UUID, Collection[str]]) -> Sites | None:
-    """Lock the depots of these gateways, then read their sites: what was read holds until the transaction ends.
+async def lock_contexts(driver: asyncpg.Connection, named: Mapping[UUID, Collection[str]]) -> PacketContexts | None:
+    """Lock the depots of these gateways, then read their contexts, which hold until the transaction ends.
 
-    ``named`` has by gateway the sensors that its packets name. The sites have no others: a packet costs what it names,
-    however many sensors its gateway has. A gateway that does not exist is not among the sites; where none exists, the
+    ``named`` has by gateway the sensors that its packets name. The contexts have no others: a packet costs what it
+    names, however many sensors its gateway has. A gateway that does not exist has no context; where none exists, the
     answer is None.
     """
     if not await lock_sites_of_gateways(driver, named):
@@ -83,28 +83,31 @@ async def hold_sites(driver: asyncpg.Connection, named: Mapping[UUID, Collection
     # A gateway whose packets name no sensor is there with none.
     wanted = [(gateway_id, sensor_id) for gateway_id, found in named.items() for sensor_id in found or (None,)]
     rows = await driver.fetch(_NAMED_ACTIONS, [each for each, _ in wanted], [each for _, each in wanted])
-    return await _read_sites(driver, rows)
+    return await _read_contexts(driver, rows)
 
 
-async def view_sites(connection: AsyncConnection, gateway_ids: Collection[UUID]) -> Sites | None:
-    """Read the whole sites of these gateways as they are at this moment; None where none of them exists.
+async def view_contexts(connection: AsyncConnection, gateway_ids: Collection[UUID]) -> PacketContexts | None:
+    """Read the contexts of these gateways, with all sensors, as they are at this moment; None where none exists.
 
-    Only what is read under the lock holds for longer (``hold_sites``): this is for whoever shows, never for who writes.
+    Only what is read under the lock (``lock_contexts``) holds for longer: this is for showing, never for writing.
     """
     driver = await driver_in(connection)
     with driver_errors():
-        return await _read_sites(driver, await driver.fetch(_ALL_ACTIONS, list({*gateway_ids})))
+        return await _read_contexts(driver, await driver.fetch(_ALL_ACTIONS, list({*gateway_ids})))
 
 
-async def _read_sites(driver: asyncpg.Connection, rows: Sequence[Any]) -> Sites | None:
+async def _read_contexts(driver: asyncpg.Connection, rows: Sequence[Any]) -> PacketContexts | None:
     if not rows:
         return None
     routed = {row["depot_id"] for row in rows if row["action"] is not None and _is_routed(row["action"])}
     sources, readings = await _read_power_sources(driver, routed)
     followed = [row for row in rows if row["circuit_id"] is not None]
-    return Sites(
+    return PacketContexts(
         rows[0]["now"],
-        {gateway_id: _site(list(found), sources) for gateway_id, found in groupby(rows, lambda row: row["gateway_id"])},
+        {
+            gateway_id: _context(list(found), sources)
+            for gateway_id, found in groupby(rows, lambda row: row["gateway_id"])
+        },
         {row["circuit_id"]: capacity_state(row) for row in followed},
         {row["circuit_id"]: row["depot_id"] for row in followed},
         readings,
@@ -133,34 +136,34 @@ async def _read_power_sources(
 
 _CONFIGURATION = 13
 """So many columns of ``_ACTIONS`` come from the configuration; the others are states."""
-_MOST_SITES = 20_000
+_MOST_CONTEXTS = 20_000
 
-_sites: dict[UUID, tuple[object, Site]] = {}
-"""By gateway the last site that was made, with what it was made of: it is the same for most packets, which name the
-same sensors again. This saves the making, not the reading, so it never has to be told of a change."""
+_contexts: dict[UUID, tuple[object, PacketContext]] = {}
+"""By gateway the last context that was made, with what it was made of: it is the same for most packets, which name the
+same sensors again. This saves the making, not the reading, so it needs no invalidation."""
 
 
-def _site(rows: Sequence[Any], sources: dict[UUID, dict[UUID, PowerSource]]) -> Site:
+def _context(rows: Sequence[Any], sources: dict[UUID, dict[UUID, PowerSource]]) -> PacketContext:
     gateway_id, depot_id = rows[0][:2]
     power_sources = tuple(sources.get(depot_id, {}).values())
     made_of = (power_sources, [(*row[:_CONFIGURATION], row["circuit_id"] is not None) for row in rows])
-    known = _sites.get(gateway_id)
+    known = _contexts.get(gateway_id)
     if known is not None and known[0] == made_of:
         return known[1]
-    site = _make_site(rows, power_sources)
-    if len(_sites) >= _MOST_SITES:
-        _sites.clear()
-    _sites[gateway_id] = (made_of, site)
-    return site
+    context = _make_context(rows, power_sources)
+    if len(_contexts) >= _MOST_CONTEXTS:
+        _contexts.clear()
+    _contexts[gateway_id] = (made_of, context)
+    return context
 
 
-def _make_site(rows: Sequence[Any], power_sources: tuple[PowerSource, ...]) -> Site:
+def _make_context(rows: Sequence[Any], power_sources: tuple[PowerSource, ...]) -> PacketContext:
     actions: dict[str, list[ConfiguredAction]] = defaultdict(list)
     for row in rows:
         if row["action_id"] is not None:
             actions[row["sensor_id"]].append(_action(row))
     gateway_id, depot_id, microgrid_id, output_translation = rows[0][:4]
-    return Site(
+    return PacketContext(
         gateway_id,
         depot_id,
         microgrid_id,

@@ -1,4 +1,4 @@
-"""The pulse of PostgreSQL: whether it answers at all, so that nobody waits for one that does not.
+"""The liveness of PostgreSQL: whether it answers at all, so that nobody waits for one that does not.
 
 A server that is stopped, or whose packets are swallowed on the way, says nothing: a connection to it looks like one
 with a slow statement. So it is asked something small all the time, on a connection of its own. Where even that is not
@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from store.base.database import CALLER, FAILURES, Connector, Patience, make_engine
 
-_log = structlog.get_logger("pulse")
+_log = structlog.get_logger("liveness")
 
 EVERY = 0.5
 """Seconds between two questions."""
@@ -44,32 +44,32 @@ class Database:
 
     engine: AsyncEngine
     """For everything that it does."""
-    lookout: AsyncEngine
+    health_engine: AsyncEngine
     """Beside those, for its health and its figures: never taken by work."""
 
 
 @asynccontextmanager
 async def open_database(database_url: str, *, pool_size: int, patience: Patience) -> AsyncGenerator[Database]:
-    """Keep the connections of a process, and watch the pulse of what they lead to, while the block runs."""
+    """Keep the connections of a process, and watch whether the server answers, while the block runs."""
     connector = Connector(database_url, patience)
     engine = make_engine(database_url, pool_size=pool_size, patience=patience, connector=connector)
-    lookout = make_engine(database_url, pool_size=1, patience=CALLER)
-    watching = asyncio.create_task(watch_pulse(connector, database_url))
+    health_engine = make_engine(database_url, pool_size=1, patience=CALLER)
+    watching = asyncio.create_task(watch_liveness(connector, database_url))
     try:
-        yield Database(engine, lookout)
+        yield Database(engine, health_engine)
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         await engine.dispose()
-        await lookout.dispose()
+        await health_engine.dispose()
 
 
-async def watch_pulse(connector: Connector, database_url: str) -> None:
+async def watch_liveness(connector: Connector, database_url: str) -> None:
     """Keep ``connector`` told whether PostgreSQL answers at ``database_url``, until cancelled."""
-    pulse = _Pulse(Connector(database_url, _UNLIMITED))
+    probe = _LivenessProbe(Connector(database_url, _UNLIMITED))
     try:
         while True:
-            answers = await pulse.is_felt()
+            answers = await probe.is_alive()
             if connector.silent == answers:
                 _log.warning("database answers again" if answers else "database does not answer")
             connector.silent = not answers
@@ -77,24 +77,24 @@ async def watch_pulse(connector: Connector, database_url: str) -> None:
                 connector.cut()
             await asyncio.sleep(EVERY)
     finally:
-        pulse.let_go()
+        probe.release()
 
 
-class _Pulse:
+class _LivenessProbe:
     """A connection on which nothing is asked but whether there is an answer."""
 
     def __init__(self, connect: Connector) -> None:
         self._connect = connect
         self._connection: asyncpg.Connection | None = None
 
-    async def is_felt(self) -> bool:
+    async def is_alive(self) -> bool:
         """Say whether PostgreSQL answers; a refusal is an answer, for then nobody waits."""
         if self._connection is None or self._connection.is_closed():
             answers = await _in_steps(self._make(), _STEPS_TO_CONNECT)
         else:
             answers = await _in_steps(self._ask(self._connection), _STEPS)
         if not answers:
-            self.let_go()
+            self.release()
         return answers
 
     async def _make(self) -> None:
@@ -103,7 +103,7 @@ class _Pulse:
     async def _ask(self, connection: asyncpg.Connection) -> None:
         await connection.execute("SELECT 1")
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Give the connection up."""
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -129,7 +129,7 @@ async def _failure(asking: asyncio.Task[None]) -> Exception | None:
         await asking
     except FAILURES as error:
         return error
-    except Exception:  # noqa: BLE001 - the pulse must not stop, whatever it is
+    except Exception:  # noqa: BLE001 - the probe must not stop, whatever it is
         # It was no question of whether PostgreSQL answers.
-        _log.exception("pulse not taken")
+        _log.exception("liveness not probed")
     return None

@@ -1,6 +1,6 @@
-"""Turns into a command that the operating system ends together with the process that started it.
+"""Runs a command that the operating system ends together with the process that started it.
 
-    python tether.py PARENT_PID SIGNAL UID GID COMMAND [ARGUMENT…]
+    python parent_death.py PARENT_PID SIGNAL UID GID COMMAND [ARGUMENT…]
 
 It runs as a script of its own, before any package can be imported, and is replaced by the command, which keeps
 its process id. SIGNAL is what the command gets when its parent is gone, however the parent ended. UID and GID

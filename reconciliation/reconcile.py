@@ -1,4 +1,4 @@
-"""Rows whose workflows have ended without them are ended, too: the same for scenario runs and for backfills."""
+"""Reconciles rows with their workflows, the same for scenario runs and for backfills."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from temporalio.client import Client
 
 from domain.base.job_endings import Act, RowStatus, WorkflowStatus, act_on
-from settlement.look import Look, look_at
+from reconciliation.workflow_descriptions import WorkflowDescription, describe_workflows
 
 READ_WITHIN = timedelta(seconds=2)
 """So long somebody who reads waits for Temporal, for one row or for a list of them."""
@@ -48,8 +48,8 @@ ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)
-class Settled(Generic[RowT]):
-    """A row that was held against its workflow."""
+class ReconciledRow(Generic[RowT]):
+    """A row that was compared with its workflow."""
 
     record: RowT
     confirmed: bool
@@ -62,28 +62,30 @@ class Settled(Generic[RowT]):
 
 @dataclass(frozen=True)
 class Kind(Generic[RowT, ResultT]):
-    """What settling needs to know of scenario runs or of backfills."""
+    """What reconciliation needs to know of scenario runs or of backfills."""
 
     workflow_id: Callable[[RowT], str]
     result_type: type[ResultT]
-    end: Callable[[RowT, Act, Look[ResultT]], Awaitable[RowT]]
+    end: Callable[[RowT, Act, WorkflowDescription[ResultT]], Awaitable[RowT]]
     """End a row, unless it has ended meanwhile; answer it as it is then."""
 
 
-async def settle(
+async def reconcile(
     client: Client, rows: Sequence[RowT], kind: Kind[RowT, ResultT], within: timedelta
-) -> list[Settled[RowT]]:
-    """Hold rows against their workflows and end those that must; answer all of them in the same order."""
+) -> list[ReconciledRow[RowT]]:
+    """Compare rows with their workflows and end those that must end; return all of them in the same order."""
     asked = [kind.workflow_id(row) for row in rows if not row.state.ended]
-    looks = await look_at(client, asked, kind.result_type, within)
-    return [await _settle(row, looks.get(kind.workflow_id(row)), kind) for row in rows]
+    descriptions = await describe_workflows(client, asked, kind.result_type, within)
+    return [await _reconcile_row(row, descriptions.get(kind.workflow_id(row)), kind) for row in rows]
 
 
-async def _settle(row: RowT, look: Look[ResultT] | None, kind: Kind[RowT, ResultT]) -> Settled[RowT]:
-    if look is None:
-        return Settled(row, confirmed=True)
-    act = act_on(RowStatus.OPEN, look.standing, row.read_at - row.requested_at)
+async def _reconcile_row(
+    row: RowT, description: WorkflowDescription[ResultT] | None, kind: Kind[RowT, ResultT]
+) -> ReconciledRow[RowT]:
+    if description is None:
+        return ReconciledRow(row, confirmed=True)
+    act = act_on(RowStatus.OPEN, description.status, row.read_at - row.requested_at)
     if act is Act.LEAVE:
-        return Settled(row, look.standing is not WorkflowStatus.UNREPORTED, look.standing)
-    after = await kind.end(row, act, look)
-    return Settled(after, confirmed=after.state.ended, workflow=look.standing, ended_here=after.state.ended)
+        return ReconciledRow(row, description.status is not WorkflowStatus.UNREPORTED, description.status)
+    after = await kind.end(row, act, description)
+    return ReconciledRow(after, confirmed=after.state.ended, workflow=description.status, ended_here=after.state.ended)
