@@ -107,11 +107,12 @@ CREATE FUNCTION public.depot_fresh_until(wanted uuid) RETURNS timestamp with tim
                 WHEN bool_or(o.sensor_action_id IS NULL) THEN CAST('-infinity' AS timestamptz)
                 ELSE min(least(l.observed_at, l.received_at)
                          + coalesce(make_interval(secs => t.seconds), k.threshold)) END
-    FROM (VALUES ('PEAK_SHAVING', interval '5 minutes'), ('DER', interval '5 minutes')) AS k (capability, threshold)
+    FROM known_capabilities() AS k
     LEFT JOIN microgrids AS m ON m.depot_id = wanted AND m.retired_at IS NULL
     LEFT JOIN capability_latest AS l ON l.microgrid_id = m.id AND l.capability = k.capability
     LEFT JOIN freshness_thresholds AS t ON t.microgrid_id = m.id AND t.capability = k.capability
     LEFT JOIN capability_owners AS o ON o.depot_id = wanted AND o.capability = k.capability
+    WHERE k.is_expected OR o.sensor_action_id IS NOT NULL OR l.status IS NOT NULL
 $$;
 
 CREATE FUNCTION public.depot_list_deleted() RETURNS trigger
@@ -250,6 +251,15 @@ BEGIN
     END LOOP;
 END $$;
 
+CREATE FUNCTION public.known_capabilities() RETURNS TABLE(capability text, measurand text, threshold interval, is_expected boolean)
+    LANGUAGE sql IMMUTABLE ROWS 2 PARALLEL SAFE
+    AS $$
+    SELECT * FROM (VALUES
+        ('PEAK_SHAVING', 'LIMIT_PEAK_SHAVING', interval '5 minutes', true),
+        ('DER', 'LIMIT_DER_EXPORT', interval '5 minutes', true)
+    ) AS known (capability, measurand, threshold, is_expected)
+$$;
+
 CREATE FUNCTION public.microgrids_changed() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -343,10 +353,8 @@ BEGIN
     DELETE FROM capability_owners WHERE sensor_action_id = NEW.id;
     IF NEW.enabled AND NEW.action = 'UPDATE_MICROGRID_STATE' THEN
         INSERT INTO capability_owners (depot_id, capability, sensor_action_id)
-        SELECT NEW.depot_id, told.capability, NEW.id
-        FROM (VALUES ('LIMIT_PEAK_SHAVING', 'PEAK_SHAVING'), ('LIMIT_DER_EXPORT', 'DER'))
-            AS told (measurand, capability)
-        WHERE told.measurand = ANY (NEW.measurands);
+        SELECT NEW.depot_id, k.capability, NEW.id
+        FROM known_capabilities() AS k WHERE k.measurand = ANY (NEW.measurands);
         INSERT INTO capability_tenures AS t (depot_id, capability, device_id, tenure)
         SELECT depot_id, capability, NEW.device_id, 0 FROM capability_owners WHERE sensor_action_id = NEW.id
         ON CONFLICT (depot_id, capability) DO UPDATE SET tenure = t.tenure + 1, device_id = excluded.device_id

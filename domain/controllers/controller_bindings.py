@@ -16,13 +16,11 @@ from uuid import UUID
 
 from domain.base.violations import Violation, below
 from domain.controllers.controller_support import ControllerTables, SupportCode, unsupported
-from domain.monitoring.capabilities import CAPABILITY_MEASURANDS, Capability
+from domain.monitoring.capabilities import Capability
 from domain.site.measurands import MeasurandKey
 from domain.site.sensor_action_forms import given_version
 
-MEASURAND_OF: Mapping[Capability, MeasurandKey] = {
-    capability: measurand for measurand, capability in CAPABILITY_MEASURANDS.items()
-}
+MEASURAND_OF: Mapping[Capability, MeasurandKey] = {each: each.measurand for each in Capability}
 """Which measurand tells of a capability."""
 
 

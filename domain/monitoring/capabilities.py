@@ -21,8 +21,8 @@ does not change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
@@ -39,8 +39,54 @@ MAX_EVENT_REF_LENGTH = 300
 class Capability(StrEnum):
     """What an external controller reports for the whole microgrid (COR-9.10)."""
 
-    PEAK_SHAVING = "PEAK_SHAVING"
-    DER = "DER"
+    _value_: str
+    measurand: MeasurandKey
+    """Which measurand tells of it."""
+    label: str
+    """Its name on pages."""
+    short_label: str
+    """Its name where there is little room."""
+    threshold: timedelta
+    """How old its status may usually be; a microgrid may have its own threshold."""
+    is_expected: bool
+    """Whether a depot is one without a status as long as it has none of this. One that is not expected counts only
+    where a device supplies it or a status is known."""
+
+    def __new__(
+        cls,
+        value: str,
+        measurand: MeasurandKey,
+        label: str,
+        short_label: str,
+        threshold: timedelta,
+        is_expected: bool = False,
+    ) -> Capability:
+        """Make the text that names it, with all that differs between two capabilities.
+
+        The database knows the same (``known_capabilities()``): a migration tells it of another one.
+        """
+        made = str.__new__(cls, value)
+        made._value_ = value
+        made.measurand, made.label, made.short_label = measurand, label, short_label
+        made.threshold, made.is_expected = threshold, is_expected
+        return made
+
+    PEAK_SHAVING = (
+        "PEAK_SHAVING",
+        MeasurandKey.LIMIT_PEAK_SHAVING,
+        "Peak shaving",
+        "Peak",
+        timedelta(minutes=5),
+        True,
+    )
+    DER = (
+        "DER",
+        MeasurandKey.LIMIT_DER_EXPORT,
+        "DER export limit",
+        "DER",
+        timedelta(minutes=5),
+        True,
+    )
 
 
 class CapabilityStatus(StrEnum):
@@ -50,10 +96,7 @@ class CapabilityStatus(StrEnum):
     OFF = "OFF"
 
 
-CAPABILITY_MEASURANDS: dict[MeasurandKey, Capability] = {
-    MeasurandKey.LIMIT_PEAK_SHAVING: Capability.PEAK_SHAVING,
-    MeasurandKey.LIMIT_DER_EXPORT: Capability.DER,
-}
+CAPABILITY_MEASURANDS: Mapping[MeasurandKey, Capability] = {each.measurand: each for each in Capability}
 """Which measurand tells of which capability."""
 
 _STATUS: dict[object, CapabilityStatus] = {"true": CapabilityStatus.ON, "false": CapabilityStatus.OFF}

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType
 
 from domain.monitoring.capabilities import Capability
 
@@ -23,18 +22,13 @@ class Freshness(StrEnum):
 class DepotFreshness(StrEnum):
     """How fresh a depot is as a whole: as fresh as the worse of its capabilities."""
 
+    # Those count that are expected, those that a device supplies, and those with a status.
     FRESH = "FRESH"
-    """The status of both is fresh."""
+    """The status of each that counts is fresh."""
     STALE = "STALE"
-    """Both have a status, and one of them is stale."""
+    """Each that counts has a status, and at least one of them is stale."""
     NONE = "NONE"
-    """At least one has no status yet."""
-
-
-DEFAULT_THRESHOLDS: Mapping[Capability, timedelta] = MappingProxyType(
-    dict.fromkeys(Capability, timedelta(minutes=5)),
-)
-"""How old a status may be, by capability; a microgrid may have its own."""
+    """At least one that counts has no status yet."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +44,7 @@ class Timeliness:
 
 def threshold_for(capability: Capability, overrides: Mapping[Capability, timedelta] | None = None) -> timedelta:
     """Return how old a status of ``capability`` may be, with what the microgrid sets for itself in ``overrides``."""
-    return (overrides or {}).get(capability, DEFAULT_THRESHOLDS[capability])
+    return (overrides or {}).get(capability, capability.threshold)
 
 
 def timeliness(effective_at: datetime, now: datetime, threshold: timedelta) -> Timeliness:

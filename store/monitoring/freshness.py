@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.monitoring.freshness import DEFAULT_THRESHOLDS
+from domain.monitoring.capabilities import Capability
 
 STATUS_JOINS = """
     LEFT JOIN capability_latest AS l ON l.microgrid_id = m.id AND l.capability = k.capability
@@ -27,4 +27,4 @@ IS_FRESH = f"(o.sensor_action_id IS NOT NULL AND {STALE_AT} >= clock_timestamp()
 
 def capabilities_and_thresholds() -> tuple[list[str], list[Any]]:
     """Return the capabilities and how old the status of each may usually be: what ``k`` is made of."""
-    return list(DEFAULT_THRESHOLDS), list(DEFAULT_THRESHOLDS.values())
+    return list(Capability), [each.threshold for each in Capability]

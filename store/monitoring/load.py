@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.monitoring.freshness import DEFAULT_THRESHOLDS
+from domain.monitoring.capabilities import Capability
 from domain.site.circuit_capacity import CapacityBasis, FailSafeReason
 from domain.site.measurands import MAX_POWER_W, NO_VALUE_NUMBERS
 
@@ -137,7 +137,7 @@ async def read_load(
     A device's gap is longer than a bucket and than three of the intervals at which it usually sends; where it sent only
     twice, longer than a status may usually be old.
     """
-    usual = max(DEFAULT_THRESHOLDS.values())
+    usual = max(each.threshold for each in Capability)
     given = {
         "depot_id": depot_id, "since": since, "until": until, "width": bucket, "margin": _MARGIN, "usual": usual,
         "most": MAX_POWER_W, "no_value": list(NO_VALUE_NUMBERS),

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from cli.place import ROOT
 from devtools.generate import HINT, dump_schema
+from domain.monitoring.capabilities import Capability
 from domain.site.circuit_capacity import CapacityPolicy
 from store import migrate
 from store.base import database
@@ -93,6 +94,14 @@ async def test_every_definition_is_that_of_the_model(engine: AsyncEngine) -> Non
 def test_the_whole_schema_is_the_committed_one(database_url: str) -> None:
     # Functions and triggers are in no model: this is where they are compared.
     assert dump_schema(database_url) == (ROOT / "store" / "schema.sql").read_text(encoding="utf-8"), HINT
+
+
+async def test_the_database_knows_the_capabilities_of_the_domain(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        rows = await connection.execute(text("SELECT * FROM known_capabilities()"))
+    assert [tuple(row) for row in rows] == [
+        (each.value, each.measurand.value, each.threshold, each.is_expected) for each in Capability
+    ]
 
 
 async def test_down_and_up_again_leads_to_the_same(engine: AsyncEngine, database_url: str) -> None:

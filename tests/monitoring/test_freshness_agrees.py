@@ -7,11 +7,15 @@ from itertools import product
 from uuid import UUID
 
 import httpx
+import pytest
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from domain.monitoring.capabilities import Capability
 from domain.monitoring.freshness import DepotFreshness
 from store.monitoring.fleet_status import read_standing
 from store.site.fleet.fleet_list import count_fleet
+from store.site.tables import capability_owners
 from tests.factories.packets import latest, send
 from tests.factories.sites import MadeSite, add_action, add_device, make_site, milliseconds, packet
 
@@ -96,3 +100,42 @@ async def test_filter_counts_rows_and_status_agree_in_every_state(api: httpx.Asy
     assert by_filter == expected
     assert counts == {each: list(expected.values()).count(each) for each in DepotFreshness}
     assert set(expected.values()) == set(DepotFreshness)
+
+
+@pytest.mark.parametrize("capability", Capability)
+async def test_whoever_sends_a_capability_s_measurand_supplies_it(engine: AsyncEngine, capability: Capability) -> None:
+    site = await make_site(engine)
+    await add_device(engine, site, "mgc")
+    action_id = await add_action(engine, site, "UPDATE_MICROGRID_STATE", capability.measurand, sensor_id="mgc")
+    async with engine.connect() as connection:
+        owners = await connection.execute(select(capability_owners.c.capability, capability_owners.c.sensor_action_id))
+    assert [tuple(row) for row in owners] == [(capability, action_id)]
+
+
+_ANOTHER = """
+    CREATE OR REPLACE FUNCTION known_capabilities()
+    RETURNS TABLE (capability text, measurand text, threshold interval, is_expected boolean)
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+        SELECT * FROM (VALUES
+            ('PEAK_SHAVING', 'LIMIT_PEAK_SHAVING', interval '5 minutes', true),
+            ('DER', 'LIMIT_DER_EXPORT', interval '5 minutes', true),
+            ('ANOTHER', 'SOC', interval '5 minutes', false)
+        ) AS known (capability, measurand, threshold, is_expected)
+    $$
+"""
+
+
+async def test_a_capability_that_is_not_expected_counts_only_where_a_device_supplies_it(
+    api: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    site = await make(api, engine, {"PEAK_SHAVING": (0, "kept"), "DER": (0, "kept")})
+    fresh = text("SELECT depot_fresh_until(:depot_id) > clock_timestamp()")
+    async with engine.connect() as connection:
+        await connection.execute(text(_ANOTHER))
+        given = {"depot_id": site.depot_id, "id": site.actions["peak", "UPDATE_MICROGRID_STATE"]}
+        assert (await connection.execute(fresh, given)).scalar_one() is True
+        owned = "UPDATE sensor_actions SET measurands = measurands || '{SOC}' WHERE id = :id"
+        await connection.execute(text(owned), given)
+        # It has an owner now, and no status yet.
+        assert (await connection.execute(fresh, given)).scalar_one() is None
+        await connection.rollback()

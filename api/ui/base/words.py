@@ -15,7 +15,7 @@ from domain.provisioning.backfill import BackfillOutcome
 from domain.provisioning.outcomes import NAMED_CHANGES, ProvisioningCode, ProvisioningState, SyncOutcome
 from domain.simulation.scenario_runs import RunOutcome
 from domain.site.circuit_capacity import CapacityMode, FailSafeReason
-from domain.site.measurands import ReadingCode
+from domain.site.measurands import BessOperationalMode, DevicePowerState, ReadingCode
 from domain.site.routing import RoutingRule
 from domain.site.sensor_actions import ActionTarget
 from store.site.remediations import RemediationState
@@ -74,8 +74,8 @@ FRESHNESS = {
     DepotFreshness.STALE: STALE,
     DepotFreshness.NONE: Badge("No status", "circle-dashed", "quiet"),
 }
-CAPABILITY = {Capability.PEAK_SHAVING: "Peak shaving", Capability.DER: "DER export limit"}
-SHORT_CAPABILITY = {Capability.PEAK_SHAVING: "Peak", Capability.DER: "DER"}
+CAPABILITY = {each: each.label for each in Capability}
+SHORT_CAPABILITY = {each: each.short_label for each in Capability}
 EFFECT = {
     FoldEffect.SHOWN: "became the status",
     FoldEffect.LATE: "late: a newer status was shown already",
@@ -92,13 +92,16 @@ REMEDIATION = {
     RemediationState.OPEN: Badge("Open", "triangle-alert", "warn"),
     RemediationState.CLOSED: Badge("Closed", "circle-check", "quiet"),
 }
-POWER_STATE = {"on": Badge("On", "zap", "good"), "off": Badge("Off", "circle-slash", "quiet")}
+POWER_STATE = {
+    DevicePowerState.ON: Badge("On", "zap", "good"),
+    DevicePowerState.OFF: Badge("Off", "circle-slash", "quiet"),
+}
 OPERATING_MODE = {
-    "idle": Badge("Idle", "pause", "quiet"),
-    "charging": Badge("Charging", "zap", "busy"),
-    "discharging": Badge("Discharging", "arrow-right", "busy"),
-    "automatic": Badge("Automatic", "refresh-cw", "quiet"),
-    "error": Badge("Error", "circle-x", "bad"),
+    BessOperationalMode.IDLE: Badge("Idle", "pause", "quiet"),
+    BessOperationalMode.CHARGING: Badge("Charging", "zap", "busy"),
+    BessOperationalMode.DISCHARGING: Badge("Discharging", "arrow-right", "busy"),
+    BessOperationalMode.AUTOMATIC: Badge("Automatic", "refresh-cw", "quiet"),
+    BessOperationalMode.ERROR: Badge("Error", "circle-x", "bad"),
 }
 SWITCHED = {True: Badge("On", "circle-check", "good"), False: Badge("Off", "circle-slash", "quiet")}
 RULE = {

@@ -21,7 +21,6 @@ from api.site import capacities, power_sources
 from api.ui.base import words
 from api.ui.base.rendering import render
 from domain.base.problems import Problem
-from domain.monitoring.capabilities import CAPABILITY_MEASURANDS, Capability
 from domain.simulation.scenario_runs import RunTargets
 from domain.site.action_outcomes import ActionOutcome
 from domain.site.measurands import MeasurandKey
@@ -175,19 +174,13 @@ def _value(value: object, unit: str | None) -> str:
 async def _capabilities(engine: AsyncEngine, targets: RunTargets) -> dict[str, str]:
     if targets.microgrid_id is None:
         return {}
-    keys = {capability: key for key, capability in CAPABILITY_MEASURANDS.items()}
-    names = {Capability.PEAK_SHAVING: "Peak shaving", Capability.DER: "DER"}
     try:
         async with engine.connect() as connection:
             found = await read_latest(connection, targets.microgrid_id)
     except Problem:
         return {}
-    return {
-        keys[
-            each.capability
-        ]: f"{names[each.capability]} {'unknown' if each.status is None else each.status.value.lower()}"
-        for each in found
-    }
+    statuses = {each.capability: "unknown" if each.status is None else each.status.lower() for each in found}
+    return {each.measurand: f"{each.label} {status}" for each, status in statuses.items()}
 
 
 async def _circuit(engine: AsyncEngine, targets: RunTargets) -> dict[str, str]:

@@ -25,7 +25,8 @@ from domain.monitoring.capabilities import (
     packet_event_ref,
 )
 from domain.monitoring.packets import MAX_TIMESTAMP_MS
-from domain.site.measurands import MEASURANDS
+from domain.site.measurands import MEASURANDS, ValueKind
+from domain.site.sensor_actions import SENSOR_ACTIONS, SensorActionKind
 from tests.domain.documents import table
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -68,6 +69,9 @@ def test_the_table_of_the_documentation(row: list[str]) -> None:
 
 def test_every_capability_has_its_measurand() -> None:
     assert sorted(CAPABILITY_MEASURANDS.values()) == sorted(Capability)
+    # What the action takes and what is shown are one list.
+    assert sorted(CAPABILITY_MEASURANDS) == sorted(SENSOR_ACTIONS[SensorActionKind.UPDATE_MICROGRID_STATE].measurands)
+    assert all(MEASURANDS[key].kind is ValueKind.BOOLEAN_TEXT for key in CAPABILITY_MEASURANDS)
 
 
 @pytest.mark.parametrize("ref", ["", "x" * (MAX_EVENT_REF_LENGTH + 1), "a\0b", "\ud800"])

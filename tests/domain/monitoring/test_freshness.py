@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.monitoring.capabilities import Capability
-from domain.monitoring.freshness import DEFAULT_THRESHOLDS, Freshness, threshold_for, timeliness
+from domain.monitoring.freshness import Freshness, threshold_for, timeliness
 
 AT = datetime(2026, 3, 29, 0, 59, tzinfo=UTC)
 FIVE = timedelta(minutes=5)
@@ -44,7 +44,7 @@ def test_stale_exactly_after_the_moment_that_is_told(threshold: timedelta, since
 
 @pytest.mark.parametrize("capability", Capability)
 def test_every_capability_has_a_threshold_that_a_microgrid_may_override(capability: Capability) -> None:
-    assert threshold_for(capability) == DEFAULT_THRESHOLDS[capability] == FIVE
+    assert threshold_for(capability) == capability.threshold == FIVE
     assert threshold_for(capability, {capability: timedelta(seconds=30)}) == timedelta(seconds=30)
     (other,) = set(Capability) - {capability}
     assert threshold_for(other, {capability: timedelta(seconds=30)}) == FIVE

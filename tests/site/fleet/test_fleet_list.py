@@ -15,7 +15,7 @@ from sqlalchemy import TextClause, delete, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.base.texts import normal
-from domain.monitoring.freshness import DEFAULT_THRESHOLDS, DepotFreshness
+from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
 from store.base.locks import lock_sites
 from store.monitoring.tables import capability_latest
@@ -181,11 +181,6 @@ async def test_whose_depot_is_locked_is_settled_later(engine: AsyncEngine, api: 
         left = await connection.execute(text("SELECT count(*) FROM fresh_depots"))
         assert left.scalar_one() == 0
     await agrees(engine)
-
-
-def test_the_usual_thresholds_are_those_of_the_database() -> None:
-    assert {capability.value for capability in DEFAULT_THRESHOLDS} == {"PEAK_SHAVING", "DER"}
-    assert set(DEFAULT_THRESHOLDS.values()) == {timedelta(minutes=5)}, "depot_fresh_until() in the migrations says so"
 
 
 SEARCHES = pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+"""Every value that a page shows has its word: one that is forgotten fails here, and not on the page that shows it."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator
+from enum import Enum
+from importlib import import_module
+from itertools import product
+from typing import Any, cast
+
+import pytest
+
+import api.ui
+from api.ui.base.words import run_badge
+from domain.base.jobs import JobState
+from domain.simulation.scenario_runs import RunOutcome
+
+# A run that was played to its end is told by its outcome, any other by its state.
+BY_THE_OTHER = {"RUN_STATE": {JobState.COMPLETED}, "RUN_OUTCOME": {RunOutcome.INCOMPLETE}}
+
+
+def word_maps() -> Iterator[tuple[str, dict[Enum, Any]]]:
+    for module in pkgutil.walk_packages(api.ui.__path__, "api.ui."):
+        for name, value in vars(import_module(module.name)).items():
+            if (
+                isinstance(value, dict)
+                and value
+                and all(isinstance(key, Enum) for key in cast("dict[Any, Any]", value))
+            ):
+                yield f"{module.name}.{name}", cast("dict[Enum, Any]", value)
+
+
+MAPS = dict(word_maps())
+
+
+def test_the_maps_are_found() -> None:
+    assert {"api.ui.base.words.FRESHNESS", "api.ui.controllers.controller_words.EFFECT"} <= set(MAPS)
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_a_map_has_a_word_for_every_value(name: str) -> None:
+    (kind,) = {type(key) for key in MAPS[name]}
+    assert set(kind) - set(MAPS[name]) == BY_THE_OTHER.get(name.rpartition(".")[2], set())
+
+
+@pytest.mark.parametrize(("state", "outcome"), list(product(JobState, [None, *RunOutcome])))
+def test_a_run_has_its_badge_in_every_state(state: JobState, outcome: RunOutcome | None) -> None:
+    if state is not JobState.COMPLETED or outcome in (RunOutcome.PASSED, RunOutcome.FAILED):
+        assert run_badge(state, outcome).word
