@@ -33,6 +33,7 @@ from domain.simulation.scenario_runs import (
     ScenarioRunRequest,
 )
 from domain.site.circuit_capacity import CapacityMode, FailSafeReason
+from domain.site.sensor_actions import STATE_MEASURANDS
 from reconciliation.scenario_runs import close_run
 from sim_scenarios.evidence.evidence import line, step_record
 from sim_scenarios.runs.expectations import Answer, Downstream, Observed, ObservedCircuit
@@ -281,11 +282,10 @@ class _Look:
         if self.targets.power_source_id is None:
             return {}
         found = await self.api.power_source(self.targets.power_source_id)
-        state = {"SOC", "DEVICE_POWER_STATE", "BESS_OPERATIONAL_MODE"}
         return {
             each["measurand"]: each["value"]
             for each in found["readings"]
-            if each["measurand"] in state and self._is_ours(each["observed_at"])
+            if each["measurand"] in STATE_MEASURANDS and self._is_ours(each["observed_at"])
         }
 
     async def _remediations(self) -> tuple[str, ...]:

@@ -139,6 +139,9 @@ _SPECS = (
 SENSOR_ACTIONS: Mapping[SensorActionKind, SensorActionSpec] = MappingProxyType({spec.kind: spec for spec in _SPECS})
 """Every sensor action."""
 
+STATE_MEASURANDS = SENSOR_ACTIONS[SensorActionKind.UPDATE_POWER_SOURCE_STATE].measurands
+"""What says how a power source is, besides its load."""
+
 
 class ActionCode(StrEnum):
     """What is wrong with the configuration of a sensor action."""

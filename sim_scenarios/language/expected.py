@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -13,7 +13,7 @@ from domain.site.action_outcomes import ActionOutcome, IgnoredCode
 from domain.site.circuit_capacity import FailSafeReason
 from domain.site.measurands import MeasurandKey, ReadingCode
 from domain.site.remediations import RemediationCode
-from domain.site.sensor_actions import SensorActionKind
+from domain.site.sensor_actions import STATE_MEASURANDS, SensorActionKind
 
 AS_SENT = "as_sent"
 """The newest value that the scenario has delivered, whatever it is."""
@@ -117,7 +117,10 @@ Answers = Annotated[
     ),
 ]
 
-PowerSourceKey = Literal[MeasurandKey.SOC, MeasurandKey.DEVICE_POWER_STATE, MeasurandKey.BESS_OPERATIONAL_MODE]
+if TYPE_CHECKING:
+    PowerSourceKey = MeasurandKey
+else:
+    PowerSourceKey = Literal[STATE_MEASURANDS]
 
 
 class ExpectedCircuit(Part):

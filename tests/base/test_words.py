@@ -12,12 +12,17 @@ from typing import Any, cast
 import pytest
 
 import api.ui
-from api.ui.base.words import run_badge
+from api.ui.base.words import SOURCE_STATE, run_badge
 from domain.base.jobs import JobState
 from domain.simulation.scenario_runs import RunOutcome
+from domain.site.measurands import MEASURANDS, MeasurandKey
+from domain.site.sensor_actions import STATE_MEASURANDS
+
+STATES_IN_TEXT = {key for key in STATE_MEASURANDS if MEASURANDS[key].texts}
 
 # A run that was played to its end is told by its outcome, any other by its state.
 BY_THE_OTHER = {"RUN_STATE": {JobState.COMPLETED}, "RUN_OUTCOME": {RunOutcome.INCOMPLETE}}
+ONLY = {"SOURCE_STATE": STATES_IN_TEXT}
 
 
 def word_maps() -> Iterator[tuple[str, dict[Enum, Any]]]:
@@ -41,7 +46,13 @@ def test_the_maps_are_found() -> None:
 @pytest.mark.parametrize("name", MAPS)
 def test_a_map_has_a_word_for_every_value(name: str) -> None:
     (kind,) = {type(key) for key in MAPS[name]}
-    assert set(kind) - set(MAPS[name]) == BY_THE_OTHER.get(name.rpartition(".")[2], set())
+    short = name.rpartition(".")[2]
+    assert ONLY.get(short, set(kind)) - set(MAPS[name]) == BY_THE_OTHER.get(short, set())
+
+
+@pytest.mark.parametrize("key", sorted(STATES_IN_TEXT))
+def test_every_text_of_a_power_source_s_state_has_its_badge(key: MeasurandKey) -> None:
+    assert set(SOURCE_STATE[key]) == set(MEASURANDS[key].texts)
 
 
 @pytest.mark.parametrize(("state", "outcome"), list(product(JobState, [None, *RunOutcome])))

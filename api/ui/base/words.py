@@ -15,7 +15,7 @@ from domain.provisioning.backfill import BackfillOutcome
 from domain.provisioning.outcomes import NAMED_CHANGES, ProvisioningCode, ProvisioningState, SyncOutcome
 from domain.simulation.scenario_runs import RunOutcome
 from domain.site.circuit_capacity import CapacityMode, FailSafeReason
-from domain.site.measurands import BessOperationalMode, DevicePowerState, ReadingCode
+from domain.site.measurands import BessOperationalMode, DevicePowerState, MeasurandKey, ReadingCode
 from domain.site.routing import RoutingRule
 from domain.site.sensor_actions import ActionTarget
 from store.site.remediations import RemediationState
@@ -103,6 +103,11 @@ OPERATING_MODE = {
     BessOperationalMode.AUTOMATIC: Badge("Automatic", "refresh-cw", "quiet"),
     BessOperationalMode.ERROR: Badge("Error", "circle-x", "bad"),
 }
+SOURCE_STATE = {
+    MeasurandKey.DEVICE_POWER_STATE: POWER_STATE,
+    MeasurandKey.BESS_OPERATIONAL_MODE: OPERATING_MODE,
+}
+"""How a power source is, where a measurand says it with a text."""
 SWITCHED = {True: Badge("On", "circle-check", "good"), False: Badge("Off", "circle-slash", "quiet")}
 RULE = {
     RoutingRule.LINKED_CIRCUIT: "the one power source on the device's linked circuit",

@@ -24,7 +24,7 @@ from domain.base.problems import Problem
 from domain.simulation.scenario_runs import RunTargets
 from domain.site.action_outcomes import ActionOutcome
 from domain.site.measurands import MeasurandKey
-from domain.site.sensor_actions import SENSOR_ACTIONS, SensorActionKind
+from domain.site.sensor_actions import STATE_MEASURANDS, SensorActionKind
 from runtime.settings import Settings
 from sim_scenarios.language.quantities import duration_text
 from store.monitoring.capability_status import read_latest
@@ -212,11 +212,10 @@ async def _power_source(engine: AsyncEngine, targets: RunTargets) -> tuple[dict[
         found = await power_sources.read(targets.power_source_id, engine)
     except Problem:
         return {}, {}
-    state = SENSOR_ACTIONS[SensorActionKind.UPDATE_POWER_SOURCE_STATE].measurands
     shown = {each.measurand: f"{found.name}: {_value(each.value, each.unit)}" for each in found.readings}
     return (
-        {key: text for key, text in shown.items() if key in state},
-        {key: text for key, text in shown.items() if key not in state},
+        {key: text for key, text in shown.items() if key in STATE_MEASURANDS},
+        {key: text for key, text in shown.items() if key not in STATE_MEASURANDS},
     )
 
 

@@ -21,6 +21,7 @@ from api.ui.base.forms import shown_address
 from api.ui.base.rendering import is_htmx, render
 from api.ui.site.translations import Translation, read_translation
 from domain.site.measurands import MeasurandKey
+from domain.site.sensor_actions import STATE_MEASURANDS
 from store.base.database import snapshot
 from store.site.devices import count_devices
 from store.site.site_overview import list_carried_actions, read_gateway_standing, read_last_packets
@@ -184,8 +185,6 @@ def source_now(source: power_sources.PowerSource) -> dict[str, Any]:
     readings = {reading.measurand: reading for reading in source.readings}
     return {
         "of": source,
-        "soc": readings.get(MeasurandKey.SOC),
-        "state": readings.get(MeasurandKey.DEVICE_POWER_STATE),
-        "mode": readings.get(MeasurandKey.BESS_OPERATIONAL_MODE),
+        "states": [readings[key] for key in STATE_MEASURANDS if key in readings],
         "load": readings.get(MeasurandKey.TOTAL_POWER_LOAD),
     }
