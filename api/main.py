@@ -16,11 +16,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
 
 from api import health
+from api.access.authorization import authorizer
 from api.base.addresses import Addresses
 from api.base.dependencies import Resources, provide
 from api.base.flags import Flags
@@ -32,7 +33,7 @@ from api.base.watch import Watch
 from api.controllers import controller_bindings, controller_packets
 from api.edge.document import install_document, operation_id
 from api.edge.fast_path import FastPathMiddleware, FastRoute
-from api.edge.guard import Dressed, Guard
+from api.edge.guard import Authenticate, Dressed, Guard
 from api.edge.located import Located
 from api.edge.requests import Requests
 from api.monitoring import capability_status, load, telemetry
@@ -138,8 +139,11 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
             flags.close()
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """Make the application; without ``settings`` from the environment."""
+def create_app(settings: Settings | None = None, *, authenticate: Authenticate | None = None) -> FastAPI:
+    """Make the application; without ``settings`` from the environment.
+
+    ``authenticate`` says who makes a request; without it the callers of this machine are the local administrator.
+    """
     # Whether the process is this application's own, as it is under uvicorn, and may be tuned for it.
     alone = settings is None
     given = begin() if settings is None else settings
@@ -154,7 +158,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPIOffline(
         DOCS, None, title="Depot microgrid", version=version(), description=DESCRIPTION, lifespan=lifespan,
-        generate_unique_id_function=operation_id,
+        generate_unique_id_function=operation_id, dependencies=[Depends(authorizer(operation_id))],
     )  # fmt: skip
     install_problems(app)
     schemas = problem_schemas()
@@ -174,7 +178,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(FastPathMiddleware, fast_routes=fast_routes)
     app.add_middleware(BodyLimit, larger=larger_bodies)
-    app.add_middleware(Guard, settings=given)
+    app.add_middleware(Guard, settings=given, authenticate=authenticate)
     app.add_middleware(Requests)
     app.add_middleware(Dressed, docs=DOCS)
     app.add_middleware(HeadLikeGet)

@@ -1,1 +1,4 @@
-"""Signing in, tokens and grants: how callers prove who they are, and what they may do."""
+"""Signing in, tokens and grants: how callers prove who they are, and what they may do.
+
+- ``authorization``: Whether who makes a request may use its route, at the depots that it names
+"""

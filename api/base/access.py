@@ -10,7 +10,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 from starlette.types import Scope
 
-from domain.base.actor import LOCAL_ADMINISTRATOR, Actor
+from domain.access.principals import LOCAL_PRINCIPAL, DepotScope, Grant, Principal, PrincipalKind
+from domain.access.roles import Role
+from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from runtime.settings import Settings
 
@@ -21,6 +23,11 @@ _METRICS = "/metrics"
 _HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[0-9A-Za-z_.-]+))(?::[0-9]{1,5})?")
 """A ``Host`` header as RFC 9110 has it, without the escapes that no host of ours has."""
 _ACTOR = "manage.actor"
+_PRINCIPAL = "manage.principal"
+_DEPOTS = "manage.depots"
+
+_PROMETHEUS = Principal(PrincipalKind.LOCAL, "metrics", Actor("metrics-network"), (Grant(Role.VIEWER),))
+"""Who reads the figures from a network that may."""
 
 Network = IPv4Network | IPv6Network
 
@@ -43,6 +50,8 @@ def admit(scope: Scope, settings: Settings) -> None:
     if path in _OPEN or (path == _METRICS and _is_in(scope, settings.metrics_networks)):
         if name is None:
             raise Problem(ProblemCode.ACCESS_REFUSED, "The Host header names no host.")
+        if path == _METRICS:
+            note_principal(scope, _PROMETHEUS)
         return
     if not _is_in(scope, settings.local_networks):
         raise Problem(
@@ -55,7 +64,33 @@ def admit(scope: Scope, settings: Settings) -> None:
         foreign = any(origin.partition("://")[2].lower() != host.lower() for origin in origins)
         if foreign or not {"cross-site", "same-site"}.isdisjoint(sites):
             raise Problem(ProblemCode.CROSS_SITE_REFUSED, "A page of another origin may not change anything here.")
-    scope[_ACTOR] = LOCAL_ADMINISTRATOR
+    note_principal(scope, LOCAL_PRINCIPAL)
+
+
+def note_principal(scope: Scope, principal: Principal) -> None:
+    """Note who makes a request, for its route."""
+    scope[_PRINCIPAL] = principal
+    scope[_ACTOR] = principal.actor
+
+
+def principal_of(scope: Scope) -> Principal | None:
+    """Who makes a request; None: nobody who is known, at what is open to anybody."""
+    return scope.get(_PRINCIPAL)
+
+
+def note_depots(scope: Scope, depots: DepotScope) -> None:
+    """Note at which depots a request's route is permitted."""
+    scope[_DEPOTS] = depots
+
+
+async def current_principal(request: Request) -> Principal:
+    """Say who makes this request, with what was granted."""
+    return request.scope[_PRINCIPAL]
+
+
+async def current_depots(request: Request) -> DepotScope:
+    """Say at which depots this request's route is permitted to who makes it: a list is narrowed to them."""
+    return request.scope[_DEPOTS]
 
 
 async def current_actor(request: Request) -> Actor:
@@ -106,3 +141,7 @@ def _allowed(hosts: tuple[str, ...]) -> frozenset[str]:
 
 ActorDep = Annotated[Actor, Depends(current_actor)]
 """The current actor, as a route's parameter."""
+PrincipalDep = Annotated[Principal, Depends(current_principal)]
+"""Who makes the request, as a route's parameter."""
+ScopeDep = Annotated[DepotScope, Depends(current_depots)]
+"""The depots to which a route narrows its lists, as its parameter."""

@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from api.base.access import ActorDep
+from api.base.access import ActorDep, PrincipalDep, ScopeDep
 from api.base.addresses import Addresses
 from api.base.flags import Flags
 from api.base.limits import ImportLimit
@@ -31,7 +31,9 @@ __all__ = [
     "IngestDep",
     "LatestDep",
     "LiveDep",
+    "PrincipalDep",
     "Resources",
+    "ScopeDep",
     "SettingsDep",
     "TablesDep",
     "WatchDep",

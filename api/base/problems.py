@@ -75,6 +75,7 @@ def conflict_responses() -> dict[int | str, dict[str, Any]]:
 COMMON = problem_responses(
     ProblemCode.INVALID_REQUEST,
     ProblemCode.ACCESS_REFUSED,
+    ProblemCode.NOT_PERMITTED,
     ProblemCode.CROSS_SITE_REFUSED,
     ProblemCode.DATABASE_UNAVAILABLE,
     ProblemCode.DATABASE_BUSY,

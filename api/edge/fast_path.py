@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from fastapi import Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.access.authorization import authorize
 from api.base.problems import answer_error
+from domain.access.routes import OPERATIONS
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class FastRoute:
     """A method and the paths of one route."""
 
     method: str
+    operation: str
+    """The route's operation id, by which it is known who may use it."""
     path: re.Pattern[str]
     """Matches the whole path, and only where the route would take its parameters."""
     endpoint: Callable[[Request, dict[str, str]], Awaitable[Response]]
@@ -48,6 +52,7 @@ class FastPathMiddleware:
 async def _answer(route: FastRoute, parameters: dict[str, str], scope: Scope, receive: Receive, send: Send) -> None:
     request = Request(scope, receive, send)
     try:
+        await authorize(request, OPERATIONS[route.operation], parameters)
         response = await route.endpoint(request, parameters)
     except Exception as error:  # noqa: BLE001 - every error has its answer
         response = await answer_error(request, error)

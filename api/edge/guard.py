@@ -6,14 +6,15 @@ answers to unexpected errors carry the same headers as any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.base.access import admit
+from api.base.access import admit, note_principal, principal_of
+from api.base.dependencies import Resources, resources_of
 from api.base.problems import answer_error
-from domain.base.problems import Problem
+from domain.access.principals import LOCAL_PRINCIPAL, Principal
 from runtime.settings import Settings
 
 _HEADERS = (
@@ -32,21 +33,28 @@ _DOCS_POLICY = (
 )
 """Swagger UI begins with a script in its page and styles itself; it shows nothing but our own document."""
 
+Authenticate = Callable[[Scope, Resources], Awaitable[Principal]]
+"""Says who makes a request, by the proof that it carries; raises a ``Problem`` where there is none that is right."""
+
 
 class Guard:
     """Lets requests in, or not (``api/base/access.py``)."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, authenticate: Authenticate | None = None) -> None:
+        """Take how somebody proves who they are; None: by the caller's network."""
         self._app = app
         self._settings = settings
+        self._authenticate = authenticate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
         if scope["type"] == "http":
             try:
                 admit(scope, self._settings)
-            except Problem as problem:
-                response = await answer_error(Request(scope, receive), problem)
+                if self._authenticate is not None and principal_of(scope) is LOCAL_PRINCIPAL:
+                    note_principal(scope, await self._authenticate(scope, resources_of(scope["app"])))
+            except Exception as error:  # noqa: BLE001 - every error has its answer
+                response = await answer_error(Request(scope, receive), error)
                 await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -195,6 +195,7 @@ async def _latest_on_fast_path(request: Request, parameters: dict[str, str]) -> 
 FAST_ROUTES = (
     FastRoute(
         "GET",
+        "get_capability_status",
         re.compile(f"/api/microgrids/(?P<microgrid_id>{UUID_PATTERN[1:-1]})/capability-status"),
         _latest_on_fast_path,
     ),

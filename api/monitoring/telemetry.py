@@ -190,7 +190,7 @@ async def _take_on_fast_path(request: Request, _: dict[str, str]) -> Response:
     return await take(request, await current_actor(request), resources_of(request.app).ingest)
 
 
-FAST_ROUTES = (FastRoute("POST", re.compile("/api/telemetry/packets"), _take_on_fast_path),)
+FAST_ROUTES = (FastRoute("POST", "send_packets", re.compile("/api/telemetry/packets"), _take_on_fast_path),)
 
 
 @router.get("/packets", response_model=StoredPacketPage, responses=problem_responses(ProblemCode.INVALID_CURSOR))

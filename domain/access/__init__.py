@@ -2,4 +2,5 @@
 
 - ``roles``: The roles of people and programs, and what each permits
 - ``principals``: Who makes a request, with what was granted; whether it may do something, and at which depots
+- ``routes``: Which permission each route asks for, and at which depots: the one table of who may do what
 """

@@ -320,6 +320,14 @@ class ProblemCode(StrEnum):
         "Call from an allowed network; docs/operations.md says how to allow another.",
         "You may not act from here",
     )
+    NOT_PERMITTED = (
+        "NOT_PERMITTED",
+        HTTPStatus.FORBIDDEN,
+        Subject.ACCESS,
+        "None of the roles that you were granted permits this here.",
+        "Ask an administrator for a role that does.",
+        "You may not do this",
+    )
     CROSS_SITE_REFUSED = (
         "CROSS_SITE_REFUSED",
         HTTPStatus.FORBIDDEN,

@@ -1,5 +1,6 @@
 """Access as stored: people, sessions, grants, API tokens and the secrets of gateways.
 
+- ``depot_of``: To which depots things belong: what the paths of routes name, looked up in one statement
 - ``grants``: Grants as they are stored: who has which role, at one depot or at all of them
 - ``tables``: The tables of who may do what
 """

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.main import create_app
+from domain.access.routes import PAGES, SIGNED_IN
 from runtime.settings import Settings
 from tests.factories.sites import controller_site
 from tests.helpers.live import http_client, serving
@@ -178,7 +179,10 @@ async def test_the_figures_are_read_from_the_networks_that_may(database_url: str
         ("POST", "/api/telemetry/packets", 400),
     ],
 )  # fmt: skip
-async def test_every_answer_has_the_headers(database_url: str, method: str, path: str, status: int) -> None:
+async def test_every_answer_has_the_headers(
+    database_url: str, method: str, path: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PAGES, "broken", SIGNED_IN)
     app = create_app(Settings(database_url=SecretStr(database_url)))
 
     @app.get("/broken")

@@ -107,7 +107,7 @@ async def needs_assets() -> None:
         )
 
 
-@router.get("/static/{digest}/{name:path}")
+@router.get("/static/{digest}/{name:path}", name="static_file")
 async def read(digest: str, name: str) -> Response:
     """Serve a file. Under its own digest it never changes; a page from before an upgrade gets the new file."""
     found = assets().files.get(name)

@@ -80,7 +80,7 @@ async def _counts(engine: AsyncEngine, wanted: Wanted) -> dict[str, Any]:
 
 
 @router.get("/", name="page_depots")
-@router.get("/depots")
+@router.get("/depots", name="depots_address")
 async def show(
     request: Request, engine: EngineDep, search: Search = None, provisioning: State = None, freshness: Fresh = None
 ) -> Response:
