@@ -14,6 +14,7 @@ from domain.base.problems import Problem, ProblemCode
 from domain.base.strict_json import MAX_STORED_LENGTH, BrokenJsonError, JsonCode, read_json, stored_length
 from domain.base.violations import Violation
 from domain.monitoring.packets import InvalidPacket, check_timestamp, in_one_form, parse_packet
+from store.base.off_loop import off_loop
 from store.monitoring.telemetry import ReceivedPacket, TakenPacket
 from telemetry.ingest import PacketIngest
 
@@ -22,6 +23,8 @@ MAX_PACKETS = 500
 _LONG = 20_000
 """Characters of a packet from which on its numbers are looked at: ``1e308,`` comes to 309 digits, so a shorter packet
 cannot be too long. Nearly all are shorter."""
+_TEXT_OF_AN_ITEM = 300
+"""Characters of a body whose reading is about the work of one item of a list."""
 _BROKEN = "The packet breaks the contract; `errors` says where."
 
 
@@ -56,18 +59,6 @@ class ReadBody:
     """Each packet, in its order."""
 
 
-async def ingest_body(
-    ingest: PacketIngest, raw: bytes, actor: Actor, now: datetime, may_send: Callable[[UUID], bool] = _of_any_gateway
-) -> IngestResult:
-    """Ingest one packet or an array of them; returns when every valid packet is committed.
-
-    Raises:
-        Problem: as of ``read_body`` and ``ingest_packets``.
-
-    """
-    return await ingest_packets(ingest, read_body(raw, actor, now, may_send))
-
-
 async def ingest_packets(ingest: PacketIngest, body: ReadBody) -> IngestResult:
     """Ingest the valid packets of a body.
 
@@ -76,6 +67,18 @@ async def ingest_packets(ingest: PacketIngest, body: ReadBody) -> IngestResult:
 
     """
     return IngestResult(body.is_array, await _through(ingest, body.packets))
+
+
+async def read_in(
+    raw: bytes, actor: Actor, now: datetime, may_send: Callable[[UUID], bool] = _of_any_gateway
+) -> ReadBody:
+    """Read as ``read_body`` does; a large body in a thread, so that nobody else waits for it.
+
+    Raises:
+        Problem: as of ``read_body``.
+
+    """
+    return await off_loop(len(raw) // _TEXT_OF_AN_ITEM, read_body, raw, actor, now, may_send)
 
 
 def read_body(raw: bytes, actor: Actor, now: datetime, may_send: Callable[[UUID], bool] = _of_any_gateway) -> ReadBody:

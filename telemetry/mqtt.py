@@ -33,7 +33,7 @@ from store.base.database import blames_data, is_away, is_busy
 from telemetry.answers import PacketStatus, items_text, problem_document, sole_refusal
 from telemetry.broker import Broker, Link, parse_broker, was_taken_over
 from telemetry.ingest import PacketIngest, open_ingest
-from telemetry.intake import MAX_PACKETS, IngestResult, RefusedPacket, ingest_body
+from telemetry.intake import MAX_PACKETS, IngestResult, RefusedPacket, ingest_packets, read_in
 from telemetry.topics import Topics
 
 _log = structlog.get_logger("mqtt")
@@ -197,10 +197,13 @@ class Subscriber:
         may_send = partial(self._topics.may_carry, self._topics.sender(str(message.topic)))
         pause, own_failures = _FIRST_PAUSE, 0
         while True:
-            # Nothing else uses this queue, so it has room for what follows.
+            # What is read is larger than what came, so it is not held where it would only wait.
             await self._ingest.wait_for_room(MAX_PACKETS)
             try:
-                return _answer(await ingest_body(self._ingest, raw, self._actor, datetime.now(UTC), may_send))
+                body = await read_in(raw, self._actor, datetime.now(UTC), may_send)
+                # Others may have come while it was read. Nothing else uses this queue, so it has room for what follows.
+                await self._ingest.wait_for_room(MAX_PACKETS)
+                return _answer(await ingest_packets(self._ingest, body))
             except Problem as problem:
                 return _refusal(problem.code, problem.detail)
             except Exception as error:  # noqa: BLE001 - the message must not be lost, whatever it is

@@ -20,8 +20,9 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN = frozenset({"/healthz", "/readyz"})
 """What probes ask, from anywhere and by any name; it says nothing of a depot."""
 _METRICS = "/metrics"
-_HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[0-9A-Za-z_.-]+))(?::[0-9]{1,5})?")
+_HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[0-9A-Za-z_.-]+))(?::(?P<port>[0-9]{1,5}))?")
 """A ``Host`` header as RFC 9110 has it, without the escapes that no host of ours has."""
+_PORTS = range(1, 65_536)
 _ACTOR = "manage.actor"
 _PRINCIPAL = "manage.principal"
 _DEPOTS = "manage.depots"
@@ -131,7 +132,9 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 @lru_cache(maxsize=1024)
 def _host_name(host: str) -> str | None:
     found = _HOST.fullmatch(host)
-    return None if found is None else (found["address"] or found["name"]).lower()
+    if found is None or int(found["port"] or _PORTS[0]) not in _PORTS:
+        return None
+    return (found["address"] or found["name"]).lower()
 
 
 @lru_cache(maxsize=16)

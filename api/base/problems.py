@@ -16,10 +16,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api.base.dependencies import resources_of
 from api.base.methods import allowed_methods
 from domain.base.problems import Problem, ProblemCode, problem_title, problem_type
 from domain.base.violations import Violation, field_path
-from store.base.database import AWAY, OutcomeUnknownError, is_away, is_busy, was_outrun
+from store.base.database import AWAY, FAILURES, OutcomeUnknownError, is_away, is_busy, misses_schema, was_outrun
+from store.schema_version import is_migrated
 
 _log = structlog.get_logger("api")
 
@@ -79,6 +81,7 @@ COMMON = problem_responses(
     ProblemCode.CROSS_SITE_REFUSED,
     ProblemCode.DATABASE_UNAVAILABLE,
     ProblemCode.DATABASE_BUSY,
+    ProblemCode.DATABASE_NOT_MIGRATED,
     ProblemCode.OUTCOME_UNKNOWN,
     ProblemCode.INTERNAL_ERROR,
 )
@@ -178,7 +181,23 @@ async def _on_database(request: Request, error: Exception) -> Response:
         return problem_response(
             ProblemCode.DATABASE_UNAVAILABLE, "The database cannot be reached. Nothing was changed; try again."
         )
+    if misses_schema(error) and await _is_behind(request):
+        _log.error("database not migrated", path=request.scope["path"], error=str(error))
+        return problem_response(
+            ProblemCode.DATABASE_NOT_MIGRATED,
+            "The database lacks a migration that this version needs. Nothing was changed. Run `python -m cli.migrate` "
+            "in the folder of the product, then try again.",
+        )
     return await _on_any(request, error)
+
+
+async def _is_behind(request: Request) -> bool:
+    """Whether the schema is older than this version needs; only asked where a statement has failed for it."""
+    try:
+        async with resources_of(request.app).lookout.connect() as connection:
+            return not await is_migrated(connection)
+    except FAILURES:
+        return False
 
 
 async def _on_gone(_: Request, __: Exception) -> Response:

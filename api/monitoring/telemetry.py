@@ -26,10 +26,9 @@ from domain.site.action_outcomes import ActionOutcome
 from domain.site.measurands import MeasurandKey
 from domain.site.routing import RoutingRule
 from domain.site.sensor_actions import SensorActionKind
-from store.base.off_loop import off_loop
 from store.monitoring.packets import PacketRecord, list_packets
 from telemetry.answers import PacketStatus, field_errors, items_text, sole_refusal
-from telemetry.intake import MAX_PACKETS, ingest_packets, read_body
+from telemetry.intake import MAX_PACKETS, ingest_packets, read_in
 
 router = APIRouter(prefix="/api/telemetry", tags=["telemetry"])
 
@@ -176,9 +175,7 @@ async def take(request: Request, actor: ActorDep, ingest: IngestDep) -> Response
     packet that comes alone is the answer's problem. Sending a packet again does no harm.
     """
     raw = await request.body()
-    intake = await ingest_packets(
-        ingest, await off_loop(len(raw) // _TEXT_OF_AN_ITEM, read_body, raw, actor, datetime.now(UTC))
-    )
+    intake = await ingest_packets(ingest, await read_in(raw, actor, datetime.now(UTC)))
     refused = sole_refusal(intake)
     if refused is not None:
         errors = [FieldProblem.model_validate(error) for error in field_errors(refused.violations)]

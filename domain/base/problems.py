@@ -274,6 +274,14 @@ class ProblemCode(StrEnum):
         "Try again; if it lasts, check PostgreSQL and `DATABASE_URL`.",
         "The database is away",
     )
+    DATABASE_NOT_MIGRATED = (
+        "DATABASE_NOT_MIGRATED",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        Subject.AVAILABILITY,
+        "The database lacks a migration that this version of the product needs. Nothing was changed.",
+        "Apply the migrations with `python -m cli.migrate`, then try again.",
+        "The database was not migrated",
+    )
     DATABASE_BUSY = (
         "DATABASE_BUSY",
         HTTPStatus.SERVICE_UNAVAILABLE,

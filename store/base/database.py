@@ -239,6 +239,15 @@ def was_outrun(error: BaseException) -> bool:
     return _sqlstate(error) in _OUTRUN
 
 
+_MISSING = frozenset({"42P01", "42703", "42883", "42704", "3F000"})
+"""SQLSTATEs: there is no such table, column, function, type or schema."""
+
+
+def misses_schema(error: BaseException) -> bool:
+    """Say whether a statement named what the database does not have, as where it was not migrated."""
+    return _sqlstate(error) in _MISSING
+
+
 async def clock(connection: AsyncConnection) -> datetime:
     """Return the database's time at this moment, not at the transaction's beginning.
 

@@ -38,7 +38,7 @@ from store.base.driver import KeptConnection, driver_errors
 from store.base.listen import listen
 from store.base.liveness import watch_liveness
 from store.base.locks import lock_sites
-from store.migrate import alembic_config
+from store.migrate import alembic_config, upgrade
 from store.schema_version import NEEDED
 from telemetry.mqtt import passes
 from tests.factories.sites import controller_site, milliseconds, packet
@@ -462,6 +462,36 @@ async def test_a_server_that_lets_nobody_in_is_silent_until_it_does(
             proxy.let_in()
             await until(answers)
             await (await connector()).close()
+
+
+async def test_requests_tell_a_database_that_was_not_migrated(database_url: str, engine: AsyncEngine) -> None:
+    site = await controller_site(engine)
+    page = {"accept": "text/html"}
+    async with calling(Settings(database_url=SecretStr(database_url))) as caller:
+        # What is missing although every migration was applied is no matter of migrations.
+        async with engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE depots RENAME TO once"))
+        assert told(await caller.get("/api/depots")) == (500, "INTERNAL_ERROR")
+        async with engine.begin() as connection:
+            await connection.execute(text("DROP SCHEMA public CASCADE"))
+            await connection.execute(text("CREATE SCHEMA public"))
+        sent = packet(site, milliseconds(), LIMIT_PEAK_SHAVING="true")
+        for answer in (
+            await caller.get("/api/depots"),
+            await caller.post("/api/depots", json=DEPOT),
+            await caller.post("/api/depots", json=DEPOT, headers={"idempotency-key": '"once"'}),
+            await caller.get(f"/api/microgrids/{site.microgrid_id}/capability-status"),
+            await caller.post("/api/telemetry/packets", json=sent),
+            await caller.get("/metrics"),
+        ):
+            assert told(answer) == (503, "DATABASE_NOT_MIGRATED"), answer.request.url
+            assert "python -m cli.migrate" in answer.json()["detail"]
+        for path in ("/", f"/depots/{site.depot_id}", f"/depots/{site.depot_id}/load", "/backfills"):
+            shown = await caller.get(path, headers=page)
+            assert (shown.status_code, "python -m cli.migrate" in shown.text) == (503, True), path
+        await asyncio.to_thread(upgrade, database_url)
+        assert (await caller.get("/api/depots")).json()["items"] == []
+        assert (await caller.post("/api/depots", json=DEPOT)).status_code == 201
 
 
 async def test_readiness_tells_a_database_that_was_not_migrated(database_url: str, engine: AsyncEngine) -> None:

@@ -39,7 +39,7 @@ from store.monitoring.telemetry import TakenPacket
 from store.provisioning.outbox import CHANNEL
 from store.provisioning.tables import outbox
 from telemetry.ingest import PacketIngest, open_ingest
-from telemetry.intake import ingest_body
+from telemetry.intake import ingest_packets, read_body
 from telemetry.latest import open_reader
 from telemetry.mqtt import subscribing
 from tests.factories.sites import controller_site, milliseconds, packet
@@ -284,7 +284,7 @@ async def test_packet_ingest_that_was_killed_takes_packets(engine: AsyncEngine) 
 
 
 async def submit(ingest: PacketIngest, sent: Any) -> bool:
-    intake = await ingest_body(ingest, json.dumps(sent).encode(), ACTOR, datetime.now(UTC))
+    intake = await ingest_packets(ingest, read_body(json.dumps(sent).encode(), ACTOR, datetime.now(UTC)))
     return isinstance(intake.results[0], TakenPacket)
 
 

@@ -82,6 +82,7 @@ async def test_nothing_is_reached_under_a_foreign_name(api: httpx.AsyncClient, p
         b"localhost:port", b"localhost:123456", b"localhost/", b"localhost?x", b"localhost#x", b"localhost\\x", b"",
         b" ", b"127.0.0.1 evil", b"127.0.0.1,evil", b"localhost.", b"\xff\xfe", b"%6cocalhost", b"http://localhost",
         b"[::ffff:127.0.0.1%25x]", b"localhost\t", b"2130706433", b"127.1",
+        b"127.0.0.1:99999", b"localhost:65536", b"localhost:0",
     ],
 )  # fmt: skip
 async def test_a_host_that_is_no_host_is_refused(api: httpx.AsyncClient, host: bytes) -> None:
@@ -97,7 +98,7 @@ async def test_a_host_is_named_once(api: httpx.AsyncClient) -> None:
     assert code(await api.get("/api/depots", headers=twice)) == (403, "ACCESS_REFUSED")
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]", "[::1]:8000"])
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:1", "127.0.0.1:65535", "[::1]", "[::1]:80"])
 async def test_this_machine_goes_by_its_names(api: httpx.AsyncClient, host: str) -> None:
     assert (await api.get("/api/depots", headers={"host": host})).status_code == 200
     own = {"host": host, "origin": f"http://{host}"}

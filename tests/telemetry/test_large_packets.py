@@ -143,7 +143,7 @@ async def test_a_large_body_is_read_while_others_are_answered(
         places.append(threading.current_thread() is threading.main_thread())
         return read_body(*given)
 
-    monkeypatch.setattr("api.monitoring.telemetry.read_body", read)
+    monkeypatch.setattr("telemetry.intake.read_body", read)
     sent = packet(site, None, LIMIT_PEAK_SHAVING="true")
     for body in (sent, sent | {"rows": [1] * 100_000}, [sent | {"rows": [1] * 100_000}]):
         answer = await api.post(PACKETS, json=body)

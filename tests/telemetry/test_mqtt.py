@@ -9,6 +9,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -38,7 +39,7 @@ from runtime.settings import Settings
 from store.base.database import blames_data
 from store.base.locks import lock_sites
 from store.monitoring.tables import capability_events, capability_latest, packets
-from telemetry import mqtt
+from telemetry import intake, mqtt
 from telemetry.broker import Link, parse_broker, was_taken_over
 from telemetry.ingest import PacketIngest, open_ingest
 from telemetry.mqtt import MAX_MESSAGE_BYTES, MqttFigures, Subscriber, subscribing
@@ -46,6 +47,7 @@ from telemetry.topics import Topics
 from tests.factories.sites import MadeSite, controller_site, milliseconds, packet
 from tests.helpers.mosquitto import Mosquitto
 from tests.helpers.support import database_away, until
+from tests.factories.sizes import watch_threads
 
 TOPIC = "manage/packets/gw"
 ANSWERS = "manage/answers/gw"
@@ -367,12 +369,13 @@ async def test_a_slow_database_is_felt_by_the_broker_and_loses_nothing(engine: A
     assert await count(engine) == 40
 
 
-async def test_room_in_a_full_queue_is_waited_for(engine: AsyncEngine, broker: Mosquitto) -> None:
+@pytest.mark.parametrize("rows", [[], [1] * 30_000], ids=["small", "large"])
+async def test_room_in_a_full_queue_is_waited_for(engine: AsyncEngine, broker: Mosquitto, rows: list[int]) -> None:
     site = await controller_site(engine)
     async with subscribed(engine, broker, max_waiting=mqtt.MAX_PACKETS + 3) as running:
         async with engine.begin() as holding:
             await lock_sites(holding, {site.depot_id})
-            await publish(broker, *([each, each] for each in many(site, 20)))
+            await publish(broker, *([each, each | {"rows": rows}] for each in many(site, 20)))
 
             async def is_full() -> bool:
                 # In hand are those that wait for a transaction and those before it.
@@ -446,20 +449,35 @@ async def test_a_message_that_fails_by_itself_is_given_up_and_stops_no_other(
     engine: AsyncEngine, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = await controller_site(engine)
-    real = mqtt.ingest_body
+    real = mqtt.read_in
 
-    async def broken(ingest: Any, raw: bytes, *rest: Any) -> Any:
+    async def broken(raw: bytes, *rest: Any) -> Any:
         if raw == b"poison":
             raise RuntimeError("a defect")
-        return await real(ingest, raw, *rest)
+        return await real(raw, *rest)
 
-    monkeypatch.setattr(mqtt, "ingest_body", broken)
+    monkeypatch.setattr(mqtt, "read_in", broken)
     async with subscribed(engine, broker) as running:
         document, _ = await ask(broker, b"poison")
         assert document["code"] == "INTERNAL_ERROR"
         await publish(broker, packet(site, LIMIT_PEAK_SHAVING="true"))
         await running.answered(2)
     assert await count(engine) == 1
+
+
+async def test_a_large_message_is_read_while_the_worker_goes_on(
+    engine: AsyncEngine, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = await controller_site(engine)
+    places = watch_threads(monkeypatch, (intake, "read_body"))
+    small = packet(site, LIMIT_PEAK_SHAVING="true")
+    async with subscribed(engine, broker) as running:
+        for sent in (small, small | {"rows": [1] * 100_000}):
+            document, _ = await ask(broker, sent)
+            assert [item["status"] for item in document["items"]] == ["ACCEPTED"]
+        await running.answered(2)
+    here = threading.get_ident()
+    assert [place == here for place in places] == [True, False]
 
 
 async def test_what_the_database_refuses_is_told_from_what_passes(engine: AsyncEngine) -> None:
