@@ -18,6 +18,7 @@ from temporalio.service import RPCError
 
 from api.base.dependencies import ClientDep, EngineDep, HealthEngineDep, IngestDep, SettingsDep
 from api.ui.base.assets import missing_assets
+from runtime.version import version
 from store.base.database import FAILURES, is_used_up, snapshot
 from store.monitoring.history import months_ahead
 from store.provisioning.outbox import OutboxDepth, outbox_depth
@@ -65,6 +66,7 @@ class Alive(BaseModel):
     """The process answers."""
 
     status: str = "OK"
+    version: str = Field(description="Of the product, in the form of Semantic Versioning.")
     instance_id: str | None = Field(default=None, description="What `./dev up` calls the API that it started.")
 
 
@@ -83,7 +85,7 @@ class Ready(BaseModel):
 @router.get("/healthz")
 async def healthz(settings: SettingsDep) -> Alive:
     """Answer that the process is alive."""
-    return Alive(instance_id=settings.instance_id or None)
+    return Alive(version=version(), instance_id=settings.instance_id or None)
 
 
 @router.get(

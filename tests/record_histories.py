@@ -10,8 +10,8 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -40,7 +40,7 @@ from store.site.circuits import update_circuit
 from tests.factories.scenario_sites import begin, ended, make_depots, play, read
 from tests.factories.sites import add_action, add_device, make_site
 from tests.helpers.live import http_client, make_worker, serving
-from tests.helpers.support import ACTOR, circuits_of, make_depot, refuse_microgrid, until
+from tests.helpers.support import ACTOR, circuits_of, make_depot, until
 from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow
@@ -112,9 +112,9 @@ class Recorder:
 
     async def sync_failed(self) -> None:
         depot_id = await make_depot(self.engine, "Feed 1")
-        await refuse_microgrid(self.engine, depot_id)
-        await self._signal(depot_id)
-        await self.save("sync-failed", sync_workflow_id(depot_id))
+        async with self._refusing("microgrids"):
+            await self._signal(depot_id)
+            await self.save("sync-failed", sync_workflow_id(depot_id))
 
     async def backfill_completed(self) -> None:
         await self.save("backfill-completed", await self._backfill(page_size=30))
@@ -151,6 +151,10 @@ class Recorder:
             workflow_id = await self._backfill(page_size=10)
             await backfill_handle(self.client, UUID(workflow_id.split("/")[1])).signal(BackfillWorkflow.cancel)
         await self.save("backfill-cancelled", workflow_id)
+
+    async def backfill_failed(self) -> None:
+        async with self._refusing("backfill_pages"):
+            await self.save("backfill-failed", await self._backfill(page_size=30))
 
     async def watch_passes_and_continues(self) -> None:
         site = await make_site(self.engine)
@@ -220,6 +224,12 @@ class Recorder:
             await ended(api, run_id)
             await self.save("scenario-run-cancelled", SCENARIO_RUN.workflow_id(UUID(run_id)))
 
+    async def scenario_failed(self) -> None:
+        async with http_client(self.address) as api, self._refusing("scenario_run_steps"):
+            (depot_id,) = await make_depots(self.address, 1)
+            run_id = await begin(api, depot_id, "quick-look")
+            await self.save("scenario-run-failed", SCENARIO_RUN.workflow_id(UUID(run_id)))
+
     async def _begun(self, api: httpx.AsyncClient, depot_id: str, steps: int) -> str:
         run_id = await begin(api, depot_id, "quick-look", time_scale=0.02)
 
@@ -231,6 +241,22 @@ class Recorder:
 
     async def _is(self, api: httpx.AsyncClient, run_id: str, state: str) -> bool:
         return (await read(api, run_id))["state"] == state
+
+    @asynccontextmanager
+    async def _refusing(self, table: str) -> AsyncGenerator[None]:
+        """Let the database refuse every new row of a table, as it refuses a value that cannot be stored."""
+        async with self.engine.begin() as connection:
+            await connection.execute(
+                text("""
+                CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN RAISE numeric_value_out_of_range USING MESSAGE = 'this is refused'; END $$
+            """)
+            )
+            trigger = f"CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()"
+            await connection.execute(text(trigger))
+        yield
+        async with self.engine.begin() as connection:
+            await connection.execute(text("DROP FUNCTION refuse() CASCADE"))
 
     async def _runs(self, workflow_id: str, status: str) -> list[str]:
         query = f"WorkflowId = '{workflow_id}' AND ExecutionStatus = '{status}'"
@@ -260,6 +286,7 @@ PATHS: list[Callable[[Recorder], Awaitable[None]]] = [
     Recorder.backfill_continued,
     Recorder.backfill_paused,
     Recorder.backfill_cancelled,
+    Recorder.backfill_failed,
     Recorder.watch_passes_and_continues,
     Recorder.history_upkeep,
     Recorder.drift_audit,
@@ -267,6 +294,7 @@ PATHS: list[Callable[[Recorder], Awaitable[None]]] = [
     Recorder.scenario_completed,
     Recorder.scenario_paused_in_time,
     Recorder.scenario_cancelled,
+    Recorder.scenario_failed,
 ]
 
 

@@ -194,7 +194,7 @@ async def _on_database(request: Request, error: Exception) -> Response:
 async def _is_behind(request: Request) -> bool:
     """Whether the schema is older than this version needs; only asked where a statement has failed for it."""
     try:
-        async with resources_of(request.app).lookout.connect() as connection:
+        async with resources_of(request.app).health_engine.connect() as connection:
             return not await is_migrated(connection)
     except FAILURES:
         return False

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from uuid import UUID
 
 from domain.site.circuit_capacity import CapacityPolicy
 from domain.site.measurands import MeasurandKey
-from domain.site.routing import PowerSource
+from domain.site.routing import PowerSource, Routing
 from domain.site.sensor_actions import SensorActionKind
 
 
@@ -47,6 +48,11 @@ class PacketContext:
     """The sensor actions by sensor, each sensor's in the order of their kinds."""
     power_sources: tuple[PowerSource, ...]
     """All of the depot."""
+
+    @cached_property
+    def routing(self) -> Routing:
+        """How updates find their power source here."""
+        return Routing(self.power_sources)
 
 
 def alone(context: PacketContext, sensor_action_id: UUID) -> PacketContext | None:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from domain.site.packet_context import ConfiguredAction, PacketContext
 from domain.site.remediations import RemediationCode
-from domain.site.routing import RoutingRemediation, RoutingRule, route
+from domain.site.routing import RoutingRemediation, RoutingRule
 from domain.site.sensor_actions import SENSOR_ACTIONS, ActionTarget
 
 
@@ -42,7 +42,7 @@ def resolve(context: PacketContext, action: ConfiguredAction) -> Resolved | Unre
             return Unresolved(RemediationCode.MICROGRID_NOT_PROVISIONED)
         return Resolved(context.microgrid_id)
     if target is ActionTarget.POWER_SOURCE:
-        routed = route(context.power_sources, action.circuit_id, context.output_translation)
+        routed = context.routing.route(action.circuit_id, context.output_translation)
         if isinstance(routed, RoutingRemediation):
             return Unresolved(routed.code, routed.candidates)
         return Resolved(routed.power_source_id, routed.rule)

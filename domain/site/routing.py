@@ -93,41 +93,48 @@ def named_power_source(output_translation: object) -> UUID | None:
     return UUID(named) if isinstance(named, str) and _UUID.fullmatch(named) else None
 
 
-def route(
-    power_sources: Iterable[PowerSource], linked_circuit: UUID | None, output_translation: object
-) -> Routed | RoutingRemediation:
-    """Find the power source that an update of a device belongs to.
+class Routing:
+    """The power sources of a depot, sorted once for any number of updates."""
 
-    Args:
-        power_sources: All power sources of the device's depot, in any order, and none of another depot.
-        linked_circuit: The circuit that the device is linked to.
-        output_translation: The gateway's, as it is stored; None where it has none.
+    def __init__(self, power_sources: Iterable[PowerSource]) -> None:
+        """Take all power sources of the depot, in any order, and none of another depot."""
+        sources = {source.power_source_id: source for source in power_sources}
+        self._every = frozenset(sources)
+        self._batteries: list[UUID] = []
+        self._on_circuit: dict[UUID | None, list[UUID]] = {}
+        for power_source_id in sorted(sources):
+            source = sources[power_source_id]
+            if source.kind is PowerSourceKind.BATTERY:
+                self._batteries.append(power_source_id)
+            self._on_circuit.setdefault(source.circuit_id, []).append(power_source_id)
 
-    """
-    every = {source.power_source_id: source for source in power_sources}
-    on_circuit = sorted(
-        source.power_source_id
-        for source in every.values()
-        if linked_circuit is not None and source.circuit_id == linked_circuit
-    )
-    if len(on_circuit) == 1:
-        return Routed(on_circuit[0], RoutingRule.LINKED_CIRCUIT)
-    batteries = sorted(source.power_source_id for source in every.values() if source.kind is PowerSourceKind.BATTERY)
-    if len(batteries) == 1 and (not on_circuit or batteries[0] in on_circuit):
-        return Routed(batteries[0], RoutingRule.DEPOT_BATTERY)
-    if not every:
-        return RoutingRemediation(RemediationCode.NO_POWER_SOURCE)
-    if output_translation is not None:
-        named = named_power_source(output_translation)
-        if named is None:
-            return RoutingRemediation(RemediationCode.OUTPUT_TRANSLATION_MALFORMED)
-        if named not in every:
-            return RoutingRemediation(RemediationCode.OUTPUT_TRANSLATION_NOT_IN_DEPOT)
-        return Routed(named, RoutingRule.OUTPUT_TRANSLATION)
-    if on_circuit:
-        return RoutingRemediation(RemediationCode.SEVERAL_POWER_SOURCES_ON_CIRCUIT, tuple(on_circuit))
-    if batteries:
-        return RoutingRemediation(RemediationCode.SEVERAL_BATTERIES, tuple(batteries))
-    if linked_circuit is None:
-        return RoutingRemediation(RemediationCode.NO_CIRCUIT_AND_NO_BATTERY)
-    return RoutingRemediation(RemediationCode.NO_POWER_SOURCE_ON_CIRCUIT_AND_NO_BATTERY)
+    def route(self, linked_circuit: UUID | None, output_translation: object) -> Routed | RoutingRemediation:
+        """Find the power source that an update of a device belongs to.
+
+        Args:
+            linked_circuit: The circuit that the device is linked to.
+            output_translation: The gateway's, as it is stored; None where it has none.
+
+        """
+        on_circuit = [] if linked_circuit is None else self._on_circuit.get(linked_circuit, [])
+        if len(on_circuit) == 1:
+            return Routed(on_circuit[0], RoutingRule.LINKED_CIRCUIT)
+        batteries = self._batteries
+        if len(batteries) == 1 and (not on_circuit or batteries[0] in on_circuit):
+            return Routed(batteries[0], RoutingRule.DEPOT_BATTERY)
+        if not self._every:
+            return RoutingRemediation(RemediationCode.NO_POWER_SOURCE)
+        if output_translation is not None:
+            named = named_power_source(output_translation)
+            if named is None:
+                return RoutingRemediation(RemediationCode.OUTPUT_TRANSLATION_MALFORMED)
+            if named not in self._every:
+                return RoutingRemediation(RemediationCode.OUTPUT_TRANSLATION_NOT_IN_DEPOT)
+            return Routed(named, RoutingRule.OUTPUT_TRANSLATION)
+        if on_circuit:
+            return RoutingRemediation(RemediationCode.SEVERAL_POWER_SOURCES_ON_CIRCUIT, tuple(on_circuit))
+        if batteries:
+            return RoutingRemediation(RemediationCode.SEVERAL_BATTERIES, tuple(batteries))
+        if linked_circuit is None:
+            return RoutingRemediation(RemediationCode.NO_CIRCUIT_AND_NO_BATTERY)
+        return RoutingRemediation(RemediationCode.NO_POWER_SOURCE_ON_CIRCUIT_AND_NO_BATTERY)

@@ -294,6 +294,30 @@ async def store_stamps(connection: AsyncConnection, run_id: UUID, stamps: Mappin
         )
 
 
+_STAMP_ANEW = text("""
+    UPDATE scenario_run_steps AS s SET stamp_ms = g.stamp_ms
+    FROM unnest(CAST(:steps AS integer[]), CAST(:before AS bigint[]), CAST(:stamps AS bigint[]))
+        AS g (step, before, stamp_ms)
+    WHERE s.run_id = :run_id AND s.step = g.step AND s.stamp_ms = g.before AND s.record IS NULL
+""")
+
+
+async def renew_stamps(
+    connection: AsyncConnection, run_id: UUID, before: Mapping[int, int], stamps: Mapping[int, int]
+) -> None:
+    """Give steps of which nothing was sent yet new timestamps; ``before`` has those that they had.
+
+    Raises:
+        StepTakenOverError: another try has taken one of the steps over.
+
+    """
+    steps = sorted(stamps)
+    given = {"run_id": run_id, "steps": steps}
+    given |= {"before": [before[step] for step in steps], "stamps": [stamps[step] for step in steps]}
+    if (await connection.execute(_STAMP_ANEW, given)).rowcount != len(steps):
+        raise StepTakenOverError
+
+
 _WRITE = text("""
     UPDATE scenario_run_steps AS s SET record = g.record, sent_at = now()
     FROM unnest(CAST(:steps AS integer[]), CAST(:stamps AS bigint[]), CAST(:records AS text[]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.site.circuit_capacity import CapacityPolicy
 from domain.site.measurands import MeasurandKey
-from domain.site.routing import PowerSource, PowerSourceKind, Routed, route
+from domain.site.routing import PowerSource, PowerSourceKind, Routed, Routing
 from domain.site.sensor_actions import SensorAction, SensorActionKind
 from store.site.depots import depot_not_found
 
@@ -84,14 +84,16 @@ async def read_site_configuration(connection: AsyncConnection, depot_id: UUID) -
     rows: dict[UUID, list[Row[Any]]] = defaultdict(list)
     for row in await connection.execute(_DEVICES, {"depot_id": depot_id}):
         rows[row.device_id].append(row)
-    return SiteConfiguration(depot_id, depot.microgrid_id, tuple(_device(each, sources) for each in rows.values()))
+    routing, kinds = Routing(sources), {source.power_source_id: source.kind for source in sources}
+    return SiteConfiguration(
+        depot_id, depot.microgrid_id, tuple(_device(each, routing, kinds) for each in rows.values())
+    )
 
 
-def _device(rows: Sequence[Row[Any]], sources: Sequence[PowerSource]) -> SiteDevice:
+def _device(rows: Sequence[Row[Any]], routing: Routing, kinds: Mapping[UUID, PowerSourceKind]) -> SiteDevice:
     first = rows[0]
-    found = route(sources, first.circuit_id, first.output_translation)
+    found = routing.route(first.circuit_id, first.output_translation)
     power_source_id = found.power_source_id if isinstance(found, Routed) else None
-    kinds = {source.power_source_id: source.kind for source in sources}
     return SiteDevice(
         first.device_id,
         first.gateway_id,

@@ -18,6 +18,7 @@ from api.base.limits import MAX_BODY_BYTES
 from api.main import create_app
 from domain.base.problems import ProblemCode
 from runtime.settings import Settings
+from runtime.version import version
 from store.base.database import transaction
 from store.provisioning.microgrids import reconcile_microgrid
 from store.site.tables import devices, gateways, power_sources
@@ -294,7 +295,7 @@ async def test_only_the_machine_itself_acts(database_url: str) -> None:
     async with calling(settings, host="192.0.2.7") as stranger:
         assert problem(await stranger.get("/api/depots")) == (403, "ACCESS_REFUSED")
         assert problem(await stranger.post("/api/depots", json=DEPOT)) == (403, "ACCESS_REFUSED")
-        assert (await stranger.get("/healthz")).json() == {"status": "OK", "instance_id": None}
+        assert (await stranger.get("/healthz")).json() == {"status": "OK", "version": version(), "instance_id": None}
     async with calling(settings, host="::1") as itself:
         assert (await itself.get("/api/depots")).status_code == 200
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -19,9 +20,10 @@ import pytest_asyncio
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
 
+from activities import scenario_run
 from activities.manage_api import AwayError, ManageApi
 from cli.client import Api
 from cli.commands.simulation_site import provision
@@ -30,12 +32,13 @@ from runtime.search_attributes import DEPOT_ID, JOB_KIND, OUTCOME
 from runtime.settings import Settings
 from sim_scenarios.evidence.evidence import read_evidence
 from sim_scenarios.runs.library import preset_names, preset_text
-from store.simulation.scenario_runs import read_run
+from store.base.database import transaction
+from store.simulation.scenario_runs import StepTakenOverError, list_stamps, read_run, renew_stamps, store_stamps
 from tests.factories.equipped_depots import problem
 from tests.factories.scenario_sites import HEARTBEAT_SECONDS, begin, ended, evidence_of, make_depots, play, read
 from tests.factories.sites import controller_site
 from tests.helpers.live import http_client, make_worker, serving, working
-from tests.helpers.support import until
+from tests.helpers.support import ACTOR, until
 from workflows.launch import scenario_run_handle
 from workflows.scenario_run import ScenarioRunWorkflow
 
@@ -180,6 +183,47 @@ async def test_a_fault_changes_no_byte(product: Product, fault: str) -> None:
     for (expected_run, expected), (run, evidence) in zip(undisturbed, disturbed, strict=True):
         assert run["outcome"] == expected_run["outcome"] == "PASSED"
         assert evidence == expected
+
+
+async def test_a_step_that_was_held_up_before_it_was_sent_changes_no_byte(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with product.working():
+        depot_id, other_id = await make_depots(product.address, 2)
+        _, expected = await play(product.api, depot_id, "quick-look")
+        behind_ms = round((HEARTBEAT_SECONDS + 1) * 1000)
+        real = scenario_run.store_stamps
+        stored: list[dict[int, int]] = []
+
+        async def store(connection: AsyncConnection, run_id: UUID, stamps: dict[int, int]) -> None:
+            await real(connection, run_id, stamps)
+            # So long the commit took.
+            monkeypatch.setattr(scenario_run, "_now_ms", lambda: time.time_ns() // 1_000_000)
+            stored.append(stamps)
+
+        monkeypatch.setattr(scenario_run, "_now_ms", lambda: time.time_ns() // 1_000_000 - behind_ms)
+        monkeypatch.setattr(scenario_run, "store_stamps", store)
+        run, evidence = await play(product.api, other_id, "quick-look")
+    async with product.engine.connect() as connection:
+        kept = await list_stamps(connection, UUID(run["run_id"]))
+    assert kept[0].stamp_ms - stored[0][0] >= behind_ms
+    assert (run["outcome"], evidence == expected) == ("PASSED", True)
+
+
+async def test_a_try_that_was_taken_over_takes_no_new_stamp(product: Product) -> None:
+    async with product.working():
+        (depot_id,) = await make_depots(product.address, 1)
+        run_id = UUID(await begin(product.api, depot_id, "quick-look"))
+        await ended(product.api, str(run_id))
+    # Far beyond the last step, where nothing is recorded.
+    async with transaction(product.engine, ACTOR) as connection:
+        await store_stamps(connection, run_id, {900: 1, 901: 2})
+        await store_stamps(connection, run_id, {900: 5, 901: 6})
+    with pytest.raises(StepTakenOverError):
+        async with transaction(product.engine, ACTOR) as connection:
+            await renew_stamps(connection, run_id, {900: 1, 901: 2}, {900: 11, 901: 12})
+    async with transaction(product.engine, ACTOR) as connection:
+        await renew_stamps(connection, run_id, {900: 5, 901: 6}, {900: 11, 901: 12})
 
 
 async def test_evidence_is_written_once(product: Product) -> None:

@@ -45,9 +45,9 @@ from telemetry.ingest import PacketIngest, open_ingest
 from telemetry.mqtt import MAX_MESSAGE_BYTES, MqttFigures, Subscriber, subscribing
 from telemetry.topics import Topics
 from tests.factories.sites import MadeSite, controller_site, milliseconds, packet
+from tests.factories.sizes import watch_threads
 from tests.helpers.mosquitto import Mosquitto
 from tests.helpers.support import database_away, until
-from tests.factories.sizes import watch_threads
 
 TOPIC = "manage/packets/gw"
 ANSWERS = "manage/answers/gw"

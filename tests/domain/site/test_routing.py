@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 import pytest
 
+from domain.site.packet_context import ConfiguredAction, PacketContext
 from domain.site.remediations import RemediationCode
+from domain.site.resolution import Resolved, resolve
 from domain.site.routing import (
     PowerSource,
     PowerSourceKind,
     Routed,
+    Routing,
     RoutingRemediation,
     RoutingRule,
     named_power_source,
-    route,
 )
+from domain.site.sensor_actions import SensorActionKind
 from tests.domain.documents import table
 
 DOCUMENT = "power-source-routing.md"
@@ -121,7 +124,7 @@ def test_every_site_of_a_row_gets_the_result_of_the_row(row: list[str]) -> None:
     of_the_row = [site for site in SITES if falls_under(site, row)]
     assert of_the_row, "no site falls under this row"
     for site in of_the_row:
-        result = route(site.sources, site.linked, site.translation)
+        result = Routing(site.sources).route(site.linked, site.translation)
         if row[4].startswith("route by "):
             rule = RoutingRule(row[4].removeprefix("route by "))
             assert result == Routed(target(site, rule), rule), site
@@ -139,23 +142,23 @@ def test_every_site_falls_under_exactly_one_row() -> None:
 @pytest.mark.acceptance("COR-9.7")
 def test_the_order_of_the_power_sources_plays_no_part() -> None:
     for site in SITES[:: len(MALFORMED)]:
-        wanted = route(site.sources, site.linked, site.translation)
+        wanted = Routing(site.sources).route(site.linked, site.translation)
         for order in itertools.permutations(site.sources):
-            assert route(order, site.linked, site.translation) == wanted
+            assert Routing(order).route(site.linked, site.translation) == wanted
 
 
 @pytest.mark.acceptance("COR-9.5")
 def test_direct_routing_needs_no_output_translation() -> None:
     for site in SITES:
-        direct = route(site.sources, site.linked, None)
+        direct = Routing(site.sources).route(site.linked, None)
         if isinstance(direct, Routed):
-            assert route(site.sources, site.linked, site.translation) == direct
+            assert Routing(site.sources).route(site.linked, site.translation) == direct
 
 
 @pytest.mark.acceptance("COR-9.7")
 def test_never_to_a_power_source_that_is_not_the_depots() -> None:
     for site in SITES:
-        result = route(site.sources, site.linked, site.translation)
+        result = Routing(site.sources).route(site.linked, site.translation)
         if isinstance(result, Routed):
             assert result.power_source_id in {source.power_source_id for source in site.sources}
         else:
@@ -200,11 +203,11 @@ def test_the_examples_of_the_documentation(
     result: Routed | RoutingRemediation,
 ) -> None:
     made = [PowerSource(UUID(int=100 + index), *each) for index, each in enumerate(sources)]
-    assert route(made, linked, translation) == result
+    assert Routing(made).route(linked, translation) == result
 
 
 def test_a_source_on_no_circuit_is_not_on_the_circuit_of_an_unlinked_device() -> None:
-    result = route([PowerSource(ONE, SOLAR, None)], None, None)
+    result = Routing([PowerSource(ONE, SOLAR, None)]).route(None, None)
     assert result == RoutingRemediation(RemediationCode.NO_CIRCUIT_AND_NO_BATTERY)
 
 
@@ -232,3 +235,27 @@ def test_every_remediation_says_what_is_wrong_and_what_to_do(code: RemediationCo
     assert code.what.endswith(".")
     assert code.to_do.endswith(".")
     assert len({each.what for each in RemediationCode}) == len(RemediationCode)
+
+
+class _Counted(tuple[PowerSource, ...]):
+    """Power sources that count how often they are gone through."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[PowerSource]:
+        type(self).times += 1
+        return super().__iter__()
+
+
+def test_a_sites_power_sources_are_gone_through_once_for_all_its_actions() -> None:
+    circuits = [UUID(int=number) for number in range(1, 201)]
+    sources = _Counted(PowerSource(UUID(int=1000 + each.int), BATTERY, each) for each in circuits)
+    context = PacketContext(UUID(int=1), UUID(int=2), None, None, frozenset(), {}, sources)
+    for circuit_id in circuits:
+        action = ConfiguredAction(
+            UUID(int=3), UUID(int=4), "meter", SensorActionKind.UPDATE_POWER_SOURCE_STATE, (), True, circuit_id
+        )
+        found = resolve(context, action)
+        assert isinstance(found, Resolved)
+        assert found.target_id == UUID(int=1000 + circuit_id.int)
+    assert _Counted.times == 1
