@@ -19,6 +19,7 @@ from api.edge.large import in_pieces
 from api.ui.base import words
 from api.ui.base.assets import assets
 from api.ui.base.navigation import depot_tabs, main_links
+from api.ui.base.tables import Table
 
 _POLICY = (
     "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self'; font-src 'self'; img-src 'self'; "
@@ -42,6 +43,7 @@ def _environment() -> Environment:
     ours: dict[str, Any] = {
         "static": _address,
         "words": words,
+        "new_table": Table,
         "depot_tabs": depot_tabs,
         "fresh_key": lambda: secrets.token_urlsafe(16),
     }
@@ -55,7 +57,7 @@ def _environment() -> Environment:
 
 
 _ENVIRONMENT = _environment()
-_MACROS = {"ui": "parts.html", "line": "single_line.html"}
+_MACROS = {"ui": "parts.html", "dialog": "dialog.html", "line": "single_line.html"}
 """What templates call, and the file that it is in; each may call those before it."""
 
 
@@ -86,6 +88,7 @@ def render(
         "main_links": main_links(request),
         "url": resources_of(request.app).addresses,
         "topics": (),
+        "fragment": block,
         **(context or {}),
     }
     # Not imported by the templates themselves, for a block that is rendered alone has no imports.

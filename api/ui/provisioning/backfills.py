@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -125,7 +126,7 @@ async def outcomes(
     # The state is read first: what is there when it has ended is all there will be.
     context = await _one(backfill_id, engine, client, settings)
     context |= await _outcomes(backfill_id, engine, outcome, cursor)
-    return render(request, "backfill.html", context, block="rows")
+    return render(request, "backfill.html", context, block="more_rows")
 
 
 @router.post("/{backfill_id}/{word}", name="backfill_steer")
@@ -168,4 +169,6 @@ async def _outcomes(
     page = await service.outcomes(backfill_id, engine, outcome=outcome, cursor=cursor, limit=PAGE)
     if page.items:
         cursor = encode_cursor(page.items[-1].depot_id)
-    return {"page": page, "outcome": outcome, "cursor": cursor}
+    further = {"cursor": page.next_cursor or cursor, "outcome": outcome}
+    query = urlencode({name: value for name, value in further.items() if value})
+    return {"page": page, "outcome": outcome, "further": query}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -17,27 +16,21 @@ from api.base.versions import Edit
 from api.site import circuits as service
 from api.site import depots
 from api.site.deletions import look_at
-from api.ui.base.conflicts import changed, current
+from api.ui.base.conflicts import Conflict, changed, current
 from api.ui.base.forms import FieldErrors, read_kilowatts, read_name
 from api.ui.base.rendering import render_large
-from api.ui.base.words import kilowatts
+from api.ui.base.words import counted, kilowatts
 from api.ui.provisioning.microgrid import read_tab
 from api.ui.provisioning.structure_view import place_of
 from api.ui.site.depot_circuits import DepotCircuits, read_circuits
-from api.ui.site.site_forms import GONE, Filled, Refusal, gone, read_consent
+from api.ui.site.site_forms import GONE, Field, Filled, Forms, Going, Refusal, delete, delete_dialog, gone
 from domain.base.problems import Problem, ProblemCode
 from domain.site.deletions import DeletionEffect, SubjectKind
 from store.site.circuits import CircuitRecord
 
 router = APIRouter(prefix="/depots/{depot_id}/circuits", include_in_schema=False)
 
-_TEMPLATE = "circuit_dialogs.html"
-_ELEMENTS = {
-    "name": "circuit-name",
-    "rated_power_w": "circuit-kilowatts",
-    "parent_id": "circuit-parent",
-    "position": "circuit-place",
-}
+_FORMS = Forms("circuit", "circuit", note="", into="#parts")
 _NAMES = {"name": "name", "rated_power_w": "kilowatts", "parent_id": "parent_id", "position": "place"}
 """The fields of the API, and what the form calls them."""
 _TITLES = {
@@ -48,12 +41,8 @@ _TITLES = {
     "position": "Place",
     "place": "Place",
 }
+_ELEMENTS = {name: f"circuit-{of_form}" for name, of_form in _NAMES.items()}
 _OF_A_FIELD = (ProblemCode.PARENT_NOT_FOUND, ProblemCode.CIRCUIT_CYCLE, ProblemCode.CIRCUIT_TREE_TOO_DEEP)
-
-
-async def _dialog(request: Request, block: str, context: Mapping[str, Any], *, status: int = 200) -> Response:
-    context = {"errors": FieldErrors(), "conflict": None, **context}
-    return await render_large(request, _TEMPLATE, context, block=block, status=status)
 
 
 async def _done(request: Request, depot_id: UUID, engine: AsyncEngine) -> Response:
@@ -68,9 +57,9 @@ async def begin(
     request: Request, depot_id: DepotId, engine: EngineDep, parent_id: Annotated[UUID | None, Query()] = None
 ) -> Response:
     """The dialog that adds a circuit."""
-    circuits = await read_circuits(engine, depot_id)
-    values = {"name": "", "kilowatts": "", "parent_id": str(parent_id or "")}
-    return await _dialog(request, "add", {"depot_id": depot_id, "parents": circuits.parents(), "values": values})
+    fields = _fields(await read_circuits(engine, depot_id))
+    filled = Filled.begin(name=None, kilowatts=None, parent_id=parent_id)
+    return await _FORMS.adding(request, depot_id, fields, filled)
 
 
 @router.post("", name="circuit_create")
@@ -87,9 +76,8 @@ async def create(
             _note(errors, problem)
         else:
             return await _done(request, depot_id, engine)
-    circuits = await read_circuits(engine, depot_id)
-    context = {"depot_id": depot_id, "parents": circuits.parents(), "values": filled.values, "errors": errors}
-    return await _dialog(request, "add", context, status=422)
+    fields = _fields(await read_circuits(engine, depot_id))
+    return await _FORMS.adding(request, depot_id, fields, filled, errors)
 
 
 @router.get("/{circuit_id}", name="circuit_edit")
@@ -97,7 +85,7 @@ async def edit(request: Request, depot_id: DepotId, circuit_id: CircuitId, engin
     """The dialog that renames and moves a circuit, and leads to the others."""
     circuits = await read_circuits(engine, depot_id)
     circuit = circuits.find(circuit_id)
-    return await _dialog(request, "edit", _editing(depot_id, circuits, circuit, _opened(circuits, circuit)))
+    return await _editing(request, circuits, circuit, _opened(circuits, circuit))
 
 
 @router.post("/{circuit_id}", name="circuit_change")
@@ -128,9 +116,7 @@ async def change(
             _note(errors, problem)
         else:
             return await _done(request, depot_id, engine)
-    return await _dialog(
-        request, "edit", _editing(depot_id, circuits, circuit, filled) | {"errors": errors}, status=422
-    )
+    return await _editing(request, circuits, circuit, filled, errors)
 
 
 async def _stale(
@@ -152,9 +138,8 @@ async def _stale(
     values = _opened(circuits, circuit).values
     words = {form_name: say(name, holds[name]) for name, form_name in _NAMES.items()}
     conflict = filled.go_on(problem, values, _TITLES, say, words)
-    context = _editing(depot_id, circuits, circuit, filled)
-    context |= {"conflict": conflict, "zone": (await depots.read(depot_id, engine)).timezone}
-    return await _dialog(request, "edit", context, status=409)
+    zone = (await depots.read(depot_id, engine)).timezone
+    return await _editing(request, circuits, circuit, filled, conflict=conflict, zone=zone)
 
 
 @router.get("/{circuit_id}/delete", name="circuit_delete")
@@ -170,19 +155,29 @@ async def _asking(
     request: Request, engine: AsyncEngine, depot_id: UUID, circuit_id: UUID, refused: Refusal | None = None
 ) -> Response:
     deletion = await look_at(engine, SubjectKind.CIRCUIT, circuit_id)
+    circuit = (await read_circuits(engine, depot_id)).find(circuit_id)
+    below = [each.name for each in deletion.of(SubjectKind.CIRCUIT)]
     stay = DeletionEffect.UNLINKED
-    context: dict[str, Any] = {
-        "depot_id": depot_id,
-        "circuit": (await read_circuits(engine, depot_id)).find(circuit_id),
-        "below": deletion.of(SubjectKind.CIRCUIT),
-        "unlinked": [*deletion.of(SubjectKind.DEVICE, stay), *deletion.of(SubjectKind.POWER_SOURCE, stay)],
-        "consent": deletion.consent,
-        "changed": refused is not None and refused.is_stale,
-    }
-    if refused is not None and not refused.is_stale:
-        context["errors"] = FieldErrors(cascade=refused.detail)
-    status = 200 if refused is None else 409 if refused.is_stale else 422
-    return await _dialog(request, "delete", context, status=status)
+    unlinked = [*deletion.of(SubjectKind.DEVICE, stay), *deletion.of(SubjectKind.POWER_SOURCE, stay)]
+    going: list[Going] = []
+    if circuit.parent_id is None:
+        going.append(Going("It is a top-level circuit: its grid connection is deleted with it."))
+    if below:
+        text = f"{counted(len(below), 'circuit')} {'hangs' if len(below) == 1 else 'hang'} below it:"
+        number = "the circuit" if len(below) == 1 else f"these {counted(len(below), 'circuit')}"
+        going.append(Going.of(text, below, f"Delete {number} below as well"))
+    if unlinked:
+        text = f"What is linked to {'them' if below else 'it'} stays, without a circuit:"
+        going.append(Going.of(text, [each.name for each in unlinked]))
+    return delete_dialog(
+        request,
+        name=circuit.name,
+        to=request.app.url_path_for("circuit_remove", depot_id=depot_id, circuit_id=circuit_id),
+        going=going,
+        consent=deletion.consent,
+        refused=refused,
+        into="#parts",
+    )
 
 
 @router.post("/{circuit_id}/delete", name="circuit_remove")
@@ -190,31 +185,63 @@ async def remove(
     request: Request, depot_id: DepotId, circuit_id: CircuitId, actor: ActorDep, engine: EngineDep
 ) -> Response:
     """Delete a circuit (COR-8.6), with exactly those below it that were shown, where that was agreed to."""
-    consent, cascade = await read_consent(request)
-    try:
+
+    async def take_away(consent: str | None, cascade: bool) -> None:
         (await read_circuits(engine, depot_id)).find(circuit_id)
         await service.remove(circuit_id, Edit(engine, actor), cascade=cascade, consent=consent)
-    except Problem as problem:
-        refused = Refusal.of(problem, "Confirm that the circuits below are deleted as well, or move them first.")
-        if refused is None:
-            return gone(request, problem)
-        return await _asking(request, engine, depot_id, circuit_id, refused)
-    return await _done(request, depot_id, engine)
+
+    return await delete(
+        request,
+        take_away,
+        lambda refused: _asking(request, engine, depot_id, circuit_id, refused),
+        lambda: _done(request, depot_id, engine),
+        "Confirm that the circuits below are deleted as well, or move them first.",
+    )
 
 
-def _editing(depot_id: UUID, circuits: DepotCircuits, circuit: CircuitRecord, filled: Filled) -> dict[str, Any]:
-    return {
-        "depot_id": depot_id,
-        "circuit": circuit,
-        "parents": circuits.parents(without=circuit.circuit_id),
-        "values": filled.values,
-        "filled": filled,
-        "places": [
-            ("", "First"),
-            *((str(each.circuit_id), f"After {each.name}") for each in circuits.siblings(circuit)),
-        ],
-        "below": circuits.below(circuit.circuit_id),
-    }
+async def _editing(
+    request: Request,
+    circuits: DepotCircuits,
+    circuit: CircuitRecord,
+    filled: Filled,
+    errors: FieldErrors | None = None,
+    conflict: Conflict | None = None,
+    zone: str = "UTC",
+) -> Response:
+    depot_id, circuit_id = circuit.depot_id, circuit.circuit_id
+    below = f"{request.app.url_path_for('circuit_new', depot_id=depot_id)}?parent_id={circuit_id}"
+    return await _FORMS.editing(
+        request,
+        depot_id,
+        circuit_id,
+        circuit.name,
+        _fields(circuits, circuit),
+        filled,
+        errors,
+        conflict,
+        zone,
+        [(below, "plus", "Add below")],
+    )
+
+
+def _fields(circuits: DepotCircuits, circuit: CircuitRecord | None = None) -> list[Field]:
+    """The fields of a circuit, or of a new one; a place only among siblings."""
+    parents = circuits.parents(without=circuit.circuit_id if circuit else None)
+    fields = [
+        Field("name", "Name"),
+        Field("kilowatts", "Rated power", unit="kW", optional=True),
+        Field(
+            "parent_id",
+            "Parent circuit",
+            [("", "Top level: a grid connection"), *((str(parent_id), path) for parent_id, path in parents)],
+        ),
+    ]
+    siblings = circuits.siblings(circuit) if circuit else []
+    if siblings:
+        places = [("", "First"), *((str(each.circuit_id), f"After {each.name}") for each in siblings)]
+        hint = "Under a new parent it comes last."
+        fields.append(Field("place", "Place among its siblings", places, hint))
+    return fields
 
 
 def _opened(circuits: DepotCircuits, circuit: CircuitRecord) -> Filled:
@@ -234,8 +261,8 @@ async def _read(request: Request) -> tuple[Filled, FieldErrors, dict[str, Any]]:
     values = filled.values
     errors = FieldErrors()
     body = {
-        "name": errors.check("circuit-name", lambda: read_name(values["name"])),
-        "rated_power_w": errors.check("circuit-kilowatts", lambda: read_kilowatts(values["kilowatts"])),
+        "name": errors.check(_ELEMENTS["name"], lambda: read_name(values["name"])),
+        "rated_power_w": errors.check(_ELEMENTS["rated_power_w"], lambda: read_kilowatts(values["kilowatts"])),
         "parent_id": values["parent_id"] or None,
     }
     return filled, errors, body
@@ -243,8 +270,8 @@ async def _read(request: Request) -> tuple[Filled, FieldErrors, dict[str, Any]]:
 
 def _note(errors: FieldErrors, problem: Problem) -> None:
     if problem.code is ProblemCode.TOO_MANY_CIRCUITS:
-        errors["circuit-name"] = problem.detail
+        errors[_ELEMENTS["name"]] = problem.detail
         return
     if problem.code not in _OF_A_FIELD:
         raise problem
-    errors["circuit-parent"] = problem.detail
+    errors[_ELEMENTS["parent_id"]] = problem.detail

@@ -27,10 +27,9 @@ from api.ui.site.site_forms import (
     Forms,
     Going,
     Refusal,
-    beside,
+    delete,
     delete_dialog,
     gone,
-    read_consent,
     read_id,
 )
 from domain.base.names import clean_sensor_id
@@ -43,7 +42,6 @@ router = APIRouter(prefix="/depots/{depot_id}/devices", include_in_schema=False)
 
 _PREFIX = "device"
 _FORMS = Forms("device", _PREFIX)
-_NAMES = ("name", "gateway_id", "sensor_id", "circuit_id", "controller")
 _OFFERED = 100
 """Sensors that are heard of and have no device, which a form offers."""
 
@@ -111,7 +109,7 @@ async def begin(request: Request, depot_id: DepotId, engine: EngineDep, tables: 
     """The dialog that adds a device; of the gateway whose devices the page shows, where that is one."""
     wanted = Wanted.of_address(shown_address(request))
     filled = Filled.begin(name=None, gateway_id=wanted.gateway_id, sensor_id=None, circuit_id=None, controller=None)
-    return _FORMS.adding(request, depot_id, await _fields(engine, depot_id, tables), filled)
+    return await _FORMS.adding(request, depot_id, await _fields(engine, depot_id, tables), filled)
 
 
 @router.post("", name="device_create")
@@ -119,24 +117,29 @@ async def create(
     request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, tables: TablesDep, once: FormOnceDep
 ) -> Response:
     """Add a device."""
-    fields = await _fields(engine, depot_id, tables)
-    filled = await Filled.read(request, _NAMES)
-    errors = FieldErrors()
-    made = errors.read(service.DeviceCreate, _body(filled, errors), _FORMS.elements(fields))
-    if made is not None:
+
+    async def save(made: service.DeviceCreate) -> None:
         try:
+            gateway = await gateways.read(made.gateway_id, engine)
             # A gateway of another depot would make a device there.
-            if (await gateways.read(made.gateway_id, engine)).depot_id != depot_id:
+            if gateway.depot_id != depot_id:
                 raise Problem(ProblemCode.GATEWAY_NOT_FOUND, "The gateway is of another depot.")
             await service.create(made, actor, engine, tables, once)
         except Problem as problem:
-            if problem.code is ProblemCode.GATEWAY_NOT_FOUND:
-                errors[f"{_PREFIX}-gateway_id"] = "This gateway was deleted. Choose another one."
-            else:
-                beside(errors, problem, _PREFIX, fields)
-        else:
-            return await show_changed(request, engine, depot_id)
-    return _FORMS.adding(request, depot_id, fields, filled, errors)
+            if problem.code is not ProblemCode.GATEWAY_NOT_FOUND:
+                raise
+            detail = "This gateway was deleted. Choose another one."
+            raise Problem(problem.code, detail, field="gateway_id") from problem
+
+    return await _FORMS.create(
+        request,
+        depot_id,
+        await _fields(engine, depot_id, tables),
+        service.DeviceCreate,
+        _body,
+        save,
+        lambda: show_changed(request, engine, depot_id),
+    )
 
 
 @router.get("/{device_id}", name="device_edit")
@@ -153,7 +156,8 @@ async def edit(
         circuit_id=device.circuit_id,
         controller=device.controller,
     )
-    return _FORMS.editing(request, depot_id, device_id, device.name, await _fields(engine, depot_id, tables), filled)
+    fields = await _fields(engine, depot_id, tables)
+    return await _FORMS.editing(request, depot_id, device_id, device.name, fields, filled)
 
 
 @router.post("/{device_id}", name="device_change")
@@ -161,26 +165,23 @@ async def change(
     request: Request, depot_id: DepotId, device_id: DeviceId, actor: ActorDep, engine: EngineDep, tables: TablesDep
 ) -> Response:
     """Change what was changed of a device."""
-    errors = FieldErrors()
     fields = await _fields(engine, depot_id, tables)
-    filled = await Filled.read(request, _NAMES)
-    changed = errors.read(service.DeviceChange, filled.changed(_body(filled, errors)), _FORMS.elements(fields))
     try:
         device = await _read(engine, depot_id, device_id)
     except Problem as problem:
         return gone(request, problem)
-    if changed is not None:
-        try:
-            await service.change(device_id, changed, Edit(engine, actor, filled.if_match), tables)
-        except Problem as problem:
-            if problem.code is ProblemCode.VERSION_CONFLICT:
-                return await _FORMS.stale(request, engine, problem, depot_id, device_id, fields, filled)
-            if problem.field is None:
-                return gone(request, problem)
-            beside(errors, problem, _PREFIX, fields)
-        else:
-            return await show_changed(request, engine, depot_id)
-    return _FORMS.editing(request, depot_id, device_id, device.name, fields, filled, errors)
+    return await _FORMS.change(
+        request,
+        engine,
+        depot_id,
+        device_id,
+        fields,
+        service.DeviceChange,
+        _body,
+        device.name,
+        lambda given, if_match: service.change(device_id, given, Edit(engine, actor, if_match), tables),
+        lambda: show_changed(request, engine, depot_id),
+    )
 
 
 @router.get("/{device_id}/delete", name="device_delete")
@@ -215,16 +216,17 @@ async def remove(
     request: Request, depot_id: DepotId, device_id: DeviceId, actor: ActorDep, engine: EngineDep
 ) -> Response:
     """Delete a device with exactly those sensor actions that were shown."""
-    consent, _ = await read_consent(request)
-    try:
+
+    async def take_away(consent: str | None, _: bool) -> None:
         await _read(engine, depot_id, device_id)
         await service.remove(device_id, Edit(engine, actor), consent=consent)
-    except Problem as problem:
-        refused = Refusal.of(problem)
-        return (
-            gone(request, problem) if refused is None else await _asking(request, engine, depot_id, device_id, refused)
-        )
-    # The device's own page has nothing to show any more.
-    if shown_address(request).path == f"/devices/{device_id}":
-        return Response(headers={"HX-Redirect": request.app.url_path_for("page_devices", depot_id=depot_id)})
-    return await show_changed(request, engine, depot_id)
+
+    async def done() -> Response:
+        # The device's own page has nothing to show any more.
+        if shown_address(request).path == f"/devices/{device_id}":
+            return Response(headers={"HX-Redirect": request.app.url_path_for("page_devices", depot_id=depot_id)})
+        return await show_changed(request, engine, depot_id)
+
+    return await delete(
+        request, take_away, lambda refused: _asking(request, engine, depot_id, device_id, refused), done
+    )

@@ -21,16 +21,14 @@ from api.ui.base.forms import FieldErrors, read_name
 from api.ui.base.words import counted
 from api.ui.site.devices import MOST, show_changed
 from api.ui.site.site_forms import (
-    NAMED,
     Field,
     Filled,
     Forms,
     Going,
     Refusal,
-    beside,
+    delete,
     delete_dialog,
     gone,
-    read_consent,
     read_id,
 )
 from api.ui.site.translations import AS_IT_IS, Translation, choose, read_translation
@@ -41,7 +39,6 @@ router = APIRouter(prefix="/depots/{depot_id}/gateways", include_in_schema=False
 
 _PREFIX = "gateway"
 _FORMS = Forms("gateway", _PREFIX, "Packets name it by its id")
-_NAMES = ("name", "site_model_name", "output_translation")
 
 
 async def _source_names(engine: AsyncEngine, depot_id: UUID) -> dict[UUID, str]:
@@ -94,7 +91,7 @@ def _choice(given: str) -> str:
 async def begin(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
     """The dialog that adds a gateway."""
     filled = Filled.begin(name=None, site_model_name=None, output_translation=None)
-    return _FORMS.adding(request, depot_id, _fields(await _source_names(engine, depot_id)), filled)
+    return await _FORMS.adding(request, depot_id, _fields(await _source_names(engine, depot_id)), filled)
 
 
 @router.post("", name="gateway_create")
@@ -102,21 +99,15 @@ async def create(
     request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, once: FormOnceDep
 ) -> Response:
     """Add a gateway."""
-    fields = _fields(await _source_names(engine, depot_id))
-    filled = await Filled.read(request, _NAMES)
-    errors = FieldErrors()
-    given = {**_body(filled, errors, None), "depot_id": depot_id}
-    made = errors.read(service.GatewayCreate, given, _FORMS.elements(fields))
-    if made is not None:
-        try:
-            await service.create(made, actor, engine, once)
-        except Problem as problem:
-            if problem.code is not ProblemCode.TOO_MANY_GATEWAYS:
-                return gone(request, problem)
-            beside(errors, problem, _PREFIX, fields)
-        else:
-            return await show_changed(request, engine, depot_id)
-    return _FORMS.adding(request, depot_id, fields, filled, errors)
+    return await _FORMS.create(
+        request,
+        depot_id,
+        _fields(await _source_names(engine, depot_id)),
+        service.GatewayCreate,
+        lambda filled, errors: _body(filled, errors, None),
+        lambda made: service.create(made, actor, engine, once),
+        lambda: show_changed(request, engine, depot_id),
+    )
 
 
 @router.get("/{gateway_id}", name="gateway_edit")
@@ -131,7 +122,7 @@ async def edit(request: Request, depot_id: DepotId, gateway_id: GatewayId, engin
         site_model_name=gateway.site_model_name,
         output_translation=translation.choice,
     )
-    return _FORMS.editing(request, depot_id, gateway_id, gateway.name, _fields(names, translation), filled)
+    return await _FORMS.editing(request, depot_id, gateway_id, gateway.name, _fields(names, translation), filled)
 
 
 @router.post("/{gateway_id}", name="gateway_change")
@@ -139,22 +130,24 @@ async def change(
     request: Request, depot_id: DepotId, gateway_id: GatewayId, actor: ActorDep, engine: EngineDep
 ) -> Response:
     """Change what was changed of a gateway."""
-    filled = await Filled.read(request, _NAMES)
-    errors = FieldErrors()
     try:
         gateway = await _read(engine, depot_id, gateway_id)
-        names = await _source_names(engine, depot_id)
-        fields = _fields(names, read_translation(gateway.output_translation, names))
-        body = filled.changed(_body(filled, errors, gateway.output_translation))
-        changed = errors.read(service.GatewayChange, body, _FORMS.elements(fields))
-        if changed is None:
-            return _FORMS.editing(request, depot_id, gateway_id, gateway.name, fields, filled, errors)
-        await service.change(gateway_id, changed, Edit(engine, actor, filled.if_match))
     except Problem as problem:
-        if problem.code is ProblemCode.VERSION_CONFLICT:
-            return await _stale(request, engine, problem, depot_id, gateway_id, filled)
         return gone(request, problem)
-    return await show_changed(request, engine, depot_id)
+    names = await _source_names(engine, depot_id)
+    return await _FORMS.change(
+        request,
+        engine,
+        depot_id,
+        gateway_id,
+        _fields(names, read_translation(gateway.output_translation, names)),
+        service.GatewayChange,
+        lambda filled, errors: _body(filled, errors, gateway.output_translation),
+        gateway.name,
+        lambda given, if_match: service.change(gateway_id, given, Edit(engine, actor, if_match)),
+        lambda: show_changed(request, engine, depot_id),
+        lambda problem, filled: _stale(request, engine, problem, depot_id, gateway_id, filled),
+    )
 
 
 async def _stale(
@@ -172,7 +165,7 @@ async def _stale(
 @router.get("/{gateway_id}/delete", name="gateway_delete")
 async def ask(request: Request, depot_id: DepotId, gateway_id: GatewayId, engine: EngineDep) -> Response:
     """The dialog that asks before a gateway is deleted, and says what goes with it."""
-    return await _asking(request, engine, await _read(engine, depot_id, gateway_id))
+    return await _asking(request, engine, depot_id, gateway_id)
 
 
 @router.post("/{gateway_id}/delete", name="gateway_remove")
@@ -180,32 +173,34 @@ async def remove(
     request: Request, depot_id: DepotId, gateway_id: GatewayId, actor: ActorDep, engine: EngineDep
 ) -> Response:
     """Delete a gateway, with exactly those of its devices that were shown, where that was agreed to."""
-    consent, cascade = await read_consent(request)
-    try:
-        gateway = await _read(engine, depot_id, gateway_id)
-    except Problem as problem:
-        return gone(request, problem)
-    try:
+
+    async def take_away(consent: str | None, cascade: bool) -> None:
+        await _read(engine, depot_id, gateway_id)
         await service.remove(gateway_id, Edit(engine, actor), cascade=cascade, consent=consent)
-    except Problem as problem:
-        refused = Refusal.of(problem, "Confirm that its devices are deleted as well, or move them first.")
-        return gone(request, problem) if refused is None else await _asking(request, engine, gateway, refused)
-    return await show_changed(request, engine, depot_id)
+
+    return await delete(
+        request,
+        take_away,
+        lambda refused: _asking(request, engine, depot_id, gateway_id, refused),
+        lambda: show_changed(request, engine, depot_id),
+        "Confirm that its devices are deleted as well, or move them first.",
+    )
 
 
 async def _asking(
-    request: Request, engine: AsyncEngine, gateway: service.Gateway, refused: Refusal | None = None
+    request: Request, engine: AsyncEngine, depot_id: UUID, gateway_id: UUID, refused: Refusal | None = None
 ) -> Response:
-    deletion = await look_at(engine, SubjectKind.GATEWAY, gateway.gateway_id)
+    gateway = await _read(engine, depot_id, gateway_id)
+    deletion = await look_at(engine, SubjectKind.GATEWAY, gateway_id)
     found = deletion.of(SubjectKind.DEVICE)
     total = len(found)
     going: list[Going] = []
     agree = ""
     if total:
         text = f"{counted(total, 'device')} with all sensor actions of {'it' if total == 1 else 'them'}:"
-        going.append(Going(text, [device.name for device in found[:NAMED]], max(0, total - NAMED)))
+        going.append(Going.of(text, [device.name for device in found]))
         agree = "Delete the device as well" if total == 1 else f"Delete these {counted(total, 'device')} as well"
-    going.append(Going("What its devices reported is kept in the history. Packets that still come are refused."))
-    to = request.app.url_path_for("gateway_remove", depot_id=gateway.depot_id, gateway_id=gateway.gateway_id)
-    name, consent = gateway.name, deletion.consent
-    return delete_dialog(request, name=name, to=to, going=going, consent=consent, agree=agree, refused=refused)
+    kept = "What its devices reported is kept in the history. Packets that still come are refused."
+    going.append(Going(kept, agree=agree))
+    to = request.app.url_path_for("gateway_remove", depot_id=depot_id, gateway_id=gateway_id)
+    return delete_dialog(request, name=gateway.name, to=to, going=going, consent=deletion.consent, refused=refused)

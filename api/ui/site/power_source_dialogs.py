@@ -20,16 +20,14 @@ from api.ui.base.words import counted
 from api.ui.site.depot_circuits import read_circuits
 from api.ui.site.devices import show_changed
 from api.ui.site.site_forms import (
-    NAMED,
     Field,
     Filled,
     Forms,
     Going,
     Refusal,
-    beside,
+    delete,
     delete_dialog,
     gone,
-    read_consent,
     read_id,
 )
 from domain.base.problems import Problem, ProblemCode
@@ -40,7 +38,6 @@ router = APIRouter(prefix="/depots/{depot_id}/power-sources", include_in_schema=
 
 _PREFIX = "source"
 _FORMS = Forms("power_source", _PREFIX)
-_NAMES = ("name", "kind", "circuit_id")
 
 
 async def _read(engine: AsyncEngine, depot_id: UUID, power_source_id: UUID) -> service.PowerSource:
@@ -81,7 +78,7 @@ def _body(filled: Filled, errors: FieldErrors) -> dict[str, Any]:
 async def begin(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
     """The dialog that adds a power source."""
     filled = Filled.begin(name=None, kind=None, circuit_id=None)
-    return _FORMS.adding(request, depot_id, await _fields(engine, depot_id), filled)
+    return await _FORMS.adding(request, depot_id, await _fields(engine, depot_id), filled)
 
 
 @router.post("", name="power_source_create")
@@ -90,18 +87,15 @@ async def create(
 ) -> Response:
     """Add a power source."""
     fields = await _fields(engine, depot_id)
-    filled = await Filled.read(request, _NAMES)
-    errors = FieldErrors()
-    given = {**_body(filled, errors), "depot_id": depot_id}
-    made = errors.read(service.PowerSourceCreate, given, _FORMS.elements(fields))
-    if made is not None:
-        try:
-            await service.create(made, actor, engine, once)
-        except Problem as problem:
-            beside(errors, problem, _PREFIX, fields)
-        else:
-            return await show_changed(request, engine, depot_id)
-    return _FORMS.adding(request, depot_id, fields, filled, errors)
+    return await _FORMS.create(
+        request,
+        depot_id,
+        fields,
+        service.PowerSourceCreate,
+        _body,
+        lambda made: service.create(made, actor, engine, once),
+        lambda: show_changed(request, engine, depot_id),
+    )
 
 
 @router.get("/{power_source_id}", name="power_source_edit")
@@ -109,7 +103,8 @@ async def edit(request: Request, depot_id: DepotId, power_source_id: PowerSource
     """The dialog that changes a power source."""
     source = await _read(engine, depot_id, power_source_id)
     filled = Filled.begin(source.version, name=source.name, kind=source.kind.value, circuit_id=source.circuit_id)
-    return _FORMS.editing(request, depot_id, power_source_id, source.name, await _fields(engine, depot_id), filled)
+    fields = await _fields(engine, depot_id)
+    return await _FORMS.editing(request, depot_id, power_source_id, source.name, fields, filled)
 
 
 @router.post("/{power_source_id}", name="power_source_change")
@@ -117,26 +112,23 @@ async def change(
     request: Request, depot_id: DepotId, power_source_id: PowerSourceId, actor: ActorDep, engine: EngineDep
 ) -> Response:
     """Change what was changed of a power source."""
-    errors = FieldErrors()
     fields = await _fields(engine, depot_id)
-    filled = await Filled.read(request, _NAMES)
-    changed = errors.read(service.PowerSourceChange, filled.changed(_body(filled, errors)), _FORMS.elements(fields))
     try:
         source = await _read(engine, depot_id, power_source_id)
     except Problem as problem:
         return gone(request, problem)
-    if changed is not None:
-        try:
-            await service.change(power_source_id, changed, Edit(engine, actor, filled.if_match))
-        except Problem as problem:
-            if problem.code is ProblemCode.VERSION_CONFLICT:
-                return await _FORMS.stale(request, engine, problem, depot_id, power_source_id, fields, filled)
-            if problem.field is None:
-                return gone(request, problem)
-            beside(errors, problem, _PREFIX, fields)
-        else:
-            return await show_changed(request, engine, depot_id)
-    return _FORMS.editing(request, depot_id, power_source_id, source.name, fields, filled, errors)
+    return await _FORMS.change(
+        request,
+        engine,
+        depot_id,
+        power_source_id,
+        fields,
+        service.PowerSourceChange,
+        _body,
+        source.name,
+        lambda given, if_match: service.change(power_source_id, given, Edit(engine, actor, if_match)),
+        lambda: show_changed(request, engine, depot_id),
+    )
 
 
 @router.get("/{power_source_id}/delete", name="power_source_delete")
@@ -155,8 +147,7 @@ async def _asking(
     if writers:
         text = f"{counted(len(writers), 'sensor action')} {'writes' if len(writers) == 1 else 'write'} to it today, of "
         text += "which each will find another power source by the routing rules, or be stopped:"
-        names = [writer.name for writer in writers]
-        going.append(Going(text, names[:NAMED], max(0, len(names) - NAMED)))
+        going.append(Going.of(text, [writer.name for writer in writers]))
     to = request.app.url_path_for("power_source_remove", depot_id=depot_id, power_source_id=power_source_id)
     return delete_dialog(request, name=source.name, to=to, going=going, consent=deletion.consent, refused=refused)
 
@@ -166,13 +157,14 @@ async def remove(
     request: Request, depot_id: DepotId, power_source_id: PowerSourceId, actor: ActorDep, engine: EngineDep
 ) -> Response:
     """Delete a power source, with exactly those effects that were shown."""
-    consent, _ = await read_consent(request)
-    try:
+
+    async def take_away(consent: str | None, _: bool) -> None:
         await _read(engine, depot_id, power_source_id)
         await service.remove(power_source_id, Edit(engine, actor), consent=consent)
-    except Problem as problem:
-        refused = Refusal.of(problem)
-        if refused is None:
-            return gone(request, problem)
-        return await _asking(request, engine, depot_id, power_source_id, refused)
-    return await show_changed(request, engine, depot_id)
+
+    return await delete(
+        request,
+        take_away,
+        lambda refused: _asking(request, engine, depot_id, power_source_id, refused),
+        lambda: show_changed(request, engine, depot_id),
+    )

@@ -37,7 +37,7 @@ from api.ui.base.schema_forms import (
     read_form,
 )
 from api.ui.site.device import read_page, read_reported
-from api.ui.site.site_forms import Going, Refusal, delete_dialog, gone, read_consent
+from api.ui.site.site_forms import Going, Refusal, delete, delete_dialog, gone
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from domain.controllers.controller_support import ControllerTables
@@ -123,20 +123,24 @@ async def _read(engine: AsyncEngine, device_id: UUID, sensor_action_id: UUID) ->
 async def _dialog(
     request: Request, engine: AsyncEngine, device: devices.Device, form: Form, action_id: UUID | None = None
 ) -> Response:
-    path = {"device_id": device.device_id}
+    path: dict[str, UUID] = {"device_id": device.device_id}
+    address = request.app.url_path_for
+    if action_id is None:
+        to, delete_at = f"{address('action_create', **path)}?action={form.schema.action}", None
+    else:
+        path["sensor_action_id"] = action_id
+        to, delete_at = address("action_change", **path), address("action_delete", **path)
     async with engine.connect() as connection:
         has_reported = device.device_id in await read_last_packets(connection, (device.device_id,))
     context = {
-        "device": device,
         "form": form,
         "action_id": action_id,
         "prefix": _PREFIX,
         "zone": (await depots.read(device.depot_id, engine)).timezone,
         "seen": await read_reported(engine, device.device_id),
         "has_reported": has_reported,
-        "to": request.app.url_path_for("action_create", **path)
-        if action_id is None
-        else request.app.url_path_for("action_change", **path, sensor_action_id=action_id),
+        "to": to,
+        "delete_at": delete_at,
     }
     status = 409 if form.conflict else 422 if form.errors else 200
     return render(request, _TEMPLATE, context, block="form", status=status)
@@ -284,13 +288,14 @@ async def remove(
     request: Request, device_id: DeviceId, sensor_action_id: SensorActionId, actor: ActorDep, engine: EngineDep
 ) -> Response:
     """Delete a sensor action as it was shown."""
-    consent, _ = await read_consent(request)
-    try:
+
+    async def take_away(consent: str | None, _: bool) -> None:
         await _read(engine, device_id, sensor_action_id)
         await service.remove(sensor_action_id, Edit(engine, actor), consent=consent)
-    except Problem as problem:
-        refused = Refusal.of(problem)
-        if refused is None:
-            return gone(request, problem)
-        return await _asking(request, engine, device_id, sensor_action_id, refused)
-    return await _done(request, engine, device_id)
+
+    return await delete(
+        request,
+        take_away,
+        lambda refused: _asking(request, engine, device_id, sensor_action_id, refused),
+        lambda: _done(request, engine, device_id),
+    )

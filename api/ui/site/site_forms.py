@@ -1,4 +1,4 @@
-"""What the dialogs of a site's configuration share: fields, what was filled in, and how a dialog ends.
+"""The dialogs of a site's things in one piece: a kind of thing says its fields, how it is read, saved and deleted.
 
 A form also holds its version and what its fields were when it was opened, and a change gives only what a person changed
 of them (see ``api.ui.base.conflicts``).
@@ -6,20 +6,23 @@ of them (see ``api.ui.base.conflicts``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from fastapi import Request
 from fastapi.responses import Response
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.site import depots
 from api.ui.base.conflicts import WAS, Conflict, EditForm, current, read_version
 from api.ui.base.forms import FieldErrors
-from api.ui.base.rendering import render
+from api.ui.base.rendering import render, render_large
 from domain.base.problems import Problem, ProblemCode
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 TEMPLATE = "site_dialogs.html"
 GONE = "something that was deleted"
@@ -50,6 +53,8 @@ class Field:
     optional: bool = False
     offers: Sequence[tuple[str, str]] = ()
     """What a line of text may be, each with words to it, besides anything else."""
+    unit: str = ""
+    """The unit of a number, which stands behind it."""
 
     def say(self, value: object) -> str:
         """A value of the field, to be read."""
@@ -67,6 +72,13 @@ class Going:
     names: Sequence[str] = ()
     more: int = 0
     """How many more there are than ``names``."""
+    agree: str = ""
+    """What has to be agreed to, where that is asked for."""
+
+    @staticmethod
+    def of(text: str, names: Sequence[str], agree: str = "") -> Going:
+        """What goes, by its names: the first of them, and how many more there are."""
+        return Going(text, names[:NAMED], max(0, len(names) - NAMED), agree)
 
 
 class Filled(EditForm):
@@ -106,19 +118,6 @@ def read_id(given: str) -> UUID | None:
         raise Problem(ProblemCode.INVALID_REQUEST, "Choose one of these.") from error
 
 
-def beside(errors: FieldErrors, problem: Problem, prefix: str, fields: Iterable[Field]) -> None:
-    """Put a refusal beside the field that it is about; beside the name, where there are too many already.
-
-    Raises:
-        Problem: It is about none of the form's fields.
-
-    """
-    about = "name" if problem.code in _TOO_MANY else problem.field
-    if about not in {field.name for field in fields}:
-        raise problem
-    errors[f"{prefix}-{about}"] = problem.detail
-
-
 def gone(request: Request, problem: Problem) -> Response:
     """Say in the dialog that what it is about does not exist any more.
 
@@ -140,13 +139,15 @@ class Forms:
     prefix: str
     """What the ids of its fields begin with."""
     note: str = "Its id"
-    """What is said before a thing's id."""
+    """What is said before a thing's id; empty: the id is not said."""
+    into: str = "#site"
+    """The part of the page that the answer to a form that was sent well replaces."""
 
     def elements(self, fields: Iterable[Field]) -> dict[str, str]:
         """The id of each field's element."""
         return {"depot_id": self.prefix} | {field.name: f"{self.prefix}-{field.name}" for field in fields}
 
-    def adding(
+    async def adding(
         self,
         request: Request,
         depot_id: UUID,
@@ -157,9 +158,10 @@ class Forms:
         """Answer with the form that adds one: opened, or again with all that is wrong with it."""
         title = f"Add {self.kind.replace('_', ' ')}"
         to = request.app.url_path_for(f"{self.kind}_create", depot_id=depot_id)
-        return self._form(request, fields, filled, errors, title=title, save=title, to=to, delete_at=None, note="")
+        words = {"title": title, "save": title, "to": to, "delete_at": None, "note": "", "zone": "UTC", "further": ()}
+        return await self._form(request, fields, filled, errors, None, words)
 
-    def editing(
+    async def editing(
         self,
         request: Request,
         depot_id: UUID,
@@ -170,25 +172,87 @@ class Forms:
         errors: FieldErrors | None = None,
         conflict: Conflict | None = None,
         zone: str = "UTC",
+        further: Sequence[tuple[str, str, str]] = (),
     ) -> Response:
         """Answer with the form that changes one: opened, or again with all that is wrong with it.
 
-        ``zone`` is the depot's, for the times of a ``conflict``.
+        ``zone`` is the depot's, for the times of a ``conflict``. ``further``: address, icon and words of buttons that
+        lead on from there.
         """
         path = {"depot_id": depot_id, f"{self.kind}_id": thing_id}
-        return self._form(
-            request,
-            fields,
-            filled,
-            errors,
-            conflict,
-            title=name,
-            save="Save",
-            to=request.app.url_path_for(f"{self.kind}_change", **path),
-            delete_at=request.app.url_path_for(f"{self.kind}_delete", **path),
-            note=f"{self.note}: {thing_id}",
-            zone=zone,
-        )
+        words = {
+            "title": name,
+            "save": "Save",
+            "to": request.app.url_path_for(f"{self.kind}_change", **path),
+            "delete_at": request.app.url_path_for(f"{self.kind}_delete", **path),
+            "note": f"{self.note}: {thing_id}" if self.note else "",
+            "zone": zone,
+            "further": further,
+        }
+        return await self._form(request, fields, filled, errors, conflict, words)
+
+    async def create(
+        self,
+        request: Request,
+        depot_id: UUID,
+        fields: Sequence[Field],
+        model: type[ModelT],
+        body: Callable[[Filled, FieldErrors], dict[str, Any]],
+        save: Callable[[ModelT], Awaitable[object]],
+        done: Callable[[], Awaitable[Response]],
+    ) -> Response:
+        """Add what the form that came says; or show it again, with everything that is wrong.
+
+        ``body`` makes of the form what the API is given, ``save`` saves it, ``done`` answers then.
+        """
+        filled = await Filled.read(request, [field.name for field in fields])
+        errors = FieldErrors()
+        made = errors.read(model, {**body(filled, errors), **_of_depot(model, depot_id)}, self.elements(fields))
+        if made is not None:
+            try:
+                await save(made)
+            except Problem as problem:
+                if not self._note(errors, problem, fields):
+                    return gone(request, problem)
+            else:
+                return await done()
+        return await self.adding(request, depot_id, fields, filled, errors)
+
+    async def change(
+        self,
+        request: Request,
+        engine: AsyncEngine,
+        depot_id: UUID,
+        thing_id: UUID,
+        fields: Sequence[Field],
+        model: type[ModelT],
+        body: Callable[[Filled, FieldErrors], dict[str, Any]],
+        name: str,
+        save: Callable[[ModelT, str | None], Awaitable[object]],
+        done: Callable[[], Awaitable[Response]],
+        superseded: Callable[[Problem, Filled], Awaitable[Response]] | None = None,
+    ) -> Response:
+        """Change what was changed of a thing; or show the form again, with what is wrong, or what changed in between.
+
+        ``save`` is given the version that the form was opened with as well, as ``If-Match`` has it. ``superseded``
+        answers instead of ``stale``, where the form says it otherwise.
+        """
+        filled = await Filled.read(request, [field.name for field in fields])
+        errors = FieldErrors()
+        changed = errors.read(model, filled.changed(body(filled, errors)), self.elements(fields))
+        if changed is not None:
+            try:
+                await save(changed, filled.if_match)
+            except Problem as problem:
+                if problem.code is ProblemCode.VERSION_CONFLICT and superseded is not None:
+                    return await superseded(problem, filled)
+                if problem.code is ProblemCode.VERSION_CONFLICT:
+                    return await self.stale(request, engine, problem, depot_id, thing_id, fields, filled)
+                if not self._note(errors, problem, fields):
+                    return gone(request, problem)
+            else:
+                return await done()
+        return await self.editing(request, depot_id, thing_id, name, fields, filled, errors)
 
     async def stale(
         self,
@@ -204,13 +268,7 @@ class Forms:
         """Answer with the form on top of what others made of the thing meanwhile.
 
         ``read`` writes a field of the API as the form has it, where the two differ.
-
-        Raises:
-            Problem: It is another refusal than ``VERSION_CONFLICT``.
-
         """
-        if problem.code is not ProblemCode.VERSION_CONFLICT:
-            raise problem
         holds = current(problem)
         by_name = {field.name: field for field in fields}
         values = {name: read(name, holds[name]) for name in by_name}
@@ -222,27 +280,46 @@ class Forms:
             {name: field.say(values[name]) for name, field in by_name.items()},
         )
         zone = (await depots.read(depot_id, engine)).timezone
-        return self.editing(request, depot_id, thing_id, holds["name"], fields, filled, conflict=conflict, zone=zone)
+        return await self.editing(
+            request, depot_id, thing_id, holds["name"], fields, filled, conflict=conflict, zone=zone
+        )
 
-    def _form(
+    def _note(self, errors: FieldErrors, problem: Problem, fields: Iterable[Field]) -> bool:
+        """Put a refusal beside the field that it is about; beside the name, where there are too many already.
+
+        False: it is about none of the form's fields.
+        """
+        about = "name" if problem.code in _TOO_MANY else problem.field
+        if about not in {field.name for field in fields}:
+            return False
+        errors[f"{self.prefix}-{about}"] = problem.detail
+        return True
+
+    async def _form(
         self,
         request: Request,
         fields: Sequence[Field],
         filled: Filled,
         errors: FieldErrors | None,
-        conflict: Conflict | None = None,
-        **words: str | None,
+        conflict: Conflict | None,
+        words: Mapping[str, Any],
     ) -> Response:
         context = {
             **words,
             "prefix": self.prefix,
+            "into": self.into,
             "fields": fields,
             "filled": filled,
             "errors": errors or FieldErrors(),
             "conflict": conflict,
         }
         status = 409 if conflict else 422 if errors else 200
-        return render(request, TEMPLATE, context, block="form", status=status)
+        # It offers every circuit of the depot.
+        return await render_large(request, TEMPLATE, context, block="form", status=status)
+
+
+def _of_depot(model: type[BaseModel], depot_id: UUID) -> dict[str, UUID]:
+    return {"depot_id": depot_id} if "depot_id" in model.model_fields else {}
 
 
 def delete_dialog(
@@ -252,24 +329,45 @@ def delete_dialog(
     to: str,
     going: Sequence[Going],
     consent: str,
-    agree: str = "",
     refused: Refusal | None = None,
+    into: str = "#site",
 ) -> Response:
-    """Answer with the question before a deletion; ``agree`` is what has to be agreed to besides.
+    """Answer with the question before a deletion.
 
     ``consent`` is of what the dialog shows, and was read before it: what came since is not agreed to.
     """
     context = {
         "name": name,
         "to": to,
+        "into": into,
         "going": going,
-        "agree": agree,
         "consent": consent,
         "errors": FieldErrors(agree=refused.detail) if refused and not refused.is_stale else FieldErrors(),
         "changed": refused is not None and refused.is_stale,
     }
     status = 200 if refused is None else 409 if refused.is_stale else 422
     return render(request, TEMPLATE, context, block="delete", status=status)
+
+
+async def delete(
+    request: Request,
+    remove: Callable[[str | None, bool], Awaitable[object]],
+    ask: Callable[[Refusal], Awaitable[Response]],
+    done: Callable[[], Awaitable[Response]],
+    agree: str = "",
+) -> Response:
+    """Delete a thing with exactly that which was shown; or ask again.
+
+    ``remove`` is given what was shown and whether all that goes with it was agreed to; ``ask`` asks again, ``done``
+    answers then. ``agree`` says what has to be agreed to.
+    """
+    consent, cascade = await _read_consent(request)
+    try:
+        await remove(consent, cascade)
+    except Problem as problem:
+        refused = Refusal.of(problem, agree)
+        return gone(request, problem) if refused is None else await ask(refused)
+    return await done()
 
 
 @dataclass(frozen=True)
@@ -290,7 +388,7 @@ class Refusal:
         return None
 
 
-async def read_consent(request: Request) -> tuple[str | None, bool]:
+async def _read_consent(request: Request) -> tuple[str | None, bool]:
     """What was shown when a deletion was agreed to, and whether all that goes with it was agreed to as well."""
     async with request.form() as form:
         return str(form.get("consent", ""))[:_CONSENT_LENGTH] or None, form.get("agree") == "yes"
