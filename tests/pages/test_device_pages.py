@@ -85,7 +85,7 @@ async def test_a_device_is_set_up_on_the_pages_and_its_status_shows_on_the_card(
     await dialog(page).get_by_label("LIMIT_DER_EXPORT").check()
     await dialog(page).get_by_role("button", name="Configure").click()
     action = card(page, MICROGRID)
-    await expect(action.locator(".badge")).to_have_text("On")
+    await expect(action.locator(".badge")).to_have_text("Enabled")
     await expect(action.locator(".resolution")).to_contain_text("Updates Microgrid of Arrow Road")
     await expect(action.locator(".resolution")).to_contain_text("publishes PEAK_SHAVING and DER")
     await expect(action.locator(".taken")).to_contain_text("not seen yet")
@@ -269,24 +269,24 @@ async def test_a_capability_has_one_owner_and_the_form_leads_to_it(site: Site, v
     await dialog(page).get_by_role("button", name="Configure").click()
     error = dialog(page).locator("#action-measurands-error")
     await expect(error).to_have_text('DER is published by the device "Device mgc-1".')
-    # Switched off it is no owner, so it may be made, but not switched on.
+    # Disabled it is no owner, so it may be made, but not enabled.
     await dialog(page).get_by_label("Enabled").uncheck()
     await dialog(page).get_by_role("button", name="Configure").click()
     action = card(page, MICROGRID)
-    await expect(action.locator(".badge")).to_have_text("Off")
-    await expect(action.locator(".resolution")).to_contain_text("nothing while it is off")
-    await action.get_by_role("button", name="Switch on").click()
+    await expect(action.locator(".badge")).to_have_text("Disabled")
+    await expect(action.locator(".resolution")).to_contain_text("nothing while it is disabled")
+    await action.get_by_role("button", name="Enable").click()
     await expect(error).to_be_visible()
     await expect(dialog(page).get_by_label("Enabled")).to_be_checked()
     await dialog(page).get_by_role("link", name="Device mgc-1").click()
     owner = page.locator(f"#action-{made.actions['mgc-1', 'UPDATE_MICROGRID_STATE']}")
     await expect(owner).to_be_in_viewport()
-    await owner.get_by_role("button", name="Switch off").click()
-    await expect(owner.locator(".badge")).to_have_text("Off")
+    await owner.get_by_role("button", name="Disable").click()
+    await expect(owner.locator(".badge")).to_have_text("Disabled")
     assert [each["enabled"] for each in (await configured(site, made.devices["mgc-1"])).values()] == [False]
     await page.goto(f"/devices/{made.devices['mgc-2']}")
-    await action.get_by_role("button", name="Switch on").click()
-    await expect(action.locator(".badge")).to_have_text("On")
+    await action.get_by_role("button", name="Enable").click()
+    await expect(action.locator(".badge")).to_have_text("Enabled")
     await expect(action.locator(".version")).to_contain_text("Version 2")
 
 
@@ -306,7 +306,7 @@ async def test_what_changed_in_between_is_told_and_the_input_is_kept(site: Site,
         action_id = made.actions["mgc-1", "UPDATE_MICROGRID_STATE"]
         answer = await caller.patch(f"/api/sensor-actions/{action_id}", json={"enabled": False})
         assert answer.status_code == 200
-    await expect(card(page, MICROGRID).locator(".badge")).to_have_text("Off")
+    await expect(card(page, MICROGRID).locator(".badge")).to_have_text("Disabled")
     await dialog(page).get_by_role("button", name="Save").click()
     conflict = dialog(page).locator(".conflict")
     await expect(conflict).to_contain_text("Changed by someone else meanwhile. It is version 2 now.")
@@ -321,7 +321,7 @@ async def test_what_changed_in_between_is_told_and_the_input_is_kept(site: Site,
     assert (found["enabled"], found["version"], len(found["measurands"])) == (False, 2, 2)  # pyright: ignore[reportArgumentType]
     await dialog(page).get_by_role("button", name="Save on version 2").click()
     await expect(dialog(page)).to_be_hidden()
-    await expect(card(page, MICROGRID).locator(".badge")).to_have_text("Off")
+    await expect(card(page, MICROGRID).locator(".badge")).to_have_text("Disabled")
     await expect(card(page, MICROGRID).locator(".taken tbody tr")).to_have_count(1)
     await expect(card(page, MICROGRID).locator(".version")).to_contain_text("Version 3")
 

@@ -108,7 +108,7 @@ SOURCE_STATE = {
     MeasurandKey.BESS_OPERATIONAL_MODE: OPERATING_MODE,
 }
 """How a power source is, where a measurand says it with a text."""
-SWITCHED = {True: Badge("On", "circle-check", "good"), False: Badge("Off", "circle-slash", "quiet")}
+ENABLED = {True: Badge("Enabled", "circle-check", "good"), False: Badge("Disabled", "circle-slash", "quiet")}
 RULE = {
     RoutingRule.LINKED_CIRCUIT: "the one power source on the device's linked circuit",
     RoutingRule.DEPOT_BATTERY: "the one battery of the depot",

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from api.controllers.controller_bindings import ControllerBinding, Effect, SuppliedCapability
-from api.ui.base.words import CAPABILITY, Badge
+from api.ui.base.words import CAPABILITY, ENABLED, Badge
 from domain.controllers.controller_bindings import MEASURAND_OF, EffectKind
 from domain.controllers.controller_support import ControllerTables, unsupported
 from domain.monitoring.capabilities import Capability
@@ -16,7 +16,6 @@ from domain.site.action_outcomes import ActionOutcome
 from domain.site.measurands import MEASURANDS, MeasurandKey
 from domain.site.sensor_actions import SENSOR_ACTIONS, SensorActionKind
 
-ENABLED = {True: Badge("Enabled", "circle-check", "good"), False: Badge("Disabled", "circle-slash", "quiet")}
 OWNED = Badge("Supplied", "circle-check", "good")
 NOBODY = Badge("No device", "circle-dashed", "warn")
 EFFECT = {
