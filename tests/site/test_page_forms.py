@@ -57,7 +57,7 @@ async def test_a_parent_that_is_no_id_is_said_beside_the_field(
         given = {"name": "abc", "parent_id": parent_id}
         answer = await api.post(f"/depots/{plant.depot_id}/circuits{path}", data=given, headers=HTMX)
         assert answer.status_code == 422
-        assert error_of(answer.text, "circuit-parent") == "Choose one of these."
+        assert error_of(answer.text, "circuit-parent_id") == "Choose one of these."
 
 
 @pytest.mark.parametrize("place", ["abc", "-1", DIGITS, str(2**31)])
@@ -77,7 +77,7 @@ async def test_all_that_is_wrong_is_said_at_once(engine: AsyncEngine, api: httpx
     page = (await api.post(f"/depots/{plant.depot_id}/circuits", data=given, headers=HTMX)).text
     assert error_of(page, "circuit-name") == "A name must not be blank."
     assert "above 0" in error_of(page, "circuit-kilowatts")
-    assert error_of(page, "circuit-parent") == "Choose one of these."
+    assert error_of(page, "circuit-parent_id") == "Choose one of these."
     given = {"name": "", "gateway_id": "1", "sensor_id": "one", "controller": "x" * 300}
     page = (await api.post(f"/depots/{plant.depot_id}/devices", data=given, headers=HTMX)).text
     assert error_of(page, "device-name") == "A name must not be blank."
