@@ -1,7 +1,7 @@
 """The worker: one process that runs the workflows, their activities and the relay.
 
-The one place that reads the settings, opens what these share (`Resources`), and registers what each subject brings. Its
-schedules stand in `workflows.schedules`.
+The one place that reads the settings, opens what these share (`Resources`), and registers what each subject brings:
+its workflow, the activities, and the schedule that starts it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -32,7 +32,7 @@ from activities.microgrid_sync import MicrogridSyncActivities
 from activities.run_audit import RunAuditActivities
 from activities.scenario_run import ScenarioRunActivities
 from activities.steps import Steps
-from domain.monitoring.upkeep import DriftRequest, HistoryRequest
+from domain.monitoring.upkeep import DriftRequest, HistoryRequest, RunAuditRequest, WatchInput
 from relay import Relay
 from runtime.begin import begin
 from runtime.settings import Settings
@@ -48,7 +48,7 @@ from workflows.history_upkeep import HistoryUpkeepWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
 from workflows.run_audit import RunAuditWorkflow
 from workflows.scenario_run import ScenarioRunWorkflow
-from workflows.schedules import ensure_schedules, plans
+from workflows.schedules import Plan, ensure_schedules
 
 _log = structlog.get_logger("worker")
 
@@ -89,19 +89,72 @@ class _Subject:
     workflow: type
     activities: Callable[[Resources], Sequence[Callable[..., Any]]]
     """Makes the activities that the workflow calls."""
+    schedule: Plan | None = None
+    """What starts it, unless somebody does."""
 
 
 _SUBJECTS = (
     _Subject(MicrogridSyncWorkflow, lambda given: MicrogridSyncActivities(given.engine).every()),
     _Subject(BackfillWorkflow, lambda given: BackfillActivities(given.engine).every()),
-    _Subject(CapacityWatchWorkflow, lambda given: CapacityWatchActivities(given.engine).every()),
-    _Subject(HistoryUpkeepWorkflow, lambda given: HistoryUpkeepActivities(given.engine).every()),
-    _Subject(DriftAuditWorkflow, lambda given: DriftAuditActivities(given.engine).every()),
     _Subject(ScenarioRunWorkflow, lambda given: ScenarioRunActivities(given.engine, given.api).every()),
-    _Subject(RunAuditWorkflow, lambda given: RunAuditActivities(given.engine, given.client).every()),
+    _Subject(
+        CapacityWatchWorkflow,
+        lambda given: CapacityWatchActivities(given.engine).every(),
+        Plan(
+            "capacity-watch",
+            "CAPACITY_WATCH",
+            "Has the fail-safe take over where a controller falls silent; runs on and on",
+            timedelta(minutes=1),
+            CapacityWatchWorkflow.run,
+            WatchInput(),
+        ),
+    ),
+    _Subject(
+        HistoryUpkeepWorkflow,
+        lambda given: HistoryUpkeepActivities(given.engine).every(),
+        Plan(
+            "history-upkeep",
+            "HISTORY_UPKEEP",
+            "Makes the history's months ahead, drops the old ones",
+            timedelta(days=1),
+            HistoryUpkeepWorkflow.run,
+            HistoryRequest(),
+        ),
+    ),
+    _Subject(
+        DriftAuditWorkflow,
+        lambda given: DriftAuditActivities(given.engine).every(),
+        Plan(
+            "drift-audit",
+            "DRIFT_AUDIT",
+            "Compares all microgrids with their circuits",
+            timedelta(hours=1),
+            DriftAuditWorkflow.run,
+            DriftRequest(),
+        ),
+    ),
+    _Subject(
+        RunAuditWorkflow,
+        lambda given: RunAuditActivities(given.engine, given.client).every(),
+        Plan(
+            "run-audit",
+            "RUN_AUDIT",
+            "Ends scenario runs and backfills whose workflow is gone",
+            timedelta(minutes=1),
+            RunAuditWorkflow.run,
+            RunAuditRequest(),
+        ),
+    ),
 )
 WORKFLOWS = [each.workflow for each in _SUBJECTS]
 """Every workflow of the product; the replay test takes the same list."""
+
+
+def plans(*given: object) -> list[Plan]:
+    """List the schedules of the product; a request in ``given`` takes the place of the usual one of its type."""
+    requests = {type(each): each for each in given}
+    usual = [each.schedule for each in _SUBJECTS if each.schedule is not None]
+    return [replace(plan, given=requests.get(type(plan.given), plan.given)) for plan in usual]
 
 
 def make_worker(resources: Resources) -> Worker:

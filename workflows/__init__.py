@@ -10,5 +10,5 @@
 - ``microgrid_sync``: One depot's sync: its microgrid follows its top-level circuits, one pass after the other
 - ``run_audit``: The run audit: a scenario run or backfill whose workflow is gone ends, although nobody reads it
 - ``scenario_run``: A scenario run: the order of its steps, its waits, and how it is steered
-- ``schedules``: The schedules of the product: what runs without anyone asking for it
+- ``schedules``: What runs without anyone asking for it: what a schedule is, and how Temporal is brought to have it
 """

@@ -1,4 +1,4 @@
-"""The schedules of the product: what runs without anyone asking for it."""
+"""What runs without anyone asking for it: what a schedule is, and how Temporal is brought to have it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,7 @@ from temporalio.client import (
 )
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
-from domain.monitoring.upkeep import DriftRequest, HistoryRequest, RunAuditRequest, WatchInput
 from runtime.search_attributes import JOB_KIND
-from workflows.capacity_watch import CapacityWatchWorkflow
-from workflows.drift_audit import DriftAuditWorkflow
-from workflows.history_upkeep import HistoryUpkeepWorkflow
-from workflows.run_audit import RunAuditWorkflow
-
-CAPACITY_WATCH = "capacity-watch"
-HISTORY_UPKEEP = "history-upkeep"
-DRIFT_AUDIT = "drift-audit"
-RUN_AUDIT = "run-audit"
 
 _RPC_TIMEOUT = timedelta(seconds=10)
 
@@ -45,45 +35,9 @@ class Plan:
     summary: str
     every: timedelta
     action: Any
+    """The method that runs the workflow."""
     given: Any
-
-
-def plans(history: HistoryRequest, drift: DriftRequest, watch: WatchInput | None = None) -> list[Plan]:
-    """List the schedules of the product."""
-    return [
-        Plan(
-            CAPACITY_WATCH,
-            "CAPACITY_WATCH",
-            "Has the fail-safe take over where a controller falls silent; runs on and on",
-            timedelta(minutes=1),
-            CapacityWatchWorkflow.run,
-            watch or WatchInput(),
-        ),
-        Plan(
-            HISTORY_UPKEEP,
-            "HISTORY_UPKEEP",
-            "Makes the history's months ahead, drops the old ones",
-            timedelta(days=1),
-            HistoryUpkeepWorkflow.run,
-            history,
-        ),
-        Plan(
-            DRIFT_AUDIT,
-            "DRIFT_AUDIT",
-            "Compares all microgrids with their circuits",
-            timedelta(hours=1),
-            DriftAuditWorkflow.run,
-            drift,
-        ),
-        Plan(
-            RUN_AUDIT,
-            "RUN_AUDIT",
-            "Ends scenario runs and backfills whose workflow is gone",
-            timedelta(minutes=1),
-            RunAuditWorkflow.run,
-            RunAuditRequest(),
-        ),
-    ]
+    """What it is given."""
 
 
 async def ensure_schedules(client: Client, task_queue: str, wanted: list[Plan], *, missing_only: bool = False) -> None:

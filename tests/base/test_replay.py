@@ -13,7 +13,8 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from domain.provisioning.backfill import BackfillInput
-from worker import WORKFLOWS
+from tests.domain.documents import table
+from worker import WORKFLOWS, plans
 
 HISTORIES = sorted((Path(__file__).parent.parent / "histories").glob("*.json"))
 
@@ -36,6 +37,17 @@ async def test_a_saved_history_replays(path: Path) -> None:
 def test_every_workflow_has_saved_histories() -> None:
     names = {workflow._Definition.must_from_class(each).name for each in WORKFLOWS}  # pyright: ignore[reportPrivateUsage]
     assert names == {_kind(path) for path in HISTORIES}
+
+
+def test_the_documentation_names_every_workflow_and_schedule() -> None:
+    shown = {row[0]: row for row in table("../architecture.md", "workflow")}
+    assert list(shown) == [workflow._Definition.must_from_class(each).name for each in WORKFLOWS]  # pyright: ignore[reportPrivateUsage]
+    wanted = plans()
+    scheduled = [row[1:3] for row in shown.values() if row[1].endswith("-{start}")]
+    assert scheduled == [[f"{plan.schedule_id}-{{start}}", plan.kind] for plan in wanted]
+    every = {timedelta(minutes=1): "minute", timedelta(hours=1): "hour", timedelta(days=1): "day"}
+    documented = [row[:2] for row in table("../operations.md", "schedule")]
+    assert documented == [[plan.schedule_id, every[plan.every]] for plan in wanted]
 
 
 @workflow.defn(name="Backfill", sandboxed=False)

@@ -45,7 +45,6 @@ from telemetry.mqtt import subscribing
 from tests.factories.sites import controller_site, milliseconds, packet
 from tests.helpers.mosquitto import Mosquitto
 from tests.helpers.support import ACTOR, add_circuit, follows, make_depot, until
-from workflows.schedules import DRIFT_AUDIT
 
 
 def task_named(name: str) -> asyncio.Task[Any] | None:
@@ -382,7 +381,7 @@ async def test_what_the_worker_keeps_comes_back(
         await until(answers)
         depot_id = await make_depot(engine, "A")
         await until(lambda: follows(engine, depot_id))
-        assert await client.get_schedule_handle(DRIFT_AUDIT).describe()
+        assert await client.get_schedule_handle("drift-audit").describe()
 
 
 @pytest.mark.parametrize(("name", "call"), [("metrics", "start_http_server"), ("schedules", "ensure_schedules")])

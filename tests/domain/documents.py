@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "system-design"
+"""Where a document is looked for, unless its path leads elsewhere."""
 
 
 def table(document: str, first_column: str) -> list[list[str]]:

@@ -28,8 +28,9 @@ from tests.factories.packets import send
 from tests.factories.sites import MadeSite, packet
 from tests.helpers.live import make_worker
 from tests.helpers.support import database_away, until
+from worker import plans
 from workflows.capacity_watch import CapacityWatchWorkflow
-from workflows.schedules import Plan, ensure_schedules, plans
+from workflows.schedules import Plan, ensure_schedules
 
 FAST = WatchInput(longest_wait_seconds=0.2)
 
