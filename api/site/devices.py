@@ -29,7 +29,7 @@ from api.base.types import (
 )
 from api.base.versions import EditDep, shows_version, tagged
 from api.site.deletions import Consent, DeletionDocument, look_at
-from domain.base.names import MAX_ID_LENGTH, clean_sensor_id
+from domain.base.names import MAX_CONTROLLER_LENGTH, MAX_ID_LENGTH, clean_sensor_id
 from domain.base.problems import Problem, ProblemCode
 from domain.controllers.controller_support import ControllerTables
 from domain.site.deletions import SubjectKind
@@ -51,7 +51,7 @@ SensorId = Annotated[
 Controller = Annotated[
     str | None,
     Field(
-        max_length=100,
+        max_length=MAX_CONTROLLER_LENGTH,
         description="The name of the translation table of the controller that the device is, such as `bba-1`; null: it "
         "is none, or not known which. A capability whose measurand the table lacks cannot be bound to the device.",
     ),

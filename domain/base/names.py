@@ -14,6 +14,8 @@ MAX_NAME_LENGTH = 200
 """Characters, after surrounding white space is removed."""
 MAX_ID_LENGTH = 200
 """Characters of a sensor's id."""
+MAX_CONTROLLER_LENGTH = 100
+"""Characters of the name of a controller's translation table."""
 NamedT = TypeVar("NamedT")
 
 

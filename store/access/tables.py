@@ -6,6 +6,9 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, Text, 
 
 from store.base.metadata import id_column, metadata, now_column
 
+MAX_SUBJECT_LENGTH = 1000
+"""Characters of a grant's subject: the provider's name for a person, a group or a program."""
+
 grants = Table(
     "grants",
     metadata,
@@ -18,7 +21,7 @@ grants = Table(
     now_column("created_at"),
     Column("created_by", Text, nullable=False),
     CheckConstraint("kind IN ('person', 'group', 'program')", name="grants_kind"),
-    CheckConstraint("btrim(subject) <> '' AND char_length(subject) <= 1000", name="grants_subject"),
+    CheckConstraint(f"btrim(subject) <> '' AND char_length(subject) <= {MAX_SUBJECT_LENGTH}", name="grants_subject"),
     CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="grants_name"),
     CheckConstraint(
         "role IN ('viewer', 'operator', 'configurator', 'qa', 'administrator', 'auditor', 'gateway')",

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.monitoring.capabilities import Capability
 from domain.site.circuit_capacity import CapacityBasis, FailSafeReason
 from domain.site.measurands import MAX_POWER_W, NO_VALUE_NUMBERS
+from store.site.capacities import RELEASED
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,6 @@ _CAPACITIES = text("""
     WHERE c.depot_id = :depot_id
     ORDER BY c.id, e.at, e.id
 """)
-_RELEASED = "RELEASED"
 
 
 async def read_capacity_periods(
@@ -208,7 +208,7 @@ async def read_capacity_periods(
         CapacitySeries(
             circuit_id,
             *circuits[circuit_id],
-            tuple(each for each in periods if each.mode != _RELEASED and each.since < each.until),
+            tuple(each for each in periods if each.mode != RELEASED and each.since < each.until),
         )
         for circuit_id, periods in found.items()
     )
