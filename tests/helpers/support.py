@@ -77,6 +77,12 @@ async def follows(engine: AsyncEngine, depot_id: UUID) -> bool:
     return True
 
 
+async def synced(engine: AsyncEngine, depot_id: UUID) -> MicrogridRecord:
+    """Wait until the depot's microgrid follows its circuits."""
+    await until(lambda: follows(engine, depot_id))
+    return await microgrid_of(engine, depot_id)
+
+
 DRIFTED_DEPOTS = text("""
     WITH wanted AS (
         SELECT depot_id, id AS circuit_id, name,

@@ -6,9 +6,9 @@ import re
 
 from playwright.async_api import expect
 
+from tests.factories.depots import make_fleet
 from tests.pages.conftest import PHONE, Site, Visitor
 from tests.pages.helpers.looking import is_wider_than_the_screen, picture
-from tests.pages.helpers.sites import make_fleet
 
 
 async def test_a_dry_run_then_a_real_one_are_watched_to_their_end(site: Site, visitor: Visitor) -> None:

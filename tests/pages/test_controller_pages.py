@@ -12,12 +12,12 @@ from playwright.async_api import Locator, Page, expect
 
 from api.ui.base.navigation import device_address
 from api.ui.controllers import controllers
+from tests.factories.depots import make_depot_with
 from tests.factories.sites import MadeSite, add_device, controller_site, make_site, milliseconds, packet
 from tests.helpers.live import http_client
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.helpers.load import is_live, section, send
 from tests.pages.helpers.looking import NOBODY, look
-from tests.pages.helpers.sites import make_site as make_depot
 
 API = "/api/controller-bindings"
 BOTH = ["PEAK_SHAVING", "DER"]
@@ -256,7 +256,7 @@ async def test_everything_that_is_wrong_stands_beside_its_field_with_its_code(si
 
 
 async def test_a_depot_without_a_microgrid_says_so_on_the_tab_and_in_the_form(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_depot(site.engine)
+    depot_id = await make_depot_with(site.engine)
     gateway = await call(site, "POST", "/api/gateways", json={"depot_id": str(depot_id), "name": "Gateway"})
     device = {"gateway_id": gateway["gateway_id"], "sensor_id": "mgc-1", "name": "Device mgc-1"}
     await call(site, "POST", "/api/devices", json=device)

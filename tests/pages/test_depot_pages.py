@@ -7,17 +7,17 @@ from playwright.async_api import Page, expect
 from store.site.circuits import list_circuits
 from store.site.depots import list_depots
 from store.site.fleet.fleet_list import DepotFilter
+from tests.factories.depots import make_depot_with, make_fleet
 from tests.helpers.support import follows, until
 from tests.pages.conftest import PHONE, Site, Visitor
 from tests.pages.helpers.looking import is_wider_than_the_screen
-from tests.pages.helpers.sites import make_fleet, make_site
 
 DEPOTS = 5_200
 
 
 async def test_thousands_of_depots_are_searched_filtered_and_scrolled_through(site: Site, visitor: Visitor) -> None:
     await make_fleet(site.engine, DEPOTS, flawed=300)
-    empty = await make_site(site.engine, name="Yard without a feed")
+    empty = await make_depot_with(site.engine, name="Yard without a feed")
     page = await visitor.open("/")
     rows = page.locator("#rows > tr:not(.more)")
     counts = page.locator("#by-provisioning a")
@@ -60,10 +60,10 @@ async def test_thousands_of_depots_are_searched_filtered_and_scrolled_through(si
 
 
 async def test_the_list_follows_what_changes(site: Site, visitor: Visitor) -> None:
-    await make_site(site.engine, name="Old yard")
+    await make_depot_with(site.engine, name="Old yard")
     page = await visitor.open("/")
     await expect(page.locator("#live")).to_have_attribute("data-state", "live")
-    await make_site(site.engine, name="Another yard")
+    await make_depot_with(site.engine, name="Another yard")
     await expect(page.locator("#rows th")).to_have_text(["Another yard", "Old yard"])
     await expect(page.locator("#rows .badge")).to_have_text(["Failed", "Failed"])
     await expect(page.locator("#by-provisioning a").last).to_have_text("Failed 2")

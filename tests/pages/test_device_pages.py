@@ -11,6 +11,7 @@ from sqlalchemy import text
 from domain.site.circuit_capacity import CapacityPolicy
 from store.monitoring.device_reports import DEPTH
 from store.site.depots import NewCircuit
+from tests.factories.depots import make_depot_with
 from tests.factories.sites import (
     MadeSite,
     add_action,
@@ -22,11 +23,10 @@ from tests.factories.sites import (
     packet,
 )
 from tests.helpers.live import http_client
+from tests.helpers.support import synced
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.helpers.load import is_live, section, send
 from tests.pages.helpers.looking import is_wider_than_the_screen, look
-from tests.pages.helpers.sites import make_site as make_depot
-from tests.pages.helpers.sites import synced
 
 MICROGRID = "Update Microgrid State"
 CAPACITY = "Update Circuit Capacity"
@@ -59,8 +59,8 @@ async def battery_site(site: Site) -> MadeSite:
 
 @pytest.mark.acceptance("COR-9.3")
 async def test_a_device_is_set_up_on_the_pages_and_its_status_shows_on_the_card(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_depot(site.engine, NewCircuit("Feed 1"))
-    await synced(site, depot_id)
+    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"))
+    await synced(site.engine, depot_id)
     page = await visitor.open(f"/depots/{depot_id}/load")
     await page.get_by_role("link", name="System Admin / Devices").click()
 
@@ -510,7 +510,7 @@ async def test_a_name_is_never_markup_and_long_names_have_room(site: Site, visit
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
 async def test_the_pages_are_accessible_in_both_themes(site: Site, visitor: Visitor, size: tuple[int, int]) -> None:
     name = "desktop" if size == DESKTOP else "phone"
-    bare = await make_depot(site.engine, NewCircuit("Feed 1"))
+    bare = await make_depot_with(site.engine, NewCircuit("Feed 1"))
     await look(await visitor.open(f"/depots/{bare}/devices", size=size), f"devices-none-{name}")
     made = await battery_site(site)
     await add_power_source(site.engine, made, "BATTERY", made.circuit_ids[0])

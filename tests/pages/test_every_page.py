@@ -8,10 +8,11 @@ import pytest
 from playwright.async_api import expect
 
 from store.site.depots import NewCircuit
+from tests.factories.depots import make_depot_with, make_fleet, make_large_depot
 from tests.helpers.live import http_client
+from tests.helpers.support import synced
 from tests.pages.conftest import Site, Visitor
 from tests.pages.helpers.looking import NOBODY, SIZES, look
-from tests.pages.helpers.sites import make_fleet, make_large_site, make_site, synced
 
 _HANDLERS = """
     [...document.querySelectorAll("*")].flatMap(e => e.getAttributeNames()).filter(name => name.startsWith("on"))
@@ -21,9 +22,9 @@ _HANDLERS = """
 @pytest.mark.parametrize("size", SIZES)
 async def test_every_page_is_accessible_in_both_themes(site: Site, visitor: Visitor, size: str) -> None:
     await make_fleet(site.engine, 40, flawed=3)
-    depot_id = await make_large_site(site.engine)
-    empty = await make_site(site.engine, name="Yard without a feed")
-    await synced(site, depot_id)
+    depot_id = await make_large_depot(site.engine)
+    empty = await make_depot_with(site.engine, name="Yard without a feed")
+    await synced(site.engine, depot_id)
     window = SIZES[size]
     visitor.expected = ("404", "422")
 
@@ -104,8 +105,8 @@ async def test_a_program_still_gets_a_problem_document(site: Site) -> None:
 
 async def test_a_page_runs_nothing_but_its_own(site: Site, visitor: Visitor) -> None:
     name = "<script>bad()</script><img src=x onerror=bad() hx-get=/ hx-trigger=load>"
-    depot_id = await make_site(site.engine, NewCircuit(name), name=name)
-    await synced(site, depot_id)
+    depot_id = await make_depot_with(site.engine, NewCircuit(name), name=name)
+    await synced(site.engine, depot_id)
     for path in ("/", f"/depots/{depot_id}/microgrid"):
         page = await visitor.open(path)
         await expect(page.get_by_text(name).first).to_be_visible()

@@ -12,13 +12,14 @@ from api.base.live import Kind, LiveHub, Topic
 from api.base.watch import Watch
 from domain.base.problems import Problem
 from store.site.depots import NewCircuit
+from tests.factories.depots import make_depot_with
+from tests.helpers.support import synced
 from tests.pages.conftest import Site, Visitor
-from tests.pages.helpers.sites import make_site, synced
 
 
 async def test_a_lost_connection_is_shown_and_heals_and_ages_go_on(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_site(site.engine, NewCircuit("Feed 1"))
-    await synced(site, depot_id)
+    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"))
+    await synced(site.engine, depot_id)
     async with site.engine.begin() as connection:
         await connection.execute(text("UPDATE microgrids SET synced_at = now() - interval '20 seconds'"))
     page = await visitor.open(f"/depots/{depot_id}/microgrid")
@@ -56,8 +57,8 @@ async def make_circuit(site: Site, depot_id: object, name: str) -> None:
 
 
 async def test_without_the_database_a_page_says_so_and_heals(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_site(site.engine, NewCircuit("Feed 1"))
-    await synced(site, depot_id)
+    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"))
+    await synced(site.engine, depot_id)
     page = await visitor.open(f"/depots/{depot_id}/microgrid")
     await expect(page.locator("#live")).to_have_text("Live")
     visitor.expected = ("503",)
@@ -81,8 +82,8 @@ async def test_without_the_database_a_page_says_so_and_heals(site: Site, visitor
 async def test_without_temporal_a_resync_is_refused_in_words(
     site: Site, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    depot_id = await make_site(site.engine, NewCircuit("Feed 1"))
-    await synced(site, depot_id)
+    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"))
+    await synced(site.engine, depot_id)
     await site.stop()
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:9")
     await site.start()
@@ -105,8 +106,8 @@ def test_a_topic_of_another_form_is_refused(wrong: str) -> None:
 
 async def test_one_look_serves_all_listeners_and_ends_with_the_last(site: Site) -> None:
     hub = LiveHub(site.engine, Watch())
-    depot_id = await make_site(site.engine, NewCircuit("Feed 1"))
-    await synced(site, depot_id)
+    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"))
+    await synced(site.engine, depot_id)
     depot, fleet = Topic(Kind.DEPOT, depot_id), Topic(Kind.FLEET)
     async with hub.listen([depot]) as first, hub.listen([depot, fleet]) as second, hub.listen([fleet]) as third:
         await make_circuit(site, depot_id, "Feed 2")

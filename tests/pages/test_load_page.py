@@ -13,6 +13,7 @@ from sqlalchemy import text
 from api.ui.base.words import exact
 from domain.site.circuit_capacity import CapacityPolicy
 from runtime.settings import MICROGRID_CARD
+from tests.factories.depots import make_depot_with
 from tests.factories.load_sites import held, make_load_site, measure
 from tests.factories.sites import (
     MadeSite,
@@ -29,7 +30,6 @@ from tests.helpers.support import until
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.helpers.load import is_live, section, send
 from tests.pages.helpers.looking import NOBODY, is_wider_than_the_screen, look, violations
-from tests.pages.helpers.sites import make_site as make_depot
 
 TITLES = {"PEAK_SHAVING": "Peak shaving", "DER": "DER export limit"}
 OTHER_SIZES = ((768, 1024), (1920, 1080), (320, 640))
@@ -142,7 +142,7 @@ async def test_the_card_shows_both_where_there_is_no_power_source(site: Site, vi
 @pytest.mark.acceptance("COR-9.15")
 async def test_a_depot_without_a_microgrid_says_why_with_status_404(site: Site, visitor: Visitor) -> None:
     visitor.expected = ("404",)
-    depot_id = await make_depot(site.engine)
+    depot_id = await make_depot_with(site.engine)
     page = await visitor.open(f"/depots/{depot_id}/load", status=404)
     for _ in range(2):
         answer = await page.reload()
@@ -171,7 +171,7 @@ async def test_a_microgrids_own_id_leads_to_its_depot(site: Site, visitor: Visit
 @pytest.mark.acceptance("COR-9.16")
 async def test_the_card_is_behind_its_flag_and_nothing_else_is(site: Site, visitor: Visitor) -> None:
     made = await controller_site(site.engine)
-    bare = await make_depot(site.engine, name="Yard without a feed")
+    bare = await make_depot_with(site.engine, name="Yard without a feed")
     await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="true"))
     assert site.settings.flags == {MICROGRID_CARD: True}  # as it is shipped
     parts: list[list[str]] = []

@@ -13,10 +13,10 @@ from api.ui.base.words import exact
 from store.base.database import transaction
 from store.site.circuits import list_circuits, update_circuit
 from store.site.depots import NewCircuit
-from tests.helpers.support import ACTOR, assert_follows, microgrid_of
+from tests.factories.depots import make_depot_with, make_large_depot
+from tests.helpers.support import ACTOR, assert_follows, microgrid_of, synced
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.helpers.looking import is_wider_than_the_screen, picture, violations
-from tests.pages.helpers.sites import make_large_site, make_site, synced
 
 _HARD_TO_READ = """
     names => names.filter(name => {
@@ -32,12 +32,12 @@ def connections(page: Page) -> Locator:
 
 @pytest.mark.acceptance("COR-8.8")
 async def test_the_tab_loads_by_depot_and_draws_the_structure(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_site(
+    depot_id = await make_depot_with(
         site.engine,
         NewCircuit("Utility feed", 1.5e6, (NewCircuit("Charger bank", 5e5, (NewCircuit("Charger A", 75e3),)),)),
         NewCircuit("HV intake"),
     )
-    microgrid = await synced(site, depot_id)
+    microgrid = await synced(site.engine, depot_id)
     page = await visitor.open("/")
     await page.get_by_role("link", name="Arrow Road").click()
     await page.get_by_role("link", name="System Admin / Microgrid").click()
@@ -56,8 +56,8 @@ async def test_the_tab_loads_by_depot_and_draws_the_structure(site: Site, visito
 
 @pytest.mark.acceptance("COR-8.9")
 async def test_resync_repairs_drift_and_says_so_in_words(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_site(site.engine, NewCircuit("Feed 1"), NewCircuit("Feed 2"))
-    microgrid = await synced(site, depot_id)
+    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"), NewCircuit("Feed 2"))
+    microgrid = await synced(site.engine, depot_id)
     page = await visitor.open(f"/depots/{depot_id}/microgrid")
     await expect(page.locator("#live")).to_have_attribute("data-state", "live")
     async with site.engine.begin() as connection:
@@ -83,10 +83,10 @@ async def test_resync_repairs_drift_and_says_so_in_words(site: Site, visitor: Vi
 
 
 async def test_circuits_are_changed_here_and_the_structure_follows(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_site(
+    depot_id = await make_depot_with(
         site.engine, NewCircuit("Feed 1", None, (NewCircuit("Bank", 4e5),)), NewCircuit("Feed 2")
     )
-    await synced(site, depot_id)
+    await synced(site.engine, depot_id)
     page = await visitor.open(f"/depots/{depot_id}/microgrid")
     dialog = page.get_by_role("dialog")
     visitor.expected = ("422",)
@@ -134,12 +134,12 @@ async def test_circuits_are_changed_here_and_the_structure_follows(site: Site, v
 
 
 async def test_a_deletion_names_what_goes_and_asks_for_the_cascade(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_site(
+    depot_id = await make_depot_with(
         site.engine,
         NewCircuit("Feed 1", None, (NewCircuit("Bank", 4e5, (NewCircuit("Charger"),)),)),
         NewCircuit("Feed 2"),
     )
-    await synced(site, depot_id)
+    await synced(site.engine, depot_id)
     page = await visitor.open(f"/depots/{depot_id}/microgrid")
     dialog = page.get_by_role("dialog")
     await page.get_by_role("button", name="Edit Feed 1").click()
@@ -164,8 +164,8 @@ async def test_a_deletion_names_what_goes_and_asks_for_the_cascade(site: Site, v
 
 @pytest.mark.acceptance("COR-8.8")
 async def test_a_large_structure_is_legible_also_on_a_phone(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_large_site(site.engine)
-    await synced(site, depot_id)
+    depot_id = await make_large_depot(site.engine)
+    await synced(site.engine, depot_id)
     for size, name in ((DESKTOP, "desktop"), (PHONE, "phone")):
         page = await visitor.open(f"/depots/{depot_id}/microgrid", size=size)
         await expect(connections(page)).to_have_text([f"Grid supply {number}" for number in (1, 2, 3, 4)])
@@ -185,8 +185,8 @@ async def test_the_largest_depot_is_looked_through_page_by_page(
 ) -> None:
     bank = NewCircuit("Charger bank", None, tuple(NewCircuit(f"Charger {n}", 75e3) for n in range(4_000)))
     feeds = tuple(NewCircuit(f"Feed {n}", 1e6, (bank,) if n == 61 else ()) for n in range(998))
-    depot_id = await make_site(site.engine, *feeds, NewCircuit("Last feed"))
-    await synced(site, depot_id)
+    depot_id = await make_depot_with(site.engine, *feeds, NewCircuit("Last feed"))
+    await synced(site.engine, depot_id)
     page = await visitor.open(f"/depots/{depot_id}/microgrid", size=size)
     await expect(page.get_by_text("Grid connections 1 to 60 of 999")).to_be_visible()
     await expect(connections(page)).to_have_count(60)
@@ -226,8 +226,10 @@ async def test_the_largest_depot_is_looked_through_page_by_page(
 async def test_what_is_below_is_folded_away_and_stays_so_when_the_page_is_refreshed(
     site: Site, visitor: Visitor
 ) -> None:
-    depot_id = await make_site(site.engine, NewCircuit("Feed 1", None, (NewCircuit("Bank", 4e5, (NewCircuit("A"),)),)))
-    await synced(site, depot_id)
+    depot_id = await make_depot_with(
+        site.engine, NewCircuit("Feed 1", None, (NewCircuit("Bank", 4e5, (NewCircuit("A"),)),))
+    )
+    await synced(site.engine, depot_id)
     page = await visitor.open(f"/depots/{depot_id}/microgrid")
     fold = page.get_by_role("button", name="What is below Bank")
     await fold.press("Enter")
@@ -242,7 +244,7 @@ async def test_what_is_below_is_folded_away_and_stays_so_when_the_page_is_refres
 
 
 async def test_a_depot_without_a_microgrid_says_why_and_heals_before_ones_eyes(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_site(site.engine)
+    depot_id = await make_depot_with(site.engine)
     visitor.expected = ("404",)
     page = await visitor.open(f"/depots/{depot_id}/microgrid", status=404)
     await expect(page.locator("#unresolved")).to_contain_text("NO_TOP_LEVEL_CIRCUITS")
@@ -257,8 +259,8 @@ async def test_a_depot_without_a_microgrid_says_why_and_heals_before_ones_eyes(s
 
 
 async def test_times_are_relative_and_exact_in_the_depots_time_zone(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_site(site.engine, NewCircuit("Feed 1"))
-    await synced(site, depot_id)
+    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"))
+    await synced(site.engine, depot_id)
     async with site.engine.begin() as connection:
         await connection.execute(text("UPDATE microgrids SET synced_at = now() - interval '3 hours 5 minutes'"))
     page = await visitor.open(f"/depots/{depot_id}/microgrid", zone="Australia/Sydney")

@@ -10,11 +10,11 @@ from playwright.async_api import Browser, Page, expect
 from sim_scenarios.evidence.evidence import read_evidence
 from sim_scenarios.evidence.html_report import html_report
 from sim_scenarios.runs.library import preset
+from tests.factories.depots import make_fleet
 from tests.helpers.live import http_client
 from tests.pages.conftest import Site, Visitor
 from tests.pages.helpers.every import every_page, page_routes
 from tests.pages.helpers.looking import SIZES, is_wider_than_the_screen, picture, violations
-from tests.pages.helpers.sites import make_fleet
 from tests.scenarios.samples import failing
 from tests.scenarios.stand_in import play
 

@@ -7,13 +7,13 @@ from typing import Any
 from playwright.async_api import Locator, Page, expect
 
 from store.site.depots import NewCircuit
+from tests.factories.depots import make_depot_with
 from tests.factories.sites import controller_site
 from tests.helpers.journal import journal
 from tests.helpers.live import http_client
-from tests.helpers.support import circuits_of
+from tests.helpers.support import circuits_of, synced
 from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
 from tests.pages.helpers.looking import is_wider_than_the_screen, picture
-from tests.pages.helpers.sites import make_site, synced
 
 ACTOR = "local-administrator"
 
@@ -35,8 +35,8 @@ async def call(site: Site, method: str, path: str, **more: Any) -> Any:
 
 
 async def test_who_only_rates_a_circuit_undoes_neither_its_name_nor_its_place(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_site(site.engine, NewCircuit("Feed 1"), NewCircuit("Feed 2"), NewCircuit("Feed 3"))
-    await synced(site, depot_id)
+    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"), NewCircuit("Feed 2"), NewCircuit("Feed 3"))
+    await synced(site.engine, depot_id)
     visitor.expected = ("409", "404")
     one = await visitor.open(f"/depots/{depot_id}/microgrid", size=PHONE)
     other = await visitor.open(f"/depots/{depot_id}/microgrid", size=DESKTOP)
@@ -93,8 +93,8 @@ async def test_who_only_rates_a_circuit_undoes_neither_its_name_nor_its_place(si
 async def test_a_circuit_comes_after_the_sibling_that_was_chosen_whoever_came_between(
     site: Site, visitor: Visitor
 ) -> None:
-    depot_id = await make_site(site.engine, NewCircuit("Feed 1"), NewCircuit("Feed 2"), NewCircuit("Feed 3"))
-    await synced(site, depot_id)
+    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"), NewCircuit("Feed 2"), NewCircuit("Feed 3"))
+    await synced(site.engine, depot_id)
     page = await visitor.open(f"/depots/{depot_id}/microgrid")
     await page.get_by_role("button", name="Edit Feed 1").click()
     await dialog(page).get_by_label("Place among its siblings").select_option(label="After Feed 2")
@@ -105,7 +105,7 @@ async def test_a_circuit_comes_after_the_sibling_that_was_chosen_whoever_came_be
 
 
 async def test_gateways_and_power_sources_tell_of_each_other_as_well(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_site(site.engine, NewCircuit("Feed 1"))
+    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"))
     gateway = await call(site, "POST", "/api/gateways", json={"depot_id": str(depot_id), "name": "Cabinet"})
     source = await call(
         site, "POST", "/api/power-sources", json={"depot_id": str(depot_id), "name": "Roof", "kind": "SOLAR"}
@@ -199,8 +199,10 @@ async def test_a_sensor_action_and_the_binding_that_it_is_go_on_from_what_holds_
 
 
 async def test_agreeing_to_one_circuit_deletes_no_other_that_came_since(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_site(site.engine, NewCircuit("Feed 1", None, (NewCircuit("Leaf 1"),)), NewCircuit("Feed 2"))
-    await synced(site, depot_id)
+    depot_id = await make_depot_with(
+        site.engine, NewCircuit("Feed 1", None, (NewCircuit("Leaf 1"),)), NewCircuit("Feed 2")
+    )
+    await synced(site.engine, depot_id)
     visitor.expected = ("409",)
     one = await visitor.open(f"/depots/{depot_id}/microgrid", size=PHONE)
     other = await visitor.open(f"/depots/{depot_id}/microgrid")
@@ -228,7 +230,7 @@ async def test_agreeing_to_one_circuit_deletes_no_other_that_came_since(site: Si
 
 
 async def test_a_gateway_and_a_device_go_only_with_what_was_shown(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_site(site.engine, NewCircuit("Feed 1"))
+    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"))
     gateway = await call(site, "POST", "/api/gateways", json={"depot_id": str(depot_id), "name": "Cabinet"})
     device = {"gateway_id": gateway["gateway_id"], "sensor_id": "em-1", "name": "Meter"}
     page = await visitor.open(f"/depots/{depot_id}/devices")

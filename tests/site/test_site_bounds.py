@@ -15,12 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import store.site.packet_contexts
 from domain.base.bounds import DEVICES, GATEWAYS, POWER_SOURCES, Bound
 from store.site.tables import devices, gateways, power_sources
+from tests.factories.depots import equipped_depot
 from tests.factories.fleet_lines import depot, device, encode, gateway, import_lines, post, source
 from tests.factories.fleet_model import Fleet, Line
 from tests.factories.packets import send
 from tests.factories.sites import MadeSite, add_action, add_device, controller_site, milliseconds, packet
-from tests.factories.sizes import equipped_depot, statements_of
 from tests.helpers.answers import HTMX, error_of, problem
+from tests.helpers.counting import statements_of
 
 KINDS = {"gateways": GATEWAYS, "devices": DEVICES, "power_sources": POWER_SOURCES}
 TABLES: dict[str, Table] = {"gateways": gateways, "devices": devices, "power_sources": power_sources}

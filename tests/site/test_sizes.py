@@ -34,8 +34,9 @@ from store.site import depots as depot_store
 from store.site.circuits import create_circuit, delete_circuit, update_circuit
 from store.site.depots import NewCircuit, create_depot
 from store.site.tables import circuits, depots
+from tests.factories.depots import depot_with
 from tests.factories.fleet_lines import circuit, depot, encode, import_lines, post
-from tests.factories.sizes import depot_with, statements_of, watch_threads
+from tests.helpers.counting import statements_of, watch_threads
 from tests.helpers.live import working
 from tests.helpers.support import ACTOR, add_circuit, assert_follows, circuits_of, follows, make_depot, until
 from workflows.launch import resync

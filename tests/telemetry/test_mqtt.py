@@ -45,7 +45,7 @@ from telemetry.ingest import PacketIngest, open_ingest
 from telemetry.mqtt import MAX_MESSAGE_BYTES, MqttFigures, Subscriber, subscribing
 from telemetry.topics import Topics
 from tests.factories.sites import MadeSite, controller_site, milliseconds, packet
-from tests.factories.sizes import watch_threads
+from tests.helpers.counting import watch_threads
 from tests.helpers.mosquitto import Mosquitto
 from tests.helpers.support import database_away, until
 

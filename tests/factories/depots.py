@@ -1,4 +1,4 @@
-"""Depots to look at."""
+"""Depots as rows of the database: with circuits of any depth and number, with equipment of any number, whole fleets."""
 
 from __future__ import annotations
 
@@ -8,27 +8,19 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from store.base.database import transaction
-from store.provisioning.microgrids import MicrogridRecord
 from store.site.circuits import list_circuits
 from store.site.depots import NewCircuit, create_depot
 from store.site.tables import devices, gateways, power_sources
-from tests.helpers.support import ACTOR, follows, microgrid_of, until
-from tests.pages.conftest import Site
+from tests.helpers.support import ACTOR, make_depot
 
 
-async def make_site(engine: AsyncEngine, *circuits: NewCircuit, name: str = "Arrow Road") -> UUID:
-    """Create a depot with these top-level circuits."""
+async def make_depot_with(engine: AsyncEngine, *circuits: NewCircuit, name: str = "Arrow Road") -> UUID:
+    """Create a depot with these top-level circuits, and with those below them."""
     async with transaction(engine, ACTOR) as connection:
         return await create_depot(connection, ACTOR, name, "America/Toronto", circuits)
 
 
-async def synced(site: Site, depot_id: UUID) -> MicrogridRecord:
-    """Wait until the depot's microgrid follows its circuits."""
-    await until(lambda: follows(site.engine, depot_id))
-    return await microgrid_of(site.engine, depot_id)
-
-
-async def make_large_site(engine: AsyncEngine) -> UUID:
+async def make_large_depot(engine: AsyncEngine) -> UUID:
     """Create a depot of four grid connections with thirty circuits each, devices and power sources."""
     made = {"created_by": ACTOR.name, "updated_by": ACTOR.name}
 
@@ -47,7 +39,7 @@ async def make_large_site(engine: AsyncEngine) -> UUID:
         rest = (NewCircuit("Workshop ventilation and compressed air", 63e3), NewCircuit(f"Battery room {number}"))
         return NewCircuit(f"Grid supply {number}", 1.5e6, (*boards, *rest, NewCircuit(f"Lighting {number}", 20e3)))
 
-    depot_id = await make_site(engine, *(feed(number) for number in (1, 2, 3, 4)), name="Sandalwood")
+    depot_id = await make_depot_with(engine, *(feed(number) for number in (1, 2, 3, 4)), name="Sandalwood")
     async with transaction(engine, ACTOR) as connection:
         circuits = {each.name: each.circuit_id for each in await list_circuits(connection, depot_id)}
         gateway = insert(gateways).values(depot_id=depot_id, name="Gateway east", **made).returning(gateways.c.id)
@@ -85,3 +77,50 @@ async def make_fleet(engine: AsyncEngine, depots: int, *, flawed: int = 0) -> No
             """),
             {"sound": depots - flawed},
         )
+
+
+_FILL = text("""
+    INSERT INTO circuits (depot_id, name, position, created_by, updated_by)
+    SELECT :depot_id, :name || ' ' || n, n, 'tester', 'tester' FROM generate_series(0, :circuits - 1) AS n
+""")
+
+
+async def depot_with(engine: AsyncEngine, circuits: int, *, name: str = "Feeder") -> UUID:
+    """Make a depot with so many top-level circuits, in one statement."""
+    depot_id = await make_depot(engine)
+    async with engine.begin() as connection:
+        await connection.execute(_FILL, {"depot_id": depot_id, "name": name, "circuits": circuits})
+    return depot_id
+
+
+_EQUIP = [
+    text("""
+        INSERT INTO gateways (depot_id, name, created_by, updated_by)
+        SELECT :depot_id, 'Gateway ' || n, 'tester', 'tester' FROM generate_series(1, :gateways) AS n
+    """),
+    text("""
+        INSERT INTO devices (depot_id, gateway_id, sensor_id, name, created_by, updated_by)
+        SELECT :depot_id, (SELECT id FROM gateways WHERE depot_id = :depot_id ORDER BY id LIMIT 1),
+               'meter-' || n, 'Meter ' || n, 'tester', 'tester'
+        FROM generate_series(1, :devices) AS n
+    """),
+    text("""
+        INSERT INTO power_sources (depot_id, kind, name, created_by, updated_by)
+        SELECT :depot_id, 'BATTERY', 'Source ' || n, 'tester', 'tester' FROM generate_series(1, :power_sources) AS n
+    """),
+]
+_FIRST_GATEWAY = text("SELECT id FROM gateways WHERE depot_id = :depot_id ORDER BY id LIMIT 1")
+
+
+async def equipped_depot(
+    engine: AsyncEngine, *, gateways: int = 1, devices: int = 0, power_sources: int = 0
+) -> tuple[UUID, UUID]:
+    """Make a depot with so much equipment; all devices are at its first gateway. Answers the depot and that gateway."""
+    depot_id = await make_depot(engine)
+    given = {"depot_id": depot_id, "gateways": gateways, "devices": devices, "power_sources": power_sources}
+    async with engine.begin() as connection:
+        for statement in _EQUIP:
+            names = statement.compile().params
+            await connection.execute(statement, {name: given[name] for name in names})
+        gateway_id = (await connection.execute(_FIRST_GATEWAY, {"depot_id": depot_id})).scalar_one()
+    return depot_id, gateway_id
