@@ -245,7 +245,7 @@ async def delete_sensor_action(
 
 
 async def remove_action(change: ConfigurationChange, before: SensorActionRecord) -> None:
-    """Delete a sensor action."""
+    """Delete a sensor action that may be deleted."""
     await change.close_remediations(sensor_action_ids=(before.sensor_action_id,))
     # Switched off first: what follows it is released before it is gone.
     action = update(sensor_actions).where(sensor_actions.c.id == before.sensor_action_id)

@@ -10,11 +10,14 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
+import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from domain.base.problems import Problem, ProblemCode
 from store.base.locks import lock_sites
 from store.base.notify import CHANNEL, notify, payloads
+from store.site.site_changes import configuration_change
 from tests.factories.equipped_depots import (
     CAPACITY,
     LOAD_ACTION,
@@ -25,7 +28,7 @@ from tests.factories.equipped_depots import (
     made,
     make_plant,
 )
-from tests.helpers.support import make_depot, until
+from tests.helpers.support import ACTOR, make_depot, until
 
 WAITING = text(
     "SELECT count(*) FROM pg_stat_activity "
@@ -139,6 +142,37 @@ async def test_a_change_is_told_when_it_is_committed(
         assert await heard.get() == f"{plant.depot_id} CONFIGURATION"
         assert (await api.delete(f"/api/circuits/{plant.circuits[0]}")).status_code == 204
         assert await heard.get() == f"{plant.depot_id} CAPACITY CONFIGURATION"
+        assert heard.empty()
+
+
+async def test_what_follows_from_a_block_follows_once_and_last(
+    engine: AsyncEngine, api: httpx.AsyncClient, database_url: str
+) -> None:
+    plant = await make_plant(engine, api)
+    depot_id = UUID(plant.depot_id)
+    done: list[str] = []
+
+    async def deferred() -> None:
+        done.append("deferred")
+
+    async with listening(database_url) as heard:
+        async with engine.begin() as connection, configuration_change(connection, ACTOR, depot_id):
+            # Held before the block begins, whatever it does then.
+            held = await connection.execute(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"))
+            assert held.scalar_one() == 1
+        with pytest.raises(Problem):
+            async with engine.begin() as connection, configuration_change(connection, ACTOR, depot_id) as change:
+                await change.record("GATEWAY_CHANGED", UUID(plant.gateway_id))
+                change.defer(deferred)
+                raise Problem(ProblemCode.GATEWAY_HAS_DEVICES, "No.")
+        assert done == []
+        async with engine.begin() as connection, configuration_change(connection, ACTOR, depot_id) as change:
+            change.defer(deferred)
+            await change.record("GATEWAY_CHANGED", UUID(plant.gateway_id))
+            await change.record("GATEWAY_CHANGED", UUID(plant.gateway_id))
+            done.append("block")
+        assert await heard.get() == f"{plant.depot_id} CONFIGURATION"
+        assert done == ["block", "deferred"]
         assert heard.empty()
 
 
