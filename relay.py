@@ -13,7 +13,7 @@ from temporalio.service import RPCError
 
 from domain.provisioning.outcomes import SyncRequest
 from runtime.supervision import supervised
-from store.base.database import is_away, is_busy
+from store.base.database import is_busy, is_unavailable
 from store.base.listen import listen
 from store.provisioning.outbox import CHANNEL, OutboxDepot, claim, forget
 from workflows.launch import signal_sync
@@ -45,18 +45,18 @@ class Relay:
             while True:
                 self._rung.clear()
                 try:
-                    told, left = await self.relay_once()
+                    notified, left = await self.relay_once()
                 except Exception as error:
-                    if not (is_away(error) or is_busy(error)):
+                    if not (is_unavailable(error) or is_busy(error)):
                         raise
                     _log.warning("database away", error=str(error))
-                    told, left = 0, 1
-                if left and not told:
+                    notified, left = 0, 1
+                if left and not notified:
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, _LONGEST_PAUSE)
                     continue
                 pause = 0.1
-                if not told:
+                if not notified:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(POLL_EVERY.total_seconds()):
                             await self._rung.wait()
@@ -71,16 +71,16 @@ class Relay:
                 return 0, 0
             places = asyncio.Semaphore(SIGNALS_AT_ONCE)
 
-            async def tell(depot: OutboxDepot) -> bool:
+            async def notify(depot: OutboxDepot) -> bool:
                 async with places:
-                    return await self._tell(depot)
+                    return await self._notify(depot)
 
-            answers = await asyncio.gather(*(tell(depot) for depot in waiting))
-            told = [depot for depot, ok in zip(waiting, answers, strict=True) if ok]
-            await forget(connection, told)
-        return len(told), len(waiting) - len(told)
+            answers = await asyncio.gather(*(notify(depot) for depot in waiting))
+            notified = [depot for depot, ok in zip(waiting, answers, strict=True) if ok]
+            await forget(connection, notified)
+        return len(notified), len(waiting) - len(notified)
 
-    async def _tell(self, depot: OutboxDepot) -> bool:
+    async def _notify(self, depot: OutboxDepot) -> bool:
         request = SyncRequest(depot.depot_id, depot.requested_by, depot.reason)
         try:
             await signal_sync(self._client, self._task_queue, request, rpc_timeout=RPC_TIMEOUT)

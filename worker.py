@@ -254,7 +254,7 @@ async def main(settings: Settings) -> None:
     # Packets need no Temporal, so they are taken while it is away.
     async with (
         open_database(
-            settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, patience=JOB
+            settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, timeouts=JOB
         ) as database,
         _serving(settings.metrics_port, registry),
         subscribing(database.engine, settings, registry),

@@ -10,7 +10,7 @@ from temporalio import activity
 
 from domain.monitoring.upkeep import WatchRound
 from store.monitoring.capacity_upkeep import pass_deadlines, seconds_to_next_deadline
-from store.site.fleet.fleet_list import add_counts_up, settle_fleet
+from store.site.fleet.fleet_list import add_counts_up, refresh_fleet_freshness
 
 BATCH = 500
 """Circuits in one transaction: packets of their depots wait as long as it takes."""
@@ -45,8 +45,8 @@ class CapacityWatchActivities:
                 break
         for _ in range(MAX_BATCHES):
             async with self._engine.begin() as connection:
-                settled = await settle_fleet(connection, BATCH)
-            if settled < BATCH:
+                refreshed = await refresh_fleet_freshness(connection, BATCH)
+            if refreshed < BATCH:
                 break
         async with self._engine.begin() as connection:
             await add_counts_up(connection)

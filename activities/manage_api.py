@@ -16,7 +16,7 @@ from uuid import UUID
 
 import httpx
 
-_PATIENCE = httpx.Timeout(30, connect=5)
+_TIMEOUT = httpx.Timeout(30, connect=5)
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2)
 """A connection is not used again when the server may be closing it at that moment: it does so after 5 seconds."""
 _PAGE = 500
@@ -32,7 +32,7 @@ class UnclearError(Exception):
     """The API failed in a way that it does not explain. It may be a moment's or this request's."""
 
 
-class AwayError(Exception):
+class UnavailableError(Exception):
     """The API, or what it stands on, is away for now."""
 
 
@@ -47,7 +47,7 @@ class ManageApi:
         """Send packets; answer what each one's sensor actions did.
 
         Raises:
-            AwayError: they may be there or not.
+            UnavailableError: they may be there or not.
             RefusedError: the product does not take one of them.
 
         """
@@ -111,18 +111,18 @@ class ManageApi:
         if self._made is None:
             # A proxy of the environment is for other machines.
             self._made = httpx.AsyncClient(
-                base_url=self.url, timeout=_PATIENCE, limits=_LIMITS, trust_env=not _is_loopback(self.url)
+                base_url=self.url, timeout=_TIMEOUT, limits=_LIMITS, trust_env=not _is_loopback(self.url)
             )
         try:
             response = await self._made.request(method, path, **options)
         except httpx.TransportError as error:
             reason = str(error) or type(error).__name__
-            raise AwayError(f"The API at {self.url} does not answer ({reason}).") from error
+            raise UnavailableError(f"The API at {self.url} does not answer ({reason}).") from error
         if response.is_success:
             return response.json()
         words = f"{method} {path} at {self.url} answered {response.status_code}: {response.text[:500]}"
         if response.status_code in _AGAIN:
-            raise AwayError(words)
+            raise UnavailableError(words)
         if response.is_server_error:
             raise UnclearError(words)
         raise RefusedError(words)

@@ -83,7 +83,7 @@ class ScenarioRunActivities:
     async def play_steps(self, request: PlayRequest) -> ExecutedSteps:
         """Play the next steps. Run twice, steps that have their evidence are left alone."""
         async with beating(BEAT):
-            return await _Player(self._engine, self._api, request).play()
+            return await _Executor(self._engine, self._api, request).execute()
 
     @activity.defn
     async def note_run_state(self, request: RunStateRequest) -> None:
@@ -108,7 +108,7 @@ def _as_requested(engine: AsyncEngine, run: ScenarioRunRequest) -> AbstractAsync
     return transaction(engine, Actor(run.requested_by))
 
 
-class _Player:
+class _Executor:
     """One try to play the next steps."""
 
     def __init__(self, engine: AsyncEngine, api: ManageApi, request: PlayRequest) -> None:
@@ -119,47 +119,47 @@ class _Player:
         """Of every step that was begun, in order; those of recorded steps are final."""
         self.done = 0
         """Steps that have their evidence."""
-        self.floor: int | None = None
+        self.stamp_before: int | None = None
         """The last stamp of the depot's run before this one."""
 
-    async def play(self) -> ExecutedSteps:
+    async def execute(self) -> ExecutedSteps:
         run = self.run
         async with self.engine.connect() as connection:
             script = await read_script(connection, run.run_id)
             begun = await list_stamps(connection, run.run_id)
             record = await read_run(connection, run.run_id)
             if not begun or not begun[0].recorded:
-                self.floor = await last_stamp_before(connection, run)
+                self.stamp_before = await last_stamp_before(connection, run)
         if record.state.ended:
             raise RefusedError(f"The run has ended: {record.state}.")
         self.stamps = [each.stamp_ms for each in begun]
         self.done = sum(each.recorded for each in begun)
         passed, failed = record.checks_passed, record.checks_failed
-        book = await _open(script)
+        plan = await _open(script)
         until = time.monotonic() + _PLAY_SECONDS
-        while self.done < len(book.steps):
-            due = self._due(book)
+        while self.done < len(plan.steps):
+            due = self._due(plan)
             wait = 0 if due is None else due - _now_ms()
             if wait > _SHORT_WAIT_MS:
                 return ExecutedSteps(self.done, passed, failed, due)
             await asyncio.sleep(max(0, wait) / 1000)
-            passed, failed = await self._play_batch(book, book.batch(self.done, run.time_scale), script.targets)
+            passed, failed = await self._execute_batch(plan, plan.batch(self.done, run.time_scale), script.targets)
             if time.monotonic() > until or run.time_scale:
                 break
-        return ExecutedSteps(self.done, passed, failed, self._due(book) if self.done < len(book.steps) else None)
+        return ExecutedSteps(self.done, passed, failed, self._due(plan) if self.done < len(plan.steps) else None)
 
-    def _due(self, book: RunPlan) -> int | None:
-        step = book.steps[self.done]
-        previous = book.steps[self.done - 1] if self.done else None
+    def _due(self, plan: RunPlan) -> int | None:
+        step = plan.steps[self.done]
+        previous = plan.steps[self.done - 1] if self.done else None
         return due_ms(step, previous, self.stamps[: self.done], self.run.time_scale)
 
-    async def _play_batch(self, book: RunPlan, batch: tuple[Step, ...], targets: RunTargets) -> tuple[int, int]:
+    async def _execute_batch(self, plan: RunPlan, batch: tuple[Step, ...], targets: RunTargets) -> tuple[int, int]:
         answers = await self._deliver(batch)
         last = batch[-1]
         downstream = None
         if last.looks:
-            look = _Look(self.api, self.run.depot_id, targets, self.stamps)
-            downstream = await look.downstream(book.newest[last.index], fail_safe_due=book.fail_safe_due[last.index])
+            reader = _StateReader(self.api, self.run.depot_id, targets, self.stamps)
+            downstream = await reader.downstream(plan.newest[last.index], fail_safe_due=plan.fail_safe_due[last.index])
         records = [
             self._record(step, Observed(tuple(answers[step.index]), downstream if step is last else None))
             for step in batch
@@ -193,8 +193,8 @@ class _Player:
         missing = [(step, number, document) for step, number, document in sent if (step, number) not in found]
         for start in range(0, len(missing), _MAX_PACKETS):
             part = missing[start : start + _MAX_PACKETS]
-            told = await self.api.post_packets([document for *_, document in part])
-            found |= {(step, number): actions for (step, number, _), actions in zip(part, told, strict=True)}
+            results = await self.api.post_packets([document for *_, document in part])
+            found |= {(step, number): actions for (step, number, _), actions in zip(part, results, strict=True)}
         if tried and missing:
             # What the other try brought in the meantime was answered first.
             found |= await self._first_answers(batch)
@@ -227,7 +227,7 @@ class _Player:
     def _next_stamps(self, batch: Sequence[Step]) -> tuple[list[int], dict[int, int]]:
         """All timestamps up to this batch, and those of its steps, which are new."""
         stamps = self.stamps[: batch[0].index]
-        before = stamps or ([] if self.floor is None else [self.floor])
+        before = stamps or ([] if self.stamp_before is None else [self.stamp_before])
         for _ in batch:
             stamps.append(next_stamp(_now_ms(), stamps or before))
         return stamps, {step.index: stamps[step.index] for step in batch}
@@ -251,7 +251,7 @@ class _Player:
         return found
 
 
-class _Look:
+class _StateReader:
     """A look at where the product stands after a step."""
 
     def __init__(self, api: ManageApi, depot_id: UUID, targets: RunTargets, stamps: Sequence[int]) -> None:

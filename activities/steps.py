@@ -33,17 +33,17 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
-from activities.manage_api import AwayError, RefusedError, UnclearError
+from activities.manage_api import RefusedError, UnavailableError, UnclearError
 from domain.base.problems import Problem
 from sim_scenarios.runs.run_plan import OtherScenarioError
-from store.base.database import is_away, is_busy
+from store.base.database import is_busy, is_unavailable
 
 _log = structlog.get_logger("steps")
 
 UNCLEAR_TRIES = 10
 """Tries of a step that fails in a way that may pass or may not: with the pauses of the workflows about a minute."""
 _MAX_WORDS = 300
-_MAX_TOLD = 4_000
+_MAX_REPORTED = 4_000
 """Characters of an error that Temporal is told whole; a history holds no more than a few megabytes."""
 _AWAY = (OSError, PoolTimeoutError)
 _PERMANENT = ("22", "54")
@@ -96,7 +96,7 @@ class _Step(ActivityInboundInterceptor):
                 non_retryable=True,
                 # It has been told above, so Temporal's worker need not tell it again.
                 category=ApplicationErrorCategory.BENIGN,
-            ) from (error if len(str(error)) < _MAX_TOLD else None)
+            ) from (error if len(str(error)) < _MAX_REPORTED else None)
         # The line of the workflow says the same of its local steps.
         say = _log.debug if info.is_local else _log.info
         say("step done", seconds=round(time.monotonic() - begun, 3))
@@ -137,11 +137,11 @@ def worth_another_try(error: Exception, attempt: int) -> bool:
         return True
     if isinstance(error, UnclearError):
         return attempt < UNCLEAR_TRIES
-    if isinstance(error, AwayError):
+    if isinstance(error, UnavailableError):
         return True
     if isinstance(error, (DBAPIError, InterfaceError, PostgresError)):
         return _database_may_change_its_mind(error, attempt)
-    if isinstance(error, _AWAY) or is_away(error):
+    if isinstance(error, _AWAY) or is_unavailable(error):
         return True
     # A process that is ending says so by RuntimeError, and so does much else.
     return isinstance(error, (RuntimeError, MemoryError)) and attempt < UNCLEAR_TRIES
@@ -152,7 +152,7 @@ def _database_may_change_its_mind(error: Exception, attempt: int) -> bool:
     code = str(getattr(cause, "sqlstate", None) or "")
     if code.startswith(_PERMANENT):
         return False
-    if code.startswith(_PASSING) or is_away(error) or is_busy(error):
+    if code.startswith(_PASSING) or is_unavailable(error) or is_busy(error):
         return True
     return attempt < UNCLEAR_TRIES
 

@@ -28,7 +28,7 @@ from telemetry.ingest import PacketIngest
 
 router = APIRouter(tags=["health"])
 
-_PATIENCE = timedelta(seconds=3)
+_TIMEOUT = timedelta(seconds=3)
 
 
 class Readiness(StrEnum):
@@ -162,7 +162,7 @@ def _age(depth: OutboxDepth) -> float:
 
 async def _database(engine: AsyncEngine) -> tuple[OutboxDepth, int] | DependencyState:
     try:
-        async with asyncio.timeout(_PATIENCE.total_seconds()), engine.connect() as connection:
+        async with asyncio.timeout(_TIMEOUT.total_seconds()), engine.connect() as connection:
             if not await is_migrated(connection):
                 return DependencyState.NOT_MIGRATED
             return await outbox_depth(connection), await months_ahead(connection)
@@ -173,8 +173,8 @@ async def _database(engine: AsyncEngine) -> tuple[OutboxDepth, int] | Dependency
 async def _temporal(client: Client) -> DependencyState:
     try:
         # The call's own limit does not count while the connection is being made.
-        async with asyncio.timeout(_PATIENCE.total_seconds()):
-            await client.service_client.check_health(timeout=_PATIENCE)
+        async with asyncio.timeout(_TIMEOUT.total_seconds()):
+            await client.service_client.check_health(timeout=_TIMEOUT)
     except (RPCError, RuntimeError, TimeoutError):
         return DependencyState.AWAY
     return DependencyState.OK

@@ -6,10 +6,10 @@ each subject brings. Its pages are registered in `api.ui.pages`.
 
 from __future__ import annotations
 
-from runtime.memory import look_less_often, settle
+from runtime.memory import collect_less_often, freeze_startup_objects
 
 # Before everything else is imported: what an import makes stays.
-look_less_often()
+collect_less_often()
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -33,7 +33,7 @@ from api.base.watch import Watch
 from api.controllers import controller_bindings, controller_packets
 from api.edge.document import install_document, operation_id
 from api.edge.fast_path import FastPathMiddleware, FastRoute
-from api.edge.guard import Authenticate, Dressed, Guard
+from api.edge.guard import Authenticate, Guard, SecurityHeadersMiddleware
 from api.edge.located import Located
 from api.edge.requests import Requests
 from api.monitoring import capability_status, load, telemetry
@@ -110,7 +110,7 @@ SUBJECTS = (_SITE, _CONTROLLERS, _MONITORING, _BACKFILLS, _SIMULATION)
 async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Resources]:
     """Keep open, while the block runs, what the requests of ``app`` share."""
     async with open_database(
-        settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, patience=CALLER
+        settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, timeouts=CALLER
     ) as database:
         engine = database.engine
         client = await connect(lazy=True)
@@ -153,7 +153,7 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
         async with _open_resources(app, given) as resources:
             provide(app, resources)
             if alone:
-                settle()
+                freeze_startup_objects()
             yield
 
     app = FastAPIOffline(
@@ -180,6 +180,6 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
     app.add_middleware(BodyLimit, larger=larger_bodies)
     app.add_middleware(Guard, settings=given, authenticate=authenticate)
     app.add_middleware(Requests)
-    app.add_middleware(Dressed, docs=DOCS)
+    app.add_middleware(SecurityHeadersMiddleware, docs=DOCS)
     app.add_middleware(HeadLikeGet)
     return app

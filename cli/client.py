@@ -22,7 +22,7 @@ from cli.place import running_places
 _CHUNK = 256 * 1024
 _NDJSON = "application/x-ndjson"
 _NAMED = "MANAGE_API_URL"
-_PATIENCE = httpx.Timeout(60, connect=10)
+_TIMEOUT = httpx.Timeout(60, connect=10)
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2)
 """A connection is not used again when the server may be closing it at that moment: it does so after 5 seconds."""
 
@@ -66,7 +66,7 @@ class Api:
         # A proxy of the environment is for other machines.
         try:
             self._http = httpx.AsyncClient(
-                base_url=url, timeout=_PATIENCE, limits=_LIMITS, trust_env=not _is_loopback(url), transport=transport
+                base_url=url, timeout=_TIMEOUT, limits=_LIMITS, trust_env=not _is_loopback(url), transport=transport
             )
         except (httpx.InvalidURL, ValueError) as error:
             raise CommandFailedError(f"{url} is no address of an API: {error}.") from error
@@ -209,10 +209,10 @@ class Api:
         with self._reaching():
             answer = await self._http.get("/healthz")
         try:
-            told = answer.json()["instance_id"]
+            reported = answer.json()["instance_id"]
         except (ValueError, KeyError, TypeError):
-            told = None
-        if told != self._instance_id:
+            reported = None
+        if reported != self._instance_id:
             raise CommandFailedError(
                 f"Something else answers at {self.url}, where the product of this folder was started. "
                 "Stop `./dev up` and start it again."

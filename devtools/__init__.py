@@ -8,7 +8,7 @@ from here; the import contracts hold it.
   ended
 - ``app``: The commands of `./dev` for working on the product. What a command needs is imported when it is called
 - ``assets``: Installs what the pages take from npm, and lays the files that are served into ``api/ui/static/vendor``
-- ``bench``: Measurements, each beside its floor
+- ``bench``: Measurements, each beside its baseline
 - ``check``: `./dev check`: everything that can be said about the code without running the product
 - ``commit_subjects``: The rule of commit subjects: `python -m devtools.commit_subjects FILE` judges a message before
   it is committed

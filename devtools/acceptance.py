@@ -20,22 +20,22 @@ from cli.console import make_console
 from cli.place import ROOT
 from devtools.criteria import (
     CriteriaError,
+    CriterionStatus,
     Finding,
     ProvingTest,
-    Standing,
     State,
+    evaluate,
     parse_criteria,
     unknown_criteria,
-    weigh,
 )
 
 DOCUMENT = ROOT / "docs" / "acceptance.md"
 _NO_TESTS_COLLECTED = 5
 _STYLES = {
-    Standing.COVERED: "green",
-    Standing.PASSED: "green",
-    Standing.FAILED: "bold red",
-    Standing.UNPROVED: "bold red",
+    CriterionStatus.COVERED: "green",
+    CriterionStatus.PASSED: "green",
+    CriterionStatus.FAILED: "bold red",
+    CriterionStatus.UNPROVED: "bold red",
 }
 
 
@@ -55,7 +55,7 @@ def run_acceptance(document: Path | None = None, tests: Path | None = None, *, r
     except (CriteriaError, CollectionError) as error:
         console.print(str(error), style="red", markup=False, highlight=False)
         return 1
-    findings = weigh(criteria, proving, ran=run)
+    findings = evaluate(criteria, proving, ran=run)
     shown = [] if brief else findings
     for story, rows in groupby(shown, key=lambda finding: finding.criterion.story):
         console.print(_table(story, list(rows)))
@@ -64,7 +64,7 @@ def run_acceptance(document: Path | None = None, tests: Path | None = None, *, r
         console.print(f"{name or 'an empty marker'} is no criterion; {function} carries it.", style="bold red")
     faults = [finding for finding in findings if finding.is_fault]
     for finding in faults:
-        why = "a test of it fails" if finding.standing is Standing.FAILED else "no test proves it"
+        why = "a test of it fails" if finding.status is CriterionStatus.FAILED else "no test proves it"
         console.print(f"{finding.criterion.id} is said to be delivered, but {why}.", style="bold red")
     console.print(_summary(findings, ran=run))
     return 1 if faults or unknown else 0
@@ -114,7 +114,7 @@ def _table(story: str, findings: Sequence[Finding]) -> Table:
 
 
 def _tests_cell(finding: Finding) -> str:
-    style = "yellow" if finding.criterion.state is State.PLANNED else _STYLES[finding.standing]
+    style = "yellow" if finding.criterion.state is State.PLANNED else _STYLES[finding.status]
     if not finding.tests:
         return "" if finding.criterion.state is State.PLANNED else f"[{style}]none[/]"
     lines: list[str] = []
@@ -126,7 +126,7 @@ def _tests_cell(finding: Finding) -> str:
             cases = [test for test in finding.tests if test.function == function]
             many = f" [dim]({len(cases)})[/]" if len(cases) > 1 else ""
             lines.append(f"  {escape(function.split('::', 1)[1])}{many}{_note(cases)}")
-    verdict = "" if finding.standing is Standing.COVERED else f"[{style}]{finding.standing}[/]\n"
+    verdict = "" if finding.status is CriterionStatus.COVERED else f"[{style}]{finding.status}[/]\n"
     return verdict + "\n".join(lines)
 
 
@@ -142,7 +142,7 @@ def _summary(findings: Sequence[Finding], *, ran: bool) -> str:
     delivered = [each for each in findings if each.criterion.state is State.DELIVERED]
     planned = [each for each in findings if each.criterion.state is State.PLANNED]
     good = sum(not each.is_fault for each in delivered)
-    ahead = sum(each.standing is not Standing.UNPROVED for each in planned)
+    ahead = sum(each.status is not CriterionStatus.UNPROVED for each in planned)
     return (
         f"{len(findings)} criteria: {len(delivered)} delivered, {good} of them {'hold' if ran else 'with tests'}; "
         f"{len(planned)} planned, {ahead} of them with tests already."

@@ -109,7 +109,7 @@ def acceptance(
 
 bench = App(
     name="bench",
-    help="Measure, each figure beside its floor.\n\nWhat is compared runs side by side: ratios hold on any machine.",
+    help="Measure, each figure beside its baseline.\n\nWhat is compared runs side by side: ratios hold on any machine.",
     group=_GROUP,
     sort_key=5,
     version_flags=[],

@@ -23,7 +23,7 @@ class State(StrEnum):
     PLANNED = "planned"
 
 
-class Standing(StrEnum):
+class CriterionStatus(StrEnum):
     """What the tests say about a criterion."""
 
     COVERED = "covered"
@@ -68,14 +68,14 @@ class Finding:
 
     criterion: Criterion
     tests: tuple[ProvingTest, ...]
-    standing: Standing
+    status: CriterionStatus
 
     @property
     def is_fault(self) -> bool:
         """Whether the acceptance check fails by this row."""
         if self.criterion.state is State.PLANNED:
             return False
-        return self.standing in (Standing.UNPROVED, Standing.FAILED)
+        return self.status in (CriterionStatus.UNPROVED, CriterionStatus.FAILED)
 
 
 def parse_criteria(text: str) -> list[Criterion]:
@@ -109,12 +109,12 @@ def parse_criteria(text: str) -> list[Criterion]:
     return list(found.values())
 
 
-def weigh(criteria: Iterable[Criterion], tests: Sequence[ProvingTest], *, ran: bool) -> list[Finding]:
+def evaluate(criteria: Iterable[Criterion], tests: Sequence[ProvingTest], *, ran: bool) -> list[Finding]:
     """Say for each criterion what the tests say; ``ran``: the tests were run, so their outcomes count."""
     findings: list[Finding] = []
     for criterion in criteria:
         behind = tuple(test for test in tests if criterion.id in test.criteria)
-        findings.append(Finding(criterion, behind, _standing(behind, ran=ran)))
+        findings.append(Finding(criterion, behind, _status(behind, ran=ran)))
     return findings
 
 
@@ -125,11 +125,11 @@ def unknown_criteria(criteria: Iterable[Criterion], tests: Iterable[ProvingTest]
     return sorted(found)
 
 
-def _standing(tests: Sequence[ProvingTest], *, ran: bool) -> Standing:
+def _status(tests: Sequence[ProvingTest], *, ran: bool) -> CriterionStatus:
     proving = [test for test in tests if test.counts]
     if not ran:
-        return Standing.COVERED if proving else Standing.UNPROVED
+        return CriterionStatus.COVERED if proving else CriterionStatus.UNPROVED
     outcomes = {test.outcome for test in proving}
     if "failed" in outcomes:
-        return Standing.FAILED
-    return Standing.PASSED if "passed" in outcomes else Standing.UNPROVED
+        return CriterionStatus.FAILED
+    return CriterionStatus.PASSED if "passed" in outcomes else CriterionStatus.UNPROVED

@@ -26,7 +26,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from runtime.modes import let_through, make_private, open_to_all
+from runtime.modes import grant_traversal, make_private, open_to_all
 from runtime.processes import ManagedProcess, ProcessFailedError, executable, free_port
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 
@@ -232,7 +232,7 @@ class EmbeddedTemporal(ManagedProcess):
             command += ["--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=1"]
         return command
 
-    def step_aside(self) -> bool:
+    def yield_port(self) -> bool:
         """Leave ports to who took them since they were chosen, as long as nobody was told of them."""
         if self._launches_to_spare == 0:
             return False
@@ -299,8 +299,8 @@ def _open_to_system_user(data_folder: Path) -> None:
     """As root: let PostgreSQL's own user reach the programs and the folder."""
     ensure_user_exists(_SYSTEM_USER)
     group = pwd.getpwnam(_SYSTEM_USER).pw_gid
-    let_through(data_folder, group)
-    let_through(POSTGRES_BIN_PATH, group)
+    grant_traversal(data_folder, group)
+    grant_traversal(POSTGRES_BIN_PATH, group)
     open_to_all(POSTGRES_BIN_PATH.parent)
 
 
@@ -312,8 +312,8 @@ def _works_in(process: psutil.Process, folder: Path) -> bool:
 
 
 def _end(server: psutil.Process) -> None:
-    for number, patience in ((signal.SIGINT, 15), (signal.SIGQUIT, 5), (signal.SIGKILL, 5)):
+    for number, timeout in ((signal.SIGINT, 15), (signal.SIGQUIT, 5), (signal.SIGKILL, 5)):
         with suppress(psutil.NoSuchProcess):
             server.send_signal(number)
-        if psutil.wait_procs([server], timeout=patience)[0]:
+        if psutil.wait_procs([server], timeout=timeout)[0]:
             return

@@ -8,7 +8,7 @@ _THRESHOLDS = (50_000, 20, 100)
 """New objects until the youngest are looked through; how often that happens until the next generation is."""
 
 
-def look_less_often() -> None:
+def collect_less_often() -> None:
     """Look for garbage less often from now on.
 
     A packet makes hundreds of small objects that are gone with its answer, none of them in a cycle. With Python's own
@@ -17,7 +17,7 @@ def look_less_often() -> None:
     gc.set_threshold(*_THRESHOLDS)
 
 
-def settle() -> None:
+def freeze_startup_objects() -> None:
     """Leave what was made so far alone for good: most of it is what was imported."""
     gc.collect()
     gc.freeze()

@@ -24,7 +24,7 @@ def private_file(path: str | os.PathLike[str], flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def let_through(path: Path, group: int) -> None:
+def grant_traversal(path: Path, group: int) -> None:
     """As root: let the members of ``group`` get to ``path``, through folders whose lists stay closed to them.
 
     A folder that its group has no right to becomes one of this group, so that nobody else gets through; only where

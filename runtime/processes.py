@@ -44,7 +44,7 @@ class ManagedProcess(ABC):
     """Ends it at once."""
     orphan_signal = signal.SIGKILL
     """What it gets when its parent is gone."""
-    patience = 15.0
+    timeout = 15.0
     """Seconds that it gets to end in good order before it is killed."""
 
     def __init__(self, name: str, log_path: Path) -> None:
@@ -75,7 +75,7 @@ class ManagedProcess(ABC):
         """Say whether the process does its work yet. Asked again and again, in any thread."""
         return True
 
-    def step_aside(self) -> bool:
+    def yield_port(self) -> bool:
         """Say whether a launch that ended before it was ready is worth another one, and choose the place for it."""
         return False
 
@@ -152,7 +152,7 @@ class ManagedProcess(ABC):
             try:
                 self.wait_until_ready()
             except ProcessFailedError:
-                if self.running or not self.step_aside():
+                if self.running or not self.yield_port():
                     self.stop()
                     raise
             except BaseException:
@@ -174,7 +174,7 @@ class ManagedProcess(ABC):
         if self._process is None:
             return
         self._send(self.stop_signal)
-        if self.wait(self.patience) is None:
+        if self.wait(self.timeout) is None:
             self._send(signal.SIGKILL)
             self._process.wait()
 

@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.exc import DBAPIError
 
-from store.base.database import was_locked_out, was_outrun
+from store.base.database import is_retryable_conflict, was_locked_out
 
 TRIES = 20
 PAUSE_SECONDS = 2.0
@@ -37,7 +37,7 @@ def upgrade(database_url: str, *, tries: int = TRIES) -> None:
         try:
             command.upgrade(alembic_config(database_url), "head")
         except DBAPIError as error:
-            if left == 0 or not (was_locked_out(error) or was_outrun(error)):
+            if left == 0 or not (was_locked_out(error) or is_retryable_conflict(error)):
                 raise
             time.sleep(PAUSE_SECONDS)
         else:

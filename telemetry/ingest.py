@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.base.problems import Problem, ProblemCode
 from runtime.supervision import supervised
-from store.base.database import is_away, is_busy
+from store.base.database import is_busy, is_unavailable
 from store.base.driver import KeptConnection
 from store.monitoring.telemetry import ReceivedPacket, TakenPacket, take_group
 
@@ -136,7 +136,7 @@ class PacketIngest:
         try:
             results = await self._commit(packets)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
-            if len(batch) == 1 or is_away(error) or is_busy(error):
+            if len(batch) == 1 or is_unavailable(error) or is_busy(error):
                 for submission in batch:
                     self._answer(submission, error)
                 return

@@ -67,12 +67,12 @@ class LatestReader:
             found = await read_many_latest(self._connection, group.keys())
         except BaseException as error:
             # Whoever waits must hear of it, whatever it is.
-            told = error if isinstance(error, Exception) else InterruptedError("The reader was interrupted.")
+            reported = error if isinstance(error, Exception) else InterruptedError("The reader was interrupted.")
             for asked in group.values():
-                asked.set_exception(told)
+                asked.set_exception(reported)
                 # Read once here: a caller that left will not.
                 asked.exception()
-            if told is not error:
+            if reported is not error:
                 raise
             return
         for microgrid_id, asked in group.items():

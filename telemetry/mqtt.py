@@ -29,7 +29,7 @@ from domain.base.problems import Problem, ProblemCode
 from domain.monitoring.packets import DEFAULT_PAST_WINDOW
 from runtime.settings import Settings
 from runtime.supervision import supervised
-from store.base.database import blames_data, is_away, is_busy
+from store.base.database import blames_data, is_busy, is_unavailable
 from telemetry.answers import PacketStatus, items_text, problem_document, sole_refusal
 from telemetry.broker import Broker, Link, parse_broker, was_taken_over
 from telemetry.ingest import PacketIngest, open_ingest
@@ -186,7 +186,7 @@ class Subscriber:
                 _log.warning("packets refused", topic=str(message.topic), refused=refused)
             for result, count in answer.results.items():
                 self._figures.packets.labels(result).inc(count)
-            await self._tell(link, message, answer)
+            await self._reply(link, message, answer)
             link.acknowledge(message)
             self._figures.messages.inc()
 
@@ -216,7 +216,7 @@ class Subscriber:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _tell(self, link: Link, message: aiomqtt.Message, answer: _Answer) -> None:
+    async def _reply(self, link: Link, message: aiomqtt.Message, answer: _Answer) -> None:
         """Answer on the topic that the message names, where it names one of its sender's own."""
         topic = getattr(message.properties, "ResponseTopic", None)
         if not topic:
@@ -248,7 +248,7 @@ def passes(error: Exception) -> bool:
     """Whether it lies with the database, and not with the message: then trying again helps, be it tomorrow."""
     if isinstance(error, DBAPIError):
         return not blames_data(error)
-    return is_away(error) or is_busy(error)
+    return is_unavailable(error) or is_busy(error)
 
 
 def _answer(intake: IngestResult) -> _Answer:

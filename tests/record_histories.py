@@ -50,7 +50,7 @@ from workflows.run_audit import RunAuditWorkflow
 
 FOLDER = Path(__file__).parent / "histories"
 QUEUE = "histories"
-PATIENCE = timedelta(seconds=30)
+TIMEOUT = timedelta(seconds=30)
 
 
 class Recorder:
@@ -89,10 +89,10 @@ class Recorder:
 
     async def sync_resync(self) -> None:
         depot_id = await make_depot(self.engine, "Feed 1", "Feed 2")
-        await resync(self.client, QUEUE, self.request(depot_id, "RESYNC"), timeout=PATIENCE)
+        await resync(self.client, QUEUE, self.request(depot_id, "RESYNC"), timeout=TIMEOUT)
         async with self.engine.begin() as connection:
             await connection.execute(delete(microgrid_nodes).where(microgrid_nodes.c.name == "Feed 1"))
-        await resync(self.client, QUEUE, self.request(depot_id, "RESYNC"), timeout=PATIENCE)
+        await resync(self.client, QUEUE, self.request(depot_id, "RESYNC"), timeout=TIMEOUT)
         await self.save("sync-resync-repairs", sync_workflow_id(depot_id))
 
     async def sync_coalesced(self) -> None:
@@ -184,7 +184,7 @@ class Recorder:
 
     async def drift_audit(self) -> None:
         depot_id = await make_depot(self.engine, "Feed 1", "Feed 2")
-        await resync(self.client, QUEUE, self.request(depot_id, "RESYNC"), timeout=PATIENCE)
+        await resync(self.client, QUEUE, self.request(depot_id, "RESYNC"), timeout=TIMEOUT)
         for name, damage in (("in-step", False), ("drift-found", True)):
             async with self.engine.begin() as connection:
                 await connection.execute(delete(outbox))
@@ -264,10 +264,10 @@ class Recorder:
         return [run.run_id for run in sorted(runs, key=lambda each: each.start_time)]
 
     async def _signal(self, depot_id: UUID) -> None:
-        await signal_sync(self.client, QUEUE, self.request(depot_id), rpc_timeout=PATIENCE)
+        await signal_sync(self.client, QUEUE, self.request(depot_id), rpc_timeout=TIMEOUT)
 
     async def _resync(self, depot_id: UUID) -> None:
-        await resync(self.client, QUEUE, self.request(depot_id, "RESYNC"), timeout=PATIENCE)
+        await resync(self.client, QUEUE, self.request(depot_id, "RESYNC"), timeout=TIMEOUT)
 
     async def _backfill(self, *, page_size: int, dry_run: bool = False, pages_a_run: int = 500) -> str:
         request = BackfillRequest(uuid4(), dry_run, page_size, ACTOR.name)

@@ -62,14 +62,14 @@ class ScenarioRunWorkflow:
         return await self._end(ended)
 
     async def _work(self) -> JobState:
-        plays = 0
+        executions = 0
         while self._progress.next_step < self._request.steps_total:
             if not await self._may_go_on():
                 return JobState.CANCELLED
             if await self._wait_until_due():
                 await self._play()
-                plays += 1
-            if plays >= self._given.plays_a_run and self._progress.next_step < self._request.steps_total:
+                executions += 1
+            if executions >= self._given.plays_a_run and self._progress.next_step < self._request.steps_total:
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 if not self._cancelled:
                     workflow.continue_as_new(replace(self._given, progress=self._progress))
@@ -103,7 +103,7 @@ class ScenarioRunWorkflow:
         return False
 
     async def _play(self) -> None:
-        played = await workflow.execute_activity_method(
+        executed = await workflow.execute_activity_method(
             ScenarioRunActivities.play_steps,
             PlayRequest(self._request, self._progress.next_step),
             start_to_close_timeout=_STEP_TIMEOUT,
@@ -114,14 +114,14 @@ class ScenarioRunWorkflow:
         # A pause may have come in the meantime.
         self._progress = replace(
             self._progress,
-            next_step=played.next_step,
-            passed=played.passed,
-            failed=played.failed,
-            due_ms=played.due_ms,
+            next_step=executed.next_step,
+            passed=executed.passed,
+            failed=executed.failed,
+            due_ms=executed.due_ms,
         )
         workflow.set_current_details(
-            f"Step {played.next_step} of {self._request.steps_total}: "
-            f"{played.passed} expectations passed, {played.failed} failed."
+            f"Step {executed.next_step} of {self._request.steps_total}: "
+            f"{executed.passed} expectations passed, {executed.failed} failed."
         )
 
     async def _note(self, state: JobState) -> None:

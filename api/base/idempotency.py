@@ -21,7 +21,7 @@ from api.base.limits import MAX_FIELDS
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from store.base.database import transaction
-from store.base.idempotency import forget_answer, hold_key, keep_answer, read_answer
+from store.base.idempotency import forget_response, lock_key, read_response, store_response
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -74,15 +74,15 @@ class Once:
             if self.key is None:
                 return await make(connection)
             digest = hashlib.sha256(self.operation.encode() + b"\n" + to_json(body)).digest()
-            if not await hold_key(connection, actor.name, self.key, waits=self.waits):
+            if not await lock_key(connection, actor.name, self.key, waits=self.waits):
                 raise Problem(
                     ProblemCode.IDEMPOTENCY_KEY_IN_USE,
                     "A request with this Idempotency-Key is being answered at this moment. Ask again for its answer.",
                 )
-            kept = await read_answer(connection, actor.name, self.key)
+            kept = await read_response(connection, actor.name, self.key)
             if kept is None:
                 made = await make(connection)
-                await keep_answer(connection, actor.name, self.key, digest, made.model_dump_json())
+                await store_response(connection, actor.name, self.key, digest, made.model_dump_json())
                 return made
             if kept.digest != digest:
                 raise Problem(
@@ -96,7 +96,7 @@ class Once:
     async def forget(self, connection: AsyncConnection, actor: Actor) -> None:
         """Forget the answer, in the transaction that undoes what was created."""
         if self.key is not None:
-            await forget_answer(connection, actor.name, self.key)
+            await forget_response(connection, actor.name, self.key)
 
 
 async def _of_header(

@@ -20,7 +20,15 @@ from api.base.dependencies import resources_of
 from api.base.methods import allowed_methods
 from domain.base.problems import Problem, ProblemCode, problem_title, problem_type
 from domain.base.violations import Violation, field_path
-from store.base.database import AWAY, FAILURES, OutcomeUnknownError, is_away, is_busy, misses_schema, was_outrun
+from store.base.database import (
+    AWAY,
+    FAILURES,
+    OutcomeUnknownError,
+    is_busy,
+    is_retryable_conflict,
+    is_unavailable,
+    misses_schema,
+)
 from store.schema_version import is_migrated
 
 _log = structlog.get_logger("api")
@@ -169,14 +177,14 @@ async def _on_database(request: Request, error: Exception) -> Response:
             "The connection to the database was lost while the change was being stored: it may or may not be stored. "
             "Check before you ask again; a request with an Idempotency-Key can be sent again as it was.",
         )
-    if is_busy(error) or was_outrun(error):
+    if is_busy(error) or is_retryable_conflict(error):
         _log.warning("database busy", path=request.scope["path"], error=str(error))
         return problem_response(
             ProblemCode.DATABASE_BUSY,
             "The database is busy: others change the same thing, or use all connections. Nothing was changed; "
             "try again.",
         )
-    if is_away(error):
+    if is_unavailable(error):
         _log.warning("database away", path=request.scope["path"], error=str(error))
         return problem_response(
             ProblemCode.DATABASE_UNAVAILABLE, "The database cannot be reached. Nothing was changed; try again."

@@ -68,7 +68,7 @@ def _unavailable() -> Problem:
     )
 
 
-async def tell(handle: WorkflowHandle[Any, Any], signal: Any) -> bool:
+async def send_signal(handle: WorkflowHandle[Any, Any], signal: Any) -> bool:
     """Send a workflow a signal; False: it has ended, or is not known.
 
     Raises:

@@ -22,7 +22,7 @@ from api.site.stamps import Stamped
 from domain.base.problems import Problem, ProblemCode
 from domain.base.versions import also
 from domain.base.violations import Violation
-from domain.controllers.controller_bindings import BindingEffect, BindingJudgement, EffectKind
+from domain.controllers.controller_bindings import BindingEffect, DraftValidation, EffectKind
 from domain.monitoring.capabilities import Capability, CapabilityStatus
 from domain.monitoring.freshness import Freshness
 from domain.site.measurands import MeasurandKey
@@ -35,10 +35,10 @@ from store.controllers.controller_bindings import (
     create_binding,
     delete_binding,
     disable_binding,
-    judge_binding,
     list_bindings,
     read_binding,
     update_binding,
+    validate_binding_draft,
 )
 
 router = APIRouter(prefix="/api/controller-bindings", tags=["controller bindings"], route_class=StrictRoute)
@@ -228,16 +228,16 @@ class Judgement(BaseModel):
     effects: list[Effect] = Field(description="Of every capability; what is refused has none.")
 
     @staticmethod
-    def of(found: BindingJudgement) -> Judgement:
+    def of(found: DraftValidation) -> Judgement:
         """The judgement as the domain tells it."""
 
-        def told(violations: Iterable[Violation]) -> list[FieldProblem]:
+        def reported(violations: Iterable[Violation]) -> list[FieldProblem]:
             return [FieldProblem.of(each) for each in violations]
 
         return Judgement(
             valid=found.form is not None,
-            errors=told(found.violations),
-            warnings=told(found.warnings),
+            errors=reported(found.violations),
+            warnings=reported(found.warnings),
             effects=[Effect.of(each) for each in found.effects],
         )
 
@@ -325,7 +325,7 @@ async def validate(body: BindingTrial, engine: EngineDep, tables: TablesDep) -> 
     given = dict(body)
     binding_id = _binding_id(given.pop("binding_id", None))
     async with snapshot(engine) as connection:
-        return Judgement.of(await judge_binding(connection, given, tables, binding_id))
+        return Judgement.of(await validate_binding_draft(connection, given, tables, binding_id))
 
 
 def _binding_id(given: object) -> UUID | None:

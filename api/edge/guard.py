@@ -60,7 +60,7 @@ class Guard:
         await self._app(scope, receive, send)
 
 
-class Dressed:
+class SecurityHeadersMiddleware:
     """Puts the security headers on every answer, whoever gave it."""
 
     def __init__(self, app: ASGIApp, *, docs: str | None) -> None:

@@ -16,7 +16,7 @@ from api.base.bodies import StrictRoute
 from api.base.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import problem_responses
-from api.base.temporal import tell, temporal_calls, workflow_url
+from api.base.temporal import send_signal, temporal_calls, workflow_url
 from api.base.types import BackfillId, Body, Cursor, Limit, decode_cursor, encode_cursor
 from domain.base.actor import Actor
 from domain.base.jobs import JobState
@@ -235,7 +235,7 @@ async def _steer(
     record = (await _reconciled_backfill(backfill_id, engine, client)).record
     if record.state.ended:
         raise _not_running(record)
-    if not await tell(backfill_handle(client, backfill_id), _SIGNALS[word]):
+    if not await send_signal(backfill_handle(client, backfill_id), _SIGNALS[word]):
         raise _not_running((await _reconciled_backfill(backfill_id, engine, client)).record)
     async with transaction(engine, actor) as connection:
         await record_change(connection, actor, f"BACKFILL_{word.upper()}_REQUESTED", subject_id=backfill_id)

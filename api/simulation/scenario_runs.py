@@ -18,7 +18,7 @@ from api.base.bodies import StrictRoute
 from api.base.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.base.idempotency import ONCE, Once, OnceDep
 from api.base.problems import problem_responses
-from api.base.temporal import tell, workflow_url
+from api.base.temporal import send_signal, workflow_url
 from api.base.types import (
     Body,
     Cursor,
@@ -387,7 +387,7 @@ async def steer(run_id: UUID, word: str, actor: Actor, engine: AsyncEngine, clie
     record = (await reconciled(run_id, engine, client)).record
     if record.state.ended:
         raise _not_running(record)
-    if not await tell(scenario_run_handle(client, run_id), _SIGNALS[word]):
+    if not await send_signal(scenario_run_handle(client, run_id), _SIGNALS[word]):
         raise _not_running((await reconciled(run_id, engine, client)).record)
     async with transaction(engine, actor) as connection:
         await record_change(

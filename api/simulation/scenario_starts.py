@@ -29,8 +29,8 @@ from sim_scenarios.runs.missing import Missing, MissingCode, missing_for
 from sim_scenarios.runs.scenario import Scenario, parse_scenario
 from store.base.changes import record_change
 from store.base.database import snapshot, transaction
+from store.simulation.depot_configurations import ConfiguredSensor, DepotConfiguration, read_depot_configuration
 from store.simulation.scenario_runs import NewRun, forget_run, insert_run
-from store.simulation.scenario_sites import SiteConfiguration, SiteDevice, read_site_configuration
 from workflows.launch import start_scenario_run
 
 
@@ -97,7 +97,7 @@ async def start_run(
     """
     scenario = await read_scenario(start)
     async with snapshot(engine) as connection:
-        site = await read_site_configuration(connection, start.depot_id)
+        site = await read_depot_configuration(connection, start.depot_id)
     devices = [each for each in site.devices if start.gateway_id in (None, each.gateway_id)]
     bindings = bind([_configured(each) for each in devices], has_microgrid=site.microgrid_id is not None)
     missing = missing_for(scenario, bindings)
@@ -148,7 +148,7 @@ async def start_run(
     return request.run_id
 
 
-def _configured(device: SiteDevice) -> ConfiguredDevice:
+def _configured(device: ConfiguredSensor) -> ConfiguredDevice:
     return ConfiguredDevice(
         device.gateway_id,
         device.gateway_name,
@@ -172,11 +172,11 @@ def _refuse_what_blocks(missing: tuple[Missing, ...], *, force: bool) -> None:
         )
 
 
-def _targets(site: SiteConfiguration, devices: list[SiteDevice], bindings: Bindings) -> RunTargets:
+def _targets(site: DepotConfiguration, devices: list[ConfiguredSensor], bindings: Bindings) -> RunTargets:
     bound = {(gateway.gateway_id, sensor.sensor_id) for gateway in bindings.gateways for sensor in gateway.sensors}
     ours = [each for each in devices if (each.gateway_id, each.sensor_id) in bound]
 
-    def first(kind: SensorActionKind) -> SiteDevice | None:
+    def first(kind: SensorActionKind) -> ConfiguredSensor | None:
         return next((each for each in ours if any(action.kind is kind for action in each.actions)), None)
 
     follows = first(SensorActionKind.UPDATE_CIRCUIT_CAPACITY)

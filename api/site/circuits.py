@@ -19,7 +19,7 @@ from api.base.types import Body, CircuitId, DepotId, Name, Position, Watts, left
 from api.base.versions import EditDep, shows_version, tagged
 from api.edge.large import large_document
 from api.site.capacities import Capacity
-from api.site.deletions import Consent, DeletionDocument, look_at
+from api.site.deletions import Consent, DeletionDocument, preview_deletion
 from domain.base.problems import ProblemCode
 from domain.site.deletions import SubjectKind
 from store.base.database import clock, snapshot, transaction
@@ -161,7 +161,7 @@ async def change(circuit_id: CircuitId, body: CircuitChange, edit: EditDep) -> C
 @router.get("/circuits/{circuit_id}/deletion", responses=problem_responses(ProblemCode.CIRCUIT_NOT_FOUND))
 async def deletion(circuit_id: CircuitId, engine: EngineDep) -> DeletionDocument:
     """Say what deleting the circuit would take along now."""
-    return DeletionDocument.of(await look_at(engine, SubjectKind.CIRCUIT, circuit_id))
+    return DeletionDocument.of(await preview_deletion(engine, SubjectKind.CIRCUIT, circuit_id))
 
 
 @router.delete(

@@ -53,7 +53,7 @@ class DeletionDocument(BaseModel):
         return DeletionDocument(consent=deletion.consent, affected=affected)
 
 
-async def look_at(engine: AsyncEngine, kind: SubjectKind, subject_id: UUID) -> Deletion:
+async def preview_deletion(engine: AsyncEngine, kind: SubjectKind, subject_id: UUID) -> Deletion:
     """Read what deleting something would take along now.
 
     Raises:

@@ -28,7 +28,7 @@ from api.base.types import (
     left_out,
 )
 from api.base.versions import EditDep, shows_version, tagged
-from api.site.deletions import Consent, DeletionDocument, look_at
+from api.site.deletions import Consent, DeletionDocument, preview_deletion
 from domain.base.names import MAX_CONTROLLER_LENGTH, MAX_ID_LENGTH, clean_sensor_id
 from domain.base.problems import Problem, ProblemCode
 from domain.controllers.controller_support import ControllerTables
@@ -181,7 +181,7 @@ async def change(device_id: DeviceId, body: DeviceChange, edit: EditDep, tables:
 @router.get("/{device_id}/deletion", responses=problem_responses(ProblemCode.DEVICE_NOT_FOUND))
 async def deletion(device_id: DeviceId, engine: EngineDep) -> DeletionDocument:
     """Say what deleting the device would take along now."""
-    return DeletionDocument.of(await look_at(engine, SubjectKind.DEVICE, device_id))
+    return DeletionDocument.of(await preview_deletion(engine, SubjectKind.DEVICE, device_id))
 
 
 @router.delete(

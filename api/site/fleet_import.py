@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from api.base.dependencies import ActorDep, EngineDep, ImportLimitDep
 from api.base.problems import problem_response, problem_responses
-from api.site.imports import put_aside
+from api.site.imports import spool
 from domain.base.problems import Problem, ProblemCode
 from domain.site.fleet import MAX_LINE_BYTES, FleetCode, LineKind
 from store.base.database import FAILURES
@@ -100,7 +100,7 @@ async def _importing(
 async def _body(request: Request) -> AsyncGenerator[AsyncIterator[bytes]]:
     async with AsyncExitStack() as stack:
         try:
-            body = await stack.enter_async_context(put_aside(request.stream()))
+            body = await stack.enter_async_context(spool(request.stream()))
         except ClientDisconnect as error:
             _log.info("fleet import cut off")
             raise Problem(ProblemCode.INVALID_REQUEST, "The body was cut off, so nothing was imported.") from error
@@ -178,8 +178,8 @@ async def _refusals(importing: FleetImport) -> AsyncIterator[list[str]]:
     """The refused lines as JSON, some hundred at a time, so that the report is never held."""
     part: list[str] = []
     async for line, refusal in importing.refusals():
-        told = {"line": line, "type": refusal.kind, **refusal._asdict()}
-        part.append(RefusedLine.model_validate(told).model_dump_json())
+        fields = {"line": line, "type": refusal.kind, **refusal._asdict()}
+        part.append(RefusedLine.model_validate(fields).model_dump_json())
         if len(part) == _PART:
             yield part
             part = []

@@ -16,7 +16,7 @@ from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import conflict_responses, problem_responses
 from api.base.types import Body, Cursor, GatewayId, Limit, Name, OfDepot, cut_page, decode_id, left_out
 from api.base.versions import EditDep, shows_version, tagged
-from api.site.deletions import Consent, DeletionDocument, look_at
+from api.site.deletions import Consent, DeletionDocument, preview_deletion
 from domain.base.problems import Problem, ProblemCode
 from domain.base.strict_json import faults_in
 from domain.site.deletions import SubjectKind
@@ -163,7 +163,7 @@ async def change(gateway_id: GatewayId, body: GatewayChange, edit: EditDep) -> G
 @router.get("/{gateway_id}/deletion", responses=problem_responses(ProblemCode.GATEWAY_NOT_FOUND))
 async def deletion(gateway_id: GatewayId, engine: EngineDep) -> DeletionDocument:
     """Say what deleting the gateway would take along now."""
-    return DeletionDocument.of(await look_at(engine, SubjectKind.GATEWAY, gateway_id))
+    return DeletionDocument.of(await preview_deletion(engine, SubjectKind.GATEWAY, gateway_id))
 
 
 @router.delete(

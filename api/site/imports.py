@@ -12,7 +12,7 @@ _PIECE = 65_536
 
 
 @asynccontextmanager
-async def put_aside(chunks: AsyncIterable[bytes]) -> AsyncGenerator[AsyncIterator[bytes]]:
+async def spool(chunks: AsyncIterable[bytes]) -> AsyncGenerator[AsyncIterator[bytes]]:
     """Write a stream to a temporary file, then give it back from there while the block runs."""
     with tempfile.TemporaryFile() as file:
         waiting = bytearray()

@@ -26,7 +26,7 @@ from api.base.types import (
     left_out,
 )
 from api.base.versions import EditDep, shows_version, tagged
-from api.site.deletions import Consent, DeletionDocument, look_at
+from api.site.deletions import Consent, DeletionDocument, preview_deletion
 from api.site.stamps import Stamped
 from domain.base.problems import ProblemCode
 from domain.site.deletions import SubjectKind
@@ -180,7 +180,7 @@ async def change(power_source_id: PowerSourceId, body: PowerSourceChange, edit: 
 @router.get("/{power_source_id}/deletion", responses=problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND))
 async def deletion(power_source_id: PowerSourceId, engine: EngineDep) -> DeletionDocument:
     """Say what deleting the power source would take along now."""
-    return DeletionDocument.of(await look_at(engine, SubjectKind.POWER_SOURCE, power_source_id))
+    return DeletionDocument.of(await preview_deletion(engine, SubjectKind.POWER_SOURCE, power_source_id))
 
 
 @router.delete(

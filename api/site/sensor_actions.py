@@ -16,7 +16,7 @@ from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import conflict_responses, problem_responses
 from api.base.types import DeviceId, SensorActionId
 from api.base.versions import EditDep, shows_version, tagged
-from api.site.deletions import Consent, DeletionDocument, look_at
+from api.site.deletions import Consent, DeletionDocument, preview_deletion
 from domain.base.problems import ProblemCode
 from domain.monitoring.capabilities import Capability
 from domain.site.deletions import SubjectKind
@@ -204,7 +204,7 @@ async def change(
 )
 async def deletion(sensor_action_id: SensorActionId, engine: EngineDep) -> DeletionDocument:
     """Say what deleting the sensor action would take along now."""
-    return DeletionDocument.of(await look_at(engine, SubjectKind.SENSOR_ACTION, sensor_action_id))
+    return DeletionDocument.of(await preview_deletion(engine, SubjectKind.SENSOR_ACTION, sensor_action_id))
 
 
 @router.delete(

@@ -25,7 +25,7 @@ async def demonstrate(api: Api, fleet: Path, report: Path, console: Console) -> 
     print_backfill(console, await watch_backfill(api, await start_backfill(api), console))
 
 
-async def bring_to_life(api: Api, console: Console) -> None:
+async def run_demo_scenario(api: Api, console: Console) -> None:
     """Run a short scenario on one depot, so that its pages show a controller's packets and what came of them."""
     depot_id = await simulation_depot(api)
     body = {"depot_id": depot_id, "scenario": "quick-look"}

@@ -58,7 +58,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Ran:
+class FinishedRun:
     """A run that has ended."""
 
     run: dict[str, Any]
@@ -77,7 +77,7 @@ class Ran:
 
 
 @dataclass(frozen=True)
-class Kept:
+class ReportFiles:
     """The files that are written of some runs, each of its own."""
 
     junit: Path | None
@@ -86,7 +86,7 @@ class Kept:
     evidence: Sequence[Path]
 
     @staticmethod
-    def of(asked: Asked, names: Sequence[str]) -> Kept:
+    def of(asked: Asked, names: Sequence[str]) -> ReportFiles:
         """Name the files for scenarios of these names; several, or where there is a folder, are in the folder."""
         # Two files may hold scenarios of one name, and one file may be run twice.
         own = distinct(names)
@@ -98,7 +98,7 @@ class Kept:
                 return [target]
             return [target / f"{name}.{ending}" for name in own]
 
-        return Kept(asked.junit, files(asked.html, "html"), files(asked.evidence, "ndjson"))
+        return ReportFiles(asked.junit, files(asked.html, "html"), files(asked.evidence, "ndjson"))
 
     def check(self) -> None:
         """Make sure, before anything is run, that all of it can be written.
@@ -109,14 +109,14 @@ class Kept:
         """
         check_writable([*([self.junit] if self.junit else []), *self.html, *self.evidence])
 
-    def write(self, ran: Sequence[Ran]) -> list[str]:
+    def write(self, finished: Sequence[FinishedRun]) -> list[str]:
         """Write what is kept of the runs that there are; answer what could not be written, and why."""
-        found = [read_evidence(each.evidence) for each in ran]
+        found = [read_evidence(each.evidence) for each in finished]
         wanted: list[tuple[Path, Callable[[], bytes]]] = []
-        if self.junit is not None and ran:
+        if self.junit is not None and finished:
             wanted.append((self.junit, lambda: junit_xml(*found)))
         wanted += [(path, partial(_html, each)) for path, each in zip(self.html, found, strict=False)]
-        wanted += [(path, partial(bytes, each.evidence)) for path, each in zip(self.evidence, ran, strict=False)]
+        wanted += [(path, partial(bytes, each.evidence)) for path, each in zip(self.evidence, finished, strict=False)]
         unwritten: list[str] = []
         for path, make in wanted:
             try:
@@ -153,32 +153,32 @@ def run_diff(first: str, second: str) -> int:
 async def _run(asked: Asked) -> int:
     console = make_console()
     what = [_what(scenario) for scenario in asked.scenarios]
-    kept = Kept.of(asked, [_name(each) for each in what])
-    kept.check()
-    ran: list[list[Ran]] = []
+    files_to_write = ReportFiles.of(asked, [_name(each) for each in what])
+    files_to_write.check()
+    finished: list[list[FinishedRun]] = []
     try:
         async with find_api() as api:
             depot_id = await _depot(api, asked, console)
             for each in what:
                 done = [await _once(api, asked, depot_id, each, console)]
-                ran.append(done)
+                finished.append(done)
                 if asked.twice:
                     done.append(await _once(api, asked, depot_id, each, console))
     finally:
         # First what is to be kept, also of runs before one that could not be run; then what is only told.
-        unwritten = kept.write([done[0] for done in ran])
-    good = [_tell(done, console) for done in ran]
-    _print([done[0] for done in ran], console, twice=asked.twice)
+        unwritten = files_to_write.write([done[0] for done in finished])
+    good = [_report(done, console) for done in finished]
+    _print([done[0] for done in finished], console, twice=asked.twice)
     for words in unwritten:
         console.print(f"[bold red]Not written.[/] {escape(words)}", soft_wrap=True)
     return 0 if all(good) and not unwritten else 1
 
 
-def _tell(done: Sequence[Ran], console: Console) -> bool:
+def _report(done: Sequence[FinishedRun], console: Console) -> bool:
     """Print what is wrong with a run, or with two equal ones; answer whether nothing is."""
     differ = len(done) > 1 and _compare(done[0], done[1], console)
     for each in done:
-        _tell_failures(each, console)
+        _report_failures(each, console)
     return all(each.passed for each in done) and not differ
 
 
@@ -192,7 +192,7 @@ async def _depot(api: Api, asked: Asked, console: Console) -> str:
     return depot_id
 
 
-async def _once(api: Api, asked: Asked, depot_id: str, what: dict[str, str], console: Console) -> Ran:
+async def _once(api: Api, asked: Asked, depot_id: str, what: dict[str, str], console: Console) -> FinishedRun:
     begun = time.monotonic()
     body = {
         "depot_id": depot_id,
@@ -209,7 +209,7 @@ async def _once(api: Api, asked: Asked, depot_id: str, what: dict[str, str], con
         console.print(f"Stopped watching; the run continues: {where}", soft_wrap=True)
         raise
     evidence = await api.download(f"/api/scenario-runs/{run['run_id']}/evidence")
-    return Ran(ended, evidence, time.monotonic() - begun)
+    return FinishedRun(ended, evidence, time.monotonic() - begun)
 
 
 def _what(scenario: str) -> dict[str, str]:
@@ -285,12 +285,12 @@ def _note(run: dict[str, Any]) -> str:
     return f"step {run['steps_done']:,} of {run['steps_total']:,}, {run['checks_passed']} passed{failed}{state}"
 
 
-def _tell_failures(ran: Ran, console: Console) -> None:
-    if ran.run["failure"]:
-        console.print(f"  [red]{escape(ran.run['failure'])}[/]", soft_wrap=True)
+def _report_failures(finished: FinishedRun, console: Console) -> None:
+    if finished.run["failure"]:
+        console.print(f"  [red]{escape(finished.run['failure'])}[/]", soft_wrap=True)
     failed = [
         f"step {step['step']}: {check['words']}"
-        for step in read_evidence(ran.evidence).steps
+        for step in read_evidence(finished.evidence).steps
         for check in step["checks"]
         if not check["passed"]
     ]
@@ -300,7 +300,7 @@ def _tell_failures(ran: Ran, console: Console) -> None:
         console.print(f"  and {len(failed) - _MOST_WORDS} more")
 
 
-def _compare(first: Ran, second: Ran, console: Console) -> bool:
+def _compare(first: FinishedRun, second: FinishedRun, console: Console) -> bool:
     if first.evidence == second.evidence:
         return False
     console.print(f"  [red]✗[/] {escape(first.run['scenario'])}: the second run gave other evidence.", soft_wrap=True)
@@ -309,11 +309,11 @@ def _compare(first: Ran, second: Ran, console: Console) -> bool:
     return True
 
 
-def _print(ran: Sequence[Ran], console: Console, *, twice: bool) -> None:
+def _print(finished: Sequence[FinishedRun], console: Console, *, twice: bool) -> None:
     table = Table(box=box.SIMPLE)
     for column in ("scenario", "outcome", "passed", "failed", "steps", "seconds", "evidence", "run"):
         table.add_column(column, justify="right" if column in ("passed", "failed", "steps", "seconds") else "left")
-    for each in ran:
+    for each in finished:
         run = each.run
         style = "green" if each.passed else "bold red"
         table.add_row(

@@ -45,7 +45,7 @@ class Program(ManagedProcess):
 class ApiProgram(Program):
     """The API, which is ready when its database answers."""
 
-    patience = 10.0
+    timeout = 10.0
 
     def __init__(
         self, host: str, port: int, log_path: Path, environment: Mapping[str, str], *, movable: bool = False
@@ -68,7 +68,7 @@ class ApiProgram(Program):
         """The server on its port."""
         return [*super().command(), "--host", self.host, "--port", str(self.port)]
 
-    def step_aside(self) -> bool:
+    def yield_port(self) -> bool:
         """Leave the port to who took it since it was chosen, as long as nobody was told of it."""
         taken = self._movable and free_port(self.port, host=self.host) != self.port
         if taken:

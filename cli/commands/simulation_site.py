@@ -72,7 +72,7 @@ async def everything(api: Api, path: str, **parameters: str | int) -> list[dict[
 
 
 @dataclass
-class _Site:
+class _DepotIds:
     depot_id: str
     circuits: list[dict[str, Any]]
     gateways: list[dict[str, Any]]
@@ -88,13 +88,13 @@ class _Site:
         return [each for each in self.devices if self.actions[each["device_id"]].get(kind, {}).get("enabled")]
 
 
-async def _read(api: Api, depot_id: str, heartbeat_seconds: int) -> _Site:
+async def _read(api: Api, depot_id: str, heartbeat_seconds: int) -> _DepotIds:
     devices = await everything(api, "/api/devices", depot_id=depot_id)
     actions: dict[str, dict[str, dict[str, Any]]] = {}
     for device in devices:
         found = (await api.get(f"/api/devices/{device['device_id']}/sensor-actions"))["items"]
         actions[device["device_id"]] = {each["action"]: each for each in found}
-    return _Site(
+    return _DepotIds(
         depot_id,
         (await api.get(f"/api/depots/{depot_id}/circuits"))["items"],
         await everything(api, "/api/gateways", depot_id=depot_id),
@@ -105,19 +105,19 @@ async def _read(api: Api, depot_id: str, heartbeat_seconds: int) -> _Site:
     )
 
 
-async def _circuits(api: Api, site: _Site) -> None:
+async def _circuits(api: Api, site: _DepotIds) -> None:
     if not any(each["parent_id"] is None for each in site.circuits):
         await _add_circuit(api, site, "Main switchboard", None)
 
 
-async def _add_circuit(api: Api, site: _Site, name: str, parent_id: str | None) -> dict[str, Any]:
+async def _add_circuit(api: Api, site: _DepotIds, name: str, parent_id: str | None) -> dict[str, Any]:
     made = await api.create(f"/api/depots/{site.depot_id}/circuits", {"name": name, "parent_id": parent_id})
     site.circuits.append(made)
     site.done.append(f"circuit {name}")
     return made
 
 
-async def _microgrid(api: Api, site: _Site) -> None:
+async def _microgrid(api: Api, site: _DepotIds) -> None:
     until = time.monotonic() + _PATIENCE
     depot = await api.get(f"/api/depots/{site.depot_id}")
     if depot["microgrid_id"] is None:
@@ -129,7 +129,7 @@ async def _microgrid(api: Api, site: _Site) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _controller(api: Api, site: _Site) -> None:
+async def _controller(api: Api, site: _DepotIds) -> None:
     main = _first(each for kind in reversed(_CONTROLLER) for each in site.enabled(kind))
     if main is None:
         gateway = _first(each for each in site.gateways if each["name"] == "Simulation gateway")
@@ -147,7 +147,7 @@ async def _controller(api: Api, site: _Site) -> None:
             site.done.append(f"link of {device['name']}")
 
 
-async def _charging(api: Api, site: _Site) -> dict[str, Any]:
+async def _charging(api: Api, site: _DepotIds) -> dict[str, Any]:
     """Find the circuit whose capacity the simulated controller sets; one of its own where none is for charging."""
     followed = {each["circuit_id"] for each in site.enabled(SensorActionKind.UPDATE_CIRCUIT_CAPACITY)}
     free = [each for each in site.circuits if "charging" in each["name"].lower() and each["circuit_id"] not in followed]
@@ -155,7 +155,7 @@ async def _charging(api: Api, site: _Site) -> dict[str, Any]:
     return free[0] if free else await _add_circuit(api, site, "Charging", top["circuit_id"])
 
 
-async def _battery(api: Api, site: _Site) -> None:
+async def _battery(api: Api, site: _DepotIds) -> None:
     if any(each["kind"] == "BATTERY" for each in site.sources):
         return
     circuit = _first(each for each in site.circuits if each["name"] == "Battery")
@@ -169,7 +169,7 @@ async def _battery(api: Api, site: _Site) -> None:
     site.done.append("power source Battery")
 
 
-async def _meters(api: Api, site: _Site) -> None:
+async def _meters(api: Api, site: _DepotIds) -> None:
     controller = site.enabled(SensorActionKind.UPDATE_CIRCUIT_CAPACITY)[0]
     if not site.enabled(SensorActionKind.UPDATE_POWER_SOURCE_LOAD):
         battery = next(each for each in site.sources if each["kind"] == "BATTERY")
@@ -182,7 +182,7 @@ async def _meters(api: Api, site: _Site) -> None:
         await _add_device(api, site, controller["gateway_id"], "grid-meter", "Simulated grid meter", top["circuit_id"])
 
 
-async def _add_gateway(api: Api, site: _Site) -> dict[str, Any]:
+async def _add_gateway(api: Api, site: _DepotIds) -> dict[str, Any]:
     made = await api.create("/api/gateways", {"depot_id": site.depot_id, "name": "Simulation gateway"})
     site.gateways.append(made)
     site.done.append("gateway Simulation gateway")
@@ -190,7 +190,7 @@ async def _add_gateway(api: Api, site: _Site) -> dict[str, Any]:
 
 
 async def _add_device(
-    api: Api, site: _Site, gateway_id: str, sensor_id: str, name: str, circuit_id: str | None
+    api: Api, site: _DepotIds, gateway_id: str, sensor_id: str, name: str, circuit_id: str | None
 ) -> dict[str, Any]:
     body = {"gateway_id": gateway_id, "sensor_id": sensor_id, "name": name, "circuit_id": circuit_id}
     made = await api.create("/api/devices", body)
@@ -200,7 +200,7 @@ async def _add_device(
     return made
 
 
-async def _add_action(api: Api, site: _Site, device: dict[str, Any], kind: SensorActionKind) -> None:
+async def _add_action(api: Api, site: _DepotIds, device: dict[str, Any], kind: SensorActionKind) -> None:
     """Switch a sensor action on; one that is there but switched off keeps its settings."""
     there = site.actions[device["device_id"]]
     if kind in there:
@@ -214,7 +214,7 @@ async def _add_action(api: Api, site: _Site, device: dict[str, Any], kind: Senso
     site.done.append(f"{SENSOR_ACTIONS[kind].title} on {device['name']}")
 
 
-def _on(site: _Site, gateway_id: str, sensor_id: str) -> dict[str, Any] | None:
+def _on(site: _DepotIds, gateway_id: str, sensor_id: str) -> dict[str, Any] | None:
     return _first(each for each in site.devices if each["gateway_id"] == gateway_id and each["sensor_id"] == sensor_id)
 
 

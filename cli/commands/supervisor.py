@@ -19,9 +19,9 @@ _STEADY = 30.0
 class Supervisor:
     """Has every process that one command started, in the order of their starts."""
 
-    def __init__(self, tell: Callable[[str], None], changed: Callable[[], None]) -> None:
+    def __init__(self, report: Callable[[str], None], changed: Callable[[], None]) -> None:
         """Take what hears of every process that ended by itself, and what hears that process ids changed."""
-        self._tell = tell
+        self._report = report
         self._changed = changed
         self._watches: list[asyncio.Task[None]] = []
         self.processes: list[ManagedProcess] = []
@@ -73,7 +73,7 @@ class Supervisor:
             try:
                 await asyncio.to_thread(process.wait_until_ready)
             except ProcessFailedError:
-                if process.running or not process.step_aside():
+                if process.running or not process.yield_port():
                     raise
             else:
                 return
@@ -85,16 +85,16 @@ class Supervisor:
             await _ended(process)
             if time.monotonic() - begun > _STEADY:
                 failures = 0
-            self._tell(f"{process.name} ended ({_how(process.exit_code)}); starting it again")
+            self._report(f"{process.name} ended ({_how(process.exit_code)}); starting it again")
             while True:
                 await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
                 failures += 1
                 try:
                     await self._bring_up(process)
                 except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would start it
-                    self._tell(str(error))
+                    self._report(str(error))
                 else:
-                    self._tell(f"{process.name} is back")
+                    self._report(f"{process.name} is back")
                     break
 
 

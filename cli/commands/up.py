@@ -17,7 +17,7 @@ from rich.markup import escape
 from temporalio.envconfig import ClientConfig
 
 from cli.client import Api
-from cli.commands.demo import bring_to_life, demonstrate, has_depots
+from cli.commands.demo import demonstrate, has_depots, run_demo_scenario
 from cli.commands.services import (
     ApiProgram,
     Program,
@@ -108,14 +108,14 @@ class Up:
                     await demonstrate(api, self.fleet, self.place.report, self.console)
                 elif self.demo and not await has_depots(api):
                     await demonstrate(api, DEMO_FLEET, self.place.report, self.console)
-                    await self._bring_to_life(api)
+                    await self._run_demo_scenario(api)
             except CommandFailedError as error:
                 self._warn(f"{error}\nThe fleet may be there in part only. Repeating it creates no duplicates.")
             await self._greet(api)
 
-    async def _bring_to_life(self, api: Api) -> None:
+    async def _run_demo_scenario(self, api: Api) -> None:
         try:
-            await bring_to_life(api, self.console)
+            await run_demo_scenario(api, self.console)
         except CommandFailedError as error:
             self._warn(f"{error}\nNo scenario was run; everything else is there.")
 

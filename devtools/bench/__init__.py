@@ -7,11 +7,11 @@
 - ``load``: A load generator in a process of its own: many clients, each sending its next request as soon as it is
   answered
 - ``product``: The product for a benchmark: servers of its own, and each part a process that can be killed
-- ``provisioning``: `./dev bench provisioning`: the backfill beside one bare statement, and the sync beside its floor
+- ``provisioning``: `./dev bench provisioning`: the backfill beside one bare statement, and the sync beside its
+  baseline
 - ``restart``: `./dev bench restart`: from the kill of a process until its work is done again, beside the mere start of
   one
-- ``runners``: What a benchmark runs in processes of its own: the API, the load, the floor; and what they took of the
-  processor
+- ``runners``: What a benchmark runs in processes of its own: the API, the load, the baseline; and their processor time
 - ``simulation``: `./dev bench simulation`: steps a second beside the same packets posted in a loop, and equal hashes
   of equal runs
 - ``site``: Depots with controllers for measuring: each with a microgrid, a gateway, a device that reports both
@@ -19,5 +19,5 @@
 - ``stage``: The stage of a benchmark: a PostgreSQL and a Temporal of its own, and databases copied from one that is
   filled
 - ``telemetry``: `./dev bench telemetry`: packet ingest, the latest-status read and the deadlines, each beside its
-  floor
+  baseline
 """

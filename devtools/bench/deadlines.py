@@ -113,12 +113,12 @@ async def _check(engine: AsyncEngine) -> None:
 
 def _table(figures: _Figures) -> Table:
     table = Table(title=f"{CIRCUITS:,} circuits that follow controllers (medians)")
-    for column in ("", "ms", "floor, ms", "ratio"):
+    for column in ("", "ms", "baseline, ms", "ratio"):
         table.add_column(column, justify="right")
-    for name, measured, floor in (
+    for name, measured, baseline in (
         ("all fall due at once: one sweep beside one bare UPDATE of the rows", figures.sweeps, figures.bare),
         ("nothing due: one look beside a transaction with SELECT 1", figures.idle, figures.ping),
     ):
-        ratio = median(one / other for one, other in zip(measured, floor, strict=True))
-        table.add_row(name, f"{median(measured) * 1000:,.2f}", f"{median(floor) * 1000:,.2f}", f"{ratio:.1f}")
+        ratio = median(one / other for one, other in zip(measured, baseline, strict=True))
+        table.add_row(name, f"{median(measured) * 1000:,.2f}", f"{median(baseline) * 1000:,.2f}", f"{ratio:.1f}")
     return table

@@ -1,4 +1,4 @@
-"""`./dev bench provisioning`: the backfill beside one bare statement, and the sync beside its floor."""
+"""`./dev bench provisioning`: the backfill beside one bare statement, and the sync beside its baseline."""
 
 from __future__ import annotations
 
@@ -121,8 +121,8 @@ async def _one_workflow_a_depot(engine: AsyncEngine, client: Client, sample: int
     async with _worker(engine, client):
         began = time.perf_counter()
         requests = [SyncRequest(depot_id, ACTOR.name, "BACKFILL") for depot_id in chosen]
-        patience = timedelta(seconds=60)
-        await asyncio.gather(*(signal_sync(client, QUEUE, request, rpc_timeout=patience) for request in requests))
+        timeout = timedelta(seconds=60)
+        await asyncio.gather(*(signal_sync(client, QUEUE, request, rpc_timeout=timeout) for request in requests))
         await asyncio.gather(*(_sync_ended(client, depot_id) for depot_id in chosen))
         return time.perf_counter() - began
 
@@ -145,7 +145,7 @@ async def nothing() -> None:
 
 
 @workflow.defn(name="Floor", sandboxed=False)
-class FloorWorkflow:
+class BaselineWorkflow:
     """One signal, one empty local activity: the least that any sync on this server can cost."""
 
     def __init__(self) -> None:
@@ -193,11 +193,11 @@ async def _syncs(console: Console, made: Stage, count: int) -> None:
     config["interceptors"] = [*config["interceptors"], stopwatch]
     client = Client(**config)
     await made.fill("filled", 1000)
-    floor: list[float] = []
+    baseline: list[float] = []
     sync: list[float] = []
     async with (
         made.copy("filled") as engine,
-        Worker(client, task_queue="floor", workflows=[FloorWorkflow], activities=[nothing]),
+        Worker(client, task_queue="baseline", workflows=[BaselineWorkflow], activities=[nothing]),
         _worker(engine, client),
     ):
         for number in track(range(count + 20), description="syncs", console=console, transient=True):
@@ -205,23 +205,23 @@ async def _syncs(console: Console, made: Stage, count: int) -> None:
             other = await _sync_once(engine, client, stopwatch)
             # The first ones warm both sides up.
             if number >= 20:
-                floor.append(one)
+                baseline.append(one)
                 sync.append(other)
-    below, above = Latency.of(floor), Latency.of(sync)
+    below, above = Latency.of(baseline), Latency.of(sync)
     table = Table(title=f"Circuit change to reconciled nodes, {count} one after the other (ms)")
     for column in ("", "p50", "p99"):
         table.add_column(column, justify="right")
     table.add_row("commit to reconciled nodes", f"{above.p50:.1f}", f"{above.p99:.1f}")
-    table.add_row("floor: signal-with-start and an empty local activity", f"{below.p50:.1f}", f"{below.p99:.1f}")
+    table.add_row("baseline: signal-with-start and an empty local activity", f"{below.p50:.1f}", f"{below.p99:.1f}")
     table.add_row("ratio", f"{above.p50 / below.p50:.2f}", f"{above.p99 / below.p99:.2f}")
     console.print(table)
 
 
 async def _floor_once(client: Client, stopwatch: _Stopwatch) -> float:
-    workflow_id = f"floor/{uuid4()}"
+    workflow_id = f"baseline/{uuid4()}"
     ended = stopwatch.expect(workflow_id)
     began = time.perf_counter()
-    await client.start_workflow(FloorWorkflow.run, id=workflow_id, task_queue="floor", start_signal="tell")
+    await client.start_workflow(BaselineWorkflow.run, id=workflow_id, task_queue="baseline", start_signal="tell")
     return await ended - began
 
 

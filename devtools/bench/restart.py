@@ -46,14 +46,14 @@ async def run(rounds: int, depots: int) -> int:
         table.add_column(column, justify="left" if column == "what" else "right")
     worker, server = median(imports["worker"]), median(imports["api.main"])
     rows = {
-        "floor: a process that imports the worker": (imports["worker"], worker),
+        "baseline: a process that imports the worker": (imports["worker"], worker),
         "worker: a change made after the kill is in step": (first, worker),
         f"worker: all {depots} changes around the kill are in step": (all_of_them, worker),
-        "floor: a process that imports the API": (imports["api.main"], server),
+        "baseline: a process that imports the API": (imports["api.main"], server),
         "API: it answers /readyz": (answers, server),
     }
-    for what, (seconds, floor) in rows.items():
-        table.add_row(what, f"{median(seconds):.2f}", f"{max(seconds):.2f}", f"{median(seconds) / floor:.2f}")
+    for what, (seconds, baseline) in rows.items():
+        table.add_row(what, f"{median(seconds):.2f}", f"{max(seconds):.2f}", f"{median(seconds) / baseline:.2f}")
     console.print(table)
     return 0
 

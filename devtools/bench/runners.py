@@ -1,4 +1,4 @@
-"""What a benchmark runs in processes of its own: the API, the load, the floor; and what they took of the processor."""
+"""What a benchmark runs in processes of its own: the API, the load, the baseline; and their processor time."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def run_load(plan: Plan) -> Outcome:
 
 
 async def run_bare(plan: BarePlan) -> BareOutcome:
-    """Run the floor of packet ingest."""
+    """Run the baseline of packet ingest."""
     return BareOutcome(**await _run("devtools.bench.baselines.bare", asdict(plan)))
 
 

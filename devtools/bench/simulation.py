@@ -56,8 +56,10 @@ async def _speed(console: Console, api: Api, depots: Sequence[str], rounds: int,
     rows = {
         "one run": median(alone),
         f"{at_once} runs at once": together,
-        "floor: the same packets posted in a loop, one a request": await _floor(api.url, packets, 1, rounds),
-        f"floor: the same packets posted in a loop, {_BATCH} a request": await _floor(api.url, packets, _BATCH, rounds),
+        "baseline: the same packets posted in a loop, one a request": await _baseline(api.url, packets, 1, rounds),
+        f"baseline: the same packets posted in a loop, {_BATCH} a request": await _baseline(
+            api.url, packets, _BATCH, rounds
+        ),
     }
     for what, rate in rows.items():
         table.add_row(what, f"{rate:,.0f}")
@@ -70,7 +72,7 @@ async def _packets(api: Api, depot_id: str, evidence: bytes) -> list[dict[str, A
     return [{**packet, "device_id": gateway["gateway_id"]} for packet in sent]
 
 
-async def _floor(url: str, packets: Sequence[dict[str, Any]], size: int, rounds: int) -> float:
+async def _baseline(url: str, packets: Sequence[dict[str, Any]], size: int, rounds: int) -> float:
     rates: list[float] = []
     async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as http:
         for _ in range(rounds):

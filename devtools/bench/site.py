@@ -40,7 +40,7 @@ DELETE FROM outbox
 
 
 @dataclass(frozen=True)
-class BenchSite:
+class DepotIds:
     """The ids of one depot's parts."""
 
     gateway_id: UUID
@@ -59,7 +59,7 @@ async def make_sites(connection: AsyncConnection, depots: int, threshold_seconds
         await connection.execute(text(statement), wanted)
 
 
-async def read_sites(connection: AsyncConnection) -> list[BenchSite]:
+async def read_sites(connection: AsyncConnection) -> list[DepotIds]:
     """Read what ``make_sites`` made."""
     rows = await connection.execute(
         text("""
@@ -67,10 +67,10 @@ async def read_sites(connection: AsyncConnection) -> list[BenchSite]:
             FROM devices AS d JOIN microgrids AS m USING (depot_id) ORDER BY d.gateway_id
         """)
     )
-    return [BenchSite(*row) for row in rows]
+    return [DepotIds(*row) for row in rows]
 
 
-def packet_template(site: BenchSite) -> str:
+def packet_template(site: DepotIds) -> str:
     """A packet with ``%d`` for its time. Its statuses are the same each time, its time is not."""
     values: list[tuple[str, float | str, str | None]] = [
         ("LIMIT_PEAK_SHAVING", "true", None),

@@ -1,4 +1,4 @@
-"""`./dev bench telemetry`: packet ingest, the latest-status read and the deadlines, each beside its floor."""
+"""`./dev bench telemetry`: packet ingest, the latest-status read and the deadlines, each beside its baseline."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from devtools.bench.deadlines import measure_deadlines
 from devtools.bench.figures import Latency
 from devtools.bench.load import Client, Outcome, Plan
 from devtools.bench.runners import BenchApi, processor_seconds, run_bare, run_load
-from devtools.bench.site import READINGS, SENSOR, BenchSite, make_sites, packet_template, read_sites
+from devtools.bench.site import READINGS, SENSOR, DepotIds, make_sites, packet_template, read_sites
 from devtools.bench.stage import Databases, databases
 from runtime.processes import free_port
 from store.base.database import make_engine
@@ -37,7 +37,7 @@ ARRAY = 100
 
 
 @dataclass(frozen=True)
-class Given:
+class BenchOptions:
     """What was asked for."""
 
     seconds: float
@@ -49,7 +49,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Sample:
-    """One measurement, of the product or of its floor."""
+    """One measurement, of the product or of its baseline."""
 
     packets_a_second: float
     latency: Latency
@@ -71,7 +71,7 @@ class Line:
     bare: list[Sample] = field(default_factory=list[Sample])
 
     def ratio(self, of: Callable[[Sample], float]) -> float:
-        """The median, over the pairs, of one figure of ingest divided by the same of the floor."""
+        """The median, over the pairs, of one figure of ingest divided by the same of the baseline."""
         return median(of(ingest) / of(bare) for ingest, bare in zip(self.ingest, self.bare, strict=True))
 
 
@@ -95,16 +95,16 @@ class Clock:
 
 async def run(seconds: float, rounds: int, depots: int, processes: int, parts: Sequence[str]) -> int:
     """Measure and print."""
-    given = Given(seconds, min(2.0, seconds / 2), rounds, depots, processes)
+    options = BenchOptions(seconds, min(2.0, seconds / 2), rounds, depots, processes)
     console = Console()
     async with databases() as made:
-        await _fill(made, given.depots)
+        await _fill(made, options.depots)
         if "packets" in parts or "reads" in parts:
-            await _ingest(console, made, given, packets="packets" in parts, reads="reads" in parts)
+            await _ingest(console, made, options, packets="packets" in parts, reads="reads" in parts)
         if "flexmeasures" in parts:
-            await _flexmeasures(console, made, given)
+            await _flexmeasures(console, made, options)
         if "deadlines" in parts:
-            console.print(await measure_deadlines(made, given.rounds))
+            console.print(await measure_deadlines(made, options.rounds))
     return 0
 
 
@@ -124,18 +124,18 @@ class Running:
     made: Databases
     engine: AsyncEngine
     api: BenchApi
-    sites: list[BenchSite]
+    sites: list[DepotIds]
     clock: Clock
-    given: Given
+    options: BenchOptions
 
     async def load(self, clients: list[Client]) -> Outcome:
         """Put load on the API."""
-        outcome = await run_load(Plan("127.0.0.1", self.api.port, clients, self.given.seconds, self.given.warm_up))
+        outcome = await run_load(Plan("127.0.0.1", self.api.port, clients, self.options.seconds, self.options.warm_up))
         self.clock.take(max(outcome.next_times))
         return outcome
 
-    async def packets(self, line: Line, *, floor: bool = True) -> None:
-        """Measure one way of bringing packets, then its floor."""
+    async def packets(self, line: Line, *, baseline: bool = True) -> None:
+        """Measure one way of bringing packets, then its baseline."""
         begin = self.clock.begin()
         clients = [
             Client("POST", PACKETS, _body(self.sites, number * line.array, line.array), line.array, begin=begin)
@@ -157,8 +157,8 @@ class Running:
                 outcome.processor_seconds / taken * 1e6,
             )
         )
-        if floor:
-            await self._floor(line, round(line.groups[-1]))
+        if baseline:
+            await self._baseline(line, round(line.groups[-1]))
 
     async def _stored(self) -> tuple[int, int]:
         """Packets that are stored, and the groups that they came in."""
@@ -168,14 +168,14 @@ class Running:
             found = (await connection.execute(query)).one()
         return found[0], found[1]
 
-    async def _floor(self, line: Line, group: int) -> None:
+    async def _baseline(self, line: Line, group: int) -> None:
         used = self.sites[: line.clients * line.array]
         outcome = await run_bare(
             BarePlan(
                 self.made.url_of("run"),
                 group,
-                self.given.seconds,
-                self.given.warm_up,
+                self.options.seconds,
+                self.options.warm_up,
                 self.clock.begin(),
                 [[*map(str, _ids(site)), packet_template(site), _answers(site)] for site in used],
             )
@@ -185,16 +185,16 @@ class Running:
         line.bare.append(Sample(outcome.packets / outcome.seconds, Latency.of(outcome.latencies), processor))
 
 
-def _ids(site: BenchSite) -> Sequence[object]:
+def _ids(site: DepotIds) -> Sequence[object]:
     return site.gateway_id, site.depot_id, site.microgrid_id, site.device_id, site.circuit_id
 
 
-def _body(sites: Sequence[BenchSite], first: int, count: int) -> str:
+def _body(sites: Sequence[DepotIds], first: int, count: int) -> str:
     packets = [packet_template(sites[(first + n) % len(sites)]) for n in range(count)]
     return packets[0] if count == 1 else f"[{','.join(packets)}]"
 
 
-def _answers(site: BenchSite) -> str:
+def _answers(site: DepotIds) -> str:
     """Answers of the size that the product stores."""
     measurand = '{"measurand": "LIMIT_PEAK_SHAVING", "outcome": "APPLIED", "code": null}'
     action = (
@@ -206,22 +206,22 @@ def _answers(site: BenchSite) -> str:
 
 
 @asynccontextmanager
-async def _running(made: Databases, given: Given) -> AsyncGenerator[Running]:
+async def _running(made: Databases, options: BenchOptions) -> AsyncGenerator[Running]:
     """Start the API on a fresh copy of the database."""
     with tempfile.TemporaryDirectory(prefix="bench-api-") as folder:
         async with made.copy("filled") as engine:
             async with engine.connect() as connection:
                 sites = await read_sites(connection)
             environment = child_environment(None, None, "") | {"DATABASE_URL": made.url_of("run")}
-            with BenchApi(free_port(), Path(folder) / "api.log", environment, given.processes) as api:
-                yield Running(made, engine, api, sites, Clock(), given)
+            with BenchApi(free_port(), Path(folder) / "api.log", environment, options.processes) as api:
+                yield Running(made, engine, api, sites, Clock(), options)
 
 
-async def _ingest(console: Console, made: Databases, given: Given, *, packets: bool, reads: bool) -> None:
+async def _ingest(console: Console, made: Databases, options: BenchOptions, *, packets: bool, reads: bool) -> None:
     lines = [Line(1, 1), Line(CLIENTS, 1), Line(1, ARRAY), Line(CLIENTS, ARRAY)] if packets else []
     read = ReadFigures()
-    for _ in track(range(given.rounds), description="rounds", console=console, transient=True):
-        async with _running(made, given) as running:
+    for _ in track(range(options.rounds), description="rounds", console=console, transient=True):
+        async with _running(made, options) as running:
             for line in lines:
                 await running.packets(line)
             if reads:
@@ -315,21 +315,21 @@ class Pair:
     other: list[Sample] = field(default_factory=list[Sample])
 
 
-async def _flexmeasures(console: Console, made: Databases, given: Given) -> None:
+async def _flexmeasures(console: Console, made: Databases, options: BenchOptions) -> None:
     pairs = [Pair(1), Pair(ARRAY)]
-    async with flexmeasures(made, CLIENTS) as other, _running(made, given) as running:
-        for _ in track(range(given.rounds), description="FlexMeasures", console=console, transient=True):
+    async with flexmeasures(made, CLIENTS) as other, _running(made, options) as running:
+        for _ in track(range(options.rounds), description="FlexMeasures", console=console, transient=True):
             for pair in pairs:
                 line = Line(CLIENTS, pair.packets)
                 readings = pair.packets * READINGS
                 clients = other.clients(CLIENTS, readings, running.clock.other)
                 outcome = await run_load(
-                    Plan("127.0.0.1", other.port, clients, given.seconds, given.warm_up, other.headers)
+                    Plan("127.0.0.1", other.port, clients, options.seconds, options.warm_up, other.headers)
                 )
                 running.clock.other = max(outcome.next_times)
                 rate = len(outcome.latencies) * readings / outcome.seconds
                 pair.other.append(Sample(rate, Latency.of(outcome.latencies), 0))
-                await running.packets(line, floor=False)
+                await running.packets(line, baseline=False)
                 pair.ingest.append(line.ingest[0])
     console.print(_pair_table(pairs))
 

@@ -19,7 +19,7 @@ def in_utc(moment: datetime) -> datetime | None:
     if moment.utcoffset() is None:
         return None
     try:
-        told = moment.astimezone(UTC)
+        utc = moment.astimezone(UTC)
     except OverflowError:
         return None
-    return told if EARLIEST <= told <= LATEST else None
+    return utc if EARLIEST <= utc <= LATEST else None

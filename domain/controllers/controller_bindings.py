@@ -130,7 +130,7 @@ class CapabilityOwner:
 
 
 @dataclass(frozen=True)
-class KnownSite:
+class BindingContext:
     """What is known of the site that a draft is about."""
 
     depot_id: UUID | None
@@ -173,7 +173,7 @@ class BindingEffect:
 
 
 @dataclass(frozen=True)
-class BindingJudgement:
+class DraftValidation:
     """What there is to say of a draft."""
 
     form: BindingForm | None
@@ -272,16 +272,16 @@ def _read_capabilities(draft: BindingDraft, given: object) -> None:
     draft.capabilities = tuple(found)
 
 
-def judge(
+def validate_draft(
     draft: BindingDraft,
-    site: KnownSite,
+    context: BindingContext,
     tables: ControllerTables,
     measurand_of: Mapping[Capability, MeasurandKey] = MEASURAND_OF,
-) -> BindingJudgement:
+) -> DraftValidation:
     """Say everything that is wrong with a draft, what is worth a look, and what saving it does."""
-    violations = [*draft.violations, *_judge_site(draft, site), *_judge_device(draft, site)]
-    device = site.device if site.device is not None and site.device.depot_id == site.depot_id else None
-    refused = _judge_capabilities(draft, site, device, tables, measurand_of)
+    violations = [*draft.violations, *_validate_context(draft, context), *_validate_device(draft, context)]
+    device = context.device if context.device is not None and context.device.depot_id == context.depot_id else None
+    refused = _judge_capabilities(draft, context, device, tables, measurand_of)
     violations += refused.values()
     warnings = [] if device is None else _warnings(draft, device, measurand_of)
     wanted = [capability for _, capability in draft.capabilities if capability not in refused]
@@ -289,38 +289,41 @@ def judge(
     if not violations and draft.device_id is not None:
         # In the order of the capabilities, whatever the order they were given in.
         form = BindingForm(draft.device_id, tuple(each for each in Capability if each in wanted), draft.enabled)
-    return BindingJudgement(
-        form, tuple(violations), tuple(warnings), tuple(_effects(draft, site, device, wanted if draft.enabled else ()))
+    return DraftValidation(
+        form,
+        tuple(violations),
+        tuple(warnings),
+        tuple(_effects(draft, context, device, wanted if draft.enabled else ())),
     )
 
 
-def _judge_site(draft: BindingDraft, site: KnownSite) -> Iterable[Violation]:
+def _validate_context(draft: BindingDraft, context: BindingContext) -> Iterable[Violation]:
     if draft.depot_id is None and draft.microgrid_id is None:
         return
     name = "depot_id" if draft.microgrid_id is None else "microgrid_id"
-    if site.depot_id is None:
+    if context.depot_id is None:
         code = BindingCode.DEPOT_NOT_FOUND if name == "depot_id" else BindingCode.MICROGRID_NOT_FOUND
         what = "depot" if name == "depot_id" else "active microgrid"
         yield Violation(f"/{name}", code, f"There is no such {what}.")
         return
-    if draft.depot_id is not None and draft.depot_id != site.depot_id:
+    if draft.depot_id is not None and draft.depot_id != context.depot_id:
         yield Violation("/depot_id", BindingCode.MICROGRID_NOT_IN_DEPOT, "The microgrid is another depot's.")
     # To switch a binding off is never refused.
-    if site.microgrid_id is None and (draft.enabled or draft.before is None):
+    if context.microgrid_id is None and (draft.enabled or draft.before is None):
         reason = "The depot has no microgrid yet. Add a top-level circuit, or run the backfill: it follows."
         yield Violation(f"/{name}", BindingCode.MICROGRID_NOT_PROVISIONED, reason)
 
 
-def _judge_device(draft: BindingDraft, site: KnownSite) -> Iterable[Violation]:
-    where, device = "/device_id", site.device
+def _validate_device(draft: BindingDraft, context: BindingContext) -> Iterable[Violation]:
+    where, device = "/device_id", context.device
     if draft.device_id is None:
         return
-    if site.is_gateway:
+    if context.is_gateway:
         reason = "This is a gateway, which has no sensor of its own. Choose the controller's device at that gateway."
         yield Violation(where, BindingCode.DEVICE_WITHOUT_SENSOR, reason)
     elif device is None:
         yield Violation(where, BindingCode.DEVICE_NOT_FOUND, "There is no such device.")
-    elif site.depot_id is not None and device.depot_id != site.depot_id:
+    elif context.depot_id is not None and device.depot_id != context.depot_id:
         yield Violation(where, BindingCode.DEVICE_NOT_IN_DEPOT, f'The device "{device.name}" is in another depot.')
     elif device.bound_by is not None and (draft.before is None or device.bound_by != draft.before.binding_id):
         reason = f'The device "{device.name}" is bound already. Change that binding instead.'
@@ -329,7 +332,7 @@ def _judge_device(draft: BindingDraft, site: KnownSite) -> Iterable[Violation]:
 
 def _judge_capabilities(
     draft: BindingDraft,
-    site: KnownSite,
+    context: BindingContext,
     device: KnownDevice | None,
     tables: ControllerTables,
     measurand_of: Mapping[Capability, MeasurandKey],
@@ -340,7 +343,7 @@ def _judge_capabilities(
     for where, capability in draft.capabilities:
         if capability in standing:
             continue
-        measurand, owner = measurand_of.get(capability), site.owners.get(capability)
+        measurand, owner = measurand_of.get(capability), context.owners.get(capability)
         if measurand is None:
             reason = f"No measurand of the packet contract reports {capability}."
             refused[capability] = Violation(where, BindingCode.CAPABILITY_WITHOUT_MEASURAND, reason)
@@ -371,12 +374,12 @@ def _warnings(
 
 
 def _effects(
-    draft: BindingDraft, site: KnownSite, device: KnownDevice | None, wanted: Iterable[Capability]
+    draft: BindingDraft, context: BindingContext, device: KnownDevice | None, wanted: Iterable[Capability]
 ) -> Iterable[BindingEffect]:
     wanted = set(wanted)
     mine = None if draft.before is None else draft.before.binding_id
     for capability in Capability:
-        owner = site.owners.get(capability)
+        owner = context.owners.get(capability)
         before = None if owner is None else (owner.device_id, owner.device_name)
         after = before if owner is None or owner.binding_id != mine else None
         if capability in wanted and device is not None:

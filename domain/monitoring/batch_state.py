@@ -107,7 +107,7 @@ class PacketBatchState:
     """When the group came, the same for all of it."""
     latest: dict[tuple[UUID, Capability], StatusEvent] = field(default_factory=dict)
     """The event that is shown, by microgrid and capability."""
-    tenures: dict[tuple[UUID, Capability], int] = field(default_factory=dict)
+    epochs: dict[tuple[UUID, Capability], int] = field(default_factory=dict)
     """How often each microgrid's capability was handed over to another device, where it was."""
     earlier: dict[tuple[UUID, Capability, str], StatusEvent] = field(default_factory=dict)
     """The first accepted event by microgrid, capability and provider event reference."""
@@ -139,7 +139,7 @@ class PacketBatchState:
         key = (given.microgrid_id, given.capability)
         observed_at, event_ref, status, *_ = given.event
         given = given._replace(
-            event=StatusEvent(observed_at, event_ref, status, self.now, self.tenures.get(key, 0)),
+            event=StatusEvent(observed_at, event_ref, status, self.now, self.epochs.get(key, 0)),
         )
         ref = (*key, event_ref)
         folded = fold_one(self.latest.get(key), given.event, self.earlier.get(ref))
@@ -199,18 +199,18 @@ class PacketBatchState:
         self.cleared.add(action.sensor_action_id)
         ref = packet_event_ref(packet.device_id, action.sensor_id, packet.timestamp_ms)
         observed_at = packet.observed_at
-        told: list[MeasurandAnswer] = []
+        answers: list[MeasurandAnswer] = []
         for key, measurand in found.items():
             value = read_measurand(key, measurand.value, measurand.unit)
             if isinstance(value, Unreadable) and value.code is not ReadingCode.VALUE_UNAVAILABLE:
-                told.append(MeasurandAnswer(key, ActionOutcome.IGNORED, value.code))
+                answers.append(MeasurandAnswer(key, ActionOutcome.IGNORED, value.code))
                 continue
             status = None if isinstance(value, Unreadable) else capability_status(value)
             event = StatusEvent(observed_at, ref, status)
             given = NewStatus(resolved.target_id, CAPABILITY_MEASURANDS[key], event, action.device_id, sent_by)
-            told.append(_measurand_answer(key, self.take_status(given).effect))
-        outcome, code = overall(tuple(told))
-        return _answer(action, outcome, code, measurands=tuple(told), target_id=resolved.target_id)
+            answers.append(_measurand_answer(key, self.take_status(given).effect))
+        outcome, code = overall(tuple(answers))
+        return _answer(action, outcome, code, measurands=tuple(answers), target_id=resolved.target_id)
 
     def _update_power_source(
         self, packet: Packet, context: PacketContext, action: ConfiguredAction, found: dict[MeasurandKey, Measurand]
@@ -220,14 +220,14 @@ class PacketBatchState:
             return self._stop(context, action, routed)
         self.cleared.add(action.sensor_action_id)
         sent = self.sent.get(_place(packet, action.sensor_id), ())
-        told = tuple(
+        answers = tuple(
             MeasurandAnswer(key, ActionOutcome.IGNORED, IgnoredCode.LATE)
             if key in sent
             else self._read_power_source(routed.target_id, packet.observed_at, action.device_id, key, measurand)
             for key, measurand in found.items()
         )
-        outcome, code = overall(told)
-        return _answer(action, outcome, code, measurands=told, rule=routed.rule, target_id=routed.target_id)
+        outcome, code = overall(answers)
+        return _answer(action, outcome, code, measurands=answers, rule=routed.rule, target_id=routed.target_id)
 
     def _read_power_source(
         self, power_source_id: UUID, observed_at: datetime, device_id: UUID, key: MeasurandKey, measurand: Measurand

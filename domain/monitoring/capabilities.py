@@ -6,8 +6,8 @@ An event that is accepted is recorded, always. Three rules decide whether it is 
    keeps it. Another with the same reference is recorded as ``REPEATED`` (it says the same) or ``CONFLICTING`` (it
    does not) and never changes the latest status (COR-9.12).
 2. *``null`` is no status.* It is recorded as ``UNAVAILABLE``, and the latest status stays as it was.
-3. *The greatest key is the latest*, the key being (``tenure``, effective time, ``observed_at``,
-   ``provider_event_ref``). A capability's *tenure* counts how often it was handed over to another device: what came
+3. *The greatest key is the latest*, the key being (``epoch``, effective time, ``observed_at``,
+   ``provider_event_ref``). A capability's *epoch* counts how often it was handed over to another device: what came
    under the one who supplies it now counts before all that came earlier. The effective time is the time of
    measurement, or the time of arrival where that is earlier, so that a clock that runs ahead does not rule
    (``domain.base.clocks``). The stamp orders what came at once; the reference breaks the tie because it comes with the
@@ -160,7 +160,7 @@ class StatusEvent(NamedTuple):
     """None: the provider had no value."""
     received_at: datetime | None = None
     """When it was accepted; None: not yet, and ``observed_at`` is taken as it is."""
-    tenure: int = 0
+    epoch: int = 0
     """How often the capability had been handed over to another device when it was accepted."""
 
     @property
@@ -171,7 +171,7 @@ class StatusEvent(NamedTuple):
     @property
     def key(self) -> tuple[int, datetime, datetime, str]:
         """What decides which of two events is the later one."""
-        return self.tenure, self.effective_at, self.observed_at, self.provider_event_ref
+        return self.epoch, self.effective_at, self.observed_at, self.provider_event_ref
 
     def says_the_same(self, other: StatusEvent) -> bool:
         """Say whether the provider said the same, whenever it came."""

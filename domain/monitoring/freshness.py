@@ -50,10 +50,10 @@ def threshold_for(capability: Capability, overrides: Mapping[Capability, timedel
 def timeliness(effective_at: datetime, now: datetime, threshold: timedelta) -> Timeliness:
     """Say how old a status that a device updates is at ``now``."""
     stale_at = effective_at + threshold
-    return told_timeliness(effective_at, now, stale_at, is_fresh=now <= stale_at)
+    return timeliness_of(effective_at, now, stale_at, is_fresh=now <= stale_at)
 
 
-def told_timeliness(effective_at: datetime, now: datetime, stale_at: datetime, *, is_fresh: bool) -> Timeliness:
+def timeliness_of(effective_at: datetime, now: datetime, stale_at: datetime, *, is_fresh: bool) -> Timeliness:
     """Say how old a status is at ``now``, where it is known whether it is fresh."""
     age = max(now - effective_at, timedelta())
     return Timeliness(age, Freshness.FRESH if is_fresh else Freshness.STALE, stale_at)

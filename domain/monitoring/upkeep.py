@@ -69,10 +69,10 @@ class HistoryReport:
 
     def in_words(self) -> str:
         """Say it to a person."""
-        told = [
+        parts = [
             f"{word} {', '.join(names)}" for word, names in (("made", self.made), ("dropped", self.dropped)) if names
         ]
-        return "; ".join(told) or "nothing to do"
+        return "; ".join(parts) or "nothing to do"
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ class SyncResult:
         if self.outcome is SyncOutcome.NO_TOP_LEVEL_CIRCUITS and self.microgrid_id is None:
             return "No top-level circuit, so no microgrid."
         touched = self.touched
-        told = [
+        parts = [
             f"{verb} {_names(changed, count)}"
             for verb, changed, count in (
                 ("added", self.added, touched.added),
@@ -145,7 +145,7 @@ class SyncResult:
             if self.version_before in (None, self.version_after)
             else f"version {self.version_before} → {self.version_after}"
         )
-        return f"{'; '.join(told) or 'nothing to change'} ({version})"
+        return f"{'; '.join(parts) or 'nothing to change'} ({version})"
 
 
 def _names(changes: Sequence[NodeChange], count: int) -> str:

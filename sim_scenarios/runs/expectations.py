@@ -177,7 +177,7 @@ def value_words(value: Any) -> str:
     return str(value) if isinstance(value, str) else f"{value:,}"
 
 
-def settle(expect: Expect, sent: Mapping[str, Value]) -> tuple[Expectation, ...]:
+def resolve_expectations(expect: Expect, sent: Mapping[str, Value]) -> tuple[Expectation, ...]:
     """Make expectations of what the language says.
 
     Args:

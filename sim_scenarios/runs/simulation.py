@@ -20,7 +20,7 @@ from sim_scenarios.runs.scenario import Scenario
 
 
 @dataclass(frozen=True)
-class SiteState:
+class SimulatedState:
     """The site at one step. Its powers hold until the next."""
 
     offset_ms: int
@@ -54,7 +54,7 @@ class SiteState:
         return made
 
 
-def simulate(scenario: Scenario, seed: int, plan: DeliveryPlan) -> Iterator[SiteState]:
+def simulate(scenario: Scenario, seed: int, plan: DeliveryPlan) -> Iterator[SimulatedState]:
     """Run the site through the scenario, one state a step."""
     return _Simulation(scenario, seed, plan).states()
 
@@ -81,14 +81,14 @@ class _Simulation:
             self.stored_j = self.battery.capacity_j * permille(self.site.battery.soc_percent) // 1000
         self.fleet = Fleet(draw_buses(self.site.buses, scenario.name, seed))
 
-    def states(self) -> Iterator[SiteState]:
+    def states(self) -> Iterator[SimulatedState]:
         for index in range(self.scenario.steps):
             offset_ms = index * self.model.every
             for change in self.changes.get(index, ()):
                 self.switches = self.switches.changed(change, offset_ms)
             yield self._state(index, offset_ms)
 
-    def _state(self, index: int, offset_ms: int) -> SiteState:
+    def _state(self, index: int, offset_ms: int) -> SimulatedState:
         switches, now = self.switches, self._conditions(offset_ms)
         soc = None if self.battery is None else soc_permille(self.stored_j, self.battery)
         available = available_w(now)
@@ -103,7 +103,7 @@ class _Simulation:
         flows = flow(now, charging)
         self.fleet.charge(charging, self.seconds)
         self.stored_j = flows.stored_j
-        return SiteState(offset_ms, now, flows, available, soc, self.fleet.charging, self.fleet.left_short, said)
+        return SimulatedState(offset_ms, now, flows, available, soc, self.fleet.charging, self.fleet.left_short, said)
 
     def _conditions(self, offset_ms: int) -> Conditions:
         switches, site = self.switches, self.site

@@ -11,10 +11,10 @@ from domain.site.measurands import MeasurandKey
 from sim_scenarios.language.language import Entry
 from sim_scenarios.runs.bindings import Bindings
 from sim_scenarios.runs.delivery import DeliveryPlan, plan_delivery
-from sim_scenarios.runs.expectations import Checked, Expectation, Observed, Value, check, settle
+from sim_scenarios.runs.expectations import Checked, Expectation, Observed, Value, check, resolve_expectations
 from sim_scenarios.runs.projection import identity, metered_w, packet_bodies
 from sim_scenarios.runs.scenario import Scenario
-from sim_scenarios.runs.simulation import SiteState, simulate
+from sim_scenarios.runs.simulation import SimulatedState, simulate
 
 SILENCE_MARGIN_MS = 1_000
 """So much longer than the heartbeat threshold a silence lasts, so that nobody looks at the very moment."""
@@ -58,7 +58,7 @@ class Step:
     sent: Mapping[str, Value]
     """The measurands of the newest of these packets, by key."""
     expectations: tuple[Expectation, ...]
-    state: SiteState
+    state: SimulatedState
     gap: RealGap | None = None
 
     @property
@@ -101,7 +101,7 @@ class _Expansion:
         self.states = simulate(scenario, seed, self.plan)
         self.who = identity(scenario.model.gateway, scenario.name, scenario.table)
         self.entries = _entries(scenario)
-        self.waiting: dict[int, SiteState] = {}
+        self.waiting: dict[int, SimulatedState] = {}
         """States whose packets are still to come, by step."""
         self.newest: dict[str, tuple[int, Value]] = {}
         """By measurand: the step that measured the newest value that has been delivered, and the value."""
@@ -123,7 +123,9 @@ class _Expansion:
             entries = self.entries.get(index, [])
             sent = self._sent(delivered[max(measured)]) if packets else {}
             now = {key: value for key, (_, value) in self.newest.items()}
-            expectations = [one for entry in entries if entry.expect is not None for one in settle(entry.expect, now)]
+            expectations = [
+                one for entry in entries if entry.expect is not None for one in resolve_expectations(entry.expect, now)
+            ]
             names = [entry.name for entry in entries if entry.name is not None]
             name = "; ".join(names) or None
             yield Step(index, state.offset_ms, name, packets, sent, tuple(dict.fromkeys(expectations)), state, gap)
@@ -136,14 +138,14 @@ class _Expansion:
             for gateway, body in bodies:
                 yield StepPacket(gateway.gateway_id, gateway.name, measured, state.offset_ms, copy, body)
 
-    def _remember(self, measured: int, state: SiteState) -> None:
+    def _remember(self, measured: int, state: SimulatedState) -> None:
         if not self.bindings.gateways:
             return
         for key, value in self._sent(state).items():
             if value is not None and self.newest.get(key, (-1, None))[0] < measured:
                 self.newest[key] = (measured, value)
 
-    def _sent(self, state: SiteState) -> dict[str, Value]:
+    def _sent(self, state: SimulatedState) -> dict[str, Value]:
         said: dict[str, Value] = {each.key: each.value for each in state.controller}
         return said | {MeasurandKey.TOTAL_POWER_LOAD.value: state.flows.grid_w}
 

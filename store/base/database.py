@@ -21,7 +21,7 @@ from domain.base.actor import Actor
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """How long is waited for PostgreSQL, in seconds. What takes longer fails, and nothing of it holds."""
 
     connect: float
@@ -34,18 +34,18 @@ class Patience:
     """Until a statement is done, waiting for locks included."""
 
 
-CALLER = Patience(connect=4.5, pool=4, lock=4, statement=20)
+CALLER = Timeouts(connect=4.5, pool=4, lock=4, statement=20)
 """Where somebody waits for the answer: whoever cannot be served hears of it within 5 seconds."""
-JOB = Patience(connect=5, pool=30, lock=60, statement=600)
+JOB = Timeouts(connect=5, pool=30, lock=60, statement=600)
 """Where nobody does, and a job goes on by itself."""
-MIGRATION = Patience(connect=5, pool=30, lock=4, statement=600)
+MIGRATION = Timeouts(connect=5, pool=30, lock=4, statement=600)
 """Where a migration waits for a table, everybody else waits behind it: it gives up before a caller does."""
 
 
 class Connector:
     """Makes the connections of an engine, and knows those that are open."""
 
-    def __init__(self, database_url: str, patience: Patience = JOB) -> None:
+    def __init__(self, database_url: str, timeouts: Timeouts = JOB) -> None:
         """Take the address.
 
         Raises:
@@ -62,7 +62,7 @@ class Connector:
                 "DATABASE_URL has the form postgresql://user:password@host/database, user and password percent-encoded."
             ) from None
         self._address = address.render_as_string(hide_password=False)
-        self._patience = patience
+        self._timeouts = timeouts
         self.silent = False
         """Whether PostgreSQL is known not to answer, so that nobody need wait for it."""
         self._limits: set[asyncio.Timeout] = set()
@@ -78,7 +78,7 @@ class Connector:
         """
         if self.silent:
             raise ConnectionError("PostgreSQL does not answer.")
-        limit = asyncio.timeout(self._patience.connect)
+        limit = asyncio.timeout(self._timeouts.connect)
         self._limits.add(limit)
         try:
             async with limit:
@@ -96,8 +96,8 @@ class Connector:
         # Not as parameters of the start, which a pooler between may refuse.
         try:
             await connection.execute(
-                f"SET lock_timeout = {self._patience.lock * 1000:.0f}; "
-                f"SET statement_timeout = {self._patience.statement * 1000:.0f}"
+                f"SET lock_timeout = {self._timeouts.lock * 1000:.0f}; "
+                f"SET statement_timeout = {self._timeouts.statement * 1000:.0f}"
             )
         except BaseException:
             connection.terminate()
@@ -113,7 +113,7 @@ class Connector:
 
 
 def make_engine(
-    database_url: str, *, pool_size: int = 10, patience: Patience = JOB, connector: Connector | None = None
+    database_url: str, *, pool_size: int = 10, timeouts: Timeouts = JOB, connector: Connector | None = None
 ) -> AsyncEngine:
     """An engine on ``database_url``, which may be written in PostgreSQL's own form, with its own parameters.
 
@@ -123,10 +123,10 @@ def make_engine(
     """
     return create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=connector or Connector(database_url, patience),
+        async_creator=connector or Connector(database_url, timeouts),
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_timeout=patience.pool,
+        pool_timeout=timeouts.pool,
         pool_pre_ping=True,
         # An error's message is logged; what was to be stored is not for the log.
         hide_parameters=True,
@@ -158,7 +158,7 @@ async def transaction(engine: AsyncEngine, actor: Actor) -> AsyncGenerator[Async
             yield connection
             committing = True
     except FAILURES as error:
-        if committing and is_away(error) and not is_busy(error):
+        if committing and is_unavailable(error) and not is_busy(error):
             raise OutcomeUnknownError.of(error) from error
         raise
 
@@ -203,7 +203,7 @@ def _sqlstate(error: BaseException) -> str:
     return next((str(found) for each in _causes(error) if (found := getattr(each, "sqlstate", None))), "")
 
 
-def is_away(error: BaseException) -> bool:
+def is_unavailable(error: BaseException) -> bool:
     """Say whether an error means that the database cannot be reached, rather than that it refused something."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
@@ -234,7 +234,7 @@ def was_locked_out(error: BaseException) -> bool:
     return _sqlstate(error) == "55P03"
 
 
-def was_outrun(error: BaseException) -> bool:
+def is_retryable_conflict(error: BaseException) -> bool:
     """Say whether the transaction lost against another one. Nothing was changed; tried again, it may win."""
     return _sqlstate(error) in _OUTRUN
 

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from store.base.database import FAILURES, OutcomeUnknownError, is_away, is_busy
+from store.base.database import FAILURES, OutcomeUnknownError, is_busy, is_unavailable
 
 _CLOSE_WITHIN = 5.0
 """Seconds."""
@@ -58,7 +58,7 @@ class KeptConnection:
         except BaseException as error:
             if driver.is_closed() or driver.is_in_transaction():
                 await self.close()
-            if committing and is_away(error) and not is_busy(error):
+            if committing and is_unavailable(error) and not is_busy(error):
                 raise OutcomeUnknownError.of(error) from error
             raise
 
@@ -74,7 +74,7 @@ class KeptConnection:
             with driver_errors():
                 return await driver.fetch(statement, *given)
         except DBAPIError as error:
-            if is_away(error):
+            if is_unavailable(error):
                 await self.close()
             raise
 

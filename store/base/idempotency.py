@@ -36,7 +36,7 @@ class KeptAnswer:
     """A JSON document."""
 
 
-async def hold_key(connection: AsyncConnection, actor: str, key: str, *, waits: bool) -> bool:
+async def lock_key(connection: AsyncConnection, actor: str, key: str, *, waits: bool) -> bool:
     """Keep others from using the key until the transaction ends; False: another transaction uses it.
 
     Where it ``waits``, until the other one has ended.
@@ -44,18 +44,18 @@ async def hold_key(connection: AsyncConnection, actor: str, key: str, *, waits: 
     return (await connection.execute(_WAIT if waits else _TRY, {"actor": actor, "key": key})).scalar_one()
 
 
-async def read_answer(connection: AsyncConnection, actor: str, key: str) -> KeptAnswer | None:
+async def read_response(connection: AsyncConnection, actor: str, key: str) -> KeptAnswer | None:
     """Read what was answered under a key."""
     row = (await connection.execute(_READ, {"actor": actor, "key": key})).one_or_none()
     return None if row is None else KeptAnswer(bytes(row.digest), row.answer)
 
 
-async def keep_answer(connection: AsyncConnection, actor: str, key: str, digest: bytes, answer: str) -> None:
+async def store_response(connection: AsyncConnection, actor: str, key: str, digest: bytes, answer: str) -> None:
     """Keep an answer, a JSON document, in the transaction that it tells of."""
     await connection.execute(_KEEP, {"actor": actor, "key": key, "digest": digest, "answer": answer})
 
 
-async def forget_answer(connection: AsyncConnection, actor: str, key: str) -> None:
+async def forget_response(connection: AsyncConnection, actor: str, key: str) -> None:
     """Forget an answer, in the transaction that undoes what it tells of."""
     await connection.execute(_FORGET, {"actor": actor, "key": key})
 

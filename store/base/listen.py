@@ -10,7 +10,7 @@ import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from store.base.database import is_away, is_busy
+from store.base.database import is_busy, is_unavailable
 
 _log = structlog.get_logger("listen")
 
@@ -34,7 +34,7 @@ async def listen(
             async with engine.connect() as connection:
                 await _hear(connection, channel, on_payload, on_connected)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would listen
-            if is_away(error) or is_busy(error):
+            if is_unavailable(error) or is_busy(error):
                 _log.warning("listener lost", channel=channel, error=str(error))
             else:
                 _log.exception("listener failed", channel=channel)

@@ -22,7 +22,7 @@ import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from store.base.database import CALLER, FAILURES, Connector, Patience, make_engine
+from store.base.database import CALLER, FAILURES, Connector, Timeouts, make_engine
 
 _log = structlog.get_logger("liveness")
 
@@ -34,7 +34,7 @@ _STEPS = 6
 held up, that is one step, however long it took."""
 _STEPS_TO_CONNECT = 20
 """The same where a connection has to be made first. Who makes one meanwhile has a limit of their own."""
-_UNLIMITED = Patience(connect=3600, pool=0, lock=20, statement=20)
+_UNLIMITED = Timeouts(connect=3600, pool=0, lock=20, statement=20)
 """The steps are the limit."""
 
 
@@ -49,11 +49,11 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(database_url: str, *, pool_size: int, patience: Patience) -> AsyncGenerator[Database]:
+async def open_database(database_url: str, *, pool_size: int, timeouts: Timeouts) -> AsyncGenerator[Database]:
     """Keep the connections of a process, and watch whether the server answers, while the block runs."""
-    connector = Connector(database_url, patience)
-    engine = make_engine(database_url, pool_size=pool_size, patience=patience, connector=connector)
-    health_engine = make_engine(database_url, pool_size=1, patience=CALLER)
+    connector = Connector(database_url, timeouts)
+    engine = make_engine(database_url, pool_size=pool_size, timeouts=timeouts, connector=connector)
+    health_engine = make_engine(database_url, pool_size=1, timeouts=CALLER)
     watching = asyncio.create_task(watch_liveness(connector, database_url))
     try:
         yield Database(engine, health_engine)

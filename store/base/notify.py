@@ -47,25 +47,25 @@ def payloads(changes: Mapping[UUID, Collection[str]]) -> Iterator[str]:
     for depot_id, kinds in changes.items():
         if not kinds:
             continue
-        told = f"{depot_id} {' '.join(sorted(set(kinds)))}"
-        if payload and len(payload) + 1 + len(told) > _MAX_PAYLOAD_BYTES:
+        entry = f"{depot_id} {' '.join(sorted(set(kinds)))}"
+        if payload and len(payload) + 1 + len(entry) > _MAX_PAYLOAD_BYTES:
             yield payload
-            payload = told
+            payload = entry
         else:
-            payload = f"{payload};{told}" if payload else told
+            payload = f"{payload};{entry}" if payload else entry
     if payload:
         yield payload
 
 
 async def notify(connection: AsyncConnection, changes: Mapping[UUID, Collection[str]]) -> None:
-    """Tell which depots changed in which respect; nothing is told if the transaction is rolled back."""
-    told = list(payloads(changes))
-    if told:
-        await connection.execute(_NOTIFY, {"channel": CHANNEL, "payloads": told})
+    """Notify which depots changed in which respect; nothing is sent if the transaction is rolled back."""
+    texts = list(payloads(changes))
+    if texts:
+        await connection.execute(_NOTIFY, {"channel": CHANNEL, "payloads": texts})
 
 
 def read_payload(payload: str) -> Iterator[tuple[UUID | None, set[str]]]:
     """Read a payload back: which depot, None for any, changed in which respects."""
-    for told in payload.split(";"):
-        depot, *kinds = told.split(" ")
+    for entry in payload.split(";"):
+        depot, *kinds = entry.split(" ")
         yield (None if depot == "*" else UUID(depot)), set(kinds)

@@ -18,7 +18,7 @@ from domain.base.problems import Problem, ProblemCode
 from domain.base.versions import Versions, last_read
 from store.base.changes import list_changes
 
-_MAX_CHANGES_TOLD = 20
+_MAX_CHANGES_REPORTED = 20
 
 
 class Versioned(Protocol):
@@ -60,13 +60,13 @@ async def check_version(
     *,
     current: Mapping[str, Any] | None = None,
     journal: str | None = None,
-    tell: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is,
+    describe: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is,
 ) -> None:
     """Refuse a change of a record that has another version by now than any of those ``expected``.
 
     To be called under the depot's lock. ``noun`` is the kind of thing, which the journal has unless ``journal`` names
-    it; ``current`` is what holds now by the names of the API (else all that the record has), ``tell`` names the fields
-    of a change so.
+    it; ``current`` is what holds now by the names of the API (else all that the record has), ``describe`` gives the
+    fields of a change by those names.
 
     Raises:
         Problem: ``VERSION_CONFLICT``. Its context has ``current``, and ``changes`` with who changed which fields and
@@ -85,7 +85,7 @@ async def check_version(
             record.depot_id,
             subject_ids=(subject_id,),
             actions=actions,
-            limit=min(record.version - read, _MAX_CHANGES_TOLD),
+            limit=min(record.version - read, _MAX_CHANGES_REPORTED),
         )
     )
     since = "" if read is None else f" since version {read} was read"
@@ -96,6 +96,6 @@ async def check_version(
         "version",
         context={
             "current": asdict(record) if current is None else current,
-            "changes": [{"at": each.at, "actor": each.actor, "fields": tell(each.detail)} for each in found],
+            "changes": [{"at": each.at, "actor": each.actor, "fields": describe(each.detail)} for each in found],
         },
     )

@@ -24,14 +24,14 @@ from domain.controllers.controller_bindings import (
     MEASURAND_OF,
     BindingBefore,
     BindingCode,
+    BindingContext,
     BindingDraft,
     BindingForm,
-    BindingJudgement,
     CapabilityOwner,
+    DraftValidation,
     KnownDevice,
-    KnownSite,
-    judge,
     read_draft,
+    validate_draft,
 )
 from domain.controllers.controller_support import ControllerTables
 from domain.monitoring.capabilities import CAPABILITY_MEASURANDS, Capability, CapabilityStatus, capability_status
@@ -234,7 +234,7 @@ async def _depot_of(connection: AsyncConnection, draft: BindingDraft) -> UUID | 
     return (await connection.execute(_DEPOT_OF_MICROGRID, {"microgrid_id": draft.microgrid_id})).scalar_one_or_none()
 
 
-async def _know(connection: AsyncConnection, draft: BindingDraft) -> KnownSite:
+async def _know(connection: AsyncConnection, draft: BindingDraft) -> BindingContext:
     depot_id = await _depot_of(connection, draft)
     site = (await connection.execute(_SITE, {"depot_id": depot_id})).one_or_none()
     device, is_gateway = None, False
@@ -250,7 +250,7 @@ async def _know(connection: AsyncConnection, draft: BindingDraft) -> KnownSite:
         Capability(row.capability): CapabilityOwner(row.id, row.device_id, row.name)
         for row in await connection.execute(_OWNERS, {"depot_id": depot_id})
     }
-    return KnownSite(
+    return BindingContext(
         None if site is None else site.depot_id, None if site is None else site.microgrid_id, device, is_gateway, owners
     )
 
@@ -259,9 +259,9 @@ def _before(record: BindingRecord) -> BindingBefore:
     return BindingBefore(record.binding_id, record.depot_id, record.microgrid_id, record.version, record.form())
 
 
-async def judge_binding(
+async def validate_binding_draft(
     connection: AsyncConnection, document: Mapping[str, Any], tables: ControllerTables, binding_id: UUID | None
-) -> BindingJudgement:
+) -> DraftValidation:
     """Say what a new binding, or a change of ``binding_id``, would do, and what is wrong with it. Nothing is stored.
 
     Raises:
@@ -270,7 +270,7 @@ async def judge_binding(
     """
     before = None if binding_id is None else _before(await read_binding(connection, binding_id))
     draft = read_draft(document, before)
-    found = judge(draft, await _know(connection, draft), tables)
+    found = validate_draft(draft, await _know(connection, draft), tables)
     version = None if before is None else given_version(document)
     if before is not None and version is not None and version != before.version:
         reason = f"The binding has changed since version {version} was read; it is version {before.version} now."
@@ -279,7 +279,7 @@ async def judge_binding(
     return found
 
 
-def _invalid(found: BindingJudgement, site: KnownSite) -> Problem:
+def _invalid(found: DraftValidation, site: BindingContext) -> Problem:
     codes = {violation.code.value for violation in found.violations}
     context: dict[str, Any] = {}
     if BindingCode.CAPABILITY_OWNED in codes:
@@ -320,7 +320,7 @@ async def create_binding(
     depot_id = await _depot_of(connection, draft)
     if depot_id is None or (await connection.execute(_SITE, {"depot_id": depot_id})).first() is None:
         site = await _know(connection, draft)
-        raise _invalid(judge(draft, site, tables), site)
+        raise _invalid(validate_draft(draft, site, tables), site)
     async with configuration_change(connection, actor, depot_id) as change:
         form = await _valid_form(connection, draft, tables)
         made = await add_action(change, form.device_id, _action_form(form))
@@ -335,7 +335,7 @@ async def _valid_form(connection: AsyncConnection, draft: BindingDraft, tables: 
 
     """
     site = await _know(connection, draft)
-    found = judge(draft, site, tables)
+    found = validate_draft(draft, site, tables)
     if found.form is None:
         raise _invalid(found, site)
     return found.form
@@ -360,7 +360,7 @@ async def _change_of(
             expected,
             current=_current(before),
             journal="sensor action",
-            tell=seen_from_microgrid,
+            describe=seen_from_microgrid,
         )
         yield change, before
 
@@ -498,12 +498,12 @@ async def binding_history(
 
 def seen_from_microgrid(fields: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     """Name the fields of a sensor action's change as a binding has them: capabilities instead of measurands."""
-    told: dict[str, list[Any]] = {}
+    named: dict[str, list[Any]] = {}
     for name, source in (("device_id", "device_id"), ("capabilities", "measurands"), ("enabled", "enabled")):
         if source in fields:
             values = fields[source]
-            told[name] = [None if v is None else _capabilities(v) for v in values] if name != source else [*values]
-    return told
+            named[name] = [None if v is None else _capabilities(v) for v in values] if name != source else [*values]
+    return named
 
 
 def _capabilities(keys: Sequence[str]) -> list[Capability]:

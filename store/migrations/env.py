@@ -29,7 +29,7 @@ def _limit_locks(connection: Connection, seconds: float) -> None:
 
 
 async def _connect_and_run() -> None:
-    engine = make_engine(context.config.attributes["database_url"], pool_size=1, patience=MIGRATION)
+    engine = make_engine(context.config.attributes["database_url"], pool_size=1, timeouts=MIGRATION)
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_run)

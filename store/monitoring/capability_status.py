@@ -18,7 +18,7 @@ from domain.base.clocks import ahead, effective_at
 from domain.base.problems import Problem, ProblemCode
 from domain.monitoring.batch_state import NewStatus, PacketBatchState
 from domain.monitoring.capabilities import Capability, CapabilityStatus, FoldEffect, StatusEvent
-from domain.monitoring.freshness import Timeliness, threshold_for, told_timeliness
+from domain.monitoring.freshness import Timeliness, threshold_for, timeliness_of
 from store.base.changes import record_change
 from store.base.database import clock
 from store.base.driver import KeptConnection, driver_errors, driver_in
@@ -86,7 +86,7 @@ _STATUSES = """
     SELECT 'LATEST' AS what, microgrid_id, capability, provider_event_ref, observed_at, status, received_at, tenure
     FROM capability_latest WHERE microgrid_id = ANY ($1::uuid[])
     UNION ALL
-    SELECT 'TENURE', m.id, t.capability, NULL, NULL, NULL, NULL, t.tenure
+    SELECT 'EPOCH', m.id, t.capability, NULL, NULL, NULL, NULL, t.tenure
     FROM microgrids AS m JOIN capability_tenures AS t ON t.depot_id = m.depot_id
     WHERE m.id = ANY ($1::uuid[]) AND t.tenure > 0
     UNION ALL (
@@ -120,13 +120,13 @@ async def load_statuses(
         return
     microgrid_ids, capabilities, refs = zip(*keys, strict=True)
     rows = await driver.fetch(_STATUSES, list(set(microgrid_ids)), microgrid_ids, capabilities, refs, since)
-    for what, microgrid_id, name, ref, observed_at, status, received_at, tenure in rows:
+    for what, microgrid_id, name, ref, observed_at, status, received_at, epoch in rows:
         capability = Capability(name)
-        if what == "TENURE":
-            state.tenures[microgrid_id, capability] = tenure
+        if what == "EPOCH":
+            state.epochs[microgrid_id, capability] = epoch
             continue
         known = None if status is None else CapabilityStatus(status)
-        event = StatusEvent(observed_at, ref, known, received_at, tenure)
+        event = StatusEvent(observed_at, ref, known, received_at, epoch)
         if what == "FIRST":
             state.earlier[microgrid_id, capability, ref] = event
         else:
@@ -181,7 +181,7 @@ def status_parameters(state: PacketBatchState) -> list[Any]:
         [each.recorded_by for each in given],
         [place in shown for place in range(len(given))],
         state.now,
-        [each.event.tenure for each in given],
+        [each.event.epoch for each in given],
     ]
 
 
@@ -330,7 +330,7 @@ def _latest_records(rows: Iterable[Any]) -> dict[UUID, list[LatestRecord]]:
                 source_id,
                 source_name,
                 threshold,
-                None if effective_at is None else told_timeliness(effective_at, now, stale_at, is_fresh=is_fresh),
+                None if effective_at is None else timeliness_of(effective_at, now, stale_at, is_fresh=is_fresh),
                 owner_id,
                 owner_name,
             )

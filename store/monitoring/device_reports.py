@@ -112,9 +112,9 @@ async def read_reports(connection: AsyncConnection, device_ids: Collection[UUID]
     values: dict[UUID, list[ReportedValue]] = {}
     for row in rows:
         packets[row.device_id] = LastPacket(row.last_packet_id, row.last_observed_at, row.last_received_at)
-        told = values.setdefault(row.device_id, [])
+        rows = values.setdefault(row.device_id, [])
         if row.measurand is not None:
-            told.append(_value(row.measurand, row.observed_at, row.received_at))
+            rows.append(_value(row.measurand, row.observed_at, row.received_at))
     return {device_id: DeviceReport(packet, _sorted(values[device_id])) for device_id, packet in packets.items()}
 
 

@@ -16,7 +16,7 @@ from store.monitoring.freshness import EFFECTIVE_AT, IS_FRESH, STALE_AT, STATUS_
 
 
 @dataclass(frozen=True)
-class StandingStatus:
+class LatestCapabilityStatus:
     """The latest status of one capability of one depot."""
 
     capability: Capability
@@ -30,7 +30,7 @@ class StandingStatus:
     is_fresh: bool
 
 
-_STANDING = text(f"""
+_LATEST = text(f"""
     SELECT m.depot_id, l.capability, l.status, {EFFECTIVE_AT} AS effective_at, {STALE_AT} AS stale_at,
            o.sensor_action_id IS NOT NULL AS is_updated, {IS_FRESH} AS is_fresh
     FROM microgrids AS m
@@ -42,14 +42,14 @@ _STANDING = text(f"""
 """)  # noqa: S608 - constants
 
 
-async def read_standing(
+async def read_latest_statuses(
     connection: AsyncConnection, depot_ids: Collection[UUID]
-) -> dict[UUID, tuple[StandingStatus, ...]]:
+) -> dict[UUID, tuple[LatestCapabilityStatus, ...]]:
     """Read the latest statuses of these depots; a capability without one, and a depot without any, is left out."""
-    found: dict[UUID, tuple[StandingStatus, ...]] = defaultdict(tuple)
+    found: dict[UUID, tuple[LatestCapabilityStatus, ...]] = defaultdict(tuple)
     capabilities, thresholds = capabilities_and_thresholds()
     given = {"depot_ids": list(depot_ids), "capabilities": capabilities, "thresholds": thresholds}
-    rows = await connection.execute(_STANDING, given)
+    rows = await connection.execute(_LATEST, given)
     for depot_id, capability, status, *rest in rows:
-        found[depot_id] += (StandingStatus(Capability(capability), CapabilityStatus(status), *rest),)
+        found[depot_id] += (LatestCapabilityStatus(Capability(capability), CapabilityStatus(status), *rest),)
     return found

@@ -9,7 +9,7 @@ from domain.monitoring.upkeep import HistoryReport, HistoryRequest
 
 # A month is made and dropped under a lock that everyone who reads or writes the history waits behind, in turn for
 # those who read it now. Rather than make them wait for a long report, this gives up and is tried again.
-_PATIENCE = text("SET LOCAL lock_timeout = '3s'")
+_LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '3s'")
 _KEEP = text("SELECT partition_name, change FROM keep_months(:ahead, :kept) ORDER BY change, partition_name")
 
 # Of the tables the one that is worst off; by name, as keep_months names them.
@@ -34,7 +34,7 @@ async def keep_months(connection: AsyncConnection, request: HistoryRequest) -> H
         DBAPIError: the bounds are ones that the database refuses, or someone reads the history for too long.
 
     """
-    await connection.execute(_PATIENCE)
+    await connection.execute(_LOCK_TIMEOUT)
     rows = (await connection.execute(_KEEP, {"ahead": request.months_ahead, "kept": request.months_kept})).all()
     return HistoryReport(
         made=[row.partition_name for row in rows if row.change == "MADE"],

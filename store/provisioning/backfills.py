@@ -197,13 +197,13 @@ async def run_page(connection: AsyncConnection, request: PageRequest) -> Outcome
     await _hold_open(connection, backfill.backfill_id)
     span = {"after": bounds.after or FIRST_ID, "upto": bounds.upto}
     if backfill.dry_run:
-        told = await connection.execute(_JUDGE_PAGE, {**span, "backfill_id": backfill.backfill_id})
+        rows = await connection.execute(_JUDGE_PAGE, {**span, "backfill_id": backfill.backfill_id})
     else:
         await connection.execute(_LOCK_PAGE, span)
-        told = await connection.execute(
+        rows = await connection.execute(
             PROVISION_PAGE, {**span, "backfill_id": backfill.backfill_id, "actor": backfill.requested_by}
         )
-    found = {BackfillOutcome(outcome): count for outcome, count in told}
+    found = {BackfillOutcome(outcome): count for outcome, count in rows}
     counts = OutcomeCounts(
         created=found.get(BackfillOutcome.CREATED, 0),
         already_provisioned=found.get(BackfillOutcome.ALREADY_PROVISIONED, 0),

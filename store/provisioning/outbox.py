@@ -57,9 +57,9 @@ async def claim(engine: AsyncEngine, limit: int) -> AsyncGenerator[tuple[AsyncCo
         yield connection, list(claimed.values())
 
 
-async def forget(connection: AsyncConnection, told: Sequence[OutboxDepot]) -> None:
+async def forget(connection: AsyncConnection, notified: Sequence[OutboxDepot]) -> None:
     """Remove the rows of the depots whose sync workflow was told."""
-    rows = [row for depot in told for row in depot.rows]
+    rows = [row for depot in notified for row in depot.rows]
     if rows:
         await connection.execute(delete(outbox).where(is_one_of_numbers(outbox.c.id, rows)))
 

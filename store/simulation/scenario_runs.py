@@ -347,7 +347,7 @@ async def write_records(
     if done.rowcount != len(records):
         raise StepTakenOverError
     runs = scenario_runs.c
-    told = await connection.execute(
+    rows = await connection.execute(
         update(scenario_runs)
         .where(runs.id == request.run_id, runs.finished_at.is_(None))
         .values(
@@ -358,7 +358,7 @@ async def write_records(
         )
         .returning(runs.checks_passed, runs.checks_failed)
     )
-    sums = told.one_or_none()
+    sums = rows.one_or_none()
     if sums is None:
         raise StepTakenOverError
     await notify(connection, {request.depot_id: {ChangeKind.SCENARIO}})

@@ -129,7 +129,7 @@ class ConfigurationChange:
         """Do what follows from the change; nothing, where none was made."""
         if not self._is_recorded and not self._deferred:
             return
-        await settle_site(self.connection, self.depot_id, *self._kinds)
+        await apply_configuration_change(self.connection, self.depot_id, *self._kinds)
         for step in self._deferred:
             await step()
 
@@ -188,7 +188,7 @@ async def change_of(
         yield change, before
 
 
-async def settle_site(connection: AsyncConnection, depot_id: UUID, *kinds: ChangeKind) -> None:
+async def apply_configuration_change(connection: AsyncConnection, depot_id: UUID, *kinds: ChangeKind) -> None:
     """Let capacities follow the configuration as it is now, and notify subscribers of what changed.
 
     Called by ``configuration_change`` alone, after its block.

@@ -18,7 +18,7 @@ from store.site.tables import sensor_actions
 
 
 @dataclass(frozen=True)
-class GatewayStanding:
+class GatewayOverview:
     """What is known of a gateway."""
 
     devices: int
@@ -69,17 +69,17 @@ RECENT = timedelta(days=7)
 """A sensor that no device stands for is offered for so long after the last packet that it was in."""
 
 
-async def read_gateway_standing(
+async def read_gateway_overview(
     connection: AsyncConnection, gateway_ids: Collection[UUID]
-) -> dict[UUID, GatewayStanding]:
+) -> dict[UUID, GatewayOverview]:
     """Say how many devices these gateways have, and when each sent last."""
     if not gateway_ids:
         return {}
     rows = await connection.execute(_GATEWAYS, {"ids": list(gateway_ids)})
     return {
-        row.id: GatewayStanding(row.devices, None)
+        row.id: GatewayOverview(row.devices, None)
         if row.observed_at is None
-        else GatewayStanding(
+        else GatewayOverview(
             row.devices, effective_at(row.observed_at, row.received_at), ahead(row.observed_at, row.received_at)
         )
         for row in rows

@@ -28,11 +28,11 @@ from store.base.database import (
     Connector,
     OutcomeUnknownError,
     blames_data,
-    is_away,
     is_busy,
+    is_retryable_conflict,
+    is_unavailable,
     make_engine,
     transaction,
-    was_outrun,
 )
 from store.base.driver import KeptConnection, driver_errors
 from store.base.listen import listen
@@ -81,7 +81,7 @@ def test_a_lost_connection_is_one_however_the_driver_says_it(error: Exception) -
     with pytest.raises(DBAPIError) as raised, driver_errors():
         raise error
     for each in (error, raised.value):
-        assert is_away(each)
+        assert is_unavailable(each)
         assert not is_busy(each)
         assert passes(each)
 
@@ -95,10 +95,10 @@ def test_a_lost_connection_is_one_however_the_driver_says_it(error: Exception) -
     ],
 )
 def test_what_is_wrong_with_the_request_is_no_lost_connection(error: Exception) -> None:
-    assert not is_away(error)
+    assert not is_unavailable(error)
     assert not is_busy(error)
     wrapped = DBAPIError("", None, error)
-    assert not is_away(wrapped)
+    assert not is_unavailable(wrapped)
     assert blames_data(wrapped) is not isinstance(error, TypeError)
 
 
@@ -114,7 +114,7 @@ def test_what_is_wrong_with_the_request_is_no_lost_connection(error: Exception) 
 def test_a_busy_database_is_there(error: Exception, busy: bool) -> None:
     wrapped = DBAPIError("", None, error)
     assert is_busy(wrapped) is busy
-    assert was_outrun(wrapped) is not busy
+    assert is_retryable_conflict(wrapped) is not busy
     assert passes(wrapped)
 
 
@@ -148,7 +148,7 @@ async def test_a_connection_that_is_ended_while_it_works_is_told_as_away(
         )
         with pytest.raises((DBAPIError, OSError)) as raised:
             await running
-        assert is_away(raised.value)
+        assert is_unavailable(raised.value)
         assert not isinstance(raised.value, OutcomeUnknownError)
     await kept.close()
 
@@ -294,7 +294,7 @@ async def test_a_listener_notices_that_the_other_end_is_gone(
 ) -> None:
     monkeypatch.setattr("store.base.listen._LOOK_EVERY", 0.1)
     monkeypatch.setattr("store.base.listen._LOOK_WITHIN", 0.5)
-    engine = make_engine(database_url, patience=CALLER)
+    engine = make_engine(database_url, timeouts=CALLER)
     connected = asyncio.Queue[None]()
     heard = asyncio.Queue[str]()
     listening = asyncio.create_task(listen(engine, "told", heard.put_nowait, lambda: connected.put_nowait(None)))

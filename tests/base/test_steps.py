@@ -17,7 +17,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 
 from activities import microgrid_sync
-from activities.manage_api import AwayError, RefusedError, UnclearError
+from activities.manage_api import RefusedError, UnavailableError, UnclearError
 from activities.steps import UNCLEAR_TRIES, in_words, worth_another_try
 from domain.base.problems import Problem, ProblemCode
 from domain.provisioning.outcomes import SyncRequest
@@ -44,7 +44,7 @@ AWAY: list[Exception] = [
     ConnectionResetError(),
     TimeoutError(),
     PoolTimeoutError("no connection"),
-    AwayError("503"),
+    UnavailableError("503"),
     *map(by_state, ("08006", "25006", "40001", "40P01", "53100", "53300", "55P03", "57P01", "57P03", "58030", "XX000")),
     by_driver("connection is closed"),
     by_driver("cannot switch to state 12; another operation is in progress on this connection"),

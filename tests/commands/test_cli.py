@@ -331,7 +331,7 @@ def test_the_api_is_not_taken_for_another_one_that_took_its_port(
                 assert httpx.get(f"{api.url}/healthz", timeout=60).json()["instance_id"] == "ours"
                 known = api.port
                 assert "GET /healthz" not in api.log_path.read_text(), "a log without a bound"
-            assert not api.step_aside()
+            assert not api.yield_port()
             assert api.port == known
         else:
             with pytest.raises(ProcessFailedError, match="address already in use"):

@@ -23,7 +23,7 @@ from fleet.make_fleet import CUT_SHORT, fleet
 from tests.factories.fleet_lines import flawed
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PATIENCE = 120
+TIMEOUT = 120
 """Seconds, which only end a broken test."""
 
 
@@ -50,7 +50,7 @@ class Up:
     def until(self, words: str) -> str:
         """Read what it prints until ``words`` come; answer all of it."""
         assert self.process.stdout is not None
-        guard = threading.Timer(PATIENCE, self.process.kill)
+        guard = threading.Timer(TIMEOUT, self.process.kill)
         guard.start()
         for line in self.process.stdout:
             self.printed += line
@@ -70,13 +70,13 @@ class Up:
             capture_output=True,
             text=True,
             check=False,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
 
     def interrupt(self) -> int:
         """Press Ctrl-C; answer the exit code when nothing of it lives any more."""
         self.process.send_signal(signal.SIGINT)
-        rest, _ = self.process.communicate(timeout=PATIENCE)
+        rest, _ = self.process.communicate(timeout=TIMEOUT)
         self.printed += rest
         _, alive = psutil.wait_procs(self.children, timeout=0)
         assert alive == []
@@ -104,7 +104,7 @@ def depots(api_url: str) -> list[dict[str, Any]]:
     cursor: dict[str, str] = {}
     while True:
         page = httpx.get(
-            f"{api_url}/api/depots", params={"limit": 500} | cursor, trust_env=False, timeout=PATIENCE
+            f"{api_url}/api/depots", params={"limit": 500} | cursor, trust_env=False, timeout=TIMEOUT
         ).json()
         found += page["items"]
         if page["next_cursor"] is None:

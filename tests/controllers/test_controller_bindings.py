@@ -24,7 +24,7 @@ from tests.factories.equipped_depots import (
     made,
     problem,
 )
-from tests.factories.sites import CONTROLLER, MadeSite, make_site, milliseconds, packet
+from tests.factories.sites import CONTROLLER, MadeDepot, make_site, milliseconds, packet
 from tests.factories.sites import add_device as insert_device
 from tests.helpers.support import until
 
@@ -34,14 +34,14 @@ NOBODY = "00000000-0000-7000-8000-000000000000"
 BOTH = ["PEAK_SHAVING", "DER"]
 
 
-async def two_controllers(engine: AsyncEngine) -> tuple[MadeSite, str, str]:
+async def two_controllers(engine: AsyncEngine) -> tuple[MadeDepot, str, str]:
     """A provisioned depot with two controllers that may be bound."""
     site = await make_site(engine)
     a, b = [str(await insert_device(engine, site, sensor)) for sensor in (CONTROLLER, "mgc-2")]
     return site, a, b
 
 
-async def bind(api: httpx.AsyncClient, site: MadeSite, device_id: str, **more: Any) -> dict[str, Any]:
+async def bind(api: httpx.AsyncClient, site: MadeDepot, device_id: str, **more: Any) -> dict[str, Any]:
     body = {"microgrid_id": str(site.microgrid_id), "device_id": device_id, "capabilities": BOTH}
     return await made(await api.post(PATH, json={**body, **more}))
 

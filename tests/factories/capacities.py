@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.site.circuit_capacity import CapacityPolicy
 from store.site.tables import capacity_events, circuit_capacities
-from tests.factories.sites import MadeSite, add_action, add_device, make_site
+from tests.factories.sites import MadeDepot, add_action, add_device, make_site
 
 ACTION = "UPDATE_CIRCUIT_CAPACITY"
 
@@ -20,7 +20,7 @@ KEYS = ("AVAILABLE_CHARGING_CAPACITY", "HEARTBEAT_STATUS", "FAIL_SAFE_CAPACITY")
 POLICY = CapacityPolicy(timedelta(minutes=2), 40_000)
 
 
-async def capacity_site(engine: AsyncEngine) -> MadeSite:
+async def capacity_site(engine: AsyncEngine) -> MadeDepot:
     """A site whose one circuit follows its controller."""
     site = await make_site(engine)
     circuit_id = site.circuit_ids[0]

@@ -35,7 +35,7 @@ async def made(answer: httpx.Response) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Plant:
+class EquippedDepot:
     """A depot with two circuits, a gateway and two devices."""
 
     depot_id: str
@@ -63,14 +63,14 @@ async def add_action(api: httpx.AsyncClient, device_id: str, config: dict[str, A
     return await made(await api.post(f"/api/devices/{device_id}/sensor-actions", json={**config, **more}))
 
 
-async def make_plant(engine: AsyncEngine, api: httpx.AsyncClient) -> Plant:
+async def make_equipped_depot(engine: AsyncEngine, api: httpx.AsyncClient) -> EquippedDepot:
     """Make a depot with equipment."""
     depot_id = await make_depot(engine, "Feed 1", "Feed 2")
     first, second = [str(circuit.circuit_id) for circuit in await circuits_of(engine, depot_id)]
     gateway = await add_gateway(api, str(depot_id))
     one = await add_device(api, gateway["gateway_id"], "one", first)
     two = await add_device(api, gateway["gateway_id"], "two")
-    return Plant(str(depot_id), (first, second), gateway["gateway_id"], (one["device_id"], two["device_id"]))
+    return EquippedDepot(str(depot_id), (first, second), gateway["gateway_id"], (one["device_id"], two["device_id"]))
 
 
 async def all_pages(api: httpx.AsyncClient, path: str, **parameters: Any) -> list[dict[str, Any]]:

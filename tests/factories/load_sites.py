@@ -15,7 +15,7 @@ from domain.site.circuit_capacity import CapacityPolicy
 from store.base.database import clock, transaction
 from store.site.capacities import follow_capacities
 from store.site.tables import capacity_events
-from tests.factories.sites import MadeSite, add_action, add_device, add_power_source, make_site
+from tests.factories.sites import MadeDepot, add_action, add_device, add_power_source, make_site
 from tests.helpers.support import ACTOR
 
 _PACKETS = text("""
@@ -33,15 +33,15 @@ _PACKETS = text("""
 
 
 @dataclass
-class LoadSite:
+class LoadPageDepot:
     """A site with what a load page shows."""
 
-    site: MadeSite
+    site: MadeDepot
     battery_id: UUID
 
 
 async def measure(
-    engine: AsyncEngine, site: MadeSite, *, feeds: int, span: timedelta, step: timedelta, until: datetime | None = None
+    engine: AsyncEngine, site: MadeDepot, *, feeds: int, span: timedelta, step: timedelta, until: datetime | None = None
 ) -> None:
     """Store the packets of ``feeds`` meters over ``span``, as they would have come."""
     end = until or datetime.now(UTC)
@@ -60,7 +60,7 @@ async def measure(
 
 
 async def held(
-    engine: AsyncEngine, site: MadeSite, feed: int, *steps: tuple[timedelta, str, str | None, float]
+    engine: AsyncEngine, site: MadeDepot, feed: int, *steps: tuple[timedelta, str, str | None, float]
 ) -> None:
     """Store what held for a circuit: how long ago it began, the mode, the reason, the capacity in watts."""
     now = datetime.now(UTC)
@@ -81,7 +81,7 @@ async def held(
             )
 
 
-async def make_load_site(engine: AsyncEngine, *, feeds: int = 4) -> LoadSite:
+async def make_load_site(engine: AsyncEngine, *, feeds: int = 4) -> LoadPageDepot:
     """Make a site with a meter and a controller for each of its circuits, and hours of history."""
     site = await make_site(engine, feeds=feeds)
 
@@ -123,7 +123,7 @@ async def make_load_site(engine: AsyncEngine, *, feeds: int = 4) -> LoadSite:
         await held(engine, site, 1, (hours(7), fine, None, 600e3), (hours(0.7), lost, "NO_PACKET", 200e3))
     if feeds > 2:
         await held(engine, site, 2, (hours(7), fine, None, 900e3))
-    return LoadSite(site, battery_id)
+    return LoadPageDepot(site, battery_id)
 
 
 async def read(api: httpx.AsyncClient, depot_id: UUID, **query: str) -> dict[str, Any]:

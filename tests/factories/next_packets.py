@@ -7,15 +7,15 @@ from typing import Any
 import httpx
 
 from tests.factories import packets as packets_by_http
-from tests.factories.sites import CONTROLLER, MadeSite
+from tests.factories.sites import CONTROLLER, MadeDepot
 
 
-def path_of(site: MadeSite) -> str:
+def path_of(site: MadeDepot) -> str:
     binding_id = site.actions[CONTROLLER, "UPDATE_MICROGRID_STATE"]
     return f"/api/controller-bindings/{binding_id}"
 
 
-async def ask(api: httpx.AsyncClient, site: MadeSite, **parameters: Any) -> dict[str, Any]:
+async def ask(api: httpx.AsyncClient, site: MadeDepot, **parameters: Any) -> dict[str, Any]:
     answer = await api.get(f"{path_of(site)}/next-packet", params=parameters)
     assert answer.status_code == 200, answer.text
     return answer.json()

@@ -6,12 +6,12 @@ from typing import Any
 
 import httpx
 
-from tests.factories.sites import MadeSite
+from tests.factories.sites import MadeDepot
 
 PATH = "/api/telemetry/packets"
 
 
-async def latest(api: httpx.AsyncClient, site: MadeSite) -> dict[str, dict[str, Any]]:
+async def latest(api: httpx.AsyncClient, site: MadeDepot) -> dict[str, dict[str, Any]]:
     """The latest status by capability."""
     answer = await api.get(f"/api/microgrids/{site.microgrid_id}/capability-status")
     assert answer.status_code == 200

@@ -23,7 +23,7 @@ CONTROLLER = "mgc-1"
 
 
 @dataclass
-class MadeSite:
+class MadeDepot:
     """A site and the ids of its parts."""
 
     depot_id: UUID
@@ -38,7 +38,7 @@ class MadeSite:
 
 async def make_site(
     engine: AsyncEngine, *, feeds: int = 1, provisioned: bool = True, output_translation: object = None
-) -> MadeSite:
+) -> MadeDepot:
     """Make a depot with top-level circuits, its microgrid, and a gateway without a site model."""
     depot_id = await make_depot(engine, *(f"Feed {n + 1}" for n in range(feeds)))
     microgrid_id = None
@@ -55,11 +55,11 @@ async def make_site(
     if provisioned:
         microgrid_id = (await microgrid_of(engine, depot_id)).microgrid_id
     circuit_ids = [circuit.circuit_id for circuit in await circuits_of(engine, depot_id)]
-    return MadeSite(depot_id, gateway_id, circuit_ids, microgrid_id)
+    return MadeDepot(depot_id, gateway_id, circuit_ids, microgrid_id)
 
 
 async def add_device(
-    engine: AsyncEngine, site: MadeSite, sensor_id: str = CONTROLLER, circuit_id: UUID | None = None
+    engine: AsyncEngine, site: MadeDepot, sensor_id: str = CONTROLLER, circuit_id: UUID | None = None
 ) -> UUID:
     """Add a device to the site's gateway."""
     async with transaction(engine, ACTOR) as connection:
@@ -83,7 +83,7 @@ async def add_device(
 
 async def add_action(
     engine: AsyncEngine,
-    site: MadeSite,
+    site: MadeDepot,
     action: str,
     *measurands: str,
     sensor_id: str = CONTROLLER,
@@ -125,7 +125,7 @@ async def add_action(
 
 
 async def add_power_source(
-    engine: AsyncEngine, site: MadeSite, kind: str = "BATTERY", circuit_id: UUID | None = None
+    engine: AsyncEngine, site: MadeDepot, kind: str = "BATTERY", circuit_id: UUID | None = None
 ) -> UUID:
     """Add a power source to the site's depot."""
     async with transaction(engine, ACTOR) as connection:
@@ -135,7 +135,7 @@ async def add_power_source(
         return (await connection.execute(row.returning(power_sources.c.id))).scalar_one()
 
 
-async def controller_site(engine: AsyncEngine) -> MadeSite:
+async def controller_site(engine: AsyncEngine) -> MadeDepot:
     """Make a site whose controller reports both capabilities."""
     site = await make_site(engine)
     await add_device(engine, site, circuit_id=site.circuit_ids[0])
@@ -149,7 +149,7 @@ def milliseconds(moment: datetime | None = None) -> int:
 
 
 def packet(
-    site: MadeSite, timestamp: int | None = None, sensor_id: str = CONTROLLER, /, **measurands: float | str | None
+    site: MadeDepot, timestamp: int | None = None, sensor_id: str = CONTROLLER, /, **measurands: float | str | None
 ) -> dict[str, Any]:
     """Make a packet of one sensor."""
     return {

@@ -19,7 +19,7 @@ from api.main import create_app
 from runtime.settings import Settings
 from tests.helpers.support import until
 
-PATIENCE = 180
+TIMEOUT = 180
 """Seconds, which only end a broken test."""
 NO_API = "http://127.0.0.1:9"
 """Where nobody answers: for workers whose tests run no scenario."""
@@ -30,7 +30,7 @@ def http_client(address: str, **settings: Any) -> httpx.AsyncClient:
 
     ``settings`` are those of `httpx.AsyncClient`.
     """
-    return httpx.AsyncClient(base_url=address, timeout=PATIENCE, trust_env=False, **settings)
+    return httpx.AsyncClient(base_url=address, timeout=TIMEOUT, trust_env=False, **settings)
 
 
 @asynccontextmanager

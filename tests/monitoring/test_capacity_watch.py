@@ -25,7 +25,7 @@ from runtime.temporal import connect
 from store.monitoring.capacity_upkeep import pass_deadlines
 from tests.factories.capacities import capacity_site, expire, state, steps
 from tests.factories.packets import send
-from tests.factories.sites import MadeSite, packet
+from tests.factories.sites import MadeDepot, packet
 from tests.helpers.live import make_worker
 from tests.helpers.support import database_away, until
 from worker import plans
@@ -62,14 +62,14 @@ async def described(client: Client, plan: Plan) -> ScheduleDescription:
     return await client.get_schedule_handle(plan.schedule_id).describe()
 
 
-async def follow(api: httpx.AsyncClient, engine: AsyncEngine) -> MadeSite:
+async def follow(api: httpx.AsyncClient, engine: AsyncEngine) -> MadeDepot:
     """A site whose circuit follows a controller that was heard just now."""
     site = await capacity_site(engine)
     await send(api, packet(site, AVAILABLE_CHARGING_CAPACITY=250_000, HEARTBEAT_STATUS="ok"))
     return site
 
 
-async def fell_back(engine: AsyncEngine, site: MadeSite) -> dict[str, Any]:
+async def fell_back(engine: AsyncEngine, site: MadeDepot) -> dict[str, Any]:
     """Wait until the fail-safe holds."""
 
     async def check() -> dict[str, Any] | None:

@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.site.circuit_capacity import CapacityPolicy
 from store.base.database import transaction
-from store.site.site_changes import settle_site
+from store.site.site_changes import apply_configuration_change
 from tests.factories.folds import assert_latest_is_the_fold
 from tests.factories.packets import latest, send
 from tests.factories.sites import (
-    MadeSite,
+    MadeDepot,
     add_action,
     add_device,
     add_power_source,
@@ -38,13 +38,13 @@ def stamp(lead: timedelta = timedelta()) -> int:
     return milliseconds(datetime.now(UTC) + lead)
 
 
-async def circuit_site(engine: AsyncEngine) -> MadeSite:
+async def circuit_site(engine: AsyncEngine) -> MadeDepot:
     """A site whose one circuit follows the controller."""
     site = await make_site(engine)
     await add_device(engine, site, circuit_id=site.circuit_ids[0])
     await add_action(engine, site, "UPDATE_CIRCUIT_CAPACITY", *CAPACITY_KEYS, policy=POLICY)
     async with transaction(engine, ACTOR) as connection:
-        await settle_site(connection, site.depot_id)
+        await apply_configuration_change(connection, site.depot_id)
     return site
 
 
@@ -123,7 +123,7 @@ async def test_packets_that_are_measured_too_long_ago_are_not_told_as_none(
 # Hand-overs
 
 
-async def hand_over(api: httpx.AsyncClient, engine: AsyncEngine, site: MadeSite, sensor_id: str, key: str) -> UUID:
+async def hand_over(api: httpx.AsyncClient, engine: AsyncEngine, site: MadeDepot, sensor_id: str, key: str) -> UUID:
     """Delete the device that has the action and let a new one, with a sensor of its own, take its place."""
     old = next(iter(site.devices.values()))
     carried = (await api.get(f"/api/devices/{old}/sensor-actions")).json()["items"]
@@ -133,7 +133,7 @@ async def hand_over(api: httpx.AsyncClient, engine: AsyncEngine, site: MadeSite,
         policy = POLICY if action["action"] == "UPDATE_CIRCUIT_CAPACITY" else None
         await add_action(engine, site, action["action"], key, sensor_id=sensor_id, policy=policy)
     async with transaction(engine, ACTOR) as connection:
-        await settle_site(connection, site.depot_id)
+        await apply_configuration_change(connection, site.depot_id)
     return new
 
 
@@ -169,7 +169,7 @@ async def test_another_sensor_under_a_devices_name_begins_anew(api: httpx.AsyncC
     await add_action(engine, site, "UPDATE_POWER_SOURCE_STATE", "SOC")
     await add_action(engine, site, "UPDATE_CIRCUIT_CAPACITY", *CAPACITY_KEYS, policy=POLICY)
     async with transaction(engine, ACTOR) as connection:
-        await settle_site(connection, site.depot_id)
+        await apply_configuration_change(connection, site.depot_id)
     said: dict[str, Any] = {"LIMIT_PEAK_SHAVING": "true", "SOC": 40, "HEARTBEAT_STATUS": "error"}
     await send(api, packet(site, stamp(), **said))
     answer = await api.patch(f"/api/devices/{site.devices['mgc-1']}", json={"sensor_id": "mgc-9"})
@@ -237,5 +237,5 @@ async def test_hand_overs_and_wrong_clocks_at_once_come_to_the_fold(
     )
     await assert_latest_is_the_fold(engine)
     async with engine.connect() as connection:
-        tenure = (await connection.execute(text("SELECT max(tenure) FROM capability_tenures"))).scalar_one()
-    assert tenure == 6
+        epoch = (await connection.execute(text("SELECT max(tenure) FROM capability_tenures"))).scalar_one()
+    assert epoch == 6

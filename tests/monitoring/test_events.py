@@ -20,7 +20,7 @@ from store.base.database import transaction
 from store.provisioning.microgrids import reconcile_microgrid
 from store.site.circuits import create_circuit
 from tests.factories.packets import send
-from tests.factories.sites import MadeSite, controller_site, milliseconds, packet
+from tests.factories.sites import MadeDepot, controller_site, milliseconds, packet
 from tests.helpers.live import http_client, serving
 from tests.helpers.support import ACTOR
 
@@ -56,7 +56,7 @@ class Stream:
 
 
 @asynccontextmanager
-async def watching(live: httpx.AsyncClient, site: MadeSite) -> AsyncGenerator[Stream]:
+async def watching(live: httpx.AsyncClient, site: MadeDepot) -> AsyncGenerator[Stream]:
     """Watch a microgrid's events."""
     async with live.stream("GET", f"/api/microgrids/{site.microgrid_id}/events") as answer:
         assert answer.status_code == 200

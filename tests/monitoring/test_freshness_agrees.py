@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.monitoring.capabilities import Capability
 from domain.monitoring.freshness import DepotFreshness
-from store.monitoring.fleet_status import read_standing
+from store.monitoring.fleet_status import read_latest_statuses
 from store.site.fleet.fleet_list import count_fleet
 from store.site.tables import capability_owners
 from tests.factories.packets import latest, send
-from tests.factories.sites import MadeSite, add_action, add_device, make_site, milliseconds, packet
+from tests.factories.sites import MadeDepot, add_action, add_device, make_site, milliseconds, packet
 
 KEYS = {"PEAK_SHAVING": "LIMIT_PEAK_SHAVING", "DER": "LIMIT_DER_EXPORT"}
 SENSORS = {"PEAK_SHAVING": "peak", "DER": "der"}
@@ -27,7 +27,7 @@ BECAME = ("kept", "device deleted", "action deleted", "disabled", "disabled and 
 STATES = [(None, "kept"), (None, "never bound"), *product(REPORTED[1:], BECAME)]
 
 
-async def become(api: httpx.AsyncClient, engine: AsyncEngine, site: MadeSite, capability: str, became: str) -> None:
+async def become(api: httpx.AsyncClient, engine: AsyncEngine, site: MadeDepot, capability: str, became: str) -> None:
     sensor_id, key = SENSORS[capability], KEYS[capability]
     action = f"/api/sensor-actions/{site.actions[sensor_id, 'UPDATE_MICROGRID_STATE']}"
 
@@ -51,7 +51,7 @@ async def become(api: httpx.AsyncClient, engine: AsyncEngine, site: MadeSite, ca
             await send(api, packet(site, milliseconds() - 400_000, f"{sensor_id}-2", **{key: "false"}))
 
 
-async def make(api: httpx.AsyncClient, engine: AsyncEngine, states: dict[str, tuple[int | None, str]]) -> MadeSite:
+async def make(api: httpx.AsyncClient, engine: AsyncEngine, states: dict[str, tuple[int | None, str]]) -> MadeDepot:
     site = await make_site(engine)
     for capability, (ago, became) in states.items():
         sensor_id = SENSORS[capability]
@@ -84,7 +84,7 @@ async def test_filter_counts_rows_and_status_agree_in_every_state(api: httpx.Asy
     sites.append(await make_site(engine, provisioned=False))
     by_filter = await filtered(api)
     async with engine.connect() as connection:
-        rows = await read_standing(connection, [site.depot_id for site in sites])
+        rows = await read_latest_statuses(connection, [site.depot_id for site in sites])
         counts = (await count_fleet(connection)).by_freshness()
     expected: dict[UUID, str] = {}
     for site in sites:

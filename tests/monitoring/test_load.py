@@ -17,7 +17,7 @@ from domain.provisioning.outcomes import ProvisioningState
 from store.base.database import transaction
 from store.site.fleet.fleet_list import count_fleet
 from tests.factories.load_sites import held, make_load_site, measure, read
-from tests.factories.sites import MadeSite, add_action, add_device, controller_site, make_site, milliseconds, packet
+from tests.factories.sites import MadeDepot, add_action, add_device, controller_site, make_site, milliseconds, packet
 from tests.helpers.support import ACTOR
 
 
@@ -190,7 +190,7 @@ async def test_the_queries_of_a_chart_are_as_many_for_many_circuits(
     assert [each["circuit_name"] for each in load["capacities"]] == [f"Feed {n}" for n in (1, 2, 3, 4)]
 
 
-async def _reported(engine: AsyncEngine, api: httpx.AsyncClient, *, both: bool = True, ago: float = 0) -> MadeSite:
+async def _reported(engine: AsyncEngine, api: httpx.AsyncClient, *, both: bool = True, ago: float = 0) -> MadeDepot:
     site = await controller_site(engine)
     values = {"LIMIT_PEAK_SHAVING": "true", **({"LIMIT_DER_EXPORT": "false"} if both else {})}
     at = milliseconds(datetime.now(UTC) - timedelta(seconds=ago))

@@ -13,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.monitoring.load import bucket_for
 from tests.factories.load_sites import measure, read
 from tests.factories.packets import send
-from tests.factories.sites import MadeSite, add_device, make_site, milliseconds, packet
+from tests.factories.sites import MadeDepot, add_device, make_site, milliseconds, packet
 
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
 
 
-async def meter(engine: AsyncEngine, *sensors: str) -> MadeSite:
+async def meter(engine: AsyncEngine, *sensors: str) -> MadeDepot:
     """A site with meters on its one circuit."""
     site = await make_site(engine)
     for sensor_id in sensors or ("em-1",):
@@ -113,7 +113,7 @@ def seconds(count: float) -> timedelta:
     return timedelta(seconds=count)
 
 
-async def outage(engine: AsyncEngine, site: MadeSite, feeds: int, window: tuple[int, int, int, int]) -> None:
+async def outage(engine: AsyncEngine, site: MadeDepot, feeds: int, window: tuple[int, int, int, int]) -> None:
     """Store the packets of a window with an outage: ``feeds`` meters were silent for a while, then came back."""
     span, step, begins, ends = window
     before = NOW - seconds(begins)

@@ -14,7 +14,7 @@ from store.site.tables import devices, gateways, power_source_readings, power_so
 from tests.factories.packets import send
 from tests.factories.sites import (
     CONTROLLER,
-    MadeSite,
+    MadeDepot,
     add_action,
     add_device,
     add_power_source,
@@ -27,7 +27,7 @@ STATE = ("UPDATE_POWER_SOURCE_STATE", "SOC", "DEVICE_POWER_STATE", "BESS_OPERATI
 LOAD = ("UPDATE_POWER_SOURCE_LOAD", "TOTAL_POWER_LOAD", "TOTAL_REACTIVE_POWER")
 
 
-async def battery_site(engine: AsyncEngine, **options: Any) -> MadeSite:
+async def battery_site(engine: AsyncEngine, **options: Any) -> MadeDepot:
     """A site with two feeds whose device, on the first, updates a power source."""
     site = await make_site(engine, feeds=2, **options)
     await add_device(engine, site, circuit_id=site.circuit_ids[0])

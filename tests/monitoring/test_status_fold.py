@@ -21,7 +21,7 @@ from store.base.driver import driver_in
 from store.monitoring.telemetry import ReceivedPacket, take_group
 from tests.factories.folds import assert_latest_is_the_fold, histories, shown
 from tests.factories.packets import send
-from tests.factories.sites import MadeSite, controller_site, milliseconds, packet
+from tests.factories.sites import MadeDepot, controller_site, milliseconds, packet
 
 VALUES = st.sampled_from(["true", "false", None, "nonsense"])
 EVENT = st.tuples(st.integers(0, 12) | st.integers(80, 84), VALUES, VALUES)
@@ -30,7 +30,7 @@ steps lie ahead of the time of arrival."""
 GROUPS = st.lists(st.lists(EVENT, min_size=1, max_size=6), min_size=1, max_size=8)
 
 
-def as_packet(site: MadeSite, base: int, event: tuple[int, str | None, str | None]) -> dict[str, Any]:
+def as_packet(site: MadeDepot, base: int, event: tuple[int, str | None, str | None]) -> dict[str, Any]:
     step, peak, der = event
     return packet(site, base + step * 1000, LIMIT_PEAK_SHAVING=peak, LIMIT_DER_EXPORT=der)
 

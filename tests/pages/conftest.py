@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(mark, append=False)
 
 
-class Site:
+class RunningProduct:
     """The product on a port of this machine: API and pages, worker, relay, with a database of their own."""
 
     def __init__(self, settings: Settings, engine: AsyncEngine, client: Client, gate: Gate) -> None:
@@ -105,9 +105,9 @@ async def browser() -> AsyncGenerator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def site(
+async def product(
     database_url: str, temporal_address: str, task_queue: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncGenerator[Site]:
+) -> AsyncGenerator[RunningProduct]:
     """The product, with everything in it at work."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
     client = await connect()
@@ -121,7 +121,7 @@ async def site(
         sync_timeout_seconds=30,
         temporal_ui_url="http://127.0.0.1:8233",
     )
-    made = Site(settings, engine, client, gate)
+    made = RunningProduct(settings, engine, client, gate)
     async with working(client, engine, task_queue, api_url=made.url):
         await made.start()
         yield made
@@ -133,9 +133,9 @@ async def site(
 class Visitor:
     """Someone with a browser. What the browser complains of fails the test."""
 
-    def __init__(self, browser: Browser, site: Site, stack: AsyncExitStack) -> None:
+    def __init__(self, browser: Browser, product: RunningProduct, stack: AsyncExitStack) -> None:
         self._browser = browser
-        self._site = site
+        self._product = product
         self._stack = stack
         self.complaints: list[str] = []
         self.expected: tuple[str, ...] = ()
@@ -153,7 +153,7 @@ class Visitor:
     ) -> Page:
         """Open a page in a window of its own; ``script`` runs before those of the page."""
         context = await self._browser.new_context(
-            base_url=self._site.url,
+            base_url=self._product.url,
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if theme == "dark" else "light",
             timezone_id=zone,
@@ -184,9 +184,9 @@ class Visitor:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def visitor(browser: Browser, site: Site) -> AsyncGenerator[Visitor]:
+async def visitor(browser: Browser, product: RunningProduct) -> AsyncGenerator[Visitor]:
     """Someone who looks at the pages."""
     async with AsyncExitStack() as stack:
-        someone = Visitor(browser, site, stack)
+        someone = Visitor(browser, product, stack)
         yield someone
         assert someone.unexpected() == []

@@ -7,12 +7,12 @@ import re
 from playwright.async_api import expect
 
 from tests.factories.depots import make_fleet
-from tests.pages.conftest import PHONE, Site, Visitor
+from tests.pages.conftest import PHONE, RunningProduct, Visitor
 from tests.pages.helpers.looking import is_wider_than_the_screen, picture
 
 
-async def test_a_dry_run_then_a_real_one_are_watched_to_their_end(site: Site, visitor: Visitor) -> None:
-    await make_fleet(site.engine, 450, flawed=30)
+async def test_a_dry_run_then_a_real_one_are_watched_to_their_end(product: RunningProduct, visitor: Visitor) -> None:
+    await make_fleet(product.engine, 450, flawed=30)
     page = await visitor.open("/backfills")
     await expect(page.get_by_text("No backfill has run yet")).to_be_visible()
     await page.get_by_label("Depots in one transaction").fill("100")
@@ -55,8 +55,8 @@ async def test_a_dry_run_then_a_real_one_are_watched_to_their_end(site: Site, vi
     assert not await is_wider_than_the_screen(watching)
 
 
-async def test_a_backfill_is_paused_resumed_and_cancelled(site: Site, visitor: Visitor) -> None:
-    await make_fleet(site.engine, 3_000)
+async def test_a_backfill_is_paused_resumed_and_cancelled(product: RunningProduct, visitor: Visitor) -> None:
+    await make_fleet(product.engine, 3_000)
     page = await visitor.open("/backfills", size=PHONE)
     await page.get_by_label("For real").check()
     await page.get_by_label("Depots in one transaction").fill("5")
@@ -82,7 +82,7 @@ async def test_a_backfill_is_paused_resumed_and_cancelled(site: Site, visitor: V
     await expect(page.get_by_role("button", name="Pause")).to_have_count(0)
 
 
-async def test_what_is_wrong_with_the_form_is_told(site: Site, visitor: Visitor) -> None:
+async def test_what_is_wrong_with_the_form_is_told(product: RunningProduct, visitor: Visitor) -> None:
     visitor.expected = ("422",)
     page = await visitor.open("/backfills")
     size = page.get_by_label("Depots in one transaction")

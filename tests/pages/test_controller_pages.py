@@ -13,9 +13,9 @@ from playwright.async_api import Locator, Page, expect
 from api.ui.base.navigation import device_address
 from api.ui.controllers import controllers
 from tests.factories.depots import make_depot_with
-from tests.factories.sites import MadeSite, add_device, controller_site, make_site, milliseconds, packet
+from tests.factories.sites import MadeDepot, add_device, controller_site, make_site, milliseconds, packet
 from tests.helpers.live import http_client
-from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
+from tests.pages.conftest import DESKTOP, PHONE, RunningProduct, Visitor
 from tests.pages.helpers.load import is_live, section, send
 from tests.pages.helpers.looking import NOBODY, look
 
@@ -27,7 +27,7 @@ BOTH = ["PEAK_SHAVING", "DER"]
 class Made:
     """A depot with two controllers, the first of them bound for both capabilities."""
 
-    site: MadeSite
+    site: MadeDepot
     a: str
     b: str
     binding_id: str
@@ -43,16 +43,16 @@ class Made:
         return f"{API}/{self.binding_id}"
 
 
-async def two_controllers(site: Site) -> Made:
-    made = await controller_site(site.engine)
-    b = await add_device(site.engine, made, "mgc-2")
+async def two_controllers(product: RunningProduct) -> Made:
+    made = await controller_site(product.engine)
+    b = await add_device(product.engine, made, "mgc-2")
     binding_id = made.actions["mgc-1", "UPDATE_MICROGRID_STATE"]
     return Made(made, str(made.devices["mgc-1"]), str(b), str(binding_id))
 
 
-async def call(site: Site, method: str, path: str, **more: Any) -> Any:
+async def call(product: RunningProduct, method: str, path: str, **more: Any) -> Any:
     """Call the API, as somebody else does."""
-    async with http_client(site.url) as caller:
+    async with http_client(product.url) as caller:
         answer = await caller.request(method, path, **more)
     assert answer.is_success, answer.text
     return answer.json() if answer.content else None
@@ -88,12 +88,12 @@ def test_a_device_is_linked_as_soon_as_it_has_a_page() -> None:
 
 @pytest.mark.acceptance("COR-39.1")
 @pytest.mark.acceptance("COR-39.3")
-async def test_the_tab_shows_who_supplies_what_and_every_binding(site: Site, visitor: Visitor) -> None:
-    made = await two_controllers(site)
-    await call(site, "PATCH", f"/api/devices/{made.a}", json={"controller": "bba-1"})
+async def test_the_tab_shows_who_supplies_what_and_every_binding(product: RunningProduct, visitor: Visitor) -> None:
+    made = await two_controllers(product)
+    await call(product, "PATCH", f"/api/devices/{made.a}", json={"controller": "bba-1"})
     page = await visitor.open(f"/depots/{made.site.depot_id}/load")
     await page.get_by_role("link", name="System Admin / Controllers").click()
-    await expect(page).to_have_url(f"{site.url}{made.path}")
+    await expect(page).to_have_url(f"{product.url}{made.path}")
     await is_live(page)
     await expect(page.get_by_role("heading", level=1)).to_have_text("Arrow Road")
     await expect(page.locator(".microgrid-id")).to_contain_text(str(made.site.microgrid_id))
@@ -104,14 +104,14 @@ async def test_the_tab_shows_who_supplies_what_and_every_binding(site: Site, vis
     for told in ("BBA microgrid controller, revision 1", "Peak shaving, DER export limit", "Gateway", "none known"):
         await expect(binding.locator(".where")).to_contain_text(told)
     # What comes is shown without a reload, with how fresh it is.
-    await send(site, packet(made.site, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+    await send(product, packet(made.site, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
     await expect(supplied(page, made.binding_id, "PEAK_SHAVING").locator(".onoff")).to_have_text("ON")
     await expect(supplied(page, made.binding_id, "DER").locator(".onoff")).to_have_text("OFF")
     await expect(supplied(page, made.binding_id, "DER").locator(".badge >> visible=true")).to_have_text("Fresh")
     # So is what is changed elsewhere.
-    await call(site, "PATCH", made.api, json={"capabilities": ["DER"]})
+    await call(product, "PATCH", made.api, json={"capabilities": ["DER"]})
     other = await call(
-        site,
+        product,
         "POST",
         API,
         json={"depot_id": str(made.site.depot_id), "device_id": made.b, "capabilities": ["PEAK_SHAVING"]},
@@ -125,11 +125,13 @@ async def test_the_tab_shows_who_supplies_what_and_every_binding(site: Site, vis
 
 
 @pytest.mark.acceptance("COR-39.2")
-async def test_a_binding_is_made_reviewed_changed_and_disabled_by_hand(site: Site, visitor: Visitor) -> None:
-    made = await make_site(site.engine)
-    await add_device(site.engine, made, "mgc-1", made.circuit_ids[0])
-    await add_device(site.engine, made, "mgc-2")
-    await send(site, packet(made, LIMIT_PEAK_SHAVING="true"))
+async def test_a_binding_is_made_reviewed_changed_and_disabled_by_hand(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    made = await make_site(product.engine)
+    await add_device(product.engine, made, "mgc-1", made.circuit_ids[0])
+    await add_device(product.engine, made, "mgc-2")
+    await send(product, packet(made, LIMIT_PEAK_SHAVING="true"))
     page = await visitor.open(f"/depots/{made.depot_id}/controllers")
     await is_live(page)
     dialog = page.get_by_role("dialog")
@@ -150,7 +152,7 @@ async def test_a_binding_is_made_reviewed_changed_and_disabled_by_hand(site: Sit
     await expect(page.get_by_role("button", name="Bind a controller")).to_be_focused()
     await expect(page.locator("#owner-PEAK_SHAVING")).to_contain_text("Device mgc-1")
     await expect(page.locator("#owner-DER")).to_contain_text("No device")
-    (binding,) = (await call(site, "GET", API, params={"depot_id": str(made.depot_id)}))["items"]
+    (binding,) = (await call(product, "GET", API, params={"depot_id": str(made.depot_id)}))["items"]
     assert ([each["capability"] for each in binding["capabilities"]], binding["enabled"]) == (["PEAK_SHAVING"], True)
 
     # Reviewed and changed: another device takes over.
@@ -167,7 +169,7 @@ async def test_a_binding_is_made_reviewed_changed_and_disabled_by_hand(site: Sit
         await expect(page.locator(f"#owner-{capability}")).to_contain_text("Device mgc-2")
 
     # Disabled, after the question was answered.
-    await send(site, packet(made, None, "mgc-2", LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+    await send(product, packet(made, None, "mgc-2", LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
     shown = card(page, binding["binding_id"])
     await expect(shown.locator(".onoff")).to_have_text(["ON", "OFF"])
     await page.get_by_role("button", name="Disable the binding of Device mgc-2").click()
@@ -198,13 +200,15 @@ async def test_a_binding_is_made_reviewed_changed_and_disabled_by_hand(site: Sit
     await dialog.get_by_role("button", name="Delete").click()
     await expect(page.get_by_text("No controller is bound", exact=True)).to_be_visible()
     await expect(page.locator("#bindings-title")).to_be_focused()
-    assert (await call(site, "GET", API, params={"depot_id": str(made.depot_id)}))["items"] == []
+    assert (await call(product, "GET", API, params={"depot_id": str(made.depot_id)}))["items"] == []
 
 
 @pytest.mark.acceptance("COR-39.4")
-async def test_everything_that_is_wrong_stands_beside_its_field_with_its_code(site: Site, visitor: Visitor) -> None:
-    made = await two_controllers(site)
-    await call(site, "PATCH", f"/api/devices/{made.b}", json={"controller": "bba-1-no-peak-shaving"})
+async def test_everything_that_is_wrong_stands_beside_its_field_with_its_code(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    made = await two_controllers(product)
+    await call(product, "PATCH", f"/api/devices/{made.b}", json={"controller": "bba-1-no-peak-shaving"})
     visitor.expected = ("422",)
     page = await visitor.open(made.path)
     await is_live(page)
@@ -233,7 +237,7 @@ async def test_everything_that_is_wrong_stands_beside_its_field_with_its_code(si
         await dialog.get_by_role("button", name="Bind", exact=True).click()
         await expect(page.locator("#capability-DER-error .field-error")).to_have_text(owned)
         await expect(page.locator("#dialog-title")).to_be_focused()
-    found = await call(site, "GET", API, params={"depot_id": str(made.site.depot_id)})
+    found = await call(product, "GET", API, params={"depot_id": str(made.site.depot_id)})
     assert [each["binding_id"] for each in found["items"]] == [made.binding_id]
     # From the refusal one goes to what stands in the way.
     await dialog.get_by_role("button", name="Go to the binding of Device mgc-1").click()
@@ -247,7 +251,7 @@ async def test_everything_that_is_wrong_stands_beside_its_field_with_its_code(si
 
     # What is refused only when it is switched on is told there.
     idle = {"depot_id": str(made.site.depot_id), "device_id": made.b, "capabilities": ["DER"], "enabled": False}
-    await call(site, "POST", API, json=idle)
+    await call(product, "POST", API, json=idle)
     enable = page.get_by_role("button", name="Enable the binding of Device mgc-2")
     await enable.click()
     await expect(dialog).to_contain_text("CAPABILITY_OWNED")
@@ -255,11 +259,13 @@ async def test_everything_that_is_wrong_stands_beside_its_field_with_its_code(si
     await expect(dialog.get_by_role("button", name="Go to the binding of Device mgc-1")).to_be_visible()
 
 
-async def test_a_depot_without_a_microgrid_says_so_on_the_tab_and_in_the_form(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_depot_with(site.engine)
-    gateway = await call(site, "POST", "/api/gateways", json={"depot_id": str(depot_id), "name": "Gateway"})
+async def test_a_depot_without_a_microgrid_says_so_on_the_tab_and_in_the_form(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    depot_id = await make_depot_with(product.engine)
+    gateway = await call(product, "POST", "/api/gateways", json={"depot_id": str(depot_id), "name": "Gateway"})
     device = {"gateway_id": gateway["gateway_id"], "sensor_id": "mgc-1", "name": "Device mgc-1"}
-    await call(site, "POST", "/api/devices", json=device)
+    await call(product, "POST", "/api/devices", json=device)
     visitor.expected = ("422",)
     page = await visitor.open(f"/depots/{depot_id}/controllers")
     await expect(page.locator("#unresolved")).to_contain_text("NO_TOP_LEVEL_CIRCUITS")
@@ -272,9 +278,9 @@ async def test_a_depot_without_a_microgrid_says_so_on_the_tab_and_in_the_form(si
 
 
 async def test_the_second_of_two_editors_sees_what_changed_and_goes_on_with_the_own_input(
-    site: Site, visitor: Visitor
+    product: RunningProduct, visitor: Visitor
 ) -> None:
-    made = await two_controllers(site)
+    made = await two_controllers(product)
     visitor.expected = ("409",)
     page = await visitor.open(made.path)
     await is_live(page)
@@ -283,8 +289,8 @@ async def test_the_second_of_two_editors_sees_what_changed_and_goes_on_with_the_
     await dialog.get_by_label("DER export limit").uncheck()
     await expect(effect(page, "DER")).to_contain_text("Stops")
     # Meanwhile somebody else moves it, and takes the other capability away.
-    await call(site, "PATCH", made.api, json={"device_id": made.b, "version": 1})
-    await call(site, "PATCH", made.api, json={"capabilities": ["DER"], "version": 2})
+    await call(product, "PATCH", made.api, json={"device_id": made.b, "version": 1})
+    await call(product, "PATCH", made.api, json={"capabilities": ["DER"], "version": 2})
     await dialog.get_by_role("button", name="Save").click()
     conflict = dialog.locator(".conflict")
     await expect(conflict).to_contain_text("It is version 3 now. VERSION_CONFLICT")
@@ -301,13 +307,13 @@ async def test_the_second_of_two_editors_sees_what_changed_and_goes_on_with_the_
     await expect(page.locator("#device-hint")).to_contain_text("Sensor mgc-2")
     await dialog.get_by_role("button", name="Save on version 3").click()
     await expect(dialog).to_be_hidden()
-    now = await call(site, "GET", made.api)
+    now = await call(product, "GET", made.api)
     assert (now["device"]["device_id"], now["version"], now["enabled"]) == (made.b, 4, True)
     assert [each["capability"] for each in now["capabilities"]] == ["PEAK_SHAVING"]
     # One may also drop the own input, and be stopped from disabling what is no longer what one saw.
     await page.get_by_role("button", name="Edit the binding of Device mgc-2").click()
     await dialog.get_by_label("Enabled").uncheck()
-    await call(site, "PATCH", made.api, json={"capabilities": BOTH})
+    await call(product, "PATCH", made.api, json={"capabilities": BOTH})
     await dialog.get_by_role("button", name="Save").click()
     await dialog.get_by_role("button", name="Discard mine").click()
     await expect(dialog.locator(".conflict")).to_have_count(0)
@@ -315,33 +321,33 @@ async def test_the_second_of_two_editors_sees_what_changed_and_goes_on_with_the_
     await page.keyboard.press("Escape")
     await page.get_by_role("button", name="Disable the binding of Device mgc-2").click()
     await expect(dialog.get_by_role("button", name="Disable")).to_be_visible()
-    await call(site, "PATCH", made.api, json={"capabilities": ["DER"]})
+    await call(product, "PATCH", made.api, json={"capabilities": ["DER"]})
     await dialog.get_by_role("button", name="Disable").click()
     await expect(dialog.locator(".conflict")).to_contain_text("It is version 6 now.")
-    assert (await call(site, "GET", made.api))["enabled"]
+    assert (await call(product, "GET", made.api))["enabled"]
     await dialog.get_by_role("button", name="Disable version 6").click()
     await expect(card(page, made.binding_id).locator(".binding-head .badge")).to_have_text("Disabled")
     # And what somebody deleted is told of where one looks.
     visitor.expected = ("409", "404")
     await page.get_by_role("button", name="Edit the binding of Device mgc-2").click()
     await expect(dialog.get_by_label("Peak shaving")).to_be_visible()
-    await call(site, "PATCH", made.api, json={"enabled": True})
+    await call(product, "PATCH", made.api, json={"enabled": True})
     await dialog.get_by_label("Peak shaving").check()
     await expect(dialog.get_by_role("alert")).to_contain_text("it is version 8 now. VERSION_CONFLICT")
-    await call(site, "DELETE", made.api)
+    await call(product, "DELETE", made.api)
     await dialog.get_by_role("button", name="Save").click()
     await expect(dialog).to_contain_text("BINDING_NOT_FOUND")
     await dialog.get_by_role("button", name="Close").click()
     await expect(page.get_by_text("No controller is bound", exact=True)).to_be_visible()
 
 
-async def test_the_history_tells_who_changed_what_field_by_field(site: Site, visitor: Visitor) -> None:
-    made = await two_controllers(site)
+async def test_the_history_tells_who_changed_what_field_by_field(product: RunningProduct, visitor: Visitor) -> None:
+    made = await two_controllers(product)
     for number in range(11):
-        await call(site, "PATCH", made.api, json={"capabilities": ["DER"] if number % 2 == 0 else BOTH})
+        await call(product, "PATCH", made.api, json={"capabilities": ["DER"] if number % 2 == 0 else BOTH})
     for enabled in (False, True) * 5:
-        await call(site, "PATCH", made.api, json={"enabled": enabled})
-    await call(site, "PATCH", made.api, json={"device_id": made.b})
+        await call(product, "PATCH", made.api, json={"enabled": enabled})
+    await call(product, "PATCH", made.api, json={"device_id": made.b})
     page = await visitor.open(made.path)
     await page.get_by_role("button", name="History of the binding of Device mgc-2").click()
     items = page.locator(".binding-history > li:not(.more)")
@@ -359,8 +365,10 @@ async def test_the_history_tells_who_changed_what_field_by_field(site: Site, vis
     await expect(page.locator(".binding-history .more")).to_have_count(0)
 
 
-async def test_the_next_packet_is_waited_for_and_shown_with_what_it_updated(site: Site, visitor: Visitor) -> None:
-    made = await two_controllers(site)
+async def test_the_next_packet_is_waited_for_and_shown_with_what_it_updated(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    made = await two_controllers(product)
     page = await visitor.open(made.path)
     await is_live(page)
     listening = page.locator("#listening")
@@ -368,13 +376,13 @@ async def test_the_next_packet_is_waited_for_and_shown_with_what_it_updated(site
     await expect(listening.get_by_role("status")).to_contain_text("Waiting for its next packet")
     await expect(listening.get_by_role("heading")).to_be_focused()
     # The gateway sends, but not this sensor: that is worth knowing.
-    await send(site, packet(made.site, None, "mgc-l", LIMIT_PEAK_SHAVING="true"))
+    await send(product, packet(made.site, None, "mgc-l", LIMIT_PEAK_SHAVING="true"))
     await expect(page.locator("#without")).to_have_text(
         "1 packet of Gateway came without the sensor mgc-1. The sensor in it: mgc-l."
     )
     await expect(page.locator("#waiting")).to_be_visible()
     await send(
-        site,
+        product,
         packet(made.site, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="TRUE", TOTAL_POWER_LOAD=123456.5, X_OWN=None),
     )
     await expect(listening.get_by_role("status")).to_have_text("Packet arrived")
@@ -391,28 +399,28 @@ async def test_the_next_packet_is_waited_for_and_shown_with_what_it_updated(site
     await expect(page.locator("#would")).to_have_count(0)
     await expect(page.locator("#without")).to_have_count(0)
     # What came later does not push it away; another one is waited for on demand.
-    await send(site, packet(made.site, milliseconds() + 1000, LIMIT_PEAK_SHAVING="false"))
+    await send(product, packet(made.site, milliseconds() + 1000, LIMIT_PEAK_SHAVING="false"))
     await expect(supplied(page, made.binding_id, "PEAK_SHAVING").locator(".onoff")).to_have_text("OFF")
     await expect(page.locator(".arrived-values tbody tr")).to_have_count(4)
     await page.get_by_role("button", name="Listen again").click()
     await expect(page.locator("#waiting")).to_be_visible()
     await page.get_by_role("button", name="Stop").click()
     await expect(listening.get_by_role("status")).to_contain_text("Stopped before a packet came.")
-    await send(site, packet(made.site, milliseconds() + 2000, LIMIT_PEAK_SHAVING="true"))
+    await send(product, packet(made.site, milliseconds() + 2000, LIMIT_PEAK_SHAVING="true"))
     await expect(supplied(page, made.binding_id, "PEAK_SHAVING").locator(".onoff")).to_have_text("ON")
     await expect(page.locator("#ended")).to_be_visible()
 
 
-async def test_a_disabled_binding_is_listened_to_as_well(site: Site, visitor: Visitor) -> None:
-    made = await two_controllers(site)
+async def test_a_disabled_binding_is_listened_to_as_well(product: RunningProduct, visitor: Visitor) -> None:
+    made = await two_controllers(product)
     idle = {"depot_id": str(made.site.depot_id), "device_id": made.b, "capabilities": BOTH, "enabled": False}
-    await call(site, "POST", API, json=idle)
-    await call(site, "PATCH", made.api, json={"capabilities": ["DER"]})
+    await call(product, "POST", API, json=idle)
+    await call(product, "PATCH", made.api, json={"capabilities": ["DER"]})
     page = await visitor.open(made.path)
     await is_live(page)
     await page.get_by_role("button", name="Listen for the next packet of Device mgc-2").click()
     await expect(page.locator("#waiting")).to_be_visible()
-    await send(site, packet(made.site, None, "mgc-2", LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT=None))
+    await send(product, packet(made.site, None, "mgc-2", LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT=None))
     await expect(page.locator("#did > li")).to_have_text(
         "Update Microgrid State Not updated DISABLED", use_inner_text=True
     )
@@ -422,8 +430,10 @@ async def test_a_disabled_binding_is_listened_to_as_well(site: Site, visitor: Vi
     await expect(page.locator("#would")).to_contain_text("DER export limit is supplied by Device mgc-1 now.")
 
 
-async def test_listening_ends_by_itself(site: Site, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = await two_controllers(site)
+async def test_listening_ends_by_itself(
+    product: RunningProduct, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await two_controllers(product)
     monkeypatch.setattr(controllers, "LISTENING", timedelta(seconds=1))
     page = await visitor.open(made.path)
     await page.get_by_role("button", name="Listen for the next packet of Device mgc-1").click()
@@ -434,29 +444,31 @@ async def test_listening_ends_by_itself(site: Site, visitor: Visitor, monkeypatc
     await expect(page.locator("#waiting")).to_be_visible()
 
 
-async def test_the_card_of_the_load_page_says_that_the_binding_is_disabled(site: Site, visitor: Visitor) -> None:
-    made = await two_controllers(site)
-    await send(site, packet(made.site, LIMIT_PEAK_SHAVING="true"))
+async def test_the_card_of_the_load_page_says_that_the_binding_is_disabled(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    made = await two_controllers(product)
+    await send(product, packet(made.site, LIMIT_PEAK_SHAVING="true"))
     page = await visitor.open(f"/depots/{made.site.depot_id}/load")
     await is_live(page)
     freshness = section(page, "PEAK_SHAVING").locator(".freshness")
     await expect(freshness).to_have_text("Fresh", use_inner_text=True)
-    await call(site, "POST", f"{made.api}/disable")
+    await call(product, "POST", f"{made.api}/disable")
     for capability in BOTH:
         link = section(page, capability).get_by_role("link", name="The binding of Device mgc-1 is disabled.")
         await expect(link).to_have_attribute("href", f"{made.path}#binding-{made.binding_id}")
     await expect(freshness).to_have_text("Not updating")
     # Another device supplies one of them: nothing is said of the disabled one there.
     other = {"depot_id": str(made.site.depot_id), "device_id": made.b, "capabilities": ["DER"]}
-    await call(site, "POST", API, json=other)
+    await call(product, "POST", API, json=other)
     await expect(section(page, "DER").get_by_role("link")).to_have_count(0)
     await expect(section(page, "DER")).to_contain_text("Device mgc-2 is bound and has sent no status yet.")
     await section(page, "PEAK_SHAVING").get_by_role("link").click()
     await expect(card(page, made.binding_id)).to_be_in_viewport()
 
 
-async def test_a_binding_of_another_depot_is_not_there(site: Site, visitor: Visitor) -> None:
-    made, other = await two_controllers(site), await two_controllers(site)
+async def test_a_binding_of_another_depot_is_not_there(product: RunningProduct, visitor: Visitor) -> None:
+    made, other = await two_controllers(product), await two_controllers(product)
     visitor.expected = ("404",)
     for path in ("", "/disable", "/history", "/listen"):
         page = await visitor.open(f"{made.path}/{other.binding_id}{path}", status=404)
@@ -466,22 +478,24 @@ async def test_a_binding_of_another_depot_is_not_there(site: Site, visitor: Visi
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-async def test_the_tab_is_accessible_in_both_themes(site: Site, visitor: Visitor, size: tuple[int, int]) -> None:
+async def test_the_tab_is_accessible_in_both_themes(
+    product: RunningProduct, visitor: Visitor, size: tuple[int, int]
+) -> None:
     name = "desktop" if size == DESKTOP else "phone"
     visitor.expected = ("422", "409")
-    made = await two_controllers(site)
-    await call(site, "PATCH", f"/api/devices/{made.a}", json={"controller": "bba-1"})
+    made = await two_controllers(product)
+    await call(product, "PATCH", f"/api/devices/{made.a}", json={"controller": "bba-1"})
     idle = {
         "depot_id": str(made.site.depot_id),
         "device_id": made.b,
         "capabilities": ["PEAK_SHAVING"],
         "enabled": False,
     }
-    await call(site, "POST", API, json=idle)
-    await call(site, "PATCH", made.api, json={"capabilities": ["DER", "PEAK_SHAVING"], "enabled": False})
-    await call(site, "PATCH", made.api, json={"enabled": True})
+    await call(product, "POST", API, json=idle)
+    await call(product, "PATCH", made.api, json={"capabilities": ["DER", "PEAK_SHAVING"], "enabled": False})
+    await call(product, "PATCH", made.api, json={"enabled": True})
     for sensor in ("mgc-1", "mgc-2"):
-        await send(site, packet(made.site, None, sensor, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+        await send(product, packet(made.site, None, sensor, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
     dialog_of = {
         "disable": "Disable the binding of Device mgc-1",
         "delete": "Delete the binding of Device mgc-1",
@@ -498,7 +512,7 @@ async def test_the_tab_is_accessible_in_both_themes(site: Site, visitor: Visitor
         if what == "edit":
             await page.get_by_role("dialog").get_by_label("Enabled").uncheck()
             await expect(effect(page, "DER")).to_contain_text("Stops")
-            await call(site, "PATCH", made.api, json={"capabilities": ["DER"], "enabled": True})
+            await call(product, "PATCH", made.api, json={"capabilities": ["DER"], "enabled": True})
             await page.get_by_role("dialog").get_by_role("button", name="Save").click()
             await expect(page.locator(".conflict")).to_be_visible()
         await look(page, f"controllers-{what}-{name}")
@@ -517,6 +531,6 @@ async def test_the_tab_is_accessible_in_both_themes(site: Site, visitor: Visitor
     sent = packet(
         made.site, None, "mgc-2", LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="FALSE", TOTAL_POWER_LOAD=123456.5
     )
-    await send(site, sent)
+    await send(product, sent)
     await expect(page.locator("#arrived")).to_be_visible()
     await look(page, f"controllers-arrived-{name}")

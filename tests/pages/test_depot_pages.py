@@ -9,15 +9,17 @@ from store.site.depots import list_depots
 from store.site.fleet.fleet_list import DepotFilter
 from tests.factories.depots import make_depot_with, make_fleet
 from tests.helpers.support import follows, until
-from tests.pages.conftest import PHONE, Site, Visitor
+from tests.pages.conftest import PHONE, RunningProduct, Visitor
 from tests.pages.helpers.looking import is_wider_than_the_screen
 
 DEPOTS = 5_200
 
 
-async def test_thousands_of_depots_are_searched_filtered_and_scrolled_through(site: Site, visitor: Visitor) -> None:
-    await make_fleet(site.engine, DEPOTS, flawed=300)
-    empty = await make_depot_with(site.engine, name="Yard without a feed")
+async def test_thousands_of_depots_are_searched_filtered_and_scrolled_through(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    await make_fleet(product.engine, DEPOTS, flawed=300)
+    empty = await make_depot_with(product.engine, name="Yard without a feed")
     page = await visitor.open("/")
     rows = page.locator("#rows > tr:not(.more)")
     counts = page.locator("#by-provisioning a")
@@ -44,7 +46,7 @@ async def test_thousands_of_depots_are_searched_filtered_and_scrolled_through(si
     await page.get_by_role("searchbox").press_sequentially("depot 0519")
     await expect(rows).to_have_count(10)
     await expect(counts.first).to_have_text("All 10")
-    await expect(page).to_have_url(f"{site.url}/?search=depot+0519")
+    await expect(page).to_have_url(f"{product.url}/?search=depot+0519")
     await page.reload()
     await expect(rows).to_have_count(10)
     await page.goto("/?search=no+such+name")
@@ -56,20 +58,22 @@ async def test_thousands_of_depots_are_searched_filtered_and_scrolled_through(si
     await expect(rows).to_contain_text("No top-level circuit")
     visitor.expected = ("404",)
     await rows.get_by_role("link").click()
-    await expect(page).to_have_url(f"{site.url}/depots/{empty}/load")
+    await expect(page).to_have_url(f"{product.url}/depots/{empty}/load")
 
 
-async def test_the_list_follows_what_changes(site: Site, visitor: Visitor) -> None:
-    await make_depot_with(site.engine, name="Old yard")
+async def test_the_list_follows_what_changes(product: RunningProduct, visitor: Visitor) -> None:
+    await make_depot_with(product.engine, name="Old yard")
     page = await visitor.open("/")
     await expect(page.locator("#live")).to_have_attribute("data-state", "live")
-    await make_depot_with(site.engine, name="Another yard")
+    await make_depot_with(product.engine, name="Another yard")
     await expect(page.locator("#rows th")).to_have_text(["Another yard", "Old yard"])
     await expect(page.locator("#rows .badge")).to_have_text(["Failed", "Failed"])
     await expect(page.locator("#by-provisioning a").last).to_have_text("Failed 2")
 
 
-async def test_a_depot_with_its_circuits_is_created_by_keyboard_alone(site: Site, visitor: Visitor) -> None:
+async def test_a_depot_with_its_circuits_is_created_by_keyboard_alone(
+    product: RunningProduct, visitor: Visitor
+) -> None:
     visitor.expected = ("404",)  # until the first sync, which it does not wait for, a new depot has no microgrid
     page = await visitor.open("/depots/new")
     keys = page.keyboard
@@ -103,7 +107,7 @@ async def test_a_depot_with_its_circuits_is_created_by_keyboard_alone(site: Site
     await page.get_by_role("button", name="Create depot").press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_have_text("Mount Dennis")
     await expect(page.locator(".infeed > .head .called")).to_have_text(["Feed 1", "Feed 2"])
-    async with site.engine.connect() as connection:
+    async with product.engine.connect() as connection:
         (depot,) = await list_depots(connection, DepotFilter(), after=None, limit=9)
         circuits = await list_circuits(connection, depot.depot_id)
     assert (depot.name, depot.timezone) == ("Mount Dennis", "America/Toronto")
@@ -115,10 +119,10 @@ async def test_a_depot_with_its_circuits_is_created_by_keyboard_alone(site: Site
         ("Second bank", "Feed 1", None),
         ("Feed 2", None, None),
     ]
-    await until(lambda: follows(site.engine, depot.depot_id))
+    await until(lambda: follows(product.engine, depot.depot_id))
 
 
-async def test_all_that_is_wrong_is_told_at_once_beside_its_field(site: Site, visitor: Visitor) -> None:
+async def test_all_that_is_wrong_is_told_at_once_beside_its_field(product: RunningProduct, visitor: Visitor) -> None:
     visitor.expected = ("422",)
     page = await visitor.open("/depots/new", size=PHONE)
     await page.get_by_label("Time zone").fill("Mars/Olympus")
@@ -139,7 +143,7 @@ async def test_all_that_is_wrong_is_told_at_once_beside_its_field(site: Site, vi
     assert not await is_wider_than_the_screen(page)
     await page.get_by_role("link", name="A name must not be blank.").click()
     await expect(page.get_by_label("Name", exact=True)).to_be_focused()
-    async with site.engine.connect() as connection:
+    async with product.engine.connect() as connection:
         assert await list_depots(connection, DepotFilter(), after=None, limit=9) == []
     await page.get_by_label("Name", exact=True).fill("Malvern")
     await page.get_by_label("Time zone").fill("America/Toronto")

@@ -13,7 +13,7 @@ from store.monitoring.device_reports import DEPTH
 from store.site.depots import NewCircuit
 from tests.factories.depots import make_depot_with
 from tests.factories.sites import (
-    MadeSite,
+    MadeDepot,
     add_action,
     add_device,
     add_power_source,
@@ -24,7 +24,7 @@ from tests.factories.sites import (
 )
 from tests.helpers.live import http_client
 from tests.helpers.support import synced
-from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
+from tests.pages.conftest import DESKTOP, PHONE, RunningProduct, Visitor
 from tests.pages.helpers.load import is_live, section, send
 from tests.pages.helpers.looking import is_wider_than_the_screen, look
 
@@ -41,26 +41,28 @@ def card(page: Page, title: str) -> Locator:
     return page.get_by_role("article", name=title)
 
 
-async def configured(site: Site, device_id: UUID | str) -> dict[str, dict[str, object]]:
+async def configured(product: RunningProduct, device_id: UUID | str) -> dict[str, dict[str, object]]:
     """Read a device's sensor actions as the API has them, by their kind."""
-    async with http_client(site.url) as caller:
+    async with http_client(product.url) as caller:
         answer = await caller.get(f"/api/devices/{device_id}/sensor-actions")
     return {each["action"]: each for each in answer.json()["items"]}
 
 
-async def battery_site(site: Site) -> MadeSite:
+async def battery_site(product: RunningProduct) -> MadeDepot:
     """Make a site with one battery, which a device measures that is linked to no circuit."""
-    made = await make_site(site.engine)
-    await add_power_source(site.engine, made, "BATTERY")
-    await add_device(site.engine, made, "bess-1")
-    await add_action(site.engine, made, "UPDATE_POWER_SOURCE_STATE", "SOC", sensor_id="bess-1")
+    made = await make_site(product.engine)
+    await add_power_source(product.engine, made, "BATTERY")
+    await add_device(product.engine, made, "bess-1")
+    await add_action(product.engine, made, "UPDATE_POWER_SOURCE_STATE", "SOC", sensor_id="bess-1")
     return made
 
 
 @pytest.mark.acceptance("COR-9.3")
-async def test_a_device_is_set_up_on_the_pages_and_its_status_shows_on_the_card(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"))
-    await synced(site.engine, depot_id)
+async def test_a_device_is_set_up_on_the_pages_and_its_status_shows_on_the_card(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    depot_id = await make_depot_with(product.engine, NewCircuit("Feed 1"))
+    await synced(product.engine, depot_id)
     page = await visitor.open(f"/depots/{depot_id}/load")
     await page.get_by_role("link", name="System Admin / Devices").click()
 
@@ -91,10 +93,10 @@ async def test_a_device_is_set_up_on_the_pages_and_its_status_shows_on_the_card(
     await expect(action.locator(".taken")).to_contain_text("not seen yet")
 
     await is_live(page)
-    async with http_client(site.url) as caller:
+    async with http_client(product.url) as caller:
         gateway_id = (await caller.get(f"/api/gateways?depot_id={depot_id}")).json()["items"][0]["gateway_id"]
-    made = MadeSite(depot_id, UUID(gateway_id), [], None)
-    assert await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+    made = MadeDepot(depot_id, UUID(gateway_id), [], None)
+    assert await send(product, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
     # What it sent shows by itself, and so does its status on the card.
     await expect(action.locator(".taken .figure .value")).to_have_text(["true", "false"])
     await page.get_by_role("link", name="Load").click()
@@ -104,8 +106,8 @@ async def test_a_device_is_set_up_on_the_pages_and_its_status_shows_on_the_card(
         await expect(section(page, capability)).to_contain_text("Microgrid controller")
 
 
-async def test_what_an_action_resolves_to_changes_with_the_site(site: Site, visitor: Visitor) -> None:
-    made = await battery_site(site)
+async def test_what_an_action_resolves_to_changes_with_the_site(product: RunningProduct, visitor: Visitor) -> None:
+    made = await battery_site(product)
     page = await visitor.open(f"/devices/{made.devices['bess-1']}")
     await is_live(page)
     resolution = card(page, STATE).locator(".resolution")
@@ -145,10 +147,12 @@ async def test_what_an_action_resolves_to_changes_with_the_site(site: Site, visi
     await expect(resolution).to_contain_text("Rule 3 of 3: the gateway's output translation names it.")
 
 
-async def test_hundreds_of_devices_are_searched_filtered_and_shown_in_parts(site: Site, visitor: Visitor) -> None:
-    made = await make_site(site.engine)
-    await add_device(site.engine, made, "mgc-1")
-    async with site.engine.begin() as connection:
+async def test_hundreds_of_devices_are_searched_filtered_and_shown_in_parts(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    made = await make_site(product.engine)
+    await add_device(product.engine, made, "mgc-1")
+    async with product.engine.begin() as connection:
         await connection.execute(text(_MANY), {"depot_id": made.depot_id})
     page = await visitor.open(f"/depots/{made.depot_id}/devices")
     await is_live(page)
@@ -159,7 +163,7 @@ async def test_hundreds_of_devices_are_searched_filtered_and_shown_in_parts(site
     await expect(rows).to_have_count(200)
     await expect(page.get_by_text("200 of 351 are shown")).to_be_visible()
     # What is shown stays so when something changes, and follows it.
-    await send(site, packet(made, None, "mgc-1", LIMIT_PEAK_SHAVING="true"))
+    await send(product, packet(made, None, "mgc-1", LIMIT_PEAK_SHAVING="true"))
     await expect(rows.first.locator("age-time")).to_have_count(1)
     await expect(rows.nth(1)).to_contain_text("no packet received yet")
     await expect(rows).to_have_count(200)
@@ -203,9 +207,9 @@ async def _gateway(page: Page, name: str) -> str:
     return (await row.get_attribute("id") or "").removeprefix("gateway-")
 
 
-async def test_all_that_is_wrong_is_said_beside_its_field(site: Site, visitor: Visitor) -> None:
-    made = await make_site(site.engine)
-    await add_device(site.engine, made, "em-1")
+async def test_all_that_is_wrong_is_said_beside_its_field(product: RunningProduct, visitor: Visitor) -> None:
+    made = await make_site(product.engine)
+    await add_device(product.engine, made, "em-1")
     visitor.expected = ("422",)
     page = await visitor.open(f"/depots/{made.depot_id}/devices")
     await page.get_by_role("button", name="Add device").click()
@@ -254,14 +258,14 @@ async def test_all_that_is_wrong_is_said_beside_its_field(site: Site, visitor: V
     await dialog(page).get_by_label("Fail-safe capacity (W)").fill("")
     await dialog(page).get_by_role("button", name="Configure").click()
     await expect(card(page, CAPACITY).locator(".sensor-action-end")).to_contain_text("Heartbeat threshold (s) 90.5")
-    found = (await configured(site, made.devices["em-1"]))["UPDATE_CIRCUIT_CAPACITY"]
+    found = (await configured(product, made.devices["em-1"]))["UPDATE_CIRCUIT_CAPACITY"]
     assert (found["heartbeat_threshold_seconds"], found["fail_safe_capacity_w"]) == (90.5, None)
     await expect(card(page, CAPACITY).locator(".problem-code")).to_have_text("DEVICE_WITHOUT_CIRCUIT")
 
 
-async def test_a_capability_has_one_owner_and_the_form_leads_to_it(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
-    await add_device(site.engine, made, "mgc-2")
+async def test_a_capability_has_one_owner_and_the_form_leads_to_it(product: RunningProduct, visitor: Visitor) -> None:
+    made = await controller_site(product.engine)
+    await add_device(product.engine, made, "mgc-2")
     visitor.expected = ("422",)
     page = await visitor.open(f"/devices/{made.devices['mgc-2']}")
     await page.get_by_role("button", name=f"Configure {MICROGRID}").click()
@@ -283,16 +287,16 @@ async def test_a_capability_has_one_owner_and_the_form_leads_to_it(site: Site, v
     await expect(owner).to_be_in_viewport()
     await owner.get_by_role("button", name="Disable").click()
     await expect(owner.locator(".badge")).to_have_text("Disabled")
-    assert [each["enabled"] for each in (await configured(site, made.devices["mgc-1"])).values()] == [False]
+    assert [each["enabled"] for each in (await configured(product, made.devices["mgc-1"])).values()] == [False]
     await page.goto(f"/devices/{made.devices['mgc-2']}")
     await action.get_by_role("button", name="Enable").click()
     await expect(action.locator(".badge")).to_have_text("Enabled")
     await expect(action.locator(".version")).to_contain_text("Version 2")
 
 
-async def test_what_changed_in_between_is_told_and_the_input_is_kept(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
-    await send(site, packet(made, LIMIT_PEAK_SHAVING="true"))
+async def test_what_changed_in_between_is_told_and_the_input_is_kept(product: RunningProduct, visitor: Visitor) -> None:
+    made = await controller_site(product.engine)
+    await send(product, packet(made, LIMIT_PEAK_SHAVING="true"))
     page = await visitor.open(f"/devices/{made.devices['mgc-1']}")
     visitor.expected = ("409",)
     await page.get_by_role("button", name=f"Edit {MICROGRID}").click()
@@ -302,7 +306,7 @@ async def test_what_changed_in_between_is_told_and_the_input_is_kept(site: Site,
     await expect(first.locator(".heard")).to_contain_text("seen true")
     await expect(dialog(page).locator(".measurand").nth(1).locator(".heard")).to_have_text("not in the last packets")
     await dialog(page).get_by_label("LIMIT_DER_EXPORT").uncheck()
-    async with http_client(site.url) as caller:
+    async with http_client(product.url) as caller:
         action_id = made.actions["mgc-1", "UPDATE_MICROGRID_STATE"]
         answer = await caller.patch(f"/api/sensor-actions/{action_id}", json={"enabled": False})
         assert answer.status_code == 200
@@ -317,7 +321,7 @@ async def test_what_changed_in_between_is_told_and_the_input_is_kept(site: Site,
     await expect(dialog(page).get_by_label("Enabled")).not_to_be_checked()
     await expect(dialog(page).locator(".kept")).to_contain_text("show the saved values: Enabled.")
     await expect(dialog(page).locator(".now-holds")).to_have_count(0)
-    found = (await configured(site, made.devices["mgc-1"]))["UPDATE_MICROGRID_STATE"]
+    found = (await configured(product, made.devices["mgc-1"]))["UPDATE_MICROGRID_STATE"]
     assert (found["enabled"], found["version"], len(found["measurands"])) == (False, 2, 2)  # pyright: ignore[reportArgumentType]
     await dialog(page).get_by_role("button", name="Save on version 2").click()
     await expect(dialog(page)).to_be_hidden()
@@ -326,9 +330,11 @@ async def test_what_changed_in_between_is_told_and_the_input_is_kept(site: Site,
     await expect(card(page, MICROGRID).locator(".version")).to_contain_text("Version 3")
 
 
-async def test_sensors_that_are_heard_of_without_a_device_are_offered(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
-    await send(site, packet(made, LIMIT_DER_EXPORT="true"), packet(made, None, "em-7", VOLTAGE=230))
+async def test_sensors_that_are_heard_of_without_a_device_are_offered(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    made = await controller_site(product.engine)
+    await send(product, packet(made, LIMIT_DER_EXPORT="true"), packet(made, None, "em-7", VOLTAGE=230))
     page = await visitor.open(f"/depots/{made.depot_id}/devices")
     await page.get_by_role("button", name="Add device").click()
     await expect(dialog(page).locator("#device-sensor_id-hint")).to_contain_text("Heard of, without a device: em-7.")
@@ -340,14 +346,16 @@ async def test_sensors_that_are_heard_of_without_a_device_are_offered(site: Site
     await expect(page.locator(".device-list tbody tr").nth(1).locator("age-time")).to_have_count(1)
 
 
-async def test_two_people_who_change_different_things_do_not_undo_each_other(site: Site, visitor: Visitor) -> None:
-    made = await make_site(site.engine)
-    await add_device(site.engine, made, "em-1")
+async def test_two_people_who_change_different_things_do_not_undo_each_other(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    made = await make_site(product.engine)
+    await add_device(product.engine, made, "em-1")
     page = await visitor.open(f"/depots/{made.depot_id}/devices")
     await page.get_by_role("button", name="Edit Device em-1").click()
     await dialog(page).get_by_label("Name").fill("Feed meter")
     visitor.expected = ("409",)
-    async with http_client(site.url) as caller:
+    async with http_client(product.url) as caller:
         path = f"/api/devices/{made.devices['em-1']}"
         await caller.patch(path, json={"circuit_id": str(made.circuit_ids[0]), "sensor_id": "em-01"})
         await dialog(page).get_by_role("button", name="Save").click()
@@ -358,12 +366,12 @@ async def test_two_people_who_change_different_things_do_not_undo_each_other(sit
     assert (found["name"], found["circuit_name"], found["sensor_id"]) == ("Feed meter", "Feed 1", "em-01")
 
 
-async def test_a_deletion_asks_and_says_what_goes_with_it(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
-    await add_power_source(site.engine, made, "BATTERY", made.circuit_ids[0])
-    await add_action(site.engine, made, "UPDATE_POWER_SOURCE_STATE", "SOC")
-    await add_device(site.engine, made, "em-1")
-    await send(site, packet(made, SOC=55))
+async def test_a_deletion_asks_and_says_what_goes_with_it(product: RunningProduct, visitor: Visitor) -> None:
+    made = await controller_site(product.engine)
+    await add_power_source(product.engine, made, "BATTERY", made.circuit_ids[0])
+    await add_action(product.engine, made, "UPDATE_POWER_SOURCE_STATE", "SOC")
+    await add_device(product.engine, made, "em-1")
+    await send(product, packet(made, SOC=55))
     visitor.expected = ("422",)
     page = await visitor.open(f"/depots/{made.depot_id}/devices")
     await is_live(page)
@@ -387,7 +395,7 @@ async def test_a_deletion_asks_and_says_what_goes_with_it(site: Site, visitor: V
     await expect(dialog(page)).to_contain_text("No device publishes PEAK_SHAVING and DER of this depot then")
     await expect(dialog(page).locator(".going li")).to_have_text([MICROGRID])
     await dialog(page).get_by_role("button", name="Delete").click()
-    await expect(page).to_have_url(f"{site.url}/depots/{made.depot_id}/devices")
+    await expect(page).to_have_url(f"{product.url}/depots/{made.depot_id}/devices")
 
     await page.get_by_role("button", name="Edit Gateway").click()
     await dialog(page).get_by_role("button", name="Delete").click()
@@ -400,13 +408,13 @@ async def test_a_deletion_asks_and_says_what_goes_with_it(site: Site, visitor: V
     await expect(page.locator(".counted")).to_have_text("0 devices")
 
 
-async def test_what_is_gone_is_told_where_one_works_on_it(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
+async def test_what_is_gone_is_told_where_one_works_on_it(product: RunningProduct, visitor: Visitor) -> None:
+    made = await controller_site(product.engine)
     visitor.expected = ("404",)
     page = await visitor.open(f"/devices/{made.devices['mgc-1']}")
     await page.get_by_role("button", name=f"Edit {MICROGRID}").click()
     await expect(dialog(page)).to_be_visible()
-    async with http_client(site.url) as caller:
+    async with http_client(product.url) as caller:
         await caller.delete(f"/api/sensor-actions/{made.actions['mgc-1', 'UPDATE_MICROGRID_STATE']}")
     await dialog(page).get_by_role("button", name="Save").click()
     await expect(dialog(page).get_by_role("heading")).to_have_text("This no longer exists")
@@ -417,15 +425,15 @@ async def test_what_is_gone_is_told_where_one_works_on_it(site: Site, visitor: V
     page = await visitor.open(f"/depots/{made.depot_id}/devices")
     await page.get_by_role("button", name="Edit Device mgc-1").click()
     await expect(dialog(page)).to_be_visible()
-    async with http_client(site.url) as caller:
+    async with http_client(product.url) as caller:
         await caller.delete(f"/api/gateways/{made.gateway_id}?cascade=true")
     await expect(watching.get_by_text("This device was deleted")).to_be_visible()
     await expect(watching.get_by_role("button", name="Edit device")).to_have_count(0)
     await dialog(page).get_by_role("button", name="Save").click()
     await expect(dialog(page)).to_contain_text("There is no device")
     # Neither is reached through another depot or device.
-    other = await controller_site(site.engine)
-    async with http_client(site.url) as caller:
+    other = await controller_site(product.engine)
+    async with http_client(product.url) as caller:
         for path in (
             f"/depots/{made.depot_id}/devices/{other.devices['mgc-1']}",
             f"/depots/{made.depot_id}/gateways/{other.gateway_id}",
@@ -435,10 +443,10 @@ async def test_what_is_gone_is_told_where_one_works_on_it(site: Site, visitor: V
 
 
 async def test_an_output_translation_is_told_in_words_and_keeps_what_else_it_holds(
-    site: Site, visitor: Visitor
+    product: RunningProduct, visitor: Visitor
 ) -> None:
-    made = await make_site(site.engine, output_translation={"vendor": "x", "power_source_id": "none of ours"})
-    source = await add_power_source(site.engine, made, "SOLAR")
+    made = await make_site(product.engine, output_translation={"vendor": "x", "power_source_id": "none of ours"})
+    source = await add_power_source(product.engine, made, "SOLAR")
     page = await visitor.open(f"/depots/{made.depot_id}/devices")
     row = page.locator(".gateways tbody tr")
     await expect(row).to_contain_text("Not in the required form")
@@ -454,7 +462,7 @@ async def test_an_output_translation_is_told_in_words_and_keeps_what_else_it_hol
     await dialog(page).get_by_label("Site model").fill("BBA-1")
     await dialog(page).get_by_role("button", name="Save").click()
     await expect(row).to_contain_text("Names A solar")
-    async with http_client(site.url) as caller:
+    async with http_client(product.url) as caller:
         found = (await caller.get(f"/api/gateways/{made.gateway_id}")).json()
     assert found["output_translation"] == {"vendor": "x", "power_source_id": str(source)}
     assert found["site_model_name"] == "BBA-1"
@@ -464,25 +472,25 @@ async def test_an_output_translation_is_told_in_words_and_keeps_what_else_it_hol
     await expect(row.locator("td").nth(1)).to_have_text("none")
 
 
-async def test_a_remediation_leads_to_the_very_action(site: Site, visitor: Visitor) -> None:
-    made = await make_site(site.engine)
-    await add_device(site.engine, made, "mgc-9")
+async def test_a_remediation_leads_to_the_very_action(product: RunningProduct, visitor: Visitor) -> None:
+    made = await make_site(product.engine)
+    await add_device(product.engine, made, "mgc-9")
     action_id = await add_action(
-        site.engine, made, "UPDATE_CIRCUIT_CAPACITY", "HEARTBEAT_STATUS", "AVAILABLE_CHARGING_CAPACITY",
+        product.engine, made, "UPDATE_CIRCUIT_CAPACITY", "HEARTBEAT_STATUS", "AVAILABLE_CHARGING_CAPACITY",
         sensor_id="mgc-9", policy=CapacityPolicy(),
     )  # fmt: skip
-    await send(site, packet(made, None, "mgc-9", HEARTBEAT_STATUS="ok", AVAILABLE_CHARGING_CAPACITY=1000))
+    await send(product, packet(made, None, "mgc-9", HEARTBEAT_STATUS="ok", AVAILABLE_CHARGING_CAPACITY=1000))
     page = await visitor.open("/remediations")
     await page.get_by_role("link", name="Open the device").click()
-    await expect(page).to_have_url(f"{site.url}/devices/{made.devices['mgc-9']}#action-{action_id}")
+    await expect(page).to_have_url(f"{product.url}/devices/{made.devices['mgc-9']}#action-{action_id}")
     await expect(page.locator(f"#action-{action_id} .remedy")).to_contain_text("is linked to none")
     await expect(page.get_by_role("link", name="System Admin / Devices")).to_have_attribute("aria-current", "page")
 
 
-async def test_a_name_is_never_markup_and_long_names_have_room(site: Site, visitor: Visitor) -> None:
+async def test_a_name_is_never_markup_and_long_names_have_room(product: RunningProduct, visitor: Visitor) -> None:
     name = "<img src=x onerror=bad()>" + "AVeryLongNameWithoutABreak" * 4
-    made = await make_site(site.engine)
-    async with http_client(site.url) as caller:
+    made = await make_site(product.engine)
+    async with http_client(product.url) as caller:
         body = {"depot_id": str(made.depot_id), "name": name, "site_model_name": name}
         gateway_id = (await caller.post("/api/gateways", json=body)).json()["gateway_id"]
         body = {"depot_id": str(made.depot_id), "name": name, "kind": "SOLAR"}
@@ -492,7 +500,7 @@ async def test_a_name_is_never_markup_and_long_names_have_room(site: Site, visit
         action = {"action": "UPDATE_POWER_SOURCE_STATE", "measurands": ["SOC"]}
         assert (await caller.post(f"/api/devices/{device_id}/sensor-actions", json=action)).status_code == 201
     made.gateway_id = UUID(gateway_id)
-    answers = await send(site, packet(made, None, name, **{name[:100]: name, "SOC": 12}))
+    answers = await send(product, packet(made, None, name, **{name[:100]: name, "SOC": 12}))
     assert "packet_id" in str(answers), answers
     for path in (f"/depots/{made.depot_id}/devices", f"/devices/{device_id}"):
         for size in ((1280, 800), (768, 1024), PHONE, (320, 640)):
@@ -508,20 +516,22 @@ async def test_a_name_is_never_markup_and_long_names_have_room(site: Site, visit
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-async def test_the_pages_are_accessible_in_both_themes(site: Site, visitor: Visitor, size: tuple[int, int]) -> None:
+async def test_the_pages_are_accessible_in_both_themes(
+    product: RunningProduct, visitor: Visitor, size: tuple[int, int]
+) -> None:
     name = "desktop" if size == DESKTOP else "phone"
-    bare = await make_depot_with(site.engine, NewCircuit("Feed 1"))
+    bare = await make_depot_with(product.engine, NewCircuit("Feed 1"))
     await look(await visitor.open(f"/depots/{bare}/devices", size=size), f"devices-none-{name}")
-    made = await battery_site(site)
-    await add_power_source(site.engine, made, "BATTERY", made.circuit_ids[0])
-    await add_device(site.engine, made, circuit_id=made.circuit_ids[0])
-    await add_action(site.engine, made, "UPDATE_MICROGRID_STATE", "LIMIT_PEAK_SHAVING", "LIMIT_DER_EXPORT")
+    made = await battery_site(product)
+    await add_power_source(product.engine, made, "BATTERY", made.circuit_ids[0])
+    await add_device(product.engine, made, circuit_id=made.circuit_ids[0])
+    await add_action(product.engine, made, "UPDATE_MICROGRID_STATE", "LIMIT_PEAK_SHAVING", "LIMIT_DER_EXPORT")
     await add_action(
-        site.engine, made, "UPDATE_CIRCUIT_CAPACITY", "HEARTBEAT_STATUS", "AVAILABLE_CHARGING_CAPACITY",
+        product.engine, made, "UPDATE_CIRCUIT_CAPACITY", "HEARTBEAT_STATUS", "AVAILABLE_CHARGING_CAPACITY",
         policy=CapacityPolicy(fail_safe_w=120e3), enabled=False,
     )  # fmt: skip
     await send(
-        site,
+        product,
         packet(
             made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="perhaps", AVAILABLE_CHARGING_CAPACITY=412500.25,
             HEARTBEAT_STATUS="ok", VENDOR_SPECIFIC_KEY=7,
@@ -552,7 +562,7 @@ async def test_the_pages_are_accessible_in_both_themes(site: Site, visitor: Visi
     page = await visitor.open(f"/devices/{made.devices['bess-1']}", size=size)
     await page.get_by_role("button", name=f"Edit {STATE}").click()
     await dialog(page).get_by_label("DEVICE_POWER_STATE").check()
-    async with http_client(site.url) as caller:
+    async with http_client(product.url) as caller:
         action_id = made.actions["bess-1", "UPDATE_POWER_SOURCE_STATE"]
         await caller.patch(f"/api/sensor-actions/{action_id}", json={"measurands": ["BESS_OPERATIONAL_MODE"]})
     await dialog(page).get_by_role("button", name="Save").click()
@@ -560,14 +570,14 @@ async def test_the_pages_are_accessible_in_both_themes(site: Site, visitor: Visi
     await look(page, f"action-conflict-{name}")
 
 
-async def test_a_device_that_did_report_is_never_told_as_silent(site: Site, visitor: Visitor) -> None:
-    made = await make_site(site.engine)
+async def test_a_device_that_did_report_is_never_told_as_silent(product: RunningProduct, visitor: Visitor) -> None:
+    made = await make_site(product.engine)
     for sensor_id in ("often", "seldom", "never"):
-        await add_device(site.engine, made, sensor_id)
+        await add_device(product.engine, made, sensor_id)
     now = milliseconds()
-    await send(site, packet(made, now - 600_000, "seldom", TOTAL_POWER_LOAD=12_000))
+    await send(product, packet(made, now - 600_000, "seldom", TOTAL_POWER_LOAD=12_000))
     for first in range(0, 2 * DEPTH, 100):
-        await send(site, *[packet(made, now - 500_000 + first + n, "often", VOLTAGE=230) for n in range(100)])
+        await send(product, *[packet(made, now - 500_000 + first + n, "often", VOLTAGE=230) for n in range(100)])
     page = await visitor.open(f"/devices/{made.devices['seldom']}")
     await expect(page.locator(".facts")).not_to_contain_text("no packet received yet")
     await expect(page.locator(".sends")).to_contain_text(" W")

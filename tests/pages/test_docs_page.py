@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from playwright.async_api import expect
 
-from tests.pages.conftest import Site, Visitor
+from tests.pages.conftest import RunningProduct, Visitor
 
 
-async def test_the_description_is_drawn_and_tried_out(site: Site, visitor: Visitor) -> None:
+async def test_the_description_is_drawn_and_tried_out(product: RunningProduct, visitor: Visitor) -> None:
     page = await visitor.open("/docs")
     operation = page.locator(".opblock", has_text="/healthz").first
     await operation.click()

@@ -11,7 +11,7 @@ from store.site.depots import NewCircuit
 from tests.factories.depots import make_depot_with, make_fleet, make_large_depot
 from tests.helpers.live import http_client
 from tests.helpers.support import synced
-from tests.pages.conftest import Site, Visitor
+from tests.pages.conftest import RunningProduct, Visitor
 from tests.pages.helpers.looking import NOBODY, SIZES, look
 
 _HANDLERS = """
@@ -20,11 +20,11 @@ _HANDLERS = """
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_every_page_is_accessible_in_both_themes(site: Site, visitor: Visitor, size: str) -> None:
-    await make_fleet(site.engine, 40, flawed=3)
-    depot_id = await make_large_depot(site.engine)
-    empty = await make_depot_with(site.engine, name="Yard without a feed")
-    await synced(site.engine, depot_id)
+async def test_every_page_is_accessible_in_both_themes(product: RunningProduct, visitor: Visitor, size: str) -> None:
+    await make_fleet(product.engine, 40, flawed=3)
+    depot_id = await make_large_depot(product.engine)
+    empty = await make_depot_with(product.engine, name="Yard without a feed")
+    await synced(product.engine, depot_id)
     window = SIZES[size]
     visitor.expected = ("404", "422")
 
@@ -93,8 +93,8 @@ async def test_what_cannot_be_resolved_is_a_page_with_status_404(visitor: Visito
     await expect(page.get_by_role("heading", level=1)).to_have_text("Depots")
 
 
-async def test_a_program_still_gets_a_problem_document(site: Site) -> None:
-    async with http_client(site.url) as caller:
+async def test_a_program_still_gets_a_problem_document(product: RunningProduct) -> None:
+    async with http_client(product.url) as caller:
         for path, accept in (("/api/nothing", "text/html"), ("/no/such/page", "*/*"), (f"/depots/{NOBODY}", "*/*")):
             answer = await caller.get(path, headers={"accept": accept})
             assert answer.status_code == 404
@@ -103,10 +103,10 @@ async def test_a_program_still_gets_a_problem_document(site: Site) -> None:
         assert (await caller.delete("/api/depots")).status_code == 405
 
 
-async def test_a_page_runs_nothing_but_its_own(site: Site, visitor: Visitor) -> None:
+async def test_a_page_runs_nothing_but_its_own(product: RunningProduct, visitor: Visitor) -> None:
     name = "<script>bad()</script><img src=x onerror=bad() hx-get=/ hx-trigger=load>"
-    depot_id = await make_depot_with(site.engine, NewCircuit(name), name=name)
-    await synced(site.engine, depot_id)
+    depot_id = await make_depot_with(product.engine, NewCircuit(name), name=name)
+    await synced(product.engine, depot_id)
     for path in ("/", f"/depots/{depot_id}/microgrid"):
         page = await visitor.open(path)
         await expect(page.get_by_text(name).first).to_be_visible()
@@ -131,7 +131,7 @@ async def test_a_page_runs_nothing_but_its_own(site: Site, visitor: Visitor) -> 
     )
     assert refused
     assert not any("stolen" in url for url in asked)
-    async with http_client(site.url, headers={"accept": "text/html"}) as caller:
+    async with http_client(product.url, headers={"accept": "text/html"}) as caller:
         first, second = (await caller.get("/")), (await caller.get("/"))
     policy = first.headers["content-security-policy"]
     assert "unsafe" not in policy
@@ -141,16 +141,16 @@ async def test_a_page_runs_nothing_but_its_own(site: Site, visitor: Visitor) -> 
     assert not re.search(r"(?:src|href)=\"(?!/|#)", first.text)
 
 
-async def test_assets_are_cached_for_good_under_their_digest(site: Site, visitor: Visitor) -> None:
+async def test_assets_are_cached_for_good_under_their_digest(product: RunningProduct, visitor: Visitor) -> None:
     seen: dict[str, str] = {}
     page = await visitor.open("/")
     page.on("response", lambda answer: seen.update({answer.url: answer.headers.get("cache-control", "")}))
     await page.reload()
-    assert all(url.startswith(site.url) for url in seen)
+    assert all(url.startswith(product.url) for url in seen)
     kept = {url: control for url, control in seen.items() if "/static/" in url}
     assert any(url.endswith(".woff2") for url in kept)
     assert set(kept.values()) == {"public, max-age=31536000, immutable"}
-    async with http_client(site.url) as caller:
+    async with http_client(product.url) as caller:
         old = await caller.get("/static/0123456789abcdef/css/base.css")
         assert (old.status_code, old.headers["cache-control"]) == (200, "no-cache")
         assert old.headers["content-type"] == "text/css; charset=utf-8"

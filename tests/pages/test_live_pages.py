@@ -14,13 +14,13 @@ from domain.base.problems import Problem
 from store.site.depots import NewCircuit
 from tests.factories.depots import make_depot_with
 from tests.helpers.support import synced
-from tests.pages.conftest import Site, Visitor
+from tests.pages.conftest import RunningProduct, Visitor
 
 
-async def test_a_lost_connection_is_shown_and_heals_and_ages_go_on(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"))
-    await synced(site.engine, depot_id)
-    async with site.engine.begin() as connection:
+async def test_a_lost_connection_is_shown_and_heals_and_ages_go_on(product: RunningProduct, visitor: Visitor) -> None:
+    depot_id = await make_depot_with(product.engine, NewCircuit("Feed 1"))
+    await synced(product.engine, depot_id)
+    async with product.engine.begin() as connection:
         await connection.execute(text("UPDATE microgrids SET synced_at = now() - interval '20 seconds'"))
     page = await visitor.open(f"/depots/{depot_id}/microgrid")
     await expect(page.locator("#live")).to_have_text("Live")
@@ -30,22 +30,22 @@ async def test_a_lost_connection_is_shown_and_heals_and_ages_go_on(site: Site, v
         "ERR_CONNECTION_RESET",
         "Failed to fetch",
     )
-    await site.stop()
+    await product.stop()
     bar = page.locator("#connection")
     await expect(bar).to_have_text("Connection lost, retrying …")
     age = page.locator(".facts age-time [part=age]")
     before = await age.inner_text()
     await expect(age).not_to_have_text(before)
     # While nobody listens something changes; after the connection is back it is there.
-    await make_circuit(site, depot_id, "Feed 2")
-    await site.start()
+    await make_circuit(product, depot_id, "Feed 2")
+    await product.start()
     await expect(bar).to_be_empty()
     await expect(page.locator(".infeed > .head .called")).to_have_text(["Feed 1", "Feed 2"])
 
 
-async def make_circuit(site: Site, depot_id: object, name: str) -> None:
+async def make_circuit(product: RunningProduct, depot_id: object, name: str) -> None:
     """Add a top-level circuit past the pages."""
-    async with site.engine.begin() as connection:
+    async with product.engine.begin() as connection:
         await connection.execute(
             text("""
                 INSERT INTO circuits (depot_id, name, position, created_by, updated_by)
@@ -56,13 +56,13 @@ async def make_circuit(site: Site, depot_id: object, name: str) -> None:
         )
 
 
-async def test_without_the_database_a_page_says_so_and_heals(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"))
-    await synced(site.engine, depot_id)
+async def test_without_the_database_a_page_says_so_and_heals(product: RunningProduct, visitor: Visitor) -> None:
+    depot_id = await make_depot_with(product.engine, NewCircuit("Feed 1"))
+    await synced(product.engine, depot_id)
     page = await visitor.open(f"/depots/{depot_id}/microgrid")
     await expect(page.locator("#live")).to_have_text("Live")
     visitor.expected = ("503",)
-    await site.gate.close()
+    await product.gate.close()
     await expect(page.locator("#connection")).to_have_text("The database is away, waiting for it …")
     await page.get_by_role("button", name="Resync").click()
     await expect(page.locator("#notices")).to_contain_text("Nothing was changed; try again.")
@@ -70,8 +70,8 @@ async def test_without_the_database_a_page_says_so_and_heals(site: Site, visitor
     await expect(page.locator(".infeed > .head .called")).to_have_text(["Feed 1"])
     other = await visitor.open("/", status=503)
     await expect(other.get_by_role("heading", level=1)).to_have_text("The database is away")
-    await make_circuit(site, depot_id, "Feed 2")
-    await site.gate.open()
+    await make_circuit(product, depot_id, "Feed 2")
+    await product.gate.open()
     await expect(page.locator("#connection")).to_be_empty()
     await expect(page.locator("#notices")).to_be_empty()
     await expect(page.locator(".infeed > .head .called")).to_have_text(["Feed 1", "Feed 2"])
@@ -80,13 +80,13 @@ async def test_without_the_database_a_page_says_so_and_heals(site: Site, visitor
 
 
 async def test_without_temporal_a_resync_is_refused_in_words(
-    site: Site, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+    product: RunningProduct, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"))
-    await synced(site.engine, depot_id)
-    await site.stop()
+    depot_id = await make_depot_with(product.engine, NewCircuit("Feed 1"))
+    await synced(product.engine, depot_id)
+    await product.stop()
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:9")
-    await site.start()
+    await product.start()
     page = await visitor.open(f"/depots/{depot_id}/microgrid")
     await page.get_by_role("button", name="Resync").click()
     await expect(page.locator("#resynced")).to_contain_text("Temporal is away.")
@@ -104,13 +104,13 @@ def test_a_topic_of_another_form_is_refused(wrong: str) -> None:
         Topic.parse(wrong)
 
 
-async def test_one_look_serves_all_listeners_and_ends_with_the_last(site: Site) -> None:
-    hub = LiveHub(site.engine, Watch())
-    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"))
-    await synced(site.engine, depot_id)
+async def test_one_look_serves_all_listeners_and_ends_with_the_last(product: RunningProduct) -> None:
+    hub = LiveHub(product.engine, Watch())
+    depot_id = await make_depot_with(product.engine, NewCircuit("Feed 1"))
+    await synced(product.engine, depot_id)
     depot, fleet = Topic(Kind.DEPOT, depot_id), Topic(Kind.FLEET)
     async with hub.listen([depot]) as first, hub.listen([depot, fleet]) as second, hub.listen([fleet]) as third:
-        await make_circuit(site, depot_id, "Feed 2")
+        await make_circuit(product, depot_id, "Feed 2")
         async with asyncio.timeout(20):
             assert await first.news() == (False, {depot})
             assert await second.news() == (False, {depot})

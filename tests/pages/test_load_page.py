@@ -16,7 +16,7 @@ from runtime.settings import MICROGRID_CARD
 from tests.factories.depots import make_depot_with
 from tests.factories.load_sites import held, make_load_site, measure
 from tests.factories.sites import (
-    MadeSite,
+    MadeDepot,
     add_action,
     add_device,
     add_power_source,
@@ -27,7 +27,7 @@ from tests.factories.sites import (
 )
 from tests.helpers.live import http_client
 from tests.helpers.support import until
-from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
+from tests.pages.conftest import DESKTOP, PHONE, RunningProduct, Visitor
 from tests.pages.helpers.load import is_live, section, send
 from tests.pages.helpers.looking import NOBODY, is_wider_than_the_screen, look, violations
 
@@ -42,7 +42,9 @@ _TOO_SMALL = """
 """
 
 
-async def post(site: Site, made: MadeSite, capability: str, value: object, ref: str, ago: float = 0) -> dict[str, Any]:
+async def post(
+    product: RunningProduct, made: MadeDepot, capability: str, value: object, ref: str, ago: float = 0
+) -> dict[str, Any]:
     """Post a status by the canonical path, as observed so many seconds ago."""
     body = {
         "capability": capability,
@@ -50,22 +52,22 @@ async def post(site: Site, made: MadeSite, capability: str, value: object, ref: 
         "observed_at": (datetime.now(UTC) - timedelta(seconds=ago)).isoformat(),
         "provider_event_ref": ref,
     }
-    async with http_client(site.url) as caller:
+    async with http_client(product.url) as caller:
         answer = await caller.post(f"/api/microgrids/{made.microgrid_id}/capability-status", json=body)
     assert answer.status_code == 201, answer.text
     return answer.json()
 
 
-async def latest(site: Site, made: MadeSite) -> dict[str, dict[str, Any]]:
+async def latest(product: RunningProduct, made: MadeDepot) -> dict[str, dict[str, Any]]:
     """Read the canonical latest statuses."""
-    async with http_client(site.url) as caller:
+    async with http_client(product.url) as caller:
         answer = await caller.get(f"/api/microgrids/{made.microgrid_id}/capability-status")
     return {each["capability"]: each for each in answer.json()["items"]}
 
 
-async def set_threshold(site: Site, made: MadeSite, seconds: float) -> None:
+async def set_threshold(product: RunningProduct, made: MadeDepot, seconds: float) -> None:
     """Set how old both statuses may be."""
-    async with http_client(site.url) as caller:
+    async with http_client(product.url) as caller:
         answer = await caller.patch(
             f"/api/microgrids/{made.microgrid_id}/freshness-thresholds",
             json={"thresholds": {"PEAK_SHAVING": seconds, "DER": seconds}},
@@ -85,12 +87,12 @@ async def shown(page: Page) -> dict[str, tuple[str, str]]:
 
 
 @pytest.mark.acceptance("COR-9.1")
-async def test_selecting_a_depot_opens_its_microgrid_card(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
-    await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+async def test_selecting_a_depot_opens_its_microgrid_card(product: RunningProduct, visitor: Visitor) -> None:
+    made = await controller_site(product.engine)
+    await send(product, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
     page = await visitor.open("/")
     await page.get_by_role("link", name="Arrow Road").click()
-    await expect(page).to_have_url(f"{site.url}/depots/{made.depot_id}/load")
+    await expect(page).to_have_url(f"{product.url}/depots/{made.depot_id}/load")
     tabs = page.get_by_role("navigation", name="Depot").get_by_role("link")
     await expect(tabs.first).to_have_text("Load")
     await expect(tabs.first).to_have_attribute("aria-current", "page")
@@ -104,45 +106,45 @@ async def test_selecting_a_depot_opens_its_microgrid_card(site: Site, visitor: V
 
 
 @pytest.mark.acceptance("COR-9.13")
-async def test_a_refreshed_card_shows_what_was_posted_last(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
+async def test_a_refreshed_card_shows_what_was_posted_last(product: RunningProduct, visitor: Visitor) -> None:
+    made = await controller_site(product.engine)
     page = await visitor.open(f"/depots/{made.depot_id}/load")
     for capability in TITLES:
         await expect(section(page, capability)).to_contain_text("No status received yet")
         await expect(section(page, capability)).to_contain_text("Device mgc-1 is bound and has sent no status yet.")
         await expect(section(page, capability).locator(".onoff, .freshness")).to_have_count(0)
-    await post(site, made, "PEAK_SHAVING", True, "a", 2)
-    await post(site, made, "DER", False, "b", 2)
+    await post(product, made, "PEAK_SHAVING", True, "a", 2)
+    await post(product, made, "DER", False, "b", 2)
     await page.reload()
     assert await shown(page) == {"PEAK_SHAVING": ("ON", "Fresh"), "DER": ("OFF", "Fresh")}
-    await send(site, packet(made, LIMIT_PEAK_SHAVING="false", LIMIT_DER_EXPORT="true"))
+    await send(product, packet(made, LIMIT_PEAK_SHAVING="false", LIMIT_DER_EXPORT="true"))
     await page.reload()
     assert await shown(page) == {"PEAK_SHAVING": ("OFF", "Fresh"), "DER": ("ON", "Fresh")}
     # And without a reload.
     await is_live(page)
-    await send(site, packet(made, milliseconds() + 1000, LIMIT_PEAK_SHAVING="true"))
+    await send(product, packet(made, milliseconds() + 1000, LIMIT_PEAK_SHAVING="true"))
     await expect(section(page, "PEAK_SHAVING").locator(".onoff")).to_have_text("ON")
     await expect(section(page, "DER").locator(".onoff")).to_have_text("ON")
 
 
 @pytest.mark.acceptance("COR-9.14")
-async def test_the_card_shows_both_where_there_is_no_power_source(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
-    await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="true"))
+async def test_the_card_shows_both_where_there_is_no_power_source(product: RunningProduct, visitor: Visitor) -> None:
+    made = await controller_site(product.engine)
+    await send(product, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="true"))
     page = await visitor.open(f"/depots/{made.depot_id}/load")
     await expect(page.get_by_text("This depot has no power source.")).to_be_visible()
     assert await shown(page) == {"PEAK_SHAVING": ("ON", "Fresh"), "DER": ("ON", "Fresh")}
     await is_live(page)
-    await add_power_source(site.engine, made, "SOLAR")
+    await add_power_source(product.engine, made, "SOLAR")
     await page.reload()
     await expect(page.locator(".sources")).to_contain_text("A solar")
     assert await shown(page) == {"PEAK_SHAVING": ("ON", "Fresh"), "DER": ("ON", "Fresh")}
 
 
 @pytest.mark.acceptance("COR-9.15")
-async def test_a_depot_without_a_microgrid_says_why_with_status_404(site: Site, visitor: Visitor) -> None:
+async def test_a_depot_without_a_microgrid_says_why_with_status_404(product: RunningProduct, visitor: Visitor) -> None:
     visitor.expected = ("404",)
-    depot_id = await make_depot_with(site.engine)
+    depot_id = await make_depot_with(product.engine)
     page = await visitor.open(f"/depots/{depot_id}/load", status=404)
     for _ in range(2):
         answer = await page.reload()
@@ -152,7 +154,7 @@ async def test_a_depot_without_a_microgrid_says_why_with_status_404(site: Site, 
         await expect(page.locator(".capability")).to_have_count(0)
     assert await violations(page) == []
     await page.get_by_role("link", name="System Admin / Microgrid").first.click()
-    await expect(page).to_have_url(f"{site.url}/depots/{depot_id}/microgrid")
+    await expect(page).to_have_url(f"{product.url}/depots/{depot_id}/microgrid")
     for path, title in (
         (f"/depots/{NOBODY}/load", "There is no such depot"),
         (f"/microgrids/{NOBODY}", "There is no such microgrid"),
@@ -162,23 +164,23 @@ async def test_a_depot_without_a_microgrid_says_why_with_status_404(site: Site, 
         await expect(page.get_by_role("heading", level=1)).to_have_text(title)
 
 
-async def test_a_microgrids_own_id_leads_to_its_depot(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
+async def test_a_microgrids_own_id_leads_to_its_depot(product: RunningProduct, visitor: Visitor) -> None:
+    made = await controller_site(product.engine)
     page = await visitor.open(f"/microgrids/{made.microgrid_id}")
-    await expect(page).to_have_url(f"{site.url}/depots/{made.depot_id}/load")
+    await expect(page).to_have_url(f"{product.url}/depots/{made.depot_id}/load")
 
 
 @pytest.mark.acceptance("COR-9.16")
-async def test_the_card_is_behind_its_flag_and_nothing_else_is(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
-    bare = await make_depot_with(site.engine, name="Yard without a feed")
-    await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="true"))
-    assert site.settings.flags == {MICROGRID_CARD: True}  # as it is shipped
+async def test_the_card_is_behind_its_flag_and_nothing_else_is(product: RunningProduct, visitor: Visitor) -> None:
+    made = await controller_site(product.engine)
+    bare = await make_depot_with(product.engine, name="Yard without a feed")
+    await send(product, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="true"))
+    assert product.settings.flags == {MICROGRID_CARD: True}  # as it is shipped
     parts: list[list[str]] = []
     for on in (True, False):
-        await site.stop()
-        site.settings = site.settings.model_copy(update={"flags": {MICROGRID_CARD: on}})
-        await site.start()
+        await product.stop()
+        product.settings = product.settings.model_copy(update={"flags": {MICROGRID_CARD: on}})
+        await product.start()
         page = await visitor.open(f"/depots/{made.depot_id}/load")
         await is_live(page)
         await expect(page.locator("load-chart")).not_to_have_attribute("aria-busy", "true")
@@ -193,13 +195,13 @@ async def test_the_card_is_behind_its_flag_and_nothing_else_is(site: Site, visit
 
 
 @pytest.mark.acceptance("COR-38.1")
-async def test_the_card_shows_when_the_status_was_observed(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
-    await post(site, made, "PEAK_SHAVING", True, "a", 184)
-    await post(site, made, "DER", False, "b", 67)
+async def test_the_card_shows_when_the_status_was_observed(product: RunningProduct, visitor: Visitor) -> None:
+    made = await controller_site(product.engine)
+    await post(product, made, "PEAK_SHAVING", True, "a", 184)
+    await post(product, made, "DER", False, "b", 67)
     page = await visitor.open(f"/depots/{made.depot_id}/load", zone="Australia/Sydney")
     for capability, minutes in (("PEAK_SHAVING", 3), ("DER", 1)):
-        record = (await latest(site, made))[capability]
+        record = (await latest(product, made))[capability]
         age = section(page, capability).locator(".pairs age-time")
         await expect(age.locator("[part=age]")).to_have_text(f"{minutes} min ago")
         observed_at = datetime.fromisoformat(record["observed_at"])
@@ -208,15 +210,17 @@ async def test_the_card_shows_when_the_status_was_observed(site: Site, visitor: 
 
 
 @pytest.mark.acceptance("COR-38.2")
-async def test_fresh_becomes_stale_by_itself_also_without_a_connection(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
-    await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+async def test_fresh_becomes_stale_by_itself_also_without_a_connection(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    made = await controller_site(product.engine)
+    await send(product, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
     page = await visitor.open(f"/depots/{made.depot_id}/load")
     await is_live(page)
     assert await shown(page) == {"PEAK_SHAVING": ("ON", "Fresh"), "DER": ("OFF", "Fresh")}
     await page.evaluate("window.untouched = true")
     fresh = await _appearance(page)
-    await set_threshold(site, made, 1)
+    await set_threshold(product, made, 1)
     for capability in TITLES:
         await expect(section(page, capability).locator(".freshness")).to_have_text("Stale", use_inner_text=True)
         await expect(section(page, capability)).to_contain_text("it may no longer be true")
@@ -224,8 +228,8 @@ async def test_fresh_becomes_stale_by_itself_also_without_a_connection(site: Sit
     # By the word, the icon and the form of the status: not by colour alone.
     assert all(fresh[part] != stale[part] for part in ("word", "icon", "border"))
     # Fresh again with the next packet.
-    await set_threshold(site, made, 6)
-    await send(site, packet(made, LIMIT_PEAK_SHAVING="false", LIMIT_DER_EXPORT="false"))
+    await set_threshold(product, made, 6)
+    await send(product, packet(made, LIMIT_PEAK_SHAVING="false", LIMIT_DER_EXPORT="false"))
     await expect(section(page, "PEAK_SHAVING").locator(".onoff")).to_have_text("OFF")
     await expect(section(page, "DER").locator(".freshness")).to_have_text("Fresh", use_inner_text=True)
     visitor.expected = (
@@ -234,7 +238,7 @@ async def test_fresh_becomes_stale_by_itself_also_without_a_connection(site: Sit
         "ERR_CONNECTION_RESET",
         "Failed to fetch",
     )
-    await site.stop()
+    await product.stop()
     await expect(page.locator("#connection")).to_have_text("Connection lost, retrying …")
     for capability in TITLES:
         await expect(section(page, capability).locator(".freshness")).to_have_text("Stale", use_inner_text=True)
@@ -242,10 +246,10 @@ async def test_fresh_becomes_stale_by_itself_also_without_a_connection(site: Sit
     age = section(page, "DER").locator(".pairs [part=age]")
     before = await age.inner_text()
     await expect(age).not_to_have_text(before)
-    await site.start()
+    await product.start()
     await is_live(page)
     await expect(page.locator("#connection")).to_be_empty()
-    await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="true"))
+    await send(product, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="true"))
     await expect(section(page, "DER").locator(".onoff")).to_have_text("ON")
     assert await page.evaluate("window.untouched")
 
@@ -260,10 +264,10 @@ async def _appearance(page: Page) -> dict[str, str]:
 
 
 @pytest.mark.acceptance("COR-38.3")
-async def test_both_capabilities_are_legible_at_every_size(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
-    await post(site, made, "PEAK_SHAVING", True, "a", 4000)
-    await post(site, made, "DER", False, "b", 1)
+async def test_both_capabilities_are_legible_at_every_size(product: RunningProduct, visitor: Visitor) -> None:
+    made = await controller_site(product.engine)
+    await post(product, made, "PEAK_SHAVING", True, "a", 4000)
+    await post(product, made, "DER", False, "b", 1)
     for size in (DESKTOP, PHONE, *OTHER_SIZES):
         page = await visitor.open(f"/depots/{made.depot_id}/load", size=size)
         assert await shown(page) == {"PEAK_SHAVING": ("ON", "Stale"), "DER": ("OFF", "Fresh")}
@@ -273,15 +277,15 @@ async def test_both_capabilities_are_legible_at_every_size(site: Site, visitor: 
 
 
 @pytest.mark.acceptance("COR-38.4")
-async def test_status_and_time_come_from_the_same_record(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
-    event = await post(site, made, "PEAK_SHAVING", True, "a", 30)
+async def test_status_and_time_come_from_the_same_record(product: RunningProduct, visitor: Visitor) -> None:
+    made = await controller_site(product.engine)
+    event = await post(product, made, "PEAK_SHAVING", True, "a", 30)
     page = await visitor.open(f"/depots/{made.depot_id}/load")
     await is_live(page)
     # What comes late, comes again, or has no value is in the history; neither the status nor its time are from it.
-    await post(site, made, "PEAK_SHAVING", False, "late", 500)
-    await post(site, made, "PEAK_SHAVING", False, "a", 1)
-    await post(site, made, "PEAK_SHAVING", None, "none", 1)
+    await post(product, made, "PEAK_SHAVING", False, "late", 500)
+    await post(product, made, "PEAK_SHAVING", False, "a", 1)
+    await post(product, made, "PEAK_SHAVING", None, "none", 1)
     part = section(page, "PEAK_SHAVING")
     await part.get_by_text("Last updates").click()
     rows = part.locator(".history li")
@@ -295,7 +299,7 @@ async def test_status_and_time_come_from_the_same_record(site: Site, visitor: Vi
         await expect(part.locator(".onoff")).to_have_text("ON")
         seen = await part.locator(".pairs age-time").get_attribute("datetime") or ""
         assert datetime.fromisoformat(seen) == datetime.fromisoformat(event["observed_at"]).replace(microsecond=0)
-    async with site.engine.connect() as connection:
+    async with product.engine.connect() as connection:
         row = (
             await connection.execute(
                 text("SELECT status, observed_at FROM capability_events WHERE id = :id"), {"id": event["event_id"]}
@@ -304,12 +308,14 @@ async def test_status_and_time_come_from_the_same_record(site: Site, visitor: Vi
     assert (row.status, row.observed_at.replace(microsecond=0)) == ("ON", datetime.fromisoformat(seen))
 
 
-async def test_a_status_that_no_device_updates_is_not_passed_off_as_current(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
-    await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+async def test_a_status_that_no_device_updates_is_not_passed_off_as_current(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    made = await controller_site(product.engine)
+    await send(product, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
     page = await visitor.open(f"/depots/{made.depot_id}/load")
     await is_live(page)
-    async with http_client(site.url) as caller:
+    async with http_client(product.url) as caller:
         found = (await caller.get(f"/api/devices/{made.devices['mgc-1']}/sensor-actions")).json()["items"][0]
         answer = await caller.patch(
             f"/api/sensor-actions/{found['sensor_action_id']}", json={"enabled": False, "version": found["version"]}
@@ -324,14 +330,14 @@ async def test_a_status_that_no_device_updates_is_not_passed_off_as_current(site
     assert await violations(page) == []
 
 
-async def test_the_history_stays_open_when_the_card_is_refreshed(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
-    await post(site, made, "DER", True, "a", 9)
+async def test_the_history_stays_open_when_the_card_is_refreshed(product: RunningProduct, visitor: Visitor) -> None:
+    made = await controller_site(product.engine)
+    await post(product, made, "DER", True, "a", 9)
     page = await visitor.open(f"/depots/{made.depot_id}/load")
     await is_live(page)
     part = section(page, "DER")
     await part.get_by_text("Last updates").press("Enter")
-    await post(site, made, "DER", False, "b", 1)
+    await post(product, made, "DER", False, "b", 1)
     await expect(part.locator(".history li .was")).to_have_text(["OFF", "ON"], use_inner_text=True)
     await expect(part.locator(".history")).to_have_attribute("open", "")
 
@@ -340,8 +346,8 @@ async def _loaded(page: Page) -> None:
     await expect(page.locator("load-chart")).not_to_have_attribute("aria-busy", "true")
 
 
-async def test_the_charts_show_load_and_capacity_of_each_circuit(site: Site, visitor: Visitor) -> None:
-    made = (await make_load_site(site.engine)).site
+async def test_the_charts_show_load_and_capacity_of_each_circuit(product: RunningProduct, visitor: Visitor) -> None:
+    made = (await make_load_site(product.engine)).site
     page = await visitor.open(f"/depots/{made.depot_id}/load", zone="Australia/Sydney")
     await _loaded(page)
     charts = page.locator(".chart")
@@ -362,7 +368,7 @@ async def test_the_charts_show_load_and_capacity_of_each_circuit(site: Site, vis
     assert await violations(page) == []
     for word, value in (("1 h", "1h"), ("24 h", "24h"), ("7 d", "7d")):
         await page.get_by_role("radio", name=word).check()
-        await expect(page).to_have_url(f"{site.url}/depots/{made.depot_id}/load?range={value}")
+        await expect(page).to_have_url(f"{product.url}/depots/{made.depot_id}/load?range={value}")
         await _loaded(page)
     await page.reload()
     await expect(page.get_by_role("radio", name="7 d")).to_be_checked()
@@ -375,14 +381,14 @@ async def test_the_charts_show_load_and_capacity_of_each_circuit(site: Site, vis
     await expect(charts.nth(2).locator("output").first).not_to_have_text("·")
 
 
-async def test_the_charts_follow_what_comes(site: Site, visitor: Visitor) -> None:
-    made = (await make_load_site(site.engine, feeds=1)).site
+async def test_the_charts_follow_what_comes(product: RunningProduct, visitor: Visitor) -> None:
+    made = (await make_load_site(product.engine, feeds=1)).site
     page = await visitor.open(f"/depots/{made.depot_id}/load?range=1h")
     await _loaded(page)
     await is_live(page)
     values = page.locator(".chart output")
     await send(
-        site,
+        product,
         packet(made, None, "em-1", TOTAL_POWER_LOAD=987_600),
         packet(made, None, "mgc-1", HEARTBEAT_STATUS="ok", AVAILABLE_CHARGING_CAPACITY=654_300),
     )
@@ -390,7 +396,7 @@ async def test_the_charts_follow_what_comes(site: Site, visitor: Visitor) -> Non
     await expect(page.locator(".held tbody tr").first).to_contain_text("654.3")
     await expect(page.locator(".held .badge")).to_have_text("Controller")
     await send(
-        site, packet(made, milliseconds() + 50, "mgc-1", HEARTBEAT_STATUS="connection_lost", FAIL_SAFE_CAPACITY=5e4)
+        product, packet(made, milliseconds() + 50, "mgc-1", HEARTBEAT_STATUS="connection_lost", FAIL_SAFE_CAPACITY=5e4)
     )
     await expect(page.locator(".fail-safe.holds")).to_have_text("Fail-safe: Connection lost")
     await expect(values.last).to_have_text("50.0")
@@ -398,49 +404,53 @@ async def test_the_charts_follow_what_comes(site: Site, visitor: Visitor) -> Non
     await expect(page.locator(".held .held-why")).to_contain_text("the controller's connection is lost")
 
 
-async def test_power_sources_show_what_was_measured_last(site: Site, visitor: Visitor) -> None:
-    made = await make_load_site(site.engine, feeds=1)
+async def test_power_sources_show_what_was_measured_last(product: RunningProduct, visitor: Visitor) -> None:
+    made = await make_load_site(product.engine, feeds=1)
     page = await visitor.open(f"/depots/{made.site.depot_id}/load")
     await is_live(page)
     battery = page.locator(f"#source-{made.battery_id}")
     await expect(battery).to_contain_text("No reading yet")
     await send(
-        site, packet(made.site, None, "bess-1", SOC=62.6, DEVICE_POWER_STATE="on", BESS_OPERATIONAL_MODE="charging")
+        product, packet(made.site, None, "bess-1", SOC=62.6, DEVICE_POWER_STATE="on", BESS_OPERATIONAL_MODE="charging")
     )
     await expect(battery.locator("progress")).to_have_attribute("value", "62.6")
     await expect(battery).to_contain_text("63 %")
     await expect(battery.locator(".badge")).to_have_text(["On", "Charging"])
 
 
-async def test_without_the_database_what_is_known_stays_and_grows_old(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
-    await set_threshold(site, made, 3)
-    await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+async def test_without_the_database_what_is_known_stays_and_grows_old(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    made = await controller_site(product.engine)
+    await set_threshold(product, made, 3)
+    await send(product, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
     page = await visitor.open(f"/depots/{made.depot_id}/load")
     await is_live(page)
     await _loaded(page)
     visitor.expected = ("503",)
-    await site.gate.close()
+    await product.gate.close()
     await expect(page.locator("#connection")).to_have_text("The database is away, waiting for it …")
     await expect(section(page, "DER").locator(".freshness")).to_have_text("Stale", use_inner_text=True)
     await page.get_by_role("radio", name="24 h").check()
     await expect(page.locator(".chart-note")).to_contain_text("could not be read")
-    await site.gate.open()
+    await product.gate.open()
     await expect(page.locator("#connection")).to_be_empty()
     await expect(page.locator(".chart-note")).not_to_contain_text("could not be read")
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-async def test_the_page_is_accessible_in_every_state(site: Site, visitor: Visitor, size: tuple[int, int]) -> None:
+async def test_the_page_is_accessible_in_every_state(
+    product: RunningProduct, visitor: Visitor, size: tuple[int, int]
+) -> None:
     name = "desktop" if size == DESKTOP else "phone"
-    made = (await make_load_site(site.engine)).site
+    made = (await make_load_site(product.engine)).site
     await send(
-        site,
+        product,
         packet(made, None, "mgc-1", LIMIT_PEAK_SHAVING="true", HEARTBEAT_STATUS="ok", AVAILABLE_CHARGING_CAPACITY=38e4),
         packet(made, None, "mgc-2", HEARTBEAT_STATUS="timeout", FAIL_SAFE_CAPACITY=2e5),
         packet(made, None, "bess-1", SOC=63, DEVICE_POWER_STATE="on", BESS_OPERATIONAL_MODE="charging"),
     )
-    await post(site, made, "DER", False, "old", 1800)
+    await post(product, made, "DER", False, "old", 1800)
     page = await visitor.open(f"/depots/{made.depot_id}/load", size=size)
     await is_live(page)
     await _loaded(page)
@@ -449,17 +459,22 @@ async def test_the_page_is_accessible_in_every_state(site: Site, visitor: Visito
     await section(page, "DER").get_by_text("Last updates").click()
     await page.get_by_text("As a table").click()
     await look(page, f"load-open-{name}")
-    bare = await controller_site(site.engine)
+    bare = await controller_site(product.engine)
     page = await visitor.open(f"/depots/{bare.depot_id}/load", size=size)
     await _loaded(page)
     await look(page, f"load-bare-{name}")
 
 
-async def test_a_week_of_packets_is_drawn_without_waiting(site: Site, visitor: Visitor) -> None:
-    made = (await make_load_site(site.engine)).site
+async def test_a_week_of_packets_is_drawn_without_waiting(product: RunningProduct, visitor: Visitor) -> None:
+    made = (await make_load_site(product.engine)).site
     now = datetime.now(UTC)
     await measure(
-        site.engine, made, feeds=4, span=timedelta(days=6), step=timedelta(seconds=30), until=now - timedelta(hours=9)
+        product.engine,
+        made,
+        feeds=4,
+        span=timedelta(days=6),
+        step=timedelta(seconds=30),
+        until=now - timedelta(hours=9),
     )
     page = await visitor.open(f"/depots/{made.depot_id}/load?range=7d")
     await _loaded(page)
@@ -470,10 +485,10 @@ async def test_a_week_of_packets_is_drawn_without_waiting(site: Site, visitor: V
 
 @pytest.mark.parametrize(("name", "size"), [("desktop", DESKTOP), ("phone", PHONE)])
 async def test_a_zone_that_the_browser_does_not_have_is_shown_in_utc_in_words(
-    site: Site, visitor: Visitor, name: str, size: tuple[int, int]
+    product: RunningProduct, visitor: Visitor, name: str, size: tuple[int, int]
 ) -> None:
-    made = (await make_load_site(site.engine)).site
-    async with site.engine.begin() as connection:
+    made = (await make_load_site(product.engine)).site
+    async with product.engine.begin() as connection:
         await connection.execute(
             text("UPDATE depots SET timezone = 'localtime' WHERE id = :depot_id"), {"depot_id": made.depot_id}
         )
@@ -491,10 +506,10 @@ async def test_a_zone_that_the_browser_does_not_have_is_shown_in_utc_in_words(
     await look(page, f"load-without-zone-{name}")
 
 
-async def test_a_capacity_that_cannot_be_does_not_rule_the_chart(site: Site, visitor: Visitor) -> None:
+async def test_a_capacity_that_cannot_be_does_not_rule_the_chart(product: RunningProduct, visitor: Visitor) -> None:
     """An earlier version kept what registers hold without a value; the history stays as it is."""
-    made = await controller_site(site.engine)
-    await held(site.engine, made, 0, (timedelta(hours=1), "CONTROLLER", None, 1.7e308))
+    made = await controller_site(product.engine)
+    await held(product.engine, made, 0, (timedelta(hours=1), "CONTROLLER", None, 1.7e308))
     page = await visitor.open(f"/depots/{made.depot_id}/load")
     await _loaded(page)
     chart = page.locator(".chart").first
@@ -505,9 +520,9 @@ async def test_a_capacity_that_cannot_be_does_not_rule_the_chart(site: Site, vis
     await look(page, "load-impossible-capacity")
 
 
-async def test_the_hour_that_comes_twice_is_told_apart(site: Site, visitor: Visitor) -> None:
+async def test_the_hour_that_comes_twice_is_told_apart(product: RunningProduct, visitor: Visitor) -> None:
     """The clocks of Toronto go back at 06:00 UTC on 1 November 2026."""
-    made = (await make_load_site(site.engine)).site
+    made = (await make_load_site(product.engine)).site
 
     async def shift(route: Route) -> None:
         answer = await route.fetch()
@@ -516,7 +531,7 @@ async def test_the_hour_that_comes_twice_is_told_apart(site: Site, visitor: Visi
 
     page = await visitor.open("/depots")
     await page.route(re.compile("/load\\?since"), shift)
-    await page.goto(f"{site.url}/depots/{made.depot_id}/load")
+    await page.goto(f"{product.url}/depots/{made.depot_id}/load")
     await _loaded(page)
     await page.get_by_text("As a table").click()
     heads = page.locator(".load-table tbody th")
@@ -527,11 +542,11 @@ async def test_the_hour_that_comes_twice_is_told_apart(site: Site, visitor: Visi
     assert [each for each in told if "01:15" in each] == ["01/11, 01:15 UTC-5", "01/11, 01:15 UTC-4"]
 
 
-async def test_a_name_is_never_markup_in_a_chart(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
-    await add_device(site.engine, made, "em-1", made.circuit_ids[0])
+async def test_a_name_is_never_markup_in_a_chart(product: RunningProduct, visitor: Visitor) -> None:
+    made = await controller_site(product.engine)
+    await add_device(product.engine, made, "em-1", made.circuit_ids[0])
     await add_action(
-        site.engine,
+        product.engine,
         made,
         "UPDATE_CIRCUIT_CAPACITY",
         "HEARTBEAT_STATUS",
@@ -541,10 +556,10 @@ async def test_a_name_is_never_markup_in_a_chart(site: Site, visitor: Visitor) -
         follows=made.circuit_ids[0],
     )
     name = "<img src=x onerror=bad()>"
-    async with site.engine.begin() as connection:
+    async with product.engine.begin() as connection:
         await connection.execute(text("UPDATE devices SET name = :name"), {"name": name})
         await connection.execute(text("UPDATE circuits SET name = :name"), {"name": name})
-    await send(site, packet(made, None, "em-1", TOTAL_POWER_LOAD=1000, LIMIT_DER_EXPORT="true"))
+    await send(product, packet(made, None, "em-1", TOTAL_POWER_LOAD=1000, LIMIT_DER_EXPORT="true"))
 
     async def synced() -> bool:
         page = await visitor.open(f"/depots/{made.depot_id}/load")
@@ -557,21 +572,21 @@ async def test_a_name_is_never_markup_in_a_chart(site: Site, visitor: Visitor) -
 @pytest.mark.parametrize("silent", ["one alone", "one of two", "both"])
 @pytest.mark.parametrize("span", ["1h", "7d"])
 async def test_an_outage_is_a_gap_on_the_chart_and_in_its_table(
-    site: Site, visitor: Visitor, silent: str, span: str
+    product: RunningProduct, visitor: Visitor, silent: str, span: str
 ) -> None:
-    made = await make_site(site.engine)
+    made = await make_site(product.engine)
     feeds = 1 if silent == "one alone" else 2
     for feed in range(1, feeds + 1):
-        await add_device(site.engine, made, f"em-{feed}", made.circuit_ids[0])
+        await add_device(product.engine, made, f"em-{feed}", made.circuit_ids[0])
     unit = timedelta(minutes=1) if span == "1h" else timedelta(hours=2)
     now = datetime.now(UTC)
     # Of the last 60 units, nothing came between 40 and 20 units ago.
     for ago, length in ((40, 20), (0, 20)):
         await measure(
-            site.engine, made, feeds=feeds, span=length * unit, step=unit / 6, until=now - ago * unit - unit / 6
+            product.engine, made, feeds=feeds, span=length * unit, step=unit / 6, until=now - ago * unit - unit / 6
         )
     if silent == "one of two":
-        await measure(site.engine, made, feeds=1, span=20 * unit, step=unit / 6, until=now - 20 * unit - unit / 3)
+        await measure(product.engine, made, feeds=1, span=20 * unit, step=unit / 6, until=now - 20 * unit - unit / 3)
     page = await visitor.open(f"/depots/{made.depot_id}/load?range={span}")
     await expect(page.locator("load-chart .chart")).to_have_count(1)
     await page.wait_for_function("() => document.querySelector('load-chart').panels[0]?.plot.data[0].length > 30")
@@ -599,10 +614,12 @@ async def test_an_outage_is_a_gap_on_the_chart_and_in_its_table(
     assert "gap" not in await rows.nth(3).inner_text()
 
 
-async def test_a_clock_that_runs_ahead_is_told_and_nothing_is_from_the_future(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
+async def test_a_clock_that_runs_ahead_is_told_and_nothing_is_from_the_future(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    made = await controller_site(product.engine)
     ahead = milliseconds(datetime.now(UTC) + timedelta(minutes=4))
-    await send(site, packet(made, ahead, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+    await send(product, packet(made, ahead, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
     page = await visitor.open(f"/depots/{made.depot_id}/load")
     card = section(page, "PEAK_SHAVING")
     await expect(card.locator(".clock-ahead")).to_contain_text("ahead")
@@ -613,7 +630,7 @@ async def test_a_clock_that_runs_ahead_is_told_and_nothing_is_from_the_future(si
         "all => all.map(each => Date.parse(each.getAttribute('datetime')))"
     )
     assert all(stamp <= datetime.now(UTC).timestamp() * 1000 for stamp in stamps)
-    await send(site, packet(made, LIMIT_PEAK_SHAVING="false"))
+    await send(product, packet(made, LIMIT_PEAK_SHAVING="false"))
     page = await visitor.open(f"/depots/{made.depot_id}/load")
     await expect(section(page, "PEAK_SHAVING").locator(".clock-ahead")).to_have_count(0)
     await expect(section(page, "PEAK_SHAVING").locator(".onoff")).to_have_text("OFF")

@@ -15,7 +15,7 @@ from store.site.circuits import list_circuits, update_circuit
 from store.site.depots import NewCircuit
 from tests.factories.depots import make_depot_with, make_large_depot
 from tests.helpers.support import ACTOR, assert_follows, microgrid_of, synced
-from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
+from tests.pages.conftest import DESKTOP, PHONE, RunningProduct, Visitor
 from tests.pages.helpers.looking import is_wider_than_the_screen, picture, violations
 
 _HARD_TO_READ = """
@@ -31,17 +31,17 @@ def connections(page: Page) -> Locator:
 
 
 @pytest.mark.acceptance("COR-8.8")
-async def test_the_tab_loads_by_depot_and_draws_the_structure(site: Site, visitor: Visitor) -> None:
+async def test_the_tab_loads_by_depot_and_draws_the_structure(product: RunningProduct, visitor: Visitor) -> None:
     depot_id = await make_depot_with(
-        site.engine,
+        product.engine,
         NewCircuit("Utility feed", 1.5e6, (NewCircuit("Charger bank", 5e5, (NewCircuit("Charger A", 75e3),)),)),
         NewCircuit("HV intake"),
     )
-    microgrid = await synced(site.engine, depot_id)
+    microgrid = await synced(product.engine, depot_id)
     page = await visitor.open("/")
     await page.get_by_role("link", name="Arrow Road").click()
     await page.get_by_role("link", name="System Admin / Microgrid").click()
-    await expect(page).to_have_url(f"{site.url}/depots/{depot_id}/microgrid")
+    await expect(page).to_have_url(f"{product.url}/depots/{depot_id}/microgrid")
     await expect(connections(page)).to_have_text(["Utility feed", "HV intake"])
     top = page.locator(".infeeds > .infeed").first
     await expect(top.locator("> .bus > .branch > .rung .called")).to_have_text(["Charger bank"])
@@ -55,12 +55,12 @@ async def test_the_tab_loads_by_depot_and_draws_the_structure(site: Site, visito
 
 
 @pytest.mark.acceptance("COR-8.9")
-async def test_resync_repairs_drift_and_says_so_in_words(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"), NewCircuit("Feed 2"))
-    microgrid = await synced(site.engine, depot_id)
+async def test_resync_repairs_drift_and_says_so_in_words(product: RunningProduct, visitor: Visitor) -> None:
+    depot_id = await make_depot_with(product.engine, NewCircuit("Feed 1"), NewCircuit("Feed 2"))
+    microgrid = await synced(product.engine, depot_id)
     page = await visitor.open(f"/depots/{depot_id}/microgrid")
     await expect(page.locator("#live")).to_have_attribute("data-state", "live")
-    async with site.engine.begin() as connection:
+    async with product.engine.begin() as connection:
         # Drift as it comes from outside: a node is lost, another has a wrong name.
         nodes = {"id": microgrid.microgrid_id}
         await connection.execute(
@@ -77,16 +77,16 @@ async def test_resync_repairs_drift_and_says_so_in_words(site: Site, visitor: Vi
     await expect(page.locator("#drift")).to_have_count(0)
     await expect(connections(page)).to_have_text(["Feed 1", "Feed 2"])
     await expect(page.locator("#version")).to_have_text("2")
-    assert (await assert_follows(site.engine, depot_id)).version == 2
+    assert (await assert_follows(product.engine, depot_id)).version == 2
     await page.get_by_role("button", name="Resync").click()
     await expect(outcome).to_contain_text("Nothing to change. Still version 2.")
 
 
-async def test_circuits_are_changed_here_and_the_structure_follows(site: Site, visitor: Visitor) -> None:
+async def test_circuits_are_changed_here_and_the_structure_follows(product: RunningProduct, visitor: Visitor) -> None:
     depot_id = await make_depot_with(
-        site.engine, NewCircuit("Feed 1", None, (NewCircuit("Bank", 4e5),)), NewCircuit("Feed 2")
+        product.engine, NewCircuit("Feed 1", None, (NewCircuit("Bank", 4e5),)), NewCircuit("Feed 2")
     )
-    await synced(site.engine, depot_id)
+    await synced(product.engine, depot_id)
     page = await visitor.open(f"/depots/{depot_id}/microgrid")
     dialog = page.get_by_role("dialog")
     visitor.expected = ("422",)
@@ -130,16 +130,19 @@ async def test_circuits_are_changed_here_and_the_structure_follows(site: Site, v
     await dialog.get_by_label("Name").fill("Charger")
     await page.keyboard.press("Enter")
     await expect(page.locator(".branch .called")).to_have_text(["Bank", "Feed two", "Charger"])
-    assert [node.name for node in (await microgrid_of(site.engine, depot_id)).grid_connections] == ["Feed 3", "Feed 1"]
+    assert [node.name for node in (await microgrid_of(product.engine, depot_id)).grid_connections] == [
+        "Feed 3",
+        "Feed 1",
+    ]
 
 
-async def test_a_deletion_names_what_goes_and_asks_for_the_cascade(site: Site, visitor: Visitor) -> None:
+async def test_a_deletion_names_what_goes_and_asks_for_the_cascade(product: RunningProduct, visitor: Visitor) -> None:
     depot_id = await make_depot_with(
-        site.engine,
+        product.engine,
         NewCircuit("Feed 1", None, (NewCircuit("Bank", 4e5, (NewCircuit("Charger"),)),)),
         NewCircuit("Feed 2"),
     )
-    await synced(site.engine, depot_id)
+    await synced(product.engine, depot_id)
     page = await visitor.open(f"/depots/{depot_id}/microgrid")
     dialog = page.get_by_role("dialog")
     await page.get_by_role("button", name="Edit Feed 1").click()
@@ -163,9 +166,9 @@ async def test_a_deletion_names_what_goes_and_asks_for_the_cascade(site: Site, v
 
 
 @pytest.mark.acceptance("COR-8.8")
-async def test_a_large_structure_is_legible_also_on_a_phone(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_large_depot(site.engine)
-    await synced(site.engine, depot_id)
+async def test_a_large_structure_is_legible_also_on_a_phone(product: RunningProduct, visitor: Visitor) -> None:
+    depot_id = await make_large_depot(product.engine)
+    await synced(product.engine, depot_id)
     for size, name in ((DESKTOP, "desktop"), (PHONE, "phone")):
         page = await visitor.open(f"/depots/{depot_id}/microgrid", size=size)
         await expect(connections(page)).to_have_text([f"Grid supply {number}" for number in (1, 2, 3, 4)])
@@ -181,12 +184,12 @@ async def test_a_large_structure_is_legible_also_on_a_phone(site: Site, visitor:
 
 @pytest.mark.parametrize(("size", "name"), [(DESKTOP, "desktop"), (PHONE, "phone")])
 async def test_the_largest_depot_is_looked_through_page_by_page(
-    site: Site, visitor: Visitor, size: tuple[int, int], name: str
+    product: RunningProduct, visitor: Visitor, size: tuple[int, int], name: str
 ) -> None:
     bank = NewCircuit("Charger bank", None, tuple(NewCircuit(f"Charger {n}", 75e3) for n in range(4_000)))
     feeds = tuple(NewCircuit(f"Feed {n}", 1e6, (bank,) if n == 61 else ()) for n in range(998))
-    depot_id = await make_depot_with(site.engine, *feeds, NewCircuit("Last feed"))
-    await synced(site.engine, depot_id)
+    depot_id = await make_depot_with(product.engine, *feeds, NewCircuit("Last feed"))
+    await synced(product.engine, depot_id)
     page = await visitor.open(f"/depots/{depot_id}/microgrid", size=size)
     await expect(page.get_by_text("Grid connections 1 to 60 of 999")).to_be_visible()
     await expect(connections(page)).to_have_count(60)
@@ -213,7 +216,7 @@ async def test_the_largest_depot_is_looked_through_page_by_page(
     await expect(dialog).to_be_hidden()
     await expect(page.get_by_text("Charger at the gate")).to_be_visible()
     await expect(page.locator("#live")).to_have_attribute("data-state", "live")
-    async with transaction(site.engine, ACTOR) as connection:
+    async with transaction(product.engine, ACTOR) as connection:
         for circuit in await list_circuits(connection, depot_id):
             if circuit.name == "Charger 3998":
                 await update_circuit(connection, ACTOR, circuit.circuit_id, {"name": "Charger at the wash"})
@@ -224,17 +227,17 @@ async def test_the_largest_depot_is_looked_through_page_by_page(
 
 
 async def test_what_is_below_is_folded_away_and_stays_so_when_the_page_is_refreshed(
-    site: Site, visitor: Visitor
+    product: RunningProduct, visitor: Visitor
 ) -> None:
     depot_id = await make_depot_with(
-        site.engine, NewCircuit("Feed 1", None, (NewCircuit("Bank", 4e5, (NewCircuit("A"),)),))
+        product.engine, NewCircuit("Feed 1", None, (NewCircuit("Bank", 4e5, (NewCircuit("A"),)),))
     )
-    await synced(site.engine, depot_id)
+    await synced(product.engine, depot_id)
     page = await visitor.open(f"/depots/{depot_id}/microgrid")
     fold = page.get_by_role("button", name="What is below Bank")
     await fold.press("Enter")
     await expect(page.get_by_text("A", exact=True)).to_be_hidden()
-    async with transaction(site.engine, ACTOR) as connection:
+    async with transaction(product.engine, ACTOR) as connection:
         for circuit in await list_circuits(connection, depot_id):
             if circuit.name == "Feed 1":
                 await update_circuit(connection, ACTOR, circuit.circuit_id, {"name": "Utility feed"})
@@ -243,8 +246,10 @@ async def test_what_is_below_is_folded_away_and_stays_so_when_the_page_is_refres
     await expect(page.get_by_text("A", exact=True)).to_be_hidden()
 
 
-async def test_a_depot_without_a_microgrid_says_why_and_heals_before_ones_eyes(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_depot_with(site.engine)
+async def test_a_depot_without_a_microgrid_says_why_and_heals_before_ones_eyes(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    depot_id = await make_depot_with(product.engine)
     visitor.expected = ("404",)
     page = await visitor.open(f"/depots/{depot_id}/microgrid", status=404)
     await expect(page.locator("#unresolved")).to_contain_text("NO_TOP_LEVEL_CIRCUITS")
@@ -258,13 +263,13 @@ async def test_a_depot_without_a_microgrid_says_why_and_heals_before_ones_eyes(s
     assert (await page.reload() or pytest.fail("no answer")).status == 200
 
 
-async def test_times_are_relative_and_exact_in_the_depots_time_zone(site: Site, visitor: Visitor) -> None:
-    depot_id = await make_depot_with(site.engine, NewCircuit("Feed 1"))
-    await synced(site.engine, depot_id)
-    async with site.engine.begin() as connection:
+async def test_times_are_relative_and_exact_in_the_depots_time_zone(product: RunningProduct, visitor: Visitor) -> None:
+    depot_id = await make_depot_with(product.engine, NewCircuit("Feed 1"))
+    await synced(product.engine, depot_id)
+    async with product.engine.begin() as connection:
         await connection.execute(text("UPDATE microgrids SET synced_at = now() - interval '3 hours 5 minutes'"))
     page = await visitor.open(f"/depots/{depot_id}/microgrid", zone="Australia/Sydney")
-    synced_at = (await microgrid_of(site.engine, depot_id)).synced_at
+    synced_at = (await microgrid_of(product.engine, depot_id)).synced_at
     age = page.locator(".facts age-time")
     await expect(age.locator("[part=age]")).to_have_text("3 h 5 min ago")
     await expect(age).to_have_attribute("title", exact(synced_at, "America/Toronto"))

@@ -12,7 +12,7 @@ from sim_scenarios.evidence.html_report import html_report
 from sim_scenarios.runs.library import preset
 from tests.factories.depots import make_fleet
 from tests.helpers.live import http_client
-from tests.pages.conftest import Site, Visitor
+from tests.pages.conftest import RunningProduct, Visitor
 from tests.pages.helpers.every import every_page, page_routes
 from tests.pages.helpers.looking import SIZES, is_wider_than_the_screen, picture, violations
 from tests.scenarios.samples import failing
@@ -31,9 +31,11 @@ _FOCUSED = "document.activeElement.textContent.trim()"
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_first_tab_on_every_page_is_skip_to_content(site: Site, visitor: Visitor, size: str) -> None:
-    pages = await every_page(site)
-    assert set(pages) == page_routes(site)
+async def test_the_first_tab_on_every_page_is_skip_to_content(
+    product: RunningProduct, visitor: Visitor, size: str
+) -> None:
+    pages = await every_page(product)
+    assert set(pages) == page_routes(product)
     first: dict[str, str] = {}
     for name, path in pages.items():
         page = await visitor.open(path, size=SIZES[size], script=_SCROLLS_AS_SOME_DO)
@@ -81,8 +83,10 @@ _ON_PAPER = """
 """
 
 
-async def test_every_page_is_printed_stands_still_and_has_times_to_the_second(site: Site, visitor: Visitor) -> None:
-    for name, path in (await every_page(site)).items():
+async def test_every_page_is_printed_stands_still_and_has_times_to_the_second(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    for name, path in (await every_page(product)).items():
         page = await visitor.open(path, size=_NARROW)
         assert not await is_wider_than_the_screen(page), name
         times = await page.eval_on_selector_all("[datetime]", "all => all.map(e => e.getAttribute('datetime'))")
@@ -96,8 +100,8 @@ async def test_every_page_is_printed_stands_still_and_has_times_to_the_second(si
         await page.close()
 
 
-async def test_names_are_whole_on_a_tablet_and_on_paper(site: Site, visitor: Visitor) -> None:
-    await make_fleet(site.engine, 3)
+async def test_names_are_whole_on_a_tablet_and_on_paper(product: RunningProduct, visitor: Visitor) -> None:
+    await make_fleet(product.engine, 3)
     page = await visitor.open("/")
     for media, width in (("screen", 768), ("print", 680)):
         await page.set_viewport_size({"width": width, "height": 900})
@@ -107,9 +111,9 @@ async def test_names_are_whole_on_a_tablet_and_on_paper(site: Site, visitor: Vis
         assert min(names) > 100, media
 
 
-async def test_a_page_without_scripts_says_what_is_missing(site: Site) -> None:
+async def test_a_page_without_scripts_says_what_is_missing(product: RunningProduct) -> None:
     """The browser of the tests shows no ``noscript``, however its scripts are switched off: the page itself is read."""
-    async with http_client(site.url, headers={"accept": "text/html"}) as caller:
+    async with http_client(product.url, headers={"accept": "text/html"}) as caller:
         page = (await caller.get("/")).text
     told = re.search(r"<noscript>(.*?)</noscript>", page, re.DOTALL)
     assert told is not None
@@ -118,10 +122,10 @@ async def test_a_page_without_scripts_says_what_is_missing(site: Site) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_every_dialog_is_accessible(site: Site, visitor: Visitor, size: str) -> None:
+async def test_every_dialog_is_accessible(product: RunningProduct, visitor: Visitor, size: str) -> None:
     """Every dialog that a page opens by a button, and every dialog that such a one leads to."""
     opened: set[str] = set()
-    for path in (await every_page(site)).values():
+    for path in (await every_page(product)).values():
         page = await visitor.open(path, size=SIZES[size])
         await _open_each(page, opened)
         await page.close()

@@ -12,38 +12,38 @@ from domain.site.circuit_capacity import CapacityPolicy
 from runtime.controllers import controller_tables
 from store.base.database import transaction
 from store.site.devices import update_device
-from tests.factories.sites import MadeSite, add_action, add_device, controller_site, make_site, milliseconds, packet
+from tests.factories.sites import MadeDepot, add_action, add_device, controller_site, make_site, milliseconds, packet
 from tests.helpers.support import ACTOR
-from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
+from tests.pages.conftest import DESKTOP, PHONE, RunningProduct, Visitor
 from tests.pages.helpers.load import is_live, send
 from tests.pages.helpers.looking import look
 
 FOLLOWED = ("HEARTBEAT_STATUS", "AVAILABLE_CHARGING_CAPACITY")
 
 
-async def stopped(site: Site, sensor_id: str = "mgc-9") -> MadeSite:
+async def stopped(product: RunningProduct, sensor_id: str = "mgc-9") -> MadeDepot:
     """Make a site one of whose devices has a remediation: it is linked to no circuit."""
-    made = await make_site(site.engine)
-    await add_device(site.engine, made, sensor_id)
+    made = await make_site(product.engine)
+    await add_device(product.engine, made, sensor_id)
     await add_action(
-        site.engine, made, "UPDATE_CIRCUIT_CAPACITY", *FOLLOWED, sensor_id=sensor_id, policy=CapacityPolicy()
+        product.engine, made, "UPDATE_CIRCUIT_CAPACITY", *FOLLOWED, sensor_id=sensor_id, policy=CapacityPolicy()
     )
-    await stop(site, made, sensor_id)
+    await stop(product, made, sensor_id)
     return made
 
 
-async def stop(site: Site, made: MadeSite, sensor_id: str = "mgc-9", ago: float = 0) -> None:
+async def stop(product: RunningProduct, made: MadeDepot, sensor_id: str = "mgc-9", ago: float = 0) -> None:
     """Send a packet that is stopped by the site's configuration."""
     at = milliseconds(datetime.now(UTC) - timedelta(seconds=ago))
-    await send(site, packet(made, at, sensor_id, HEARTBEAT_STATUS="ok", AVAILABLE_CHARGING_CAPACITY=1000))
+    await send(product, packet(made, at, sensor_id, HEARTBEAT_STATUS="ok", AVAILABLE_CHARGING_CAPACITY=1000))
 
 
-async def test_what_stops_updates_is_listed_with_what_to_do(site: Site, visitor: Visitor) -> None:
+async def test_what_stops_updates_is_listed_with_what_to_do(product: RunningProduct, visitor: Visitor) -> None:
     page = await visitor.open("/remediations")
     await is_live(page)
     await expect(page.locator(".empty")).to_contain_text("No configuration fault stops an update.")
     await expect(page.locator(".open-count")).to_be_empty()
-    made = await stopped(site)
+    made = await stopped(product)
     # It comes by itself, and is counted on every page.
     item = page.locator(".remediation")
     await expect(item).to_have_count(1)
@@ -62,29 +62,29 @@ async def test_what_stops_updates_is_listed_with_what_to_do(site: Site, visitor:
     device = f"/devices/{made.devices['mgc-9']}#action-{made.actions['mgc-9', 'UPDATE_CIRCUIT_CAPACITY']}"
     await expect(item.get_by_role("link", name="Open the device")).to_have_attribute("href", device)
     await expect(item.get_by_role("link", name="Device mgc-9")).to_have_attribute("href", device)
-    await stop(site, made, ago=-1)
+    await stop(product, made, ago=-1)
     await page.reload()
     await expect(item).to_contain_text("2 packets")
     other = await visitor.open("/depots/new")
     await expect(other.locator(".open-count")).to_have_text("1 open")
     # Mended, and a packet goes through: it is gone.
-    async with transaction(site.engine, ACTOR) as connection:
+    async with transaction(product.engine, ACTOR) as connection:
         await update_device(
             connection, ACTOR, made.devices["mgc-9"], {"circuit_id": made.circuit_ids[0]}, controller_tables()
         )
-    await stop(site, made, ago=-2)
+    await stop(product, made, ago=-2)
     await expect(item).to_have_count(0)
     await expect(page.locator(".open-count")).to_be_empty()
     await expect(other.locator(".open-count")).to_be_empty()
     await item.first.wait_for(state="detached")
     await page.get_by_role("link", name="Depots").click()
-    await expect(page).to_have_url(f"{site.url}/")
+    await expect(page).to_have_url(f"{product.url}/")
 
 
-async def test_a_remediation_is_resolved_by_hand_after_a_question(site: Site, visitor: Visitor) -> None:
-    await stopped(site)
-    other = await stopped(site)
-    async with site.engine.begin() as connection:
+async def test_a_remediation_is_resolved_by_hand_after_a_question(product: RunningProduct, visitor: Visitor) -> None:
+    await stopped(product)
+    other = await stopped(product)
+    async with product.engine.begin() as connection:
         await connection.execute(text("UPDATE depots SET name = 'Other yard' WHERE id = :id"), {"id": other.depot_id})
     page = await visitor.open("/remediations")
     await is_live(page)
@@ -92,7 +92,7 @@ async def test_a_remediation_is_resolved_by_hand_after_a_question(site: Site, vi
     await expect(items).to_have_count(2)
     await page.get_by_label("Depot").select_option(label="Other yard (1)")
     await expect(items).to_have_count(1)
-    await expect(page).to_have_url(f"{site.url}/remediations?state=OPEN&depot_id={other.depot_id}")
+    await expect(page).to_have_url(f"{product.url}/remediations?state=OPEN&depot_id={other.depot_id}")
     resolve = items.get_by_role("button", name="Resolve")
     dialog = page.get_by_role("dialog")
     await resolve.press("Enter")
@@ -114,14 +114,14 @@ async def test_a_remediation_is_resolved_by_hand_after_a_question(site: Site, vi
     await expect(items.locator(".badge")).to_have_text(["Closed", "Open"])
     # The next packet that is stopped opens another.
     await is_live(page)
-    await stop(site, other, ago=-1)
+    await stop(product, other, ago=-1)
     await expect(page.locator(".open-count")).to_have_text("2 open")
     await expect(items).to_have_count(3)
 
 
-async def test_a_long_list_is_loaded_as_one_scrolls(site: Site, visitor: Visitor) -> None:
-    made = await stopped(site)
-    async with site.engine.begin() as connection:
+async def test_a_long_list_is_loaded_as_one_scrolls(product: RunningProduct, visitor: Visitor) -> None:
+    made = await stopped(product)
+    async with product.engine.begin() as connection:
         await connection.execute(
             text("""
                 INSERT INTO remediations (depot_id, gateway_id, device_id, sensor_action_id, action, code, candidates,
@@ -141,15 +141,15 @@ async def test_a_long_list_is_loaded_as_one_scrolls(site: Site, visitor: Visitor
     assert len(set(ids)) == 130
 
 
-async def test_what_cannot_be_resolved_is_told_beside_the_list(site: Site, visitor: Visitor) -> None:
-    made = await stopped(site)
+async def test_what_cannot_be_resolved_is_told_beside_the_list(product: RunningProduct, visitor: Visitor) -> None:
+    made = await stopped(product)
     visitor.expected = ("404",)
     page = await visitor.open("/remediations")
     await expect(page.locator("#live")).to_have_text("Live")
     await page.get_by_role("button", name="Resolve").click()
     await expect(page.get_by_role("dialog")).to_be_visible()
     # Gone while the question is open, without anybody being told.
-    async with site.engine.begin() as connection:
+    async with product.engine.begin() as connection:
         await connection.execute(text("DELETE FROM remediations"))
     await page.get_by_role("dialog").get_by_role("button", name="Resolve").click()
     await expect(page.locator("#notices")).to_contain_text("There is no such remediation")
@@ -161,15 +161,17 @@ async def test_what_cannot_be_resolved_is_told_beside_the_list(site: Site, visit
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-async def test_the_pages_are_accessible_in_both_themes(site: Site, visitor: Visitor, size: tuple[int, int]) -> None:
+async def test_the_pages_are_accessible_in_both_themes(
+    product: RunningProduct, visitor: Visitor, size: tuple[int, int]
+) -> None:
     name = "desktop" if size == DESKTOP else "phone"
     await look(await visitor.open("/remediations", size=size), f"remediations-none-{name}")
-    await stopped(site)
-    made = await controller_site(site.engine)
-    await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
-    old = await controller_site(site.engine)
+    await stopped(product)
+    made = await controller_site(product.engine)
+    await send(product, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+    old = await controller_site(product.engine)
     await send(
-        site, packet(old, milliseconds() - 400_000, LIMIT_PEAK_SHAVING="true"), packet(old, LIMIT_DER_EXPORT="true")
+        product, packet(old, milliseconds() - 400_000, LIMIT_PEAK_SHAVING="true"), packet(old, LIMIT_DER_EXPORT="true")
     )
     page = await visitor.open("/remediations?state=ALL", size=size)
     await expect(page.locator(".open-count")).to_have_text("1 open")
@@ -180,13 +182,15 @@ async def test_the_pages_are_accessible_in_both_themes(site: Site, visitor: Visi
     await look(await visitor.open("/", size=size), f"depots-statuses-{name}")
 
 
-async def test_depots_are_filtered_by_how_fresh_they_are(site: Site, visitor: Visitor) -> None:
-    bare = await make_site(site.engine)
-    fresh = await controller_site(site.engine)
-    await send(site, packet(fresh, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
-    stale = await controller_site(site.engine)
+async def test_depots_are_filtered_by_how_fresh_they_are(product: RunningProduct, visitor: Visitor) -> None:
+    bare = await make_site(product.engine)
+    fresh = await controller_site(product.engine)
+    await send(product, packet(fresh, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+    stale = await controller_site(product.engine)
     await send(
-        site, packet(stale, milliseconds() - 400_000, LIMIT_PEAK_SHAVING="true"), packet(stale, LIMIT_DER_EXPORT="true")
+        product,
+        packet(stale, milliseconds() - 400_000, LIMIT_PEAK_SHAVING="true"),
+        packet(stale, LIMIT_DER_EXPORT="true"),
     )
     page = await visitor.open("/")
     await is_live(page)
@@ -200,7 +204,7 @@ async def test_depots_are_filtered_by_how_fresh_they_are(site: Site, visitor: Vi
     ):
         await counts.filter(has_text=word).click()
         await expect(rows).to_have_count(1)
-        await expect(rows.locator(".standing")).to_have_text(seen, use_inner_text=True)
+        await expect(rows.locator(".latest-status")).to_have_text(seen, use_inner_text=True)
         await expect(rows.get_by_role("link")).to_have_attribute("href", f"/depots/{made.depot_id}")
     # With what was searched for, and with the other filter.
     await page.goto("/?freshness=FRESH&provisioning=PROVISIONED&search=arrow")
@@ -212,15 +216,17 @@ async def test_depots_are_filtered_by_how_fresh_they_are(site: Site, visitor: Vi
     # What comes is shown without a reload.
     await page.goto("/?freshness=STALE")
     await is_live(page)
-    await send(site, packet(stale, milliseconds() + 1000, LIMIT_PEAK_SHAVING="true"))
+    await send(product, packet(stale, milliseconds() + 1000, LIMIT_PEAK_SHAVING="true"))
     await expect(page.get_by_text("No depots match")).to_be_visible()
     await expect(counts).to_have_text(["Any status 3", "Fresh 2", "Stale 0", "No status 1"])
 
 
-async def test_thousands_of_reporting_depots_are_filtered_without_waiting(site: Site, visitor: Visitor) -> None:
-    made = await controller_site(site.engine)
-    await send(site, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
-    async with site.engine.begin() as connection:
+async def test_thousands_of_reporting_depots_are_filtered_without_waiting(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    made = await controller_site(product.engine)
+    await send(product, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+    async with product.engine.begin() as connection:
         await connection.execute(text("SELECT set_config('manage.importing', 'on', true)"))
         await connection.execute(_FLEET)
         await connection.execute(text("ANALYZE"))

@@ -9,13 +9,13 @@ from playwright.async_api import expect
 
 from tests.factories.scenario_sites import make_depots, play
 from tests.helpers.live import http_client
-from tests.pages.conftest import DESKTOP, PHONE, Site, Visitor
+from tests.pages.conftest import DESKTOP, PHONE, RunningProduct, Visitor
 from tests.pages.helpers.looking import SIZES, is_wider_than_the_screen, look
 
 
 @pytest.mark.acceptance("COR-40.7")
-async def test_a_scenario_is_chosen_run_and_watched_to_its_end(site: Site, visitor: Visitor) -> None:
-    await make_depots(site.url, 1)
+async def test_a_scenario_is_chosen_run_and_watched_to_its_end(product: RunningProduct, visitor: Visitor) -> None:
+    await make_depots(product.url, 1)
     page = await visitor.open("/scenarios")
     await expect(page.get_by_text("No scenario has run yet")).to_be_visible()
     watching = await visitor.open("/scenarios", size=PHONE)
@@ -60,8 +60,8 @@ async def test_a_scenario_is_chosen_run_and_watched_to_its_end(site: Site, visit
     assert not await is_wider_than_the_screen(watching)
 
 
-async def test_a_run_is_paused_resumed_and_cancelled(site: Site, visitor: Visitor) -> None:
-    await make_depots(site.url, 1)
+async def test_a_run_is_paused_resumed_and_cancelled(product: RunningProduct, visitor: Visitor) -> None:
+    await make_depots(product.url, 1)
     page = await visitor.open("/scenarios?scenario=peak-shaving&depot=Simulation", size=PHONE)
     await page.get_by_label("Speed").select_option("100 times real time")
     await page.get_by_role("button", name="Run").click()
@@ -77,9 +77,9 @@ async def test_a_run_is_paused_resumed_and_cancelled(site: Site, visitor: Visito
     await expect(page.get_by_role("link", name="Run again")).to_be_visible()
 
 
-async def test_what_is_wrong_is_told_where_it_is(site: Site, visitor: Visitor) -> None:
+async def test_what_is_wrong_is_told_where_it_is(product: RunningProduct, visitor: Visitor) -> None:
     visitor.expected = ("422",)
-    async with http_client(site.url) as api:
+    async with http_client(product.url) as api:
         await api.post("/api/depots", json={"name": "Bare", "timezone": "Etc/UTC", "circuits": [{"name": "Feed"}]})
     page = await visitor.open("/scenarios")
     await page.get_by_label("Seed").fill("many")
@@ -93,9 +93,9 @@ async def test_what_is_wrong_is_told_where_it_is(site: Site, visitor: Visitor) -
     await expect(page.locator("#start .notice")).to_contain_text("--provision")
 
 
-async def test_two_runs_are_compared(site: Site, visitor: Visitor) -> None:
-    (depot_id,) = await make_depots(site.url, 1)
-    async with http_client(site.url) as api:
+async def test_two_runs_are_compared(product: RunningProduct, visitor: Visitor) -> None:
+    (depot_id,) = await make_depots(product.url, 1)
+    async with http_client(product.url) as api:
         first, _ = await play(api, depot_id, "quick-look", seed=1)
         same, _ = await play(api, depot_id, "quick-look", seed=1)
         other, _ = await play(api, depot_id, "quick-look", seed=2)
@@ -110,11 +110,13 @@ async def test_two_runs_are_compared(site: Site, visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_scenario_pages_are_accessible_in_both_themes(site: Site, visitor: Visitor, size: str) -> None:
-    (depot_id,) = await make_depots(site.url, 1)
+async def test_the_scenario_pages_are_accessible_in_both_themes(
+    product: RunningProduct, visitor: Visitor, size: str
+) -> None:
+    (depot_id,) = await make_depots(product.url, 1)
     window = DESKTOP if size == "desktop" else PHONE
     visitor.expected = ("422",)
-    async with http_client(site.url) as api:
+    async with http_client(product.url) as api:
         # A battery that nobody updates: what is expected of it fails.
         device = next(
             each

@@ -256,7 +256,7 @@ def test_a_process_that_does_not_want_to_end_is_ended(tmp_path: Path) -> None:
 class Stubborn(ManagedProcess):
     """Takes no notice of SIGTERM."""
 
-    patience = 0.1
+    timeout = 0.1
 
     def __init__(self, log_path: Path) -> None:
         super().__init__("stubborn", log_path)

@@ -13,7 +13,7 @@ from cli import place as places
 from cli.commands.fleet_import import _open  # pyright: ignore[reportPrivateUsage]
 from cli.place import Place, Running
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
-from runtime.modes import let_through, make_private, open_to_all
+from runtime.modes import grant_traversal, make_private, open_to_all
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +96,7 @@ def test_no_more_is_opened_than_one_group_needs(tmp_path: Path) -> None:
     ours.chmod(0o740)
     open_to_everybody.chmod(0o755)
     target.chmod(0o700)
-    let_through(target, group)
+    grant_traversal(target, group)
     assert [mode(each) for each in (alone, ours, open_to_everybody, target)] == [0o710, 0o750, 0o755, 0o700]
 
 
@@ -106,10 +106,10 @@ def test_a_group_that_has_rights_keeps_them(tmp_path: Path) -> None:
     target.mkdir(parents=True)
     os.chown(staff, -1, 50)
     staff.chmod(0o750)
-    let_through(target, 12345)
+    grant_traversal(target, 12345)
     assert (mode(staff), staff.stat().st_gid) == (0o751, 50)
     staff.chmod(0o700)
-    let_through(target, 12345)
+    grant_traversal(target, 12345)
     assert (mode(staff), staff.stat().st_gid) == (0o710, 12345)
 
 

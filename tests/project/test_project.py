@@ -18,7 +18,15 @@ import runtime.begin
 import worker
 from cli.console import make_console
 from devtools import acceptance, check
-from devtools.criteria import CriteriaError, ProvingTest, Standing, State, parse_criteria, unknown_criteria, weigh
+from devtools.criteria import (
+    CriteriaError,
+    CriterionStatus,
+    ProvingTest,
+    State,
+    evaluate,
+    parse_criteria,
+    unknown_criteria,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 LONGEST_TEMPLATE_LINE = 200
@@ -210,7 +218,7 @@ def callers_in_store(name: str) -> set[str]:
 
 
 def test_every_change_of_a_configuration_is_a_block_that_locks_first_and_notifies_last() -> None:
-    assert callers_in_store("settle_site") == callers_in_store("follow_capacities") == {"site_changes"}
+    assert callers_in_store("apply_configuration_change") == callers_in_store("follow_capacities") == {"site_changes"}
     changing = callers_in_store("configuration_change") | callers_in_store("change_in_depot_of")
     changing |= callers_in_store("change_of")
     assert changing == {
@@ -356,29 +364,34 @@ def proving(*criteria: str, counts: bool = True, outcome: str | None = None) -> 
 
 
 @pytest.mark.parametrize(
-    ("tests", "ran", "standing", "fault"),
+    ("tests", "ran", "status", "fault"),
     [
-        ([], False, Standing.UNPROVED, True),
-        ([proving("COR-8.10")], False, Standing.UNPROVED, True),
-        ([proving("COR-8.1")], False, Standing.COVERED, False),
-        ([proving("COR-9.1", "COR-8.1")], False, Standing.COVERED, False),
-        ([proving("COR-8.1", counts=False)], False, Standing.UNPROVED, True),
-        ([proving("COR-8.1", outcome="passed")], True, Standing.PASSED, False),
-        ([proving("COR-8.1", outcome="skipped")], True, Standing.UNPROVED, True),
-        ([proving("COR-8.1", outcome="passed"), proving("COR-8.1", outcome="failed")], True, Standing.FAILED, True),
-        ([proving("COR-8.1")], True, Standing.UNPROVED, True),
+        ([], False, CriterionStatus.UNPROVED, True),
+        ([proving("COR-8.10")], False, CriterionStatus.UNPROVED, True),
+        ([proving("COR-8.1")], False, CriterionStatus.COVERED, False),
+        ([proving("COR-9.1", "COR-8.1")], False, CriterionStatus.COVERED, False),
+        ([proving("COR-8.1", counts=False)], False, CriterionStatus.UNPROVED, True),
+        ([proving("COR-8.1", outcome="passed")], True, CriterionStatus.PASSED, False),
+        ([proving("COR-8.1", outcome="skipped")], True, CriterionStatus.UNPROVED, True),
+        (
+            [proving("COR-8.1", outcome="passed"), proving("COR-8.1", outcome="failed")],
+            True,
+            CriterionStatus.FAILED,
+            True,
+        ),
+        ([proving("COR-8.1")], True, CriterionStatus.UNPROVED, True),
     ],
 )
 def test_what_the_tests_say_of_a_delivered_criterion(
-    tests: list[ProvingTest], ran: bool, standing: Standing, fault: bool
+    tests: list[ProvingTest], ran: bool, status: CriterionStatus, fault: bool
 ) -> None:
-    finding = weigh(parse_criteria(DOCUMENT), tests, ran=ran)[0]
-    assert (finding.standing, finding.is_fault) == (standing, fault)
+    finding = evaluate(parse_criteria(DOCUMENT), tests, ran=ran)[0]
+    assert (finding.status, finding.is_fault) == (status, fault)
 
 
 def test_a_planned_criterion_is_no_fault_and_an_unknown_one_is_named() -> None:
     criteria = parse_criteria(DOCUMENT)
-    assert not weigh(criteria, [], ran=False)[2].is_fault
+    assert not evaluate(criteria, [], ran=False)[2].is_fault
     assert unknown_criteria(criteria, [proving("COR-8.1", "COR-8.2")]) == [("COR-8.2", "tests/test_it.py::test_it")]
 
 

@@ -34,7 +34,7 @@ QUEUE = "chaos"
 _AWAY = (DBAPIError, OSError, RPCError, RuntimeError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
-class Site:
+class RunningProduct:
     """A whole installation on a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
@@ -52,16 +52,16 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    made = Site(tmp_path)
+def product(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningProduct]:
+    made = RunningProduct(tmp_path)
     monkeypatch.setenv("TEMPORAL_ADDRESS", made.temporal.address)
     yield made
     made.stop()
 
 
 @asynccontextmanager
-async def database(site: Site) -> AsyncGenerator[AsyncEngine]:
-    engine = make_engine(site.postgres.database_url)
+async def database(product: RunningProduct) -> AsyncGenerator[AsyncEngine]:
+    engine = make_engine(product.postgres.database_url)
     yield engine
     await engine.dispose()
 
@@ -99,37 +99,39 @@ async def completed(client: Client, backfill_id: UUID) -> int:
     return await until(check, seconds=120)
 
 
-def kill_worker_and_temporal(site: Site) -> None:
-    for process in (site.worker, site.temporal):
+def kill_worker_and_temporal(product: RunningProduct) -> None:
+    for process in (product.worker, product.temporal):
         process.kill()
         process.wait()
-    site.temporal.start()
-    site.worker.start()
+    product.temporal.start()
+    product.worker.start()
 
 
-def kill_worker(site: Site) -> None:
-    site.worker.kill()
-    site.worker.wait()
-    site.worker.start()
+def kill_worker(product: RunningProduct) -> None:
+    product.worker.kill()
+    product.worker.wait()
+    product.worker.start()
 
 
-def kill_postgres(site: Site) -> None:
-    site.postgres.kill()
-    site.postgres.wait()
-    site.postgres.start()
+def kill_postgres(product: RunningProduct) -> None:
+    product.postgres.kill()
+    product.postgres.wait()
+    product.postgres.start()
 
 
 @pytest.mark.acceptance("COR-8.1", "COR-8.10")
 @pytest.mark.parametrize("disturb", [kill_worker_and_temporal, kill_postgres, kill_worker])
-async def test_a_kill_in_the_middle_loses_and_doubles_nothing(site: Site, disturb: Callable[[Site], None]) -> None:
-    async with database(site) as engine:
+async def test_a_kill_in_the_middle_loses_and_doubles_nothing(
+    product: RunningProduct, disturb: Callable[[RunningProduct], None]
+) -> None:
+    async with database(product) as engine:
         async with engine.begin() as connection:
             await seed_legacy(connection, DEPOTS)
         client = await connect()
         backfill_id = await begin(client)
         for share in (0.1, 0.5):
             await pages_done(engine, int(DEPOTS / PAGE * share))
-            await asyncio.to_thread(disturb, site)
+            await asyncio.to_thread(disturb, product)
         assert await completed(await connect(), backfill_id) == DEPOTS
         outcomes = "SELECT outcome, count(*) FROM backfill_outcomes GROUP BY outcome ORDER BY outcome"
         assert await rows(engine, outcomes) == [
@@ -146,16 +148,16 @@ async def test_a_kill_in_the_middle_loses_and_doubles_nothing(site: Site, distur
             assert await drifted_depots(connection) == []
 
 
-async def test_changes_made_while_everything_else_is_away_arrive(site: Site) -> None:
-    site.worker.kill()
-    site.worker.wait()
-    site.temporal.kill()
-    site.temporal.wait()
-    async with database(site) as engine:
+async def test_changes_made_while_everything_else_is_away_arrive(product: RunningProduct) -> None:
+    product.worker.kill()
+    product.worker.wait()
+    product.temporal.kill()
+    product.temporal.wait()
+    async with database(product) as engine:
         depots = [await make_depot(engine, "A", "B") for _ in range(5)]
         assert (await rows(engine, "SELECT count(DISTINCT depot_id) FROM outbox"))[0][0] == len(depots)
-        await asyncio.to_thread(site.temporal.start)
-        await asyncio.to_thread(site.worker.start)
+        await asyncio.to_thread(product.temporal.start)
+        await asyncio.to_thread(product.worker.start)
 
         async def caught_up() -> bool:
             async with engine.connect() as connection:
@@ -166,10 +168,10 @@ async def test_changes_made_while_everything_else_is_away_arrive(site: Site) -> 
         await until(caught_up)
 
 
-async def test_the_worker_ends_in_good_order(site: Site) -> None:
+async def test_the_worker_ends_in_good_order(product: RunningProduct) -> None:
     async def working() -> bool:
-        return "working" in site.worker.last_lines()
+        return "working" in product.worker.last_lines()
 
     await until(working)
-    site.worker.stop()
-    assert site.worker.exit_code == 0
+    product.worker.stop()
+    assert product.worker.exit_code == 0

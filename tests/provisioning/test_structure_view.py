@@ -13,10 +13,10 @@ from starlette.requests import Request
 
 from api.ui.provisioning.structure_view import (
     LEAVES,
-    RUNGS,
+    MAX_CIRCUITS,
     SIBLINGS,
+    DiagramCircuit,
     Place,
-    Rung,
     StructureView,
     place_of,
     view_structure,
@@ -46,7 +46,7 @@ def structure(parents: list[int | None], devices_on: int = 0) -> StructureRecord
     return StructureRecord(microgrid, circuits, devices, [], drifted=False)
 
 
-def drawn(view: StructureView) -> Iterator[Rung]:
+def drawn(view: StructureView) -> Iterator[DiagramCircuit]:
     """Every rung of a view but the one that is looked at."""
     level = [each.circuit for each in view.connections if each.circuit] + (view.head.circuits if view.head else [])
     while level:
@@ -80,19 +80,19 @@ def test_every_circuit_is_on_a_page_that_the_links_lead_to(parents: list[int | N
     waiting = [Place()]
     while waiting:
         view = view_structure(record, waiting.pop())
-        rungs = list(drawn(view))
-        assert len(rungs) <= RUNGS
-        seen |= {rung.circuit_id for rung in rungs}
+        drawn_circuits = list(drawn(view))
+        assert len(drawn_circuits) <= MAX_CIRCUITS
+        seen |= {drawn_circuit.circuit_id for drawn_circuit in drawn_circuits}
         if view.place.page < view.pages:
             waiting.append(view.at(view.place.page + 1))
-        waiting += [Place(rung.circuit_id) for rung in rungs if rung.folded]
+        waiting += [Place(drawn_circuit.circuit_id) for drawn_circuit in drawn_circuits if drawn_circuit.folded]
     assert seen == {each.circuit_id for each in record.circuits}
 
 
 def test_a_usual_depot_is_one_page() -> None:
     view = view_structure(structure([None, 1, 1, 2, None]), Place())
     assert (view.pages, view.trail, len(list(drawn(view)))) == (1, [], 5)
-    assert not any(rung.folded for rung in drawn(view))
+    assert not any(drawn_circuit.folded for drawn_circuit in drawn(view))
 
 
 def test_what_is_nearer_to_the_grid_comes_first() -> None:

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
 
 from activities import scenario_run
-from activities.manage_api import AwayError, ManageApi
+from activities.manage_api import ManageApi, UnavailableError
 from cli.client import Api
 from cli.commands.simulation_site import provision
 from domain.simulation.scenario_runs import SCENARIO_RUN, ScenarioRunInput, ScenarioRunRequest
@@ -154,10 +154,10 @@ class LossyApi(ManageApi):
         # A step that is tried again has other timestamps, and is the same step.
         key = json.dumps([{**each, "timestamp": None} for each in packets])
         if self.fault == "not reached" and self.once(key):
-            raise AwayError("not reached")
+            raise UnavailableError("not reached")
         answers = await super().post_packets(packets)
         if self.fault == "answer lost" and self.once(key):
-            raise AwayError("the answer was lost")
+            raise UnavailableError("the answer was lost")
         return answers
 
     async def circuit_capacity(self, circuit_id: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from store.site.capacities import (
     list_capacities,
 )
 from store.site.tables import capacity_events, circuit_capacities, devices, gateways, sensor_actions
-from tests.factories.equipped_depots import CAPACITY, Plant, add_action, make_plant, problem
+from tests.factories.equipped_depots import CAPACITY, EquippedDepot, add_action, make_equipped_depot, problem
 from tests.helpers.support import ACTOR, circuits_of, make_depot
 
 START = datetime.now(UTC).replace(day=1, hour=12, minute=0, second=0, microsecond=0)
@@ -328,28 +328,28 @@ async def shift(engine: AsyncEngine, circuit_id: str, seconds: float) -> None:
 
 
 async def test_a_circuit_without_a_controller_has_its_rating(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    first = plant.circuits[0]
+    equipped = await make_equipped_depot(engine, api)
+    first = equipped.circuits[0]
     await api.patch(f"/api/circuits/{first}", json={"rated_power_w": 250_000})
     found = await capacity_of(api, first)
     assert (found["mode"], found["capacity_w"], found["rated_power_w"]) == (None, None, 250_000)
     assert found["message"] == "The circuit follows no controller. Its own rating applies."
     assert await modes(api, first) == []
-    listed = (await api.get(f"/api/depots/{plant.depot_id}/circuits")).json()["items"]
+    listed = (await api.get(f"/api/depots/{equipped.depot_id}/circuits")).json()["items"]
     assert [circuit["capacity"] for circuit in listed] == [None, None]
 
 
 async def test_a_circuit_follows_its_action_from_the_first_to_the_last_change(
     engine: AsyncEngine, api: httpx.AsyncClient
 ) -> None:
-    plant = await make_plant(engine, api)
-    first, second = plant.circuits
-    action = await add_action(api, plant.devices[0], CAPACITY, fail_safe_capacity_w=4_000)
+    equipped = await make_equipped_depot(engine, api)
+    first, second = equipped.circuits
+    action = await add_action(api, equipped.devices[0], CAPACITY, fail_safe_capacity_w=4_000)
     found = await capacity_of(api, first)
     assert (found["mode"], found["sensor_action_id"]) == ("AWAITING", action["sensor_action_id"])
     since, deadline = (datetime.fromisoformat(found[name]) for name in ("since", "deadline"))
     assert deadline - since == timedelta(seconds=120)
-    listed = (await api.get(f"/api/depots/{plant.depot_id}/circuits")).json()["items"]
+    listed = (await api.get(f"/api/depots/{equipped.depot_id}/circuits")).json()["items"]
     own = set(found) - {"circuit_id", "depot_id", "rated_power_w", "sensor_action_id"}
     assert [circuit["capacity"] for circuit in listed] == [{name: found[name] for name in own}, None]
     renamed = (await api.patch(f"/api/circuits/{first}", json={"name": "Feed A"})).json()
@@ -365,7 +365,7 @@ async def test_a_circuit_follows_its_action_from_the_first_to_the_last_change(
     found = await capacity_of(api, first)
     assert (found["capacity_w"], found["basis"]) == (0, "FAIL_SAFE_UNKNOWN")
     # The link moves: one circuit is released, the other begins.
-    await api.patch(f"/api/devices/{plant.devices[0]}", json={"circuit_id": second})
+    await api.patch(f"/api/devices/{equipped.devices[0]}", json={"circuit_id": second})
     assert ((await capacity_of(api, first))["mode"], (await capacity_of(api, second))["mode"]) == (None, "AWAITING")
     assert await modes(api, first) == ["FAIL_SAFE", "AWAITING", "FAIL_SAFE", "RELEASED"]
     await api.patch(path, json={"enabled": False})
@@ -377,8 +377,8 @@ async def test_a_circuit_follows_its_action_from_the_first_to_the_last_change(
 async def test_the_first_made_action_is_followed_and_the_next_takes_over(
     engine: AsyncEngine, api: httpx.AsyncClient
 ) -> None:
-    plant = await make_plant(engine, api)
-    (first, _), (one, two) = plant.circuits, plant.devices
+    equipped = await make_equipped_depot(engine, api)
+    (first, _), (one, two) = equipped.circuits, equipped.devices
     await api.patch(f"/api/devices/{two}", json={"circuit_id": first})
     await add_action(api, one, CAPACITY)
     await add_action(api, two, CAPACITY)
@@ -387,37 +387,37 @@ async def test_the_first_made_action_is_followed_and_the_next_takes_over(
     assert (await api.delete(f"/api/devices/{one}")).status_code == 204
     assert (await capacity_of(api, first))["device_id"] == two
     assert await modes(api, first) == ["AWAITING", "AWAITING"]
-    assert (await api.delete(f"/api/gateways/{plant.gateway_id}?cascade=true")).status_code == 204
+    assert (await api.delete(f"/api/gateways/{equipped.gateway_id}?cascade=true")).status_code == 204
     assert await modes(api, first) == ["AWAITING", "AWAITING", "RELEASED"]
 
 
 async def test_a_deleted_circuit_is_released_before_it_goes(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    await add_action(api, plant.devices[0], CAPACITY)
-    assert (await api.delete(f"/api/circuits/{plant.circuits[0]}")).status_code == 204
+    equipped = await make_equipped_depot(engine, api)
+    await add_action(api, equipped.devices[0], CAPACITY)
+    assert (await api.delete(f"/api/circuits/{equipped.circuits[0]}")).status_code == 204
     async with engine.connect() as connection:
-        told = await capacity_history(connection, UUID(plant.circuits[0]), None, None)
+        told = await capacity_history(connection, UUID(equipped.circuits[0]), None, None)
         left = (await connection.execute(select(circuit_capacities))).all()
     assert [event.mode for event in told] == ["AWAITING", "RELEASED"]
     assert left == []
 
 
-async def led(engine: AsyncEngine, plant: Plant, watts: list[float]) -> list[datetime]:
+async def led(engine: AsyncEngine, equipped: EquippedDepot, watts: list[float]) -> list[datetime]:
     """Let a controller speak to the first circuit, second by second from the beginning of its following."""
     times: list[datetime] = []
     async with engine.begin() as connection:
         first = (await connection.execute(select(circuit_capacities.c.since))).scalar_one()
         for number, each in enumerate(watts, 1):
             times.append(first + timedelta(seconds=number))
-            await packet(connection, UUID(plant.depot_id), UUID(plant.circuits[0]), each, times[-1])
+            await packet(connection, UUID(equipped.depot_id), UUID(equipped.circuits[0]), each, times[-1])
     return times
 
 
 async def test_the_history_is_paged_and_begins_with_what_held(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    await add_action(api, plant.devices[0], CAPACITY)
-    times = await led(engine, plant, [10_000, 20_000, 20_000, 30_000, 40_000])
-    path = f"/api/circuits/{plant.circuits[0]}/capacity/history"
+    equipped = await make_equipped_depot(engine, api)
+    await add_action(api, equipped.devices[0], CAPACITY)
+    times = await led(engine, equipped, [10_000, 20_000, 20_000, 30_000, 40_000])
+    path = f"/api/circuits/{equipped.circuits[0]}/capacity/history"
     parameters: dict[str, Any] = {"since": times[1].isoformat(), "until": times[4].isoformat(), "limit": 1}
     pages: list[dict[str, Any]] = []
     while True:
@@ -437,9 +437,9 @@ async def test_the_history_is_paged_and_begins_with_what_held(engine: AsyncEngin
 
 
 async def test_a_refused_change_leaves_the_capacity_alone(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    action = await add_action(api, plant.devices[0], CAPACITY)
-    before = await capacity_of(api, plant.circuits[0])
+    equipped = await make_equipped_depot(engine, api)
+    action = await add_action(api, equipped.devices[0], CAPACITY)
+    before = await capacity_of(api, equipped.circuits[0])
     answer = await api.patch(f"/api/sensor-actions/{action['sensor_action_id']}", json={"enabled": "no"})
     assert problem(answer) == (422, "INVALID_SENSOR_ACTION")
-    assert await capacity_of(api, plant.circuits[0]) == before
+    assert await capacity_of(api, equipped.circuits[0]) == before

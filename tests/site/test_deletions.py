@@ -13,81 +13,81 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.factories.equipped_depots import (
     CAPACITY,
     LOAD_ACTION,
-    Plant,
+    EquippedDepot,
     add_action,
     add_device,
     made,
-    make_plant,
+    make_equipped_depot,
     problem,
 )
 from tests.helpers.journal import journal
 
-Call = Callable[[httpx.AsyncClient, Plant, str], Awaitable[object]]
+Call = Callable[[httpx.AsyncClient, EquippedDepot, str], Awaitable[object]]
 
 
-async def circuit_of(api: httpx.AsyncClient, plant: Plant) -> str:
+async def circuit_of(api: httpx.AsyncClient, equipped: EquippedDepot) -> str:
     await made(
         await api.post(
-            f"/api/depots/{plant.depot_id}/circuits", json={"name": "Leaf 1", "parent_id": plant.circuits[0]}
+            f"/api/depots/{equipped.depot_id}/circuits", json={"name": "Leaf 1", "parent_id": equipped.circuits[0]}
         )
     )
-    return f"/api/circuits/{plant.circuits[0]}"
+    return f"/api/circuits/{equipped.circuits[0]}"
 
 
-async def gateway_of(_: httpx.AsyncClient, plant: Plant) -> str:
-    return f"/api/gateways/{plant.gateway_id}"
+async def gateway_of(_: httpx.AsyncClient, equipped: EquippedDepot) -> str:
+    return f"/api/gateways/{equipped.gateway_id}"
 
 
-async def device_of(api: httpx.AsyncClient, plant: Plant) -> str:
-    await add_action(api, plant.devices[0], LOAD_ACTION)
-    return f"/api/devices/{plant.devices[0]}"
+async def device_of(api: httpx.AsyncClient, equipped: EquippedDepot) -> str:
+    await add_action(api, equipped.devices[0], LOAD_ACTION)
+    return f"/api/devices/{equipped.devices[0]}"
 
 
-async def source_of(api: httpx.AsyncClient, plant: Plant) -> str:
-    body = {"depot_id": plant.depot_id, "kind": "SOLAR", "name": "Roof", "circuit_id": plant.circuits[0]}
+async def source_of(api: httpx.AsyncClient, equipped: EquippedDepot) -> str:
+    body = {"depot_id": equipped.depot_id, "kind": "SOLAR", "name": "Roof", "circuit_id": equipped.circuits[0]}
     return f"/api/power-sources/{(await made(await api.post('/api/power-sources', json=body)))['power_source_id']}"
 
 
-async def action_of(api: httpx.AsyncClient, plant: Plant) -> str:
-    return f"/api/sensor-actions/{(await add_action(api, plant.devices[0], CAPACITY))['sensor_action_id']}"
+async def action_of(api: httpx.AsyncClient, equipped: EquippedDepot) -> str:
+    return f"/api/sensor-actions/{(await add_action(api, equipped.devices[0], CAPACITY))['sensor_action_id']}"
 
 
-async def leaf_comes(api: httpx.AsyncClient, plant: Plant, _: str) -> None:
-    body = {"name": "Leaf 2", "parent_id": plant.circuits[0]}
-    await made(await api.post(f"/api/depots/{plant.depot_id}/circuits", json=body))
+async def leaf_comes(api: httpx.AsyncClient, equipped: EquippedDepot, _: str) -> None:
+    body = {"name": "Leaf 2", "parent_id": equipped.circuits[0]}
+    await made(await api.post(f"/api/depots/{equipped.depot_id}/circuits", json=body))
 
 
-async def circuit_moves_in(api: httpx.AsyncClient, plant: Plant, _: str) -> None:
-    answer = await api.patch(f"/api/circuits/{plant.circuits[1]}", json={"parent_id": plant.circuits[0]})
+async def circuit_moves_in(api: httpx.AsyncClient, equipped: EquippedDepot, _: str) -> None:
+    answer = await api.patch(f"/api/circuits/{equipped.circuits[1]}", json={"parent_id": equipped.circuits[0]})
     assert answer.status_code == 200
 
 
-async def device_is_linked(api: httpx.AsyncClient, plant: Plant, _: str) -> None:
-    answer = await api.patch(f"/api/devices/{plant.devices[1]}", json={"circuit_id": plant.circuits[0]})
+async def device_is_linked(api: httpx.AsyncClient, equipped: EquippedDepot, _: str) -> None:
+    answer = await api.patch(f"/api/devices/{equipped.devices[1]}", json={"circuit_id": equipped.circuits[0]})
     assert answer.status_code == 200
 
 
-async def renamed(api: httpx.AsyncClient, _: Plant, path: str) -> None:
+async def renamed(api: httpx.AsyncClient, _: EquippedDepot, path: str) -> None:
     assert (await api.patch(path, json={"name": "Another"})).status_code == 200
 
 
-async def device_comes(api: httpx.AsyncClient, plant: Plant, _: str) -> None:
-    await add_device(api, plant.gateway_id, "three")
+async def device_comes(api: httpx.AsyncClient, equipped: EquippedDepot, _: str) -> None:
+    await add_device(api, equipped.gateway_id, "three")
 
 
-async def device_goes(api: httpx.AsyncClient, plant: Plant, _: str) -> None:
-    assert (await api.delete(f"/api/devices/{plant.devices[1]}")).status_code == 204
+async def device_goes(api: httpx.AsyncClient, equipped: EquippedDepot, _: str) -> None:
+    assert (await api.delete(f"/api/devices/{equipped.devices[1]}")).status_code == 204
 
 
-async def action_comes(api: httpx.AsyncClient, plant: Plant, _: str) -> None:
-    await add_action(api, plant.devices[0], CAPACITY)
+async def action_comes(api: httpx.AsyncClient, equipped: EquippedDepot, _: str) -> None:
+    await add_action(api, equipped.devices[0], CAPACITY)
 
 
-async def load_is_routed(api: httpx.AsyncClient, plant: Plant, _: str) -> None:
-    await add_action(api, plant.devices[0], LOAD_ACTION)
+async def load_is_routed(api: httpx.AsyncClient, equipped: EquippedDepot, _: str) -> None:
+    await add_action(api, equipped.devices[0], LOAD_ACTION)
 
 
-async def switched_off(api: httpx.AsyncClient, _: Plant, path: str) -> None:
+async def switched_off(api: httpx.AsyncClient, _: EquippedDepot, path: str) -> None:
     assert (await api.patch(path, json={"enabled": False})).status_code == 200
 
 
@@ -112,14 +112,14 @@ MEANWHILE: list[tuple[Any, Any]] = [
 async def test_what_came_meanwhile_is_not_agreed_to(
     engine: AsyncEngine,
     api: httpx.AsyncClient,
-    make: Callable[[httpx.AsyncClient, Plant], Awaitable[str]],
+    make: Callable[[httpx.AsyncClient, EquippedDepot], Awaitable[str]],
     meanwhile: Call,
 ) -> None:
-    plant = await make_plant(engine, api)
-    path = await make(api, plant)
+    equipped = await make_equipped_depot(engine, api)
+    path = await make(api, equipped)
     shown = (await api.get(f"{path}/deletion")).json()
     assert (await api.get(f"{path}/deletion")).json() == shown
-    await meanwhile(api, plant, path)
+    await meanwhile(api, equipped, path)
     given = {"cascade": "true", "consent": shown["consent"]}
     answer = await api.delete(path, params=given)
     assert problem(answer) == (409, "DELETION_CHANGED")
@@ -135,9 +135,9 @@ async def test_what_came_meanwhile_is_not_agreed_to(
 
 
 async def test_a_deletion_says_what_goes_and_what_stays(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    path = await circuit_of(api, plant)
-    await source_of(api, plant)
+    equipped = await make_equipped_depot(engine, api)
+    path = await circuit_of(api, equipped)
+    await source_of(api, equipped)
     told = (await api.get(f"{path}/deletion")).json()["affected"]
     assert [(each["kind"], each["name"], each["effect"]) for each in told] == [
         ("CIRCUIT", "Feed 1", "DELETED"),
@@ -150,10 +150,10 @@ async def test_a_deletion_says_what_goes_and_what_stays(engine: AsyncEngine, api
 async def test_consent_is_no_cascade_and_what_is_elsewhere_does_not_matter(
     engine: AsyncEngine, api: httpx.AsyncClient
 ) -> None:
-    plant = await make_plant(engine, api)
-    path = await circuit_of(api, plant)
+    equipped = await make_equipped_depot(engine, api)
+    path = await circuit_of(api, equipped)
     consent = (await api.get(f"{path}/deletion")).json()["consent"]
-    await made(await api.post(f"/api/depots/{plant.depot_id}/circuits", json={"name": "Feed 0", "position": 0}))
+    await made(await api.post(f"/api/depots/{equipped.depot_id}/circuits", json={"name": "Feed 0", "position": 0}))
     assert problem(await api.delete(path, params={"consent": consent})) == (409, "CIRCUIT_HAS_CHILDREN")
     assert problem(await api.delete(path, params={"consent": "", "cascade": True})) == (409, "DELETION_CHANGED")
     assert (await api.delete(path, params={"consent": consent, "cascade": True})).status_code == 204
@@ -162,13 +162,13 @@ async def test_consent_is_no_cascade_and_what_is_elsewhere_does_not_matter(
 async def test_a_circuit_that_comes_at_once_goes_only_if_it_was_agreed_to(
     engine: AsyncEngine, api: httpx.AsyncClient
 ) -> None:
-    plant = await make_plant(engine, api)
-    path = await circuit_of(api, plant)
+    equipped = await make_equipped_depot(engine, api)
+    path = await circuit_of(api, equipped)
     consent = (await api.get(f"{path}/deletion")).json()["consent"]
-    body = {"name": "Leaf 2", "parent_id": plant.circuits[0]}
+    body = {"name": "Leaf 2", "parent_id": equipped.circuits[0]}
     deleted, added = await asyncio.gather(
         api.delete(path, params={"consent": consent, "cascade": True}),
-        api.post(f"/api/depots/{plant.depot_id}/circuits", json=body),
+        api.post(f"/api/depots/{equipped.depot_id}/circuits", json=body),
     )
     # Whoever came first, the other is told; never both.
     assert (deleted.status_code, added.status_code) in ((204, 422), (409, 201))

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute, APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.ui import pages
-from tests.factories.equipped_depots import STATE, add_action, make_plant
+from tests.factories.equipped_depots import STATE, add_action, make_equipped_depot
 from tests.helpers.answers import HTMX, error_of
 
 DIGITS = "9" * 5_000
@@ -52,10 +52,10 @@ _BUTTONS = {
 async def test_a_parent_that_is_no_id_is_said_beside_the_field(
     engine: AsyncEngine, api: httpx.AsyncClient, parent_id: str
 ) -> None:
-    plant = await make_plant(engine, api)
-    for path in ("", f"/{plant.circuits[0]}"):
+    equipped = await make_equipped_depot(engine, api)
+    for path in ("", f"/{equipped.circuits[0]}"):
         given = {"name": "abc", "parent_id": parent_id}
-        answer = await api.post(f"/depots/{plant.depot_id}/circuits{path}", data=given, headers=HTMX)
+        answer = await api.post(f"/depots/{equipped.depot_id}/circuits{path}", data=given, headers=HTMX)
         assert answer.status_code == 422
         assert error_of(answer.text, "circuit-parent_id") == "Choose one of these."
 
@@ -64,22 +64,22 @@ async def test_a_parent_that_is_no_id_is_said_beside_the_field(
 async def test_a_place_that_is_none_is_said_beside_the_field(
     engine: AsyncEngine, api: httpx.AsyncClient, place: str
 ) -> None:
-    plant = await make_plant(engine, api)
-    there = f"/depots/{plant.depot_id}/circuits/{plant.circuits[0]}"
+    equipped = await make_equipped_depot(engine, api)
+    there = f"/depots/{equipped.depot_id}/circuits/{equipped.circuits[0]}"
     answer = await api.post(there, data={"name": "Feed 1", "place": place}, headers=HTMX)
     assert answer.status_code == 422
     assert error_of(answer.text, "circuit-place")
 
 
 async def test_all_that_is_wrong_is_said_at_once(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
+    equipped = await make_equipped_depot(engine, api)
     given = {"name": " ", "kilowatts": "-3", "parent_id": "1"}
-    page = (await api.post(f"/depots/{plant.depot_id}/circuits", data=given, headers=HTMX)).text
+    page = (await api.post(f"/depots/{equipped.depot_id}/circuits", data=given, headers=HTMX)).text
     assert error_of(page, "circuit-name") == "A name must not be blank."
     assert "above 0" in error_of(page, "circuit-kilowatts")
     assert error_of(page, "circuit-parent_id") == "Choose one of these."
     given = {"name": "", "gateway_id": "1", "sensor_id": "one", "controller": "x" * 300}
-    page = (await api.post(f"/depots/{plant.depot_id}/devices", data=given, headers=HTMX)).text
+    page = (await api.post(f"/depots/{equipped.depot_id}/devices", data=given, headers=HTMX)).text
     assert error_of(page, "device-name") == "A name must not be blank."
     assert error_of(page, "device-gateway_id") == "Choose one of these."
     assert error_of(page, "device-controller") == "Has at most 100 characters."
@@ -108,21 +108,21 @@ def forms() -> list[str]:
 
 
 async def test_no_form_ends_in_an_error_of_ours(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    action = await add_action(api, plant.devices[0], STATE)
-    source = await api.post("/api/power-sources", json={"depot_id": plant.depot_id, "kind": "SOLAR", "name": "Roof"})
+    equipped = await make_equipped_depot(engine, api)
+    action = await add_action(api, equipped.devices[0], STATE)
+    source = await api.post("/api/power-sources", json={"depot_id": equipped.depot_id, "kind": "SOLAR", "name": "Roof"})
     known = {
-        "depot_id": plant.depot_id,
-        "circuit_id": plant.circuits[1],
-        "gateway_id": plant.gateway_id,
-        "device_id": plant.devices[0],
+        "depot_id": equipped.depot_id,
+        "circuit_id": equipped.circuits[1],
+        "gateway_id": equipped.gateway_id,
+        "device_id": equipped.devices[0],
         "power_source_id": source.json()["power_source_id"],
         "sensor_action_id": action["sensor_action_id"],
         "binding_id": action["sensor_action_id"],
         "question": "enable",
     }
     paths = [re.sub(r"\{(\w+)(?::\w+)?\}", lambda match: known.get(match[1], str(uuid4())), path) for path in forms()]
-    assert f"/depots/{plant.depot_id}/circuits/{plant.circuits[1]}" in paths
+    assert f"/depots/{equipped.depot_id}/circuits/{equipped.circuits[1]}" in paths
     # What deletes comes last, so that the others find something.
     for path in sorted(paths, key=lambda path: path.endswith("/delete")):
         query = {"action": "UPDATE_CIRCUIT_CAPACITY"} if path.endswith("/sensor-actions") else None

@@ -14,18 +14,26 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.site.remediations import RemediationCode
 from store.base.tables import changes
 from store.site.tables import remediations
-from tests.factories.equipped_depots import LOAD_ACTION, Plant, add_action, all_pages, made, make_plant, problem
+from tests.factories.equipped_depots import (
+    LOAD_ACTION,
+    EquippedDepot,
+    add_action,
+    all_pages,
+    made,
+    make_equipped_depot,
+    problem,
+)
 
 START = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
 
 async def stop(
-    engine: AsyncEngine, plant: Plant, action: dict[str, Any], code: str, candidates: list[str] | None = None
+    engine: AsyncEngine, equipped: EquippedDepot, action: dict[str, Any], code: str, candidates: list[str] | None = None
 ) -> str:
     """Open a remediation, as packet ingest does."""
     values = {
-        "depot_id": UUID(plant.depot_id),
-        "gateway_id": UUID(plant.gateway_id),
+        "depot_id": UUID(equipped.depot_id),
+        "gateway_id": UUID(equipped.gateway_id),
         "device_id": UUID(action["device_id"]),
         "sensor_action_id": UUID(action["sensor_action_id"]),
         "action": action["action"],
@@ -41,13 +49,13 @@ async def stop(
 
 
 async def test_a_remediation_says_what_to_do(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    action = await add_action(api, plant.devices[0], LOAD_ACTION)
+    equipped = await make_equipped_depot(engine, api)
+    action = await add_action(api, equipped.devices[0], LOAD_ACTION)
     battery = await made(
-        await api.post("/api/power-sources", json={"depot_id": plant.depot_id, "kind": "BATTERY", "name": "West"})
+        await api.post("/api/power-sources", json={"depot_id": equipped.depot_id, "kind": "BATTERY", "name": "West"})
     )
     gone = str(uuid4())
-    opened = await stop(engine, plant, action, "SEVERAL_BATTERIES", [battery["power_source_id"], gone])
+    opened = await stop(engine, equipped, action, "SEVERAL_BATTERIES", [battery["power_source_id"], gone])
     (found,) = (await api.get("/api/remediations")).json()["items"]
     words = RemediationCode.SEVERAL_BATTERIES
     assert found == {
@@ -56,11 +64,11 @@ async def test_a_remediation_says_what_to_do(engine: AsyncEngine, api: httpx.Asy
         "code": "SEVERAL_BATTERIES",
         "what": words.what,
         "to_do": words.to_do,
-        "depot_id": plant.depot_id,
+        "depot_id": equipped.depot_id,
         "depot_name": "Arrow Road",
-        "gateway_id": plant.gateway_id,
+        "gateway_id": equipped.gateway_id,
         "gateway_name": "Gateway",
-        "device_id": plant.devices[0],
+        "device_id": equipped.devices[0],
         "device_name": "Device one",
         "sensor_action_id": action["sensor_action_id"],
         "action": "UPDATE_POWER_SOURCE_LOAD",
@@ -78,9 +86,9 @@ async def test_a_remediation_says_what_to_do(engine: AsyncEngine, api: httpx.Asy
 
 
 async def test_resolving_closes_once_and_says_who(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    action = await add_action(api, plant.devices[0], LOAD_ACTION)
-    opened = await stop(engine, plant, action, "NO_POWER_SOURCE")
+    equipped = await make_equipped_depot(engine, api)
+    action = await add_action(api, equipped.devices[0], LOAD_ACTION)
+    opened = await stop(engine, equipped, action, "NO_POWER_SOURCE")
     closed = (await api.post(f"/api/remediations/{opened}/resolve")).json()
     assert (closed["state"], closed["closed_by"]) == ("CLOSED", "local-administrator")
     assert closed["closed_at"] is not None
@@ -89,19 +97,19 @@ async def test_resolving_closes_once_and_says_who(engine: AsyncEngine, api: http
         query = select(changes.c.actor).where(changes.c.action == "REMEDIATION_RESOLVED")
         assert (await connection.execute(query)).scalars().all() == ["local-administrator"]
     # The next packet that is stopped opens another.
-    again = await stop(engine, plant, action, "NO_POWER_SOURCE")
+    again = await stop(engine, equipped, action, "NO_POWER_SOURCE")
     assert [each["remediation_id"] for each in (await api.get("/api/remediations")).json()["items"]] == [again]
 
 
 async def test_remediations_are_listed_by_state_and_depot_the_newest_first(
     engine: AsyncEngine, api: httpx.AsyncClient
 ) -> None:
-    plants = [await make_plant(engine, api) for _ in range(2)]
+    plants = [await make_equipped_depot(engine, api) for _ in range(2)]
     opened: list[str] = []
-    for plant in plants:
-        for device in plant.devices:
+    for equipped in plants:
+        for device in equipped.devices:
             action = await add_action(api, device, LOAD_ACTION)
-            opened.append(await stop(engine, plant, action, "NO_POWER_SOURCE"))
+            opened.append(await stop(engine, equipped, action, "NO_POWER_SOURCE"))
     assert (await api.post(f"/api/remediations/{opened[1]}/resolve")).is_success
     here = plants[0].depot_id
 
@@ -120,19 +128,19 @@ async def test_remediations_are_listed_by_state_and_depot_the_newest_first(
 async def test_what_no_packet_can_mend_any_more_is_closed(
     engine: AsyncEngine, api: httpx.AsyncClient, how: str
 ) -> None:
-    plant = await make_plant(engine, api)
-    action, other = [await add_action(api, device, LOAD_ACTION) for device in plant.devices]
-    mended = await stop(engine, plant, action, "NO_POWER_SOURCE")
-    stays = await stop(engine, plant, other, "NO_POWER_SOURCE")
+    equipped = await make_equipped_depot(engine, api)
+    action, other = [await add_action(api, device, LOAD_ACTION) for device in equipped.devices]
+    mended = await stop(engine, equipped, action, "NO_POWER_SOURCE")
+    stays = await stop(engine, equipped, other, "NO_POWER_SOURCE")
     path = f"/api/sensor-actions/{action['sensor_action_id']}"
     if how == "action switched off":
         assert (await api.patch(path, json={"enabled": False})).is_success
     elif how == "action deleted":
         assert (await api.delete(path)).is_success
     elif how == "device deleted":
-        assert (await api.delete(f"/api/devices/{plant.devices[0]}")).is_success
+        assert (await api.delete(f"/api/devices/{equipped.devices[0]}")).is_success
     else:
-        assert (await api.delete(f"/api/gateways/{plant.gateway_id}?cascade=true")).is_success
+        assert (await api.delete(f"/api/gateways/{equipped.gateway_id}?cascade=true")).is_success
     closed = (await api.get("/api/remediations", params={"state": "CLOSED"})).json()["items"]
     expected = [stays, mended] if how == "gateway deleted" else [mended]
     assert [each["remediation_id"] for each in closed] == expected

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from store.base.tables import changes
 from store.site.tables import capability_owners
-from tests.factories.equipped_depots import CAPACITY, STATE, add_action, make_plant, problem
+from tests.factories.equipped_depots import CAPACITY, STATE, add_action, make_equipped_depot, problem
 
 EXAMPLES = [
     STATE,
@@ -38,14 +38,14 @@ async def test_the_schemas_describe_what_the_one_configuration_flow_takes(
     schemas = (await api.get("/api/sensor-action-schemas")).json()["items"]
     assert [each["action"] for each in schemas] == [example["action"] for example in EXAMPLES]
     assert schemas[0]["title"] == "Update Microgrid State"
-    plant = await make_plant(engine, api)
+    equipped = await make_equipped_depot(engine, api)
     for schema, example in zip(schemas, EXAMPLES, strict=True):
         Draft202012Validator.check_schema(schema["json_schema"])
         Draft202012Validator(schema["json_schema"]).validate(example)
-        action = await add_action(api, plant.devices[0], example)
+        action = await add_action(api, equipped.devices[0], example)
         assert action["measurands"] != []
         assert set(action["measurands"]) == set(example["measurands"])
-    listed = (await api.get(f"/api/devices/{plant.devices[0]}/sensor-actions")).json()
+    listed = (await api.get(f"/api/devices/{equipped.devices[0]}/sensor-actions")).json()
     assert [each["action"] for each in listed["items"]] == sorted(example["action"] for example in EXAMPLES)
     assert listed["next_cursor"] is None
     (state,) = [each for each in listed["items"] if each["action"] == "UPDATE_MICROGRID_STATE"]
@@ -54,8 +54,8 @@ async def test_the_schemas_describe_what_the_one_configuration_flow_takes(
 
 
 async def test_an_action_is_read_changed_and_deleted(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    action = await add_action(api, plant.devices[0], CAPACITY)
+    equipped = await make_equipped_depot(engine, api)
+    action = await add_action(api, equipped.devices[0], CAPACITY)
     assert (action["enabled"], action["version"], action["heartbeat_threshold_seconds"]) == (True, 1, 120)
     assert (action["fail_safe_capacity_w"], action["capabilities"]) == (None, [])
     path = f"/api/sensor-actions/{action['sensor_action_id']}"
@@ -139,9 +139,12 @@ WRONG_CHANGES: list[tuple[dict[str, Any], set[tuple[str, str]]]] = [
 
 
 async def test_a_refusal_names_everything_that_is_wrong(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    action = await add_action(api, plant.devices[0], CAPACITY)
-    base, path = f"/api/devices/{plant.devices[1]}/sensor-actions", f"/api/sensor-actions/{action['sensor_action_id']}"
+    equipped = await make_equipped_depot(engine, api)
+    action = await add_action(api, equipped.devices[0], CAPACITY)
+    base, path = (
+        f"/api/devices/{equipped.devices[1]}/sensor-actions",
+        f"/api/sensor-actions/{action['sensor_action_id']}",
+    )
     for method, where, cases in (("POST", base, WRONG_NEW), ("PATCH", path, WRONG_CHANGES)):
         for body, expected in cases:
             answer = await api.request(method, where, json=body)
@@ -155,8 +158,8 @@ async def test_a_refusal_names_everything_that_is_wrong(engine: AsyncEngine, api
 
 
 async def test_a_device_has_one_action_of_a_kind(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    base = f"/api/devices/{plant.devices[0]}/sensor-actions"
+    equipped = await make_equipped_depot(engine, api)
+    base = f"/api/devices/{equipped.devices[0]}/sensor-actions"
     load = EXAMPLES[2]
     answers = await asyncio.gather(*(api.post(base, json=load) for _ in range(3)))
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
@@ -168,8 +171,8 @@ async def test_a_device_has_one_action_of_a_kind(engine: AsyncEngine, api: httpx
 
 @pytest.mark.acceptance("COR-9.3")
 async def test_a_capability_has_one_owner_in_a_depot(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    one, two = plant.devices
+    equipped = await make_equipped_depot(engine, api)
+    one, two = equipped.devices
     peak = await add_action(api, one, STATE, measurands=["LIMIT_PEAK_SHAVING"])
     refused = await api.post(f"/api/devices/{two}/sensor-actions", json=STATE)
     assert problem(refused) == (409, "CAPABILITY_OWNED")
@@ -200,15 +203,15 @@ async def test_a_capability_has_one_owner_in_a_depot(engine: AsyncEngine, api: h
     assert (await api.patch(path, json={"measurands": STATE["measurands"]})).is_success
     assert await owners(engine) == dict.fromkeys(("PEAK_SHAVING", "DER"), ready["sensor_action_id"])
     # Another depot has owners of its own.
-    other = await make_plant(engine, api)
+    other = await make_equipped_depot(engine, api)
     await add_action(api, other.devices[0], STATE)
     assert (await api.delete(f"/api/devices/{two}")).status_code == 204
     assert (await api.patch(f"/api/sensor-actions/{peak['sensor_action_id']}", json={"enabled": True})).is_success
 
 
 async def test_of_two_claims_at_once_one_wins(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    paths = [f"/api/devices/{device}/sensor-actions" for device in plant.devices]
+    equipped = await make_equipped_depot(engine, api)
+    paths = [f"/api/devices/{device}/sensor-actions" for device in equipped.devices]
     for _ in range(5):
         answers = await asyncio.gather(*(api.post(path, json=STATE) for path in paths))
         assert sorted(answer.status_code for answer in answers) == [201, 409]
@@ -221,8 +224,8 @@ async def test_of_two_claims_at_once_one_wins(engine: AsyncEngine, api: httpx.As
 
 
 async def test_of_two_changes_of_one_version_one_wins(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    action = await add_action(api, plant.devices[0], CAPACITY)
+    equipped = await make_equipped_depot(engine, api)
+    action = await add_action(api, equipped.devices[0], CAPACITY)
     path = f"/api/sensor-actions/{action['sensor_action_id']}"
     for round_ in range(1, 6):
         bodies = [{"heartbeat_threshold_seconds": 10 * round_ + n, "version": round_} for n in (0, 1)]

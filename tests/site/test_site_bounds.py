@@ -19,7 +19,7 @@ from tests.factories.depots import equipped_depot
 from tests.factories.fleet_lines import depot, device, encode, gateway, import_lines, post, source
 from tests.factories.fleet_model import Fleet, Line
 from tests.factories.packets import send
-from tests.factories.sites import MadeSite, add_action, add_device, controller_site, milliseconds, packet
+from tests.factories.sites import MadeDepot, add_action, add_device, controller_site, milliseconds, packet
 from tests.helpers.answers import HTMX, error_of, problem
 from tests.helpers.counting import statements_of
 
@@ -190,7 +190,7 @@ async def test_a_packet_reads_the_sensors_that_it_names(
 
     monkeypatch.setattr(store.site.packet_contexts, "_read_contexts", counted)
     depot_id, gateway_id = await equipped_depot(engine, devices=DEVICES.most)
-    site = MadeSite(depot_id, gateway_id, [], None)
+    site = MadeDepot(depot_id, gateway_id, [], None)
     three: dict[str, Any] = {"device_id": str(gateway_id), "timestamp": milliseconds()}
     three["sensors"] = [{"sensor_id": each, "measurands": []} for each in ("meter-1", "meter-2000", "nobody")]
     (item,) = await send(api, three)

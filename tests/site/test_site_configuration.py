@@ -21,7 +21,7 @@ from tests.factories.equipped_depots import (
     add_gateway,
     all_pages,
     made,
-    make_plant,
+    make_equipped_depot,
     problem,
 )
 from tests.helpers.journal import journal
@@ -122,30 +122,34 @@ async def test_lists_are_paged_and_filtered(engine: AsyncEngine, api: httpx.Asyn
 
 
 async def test_a_device_is_made_linked_moved_and_deleted(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    device = (await api.get(f"/api/devices/{plant.devices[0]}")).json()
-    assert (device["depot_id"], device["gateway_name"], device["circuit_name"]) == (plant.depot_id, "Gateway", "Feed 1")
-    path = f"/api/devices/{plant.devices[0]}"
-    moved = (await api.patch(path, json={"circuit_id": plant.circuits[1], "name": "Controller"})).json()
+    equipped = await make_equipped_depot(engine, api)
+    device = (await api.get(f"/api/devices/{equipped.devices[0]}")).json()
+    assert (device["depot_id"], device["gateway_name"], device["circuit_name"]) == (
+        equipped.depot_id,
+        "Gateway",
+        "Feed 1",
+    )
+    path = f"/api/devices/{equipped.devices[0]}"
+    moved = (await api.patch(path, json={"circuit_id": equipped.circuits[1], "name": "Controller"})).json()
     assert (moved["circuit_name"], moved["name"], moved["sensor_id"]) == ("Feed 2", "Controller", "one")
-    assert (await api.patch(path, json={"circuit_id": plant.circuits[1]})).json() == moved
-    other = await add_gateway(api, plant.depot_id, name="Other")
+    assert (await api.patch(path, json={"circuit_id": equipped.circuits[1]})).json() == moved
+    other = await add_gateway(api, equipped.depot_id, name="Other")
     assert (await api.patch(path, json={"gateway_id": other["gateway_id"]})).json()["gateway_name"] == "Other"
     assert (await api.patch(path, json={"circuit_id": None})).json()["circuit_id"] is None
     assert (await api.delete(path)).status_code == 204
     assert problem(await api.get(path)) == (404, "DEVICE_NOT_FOUND")
-    made_, linked, _, unlinked, gone = await journal(engine, plant.devices[0])
+    made_, linked, _, unlinked, gone = await journal(engine, equipped.devices[0])
     assert made_[::2] == (
         "DEVICE_CREATED",
         {
-            "gateway_id": [None, plant.gateway_id],
+            "gateway_id": [None, equipped.gateway_id],
             "sensor_id": [None, "one"],
             "name": [None, "Device one"],
-            "circuit_id": [None, plant.circuits[0]],
+            "circuit_id": [None, equipped.circuits[0]],
         },
     )
-    assert linked[2] == {"circuit_id": list(plant.circuits), "name": ["Device one", "Controller"]}
-    assert unlinked[2] == {"circuit_id": [plant.circuits[1], None]}
+    assert linked[2] == {"circuit_id": list(equipped.circuits), "name": ["Device one", "Controller"]}
+    assert unlinked[2] == {"circuit_id": [equipped.circuits[1], None]}
     assert gone[0] == "DEVICE_DELETED"
     assert gone[2]["name"] == ["Controller", None]
 
@@ -169,9 +173,9 @@ async def test_devices_are_searched_by_name_and_sensor_id(engine: AsyncEngine, a
 
 
 async def test_wrong_devices_are_refused(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant, elsewhere = await make_plant(engine, api), await make_plant(engine, api)
-    body = {"gateway_id": plant.gateway_id, "sensor_id": "three", "name": "Three"}
-    path = f"/api/devices/{plant.devices[1]}"
+    equipped, elsewhere = await make_equipped_depot(engine, api), await make_equipped_depot(engine, api)
+    body = {"gateway_id": equipped.gateway_id, "sensor_id": "three", "name": "Three"}
+    path = f"/api/devices/{equipped.devices[1]}"
     for wrong, expected in (
         ({"sensor_id": "one"}, (409, "SENSOR_ID_TAKEN")),
         ({"circuit_id": elsewhere.circuits[0]}, (422, "CIRCUIT_NOT_IN_DEPOT")),
@@ -184,7 +188,7 @@ async def test_wrong_devices_are_refused(engine: AsyncEngine, api: httpx.AsyncCl
         ({"name": " "}, (422, "INVALID_NAME")),
         ({"name": None}, (422, "INVALID_REQUEST")),
         ({"gateway_id": None}, (422, "INVALID_REQUEST")),
-        ({"depot_id": plant.depot_id}, (422, "INVALID_REQUEST")),
+        ({"depot_id": equipped.depot_id}, (422, "INVALID_REQUEST")),
     ):
         assert problem(await api.post("/api/devices", json={**body, **wrong})) == expected, wrong
         assert problem(await api.patch(path, json=wrong)) == expected, wrong
@@ -192,41 +196,41 @@ async def test_wrong_devices_are_refused(engine: AsyncEngine, api: httpx.AsyncCl
         assert problem(await api.patch(path, json={"gateway_id": gateway_id})) == (422, "GATEWAY_NOT_IN_DEPOT")
     missing = {**body, "gateway_id": str(uuid4())}
     assert problem(await api.post("/api/devices", json=missing)) == (404, "GATEWAY_NOT_FOUND")
-    assert len((await api.get("/api/devices", params={"depot_id": plant.depot_id})).json()["items"]) == 2
+    assert len((await api.get("/api/devices", params={"depot_id": equipped.depot_id})).json()["items"]) == 2
     # The same sensor id in another gateway is another sensor; moving it there would make them one.
-    other = (await add_gateway(api, plant.depot_id))["gateway_id"]
+    other = (await add_gateway(api, equipped.depot_id))["gateway_id"]
     twin = await add_device(api, other, "one")
-    taken = await api.patch(f"/api/devices/{twin['device_id']}", json={"gateway_id": plant.gateway_id})
+    taken = await api.patch(f"/api/devices/{twin['device_id']}", json={"gateway_id": equipped.gateway_id})
     assert problem(taken) == (409, "SENSOR_ID_TAKEN")
-    assert taken.json()["context"] == {"device_id": plant.devices[0], "device_name": "Device one"}
+    assert taken.json()["context"] == {"device_id": equipped.devices[0], "device_name": "Device one"}
 
 
 async def test_a_gateway_goes_with_its_devices_only_when_asked(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    action = await add_action(api, plant.devices[0], STATE)
-    path = f"/api/gateways/{plant.gateway_id}"
+    equipped = await make_equipped_depot(engine, api)
+    action = await add_action(api, equipped.devices[0], STATE)
+    path = f"/api/gateways/{equipped.gateway_id}"
     refused = await api.delete(path)
     assert problem(refused) == (409, "GATEWAY_HAS_DEVICES")
     assert refused.json()["context"] == {"devices": 2}
     assert (await api.delete(path, params={"cascade": True})).status_code == 204
     for gone, code in (
         (path, "GATEWAY_NOT_FOUND"),
-        (f"/api/devices/{plant.devices[1]}", "DEVICE_NOT_FOUND"),
+        (f"/api/devices/{equipped.devices[1]}", "DEVICE_NOT_FOUND"),
         (f"/api/sensor-actions/{action['sensor_action_id']}", "SENSOR_ACTION_NOT_FOUND"),
     ):
         assert problem(await api.get(gone)) == (404, code)
     # The capabilities are free again.
-    gateway = await add_gateway(api, plant.depot_id)
+    gateway = await add_gateway(api, equipped.depot_id)
     device = await add_device(api, gateway["gateway_id"], "one")
     await add_action(api, device["device_id"], STATE)
 
 
 async def test_a_power_source_shows_its_latest_readings(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    body = {"depot_id": plant.depot_id, "kind": "BATTERY", "name": "Battery", "circuit_id": plant.circuits[0]}
+    equipped = await make_equipped_depot(engine, api)
+    body = {"depot_id": equipped.depot_id, "kind": "BATTERY", "name": "Battery", "circuit_id": equipped.circuits[0]}
     source = await made(await api.post("/api/power-sources", json=body))
     assert (source["circuit_name"], source["readings"]) == ("Feed 1", [])
-    same = {"observed_at": NOW, "received_at": NOW, "device_id": UUID(plant.devices[0])}
+    same = {"observed_at": NOW, "received_at": NOW, "device_id": UUID(equipped.devices[0])}
     same["power_source_id"] = UUID(source["power_source_id"])
     async with engine.begin() as connection:
         await connection.execute(
@@ -241,14 +245,14 @@ async def test_a_power_source_shows_its_latest_readings(engine: AsyncEngine, api
     at = "2025-03-01T12:00:00Z"
     stamped = {"observed_at": at, "received_at": at, "effective_at": at, "clock_ahead_seconds": 0.0}
     assert found["readings"] == [
-        {"measurand": "DEVICE_POWER_STATE", "value": "on", "unit": None, "device_id": plant.devices[0], **stamped},
-        {"measurand": "SOC", "value": 0.0, "unit": "%", "device_id": plant.devices[0], **stamped},
+        {"measurand": "DEVICE_POWER_STATE", "value": "on", "unit": None, "device_id": equipped.devices[0], **stamped},
+        {"measurand": "SOC", "value": 0.0, "unit": "%", "device_id": equipped.devices[0], **stamped},
     ]
-    assert (await api.get("/api/power-sources", params={"depot_id": plant.depot_id})).json()["items"] == [found]
+    assert (await api.get("/api/power-sources", params={"depot_id": equipped.depot_id})).json()["items"] == [found]
     changed = (await api.patch(path, json={"kind": "GENERATOR", "circuit_id": None})).json()
     assert (changed["kind"], changed["circuit_id"], changed["readings"]) == ("GENERATOR", None, found["readings"])
     assert (await api.patch(path, json={"name": "Battery"})).json() == changed
-    elsewhere = await make_plant(engine, api)
+    elsewhere = await make_equipped_depot(engine, api)
     for wrong, expected in (
         ({"circuit_id": elsewhere.circuits[0]}, (422, "CIRCUIT_NOT_IN_DEPOT")),
         ({"kind": "WIND"}, (422, "INVALID_REQUEST")),
@@ -345,10 +349,10 @@ async def test_two_devices_of_one_sensor_id_at_once(engine: AsyncEngine, api: ht
 async def test_a_deleted_circuit_leaves_its_devices_unlinked_by_who_deleted_it(
     engine: AsyncEngine, api: httpx.AsyncClient
 ) -> None:
-    plant = await make_plant(engine, api)
-    await add_action(api, plant.devices[0], CAPACITY)
-    before = (await api.get(f"/api/devices/{plant.devices[0]}")).json()
-    assert (await api.delete(f"/api/circuits/{plant.circuits[0]}")).status_code == 204
-    after = (await api.get(f"/api/devices/{plant.devices[0]}")).json()
+    equipped = await make_equipped_depot(engine, api)
+    await add_action(api, equipped.devices[0], CAPACITY)
+    before = (await api.get(f"/api/devices/{equipped.devices[0]}")).json()
+    assert (await api.delete(f"/api/circuits/{equipped.circuits[0]}")).status_code == 204
+    after = (await api.get(f"/api/devices/{equipped.devices[0]}")).json()
     assert (after["circuit_id"], after["circuit_name"]) == (None, None)
     assert after["updated_at"] > before["updated_at"]

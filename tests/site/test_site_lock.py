@@ -26,7 +26,7 @@ from tests.factories.equipped_depots import (
     add_device,
     add_gateway,
     made,
-    make_plant,
+    make_equipped_depot,
 )
 from tests.helpers.support import ACTOR, make_depot, until
 
@@ -44,43 +44,43 @@ async def waiting(engine: AsyncEngine) -> int:
 async def test_every_change_of_the_configuration_waits_for_packets_that_hold_the_site(
     engine: AsyncEngine, api: httpx.AsyncClient
 ) -> None:
-    plant = await make_plant(engine, api)
-    spare = await add_gateway(api, plant.depot_id)
-    spare_device = await add_device(api, plant.gateway_id, "spare")
+    equipped = await make_equipped_depot(engine, api)
+    spare = await add_gateway(api, equipped.depot_id)
+    spare_device = await add_device(api, equipped.gateway_id, "spare")
     source = await made(
-        await api.post("/api/power-sources", json={"depot_id": plant.depot_id, "kind": "SOLAR", "name": "Roof"})
+        await api.post("/api/power-sources", json={"depot_id": equipped.depot_id, "kind": "SOLAR", "name": "Roof"})
     )
     spare_source = await made(
-        await api.post("/api/power-sources", json={"depot_id": plant.depot_id, "kind": "SOLAR", "name": "Spare"})
+        await api.post("/api/power-sources", json={"depot_id": equipped.depot_id, "kind": "SOLAR", "name": "Spare"})
     )
-    action = await add_action(api, plant.devices[0], STATE)
-    spare_action = await add_action(api, plant.devices[1], CAPACITY)
+    action = await add_action(api, equipped.devices[0], STATE)
+    spare_action = await add_action(api, equipped.devices[1], CAPACITY)
     actions, of = "/api/sensor-actions", "sensor_action_id"
     bindings = "/api/controller-bindings"
     changes: list[tuple[str, str, dict[str, Any] | None]] = [
-        ("POST", "/api/gateways", {"depot_id": plant.depot_id, "name": "New"}),
-        ("PATCH", f"/api/gateways/{plant.gateway_id}", {"name": "Other"}),
+        ("POST", "/api/gateways", {"depot_id": equipped.depot_id, "name": "New"}),
+        ("PATCH", f"/api/gateways/{equipped.gateway_id}", {"name": "Other"}),
         ("DELETE", f"/api/gateways/{spare['gateway_id']}", None),
-        ("POST", "/api/devices", {"gateway_id": plant.gateway_id, "sensor_id": "new", "name": "New"}),
-        ("PATCH", f"/api/devices/{plant.devices[0]}", {"circuit_id": None}),
+        ("POST", "/api/devices", {"gateway_id": equipped.gateway_id, "sensor_id": "new", "name": "New"}),
+        ("PATCH", f"/api/devices/{equipped.devices[0]}", {"circuit_id": None}),
         ("DELETE", f"/api/devices/{spare_device['device_id']}", None),
-        ("POST", "/api/power-sources", {"depot_id": plant.depot_id, "kind": "BATTERY", "name": "New"}),
+        ("POST", "/api/power-sources", {"depot_id": equipped.depot_id, "kind": "BATTERY", "name": "New"}),
         ("PATCH", f"/api/power-sources/{source['power_source_id']}", {"name": "Other"}),
         ("DELETE", f"/api/power-sources/{spare_source['power_source_id']}", None),
-        ("POST", f"/api/devices/{plant.devices[1]}/sensor-actions", LOAD_ACTION),
+        ("POST", f"/api/devices/{equipped.devices[1]}/sensor-actions", LOAD_ACTION),
         ("PATCH", f"{actions}/{action[of]}", {"enabled": False}),
         ("DELETE", f"{actions}/{spare_action[of]}", None),
         ("PATCH", f"{bindings}/{action[of]}", {"capabilities": ["DER"]}),
         ("POST", f"{bindings}/{action[of]}/disable", None),
         ("DELETE", f"{bindings}/{action[of]}", None),
-        ("POST", f"/api/depots/{plant.depot_id}/circuits", {"name": "New"}),
-        ("PATCH", f"/api/circuits/{plant.circuits[0]}", {"name": "Other"}),
-        ("DELETE", f"/api/circuits/{plant.circuits[1]}", None),
+        ("POST", f"/api/depots/{equipped.depot_id}/circuits", {"name": "New"}),
+        ("PATCH", f"/api/circuits/{equipped.circuits[0]}", {"name": "Other"}),
+        ("DELETE", f"/api/circuits/{equipped.circuits[1]}", None),
     ]
     elsewhere = await make_depot(engine)
     for method, path, body in changes:
         async with engine.begin() as connection:
-            await lock_sites(connection, [UUID(plant.depot_id), uuid4()])
+            await lock_sites(connection, [UUID(equipped.depot_id), uuid4()])
             answer = asyncio.create_task(api.request(method, path, json=body))
             await until(lambda: _is_waiting(engine))
             assert not answer.done(), (method, path)
@@ -130,26 +130,26 @@ async def listening(database_url: str) -> AsyncGenerator[asyncio.Queue[str]]:
 async def test_a_change_is_told_when_it_is_committed(
     engine: AsyncEngine, api: httpx.AsyncClient, database_url: str
 ) -> None:
-    plant = await make_plant(engine, api)
+    equipped = await make_equipped_depot(engine, api)
     async with listening(database_url) as heard:
-        action = await add_action(api, plant.devices[0], CAPACITY)
-        assert await heard.get() == f"{plant.depot_id} CAPACITY CONFIGURATION"
+        action = await add_action(api, equipped.devices[0], CAPACITY)
+        assert await heard.get() == f"{equipped.depot_id} CAPACITY CONFIGURATION"
         path = f"/api/sensor-actions/{action['sensor_action_id']}"
         assert (await api.patch(path, json={"enabled": "no"})).status_code == 422
         assert (await api.patch(path, json={"enabled": True})).status_code == 200
         # Neither a refusal nor a change of nothing was told: the next that is heard is this one.
         assert (await api.patch(path, json={"heartbeat_threshold_seconds": 90})).status_code == 200
-        assert await heard.get() == f"{plant.depot_id} CONFIGURATION"
-        assert (await api.delete(f"/api/circuits/{plant.circuits[0]}")).status_code == 204
-        assert await heard.get() == f"{plant.depot_id} CAPACITY CONFIGURATION"
+        assert await heard.get() == f"{equipped.depot_id} CONFIGURATION"
+        assert (await api.delete(f"/api/circuits/{equipped.circuits[0]}")).status_code == 204
+        assert await heard.get() == f"{equipped.depot_id} CAPACITY CONFIGURATION"
         assert heard.empty()
 
 
 async def test_what_follows_from_a_block_follows_once_and_last(
     engine: AsyncEngine, api: httpx.AsyncClient, database_url: str
 ) -> None:
-    plant = await make_plant(engine, api)
-    depot_id = UUID(plant.depot_id)
+    equipped = await make_equipped_depot(engine, api)
+    depot_id = UUID(equipped.depot_id)
     done: list[str] = []
 
     async def deferred() -> None:
@@ -162,16 +162,16 @@ async def test_what_follows_from_a_block_follows_once_and_last(
             assert held.scalar_one() == 1
         with pytest.raises(Problem):
             async with engine.begin() as connection, configuration_change(connection, ACTOR, depot_id) as change:
-                await change.record("GATEWAY_CHANGED", UUID(plant.gateway_id))
+                await change.record("GATEWAY_CHANGED", UUID(equipped.gateway_id))
                 change.defer(deferred)
                 raise Problem(ProblemCode.GATEWAY_HAS_DEVICES, "No.")
         assert done == []
         async with engine.begin() as connection, configuration_change(connection, ACTOR, depot_id) as change:
             change.defer(deferred)
-            await change.record("GATEWAY_CHANGED", UUID(plant.gateway_id))
-            await change.record("GATEWAY_CHANGED", UUID(plant.gateway_id))
+            await change.record("GATEWAY_CHANGED", UUID(equipped.gateway_id))
+            await change.record("GATEWAY_CHANGED", UUID(equipped.gateway_id))
             done.append("block")
-        assert await heard.get() == f"{plant.depot_id} CONFIGURATION"
+        assert await heard.get() == f"{equipped.depot_id} CONFIGURATION"
         assert done == ["block", "deferred"]
         assert heard.empty()
 

@@ -13,13 +13,13 @@ from store.monitoring.device_reports import DEPTH
 from store.site.resolutions import list_writers
 from store.site.site_overview import (
     CarriedAction,
-    GatewayStanding,
+    GatewayOverview,
     list_carried_actions,
     list_unknown_sensors,
-    read_gateway_standing,
+    read_gateway_overview,
     read_last_packets,
 )
-from tests.factories.sites import MadeSite, add_action, add_device, add_power_source, make_site
+from tests.factories.sites import MadeDepot, add_action, add_device, add_power_source, make_site
 
 _PACKETS = text("""
     INSERT INTO packets (gateway_id, depot_id, observed_at, received_at, document, answers)
@@ -32,7 +32,7 @@ _PACKETS = text("""
 UNTIL = datetime.now(UTC).replace(microsecond=0)
 
 
-async def store_packets(engine: AsyncEngine, made: MadeSite, *sensors: str, first: int, count: int) -> None:
+async def store_packets(engine: AsyncEngine, made: MadeDepot, *sensors: str, first: int, count: int) -> None:
     """Store packets, one a second, the latest ``first`` seconds ago."""
     async with engine.begin() as connection:
         await connection.execute(
@@ -57,7 +57,7 @@ async def test_the_last_packet_of_a_device_is_found_however_long_ago_it_was(engi
     await store_packets(engine, made, "silent", first=DEPTH, count=3)
     async with engine.connect() as connection:
         found = await read_last_packets(connection, list(made.devices.values()))
-        standing = await read_gateway_standing(connection, [made.gateway_id, uuid4()])
+        overview = await read_gateway_overview(connection, [made.gateway_id, uuid4()])
         assert await list_unknown_sensors(connection, made.depot_id, 10) == [("other", "Gateway")]
         assert await read_last_packets(connection, []) == {}
     assert found == {
@@ -65,13 +65,13 @@ async def test_the_last_packet_of_a_device_is_found_however_long_ago_it_was(engi
         made.devices["seldom"]: UNTIL - timedelta(seconds=50),
         made.devices["silent"]: UNTIL - timedelta(seconds=DEPTH),
     }
-    assert standing == {made.gateway_id: GatewayStanding(4, UNTIL)}
+    assert overview == {made.gateway_id: GatewayOverview(4, UNTIL)}
 
 
 async def test_a_gateway_that_sent_nothing_has_no_last_packet(engine: AsyncEngine) -> None:
     made = await make_site(engine)
     async with engine.connect() as connection:
-        assert await read_gateway_standing(connection, [made.gateway_id]) == {made.gateway_id: GatewayStanding(0, None)}
+        assert await read_gateway_overview(connection, [made.gateway_id]) == {made.gateway_id: GatewayOverview(0, None)}
         assert await list_unknown_sensors(connection, made.depot_id, 10) == []
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.main import create_app
 from runtime.settings import Settings
 from store.site.tables import microgrids
-from tests.factories.equipped_depots import CAPACITY, STATE, add_action, made, make_plant, problem
+from tests.factories.equipped_depots import CAPACITY, STATE, add_action, made, make_equipped_depot, problem
 from tests.helpers.journal import journal
 
 ACTOR = "local-administrator"
@@ -68,27 +68,27 @@ class Thing:
 
 
 async def make(engine: AsyncEngine, api: httpx.AsyncClient, kind: str) -> Thing:
-    plant = await make_plant(engine, api)
+    equipped = await make_equipped_depot(engine, api)
     if kind == "circuit":
-        path = f"/api/circuits/{plant.circuits[0]}"
+        path = f"/api/circuits/{equipped.circuits[0]}"
         shown = (await api.patch(path, json={})).json()
-        return Thing(path, plant.circuits[0], shown, f'"{shown["version"]}"', readable=False)
+        return Thing(path, equipped.circuits[0], shown, f'"{shown["version"]}"', readable=False)
     if kind == "sensor action":
-        subject = (await add_action(api, plant.devices[1], CAPACITY))["sensor_action_id"]
+        subject = (await add_action(api, equipped.devices[1], CAPACITY))["sensor_action_id"]
         path = f"/api/sensor-actions/{subject}"
     elif kind == "binding":
         async with engine.begin() as connection:
             await connection.execute(
-                insert(microgrids).values(depot_id=UUID(plant.depot_id), created_by=ACTOR, updated_by=ACTOR)
+                insert(microgrids).values(depot_id=UUID(equipped.depot_id), created_by=ACTOR, updated_by=ACTOR)
             )
-        subject = (await add_action(api, plant.devices[1], STATE))["sensor_action_id"]
+        subject = (await add_action(api, equipped.devices[1], STATE))["sensor_action_id"]
         path = f"/api/controller-bindings/{subject}"
     elif kind == "power source":
-        body = {"depot_id": plant.depot_id, "kind": "SOLAR", "name": "Roof", "circuit_id": plant.circuits[0]}
+        body = {"depot_id": equipped.depot_id, "kind": "SOLAR", "name": "Roof", "circuit_id": equipped.circuits[0]}
         subject = (await made(await api.post("/api/power-sources", json=body)))["power_source_id"]
         path = f"/api/power-sources/{subject}"
     else:
-        subject = plant.gateway_id if kind == "gateway" else plant.devices[0]
+        subject = equipped.gateway_id if kind == "gateway" else equipped.devices[0]
         path = f"/api/{kind}s/{subject}"
     answer = await api.get(path)
     return Thing(path, subject, answer.json(), answer.headers["etag"])
@@ -173,8 +173,8 @@ async def test_what_is_gone_is_not_there_whatever_its_version(
 
 @pytest.mark.parametrize("tag", ["1", "abc", '"1', '"1" "2"', "", ",", "'1'"])
 async def test_what_is_no_entity_tag_is_refused(engine: AsyncEngine, api: httpx.AsyncClient, tag: str) -> None:
-    plant = await make_plant(engine, api)
-    path = f"/api/gateways/{plant.gateway_id}"
+    equipped = await make_equipped_depot(engine, api)
+    path = f"/api/gateways/{equipped.gateway_id}"
     answer = await api.patch(path, json={"name": "Other"}, headers={"If-Match": tag})
     assert problem(answer) == (422, "INVALID_REQUEST")
     assert answer.json()["errors"][0]["field"] == "If-Match"
@@ -182,8 +182,8 @@ async def test_what_is_no_entity_tag_is_refused(engine: AsyncEngine, api: httpx.
 
 @pytest.mark.parametrize("tag", ['W/"1"', '"abc"', '""', '"-1"', '"99999999999999999999"', '"01x"', '"7"'])
 async def test_a_tag_that_no_answer_had_matches_nothing(engine: AsyncEngine, api: httpx.AsyncClient, tag: str) -> None:
-    plant = await make_plant(engine, api)
-    answer = await api.delete(f"/api/gateways/{plant.gateway_id}?cascade=true", headers={"If-Match": tag})
+    equipped = await make_equipped_depot(engine, api)
+    answer = await api.delete(f"/api/gateways/{equipped.gateway_id}?cascade=true", headers={"If-Match": tag})
     assert problem(answer) == (412, "VERSION_CONFLICT")
     assert answer.json()["context"]["changes"] == []
 
@@ -200,31 +200,31 @@ async def test_a_version_in_the_body_is_told_as_before(engine: AsyncEngine, api:
 async def test_a_circuit_has_no_new_version_where_its_place_moves_with_its_siblings(
     engine: AsyncEngine, api: httpx.AsyncClient
 ) -> None:
-    plant = await make_plant(engine, api)
-    first, second = (f"/api/circuits/{each}" for each in plant.circuits)
+    equipped = await make_equipped_depot(engine, api)
+    first, second = (f"/api/circuits/{each}" for each in equipped.circuits)
     moved = (await api.patch(second, json={"position": 0})).json()
     assert (moved["position"], moved["version"]) == (0, 2)
     pushed = (await api.patch(first, json={})).json()
     assert (pushed["position"], pushed["version"]) == (1, 1)
-    assert (await journal(engine, plant.circuits[1]))[-1][2] == {"position": [1, 0]}
-    both = (await api.patch(second, json={"name": "Intake", "parent_id": plant.circuits[0]})).json()
+    assert (await journal(engine, equipped.circuits[1]))[-1][2] == {"position": [1, 0]}
+    both = (await api.patch(second, json={"name": "Intake", "parent_id": equipped.circuits[0]})).json()
     assert both["version"] == 3
-    assert (await journal(engine, plant.circuits[1]))[-1][2] == {
+    assert (await journal(engine, equipped.circuits[1]))[-1][2] == {
         "name": ["Feed 2", "Intake"],
-        "parent_id": [None, plant.circuits[0]],
+        "parent_id": [None, equipped.circuits[0]],
     }
 
 
 async def test_what_loses_its_circuit_has_a_new_version_and_its_journal_says_who(
     engine: AsyncEngine, api: httpx.AsyncClient
 ) -> None:
-    plant = await make_plant(engine, api)
-    first = plant.circuits[0]
-    body = {"depot_id": plant.depot_id, "kind": "SOLAR", "name": "Roof", "circuit_id": first}
+    equipped = await make_equipped_depot(engine, api)
+    first = equipped.circuits[0]
+    body = {"depot_id": equipped.depot_id, "kind": "SOLAR", "name": "Roof", "circuit_id": first}
     source_id = (await made(await api.post("/api/power-sources", json=body)))["power_source_id"]
     assert (await api.delete(f"/api/circuits/{first}")).status_code == 204
     for path, noun in (
-        (f"/api/devices/{plant.devices[0]}", "DEVICE"),
+        (f"/api/devices/{equipped.devices[0]}", "DEVICE"),
         (f"/api/power-sources/{source_id}", "POWER_SOURCE"),
     ):
         shown = (await api.get(path)).json()
@@ -236,12 +236,12 @@ async def test_what_loses_its_circuit_has_a_new_version_and_its_journal_says_who
 
 
 async def test_rows_count_their_versions_whoever_changes_them(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
-    plant = await make_plant(engine, api)
-    action = await add_action(api, plant.devices[1], STATE)
+    equipped = await make_equipped_depot(engine, api)
+    action = await add_action(api, equipped.devices[1], STATE)
     for table, subject, column in (
-        ("circuits", plant.circuits[0], "name"),
-        ("gateways", plant.gateway_id, "site_model_name"),
-        ("devices", plant.devices[0], "controller"),
+        ("circuits", equipped.circuits[0], "name"),
+        ("gateways", equipped.gateway_id, "site_model_name"),
+        ("devices", equipped.devices[0], "controller"),
     ):
         async with engine.begin() as connection:
             change = text(f"UPDATE {table} SET {column} = 'x' WHERE id = :id RETURNING version")

@@ -26,7 +26,7 @@ from runtime.settings import Settings
 from store.base.database import make_engine
 from store.base.locks import lock_sites
 from store.migrate import upgrade
-from tests.factories.sites import MadeSite, controller_site, milliseconds, packet
+from tests.factories.sites import MadeDepot, controller_site, milliseconds, packet
 from tests.helpers.live import http_client
 from tests.helpers.support import until
 
@@ -63,7 +63,7 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
 class Sender:
     """One gateway in the field: it sends a packet until it is told that it was accepted, then the next one."""
 
-    site: MadeSite
+    site: MadeDepot
     begin: int
     accepted: dict[int, str] = field(default_factory=dict[int, str])
     """By the packet's time the id under which it was accepted."""

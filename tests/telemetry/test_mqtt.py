@@ -44,7 +44,7 @@ from telemetry.broker import Link, parse_broker, was_taken_over
 from telemetry.ingest import PacketIngest, open_ingest
 from telemetry.mqtt import MAX_MESSAGE_BYTES, MqttFigures, Subscriber, subscribing
 from telemetry.topics import Topics
-from tests.factories.sites import MadeSite, controller_site, milliseconds, packet
+from tests.factories.sites import MadeDepot, controller_site, milliseconds, packet
 from tests.helpers.counting import watch_threads
 from tests.helpers.mosquitto import Mosquitto
 from tests.helpers.support import database_away, until
@@ -157,7 +157,7 @@ async def has(engine: AsyncEngine, wanted: int) -> None:
     await until(check)
 
 
-def many(site: MadeSite, number: int) -> list[dict[str, Any]]:
+def many(site: MadeDepot, number: int) -> list[dict[str, Any]]:
     """Packets, each measured a millisecond after the other."""
     began = milliseconds() - number
     return [packet(site, began + place, LIMIT_PEAK_SHAVING="true") for place in range(number)]

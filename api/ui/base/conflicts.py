@@ -25,7 +25,7 @@ WAS = "was_"
 
 
 @dataclass(frozen=True)
-class Told:
+class ConcurrentChange:
     """What somebody else changed."""
 
     actor: str
@@ -51,7 +51,7 @@ class Conflict:
 
     version: int
     """The one that holds now."""
-    changes: list[Told]
+    changes: list[ConcurrentChange]
     """The last first."""
     taken: tuple[str, ...] = ()
     """Titles of what is taken over as it holds now."""
@@ -96,11 +96,11 @@ class EditForm:
         """Go on from the version that holds now: what was left alone is taken over, what was changed stays.
 
         ``now`` has the fields as the form writes what holds now, ``words`` the same to be read; ``titles`` and ``say``
-        are as ``tell`` takes them.
+        are as ``describe_conflict`` takes them.
         """
         merged = merge(self.values, self.was, now)
         self.values, self.was, self.version = merged.values, dict(now), current(problem)["version"]
-        return tell(problem, titles, say, merged, words)
+        return describe_conflict(problem, titles, say, merged, words)
 
 
 def read_version(form: FormData) -> int | None:
@@ -122,7 +122,7 @@ def merge(mine: Mapping[str, Any], was: Mapping[str, Any], holds: Mapping[str, A
     return Merged({**mine, **{name: holds[name] for name in taken}}, taken, kept)
 
 
-def tell(
+def describe_conflict(
     problem: Problem,
     titles: Mapping[str, str],
     say: Callable[[str, Any], str],
@@ -134,7 +134,7 @@ def tell(
     ``holds`` has what holds now in words, by field, where a form goes on from there.
     """
     changes = [
-        Told(
+        ConcurrentChange(
             each["actor"],
             each["at"],
             [(titles.get(name, name), say(name, old), say(name, new)) for name, (old, new) in each["fields"].items()],

@@ -60,8 +60,8 @@ class FieldErrors(dict[str, str]):
                 element = elements[str(each["loc"][0])]
                 if element not in refused:
                     words = _WORDS.get(each["type"])
-                    told = each["msg"] if words is None else words.format_map(each.get("ctx", {}))
-                    self.setdefault(element, told.removeprefix("Value error, "))
+                    message = each["msg"] if words is None else words.format_map(each.get("ctx", {}))
+                    self.setdefault(element, message.removeprefix("Value error, "))
             return None
         return None if self else made
 

@@ -168,6 +168,6 @@ def note_violations(errors: FieldErrors, prefix: str, violations: Iterable[Viola
     for violation in violations:
         name = violation.pointer.removeprefix("/").split("/")[0]
         field = f"{prefix}-{name}"
-        told = errors.get(field, "")
-        if violation.reason not in told:
-            errors[field] = f"{told} {violation.reason}".strip()
+        message = errors.get(field, "")
+        if violation.reason not in message:
+            errors[field] = f"{message} {violation.reason}".strip()

@@ -22,7 +22,7 @@ from api.base.versions import Edit
 from api.controllers import controller_bindings as service
 from api.controllers.controller_bindings import ControllerBinding
 from api.site import depots
-from api.ui.base.conflicts import WAS, Conflict, EditForm, current, read_version, tell
+from api.ui.base.conflicts import WAS, Conflict, EditForm, current, describe_conflict, read_version
 from api.ui.base.navigation import device_address
 from api.ui.base.rendering import is_htmx, render
 from api.ui.controllers import controller_words
@@ -48,24 +48,24 @@ class Question(StrEnum):
 
 
 @dataclass
-class Given(EditForm):
+class BindingInput(EditForm):
     """A binding as it was filled in, by the names of the API: ``device_id``, ``capabilities``, ``enabled``."""
 
     tried: bool = False
     """Whether it was to be saved before: then everything that is wrong is told while it is changed."""
 
     @staticmethod
-    def of(binding: ControllerBinding) -> Given:
+    def of(binding: ControllerBinding) -> BindingInput:
         """The binding as it is."""
         supplied = [each.capability.value for each in binding.capabilities]
         values = _fields(str(binding.device.device_id), supplied, enabled=binding.enabled)
-        return Given(values, values, binding.version)
+        return BindingInput(values, values, binding.version)
 
     @staticmethod
-    async def read(request: Request) -> Given:
+    async def read(request: Request) -> BindingInput:
         """Read what was filled in."""
         async with request.form() as form:
-            return Given(_read(form), _read(form, WAS), read_version(form), form.get("tried") == "yes")
+            return BindingInput(_read(form), _read(form, WAS), read_version(form), form.get("tried") == "yes")
 
     @property
     def device_id(self) -> str:
@@ -142,7 +142,7 @@ class Dialog:
         names = {each.device_id: each.name for each in await all_devices(self.engine, self.depot_id)}
         return lambda name, value: controller_words.field_value(name, value, names)
 
-    async def judge(self, given: Given) -> service.Judgement:
+    async def validate(self, given: BindingInput) -> service.Judgement:
         """Say what saving would do (the dry run)."""
         body = given.body() | ({"depot_id": str(self.depot_id)} if self.binding is None else {})
         if self.binding is not None:
@@ -151,23 +151,23 @@ class Dialog:
 
     async def form(
         self,
-        given: Given,
+        given: BindingInput,
         *,
         errors: Iterable[FieldProblem] | None = None,
         conflict: Conflict | None = None,
         status: int = 200,
     ) -> Response:
         """The form, with what is wrong with it and what saving it would do. Without ``errors``, by the dry run."""
-        judged = await self.judge(given)
-        told = list(judged.errors if errors is None else errors)
+        validation = await self.validate(given)
+        reported = list(validation.errors if errors is None else errors)
         if not given.tried:
-            told = [each for each in told if each.code not in _INCOMPLETE]
+            reported = [each for each in reported if each.code not in _INCOMPLETE]
         context = await self.context()
         chosen = next((each for each in context["devices"] if str(each.device_id) == given.device_id), None)
         context |= {
             "given": given,
-            "refused": _by_field(told, given.capabilities),
-            "judged": judged,
+            "refused": _by_field(reported, given.capabilities),
+            "validation": validation,
             "conflict": conflict,
             "chosen": chosen,
             "revision": None if chosen is None else controller_words.revision(self.tables, chosen.controller),
@@ -185,15 +185,15 @@ class Dialog:
     ) -> Response:
         """Ask before something is done, and say what it does."""
         assert self.binding is not None
-        given = Given.of(self.binding)
+        given = BindingInput.of(self.binding)
         given.values = {**given.values, "enabled": question is Question.ENABLE}
-        judged = await self.judge(given)
-        told = judged.errors if errors is None and question is Question.ENABLE else errors or ()
+        validation = await self.validate(given)
+        reported = validation.errors if errors is None and question is Question.ENABLE else errors or ()
         latest = {each.capability: each for each in self.binding.capabilities}
         context = await self.context() | {
             "question": question,
-            "judged": judged,
-            "refused": _by_field(told, given.capabilities),
+            "validation": validation,
+            "refused": _by_field(reported, given.capabilities),
             "conflict": conflict,
             "latest": latest,
         }
@@ -204,7 +204,7 @@ class Dialog:
         context = await read_tab(self.request, self.engine, self.tables, self.depot_id)
         return render(self.request, "controllers.html", context, block="parts", headers={"HX-Trigger": "dialog-done"})
 
-    async def saved(self, given: Given, save: Callable[[], Awaitable[object]]) -> Response:
+    async def saved(self, given: BindingInput, save: Callable[[], Awaitable[object]]) -> Response:
         """Save, or show the form again with everything that is wrong, or with what others changed."""
         given.tried = True
         try:
@@ -244,7 +244,7 @@ async def begin(request: Request, depot_id: DepotId, engine: EngineDep, tables: 
     """The dialog that binds a device. What no device supplies is chosen already."""
     owners = controller_words.owners(await all_bindings(engine, depot_id))
     free = [each.value for each in Capability if each not in owners]
-    return await Dialog(request, engine, tables, depot_id).form(Given(_fields("", free, enabled=True)))
+    return await Dialog(request, engine, tables, depot_id).form(BindingInput(_fields("", free, enabled=True)))
 
 
 @router.post("", name="binding_create")
@@ -252,7 +252,7 @@ async def create(
     request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, tables: TablesDep, once: FormOnceDep
 ) -> Response:
     """Bind a device (COR-39.2)."""
-    given = await Given.read(request)
+    given = await BindingInput.read(request)
     body = {"depot_id": str(depot_id), **given.body()}
     return await Dialog(request, engine, tables, depot_id).saved(
         given, lambda: service.create(body, actor, engine, tables, once)
@@ -262,7 +262,7 @@ async def create(
 @router.post("/preview", name="binding_preview")
 async def preview_new(request: Request, depot_id: DepotId, engine: EngineDep, tables: TablesDep) -> Response:
     """The form of a new binding as it stands: what is wrong with it, and what saving would do."""
-    return await Dialog(request, engine, tables, depot_id).form(await Given.read(request))
+    return await Dialog(request, engine, tables, depot_id).form(await BindingInput.read(request))
 
 
 @router.get("/{binding_id}", name="binding_edit")
@@ -271,7 +271,7 @@ async def edit(
 ) -> Response:
     """The dialog that changes a binding."""
     binding = await read_binding(engine, depot_id, binding_id)
-    return await Dialog(request, engine, tables, depot_id, binding).form(Given.of(binding))
+    return await Dialog(request, engine, tables, depot_id, binding).form(BindingInput.of(binding))
 
 
 @router.post("/{binding_id}", name="binding_change")
@@ -279,7 +279,7 @@ async def change(
     request: Request, depot_id: DepotId, binding_id: BindingId, actor: ActorDep, engine: EngineDep, tables: TablesDep
 ) -> Response:
     """Change a binding (COR-39.2). Where others changed it meanwhile, show what, and keep what was filled in."""
-    given = await Given.read(request)
+    given = await BindingInput.read(request)
     try:
         binding = await read_binding(engine, depot_id, binding_id)
     except Problem as problem:
@@ -295,7 +295,7 @@ async def preview(
 ) -> Response:
     """The form of a binding as it stands: what is wrong with it, and what saving would do."""
     binding = await read_binding(engine, depot_id, binding_id)
-    return await Dialog(request, engine, tables, depot_id, binding).form(await Given.read(request))
+    return await Dialog(request, engine, tables, depot_id, binding).form(await BindingInput.read(request))
 
 
 @router.get("/{binding_id}/{question}", name="binding_ask")
@@ -328,7 +328,7 @@ async def act(
     except Problem as problem:
         return _gone(request, problem)
     dialog = Dialog(request, engine, tables, depot_id, binding)
-    version = (await Given.read(request)).version
+    version = (await BindingInput.read(request)).version
     try:
         if question is Question.ENABLE:
             await service.enable(binding_id, Edit(engine, actor), tables, version)
@@ -338,7 +338,7 @@ async def act(
             await service.remove(binding_id, Edit(engine, actor), version)
     except Problem as problem:
         if problem.code is ProblemCode.VERSION_CONFLICT:
-            conflict = tell(problem, controller_words.FIELD, await dialog.say())
+            conflict = describe_conflict(problem, controller_words.FIELD, await dialog.say())
             return await dialog.ask(question, conflict=conflict, status=409)
         if problem.code is not ProblemCode.INVALID_CONTROLLER_BINDING:
             raise

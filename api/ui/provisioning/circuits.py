@@ -15,7 +15,7 @@ from api.base.types import CircuitId, DepotId
 from api.base.versions import Edit
 from api.site import circuits as service
 from api.site import depots
-from api.site.deletions import look_at
+from api.site.deletions import preview_deletion
 from api.ui.base.conflicts import Conflict, changed, current
 from api.ui.base.forms import FieldErrors, read_kilowatts, read_name
 from api.ui.base.rendering import render_large
@@ -23,7 +23,7 @@ from api.ui.base.words import counted, kilowatts
 from api.ui.provisioning.microgrid import read_tab
 from api.ui.provisioning.structure_view import place_of
 from api.ui.site.depot_circuits import DepotCircuits, read_circuits
-from api.ui.site.site_forms import GONE, Field, Filled, Forms, Going, Refusal, delete, delete_dialog, gone
+from api.ui.site.site_forms import GONE, CascadeItem, Field, Filled, Forms, Refusal, delete, delete_dialog, gone
 from domain.base.problems import Problem, ProblemCode
 from domain.site.deletions import DeletionEffect, SubjectKind
 from store.site.circuits import CircuitRecord
@@ -154,26 +154,26 @@ async def ask(request: Request, depot_id: DepotId, circuit_id: CircuitId, engine
 async def _asking(
     request: Request, engine: AsyncEngine, depot_id: UUID, circuit_id: UUID, refused: Refusal | None = None
 ) -> Response:
-    deletion = await look_at(engine, SubjectKind.CIRCUIT, circuit_id)
+    deletion = await preview_deletion(engine, SubjectKind.CIRCUIT, circuit_id)
     circuit = (await read_circuits(engine, depot_id)).find(circuit_id)
     below = [each.name for each in deletion.of(SubjectKind.CIRCUIT)]
     stay = DeletionEffect.UNLINKED
     unlinked = [*deletion.of(SubjectKind.DEVICE, stay), *deletion.of(SubjectKind.POWER_SOURCE, stay)]
-    going: list[Going] = []
+    cascade: list[CascadeItem] = []
     if circuit.parent_id is None:
-        going.append(Going("It is a top-level circuit: its grid connection is deleted with it."))
+        cascade.append(CascadeItem("It is a top-level circuit: its grid connection is deleted with it."))
     if below:
         text = f"{counted(len(below), 'circuit')} {'hangs' if len(below) == 1 else 'hang'} below it:"
         number = "the circuit" if len(below) == 1 else f"these {counted(len(below), 'circuit')}"
-        going.append(Going.of(text, below, f"Delete {number} below as well"))
+        cascade.append(CascadeItem.of(text, below, f"Delete {number} below as well"))
     if unlinked:
         text = f"What is linked to {'them' if below else 'it'} stays, without a circuit:"
-        going.append(Going.of(text, [each.name for each in unlinked]))
+        cascade.append(CascadeItem.of(text, [each.name for each in unlinked]))
     return delete_dialog(
         request,
         name=circuit.name,
         to=request.app.url_path_for("circuit_remove", depot_id=depot_id, circuit_id=circuit_id),
-        going=going,
+        cascade=cascade,
         consent=deletion.consent,
         refused=refused,
         into="#parts",

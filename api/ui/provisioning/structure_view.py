@@ -17,7 +17,7 @@ from store.site.circuits import CircuitRecord
 
 SIBLINGS = 60
 """Grid connections, or circuits under the one that is looked at, on one page."""
-RUNGS = 300
+MAX_CIRCUITS = 300
 """Circuits on one page, all levels together. What is below a circuit is shown whole or folded into a link."""
 LEAVES = 30
 """Devices and power sources that are shown of one circuit, and of those that are linked to none."""
@@ -35,8 +35,8 @@ class Place:
     def query(self) -> str:
         """The place as the query of an address, with its question mark; empty for the beginning."""
         given = {"under": self.under, "page": self.page if self.page > 1 else None}
-        told = urlencode({name: value for name, value in given.items() if value is not None})
-        return f"?{told}" if told else ""
+        query = urlencode({name: value for name, value in given.items() if value is not None})
+        return f"?{query}" if query else ""
 
 
 def place_of(request: Request) -> Place:
@@ -58,7 +58,7 @@ def place_of(request: Request) -> Place:
 
 
 @dataclass
-class Rung:
+class DiagramCircuit:
     """A circuit as it is drawn."""
 
     circuit_id: UUID
@@ -70,7 +70,7 @@ class Rung:
     """Devices and power sources of it that are not shown."""
     below: int
     """Circuits below it, on all levels."""
-    circuits: list[Rung] = field(default_factory=list["Rung"])
+    circuits: list[DiagramCircuit] = field(default_factory=list["DiagramCircuit"])
     folded: bool = False
     """Whether the circuits below it are a link, for they do not fit this page."""
 
@@ -81,7 +81,7 @@ class Connection:
 
     node_id: UUID
     name: str
-    circuit: Rung | None
+    circuit: DiagramCircuit | None
     """None: the circuit is gone and the sync has not run yet."""
 
 
@@ -96,7 +96,7 @@ class StructureView:
     place: Place
     trail: Sequence[CircuitRecord]
     """The way down to the circuit that is looked at, itself last; empty where the grid connections are."""
-    head: Rung | None
+    head: DiagramCircuit | None
     """The circuit that is looked at, with a page of its circuits."""
     connections: Sequence[Connection]
     """A page of the grid connections; empty under a circuit."""
@@ -145,9 +145,9 @@ class _Drawing:
         shown = sources[:LEAVES], devices[: max(0, LEAVES - len(sources))]
         return shown[1], shown[0], len(sources) + len(devices) - len(shown[0]) - len(shown[1])
 
-    def rung(self, circuit: CircuitRecord) -> Rung:
+    def drawn_circuit(self, circuit: CircuitRecord) -> DiagramCircuit:
         """One circuit, nothing below it drawn yet."""
-        return Rung(
+        return DiagramCircuit(
             circuit.circuit_id,
             circuit.name,
             circuit.rated_power_w,
@@ -155,20 +155,20 @@ class _Drawing:
             below=self._below.get(circuit.circuit_id, 0),
         )
 
-    def draw_below(self, tops: Sequence[Rung]) -> None:
+    def draw_below(self, tops: Sequence[DiagramCircuit]) -> None:
         """Draw what is below these rungs, as far as the page holds it."""
-        left = RUNGS - len(tops)
+        left = MAX_CIRCUITS - len(tops)
         level = list(tops)
         while level:
-            next_level: list[Rung] = []
-            for rung in level:
-                children = self.children.get(rung.circuit_id, [])
+            next_level: list[DiagramCircuit] = []
+            for drawn_circuit in level:
+                children = self.children.get(drawn_circuit.circuit_id, [])
                 if len(children) <= left:
-                    rung.circuits = [self.rung(child) for child in children]
-                    next_level += rung.circuits
+                    drawn_circuit.circuits = [self.drawn_circuit(child) for child in children]
+                    next_level += drawn_circuit.circuits
                     left -= len(children)
                 else:
-                    rung.folded = True
+                    drawn_circuit.folded = True
             level = next_level
 
     def trail(self, under: UUID | None) -> list[CircuitRecord]:
@@ -188,17 +188,17 @@ def view_structure(record: StructureRecord, place: Place) -> StructureView:
     siblings = len(drawing.children.get(trail[-1].circuit_id, [])) if trail else len(nodes)
     page = min(place.page, max(1, -(-siblings // SIBLINGS)))
     window = slice((page - 1) * SIBLINGS, page * SIBLINGS)
-    head: Rung | None = None
+    head: DiagramCircuit | None = None
     connections: list[Connection] = []
     if trail:
-        head = drawing.rung(trail[-1])
-        head.circuits = [drawing.rung(child) for child in drawing.children.get(head.circuit_id, [])[window]]
+        head = drawing.drawn_circuit(trail[-1])
+        head.circuits = [drawing.drawn_circuit(child) for child in drawing.children.get(head.circuit_id, [])[window]]
         drawing.draw_below(head.circuits)
     else:
         for node in nodes[window]:
             circuit = drawing.by_id.get(node.circuit_id)
-            rung = None if circuit is None else drawing.rung(circuit)
-            connections.append(Connection(node.node_id, node.name, rung))
+            drawn_circuit = None if circuit is None else drawing.drawn_circuit(circuit)
+            connections.append(Connection(node.node_id, node.name, drawn_circuit))
         drawing.draw_below([each.circuit for each in connections if each.circuit is not None])
     devices, sources, more = drawing.leaves(None)
     return StructureView(

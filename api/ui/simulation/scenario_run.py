@@ -153,13 +153,13 @@ async def _beside(step: dict[str, Any], engine: AsyncEngine, targets: RunTargets
 def _newest(packets: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
     """Tell each measurand of the newest packets once: its sensor, its key, its value."""
     newest = max(each["packet"]["timestamp"] for each in packets)
-    told: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     for each in packets:
         for sensor in each["packet"]["sensors"] if each["packet"]["timestamp"] == newest else ():
             for measurand in sensor["measurands"]:
                 place = (sensor["sensor_id"], measurand["key"])
-                if place not in told:
-                    told.add(place)
+                if place not in reported:
+                    reported.add(place)
                     yield (*place, _value(measurand["value"], measurand["unit"]))
 
 

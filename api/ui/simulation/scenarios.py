@@ -35,7 +35,7 @@ _OFFERED = 20
 _SEARCHED = 500
 """Depots whose names contain what was typed, among which one of exactly that name is looked for."""
 SPEEDS = {"0": "As fast as possible", "0.01": "100 times real time", "0.1": "10 times real time", "1": "Real time"}
-_TOLD = (ProblemCode.SCENARIO_NOT_CONFIGURED, ProblemCode.RUN_IN_PROGRESS, ProblemCode.TEMPORAL_UNAVAILABLE)
+_SHOWN_IN_FORM = (ProblemCode.SCENARIO_NOT_CONFIGURED, ProblemCode.RUN_IN_PROGRESS, ProblemCode.TEMPORAL_UNAVAILABLE)
 """Refusals that are told in the form."""
 
 
@@ -99,7 +99,7 @@ async def start(
         try:
             run_id = await service.begin(engine, client, settings, actor, asked, once)
         except Problem as refused:
-            if refused.code not in _TOLD:
+            if refused.code not in _SHOWN_IN_FORM:
                 raise
             problem = refused
         else:

@@ -25,7 +25,7 @@ from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
 from domain.site.circuits import MAX_CIRCUITS, MAX_DEPTH
 from store.base.database import snapshot
-from store.monitoring.fleet_status import read_standing
+from store.monitoring.fleet_status import read_latest_statuses
 from store.site.fleet.fleet_list import MOST_COUNTED, count_fleet
 
 router = APIRouter(include_in_schema=False)
@@ -61,8 +61,8 @@ async def _rows(engine: AsyncEngine, wanted: Wanted, cursor: str | None) -> dict
         limit=PAGE,
     )
     async with engine.connect() as connection:
-        standing = await read_standing(connection, [depot.depot_id for depot in page.items])
-    return {"page": page, "wanted": wanted, "standing": standing}
+        latest_statuses = await read_latest_statuses(connection, [depot.depot_id for depot in page.items])
+    return {"page": page, "wanted": wanted, "statuses": latest_statuses}
 
 
 async def _counts(engine: AsyncEngine, wanted: Wanted) -> dict[str, Any]:

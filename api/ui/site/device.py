@@ -21,7 +21,7 @@ from domain.base.problems import Problem, ProblemCode
 from domain.site.measurands import MEASURANDS, MeasurandKey
 from domain.site.sensor_actions import SensorActionKind
 from store.monitoring.device_reports import DEPTH
-from store.site.site_overview import read_gateway_standing, read_last_packets
+from store.site.site_overview import read_gateway_overview, read_last_packets
 
 router = APIRouter(prefix="/devices/{device_id}", include_in_schema=False)
 
@@ -41,7 +41,7 @@ async def read_page(request: Request, engine: AsyncEngine, device_id: UUID) -> d
     resolved = (await resolutions.list_resolutions(device_id, engine)).items
     async with engine.connect() as connection:
         last_packets = await read_last_packets(connection, (device_id,))
-        standing = await read_gateway_standing(connection, (device.gateway_id,))
+        overview = await read_gateway_overview(connection, (device.gateway_id,))
     schemas = (await sensor_actions.schemas()).items
     return {
         "device": device,
@@ -56,7 +56,7 @@ async def read_page(request: Request, engine: AsyncEngine, device_id: UUID) -> d
         "meanings": {key.value: spec.meaning for key, spec in MEASURANDS.items()},
         "used_by": {key.value: _users(key, schemas, carried) for key in MeasurandKey},
         "last_packet_at": last_packets.get(device_id),
-        "clock_ahead": standing[device.gateway_id].clock_ahead if device.gateway_id in standing else None,
+        "clock_ahead": overview[device.gateway_id].clock_ahead if device.gateway_id in overview else None,
         "looked_through": DEPTH,
         "controllers_at": address_of(request, "page_controllers", depot_id=device.depot_id),
         "topics": [Topic(kind, device.depot_id) for kind in _WATCHED],

@@ -15,17 +15,17 @@ from api.base.types import DepotId, DeviceId
 from api.base.versions import Edit
 from api.site import devices as service
 from api.site import gateways, sensor_actions
-from api.site.deletions import look_at
+from api.site.deletions import preview_deletion
 from api.ui.base.forms import FieldErrors, read_name, shown_address
 from api.ui.base.words import counted
 from api.ui.site.depot_circuits import read_circuits
 from api.ui.site.devices import MOST, Wanted, show_changed
 from api.ui.site.site_forms import (
     NAMED,
+    CascadeItem,
     Field,
     Filled,
     Forms,
-    Going,
     Refusal,
     delete,
     delete_dialog,
@@ -194,21 +194,21 @@ async def _asking(
     request: Request, engine: AsyncEngine, depot_id: UUID, device_id: UUID, refused: Refusal | None = None
 ) -> Response:
     device = await _read(engine, depot_id, device_id)
-    deletion = await look_at(engine, SubjectKind.DEVICE, device_id)
+    deletion = await preview_deletion(engine, SubjectKind.DEVICE, device_id)
     carried = (await sensor_actions.list_all(device_id, engine)).items
     titles = {each.action: each.title for each in (await sensor_actions.schemas()).items}
-    going: list[Going] = []
+    cascade: list[CascadeItem] = []
     if carried:
         text = f"{counted(len(carried), 'sensor action')} {'goes' if len(carried) == 1 else 'go'} with it:"
-        going.append(Going(text, [titles[each.action] for each in carried]))
+        cascade.append(CascadeItem(text, [titles[each.action] for each in carried]))
     published = [capability.value for each in carried if each.enabled for capability in each.capabilities]
     if published:
-        going.append(
-            Going(f"No device publishes {' and '.join(published)} of this depot then; the last status is kept.")
+        cascade.append(
+            CascadeItem(f"No device publishes {' and '.join(published)} of this depot then; the last status is kept.")
         )
-    going.append(Going("What it reported is kept in the history."))
+    cascade.append(CascadeItem("What it reported is kept in the history."))
     to = request.app.url_path_for("device_remove", depot_id=depot_id, device_id=device_id)
-    return delete_dialog(request, name=device.name, to=to, going=going, consent=deletion.consent, refused=refused)
+    return delete_dialog(request, name=device.name, to=to, cascade=cascade, consent=deletion.consent, refused=refused)
 
 
 @router.post("/{device_id}/delete", name="device_remove")

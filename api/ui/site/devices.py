@@ -24,7 +24,7 @@ from domain.site.measurands import MeasurandKey
 from domain.site.sensor_actions import STATE_MEASURANDS
 from store.base.database import snapshot
 from store.site.devices import count_devices
-from store.site.site_overview import list_carried_actions, read_gateway_standing, read_last_packets
+from store.site.site_overview import list_carried_actions, read_gateway_overview, read_last_packets
 
 router = APIRouter(prefix="/depots/{depot_id}/devices", include_in_schema=False)
 
@@ -84,11 +84,11 @@ async def _read_site(engine: AsyncEngine, depot_id: UUID) -> dict[str, Any]:
         gateway.gateway_id: read_translation(gateway.output_translation, names) for gateway in found.items
     }
     async with snapshot(engine) as connection:
-        standing = await read_gateway_standing(connection, [gateway.gateway_id for gateway in found.items])
+        overview = await read_gateway_overview(connection, [gateway.gateway_id for gateway in found.items])
     return {
         "depot": depot,
         "gateways": found,
-        "gateway_standing": standing,
+        "gateway_overview": overview,
         "translations": translations,
         "sources": [source_now(source) for source in sources.items],
         "more_sources": sources.next_cursor is not None,

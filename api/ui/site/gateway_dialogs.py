@@ -15,16 +15,16 @@ from api.base.types import DepotId, GatewayId
 from api.base.versions import Edit
 from api.site import gateways as service
 from api.site import power_sources
-from api.site.deletions import look_at
+from api.site.deletions import preview_deletion
 from api.ui.base.conflicts import current
 from api.ui.base.forms import FieldErrors, read_name
 from api.ui.base.words import counted
 from api.ui.site.devices import MOST, show_changed
 from api.ui.site.site_forms import (
+    CascadeItem,
     Field,
     Filled,
     Forms,
-    Going,
     Refusal,
     delete,
     delete_dialog,
@@ -191,16 +191,16 @@ async def _asking(
     request: Request, engine: AsyncEngine, depot_id: UUID, gateway_id: UUID, refused: Refusal | None = None
 ) -> Response:
     gateway = await _read(engine, depot_id, gateway_id)
-    deletion = await look_at(engine, SubjectKind.GATEWAY, gateway_id)
+    deletion = await preview_deletion(engine, SubjectKind.GATEWAY, gateway_id)
     found = deletion.of(SubjectKind.DEVICE)
     total = len(found)
-    going: list[Going] = []
+    cascade: list[CascadeItem] = []
     agree = ""
     if total:
         text = f"{counted(total, 'device')} with all sensor actions of {'it' if total == 1 else 'them'}:"
-        going.append(Going.of(text, [device.name for device in found]))
+        cascade.append(CascadeItem.of(text, [device.name for device in found]))
         agree = "Delete the device as well" if total == 1 else f"Delete these {counted(total, 'device')} as well"
     kept = "What its devices reported is kept in the history. Packets that still come are refused."
-    going.append(Going(kept, agree=agree))
+    cascade.append(CascadeItem(kept, agree=agree))
     to = request.app.url_path_for("gateway_remove", depot_id=depot_id, gateway_id=gateway_id)
-    return delete_dialog(request, name=gateway.name, to=to, going=going, consent=deletion.consent, refused=refused)
+    return delete_dialog(request, name=gateway.name, to=to, cascade=cascade, consent=deletion.consent, refused=refused)

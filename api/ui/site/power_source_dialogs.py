@@ -14,16 +14,16 @@ from api.base.idempotency import FormOnceDep
 from api.base.types import DepotId, PowerSourceId
 from api.base.versions import Edit
 from api.site import power_sources as service
-from api.site.deletions import look_at
+from api.site.deletions import preview_deletion
 from api.ui.base.forms import FieldErrors, read_name
 from api.ui.base.words import counted
 from api.ui.site.depot_circuits import read_circuits
 from api.ui.site.devices import show_changed
 from api.ui.site.site_forms import (
+    CascadeItem,
     Field,
     Filled,
     Forms,
-    Going,
     Refusal,
     delete,
     delete_dialog,
@@ -141,15 +141,15 @@ async def _asking(
     request: Request, engine: AsyncEngine, depot_id: UUID, power_source_id: UUID, refused: Refusal | None = None
 ) -> Response:
     source = await _read(engine, depot_id, power_source_id)
-    deletion = await look_at(engine, SubjectKind.POWER_SOURCE, power_source_id)
-    going = [Going(f"Its latest readings ({len(source.readings)}) go with it.")] if source.readings else []
+    deletion = await preview_deletion(engine, SubjectKind.POWER_SOURCE, power_source_id)
+    cascade = [CascadeItem(f"Its latest readings ({len(source.readings)}) go with it.")] if source.readings else []
     writers = deletion.of(SubjectKind.SENSOR_ACTION, DeletionEffect.REROUTED)
     if writers:
         text = f"{counted(len(writers), 'sensor action')} {'writes' if len(writers) == 1 else 'write'} to it today, of "
         text += "which each will find another power source by the routing rules, or be stopped:"
-        going.append(Going.of(text, [writer.name for writer in writers]))
+        cascade.append(CascadeItem.of(text, [writer.name for writer in writers]))
     to = request.app.url_path_for("power_source_remove", depot_id=depot_id, power_source_id=power_source_id)
-    return delete_dialog(request, name=source.name, to=to, going=going, consent=deletion.consent, refused=refused)
+    return delete_dialog(request, name=source.name, to=to, cascade=cascade, consent=deletion.consent, refused=refused)
 
 
 @router.post("/{power_source_id}/delete", name="power_source_remove")

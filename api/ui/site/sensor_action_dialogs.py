@@ -21,7 +21,7 @@ from api.base.types import DeviceId, SensorActionId
 from api.base.versions import Edit
 from api.site import depots, devices
 from api.site import sensor_actions as service
-from api.site.deletions import look_at
+from api.site.deletions import preview_deletion
 from api.ui.base.conflicts import WAS, Conflict, EditForm, current, read_version
 from api.ui.base.forms import FieldErrors
 from api.ui.base.rendering import render
@@ -37,7 +37,7 @@ from api.ui.base.schema_forms import (
     read_form,
 )
 from api.ui.site.device import read_page, read_reported
-from api.ui.site.site_forms import Going, Refusal, delete, delete_dialog, gone
+from api.ui.site.site_forms import CascadeItem, Refusal, delete, delete_dialog, gone
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from domain.controllers.controller_support import ControllerTables
@@ -269,18 +269,18 @@ async def ask(request: Request, device_id: DeviceId, sensor_action_id: SensorAct
 async def _asking(
     request: Request, engine: AsyncEngine, device_id: UUID, sensor_action_id: UUID, refused: Refusal | None = None
 ) -> Response:
-    deletion = await look_at(engine, SubjectKind.SENSOR_ACTION, sensor_action_id)
+    deletion = await preview_deletion(engine, SubjectKind.SENSOR_ACTION, sensor_action_id)
     action = await _read(engine, device_id, sensor_action_id)
     device = await devices.read(device_id, engine)
     form = await Form.of(action.action)
-    going: list[Going] = []
+    cascade: list[CascadeItem] = []
     if action.enabled and action.capabilities:
         published = " and ".join(action.capabilities)
-        going.append(Going(f"No device publishes {published} of this depot then; the last status is kept."))
-    going.append(Going("Its open remediations are closed. What it wrote is kept."))
+        cascade.append(CascadeItem(f"No device publishes {published} of this depot then; the last status is kept."))
+    cascade.append(CascadeItem("Its open remediations are closed. What it wrote is kept."))
     to = request.app.url_path_for("action_remove", device_id=device_id, sensor_action_id=sensor_action_id)
     name = f"{form.schema.title} of {device.name}"
-    return delete_dialog(request, name=name, to=to, going=going, consent=deletion.consent, refused=refused)
+    return delete_dialog(request, name=name, to=to, cascade=cascade, consent=deletion.consent, refused=refused)
 
 
 @router.post("/{sensor_action_id}/delete", name="action_remove")

@@ -65,7 +65,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Going:
+class CascadeItem:
     """What goes with a deletion."""
 
     text: str
@@ -76,9 +76,9 @@ class Going:
     """What has to be agreed to, where that is asked for."""
 
     @staticmethod
-    def of(text: str, names: Sequence[str], agree: str = "") -> Going:
+    def of(text: str, names: Sequence[str], agree: str = "") -> CascadeItem:
         """What goes, by its names: the first of them, and how many more there are."""
-        return Going(text, names[:NAMED], max(0, len(names) - NAMED), agree)
+        return CascadeItem(text, names[:NAMED], max(0, len(names) - NAMED), agree)
 
 
 class Filled(EditForm):
@@ -327,7 +327,7 @@ def delete_dialog(
     *,
     name: str,
     to: str,
-    going: Sequence[Going],
+    cascade: Sequence[CascadeItem],
     consent: str,
     refused: Refusal | None = None,
     into: str = "#site",
@@ -340,7 +340,7 @@ def delete_dialog(
         "name": name,
         "to": to,
         "into": into,
-        "going": going,
+        "cascade": cascade,
         "consent": consent,
         "errors": FieldErrors(agree=refused.detail) if refused and not refused.is_stale else FieldErrors(),
         "changed": refused is not None and refused.is_stale,

@@ -1,6 +1,6 @@
 """What the product is measured against.
 
-- ``bare``: The floor of packet ingest: the rows of a group written by the bare driver, with no HTTP and no rules
+- ``bare``: The baseline of packet ingest: the rows of a group written by the bare driver, with no HTTP and no rules
 - ``flexmeasures``: FlexMeasures, an open-source platform that takes meter readings over HTTP into PostgreSQL, to
   measure beside ours
 - ``flexmeasures_site``: Runs inside FlexMeasures' own environment: a user, and as many depots with one sensor each as

@@ -1,4 +1,4 @@
-"""The floor of packet ingest: the rows of a group written by the bare driver, with no HTTP and no rules.
+"""The baseline of packet ingest: the rows of a group written by the bare driver, with no HTTP and no rules.
 
     python -m devtools.bench.baselines.bare < PLAN.json > OUTCOME.json
 
@@ -70,7 +70,7 @@ class BarePlan:
     begin: int
     """The time of the first packets, in milliseconds since the epoch."""
     sites: list[list[str]]
-    """The ids of ``BenchSite``, in its order, each with a packet (``%d`` for its time) and its answers."""
+    """The ids of ``DepotIds``, in its order, each with a packet (``%d`` for its time) and its answers."""
 
 
 @dataclass(frozen=True)

@@ -133,8 +133,8 @@ async def flexmeasures(made: Databases, sensors: int) -> AsyncGenerator[FlexMeas
     with _Server("redis", folder, redis, environment):
         await _run(folder, environment, programs / "flexmeasures", "db", "upgrade")
         await _run(folder, environment, programs / "flexmeasures", "add", "account", "--name", "bench")
-        told = await _run(folder, environment, programs / "python", "-P", _SITE, sensors)
-        site = json.loads(told.strip().splitlines()[-1])
+        output = await _run(folder, environment, programs / "python", "-P", _SITE, sensors)
+        site = json.loads(output.strip().splitlines()[-1])
         server = _Web("flexmeasures", folder, web, environment)
         server.url = f"http://127.0.0.1:{port}"
         server.launch()
@@ -170,7 +170,7 @@ async def _run(folder: Path, environment: Mapping[str, str], *command: object) -
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    told, _ = await process.communicate()
+    output, _ = await process.communicate()
     if process.returncode != 0:
-        raise CommandFailedError(f"{command[0]} failed:\n{told.decode(errors='replace')[-4000:]}")
-    return told.decode(errors="replace")
+        raise CommandFailedError(f"{command[0]} failed:\n{output.decode(errors='replace')[-4000:]}")
+    return output.decode(errors="replace")

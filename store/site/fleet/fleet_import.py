@@ -111,13 +111,13 @@ class FleetImport:
         while True:
             try:
                 async with self._connection.begin():
-                    return await self._land_once(after, upto)
+                    return await self._store_batch(after, upto)
             except DBAPIError as error:
                 tries += 1
                 if tries == _TRIES or getattr(error.orig, "sqlstate", None) not in _RACES:
                     raise
 
-    async def _land_once(self, after: UUID | None, upto: UUID) -> dict[LineKind, tuple[int, int]]:
+    async def _store_batch(self, after: UUID | None, upto: UUID) -> dict[LineKind, tuple[int, int]]:
         connection, actor = self._connection, {"actor": self._actor.name}
         await act_as(connection, self._actor)
         await connection.execute(text("SELECT set_config('manage.importing', 'on', true)"))

@@ -167,7 +167,7 @@ async def fresh_plans(connection: AsyncConnection) -> None:
 
 
 # Whoever holds a depot's lock settles it. What is left is found again with the next look.
-_SETTLE = text(f"""
+_REFRESH = text(f"""
     SELECT count(*), settle_freshness(array_agg(depot_id)) FROM (
         SELECT depot_id FROM fresh_depots WHERE fresh_until < clock_timestamp() ORDER BY fresh_until LIMIT :limit
     ) AS due
@@ -186,13 +186,13 @@ _ADD_UP = text(f"""
 """)
 
 
-async def settle_fleet(connection: AsyncConnection, limit: int) -> int:
+async def refresh_fleet_freshness(connection: AsyncConnection, limit: int) -> int:
     """Note which depots are fresh no more, up to ``limit`` of them, and answer how many were looked at.
 
     The packets of these depots wait until the transaction ends. Running it twice, or by two at once, does no harm.
     """
-    settled, _ = (await connection.execute(_SETTLE, {"limit": limit})).one()
-    return settled
+    refreshed, _ = (await connection.execute(_REFRESH, {"limit": limit})).one()
+    return refreshed
 
 
 async def add_counts_up(connection: AsyncConnection) -> None:

@@ -46,9 +46,9 @@ def test_a_clock_is_warned_of_from_the_stated_limit_on() -> None:
 # Capabilities
 
 
-def came(at: float, observed: float, status: CapabilityStatus | None, tenure: int = 0, ref: str = "") -> StatusEvent:
+def came(at: float, observed: float, status: CapabilityStatus | None, epoch: int = 0, ref: str = "") -> StatusEvent:
     """An event that came and was observed so many seconds after T0."""
-    return StatusEvent(T0 + observed * SECOND, ref or f"{at}-{observed}-{tenure}", status, T0 + at * SECOND, tenure)
+    return StatusEvent(T0 + observed * SECOND, ref or f"{at}-{observed}-{epoch}", status, T0 + at * SECOND, epoch)
 
 
 def test_after_a_stamp_ahead_right_ones_are_not_late() -> None:
@@ -67,16 +67,16 @@ def test_what_comes_at_once_is_ordered_by_its_stamps() -> None:
 def test_after_a_hand_over_only_the_new_device_counts() -> None:
     old = came(0, 0, ON)
     # The new device's clock runs ten minutes behind.
-    new = came(30, -570, OFF, tenure=1)
+    new = came(30, -570, OFF, epoch=1)
     assert fold_one(old, new).effect is FoldEffect.SHOWN
-    assert fold_one(new, came(31, 31, ON, tenure=0)).effect is FoldEffect.LATE
+    assert fold_one(new, came(31, 31, ON, epoch=0)).effect is FoldEffect.LATE
 
 
 def test_the_same_reference_says_the_same_whenever_it_comes() -> None:
     shown = came(0, 240, ON, ref="a")
     for at in (0, 1, 300):
         assert fold_one(shown, came(at, 240, ON, ref="a")).effect is FoldEffect.REPEATED
-        assert fold_one(shown, came(at, 240, OFF, tenure=1, ref="a")).effect is FoldEffect.CONFLICTING
+        assert fold_one(shown, came(at, 240, OFF, epoch=1, ref="a")).effect is FoldEffect.CONFLICTING
 
 
 seconds = st.integers(-5, 5)
@@ -98,8 +98,8 @@ def test_what_is_shown_follows_from_what_was_recorded_in_whatever_order(
     known = [event for event in events if event.status is not None]
     if known:
         assert latest is not None
-        assert latest.tenure == max(event.tenure for event in known)
-        rivals = [event for event in known if event.tenure == latest.tenure]
+        assert latest.epoch == max(event.epoch for event in known)
+        rivals = [event for event in known if event.epoch == latest.epoch]
         assert latest.effective_at == max(event.effective_at for event in rivals)
 
 

@@ -53,7 +53,7 @@ def naming(power_source_id: UUID) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Site:
+class RoutedDepot:
     """One site, and in which column values of the table it falls."""
 
     sources: tuple[PowerSource, ...]
@@ -78,10 +78,10 @@ def battery_cell(sources: Sequence[PowerSource], linked: UUID | None) -> str:
     return "several" if batteries else "none"
 
 
-def every_site() -> list[Site]:
+def every_site() -> list[RoutedDepot]:
     """All sites of up to four power sources: of two kinds, on the linked circuit, on another, or on none."""
     types = list(itertools.product((BATTERY, SOLAR), (LINKED, ELSEWHERE, None)))
-    sites: list[Site] = []
+    sites: list[RoutedDepot] = []
     for size in range(5):
         for combination in itertools.combinations_with_replacement(types, size):
             sources = tuple(
@@ -92,7 +92,7 @@ def every_site() -> list[Site]:
             translations += [(naming(source.power_source_id), "names one") for source in sources[:1] + sources[-1:]]
             for linked, (translation, cell) in itertools.product((LINKED, None), translations):
                 cells = (circuit_cell(sources, linked), battery_cell(sources, linked), cell)
-                sites.append(Site(sources, linked, translation, cells))
+                sites.append(RoutedDepot(sources, linked, translation, cells))
     return sites
 
 
@@ -100,13 +100,13 @@ ROWS = table(DOCUMENT, "row")
 SITES = every_site()
 
 
-def falls_under(site: Site, row: list[str]) -> bool:
+def falls_under(site: RoutedDepot, row: list[str]) -> bool:
     return all(
         cell == "any" or site_cell in cell.split(" / ") for site_cell, cell in zip(site.cells, row[1:4], strict=True)
     )
 
 
-def target(site: Site, rule: RoutingRule) -> UUID:
+def target(site: RoutedDepot, rule: RoutingRule) -> UUID:
     """Where a rule leads, found in the plainest way."""
     if rule is RoutingRule.LINKED_CIRCUIT:
         (one,) = [source for source in site.sources if source.circuit_id == site.linked]

@@ -11,15 +11,15 @@ from fastapi.routing import APIRoute
 from api.main import create_app
 from tests.factories.scenario_sites import make_depots, play
 from tests.helpers.live import http_client
-from tests.pages.conftest import Site
+from tests.pages.conftest import RunningProduct
 
 MOVED = frozenset({"page_depot", "page_of_microgrid"})
 """Addresses that only lead to another page."""
 
 
-def page_routes(site: Site) -> set[str]:
+def page_routes(product: RunningProduct) -> set[str]:
     """The names of all routes that answer a whole page."""
-    return {name for name in _names(create_app(site.settings)) if name.startswith("page_")} - MOVED
+    return {name for name in _names(create_app(product.settings)) if name.startswith("page_")} - MOVED
 
 
 def _names(app: FastAPI) -> Iterator[str]:
@@ -33,10 +33,10 @@ def _names(app: FastAPI) -> Iterator[str]:
     return walk(app.routes)
 
 
-async def every_page(site: Site) -> dict[str, str]:
+async def every_page(product: RunningProduct) -> dict[str, str]:
     """Make what there is to see; the address of every page by the name of its route."""
-    (depot_id,) = await make_depots(site.url, 1)
-    async with http_client(site.url) as api:
+    (depot_id,) = await make_depots(product.url, 1)
+    async with http_client(product.url) as api:
         first, _ = await play(api, depot_id, "quick-look", seed=1)
         second, _ = await play(api, depot_id, "quick-look", seed=2)
         devices = (await api.get("/api/devices", params={"depot_id": depot_id})).json()["items"]

@@ -7,12 +7,12 @@ from typing import Any
 from playwright.async_api import Locator, Page, expect
 
 from tests.helpers.live import http_client
-from tests.pages.conftest import Site
+from tests.pages.conftest import RunningProduct
 
 
-async def send(site: Site, *packets: object) -> list[dict[str, Any]]:
+async def send(product: RunningProduct, *packets: object) -> list[dict[str, Any]]:
     """Send packets as a gateway does."""
-    async with http_client(site.url) as caller:
+    async with http_client(product.url) as caller:
         answer = await caller.post("/api/telemetry/packets", json=list(packets))
     assert answer.status_code == 200, answer.text
     return answer.json()

@@ -365,14 +365,14 @@ async def test_what_is_stored_is_looked_up_for_each_line_and_not_for_each_pair_o
 ) -> None:
     looked_up: list[int] = []
     scans = "SELECT idx_scan + seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'circuits'"
-    land = FleetImport._land_once  # pyright: ignore[reportPrivateUsage]
+    land = FleetImport._store_batch  # pyright: ignore[reportPrivateUsage]
 
     async def counted(self: FleetImport, after: UUID | None, upto: UUID) -> dict[LineKind, tuple[int, int]]:
         landed = await land(self, after, upto)
         looked_up.append((await self._connection.execute(text(scans))).scalar_one())  # pyright: ignore[reportPrivateUsage]
         return landed
 
-    monkeypatch.setattr(FleetImport, "_land_once", counted)
+    monkeypatch.setattr(FleetImport, "_store_batch", counted)
     given = list(lines(600, seed=1, flaws=False))
     _, refused = await import_lines(engine, "".join(given).encode())
     assert not refused

@@ -30,11 +30,11 @@ from store.site.fleet.fleet_list import (
     add_counts_up,
     count_fleet,
     page_statement,
-    settle_fleet,
+    refresh_fleet_freshness,
 )
 from store.site.tables import capability_owners, depots
 from tests.factories.equipped_depots import add_gateway
-from tests.factories.sites import MadeSite, controller_site, milliseconds, packet
+from tests.factories.sites import MadeDepot, controller_site, milliseconds, packet
 from tests.helpers.answers import HTMX, error_of
 from tests.helpers.support import make_depot
 
@@ -65,7 +65,7 @@ _RULE = text("""
 """)
 
 
-async def reported(engine: AsyncEngine, api: httpx.AsyncClient, *, ago: float = 0) -> MadeSite:
+async def reported(engine: AsyncEngine, api: httpx.AsyncClient, *, ago: float = 0) -> MadeDepot:
     """Make a depot whose controller said both capabilities."""
     site = await controller_site(engine)
     at = milliseconds(datetime.now(UTC) - timedelta(seconds=ago))
@@ -100,7 +100,7 @@ async def agrees(engine: AsyncEngine) -> None:
         assert counts[freshness] == len(expected)
 
 
-async def age(engine: AsyncEngine, site: MadeSite, seconds: float) -> None:
+async def age(engine: AsyncEngine, site: MadeDepot, seconds: float) -> None:
     """Let time pass for one depot, as nobody writes anything."""
     async with engine.begin() as connection:
         await connection.execute(text("ALTER TABLE capability_latest DISABLE TRIGGER USER"))
@@ -126,7 +126,7 @@ async def test_the_kept_list_says_what_the_rule_says(engine: AsyncEngine, api: h
     assert lapsing.depot_id in await listed(engine, DepotFilter(freshness=DepotFreshness.STALE))
     for _ in range(2):
         async with engine.begin() as connection:
-            await settle_fleet(connection, 10)
+            await refresh_fleet_freshness(connection, 10)
         await agrees(engine)
     # What each of the tables behind it can do.
     async with engine.begin() as connection:
@@ -162,7 +162,7 @@ async def test_a_depot_that_sends_is_written_once_in_a_while(engine: AsyncEngine
         await connection.execute(text("UPDATE fresh_depots SET fresh_until = now() - interval '1 second'"))
     await agrees(engine)
     async with engine.begin() as connection:
-        await settle_fleet(connection, 10)
+        await refresh_fleet_freshness(connection, 10)
     async with engine.connect() as connection:
         assert (await connection.execute(text(rows))).one()[0] > before[0] - timedelta(minutes=1)
     await agrees(engine)
@@ -174,10 +174,10 @@ async def test_whose_depot_is_locked_is_settled_later(engine: AsyncEngine, api: 
     async with engine.begin() as holder:
         await lock_sites(holder, [site.depot_id])
         async with engine.begin() as connection:
-            await settle_fleet(connection, 10)
+            await refresh_fleet_freshness(connection, 10)
         await agrees(engine)
     async with engine.begin() as connection:
-        await settle_fleet(connection, 10)
+        await refresh_fleet_freshness(connection, 10)
         left = await connection.execute(text("SELECT count(*) FROM fresh_depots"))
         assert left.scalar_one() == 0
     await agrees(engine)

@@ -20,7 +20,7 @@ from store.site.depots import depot_not_found
 
 
 @dataclass(frozen=True)
-class SiteDevice:
+class ConfiguredSensor:
     """A device of the depot."""
 
     device_id: UUID
@@ -37,13 +37,13 @@ class SiteDevice:
 
 
 @dataclass(frozen=True)
-class SiteConfiguration:
+class DepotConfiguration:
     """A depot's configuration."""
 
     depot_id: UUID
     microgrid_id: UUID | None
     """Of the active microgrid."""
-    devices: tuple[SiteDevice, ...]
+    devices: tuple[ConfiguredSensor, ...]
 
 
 _DEPOT = text("""
@@ -67,7 +67,7 @@ _DEVICES = text("""
 _POWER_SOURCES = text("SELECT id, kind, circuit_id FROM power_sources WHERE depot_id = :depot_id ORDER BY id")
 
 
-async def read_site_configuration(connection: AsyncConnection, depot_id: UUID) -> SiteConfiguration:
+async def read_depot_configuration(connection: AsyncConnection, depot_id: UUID) -> DepotConfiguration:
     """Read a depot's configuration.
 
     Raises:
@@ -85,16 +85,16 @@ async def read_site_configuration(connection: AsyncConnection, depot_id: UUID) -
     for row in await connection.execute(_DEVICES, {"depot_id": depot_id}):
         rows[row.device_id].append(row)
     routing, kinds = Routing(sources), {source.power_source_id: source.kind for source in sources}
-    return SiteConfiguration(
+    return DepotConfiguration(
         depot_id, depot.microgrid_id, tuple(_device(each, routing, kinds) for each in rows.values())
     )
 
 
-def _device(rows: Sequence[Row[Any]], routing: Routing, kinds: Mapping[UUID, PowerSourceKind]) -> SiteDevice:
+def _device(rows: Sequence[Row[Any]], routing: Routing, kinds: Mapping[UUID, PowerSourceKind]) -> ConfiguredSensor:
     first = rows[0]
     found = routing.route(first.circuit_id, first.output_translation)
     power_source_id = found.power_source_id if isinstance(found, Routed) else None
-    return SiteDevice(
+    return ConfiguredSensor(
         first.device_id,
         first.gateway_id,
         first.gateway_name,
