@@ -29,6 +29,7 @@ from api.base.limits import MAX_IMPORT_BYTES, BodyLimit, ImportLimit
 from api.base.live import LiveHub
 from api.base.methods import HeadLikeGet
 from api.base.problems import COMMON, install_problems, problem_schemas
+from api.base.rights import RightsWatch
 from api.base.watch import Watch
 from api.controllers import controller_bindings, controller_packets
 from api.edge.document import install_document, operation_id
@@ -114,11 +115,12 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
     ) as database:
         engine = database.engine
         client = await connect(lazy=True)
-        watch = Watch()
+        watch, rights = Watch(), RightsWatch()
         flags = Flags(settings)
         try:
             async with (
                 supervised("watch", lambda: watch.run(engine)),
+                supervised("rights", lambda: rights.run(engine)),
                 open_ingest(engine, max_group=settings.door_max_group, max_waiting=settings.door_max_waiting) as ingest,
                 open_reader(engine) as latest,
             ):
@@ -134,6 +136,7 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
                     flags=flags,
                     imports=ImportLimit(),
                     addresses=Addresses(app),
+                    rights=rights,
                 )
         finally:
             flags.close()

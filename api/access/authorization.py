@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.base.access import note_depots, principal_of
 from api.base.dependencies import resources_of
-from domain.access.principals import Principal, PrincipalKind
+from domain.access.principals import DepotScope, Principal, PrincipalKind
 from domain.access.roles import Permission
-from domain.access.routes import OPERATIONS, PAGES, PARAMETERS, Access, Decision, Reach, decide, decide_at
+from domain.access.routes import OPERATIONS, PAGES, PARAMETERS, SEND_PACKETS, Access, Decision, Reach, decide, decide_at
 from domain.base.problems import Problem, ProblemCode
 from store.access.depot_of import depots_of
 
@@ -42,8 +42,8 @@ async def authorize(request: Request, access: Access, parameters: Mapping[str, A
     note_depots(scope, permitted)
     if permitted.everywhere and principal.kind is not PrincipalKind.GATEWAY:
         return
-    if access.reach in (Reach.NARROWED, Reach.BODY):
-        # Until each of these routes is narrowed.
+    if access == SEND_PACKETS and not permitted.everywhere:
+        # Until the ingest knows whose packets somebody may send.
         raise Problem(ProblemCode.NOT_PERMITTED, f"None of your roles permits you to {access.permission} here.")
     named = _named(parameters) if access.reach is Reach.DEPOT else {}
     depots = await _depots_of(resources_of(request.app).engine, named)
@@ -88,6 +88,21 @@ class Permit:
     permission: Permission
     engine: AsyncEngine
 
+    @property
+    def scope(self) -> DepotScope:
+        """Where it is permitted."""
+        return self.principal.scope(self.permission)
+
+    def check_fleet(self) -> None:
+        """Let a request pass that names what concerns all depots.
+
+        Raises:
+            Problem: ``NOT_PERMITTED``.
+
+        """
+        if not self.scope.everywhere:
+            raise _refusal(Decision.REFUSED, self.principal, self.permission, {})
+
     async def check(self, **things: UUID | None) -> None:
         """Let a request pass that names these depots, or things of depots, by what parameters of paths are called.
 
@@ -97,7 +112,7 @@ class Permit:
             Problem: ``NOT_PERMITTED``, or ``…_NOT_FOUND`` of what it names.
 
         """
-        if self.principal.scope(self.permission).everywhere:
+        if self.scope.everywhere:
             return
         depots = await _depots_of(self.engine, {name: each for name, each in things.items() if each is not None})
         decision = decide_at(self.permission, self.principal, depots.values())

@@ -10,6 +10,8 @@
 - ``live``: What live pages listen to: one hub a process, which finds out what has changed of what they show
 - ``methods``: Which methods a path takes: HEAD wherever GET is taken, and the whole of ``Allow`` where a method is not
 - ``problems``: Every refusal as an RFC 9457 problem with a stable code
+- ``rights``: Event streams end when the rights of who reads them change: a stream was permitted once, and goes on for
+  hours
 - ``temporal``: Calls to Temporal from routes, and links to its UI
 - ``types``: The types that routes share: ids with their description, clean texts, pages of lists
 - ``versions``: Versions over HTTP: an answer's ``ETag`` is the version of what it shows, ``If-Match`` asks for one

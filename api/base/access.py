@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Annotated
@@ -26,6 +27,7 @@ _PORTS = range(1, 65_536)
 _ACTOR = "manage.actor"
 _PRINCIPAL = "manage.principal"
 _DEPOTS = "manage.depots"
+_PROOF = "manage.proof"
 
 _PROMETHEUS = Principal(PrincipalKind.LOCAL, "metrics", Actor("metrics-network"), (Grant(Role.VIEWER),))
 """Who reads the figures from a network that may."""
@@ -77,6 +79,22 @@ def note_principal(scope: Scope, principal: Principal) -> None:
 def principal_of(scope: Scope) -> Principal | None:
     """Who makes a request; None: nobody who is known, at what is open to anybody."""
     return scope.get(_PRINCIPAL)
+
+
+def note_proof(scope: Scope, prove: Callable[[], Awaitable[Principal]]) -> None:
+    """Note how it can be asked again who makes a request that goes on for long."""
+    scope[_PROOF] = prove
+
+
+async def prove_again(scope: Scope) -> Principal:
+    """Say who makes a request by what holds now, rather than when it came.
+
+    Raises:
+        Problem: it proves nobody any more.
+
+    """
+    prove: Callable[[], Awaitable[Principal]] | None = scope.get(_PROOF)
+    return scope[_PRINCIPAL] if prove is None else await prove()
 
 
 def note_depots(scope: Scope, depots: DepotScope) -> None:

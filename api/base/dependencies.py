@@ -14,6 +14,7 @@ from api.base.addresses import Addresses
 from api.base.flags import Flags
 from api.base.limits import ImportLimit
 from api.base.live import LiveHub
+from api.base.rights import RightsWatch
 from api.base.watch import Watch
 from domain.controllers.controller_support import ControllerTables
 from runtime.controllers import controller_tables
@@ -33,6 +34,7 @@ __all__ = [
     "LiveDep",
     "PrincipalDep",
     "Resources",
+    "RightsDep",
     "ScopeDep",
     "SettingsDep",
     "TablesDep",
@@ -59,6 +61,7 @@ class Resources:
     flags: Flags
     imports: ImportLimit
     addresses: Addresses
+    rights: RightsWatch
 
 
 def provide(app: FastAPI, resources: Resources) -> None:
@@ -112,6 +115,10 @@ async def _imports(request: Request) -> ImportLimit:
     return resources_of(request.app).imports
 
 
+async def _rights(request: Request) -> RightsWatch:
+    return resources_of(request.app).rights
+
+
 SettingsDep = Annotated[Settings, Depends(_settings)]
 EngineDep = Annotated[AsyncEngine, Depends(_engine)]
 HealthEngineDep = Annotated[AsyncEngine, Depends(_health_engine)]
@@ -121,6 +128,7 @@ LiveDep = Annotated[LiveHub, Depends(_live)]
 IngestDep = Annotated[PacketIngest, Depends(_ingest)]
 LatestDep = Annotated[LatestReader, Depends(_latest)]
 FlagsDep = Annotated[Flags, Depends(_flags)]
+RightsDep = Annotated[RightsWatch, Depends(_rights)]
 ImportLimitDep = Annotated[ImportLimit, Depends(_imports)]
 TablesDep = Annotated[ControllerTables, Depends(controller_tables)]
 """What each controller's revision can say."""

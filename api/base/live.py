@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.base.watch import EVERY_KIND, Watch
+from domain.access.principals import EVERYWHERE, DepotScope
 from domain.base.problems import Problem, ProblemCode
 from runtime.supervision import SupervisedTask
 from store.base.database import FAILURES, snapshot
@@ -91,6 +92,8 @@ class Topic:
 
     kind: Kind
     subject_id: UUID | None = None
+    scope: DepotScope = EVERYWHERE
+    """Of what is no single thing, the depots that are watched."""
 
     def __str__(self) -> str:
         return self.kind if self.subject_id is None else f"{self.kind}:{self.subject_id}"
@@ -236,7 +239,9 @@ def _is_notified(topic: Topic, depot_id: UUID | None, kinds: set[str]) -> bool:
     notified_by = _NOTIFIED_BY.get(topic.kind, set())
     if EVERY_KIND not in kinds and not notified_by & kinds:
         return False
-    return depot_id is None or topic.subject_id is None or topic.subject_id == depot_id
+    if topic.subject_id is None:
+        return depot_id is None or topic.scope.holds(depot_id)
+    return depot_id is None or topic.subject_id == depot_id
 
 
 def _differing(before: dict[Topic, str], after: dict[Topic, str]) -> set[Topic]:
@@ -257,8 +262,9 @@ async def _read_tokens(connection: AsyncConnection, topics: frozenset[Topic]) ->
             tokens |= {Topic(kind, subject_id): "" for subject_id in ids}  # what does not exist has no token of its own
             tokens |= {Topic(kind, subject_id): token for subject_id, token in (await read(connection, ids)).items()}
     for kind, read_all in _TOKENS_OF_ALL.items():
-        if Topic(kind) in topics:
-            tokens[Topic(kind)] = await read_all(connection)
+        for topic in topics:
+            if topic.kind is kind:
+                tokens[topic] = await read_all(connection, topic.scope)
     if not tokens:
         await ask(connection)
     return tokens
@@ -270,6 +276,7 @@ async def _audit_tokens(connection: AsyncConnection, topics: frozenset[Topic]) -
     if depots:
         found = await depot_tokens(connection, depots)
         tokens |= {Topic(Kind.DEPOT, depot_id): token for depot_id, token in found.items()}
-    if Topic(Kind.FLEET) in topics:
-        tokens[Topic(Kind.FLEET)] = await fleet_status_token(connection)
+    for topic in topics:
+        if topic.kind is Kind.FLEET:
+            tokens[topic] = await fleet_status_token(connection, topic.scope)
     return tokens

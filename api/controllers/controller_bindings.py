@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, Depends, Query, status
 from pydantic import BaseModel, Field, WithJsonSchema
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.access.authorization import PermitDep
 from api.base.bodies import Document, StrictRoute
-from api.base.dependencies import ActorDep, EngineDep, TablesDep
+from api.base.dependencies import ActorDep, EngineDep, ScopeDep, TablesDep
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import FieldProblem, conflict_responses, problem_responses
 from api.base.types import BindingId, Cursor, Limit, OfDepot, cut_page, decode_cursor, decode_id
@@ -287,6 +289,7 @@ class BindingChangePage(BaseModel):
 @router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
 async def list_all(
     engine: EngineDep,
+    scope: ScopeDep,
     depot_id: OfDepot = None,
     microgrid_id: Annotated[UUID | None, Query(description="Of this microgrid alone.")] = None,
     cursor: Cursor = None,
@@ -296,14 +299,32 @@ async def list_all(
     after = decode_id(cursor)
     async with snapshot(engine) as connection:
         found = await list_bindings(
-            connection, depot_id=depot_id, microgrid_id=microgrid_id, after=after, limit=limit + 1
+            connection, scope, depot_id=depot_id, microgrid_id=microgrid_id, after=after, limit=limit + 1
         )
     items, more = cut_page(found, limit, lambda record: record.binding_id)
     return ControllerBindingPage(items=[ControllerBinding.of(each) for each in items], next_cursor=more)
 
 
+async def _permitted_create(body: BindingCreate, permit: PermitDep) -> None:
+    await permit.check(**_named(body))
+
+
+async def _permitted_trial(body: BindingTrial, permit: PermitDep) -> None:
+    await permit.check(**_named(body), binding_id=_binding_id(body.get("binding_id")))
+
+
+def _named(body: Mapping[str, Any]) -> dict[str, UUID]:
+    """What a body names that belongs to a depot. What is no id at all is told with whatever else is wrong."""
+    found: dict[str, UUID] = {}
+    for name in ("depot_id", "microgrid_id", "device_id"):
+        with suppress(ValueError):
+            found[name] = UUID(str(body.get(name)))
+    return found
+
+
 @router.post(
     "",
+    dependencies=[Depends(_permitted_create)],
     status_code=status.HTTP_201_CREATED,
     responses=shows_version(201) | problem_responses(*ONCE, ProblemCode.INVALID_CONTROLLER_BINDING),
 )
@@ -319,7 +340,9 @@ async def create(
     return await once.create(engine, actor, body, ControllerBinding, make)
 
 
-@router.post("/validate", responses=problem_responses(ProblemCode.BINDING_NOT_FOUND))
+@router.post(
+    "/validate", dependencies=[Depends(_permitted_trial)], responses=problem_responses(ProblemCode.BINDING_NOT_FOUND)
+)
 async def validate(body: BindingTrial, engine: EngineDep, tables: TablesDep) -> Judgement:
     """Say what a new binding, or with `binding_id` a change of one, would do, and what is wrong with it."""
     given = dict(body)

@@ -7,11 +7,12 @@ answers to unexpected errors carry the same headers as any other.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.base.access import admit, note_principal, principal_of
+from api.base.access import admit, note_principal, note_proof, principal_of
 from api.base.dependencies import Resources, resources_of
 from api.base.problems import answer_error
 from domain.access.principals import LOCAL_PRINCIPAL, Principal
@@ -52,7 +53,9 @@ class Guard:
             try:
                 admit(scope, self._settings)
                 if self._authenticate is not None and principal_of(scope) is LOCAL_PRINCIPAL:
-                    note_principal(scope, await self._authenticate(scope, resources_of(scope["app"])))
+                    prove = partial(self._authenticate, scope, resources_of(scope["app"]))
+                    note_proof(scope, prove)
+                    note_principal(scope, await prove())
             except Exception as error:  # noqa: BLE001 - every error has its answer
                 response = await answer_error(Request(scope, receive), error)
                 await response(scope, receive, send)

@@ -16,9 +16,10 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.base.access import current_actor
 from api.base.bodies import StrictRoute, once_each
-from api.base.dependencies import ActorDep, EngineDep, LatestDep, WatchDep, resources_of
+from api.base.dependencies import ActorDep, EngineDep, LatestDep, RightsDep, WatchDep, resources_of
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import problem_responses
+from api.base.rights import while_permitted
 from api.base.types import Body, Cursor, Limit, MicrogridId, Moment, decode_cursor, encode_cursor
 from api.base.watch import EVERY_KIND, Watch
 from api.edge.fast_path import FastRoute
@@ -257,12 +258,19 @@ async def set_freshness_thresholds(
     },
 )
 async def events(
-    microgrid_id: MicrogridId, engine: EngineDep, watch: WatchDep, reader: LatestDep
+    request: Request,
+    microgrid_id: MicrogridId,
+    engine: EngineDep,
+    watch: WatchDep,
+    reader: LatestDep,
+    rights: RightsDep,
 ) -> EventSourceResponse:
     """Stream changes as they happen, as server-sent events. A stream that was lost begins with what holds now."""
     async with engine.connect() as connection:
         depot_id = (await read_microgrid(connection, microgrid_id=microgrid_id)).depot_id
-    return EventSourceResponse(_stream(watch, reader, microgrid_id, depot_id), ping=PING_SECONDS)
+    return EventSourceResponse(
+        while_permitted(request, rights, _stream(watch, reader, microgrid_id, depot_id)), ping=PING_SECONDS
+    )
 
 
 async def _stream(

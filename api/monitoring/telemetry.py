@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from api.base.access import current_actor
-from api.base.dependencies import ActorDep, EngineDep, IngestDep, resources_of
+from api.base.dependencies import ActorDep, EngineDep, IngestDep, ScopeDep, resources_of
 from api.base.problems import FieldProblem, problem_response, problem_responses
 from api.base.types import Cursor, Limit, Moment, decode_cursor, encode_cursor
 from api.edge.fast_path import FastRoute
@@ -193,6 +193,7 @@ FAST_ROUTES = (FastRoute("POST", "send_packets", re.compile("/api/telemetry/pack
 @router.get("/packets", response_model=StoredPacketPage, responses=problem_responses(ProblemCode.INVALID_CURSOR))
 async def list_all(
     engine: EngineDep,
+    scope: ScopeDep,
     gateway_id: Annotated[UUID, Query(description="Whose packets.")],
     cursor: Cursor = None,
     limit: Limit = 100,
@@ -203,7 +204,7 @@ async def list_all(
     """
     before = decode_cursor(cursor, tuple[Moment, UUID])
     async with engine.connect() as connection:
-        found, has_more = await list_packets(connection, gateway_id, before=before, limit=limit)
+        found, has_more = await list_packets(connection, scope, gateway_id, before=before, limit=limit)
     more = encode_cursor(found[-1].observed_at.isoformat(), found[-1].packet_id) if has_more else None
     return await large_document(
         sum(len(record.document) for record in found) // _TEXT_OF_AN_ITEM,

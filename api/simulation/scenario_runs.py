@@ -9,13 +9,14 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Depends, Query, Response, status
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from api.access.authorization import PermitDep
 from api.base.bodies import StrictRoute
-from api.base.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.base.dependencies import ActorDep, ClientDep, EngineDep, ScopeDep, SettingsDep
 from api.base.idempotency import ONCE, Once, OnceDep
 from api.base.problems import problem_responses
 from api.base.temporal import send_signal, workflow_url
@@ -193,8 +194,14 @@ class RunDifferences(BaseModel):
     truncated: bool = Field(description=f"Whether there are more than {MAX_DIFFERENCES} differences.")
 
 
+async def _permitted(body: ScenarioRunCreate, permit: PermitDep) -> None:
+    """Refuse a depot that is not to be simulated, or not to be seen."""
+    await permit.check(depot_id=body.depot_id)
+
+
 @router.post(
     "",
+    dependencies=[Depends(_permitted)],
     status_code=status.HTTP_202_ACCEPTED,
     responses=problem_responses(*ONCE,
         ProblemCode.SCENARIO_NOT_FOUND, ProblemCode.INVALID_SCENARIO, ProblemCode.DEPOT_NOT_FOUND,
@@ -229,6 +236,7 @@ async def begin(
 @router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
 async def list_all(
     engine: EngineDep,
+    scope: ScopeDep,
     client: ClientDep,
     settings: SettingsDep,
     depot_id: OfDepot = None,
@@ -239,7 +247,9 @@ async def list_all(
     """List runs, the newest first."""
     before = decode_id(cursor)
     async with engine.connect() as connection:
-        found = await list_runs(connection, depot_id=depot_id, scenario=scenario, before=before, limit=limit + 1)
+        found = await list_runs(
+            connection, depot_id=depot_id, scenario=scenario, before=before, limit=limit + 1, scope=scope
+        )
     items, more = cut_page(found, limit, lambda record: record.run_id)
     reconciled_items = await reconcile_runs(engine, client, items)
     return ScenarioRunPage(

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.base.bodies import StrictRoute
-from api.base.dependencies import ActorDep, EngineDep
+from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import problem_responses
 from api.base.types import Body, Cursor, DepotId, Limit, Name, Search, Timezone, Watts, decode_cursor, encode_cursor
@@ -134,7 +134,7 @@ async def create(body: DepotCreate, actor: ActorDep, engine: EngineDep, once: On
     circuits = [circuit.to_store() for circuit in body.circuits]
 
     async def make(connection: AsyncConnection) -> Depot:
-        depot_id = await create_depot(connection, actor, body.model_dump(exclude={"circuits"}), circuits)
+        depot_id = await create_depot(connection, actor, body.name, body.timezone, circuits)
         return Depot.of(await read_depot(connection, depot_id))
 
     return await once.create(engine, actor, body, Depot, make)
@@ -143,6 +143,7 @@ async def create(body: DepotCreate, actor: ActorDep, engine: EngineDep, once: On
 @router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
 async def list_all(
     engine: EngineDep,
+    scope: ScopeDep,
     search: Search = None,
     provisioning: Annotated[ProvisioningState | None, Query()] = None,
     freshness: FreshnessFilter = None,
@@ -153,7 +154,7 @@ async def list_all(
     after = decode_cursor(cursor, tuple[str, UUID])
     async with engine.connect() as connection:
         found = await list_depots(
-            connection, DepotFilter(search, provisioning, freshness), after=after, limit=limit + 1
+            connection, DepotFilter(search, provisioning, freshness, scope), after=after, limit=limit + 1
         )
     items = found[:limit]
     more = encode_cursor(items[-1].name, items[-1].depot_id) if len(found) > limit else None

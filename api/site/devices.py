@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, Depends, Query, status
 from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.access.authorization import PermitDep
 from api.base.bodies import StrictRoute
-from api.base.dependencies import ActorDep, EngineDep, TablesDep
+from api.base.dependencies import ActorDep, EngineDep, ScopeDep, TablesDep
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import conflict_responses, problem_responses
 from api.base.types import (
@@ -117,6 +118,7 @@ class DevicePage(BaseModel):
 @router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
 async def list_all(
     engine: EngineDep,
+    scope: ScopeDep,
     depot_id: OfDepot = None,
     gateway_id: Annotated[UUID | None, Query(description="Of this gateway alone.")] = None,
     search: Search = None,
@@ -127,14 +129,20 @@ async def list_all(
     after = decode_id(cursor)
     async with engine.connect() as connection:
         found = await list_devices(
-            connection, depot_id=depot_id, gateway_id=gateway_id, search=search, after=after, limit=limit + 1
+            connection, scope, depot_id=depot_id, gateway_id=gateway_id, search=search, after=after, limit=limit + 1
         )
     items, more = cut_page(found, limit, lambda record: record.device_id)
     return DevicePage(items=[Device.of(record) for record in items], next_cursor=more)
 
 
+async def _permitted(body: DeviceCreate, permit: PermitDep) -> None:
+    """Refuse a gateway that is not to be configured, or not to be seen."""
+    await permit.check(gateway_id=body.gateway_id)
+
+
 @router.post(
     "",
+    dependencies=[Depends(_permitted)],
     status_code=status.HTTP_201_CREATED,
     responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, Depends, Query, status
 from pydantic import BaseModel, BeforeValidator, Field, JsonValue
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.access.authorization import PermitDep
 from api.base.bodies import StrictRoute
-from api.base.dependencies import ActorDep, EngineDep
+from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import conflict_responses, problem_responses
 from api.base.types import Body, Cursor, GatewayId, Limit, Name, OfDepot, cut_page, decode_id, left_out
@@ -110,18 +111,24 @@ class GatewayPage(BaseModel):
 
 @router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
 async def list_all(
-    engine: EngineDep, depot_id: OfDepot = None, cursor: Cursor = None, limit: Limit = 100
+    engine: EngineDep, scope: ScopeDep, depot_id: OfDepot = None, cursor: Cursor = None, limit: Limit = 100
 ) -> GatewayPage:
     """List gateways."""
     after = decode_id(cursor)
     async with engine.connect() as connection:
-        found = await list_gateways(connection, depot_id=depot_id, after=after, limit=limit + 1)
+        found = await list_gateways(connection, scope, depot_id=depot_id, after=after, limit=limit + 1)
     items, more = cut_page(found, limit, lambda record: record.gateway_id)
     return GatewayPage(items=[Gateway.of(record) for record in items], next_cursor=more)
 
 
+async def _permitted(body: GatewayCreate, permit: PermitDep) -> None:
+    """Refuse a depot that is not to be configured, or not to be seen."""
+    await permit.check(depot_id=body.depot_id)
+
+
 @router.post(
     "",
+    dependencies=[Depends(_permitted)],
     status_code=status.HTTP_201_CREATED,
     responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.INVALID_OUTPUT_TRANSLATION,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter, status
+from fastapi import APIRouter, Depends, status
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.access.authorization import PermitDep
 from api.base.bodies import StrictRoute
-from api.base.dependencies import ActorDep, EngineDep
+from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import conflict_responses, problem_responses
 from api.base.types import (
@@ -128,18 +129,24 @@ class PowerSourcePage(BaseModel):
 
 @router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
 async def list_all(
-    engine: EngineDep, depot_id: OfDepot = None, cursor: Cursor = None, limit: Limit = 100
+    engine: EngineDep, scope: ScopeDep, depot_id: OfDepot = None, cursor: Cursor = None, limit: Limit = 100
 ) -> PowerSourcePage:
     """List power sources."""
     after = decode_id(cursor)
     async with snapshot(engine) as connection:
-        found = await list_power_sources(connection, depot_id=depot_id, after=after, limit=limit + 1)
+        found = await list_power_sources(connection, scope, depot_id=depot_id, after=after, limit=limit + 1)
     items, more = cut_page(found, limit, lambda record: record.power_source_id)
     return PowerSourcePage(items=[PowerSource.of(record) for record in items], next_cursor=more)
 
 
+async def _permitted(body: PowerSourceCreate, permit: PermitDep) -> None:
+    """Refuse a depot that is not to be configured, or not to be seen."""
+    await permit.check(depot_id=body.depot_id)
+
+
 @router.post(
     "",
+    dependencies=[Depends(_permitted)],
     status_code=status.HTTP_201_CREATED,
     responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from api.base.dependencies import ActorDep, EngineDep
+from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.problems import problem_responses
 from api.base.types import Cursor, Limit, OfDepot, RemediationId, cut_page, decode_id
 from domain.base.problems import ProblemCode
@@ -100,6 +100,7 @@ class RemediationPage(BaseModel):
 @router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
 async def list_all(
     engine: EngineDep,
+    scope: ScopeDep,
     depot_id: OfDepot = None,
     state: Annotated[StateFilter, Query()] = StateFilter.OPEN,
     cursor: Cursor = None,
@@ -109,7 +110,9 @@ async def list_all(
     before = decode_id(cursor)
     wanted = None if state is StateFilter.ALL else RemediationState(state)
     async with snapshot(engine) as connection:
-        found = await list_remediations(connection, depot_id=depot_id, state=wanted, before=before, limit=limit + 1)
+        found = await list_remediations(
+            connection, scope, depot_id=depot_id, state=wanted, before=before, limit=limit + 1
+        )
     items, more = cut_page(found, limit, lambda record: record.remediation_id)
     return RemediationPage(items=[Remediation.of(record) for record in items], next_cursor=more)
 

@@ -41,6 +41,11 @@ class DepotScope:
     depot_ids: frozenset[UUID] = frozenset()
     """Empty where it is everywhere."""
 
+    @staticmethod
+    def of(depot_id: UUID) -> DepotScope:
+        """One depot alone."""
+        return DepotScope(everywhere=False, depot_ids=frozenset({depot_id}))
+
     def holds(self, depot_id: UUID) -> bool:
         """Whether it is permitted at this depot."""
         return self.everywhere or depot_id in self.depot_ids

@@ -2,5 +2,7 @@
 
 - ``depot_of``: To which depots things belong: what the paths of routes name, looked up in one statement
 - ``grants``: Grants as they are stored: who has which role, at one depot or at all of them
+- ``narrowing``: Narrowing of statements to the depots at which something is permitted: what lies elsewhere is never
+  read
 - ``tables``: The tables of who may do what
 """

@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.access.principals import EVERYWHERE, DepotScope
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from domain.base.versions import Versions, also
@@ -109,6 +110,7 @@ _BINDINGS = text("""
       AND (CAST(:binding_id AS uuid) IS NULL OR a.id = :binding_id)
       AND (CAST(:depot_id AS uuid) IS NULL OR a.depot_id = :depot_id)
       AND (CAST(:microgrid_id AS uuid) IS NULL OR m.id = :microgrid_id)
+      AND (CAST(:within AS uuid[]) IS NULL OR a.depot_id = ANY (CAST(:within AS uuid[])))
       AND (CAST(:after AS uuid) IS NULL OR a.id > :after)
     ORDER BY a.id
     LIMIT :limit
@@ -117,14 +119,15 @@ _BINDINGS = text("""
 
 async def list_bindings(
     connection: AsyncConnection,
+    scope: DepotScope,
     *,
     depot_id: UUID | None = None,
     microgrid_id: UUID | None = None,
     after: UUID | None = None,
     limit: int,
 ) -> list[BindingRecord]:
-    """List bindings by id, beginning after ``after``, in two queries."""
-    return await _read(connection, depot_id=depot_id, microgrid_id=microgrid_id, after=after, limit=limit)
+    """List bindings of the depots within ``scope`` by id, beginning after ``after``, in two queries."""
+    return await _read(connection, scope=scope, depot_id=depot_id, microgrid_id=microgrid_id, after=after, limit=limit)
 
 
 async def read_binding(connection: AsyncConnection, binding_id: UUID) -> BindingRecord:
@@ -143,6 +146,7 @@ async def read_binding(connection: AsyncConnection, binding_id: UUID) -> Binding
 async def _read(
     connection: AsyncConnection,
     *,
+    scope: DepotScope = EVERYWHERE,
     binding_id: UUID | None = None,
     depot_id: UUID | None = None,
     microgrid_id: UUID | None = None,
@@ -153,6 +157,7 @@ async def _read(
         "binding_id": binding_id,
         "depot_id": depot_id,
         "microgrid_id": microgrid_id,
+        "within": None if scope.everywhere else list(scope.depot_ids),
         "after": after,
         "limit": limit,
     }

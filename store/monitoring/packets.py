@@ -10,7 +10,9 @@ from uuid import UUID
 from sqlalchemy import Text, cast, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.access.principals import DepotScope
 from domain.monitoring.repeats import Repeat
+from store.access.narrowing import within
 from store.monitoring.tables import packets
 
 
@@ -73,11 +75,17 @@ _REPEATS = text("""
 
 
 async def list_packets(
-    connection: AsyncConnection, gateway_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int
+    connection: AsyncConnection,
+    scope: DepotScope,
+    gateway_id: UUID,
+    *,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
 ) -> tuple[list[PacketRecord], bool]:
-    """List a gateway's packets, the last measured first by their stamps, beginning before ``before``.
+    """List a gateway's packets of depots within ``scope``, the last measured first by their stamps.
 
-    At most ``limit`` of them, and fewer where they are large (``MOST_TEXT``); answers also whether there are more.
+    They begin before ``before``: at most ``limit``, and fewer where they are large (``MOST_TEXT``). Answers also
+    whether there are more.
     """
     query = (
         select(
@@ -88,7 +96,7 @@ async def list_packets(
             cast(packets.c.document, Text),
             packets.c.answers,
         )
-        .where(packets.c.gateway_id == gateway_id)
+        .where(packets.c.gateway_id == gateway_id, within(packets.c.depot_id, scope))
         .order_by(packets.c.observed_at.desc(), packets.c.id.desc())
         .limit(limit + 1)
     )

@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.access.principals import DepotScope
+from store.access.narrowing import given_within, is_within
 from store.site.fleet.fleet_list import count_fleet
 
 _DEPOTS = text("""
@@ -25,6 +27,10 @@ _BACKFILLS = text("""
     FROM backfills AS b WHERE b.id = ANY (CAST(:ids AS uuid[]))
 """)
 _NEWEST_STATUS = text("SELECT max(received_at) FROM capability_latest")
+_NEWEST_STATUS_WITHIN = text("""
+    SELECT max(l.received_at) FROM microgrids AS m JOIN capability_latest AS l ON l.microgrid_id = m.id
+    WHERE m.depot_id = ANY (CAST(:within AS uuid[])) AND m.retired_at IS NULL
+""")
 _ALL_BACKFILLS = text("""
     SELECT concat_ws('/', count(*), count(finished_at),
         string_agg(xmin::text, ',' ORDER BY id) FILTER (WHERE finished_at IS NULL),
@@ -36,11 +42,11 @@ _ALL_BACKFILLS = text("""
 _RUNS = text("""
     SELECT r.id, r.xmin::text FROM scenario_runs AS r WHERE r.id = ANY (CAST(:ids AS uuid[]))
 """)
-_ALL_RUNS = text("""
+_ALL_RUNS = """
     SELECT concat_ws('/', count(*), count(finished_at),
         string_agg(xmin::text, ',' ORDER BY id) FILTER (WHERE finished_at IS NULL))
-    FROM scenario_runs
-""")
+    FROM scenario_runs WHERE {within}
+"""
 
 
 async def depot_tokens(connection: AsyncConnection, depot_ids: Collection[UUID]) -> dict[UUID, str]:
@@ -53,19 +59,20 @@ async def backfill_tokens(connection: AsyncConnection, backfill_ids: Collection[
     return {row[0]: row[1] for row in await connection.execute(_BACKFILLS, {"ids": list(backfill_ids)})}
 
 
-async def fleet_token(connection: AsyncConnection) -> str:
-    """Read the change token of the fleet: how many depots are in which provisioning state."""
-    return str((await count_fleet(connection)).by_provisioning())
+async def fleet_token(connection: AsyncConnection, scope: DepotScope) -> str:
+    """Read the change token of the fleet within ``scope``: how many depots are in which provisioning state."""
+    return str((await count_fleet(connection, scope=scope)).by_provisioning())
 
 
-async def fleet_status_token(connection: AsyncConnection) -> str:
-    """Read the change token of the fleet's statuses: the newest, and how many depots are fresh, stale or neither."""
-    newest = (await connection.execute(_NEWEST_STATUS)).scalar_one()
-    return f"{newest}/{(await count_fleet(connection)).by_freshness()}"
+async def fleet_status_token(connection: AsyncConnection, scope: DepotScope) -> str:
+    """Read the change token of the statuses within ``scope``: the newest, and how many depots are how fresh."""
+    newest = _NEWEST_STATUS if scope.everywhere else _NEWEST_STATUS_WITHIN
+    found = (await connection.execute(newest, given_within(scope))).scalar_one()
+    return f"{found}/{(await count_fleet(connection, scope=scope)).by_freshness()}"
 
 
-async def backfill_list_token(connection: AsyncConnection) -> str:
-    """Read the change token of the list of backfills, and how far those that run are."""
+async def backfill_list_token(connection: AsyncConnection, _: DepotScope) -> str:
+    """Read the change token of the list of backfills, which concern all depots, and how far those that run are."""
     return str((await connection.execute(_ALL_BACKFILLS)).scalar_one())
 
 
@@ -74,9 +81,10 @@ async def run_tokens(connection: AsyncConnection, run_ids: Collection[UUID]) -> 
     return {row[0]: row[1] for row in await connection.execute(_RUNS, {"ids": list(run_ids)})}
 
 
-async def run_list_token(connection: AsyncConnection) -> str:
-    """Read the change token of the list of scenario runs, and how far those that go on are."""
-    return str((await connection.execute(_ALL_RUNS)).scalar_one())
+async def run_list_token(connection: AsyncConnection, scope: DepotScope) -> str:
+    """Read the change token of the list of scenario runs within ``scope``, and how far those that go on are."""
+    query = text(_ALL_RUNS.format(within=is_within("depot_id", scope)))
+    return str((await connection.execute(query, given_within(scope))).scalar_one())
 
 
 async def ask(connection: AsyncConnection) -> None:

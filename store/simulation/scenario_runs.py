@@ -12,9 +12,11 @@ from uuid import UUID
 from sqlalchemy import Select, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.access.principals import EVERYWHERE, DepotScope
 from domain.base.jobs import JobState
 from domain.base.problems import Problem, ProblemCode
 from domain.simulation.scenario_runs import RunOutcome, RunTargets, ScenarioRunRequest
+from store.access.narrowing import within
 from store.base.notify import ChangeKind, notify
 from store.simulation.tables import scenario_run_steps, scenario_runs
 from store.site.depots import lock_depot
@@ -210,9 +212,13 @@ async def list_runs(
     only_open: bool = False,
     before: UUID | None,
     limit: int,
+    scope: DepotScope = EVERYWHERE,
 ) -> list[RunRecord]:
-    """List runs, the newest first, beginning before the id ``before``; all, or those that have not ended."""
-    query = _runs().order_by(scenario_runs.c.id.desc()).limit(limit)
+    """List runs at the depots within ``scope``, the newest first, beginning before the id ``before``.
+
+    All, or those that have not ended.
+    """
+    query = _runs().order_by(scenario_runs.c.id.desc()).limit(limit).where(within(scenario_runs.c.depot_id, scope))
     if depot_id is not None:
         query = query.where(scenario_runs.c.depot_id == depot_id)
     if scenario is not None:

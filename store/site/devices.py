@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.access.principals import DepotScope
 from domain.base.actor import Actor
 from domain.base.bounds import DEVICES
 from domain.base.problems import Problem, ProblemCode
@@ -19,6 +20,7 @@ from domain.controllers.controller_support import ControllerTables, unsupported
 from domain.site.deletions import SubjectKind
 from domain.site.measurands import MeasurandKey
 from domain.site.sensor_actions import SensorActionKind
+from store.access.narrowing import within
 from store.base.arrays import containing
 from store.site.deletions import check_consent
 from store.site.gateways import read_gateway
@@ -81,6 +83,7 @@ _DEVICES = (
 
 async def list_devices(
     connection: AsyncConnection,
+    scope: DepotScope,
     *,
     depot_id: UUID | None,
     gateway_id: UUID | None,
@@ -88,11 +91,14 @@ async def list_devices(
     after: UUID | None,
     limit: int | None,
 ) -> list[DeviceRecord]:
-    """List devices by id, beginning after ``after``. ``search`` is a part of the name or of the sensor id.
+    """List devices of the depots within ``scope`` by id, beginning after ``after``.
+
+    ``search`` is a part of the name or of the sensor id.
 
     Without a limit all of them; a depot's are at most ``domain.base.bounds.DEVICES``, but for one that had more before.
     """
     query = _DEVICES.order_by(devices.c.id).limit(limit).where(*_fitting(depot_id, gateway_id, search))
+    query = query.where(within(devices.c.depot_id, scope))
     if after is not None:
         query = query.where(devices.c.id > after)
     return [DeviceRecord(**row) for row in (await connection.execute(query)).mappings()]

@@ -12,11 +12,13 @@ from uuid import UUID
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.access.principals import DepotScope
 from domain.base.actor import Actor
 from domain.base.bounds import GATEWAYS
 from domain.base.problems import Problem, ProblemCode
 from domain.base.versions import Versions
 from domain.site.deletions import SubjectKind
+from store.access.narrowing import within
 from store.site.deletions import check_consent
 from store.site.site_changes import Configurable, change_of, check_room, configuration_change, unlink_devices
 from store.site.tables import devices, gateways
@@ -55,10 +57,10 @@ _GATEWAYS = select(
 
 
 async def list_gateways(
-    connection: AsyncConnection, *, depot_id: UUID | None, after: UUID | None, limit: int
+    connection: AsyncConnection, scope: DepotScope, *, depot_id: UUID | None, after: UUID | None, limit: int
 ) -> list[GatewayRecord]:
-    """List gateways by id, beginning after ``after``."""
-    query = _GATEWAYS.order_by(gateways.c.id).limit(limit)
+    """List gateways of the depots within ``scope`` by id, beginning after ``after``."""
+    query = _GATEWAYS.order_by(gateways.c.id).limit(limit).where(within(gateways.c.depot_id, scope))
     if depot_id is not None:
         query = query.where(gateways.c.depot_id == depot_id)
     if after is not None:

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.access.principals import DepotScope
 from domain.base.actor import Actor
 from domain.base.bounds import POWER_SOURCES
 from domain.base.problems import Problem, ProblemCode
@@ -19,6 +20,7 @@ from domain.base.versions import Versions
 from domain.site.deletions import SubjectKind
 from domain.site.measurands import MeasurandKey
 from domain.site.routing import PowerSourceKind
+from store.access.narrowing import within
 from store.base.arrays import is_one_of
 from store.site.deletions import check_consent
 from store.site.resolutions import list_rerouted
@@ -101,10 +103,10 @@ async def _read(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) ->
 
 
 async def list_power_sources(
-    connection: AsyncConnection, *, depot_id: UUID | None, after: UUID | None, limit: int
+    connection: AsyncConnection, scope: DepotScope, *, depot_id: UUID | None, after: UUID | None, limit: int
 ) -> list[PowerSourceRecord]:
-    """List power sources by id, beginning after ``after``."""
-    query = _POWER_SOURCES.order_by(power_sources.c.id).limit(limit)
+    """List power sources of the depots within ``scope`` by id, beginning after ``after``."""
+    query = _POWER_SOURCES.order_by(power_sources.c.id).limit(limit).where(within(power_sources.c.depot_id, scope))
     if depot_id is not None:
         query = query.where(power_sources.c.depot_id == depot_id)
     if after is not None:

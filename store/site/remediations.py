@@ -12,10 +12,12 @@ from uuid import UUID
 from sqlalchemy import Select, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.access.principals import DepotScope
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from domain.site.remediations import RemediationCode
 from domain.site.sensor_actions import SensorActionKind
+from store.access.narrowing import within
 from store.base.arrays import is_one_of
 from store.base.changes import record_change
 from store.base.database import clock
@@ -103,14 +105,19 @@ async def _read(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) ->
 
 async def list_remediations(
     connection: AsyncConnection,
+    scope: DepotScope,
     *,
     depot_id: UUID | None,
     state: RemediationState | None,
     before: UUID | None,
     limit: int,
 ) -> list[RemediationRecord]:
-    """List remediations, those opened last first, beginning after ``before``. ``state`` None: all."""
+    """List remediations of the depots within ``scope``, those opened last first, beginning after ``before``.
+
+    ``state`` None: all.
+    """
     query = _remediations().order_by(remediations.c.id.desc()).limit(limit)
+    query = query.where(within(remediations.c.depot_id, scope))
     if depot_id is not None:
         query = query.where(remediations.c.depot_id == depot_id)
     if state is not None:
@@ -121,9 +128,10 @@ async def list_remediations(
     return await _read(connection, query)
 
 
-async def count_open(connection: AsyncConnection) -> int:
-    """Count the remediations that are open."""
-    query = select(func.count()).select_from(remediations).where(remediations.c.closed_at.is_(None))
+async def count_open(connection: AsyncConnection, scope: DepotScope) -> int:
+    """Count the remediations that are open at the depots within ``scope``."""
+    conditions = remediations.c.closed_at.is_(None), within(remediations.c.depot_id, scope)
+    query = select(func.count()).select_from(remediations).where(*conditions)
     return (await connection.execute(query)).scalar_one()
 
 
@@ -138,12 +146,13 @@ class DepotRemediations:
 
 
 async def count_by_depot(
-    connection: AsyncConnection, state: RemediationState | None, limit: int
+    connection: AsyncConnection, scope: DepotScope, state: RemediationState | None, limit: int
 ) -> list[DepotRemediations]:
-    """Count remediations by depot, those with the most first. ``state`` None: all."""
+    """Count remediations by depot within ``scope``, those with the most first. ``state`` None: all."""
     query = (
         select(remediations.c.depot_id, depots.c.name, func.count())
         .select_from(remediations.outerjoin(depots, depots.c.id == remediations.c.depot_id))
+        .where(within(remediations.c.depot_id, scope))
         .group_by(remediations.c.depot_id, depots.c.name)
         .order_by(func.count().desc(), depots.c.name, remediations.c.depot_id)
         .limit(limit)

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 
-from api.base.dependencies import LiveDep
-from api.base.live import Topic
+from api.access.authorization import Permit, PermitDep
+from api.base.dependencies import LiveDep, RightsDep
+from api.base.live import Kind, Topic
+from api.base.rights import while_permitted
 
 SPACING = 0.3
 """Seconds between two tellings of one page: a burst is one."""
@@ -27,9 +30,15 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/live", name="live")
-async def stream(hub: LiveDep, topic: Annotated[list[str], Query(max_length=20)]) -> EventSourceResponse:
+async def stream(
+    request: Request,
+    hub: LiveDep,
+    rights: RightsDep,
+    permit: PermitDep,
+    topic: Annotated[list[str], Query(max_length=20)],
+) -> EventSourceResponse:
     """Tell a page what changes of what it shows: ``hello``, ``changed``, ``away``, ``back``, ``beat``."""
-    topics = [Topic.parse(each) for each in topic]
+    topics = [await _permitted(Topic.parse(each), permit) for each in topic]
 
     async def events() -> AsyncGenerator[ServerSentEvent]:
         async with hub.listen(topics) as listener:
@@ -45,8 +54,26 @@ async def stream(hub: LiveDep, topic: Annotated[list[str], Query(max_length=20)]
                 await asyncio.sleep(SPACING)
 
     return EventSourceResponse(
-        events(), ping=BEAT, ping_message_factory=lambda: ServerSentEvent(event="beat", data=_now())
+        while_permitted(request, rights, events()),
+        ping=BEAT,
+        ping_message_factory=lambda: ServerSentEvent(event="beat", data=_now()),
     )
+
+
+async def _permitted(topic: Topic, permit: Permit) -> Topic:
+    """Narrow what is watched to the depots that may be seen.
+
+    Raises:
+        Problem: ``NOT_PERMITTED`` or ``…_NOT_FOUND``.
+
+    """
+    if topic.kind in (Kind.BACKFILL, Kind.BACKFILLS):
+        permit.check_fleet()
+        return topic
+    if topic.subject_id is None:
+        return replace(topic, scope=permit.scope)
+    await permit.check(**{"run_id" if topic.kind is Kind.RUN else "depot_id": topic.subject_id})
+    return topic
 
 
 def _now() -> str:

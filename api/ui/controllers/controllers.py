@@ -21,6 +21,7 @@ from api.site import depots
 from api.ui.base.navigation import device_address
 from api.ui.base.rendering import render
 from api.ui.controllers import controller_words
+from domain.access.principals import DepotScope
 from domain.base.problems import Problem, ProblemCode
 from domain.controllers.controller_support import ControllerTables
 from store.site.circuits import list_circuits
@@ -40,7 +41,7 @@ async def all_bindings(engine: AsyncEngine, depot_id: UUID) -> list[service.Cont
     found: list[service.ControllerBinding] = []
     cursor: str | None = None
     while True:
-        page = await service.list_all(engine, depot_id=depot_id, cursor=cursor, limit=500)
+        page = await service.list_all(engine, DepotScope.of(depot_id), depot_id=depot_id, cursor=cursor, limit=500)
         found += page.items
         cursor = page.next_cursor
         if cursor is None:
@@ -50,7 +51,9 @@ async def all_bindings(engine: AsyncEngine, depot_id: UUID) -> list[service.Cont
 async def all_devices(engine: AsyncEngine, depot_id: UUID) -> list[DeviceRecord]:
     """Every device of a depot, by name."""
     async with engine.connect() as connection:
-        found = await list_devices(connection, depot_id=depot_id, gateway_id=None, after=None, limit=None)
+        found = await list_devices(
+            connection, DepotScope.of(depot_id), depot_id=depot_id, gateway_id=None, after=None, limit=None
+        )
     return sorted(found, key=lambda each: (each.name.casefold(), each.sensor_id))
 
 

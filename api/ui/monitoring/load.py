@@ -18,6 +18,7 @@ from api.site import depots, power_sources
 from api.site.capacities import Capacity
 from api.ui.base.rendering import render
 from api.ui.site.devices import source_now
+from domain.access.principals import DepotScope
 from domain.base.actor import Actor
 from runtime.settings import MICROGRID_CARD
 from store.base.database import clock, snapshot
@@ -56,7 +57,9 @@ async def _read_page(engine: AsyncEngine, flags: Flags, actor: Actor, depot_id: 
             card = await _read_card(connection, depot_id, depot.microgrid_id)
         circuits = await list_circuits(connection, depot_id)
         held = await list_capacities(connection, depot_id, await clock(connection))
-        sources = await list_power_sources(connection, depot_id=depot_id, after=None, limit=SOURCES)
+        sources = await list_power_sources(
+            connection, DepotScope.of(depot_id), depot_id=depot_id, after=None, limit=SOURCES
+        )
     return {
         "depot": depots.Depot.of(depot),
         "tops": [circuit.name for circuit in circuits if circuit.parent_id is None],

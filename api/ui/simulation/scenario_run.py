@@ -13,13 +13,14 @@ from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from api.base.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.base.dependencies import ActorDep, ClientDep, EngineDep, ScopeDep, SettingsDep
 from api.base.live import Kind, Topic
 from api.base.types import RunId
 from api.simulation import scenario_runs as service
 from api.site import capacities, power_sources
 from api.ui.base import words
 from api.ui.base.rendering import render
+from domain.access.principals import DepotScope
 from domain.base.problems import Problem
 from domain.simulation.scenario_runs import RunTargets
 from domain.site.action_outcomes import ActionOutcome
@@ -55,11 +56,16 @@ class Shown:
 
 @router.get("/{run_id}", name="page_scenario_run")
 async def watch(
-    request: Request, run_id: RunId, engine: EngineDep, client: ClientDep, settings: SettingsDep
+    request: Request,
+    run_id: RunId,
+    engine: EngineDep,
+    scope: ScopeDep,
+    client: ClientDep,
+    settings: SettingsDep,
 ) -> Response:
     """Show a run, how far it is, and its steps."""
     context = await _one(run_id, engine, client, settings) | await _steps(run_id, engine)
-    others = await _others(context["run"], engine)
+    others = await _others(context["run"], engine, scope)
     return render(
         request, "scenario_run.html", context | {"topics": [Topic(Kind.RUN, run_id)], "asked": "", "others": others}
     )
@@ -219,7 +225,9 @@ async def _power_source(engine: AsyncEngine, targets: RunTargets) -> tuple[dict[
     )
 
 
-async def _others(run: service.ScenarioRun, engine: AsyncEngine) -> list[Any]:
+async def _others(run: service.ScenarioRun, engine: AsyncEngine, scope: DepotScope) -> list[Any]:
     async with engine.connect() as connection:
-        found = await list_runs(connection, depot_id=None, scenario=run.scenario, before=None, limit=_OTHERS + 1)
+        found = await list_runs(
+            connection, depot_id=None, scenario=run.scenario, before=None, limit=_OTHERS + 1, scope=scope
+        )
     return [each for each in found if each.run_id != run.run_id][:_OTHERS]

@@ -10,7 +10,8 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from api.base.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.access.authorization import PermitDep
+from api.base.dependencies import ActorDep, ClientDep, EngineDep, ScopeDep, SettingsDep
 from api.base.idempotency import FormOnceDep
 from api.base.live import Kind, Topic
 from api.base.types import Cursor, Search
@@ -19,6 +20,8 @@ from api.simulation.scenario_starts import RunStart
 from api.site import depots
 from api.ui.base.forms import FieldErrors, read_whole
 from api.ui.base.rendering import is_htmx, render
+from domain.access.principals import DepotScope
+from domain.access.roles import Permission
 from domain.base.names import MAX_NAME_LENGTH, best_matches
 from domain.base.problems import Problem, ProblemCode
 from domain.base.texts import fault_of, normal
@@ -43,6 +46,7 @@ _SHOWN_IN_FORM = (ProblemCode.SCENARIO_NOT_CONFIGURED, ProblemCode.RUN_IN_PROGRE
 async def show(
     request: Request,
     engine: EngineDep,
+    scope: ScopeDep,
     client: ClientDep,
     settings: SettingsDep,
     scenario: Search = None,
@@ -50,23 +54,28 @@ async def show(
 ) -> Response:
     """Show the scenarios' form and the runs."""
     chosen = scenario if scenario in preset_names() else "quick-look"
-    context = await _list(engine, client, settings) | _form(scenario=chosen, depot=depot or "")
+    context = await _list(engine, scope, client, settings) | _form(scenario=chosen, depot=depot or "")
     return render(request, "scenarios.html", context)
 
 
 @router.get("/rows", name="scenario_run_rows")
 async def more(
-    request: Request, engine: EngineDep, client: ClientDep, settings: SettingsDep, cursor: Cursor = None
+    request: Request,
+    engine: EngineDep,
+    scope: ScopeDep,
+    client: ClientDep,
+    settings: SettingsDep,
+    cursor: Cursor = None,
 ) -> Response:
     """The list as it is now, or what comes after ``cursor``."""
-    context = await _list(engine, client, settings, cursor)
+    context = await _list(engine, scope, client, settings, cursor)
     return render(request, "scenarios.html", context, block="more_rows" if cursor else "runs")
 
 
 @router.get("/depots", name="scenario_depots")
-async def offer(request: Request, engine: EngineDep, depot: Search = None) -> Response:
+async def offer(request: Request, engine: EngineDep, scope: ScopeDep, depot: Search = None) -> Response:
     """Depots whose name holds what was typed."""
-    page = await depots.list_all(engine, search=depot, limit=_OFFERED)
+    page = await depots.list_all(engine, scope, search=depot, limit=_OFFERED)
     return render(request, "scenarios.html", {"offered": page.items}, block="offers")
 
 
@@ -79,7 +88,13 @@ async def about(request: Request, scenario: Search = None) -> Response:
 
 @router.post("", name="scenario_start")
 async def start(
-    request: Request, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep, once: FormOnceDep
+    request: Request,
+    actor: ActorDep,
+    engine: EngineDep,
+    permit: PermitDep,
+    client: ClientDep,
+    settings: SettingsDep,
+    once: FormOnceDep,
 ) -> Response:
     """Start a run and lead to it."""
     async with request.form() as form:
@@ -92,9 +107,10 @@ async def start(
         errors["seed"] = "A whole number from 0 up."
     if given["speed"] not in SPEEDS:
         errors["speed"] = "Choose a speed."
-    depot_id = await _find_depot(engine, given["depot"], errors)
+    depot_id = await _find_depot(engine, permit.scope, given["depot"], errors)
     problem: Problem | None = None
     if seed is not None and depot_id is not None and not errors:
+        await permit.check(depot_id=depot_id)
         asked = RunStart(depot_id, given["scenario"], None, None, seed, float(given["speed"]), force=False)
         try:
             run_id = await service.begin(engine, client, settings, actor, asked, once)
@@ -107,11 +123,12 @@ async def start(
             return Response(headers={"HX-Redirect": there}) if is_htmx(request) else RedirectResponse(there, 303)
     context = _form(**given) | {"errors": errors, "problem": problem}
     if not is_htmx(request):
-        context |= await _list(engine, client, settings)
+        scope = permit.principal.scope(Permission.VIEW)
+        context |= await _list(engine, scope, client, settings)
     return render(request, "scenarios.html", context, block="form" if is_htmx(request) else None, status=422)
 
 
-async def _find_depot(engine: AsyncEngine, named: str, errors: FieldErrors) -> UUID | None:
+async def _find_depot(engine: AsyncEngine, scope: DepotScope, named: str, errors: FieldErrors) -> UUID | None:
     if not named:
         errors["depot"] = "Name a depot."
         return None
@@ -120,7 +137,7 @@ async def _find_depot(engine: AsyncEngine, named: str, errors: FieldErrors) -> U
     except ValueError:
         pass
     term = normal(named)[:MAX_NAME_LENGTH]
-    found = [] if fault_of(term) else (await depots.list_all(engine, search=term, limit=_SEARCHED)).items
+    found = [] if fault_of(term) else (await depots.list_all(engine, scope, search=term, limit=_SEARCHED)).items
     chosen = best_matches(term, found, lambda each: each.name)
     if len(chosen) == 1:
         return chosen[0].depot_id
@@ -131,8 +148,10 @@ async def _find_depot(engine: AsyncEngine, named: str, errors: FieldErrors) -> U
     return None
 
 
-async def _list(engine: AsyncEngine, client: Client, settings: Settings, cursor: str | None = None) -> dict[str, Any]:
-    page = await service.list_all(engine, client, settings, cursor=cursor, limit=LISTED)
+async def _list(
+    engine: AsyncEngine, scope: DepotScope, client: Client, settings: Settings, cursor: str | None = None
+) -> dict[str, Any]:
+    page = await service.list_all(engine, scope, client, settings, cursor=cursor, limit=LISTED)
     return {"page": page, "topics": [Topic(Kind.RUNS)]}
 
 

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.datastructures import FormData
 
-from api.base.dependencies import ActorDep, EngineDep
+from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.idempotency import FormOnceDep
 from api.base.limits import MAX_FIELDS
 from api.base.live import Kind, Topic
@@ -20,6 +20,7 @@ from api.site import depots as service
 from api.ui.base.forms import FieldErrors, read_name, read_whole
 from api.ui.base.rendering import is_htmx, render
 from api.ui.site.outline import Line, Outline
+from domain.access.principals import DepotScope
 from domain.base.timezones import check_timezone, known_timezones
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
@@ -51,9 +52,10 @@ class Wanted:
         return urlencode({name: value for name, value in given.items() if value})
 
 
-async def _rows(engine: AsyncEngine, wanted: Wanted, cursor: str | None) -> dict[str, Any]:
+async def _rows(engine: AsyncEngine, scope: DepotScope, wanted: Wanted, cursor: str | None) -> dict[str, Any]:
     page = await service.list_all(
         engine,
+        scope,
         search=wanted.search,
         provisioning=wanted.provisioning,
         freshness=wanted.freshness,
@@ -65,10 +67,10 @@ async def _rows(engine: AsyncEngine, wanted: Wanted, cursor: str | None) -> dict
     return {"page": page, "wanted": wanted, "statuses": latest_statuses}
 
 
-async def _counts(engine: AsyncEngine, wanted: Wanted) -> dict[str, Any]:
+async def _counts(engine: AsyncEngine, scope: DepotScope, wanted: Wanted) -> dict[str, Any]:
     """Count by each filter what the other filters leave."""
     async with snapshot(engine) as connection:
-        found = await count_fleet(connection, wanted.search)
+        found = await count_fleet(connection, wanted.search, scope)
     counts, fresh = found.by_provisioning(wanted.freshness), found.by_freshness(wanted.provisioning)
     return {
         "counts": counts,
@@ -82,11 +84,16 @@ async def _counts(engine: AsyncEngine, wanted: Wanted) -> dict[str, Any]:
 @router.get("/", name="page_depots")
 @router.get("/depots", name="depots_address")
 async def show(
-    request: Request, engine: EngineDep, search: Search = None, provisioning: State = None, freshness: Fresh = None
+    request: Request,
+    engine: EngineDep,
+    scope: ScopeDep,
+    search: Search = None,
+    provisioning: State = None,
+    freshness: Fresh = None,
 ) -> Response:
     """Show all depots, or those that were searched for."""
     wanted = Wanted(search, provisioning, freshness)
-    context = await _rows(engine, wanted, None) | await _counts(engine, wanted)
+    context = await _rows(engine, scope, wanted, None) | await _counts(engine, scope, wanted)
     return render(
         request,
         "depots.html",
@@ -99,13 +106,14 @@ async def show(
 async def more(
     request: Request,
     engine: EngineDep,
+    scope: ScopeDep,
     search: Search = None,
     provisioning: State = None,
     freshness: Fresh = None,
     cursor: Cursor = None,
 ) -> Response:
     """The next depots of the list."""
-    context = await _rows(engine, Wanted(search, provisioning, freshness), cursor)
+    context = await _rows(engine, scope, Wanted(search, provisioning, freshness), cursor)
     return render(request, "depots.html", context, block="more_rows")
 
 

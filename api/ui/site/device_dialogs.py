@@ -32,6 +32,7 @@ from api.ui.site.site_forms import (
     gone,
     read_id,
 )
+from domain.access.principals import DepotScope
 from domain.base.names import clean_sensor_id
 from domain.base.problems import Problem, ProblemCode
 from domain.controllers.controller_support import ControllerTables
@@ -55,7 +56,7 @@ async def _read(engine: AsyncEngine, depot_id: UUID, device_id: UUID) -> service
 
 async def _fields(engine: AsyncEngine, depot_id: UUID, tables: ControllerTables) -> list[Field]:
     circuits = await read_circuits(engine, depot_id)
-    found = (await gateways.list_all(engine, depot_id=depot_id, limit=MOST)).items
+    found = (await gateways.list_all(engine, DepotScope.of(depot_id), depot_id=depot_id, limit=MOST)).items
     async with engine.connect() as connection:
         heard = await list_unknown_sensors(connection, depot_id, _OFFERED)
     choose = [("", "Choose")] if len(found) != 1 else []

@@ -20,6 +20,7 @@ from api.site import devices as service
 from api.ui.base.forms import shown_address
 from api.ui.base.rendering import is_htmx, render
 from api.ui.site.translations import Translation, read_translation
+from domain.access.principals import DepotScope
 from domain.site.measurands import MeasurandKey
 from domain.site.sensor_actions import STATE_MEASURANDS
 from store.base.database import snapshot
@@ -77,8 +78,8 @@ async def _read_site(engine: AsyncEngine, depot_id: UUID) -> dict[str, Any]:
 
     """
     depot = await depots.read(depot_id, engine)
-    found = await gateways.list_all(engine, depot_id=depot_id, limit=MOST)
-    sources = await power_sources.list_all(engine, depot_id=depot_id, limit=MOST)
+    found = await gateways.list_all(engine, DepotScope.of(depot_id), depot_id=depot_id, limit=MOST)
+    sources = await power_sources.list_all(engine, DepotScope.of(depot_id), depot_id=depot_id, limit=MOST)
     names = {source.power_source_id: source.name for source in sources.items}
     translations: dict[UUID, Translation] = {
         gateway.gateway_id: read_translation(gateway.output_translation, names) for gateway in found.items
@@ -101,6 +102,7 @@ async def _read_devices(engine: AsyncEngine, depot_id: UUID, wanted: Wanted) -> 
     while len(found) < wanted.shown and (cursor or not found):
         page = await service.list_all(
             engine,
+            DepotScope.of(depot_id),
             depot_id=depot_id,
             gateway_id=wanted.gateway_id,
             search=wanted.search,

@@ -32,6 +32,7 @@ from api.ui.site.site_forms import (
     read_id,
 )
 from api.ui.site.translations import AS_IT_IS, Translation, choose, read_translation
+from domain.access.principals import DepotScope
 from domain.base.problems import Problem, ProblemCode
 from domain.site.deletions import SubjectKind
 
@@ -42,7 +43,7 @@ _FORMS = Forms("gateway", _PREFIX, "Packets name it by its id")
 
 
 async def _source_names(engine: AsyncEngine, depot_id: UUID) -> dict[UUID, str]:
-    page = await power_sources.list_all(engine, depot_id=depot_id, limit=MOST)
+    page = await power_sources.list_all(engine, DepotScope.of(depot_id), depot_id=depot_id, limit=MOST)
     return {source.power_source_id: source.name for source in page.items}
 
 

@@ -16,8 +16,10 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.access.principals import EVERYWHERE, DepotScope
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
+from store.access.narrowing import given_within, is_within
 from store.base.arrays import containing
 from store.base.locks import SITE_KEY
 
@@ -40,11 +42,13 @@ class DepotFilter:
     """A part of the name, in any case."""
     provisioning: ProvisioningState | None = None
     freshness: DepotFreshness | None = None
+    scope: DepotScope = EVERYWHERE
+    """The depots that may be seen."""
 
     @property
     def parameters(self) -> dict[str, Any]:
         """What the statements are given."""
-        given: dict[str, Any] = {}
+        given: dict[str, Any] = {**given_within(self.scope)}
         if self.search:
             given |= {"search": self.search, "pattern": containing(self.search)}
         if self.provisioning is not None:
@@ -65,6 +69,7 @@ def page_statement(
     """
     asked = {
         "x.provisioning = :provisioning": wanted.provisioning is not None,
+        is_within("x.depot_id", wanted.scope): not wanted.scope.everywhere,
         "(x.name, x.depot_id) > (:after_name, CAST(:after_id AS uuid))": after is not None,
         _IS_FOUND: bool(wanted.search) and not is_walk,
     }
@@ -101,6 +106,7 @@ async def find_page(
     """Find a page of depots by name, then id, beginning after the place ``after``."""
     if wanted.search:
         await fresh_plans(connection)
+    if wanted.search and wanted.scope.everywhere:
         near = list((await connection.execute(*page_statement(wanted, after, limit, is_walk=True))).scalars())
         if len(near) == limit:
             return near
@@ -141,22 +147,37 @@ COUNT_ALL = text(f"""
     ) AS counted
     GROUP BY provisioning, freshness
 """)
-COUNT_FOUND = text(f"""
-    WITH {_LAPSED}, found AS MATERIALIZED (
-        SELECT x.depot_id, x.provisioning, x.freshness FROM depot_list AS x
-        WHERE {_IS_FOUND} LIMIT {MOST_COUNTED + 1}
-    )
-    SELECT provisioning, CASE WHEN depot_id IN (SELECT depot_id FROM lapsed) THEN 'STALE' ELSE freshness END, count(*)
-    FROM found GROUP BY 1, 2
-""")
 
 
-async def count_fleet(connection: AsyncConnection, search: str | None = None) -> FleetCounts:
-    """Count depots by provisioning and freshness: all, or those whose name holds ``search``."""
-    wanted = DepotFilter(search)
+def _count_those(condition: str, limit: str = "") -> TextClause:
+    return text(f"""
+        WITH {_LAPSED}, found AS MATERIALIZED (
+            SELECT x.depot_id, x.provisioning, x.freshness FROM depot_list AS x WHERE {condition} {limit}
+        )
+        SELECT provisioning,
+               CASE WHEN depot_id IN (SELECT depot_id FROM lapsed) THEN 'STALE' ELSE freshness END, count(*)
+        FROM found GROUP BY 1, 2
+    """)
+
+
+COUNT_FOUND = _count_those(_IS_FOUND, f"LIMIT {MOST_COUNTED + 1}")
+
+
+def _count_statement(wanted: DepotFilter) -> TextClause:
+    if wanted.scope.everywhere:
+        return COUNT_FOUND if wanted.search else COUNT_ALL
+    seen = is_within("x.depot_id", wanted.scope)
+    return _count_those(f"{seen} AND {_IS_FOUND}", f"LIMIT {MOST_COUNTED + 1}") if wanted.search else _count_those(seen)
+
+
+async def count_fleet(
+    connection: AsyncConnection, search: str | None = None, scope: DepotScope = EVERYWHERE
+) -> FleetCounts:
+    """Count depots by provisioning and freshness: all within ``scope``, or those whose name holds ``search``."""
+    wanted = DepotFilter(search, scope=scope)
     if search:
         await fresh_plans(connection)
-    rows = await connection.execute(COUNT_FOUND if search else COUNT_ALL, wanted.parameters)
+    rows = await connection.execute(_count_statement(wanted), wanted.parameters)
     found = {(ProvisioningState(state), DepotFreshness(fresh)): int(count) for state, fresh, count in rows}
     return FleetCounts(found, is_capped=bool(search) and sum(found.values()) > MOST_COUNTED)
 

@@ -1,0 +1,87 @@
+"""Event streams end when the rights of who reads them change: a stream was permitted once, and goes on for hours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import structlog
+from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.base.access import principal_of, prove_again
+from store.access.grants import CHANNEL
+from store.base.listen import listen
+
+_log = structlog.get_logger("access")
+
+T = TypeVar("T")
+
+
+class RightsWatch:
+    """Hears that who may do what has changed, for all streams of one process."""
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Event] = set()
+
+    async def run(self, engine: AsyncEngine) -> None:
+        """Listen until cancelled. What changed while the connection was lost may be anything."""
+        await listen(engine, CHANNEL, lambda _: self._tell(), self._tell)
+
+    def _tell(self) -> None:
+        for changed in self._waiting:
+            changed.set()
+
+    @contextmanager
+    def changes(self) -> Generator[asyncio.Event]:
+        """Set the event whenever rights change, while the block runs."""
+        changed = asyncio.Event()
+        self._waiting.add(changed)
+        try:
+            yield changed
+        finally:
+            self._waiting.discard(changed)
+
+
+async def while_permitted(request: Request, rights: RightsWatch, events: AsyncGenerator[T]) -> AsyncGenerator[T]:
+    """Pass a stream's events on, until who asked for it no longer is who they were, or has other rights.
+
+    A reader whose stream has ended asks for it again, and is judged anew.
+    """
+    with rights.changes() as changed:
+        coming = asyncio.ensure_future(anext(events))
+        told = asyncio.ensure_future(changed.wait())
+        try:
+            while True:
+                await asyncio.wait({coming, told}, return_when=asyncio.FIRST_COMPLETED)
+                if told.done():
+                    changed.clear()
+                    if not await _is_as_before(request):
+                        return
+                    told = asyncio.ensure_future(changed.wait())
+                if coming.done():
+                    try:
+                        event = coming.result()
+                    except StopAsyncIteration:
+                        return
+                    yield event
+                    coming = asyncio.ensure_future(anext(events))
+        finally:
+            for each in (coming, told):
+                each.cancel()
+            await asyncio.wait({coming, told})
+            await events.aclose()
+
+
+async def _is_as_before(request: Request) -> bool:
+    before = principal_of(request.scope)
+    try:
+        now = await prove_again(request.scope)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is not known who reads
+        _log.info("event stream ended", error=type(error).__name__)
+        return False
+    return before is not None and (
+        now is before or (now.subject, set(now.grants)) == (before.subject, set(before.grants))
+    )

@@ -1,0 +1,116 @@
+"""Depots with one of everything that a path can name, and an application whose callers say who they are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import Scope
+
+from api.base.dependencies import Resources
+from api.main import create_app
+from domain.access.principals import Grant, Principal, PrincipalKind
+from domain.base.actor import Actor
+from domain.base.problems import Problem, ProblemCode
+from runtime.settings import Settings
+from store.base.database import transaction
+from tests.factories.sites import add_power_source, controller_site
+from tests.helpers.support import ACTOR
+
+WHO = "x-who"
+"""The header that says in whose name a test asks."""
+
+_REMEDIATION = text("""
+    INSERT INTO remediations (depot_id, gateway_id, device_id, sensor_action_id, action, code, candidates, opened_at,
+                              last_seen_at, times)
+    VALUES (:depot_id, :gateway_id, :device_id, :sensor_action_id, 'UPDATE_POWER_SOURCE_STATE', 'NO_POWER_SOURCE',
+            '{}', now(), now(), 1)
+    RETURNING id
+""")
+_RUN = text("""
+    INSERT INTO scenario_runs (scenario, title, document, digest, depot_id, seed, time_scale, bindings, targets,
+                               warnings, run_record, state, outcome, steps_total, requested_by, finished_at)
+    VALUES ('quick-look', 'Quick look', '', repeat('0', 64), :depot_id, 1, 0, '{}',
+            '{"microgrid_id": null, "circuit_id": null, "power_source_id": null, "device_ids": []}', '[]', :head,
+            'COMPLETED', 'PASSED', 0, 'test', now())
+    RETURNING id
+""")
+
+
+def person(*grants: Grant, subject: str = "https://id.example#ann") -> Principal:
+    """Somebody with these grants."""
+    return Principal(PrincipalKind.PERSON, subject, Actor("ann@example.org"), grants)
+
+
+async def depot_with_everything(engine: AsyncEngine, name: str) -> dict[str, UUID]:
+    """Make a depot that has one of everything; its ids by what the parameters of paths are called."""
+    site = await controller_site(engine)
+    (sensor_action_id,) = site.actions.values()
+    assert site.microgrid_id is not None
+    found = {
+        "depot_id": site.depot_id,
+        "circuit_id": site.circuit_ids[0],
+        "microgrid_id": site.microgrid_id,
+        "gateway_id": site.gateway_id,
+        "device_id": next(iter(site.devices.values())),
+        "power_source_id": await add_power_source(engine, site),
+        "sensor_action_id": sensor_action_id,
+        "binding_id": sensor_action_id,
+    }
+    async with transaction(engine, ACTOR) as connection:
+        rename = "UPDATE depots SET name = :name WHERE id = :depot_id"
+        await connection.execute(text(rename), {"name": name, "depot_id": site.depot_id})
+        found["remediation_id"] = (await connection.execute(_REMEDIATION, found)).scalar_one()
+        for which in ("run_id", "other_id"):
+            head = '{"record":"run"}'
+            run = await connection.execute(_RUN, {"depot_id": site.depot_id, "head": head})
+            found[which] = run.scalar_one()
+    return found
+
+
+def missing() -> dict[str, UUID]:
+    """Ids of nothing, by what the parameters of paths are called."""
+    names = (
+        "depot_id", "circuit_id", "microgrid_id", "gateway_id", "device_id", "power_source_id", "sensor_action_id",
+        "binding_id", "remediation_id", "run_id", "other_id",
+    )  # fmt: skip
+    return {name: uuid4() for name in names}
+
+
+def read_only(database_url: str) -> str:
+    """The same database, of which nothing is changed."""
+    more = {"default_transaction_read_only": "on"}
+    return make_url(database_url).update_query_dict(more).render_as_string(hide_password=False)
+
+
+@asynccontextmanager
+async def asked_as(database_url: str, principals: Mapping[str, Principal]) -> AsyncGenerator[httpx.AsyncClient]:
+    """Call an application, in the name of one of these principals that the header ``WHO`` names."""
+
+    async def authenticate(scope: Scope, _: Resources) -> Principal:
+        who = dict(scope["headers"]).get(WHO.encode(), b"").decode()
+        if who not in principals:
+            raise Problem(ProblemCode.ACCESS_REFUSED, "Nobody.")
+        return principals[who]
+
+    settings = Settings(database_url=SecretStr(database_url), sync_timeout_seconds=1)
+    application = create_app(settings, authenticate=authenticate)
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    async with (
+        application.router.lifespan_context(application),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as caller,
+    ):
+        yield caller
+
+
+def told(answer: httpx.Response) -> tuple[int, str | None]:
+    """Status and code of an answer; no code where it is none of the product's refusals."""
+    body: Any = answer.json() if answer.headers.get("content-type", "").endswith("json") else None
+    return answer.status_code, body.get("code") if isinstance(body, dict) else None
