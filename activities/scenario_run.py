@@ -81,7 +81,7 @@ class ScenarioRunActivities:
 
     @activity.defn
     async def play_steps(self, request: PlayRequest) -> ExecutedSteps:
-        """Play the next steps. Run twice, steps that have their evidence are left alone."""
+        """Execute the next steps. Idempotent: run twice, steps that have their evidence are left alone."""
         async with beating(BEAT):
             return await _Executor(self._engine, self._api, request).execute()
 
@@ -109,7 +109,7 @@ def _as_requested(engine: AsyncEngine, run: ScenarioRunRequest) -> AbstractAsync
 
 
 class _Executor:
-    """One try to play the next steps."""
+    """One attempt to execute the next steps."""
 
     def __init__(self, engine: AsyncEngine, api: ManageApi, request: PlayRequest) -> None:
         self.engine = engine

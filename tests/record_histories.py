@@ -37,7 +37,7 @@ from store.base.database import make_engine, transaction
 from store.migrate import upgrade
 from store.provisioning.tables import microgrid_nodes, outbox
 from store.site.circuits import update_circuit
-from tests.factories.scenario_sites import begin, ended, make_depots, play, read
+from tests.factories.scenario_sites import begin, ended, make_depots, read, run_scenario
 from tests.factories.sites import add_action, add_device, make_site
 from tests.helpers.live import http_client, make_worker, serving
 from tests.helpers.support import ACTOR, circuits_of, make_depot, until
@@ -203,7 +203,7 @@ class Recorder:
     async def scenario_completed(self) -> None:
         async with http_client(self.address) as api:
             (depot_id,) = await make_depots(self.address, 1)
-            run, _ = await play(api, depot_id, "quick-look")
+            run, _ = await run_scenario(api, depot_id, "quick-look")
             await self.save("scenario-run-completed", SCENARIO_RUN.workflow_id(UUID(run["run_id"])))
 
     async def scenario_paused_in_time(self) -> None:

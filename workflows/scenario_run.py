@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from runtime.search_attributes import OUTCOME
 
 # Tried until it succeeds: a worker, an API or a database that is away comes back, and steps that have their evidence
-# are not played again. What can never succeed is no such error and ends the run.
+# are not executed again. What can never succeed is no such error and ends the run.
 _RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=2))
 _STEP_TIMEOUT = timedelta(minutes=5)
 _HEARTBEAT_TIMEOUT = timedelta(seconds=8)
@@ -49,7 +49,7 @@ class ScenarioRunWorkflow:
 
     @workflow.run
     async def run(self, given: ScenarioRunInput) -> EndedRun:
-        """Play all steps; answer with how the run ended."""
+        """Execute all steps; return how the run ended."""
         try:
             ended = await self._work()
         except (asyncio.CancelledError, FailureError) as error:

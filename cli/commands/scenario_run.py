@@ -1,4 +1,4 @@
-"""`./dev scenario run` and `diff`: scenarios played against a running product, and where two runs differ."""
+"""`./dev scenario run` and `diff`: scenarios run against a product, and where two runs differ."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class PlayRequest:
 
     run: ScenarioRunRequest
     next_step: int
-    """The workflow's view. Steps that have their record are never played again, whatever it says."""
+    """The workflow's view. Steps that have their record are never executed again, whatever it says."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Controller bindings of microgrids: read, judged, made, changed (COR-39).
+"""Controller bindings of microgrids: read, validated, made, changed (COR-39).
 
 A binding is the sensor action ``Update Microgrid State`` of a device, seen from the microgrid. There is no other row
 for it, so the two cannot differ; every write goes through ``store.site.sensor_actions``.

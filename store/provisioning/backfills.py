@@ -176,7 +176,7 @@ _JUDGE_PAGE = text("""
 
 
 async def run_page(connection: AsyncConnection, request: PageRequest) -> OutcomeCounts:
-    """Provision one page of depots, or judge it in a dry run, in one transaction.
+    """Provision one page of depots, or evaluate it in a dry run, in one transaction.
 
     A page that was finished before answers with the counts of that time and does nothing: the row in
     ``backfill_pages`` is written by the same transaction as the page's work.

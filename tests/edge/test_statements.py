@@ -19,7 +19,7 @@ from api.base.dependencies import resources_of
 from api.main import create_app
 from runtime.settings import Settings
 from tests.factories.equipped_depots import CAPACITY, LOAD_ACTION, add_action, add_device, add_gateway, made
-from tests.factories.scenario_sites import make_depots, play
+from tests.factories.scenario_sites import make_depots, run_scenario
 from tests.helpers.live import serving, working
 from tests.helpers.support import make_depot
 
@@ -181,7 +181,7 @@ async def test_no_list_and_no_page_makes_a_statement_a_row(
         (depot_id,) = await make_depots(address, 1)
         async with httpx.AsyncClient(base_url=address, timeout=30) as caller:
             for seed in (1, 2):
-                await play(caller, depot_id, "quick-look", seed=seed)
+                await run_scenario(caller, depot_id, "quick-look", seed=seed)
     paths = [path for path in dict.fromkeys(get_routes(create_app(settings))) if path not in NO_LISTS]
     assert len(paths) > 80
     counted = application_engine(api)

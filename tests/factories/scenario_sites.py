@@ -56,7 +56,9 @@ async def evidence_of(api: httpx.AsyncClient, run_id: str) -> bytes:
     return (await api.get(f"/api/scenario-runs/{run_id}/evidence")).raise_for_status().content
 
 
-async def play(api: httpx.AsyncClient, depot_id: str, scenario: str, **more: Any) -> tuple[dict[str, Any], bytes]:
+async def run_scenario(
+    api: httpx.AsyncClient, depot_id: str, scenario: str, **more: Any
+) -> tuple[dict[str, Any], bytes]:
     """Run a scenario to its end; answer the run and its evidence."""
     run_id = await begin(api, depot_id, scenario, **more)
     run = await ended(api, run_id)

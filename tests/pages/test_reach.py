@@ -16,7 +16,7 @@ from tests.pages.conftest import RunningProduct, Visitor
 from tests.pages.helpers.every import every_page, page_routes
 from tests.pages.helpers.looking import SIZES, is_wider_than_the_screen, picture, violations
 from tests.scenarios.samples import failing
-from tests.scenarios.stand_in import play
+from tests.scenarios.stand_in import run_scenario
 
 _SCROLLS_AS_SOME_DO = """
     const scroll = Element.prototype.scrollIntoView;
@@ -182,7 +182,7 @@ def _kind(address: str) -> str:
 
 @pytest.mark.parametrize("kind", ["passed", "failed"])
 async def test_a_runs_html_report_is_accessible_and_fits_a_narrow_screen(browser: Browser, kind: str) -> None:
-    evidence = failing() if kind == "failed" else play(preset("quick-look"))[0]
+    evidence = failing() if kind == "failed" else run_scenario(preset("quick-look"))[0]
     context = await browser.new_context(viewport={"width": _NARROW[0], "height": _NARROW[1]})
     page = await context.new_page()
     await page.set_content(html_report(read_evidence(evidence)))

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.factories.scenario_sites import make_depots, play
+from tests.factories.scenario_sites import make_depots, run_scenario
 from tests.helpers.live import http_client
 from tests.pages.conftest import DESKTOP, PHONE, RunningProduct, Visitor
 from tests.pages.helpers.looking import SIZES, is_wider_than_the_screen, look
@@ -96,9 +96,9 @@ async def test_what_is_wrong_is_told_where_it_is(product: RunningProduct, visito
 async def test_two_runs_are_compared(product: RunningProduct, visitor: Visitor) -> None:
     (depot_id,) = await make_depots(product.url, 1)
     async with http_client(product.url) as api:
-        first, _ = await play(api, depot_id, "quick-look", seed=1)
-        same, _ = await play(api, depot_id, "quick-look", seed=1)
-        other, _ = await play(api, depot_id, "quick-look", seed=2)
+        first, _ = await run_scenario(api, depot_id, "quick-look", seed=1)
+        same, _ = await run_scenario(api, depot_id, "quick-look", seed=1)
+        other, _ = await run_scenario(api, depot_id, "quick-look", seed=2)
     page = await visitor.open(f"/scenario-runs/{first['run_id']}")
     await expect(page.locator(".others tbody tr")).to_have_count(2)
     await page.locator(".others tr", has_text="the same").get_by_role("link").click()
@@ -125,11 +125,11 @@ async def test_the_scenario_pages_are_accessible_in_both_themes(
         )
         actions = (await api.get(f"/api/devices/{device['device_id']}/sensor-actions")).json()["items"]
         state = next(each for each in actions if each["action"] == "UPDATE_POWER_SOURCE_STATE")
-        first, _ = await play(api, depot_id, "heartbeat", seed=1)
+        first, _ = await run_scenario(api, depot_id, "heartbeat", seed=1)
         await api.patch(f"/api/sensor-actions/{state['sensor_action_id']}", json={"enabled": False})
-        failed, _ = await play(api, depot_id, "quick-look", seed=1, force=True)
+        failed, _ = await run_scenario(api, depot_id, "quick-look", seed=1, force=True)
         await api.patch(f"/api/sensor-actions/{state['sensor_action_id']}", json={"enabled": True})
-        passed, _ = await play(api, depot_id, "quick-look", seed=2)
+        passed, _ = await run_scenario(api, depot_id, "quick-look", seed=2)
     await look(await visitor.open("/scenarios", size=window), f"scenarios-{size}")
     page = await visitor.open("/scenarios", size=window)
     await page.get_by_role("button", name="Run").click()

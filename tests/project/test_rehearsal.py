@@ -22,7 +22,7 @@ from temporalio.client import Client
 from fleet.make_fleet import lines
 from store.base.database import make_engine
 from tests.conftest import executable
-from tests.factories.scenario_sites import make_depots, play
+from tests.factories.scenario_sites import make_depots, run_scenario
 from tests.helpers.deployed import ROOT, environment_of, interpolate, lay_out_image, load_compose, roles_and_databases
 from tests.helpers.live import http_client
 from tests.helpers.support import until
@@ -126,7 +126,7 @@ async def test_the_deployment_provisions_with_the_roles_it_has(
 
         await until(lambda: is_kept_up(temporal_address))
         (simulated,) = await make_depots(address, 1)
-        assert (await play(caller, simulated, "quick-look"))[0]["outcome"] == "PASSED"
+        assert (await run_scenario(caller, simulated, "quick-look"))[0]["outcome"] == "PASSED"
         proxied = await caller.get("/api/depots", headers={"X-Forwarded-For": "203.0.113.9"})
         assert proxied.json()["code"] == "ACCESS_REFUSED"
 

@@ -10,7 +10,7 @@ from domain.base.violations import Violation
 from sim_scenarios.language.problems import InvalidScenario
 from sim_scenarios.runs.library import controller_tables
 from sim_scenarios.runs.scenario import Scenario, parse_scenario
-from tests.scenarios.stand_in import play
+from tests.scenarios.stand_in import run_scenario
 
 
 def small(**changed: Any) -> dict[str, Any]:
@@ -60,4 +60,4 @@ def failing() -> bytes:
     timeline = [
         {"at": "2m", "name": "<Never> & never", "expect": {"sent": {"SOC": 59}, "capabilities": {"DER": "OFF"}}}
     ]
-    return play(good(small(timeline=timeline)))[0]
+    return run_scenario(good(small(timeline=timeline)))[0]

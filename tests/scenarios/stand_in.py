@@ -136,7 +136,7 @@ class StandIn:
         )
 
 
-def play(
+def run_scenario(
     scenario: Scenario,
     *,
     seed: int = 1,

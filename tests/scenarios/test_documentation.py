@@ -10,7 +10,7 @@ from sim_scenarios.runs.missing import MissingCode
 from sim_scenarios.runs.offline_check import check_offline
 from sim_scenarios.runs.scenario import Scenario, parse_scenario
 from tests.domain.documents import examples, tables
-from tests.scenarios.stand_in import play
+from tests.scenarios.stand_in import run_scenario
 
 DOCUMENT = "depot-simulation/scenarios.md"
 
@@ -25,7 +25,7 @@ def test_the_example_is_a_scenario_that_comes_true() -> None:
     parsed = parse_scenario(example, controller_tables())
     assert isinstance(parsed, Scenario), parsed
     assert check_offline(parsed) == ()
-    assert b'"outcome":"PASSED"' in play(parsed)[0]
+    assert b'"outcome":"PASSED"' in run_scenario(parsed)[0]
 
 
 def test_every_field_is_described() -> None:

@@ -28,7 +28,7 @@ from sim_scenarios.runs.library import preset
 from sim_scenarios.runs.sample import GATEWAY_ID, sample_bindings
 from sim_scenarios.runs.steps import expand
 from tests.scenarios.samples import failing, good, small
-from tests.scenarios.stand_in import evidence_of, play
+from tests.scenarios.stand_in import evidence_of, run_scenario
 
 DOWNSTREAM = Downstream(
     capabilities={"PEAK_SHAVING": "ON", "DER": None},
@@ -103,7 +103,7 @@ def test_what_failed_is_said_in_words() -> None:
 
 
 def test_each_line_is_canonical_json() -> None:
-    evidence, steps, _ = play(preset("quick-look"))
+    evidence, steps, _ = run_scenario(preset("quick-look"))
     lines = evidence.splitlines(keepends=True)
     assert len(lines) == len(steps) + 2
     for each in lines:
@@ -114,7 +114,7 @@ def test_each_line_is_canonical_json() -> None:
 
 
 def test_no_clock_and_no_database_is_in_it() -> None:
-    evidence, _, stamps = play(preset("late-repeated-shuffled"))
+    evidence, _, stamps = run_scenario(preset("late-repeated-shuffled"))
     assert str(GATEWAY_ID).encode() not in evidence
     for stamp in stamps:
         assert str(stamp).encode() not in evidence
@@ -151,7 +151,7 @@ def test_what_is_no_evidence_is_refused(broken: bytes) -> None:
 
 
 def test_evidence_of_another_format_is_refused() -> None:
-    evidence, _, _ = play(preset("quick-look"))
+    evidence, _, _ = run_scenario(preset("quick-look"))
     with pytest.raises(BrokenEvidenceError, match="format 2"):
         read_evidence(evidence.replace(b'"format":1', b'"format":2', 1))
 
@@ -166,12 +166,12 @@ def changed(evidence: bytes, step: int, change: dict[str, Any]) -> bytes:
 
 
 def test_equal_runs_do_not_differ() -> None:
-    evidence, _, _ = play(preset("quick-look"))
+    evidence, _, _ = run_scenario(preset("quick-look"))
     assert diff(evidence, evidence) == ()
 
 
 def test_a_difference_is_told_by_step_field_and_both_values() -> None:
-    evidence, _, _ = play(preset("quick-look"))
+    evidence, _, _ = run_scenario(preset("quick-look"))
     (found,) = diff(evidence, changed(evidence, 2, {"name": "Something else"}))
     assert (found.record, found.step, found.field) == ("step", 2, "/name")
     assert (found.first, found.second) == ("The battery discharges by hand", "Something else")
@@ -179,7 +179,7 @@ def test_a_difference_is_told_by_step_field_and_both_values() -> None:
 
 
 def test_what_only_one_run_has_is_told() -> None:
-    evidence, _, _ = play(preset("quick-look"))
+    evidence, _, _ = run_scenario(preset("quick-look"))
     lines = evidence.splitlines(keepends=True)
     shorter = b"".join(lines[:-2] + lines[-1:])
     (found,) = diff(evidence, shorter)
@@ -190,7 +190,7 @@ def test_what_only_one_run_has_is_told() -> None:
 
 
 def test_runs_of_two_seeds_differ_first_in_their_seed() -> None:
-    one, other = (play(preset("quick-look"), seed=seed)[0] for seed in (1, 2))
+    one, other = (run_scenario(preset("quick-look"), seed=seed)[0] for seed in (1, 2))
     found = diff(one, other)
     assert (found[0].record, found[0].field, found[0].first, found[0].second) == ("run", "/seed", 1, 2)
     assert len(diff(one, other, most=3)) == 3
@@ -219,7 +219,7 @@ def test_junit_has_a_case_for_each_expectation() -> None:
 def test_no_two_cases_of_junit_have_one_name() -> None:
     circuit = {"mode": "CONTROLLER", "capacity_kw": 555}
     timeline = [{"at": "2m", "name": "Twice", "expect": {"circuit": circuit}}]
-    found = read_evidence(play(good(small(timeline=timeline)))[0])
+    found = read_evidence(run_scenario(good(small(timeline=timeline)))[0])
     # A run may be reported twice, too.
     report = fromstring(junit_xml(found, found))
     assert [suite.attrib["name"] for suite in report] == [found.run["scenario"], f"{found.run['scenario']}-2"]
@@ -256,7 +256,7 @@ def test_the_html_report_needs_nothing_else_and_shows_what_failed() -> None:
 
 @pytest.mark.parametrize("name", ["quick-look", "heartbeat-silence", "der-export-limit", "morning-pull-out"])
 def test_reports_are_made_of_every_kind_of_run(name: str) -> None:
-    found = read_evidence(play(preset(name))[0])
+    found = read_evidence(run_scenario(preset(name))[0])
     page = html_report(found)
     assert page == html_report(found)
     assert page.count('<tr id="step-') == len(found.steps)

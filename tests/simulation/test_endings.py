@@ -53,7 +53,7 @@ from store.provisioning.tables import backfill_pages, backfills
 from store.simulation.scenario_runs import NewRun, insert_run
 from store.simulation.tables import scenario_run_steps, scenario_runs
 from tests.factories.equipped_depots import problem
-from tests.factories.scenario_sites import begin, ended, evidence_of, make_depots, play, read
+from tests.factories.scenario_sites import begin, ended, evidence_of, make_depots, read, run_scenario
 from tests.helpers.live import http_client, make_worker, serving, working
 from tests.helpers.support import ACTOR, make_depot, until
 
@@ -413,7 +413,7 @@ async def test_a_depot_whose_run_was_set_back_runs_scenarios_again(
             assert page.json()["items"][0]["state"] == "FAILED"
         elif seen_by == "audit":
             assert (await audit(engine, client, task_queue)).ended == 1
-        run, _ = await play(api, depot_id, "quick-look")
+        run, _ = await run_scenario(api, depot_id, "quick-look")
         assert run["outcome"] == "PASSED"
         before = await read(api, run_id)
         assert (before["state"], before["outcome"]) == ("FAILED", "INCOMPLETE")
@@ -433,7 +433,7 @@ async def test_a_run_that_is_set_back_while_it_runs_plays_the_rest_again(
     async with serving(settings) as address, http_client(address) as api:
         async with working(client, engine, task_queue, api_url=address):
             (depot_id,) = await make_depots(address, 1)
-            _, expected = await play(api, depot_id, "quick-look")
+            _, expected = await run_scenario(api, depot_id, "quick-look")
             run_id = await begin(api, depot_id, "quick-look", time_scale=0.01)
         async with restored(engine, *RUN_TABLES), working(client, engine, task_queue, api_url=address):
 

@@ -17,7 +17,7 @@ from cli.commands.services import ApiProgram, Program
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.processes import ManagedProcess, free_port
 from store.migrate import upgrade
-from tests.factories.scenario_sites import begin, ended, evidence_of, make_depots, play, read
+from tests.factories.scenario_sites import begin, ended, evidence_of, make_depots, read, run_scenario
 from tests.helpers.live import http_client
 from tests.helpers.support import until
 
@@ -92,7 +92,7 @@ async def test_kills_in_mid_run_change_no_byte_of_the_evidence(installation: Ins
     async with calling(installation) as api:
         depots = await make_depots(installation.api.url, len(DISTURBED))
         expected = await asyncio.gather(
-            *(play(api, depot, name) for depot, name in zip(depots, DISTURBED, strict=True))
+            *(run_scenario(api, depot, name) for depot, name in zip(depots, DISTURBED, strict=True))
         )
         assert [run["outcome"] for run, _ in expected] == ["PASSED"] * len(DISTURBED)
 
@@ -115,7 +115,7 @@ async def test_kills_while_packets_travel_change_no_byte_of_the_evidence(install
     # As fast as it goes: kills come whenever they come, also between a packet's commit and the step's evidence.
     async with calling(installation) as api:
         (depot,) = await make_depots(installation.api.url, 1)
-        _, expected = await play(api, depot, "nominal-day")
+        _, expected = await run_scenario(api, depot, "nominal-day")
         run_id = await begin(api, depot, "nominal-day")
         for steps in (1, 600):
             await done(api, run_id, steps)

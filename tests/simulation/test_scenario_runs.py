@@ -35,7 +35,7 @@ from sim_scenarios.runs.library import preset_names, preset_text
 from store.base.database import transaction
 from store.simulation.scenario_runs import StepTakenOverError, list_stamps, read_run, renew_stamps, store_stamps
 from tests.factories.equipped_depots import problem
-from tests.factories.scenario_sites import HEARTBEAT_SECONDS, begin, ended, evidence_of, make_depots, play, read
+from tests.factories.scenario_sites import HEARTBEAT_SECONDS, begin, ended, evidence_of, make_depots, read, run_scenario
 from tests.factories.sites import controller_site
 from tests.helpers.live import http_client, make_worker, serving, working
 from tests.helpers.support import ACTOR, until
@@ -90,8 +90,8 @@ async def test_every_preset_passes_twice_with_the_same_bytes(live: httpx.AsyncCl
 
     async def twice(name: str, depot_id: str) -> None:
         async with places:
-            first, one = await play(live, depot_id, name)
-            second, other = await play(live, depot_id, name)
+            first, one = await run_scenario(live, depot_id, name)
+            second, other = await run_scenario(live, depot_id, name)
         assert unmet(one) == []
         assert (first["state"], first["outcome"], first["failure"]) == ("COMPLETED", "PASSED", None)
         assert one == other
@@ -104,7 +104,7 @@ async def test_every_preset_passes_twice_with_the_same_bytes(live: httpx.AsyncCl
 async def test_what_exercises_the_circuit_always_has_heartbeat_and_capacity(live: httpx.AsyncClient) -> None:
     (depot_id,) = await make_depots(str(live.base_url), 1)
     for name in ("heartbeat", "unavailable"):
-        run, evidence = await play(live, depot_id, name)
+        run, evidence = await run_scenario(live, depot_id, name)
         assert run["outcome"] == "PASSED"
         # As the product itself stored them.
         gateway_id = (await live.get("/api/gateways", params={"depot_id": depot_id})).json()["items"][0]["gateway_id"]
@@ -120,7 +120,7 @@ async def test_what_exercises_the_circuit_always_has_heartbeat_and_capacity(live
 @pytest.mark.acceptance("COR-40.4")
 async def test_each_row_of_the_truth_table_is_a_step_that_the_product_was_asked_about(live: httpx.AsyncClient) -> None:
     (depot_id,) = await make_depots(str(live.base_url), 1)
-    _, evidence = await play(live, depot_id, "bess-operational-mode")
+    _, evidence = await run_scenario(live, depot_id, "bess-operational-mode")
     rows: dict[str, str] = {}
     for step in read_evidence(evidence).steps[:8]:
         checks = {each["subject"]: each for each in step["checks"]}
@@ -174,10 +174,10 @@ async def test_a_fault_changes_no_byte(product: Product, fault: str) -> None:
     api = product.api
     async with product.working():
         depots = await make_depots(product.address, len(names))
-        undisturbed = await asyncio.gather(*(play(api, depots[n], name) for n, name in enumerate(names)))
+        undisturbed = await asyncio.gather(*(run_scenario(api, depots[n], name) for n, name in enumerate(names)))
     lossy = LossyApi(product.address, fault)
     async with make_worker(product.client, product.engine, product.task_queue, lossy):
-        disturbed = await asyncio.gather(*(play(api, depots[n], name) for n, name in enumerate(names)))
+        disturbed = await asyncio.gather(*(run_scenario(api, depots[n], name) for n, name in enumerate(names)))
     await lossy.close()
     assert lossy.faults > 3
     for (expected_run, expected), (run, evidence) in zip(undisturbed, disturbed, strict=True):
@@ -190,7 +190,7 @@ async def test_a_step_that_was_held_up_before_it_was_sent_changes_no_byte(
 ) -> None:
     async with product.working():
         depot_id, other_id = await make_depots(product.address, 2)
-        _, expected = await play(product.api, depot_id, "quick-look")
+        _, expected = await run_scenario(product.api, depot_id, "quick-look")
         behind_ms = round((HEARTBEAT_SECONDS + 1) * 1000)
         real = scenario_run.store_stamps
         stored: list[dict[int, int]] = []
@@ -203,7 +203,7 @@ async def test_a_step_that_was_held_up_before_it_was_sent_changes_no_byte(
 
         monkeypatch.setattr(scenario_run, "_now_ms", lambda: time.time_ns() // 1_000_000 - behind_ms)
         monkeypatch.setattr(scenario_run, "store_stamps", store)
-        run, evidence = await play(product.api, other_id, "quick-look")
+        run, evidence = await run_scenario(product.api, other_id, "quick-look")
     async with product.engine.connect() as connection:
         kept = await list_stamps(connection, UUID(run["run_id"]))
     assert kept[0].stamp_ms - stored[0][0] >= behind_ms
@@ -229,7 +229,7 @@ async def test_a_try_that_was_taken_over_takes_no_new_stamp(product: Product) ->
 async def test_evidence_is_written_once(product: Product) -> None:
     async with product.working():
         (depot_id,) = await make_depots(product.address, 1)
-        run, evidence = await play(product.api, depot_id, "quick-look")
+        run, evidence = await run_scenario(product.api, depot_id, "quick-look")
     for change in ("UPDATE scenario_run_steps SET record = '{}'", "DELETE FROM scenario_run_steps"):
         with pytest.raises(DBAPIError, match="written once"):
             async with product.engine.begin() as connection:
@@ -262,7 +262,7 @@ async def in_state(api: httpx.AsyncClient, run_id: str, state: str) -> dict[str,
 
 async def test_a_run_is_paused_and_goes_on_with_the_same_evidence(live: httpx.AsyncClient) -> None:
     (depot_id,) = await make_depots(str(live.base_url), 1)
-    _, expected = await play(live, depot_id, "quick-look")
+    _, expected = await run_scenario(live, depot_id, "quick-look")
     run_id = await begin(live, depot_id, "quick-look", time_scale=0.02)
     await steps_done(live, run_id, 1)
     assert (await live.post(f"/api/scenario-runs/{run_id}/pause")).status_code == 202
@@ -307,14 +307,14 @@ async def test_a_cancelled_run_keeps_what_it_proved(live: httpx.AsyncClient) -> 
     report = await live.get(f"/api/scenario-runs/{run_id}/report.xml")
     assert fromstring(report.content).attrib["errors"] == "1"
     # The depot is free again.
-    assert (await play(live, depot_id, "quick-look"))[0]["outcome"] == "PASSED"
+    assert (await run_scenario(live, depot_id, "quick-look"))[0]["outcome"] == "PASSED"
 
 
 async def test_the_time_scale_changes_no_byte(live: httpx.AsyncClient) -> None:
     depots = await make_depots(str(live.base_url), 3)
     found = await asyncio.gather(
         *(
-            play(live, depot, "quick-look", time_scale=scale)
+            run_scenario(live, depot, "quick-look", time_scale=scale)
             for depot, scale in zip(depots, (0, 0.004, 0.02), strict=True)
         )
     )
@@ -325,7 +325,7 @@ async def test_the_time_scale_changes_no_byte(live: httpx.AsyncClient) -> None:
 async def test_a_long_run_continues_as_new(product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
     async with product.working():
         (depot_id,) = await make_depots(product.address, 1)
-        _, expected = await play(product.api, depot_id, "quick-look")
+        _, expected = await run_scenario(product.api, depot_id, "quick-look")
     run_id = await begin(product.api, depot_id, "quick-look", time_scale=0.001)
     # Nobody has begun with it: start it again, with a history of one step each.
     await scenario_run_handle(product.client, UUID(run_id)).terminate()
@@ -368,7 +368,7 @@ async def test_a_depot_that_lacks_what_is_driven_is_refused_with_what_to_do(live
         done = await provision(api, depot_id)
         assert len(done) > 5
         assert await provision(api, depot_id) == []
-    run, evidence = await play(live, depot_id, "quick-look")
+    run, evidence = await run_scenario(live, depot_id, "quick-look")
     assert run["outcome"] == "PASSED", unmet(evidence)
 
 
@@ -384,7 +384,7 @@ async def test_what_is_missing_may_be_left_out_by_force(live: httpx.AsyncClient)
     await live.patch(f"/api/sensor-actions/{state['sensor_action_id']}", json={"enabled": False})
     body = {"depot_id": depot_id, "scenario": "quick-look"}
     assert problem(await live.post("/api/scenario-runs", json=body)) == (409, "SCENARIO_NOT_CONFIGURED")
-    run, evidence = await play(live, depot_id, "quick-look", force=True)
+    run, evidence = await run_scenario(live, depot_id, "quick-look", force=True)
     assert [each["code"] for each in run["warnings"]] == ["NO_ACTION", "THRESHOLD_TOO_SHORT"]
     assert run["outcome"] == "FAILED"
     assert all(words.startswith("power_source") for words in unmet(evidence))
@@ -439,7 +439,7 @@ async def test_a_run_whose_workflow_is_gone_is_ended(live: httpx.AsyncClient, pr
     await steps_done(live, run_id, 1)
     await scenario_run_handle(product.client, UUID(run_id)).terminate()
     # It does not stand in the way of the next one.
-    assert (await play(live, depot_id, "quick-look"))[0]["outcome"] == "PASSED"
+    assert (await run_scenario(live, depot_id, "quick-look"))[0]["outcome"] == "PASSED"
     run = await read(live, run_id)
     assert (run["state"], run["outcome"], run["failure"]) == ("FAILED", "INCOMPLETE", "Its workflow was terminated.")
     assert hashlib.sha256(await evidence_of(live, run_id)).hexdigest() == run["evidence_sha256"]
@@ -450,9 +450,9 @@ async def test_a_run_whose_workflow_is_gone_is_ended(live: httpx.AsyncClient, pr
 
 async def test_a_run_is_read_in_every_form(live: httpx.AsyncClient, product: Product) -> None:
     (depot_id,) = await make_depots(product.address, 1)
-    run, evidence = await play(live, depot_id, "quick-look", seed=7)
+    run, evidence = await run_scenario(live, depot_id, "quick-look", seed=7)
     run_id = run["run_id"]
-    other, _ = await play(live, depot_id, "quick-look", seed=8)
+    other, _ = await run_scenario(live, depot_id, "quick-look", seed=8)
 
     answer = await live.get(f"/api/scenario-runs/{run_id}/evidence")
     digest = hashlib.sha256(evidence).hexdigest()
@@ -558,5 +558,5 @@ async def test_a_step_that_cannot_succeed_is_tried_once_and_ends_the_run(
         assert "unsupported operand" in page
         # Nothing of it stands in the way of the next.
         monkeypatch.undo()
-        _, evidence = await play(product.api, depot_id, "quick-look")
+        _, evidence = await run_scenario(product.api, depot_id, "quick-look")
         assert unmet(evidence) == []

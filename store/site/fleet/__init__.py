@@ -1,6 +1,6 @@
 """Many depots at once: the list that is kept of them, and the import.
 
-- ``fleet_import``: The legacy fleet on its way in: staged line by line, judged and landed depot by depot (decisions
+- ``fleet_import``: The import of the legacy fleet: staged line by line, validated and stored depot by depot (decisions
   0006 and 0009)
 - ``fleet_list``: The list of depots as it is filtered, searched and counted: kept by triggers, so that it costs the
   same at any size

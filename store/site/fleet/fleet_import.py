@@ -1,4 +1,4 @@
-"""The legacy fleet on its way in: staged line by line, judged and landed depot by depot (decisions 0006 and 0009)."""
+"""The import of the legacy fleet: staged line by line, then stored depot by depot (decisions 0006 and 0009)."""
 
 from __future__ import annotations
 

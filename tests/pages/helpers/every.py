@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api.main import create_app
-from tests.factories.scenario_sites import make_depots, play
+from tests.factories.scenario_sites import make_depots, run_scenario
 from tests.helpers.live import http_client
 from tests.pages.conftest import RunningProduct
 
@@ -37,8 +37,8 @@ async def every_page(product: RunningProduct) -> dict[str, str]:
     """Make what there is to see; the address of every page by the name of its route."""
     (depot_id,) = await make_depots(product.url, 1)
     async with http_client(product.url) as api:
-        first, _ = await play(api, depot_id, "quick-look", seed=1)
-        second, _ = await play(api, depot_id, "quick-look", seed=2)
+        first, _ = await run_scenario(api, depot_id, "quick-look", seed=1)
+        second, _ = await run_scenario(api, depot_id, "quick-look", seed=2)
         devices = (await api.get("/api/devices", params={"depot_id": depot_id})).json()["items"]
         backfill = (await api.post("/api/backfills", json={"dry_run": True})).json()
     depot, run = f"/depots/{depot_id}", f"/scenario-runs/{first['run_id']}"
