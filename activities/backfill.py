@@ -22,7 +22,9 @@ from domain.provisioning.backfill import (
 )
 from reconciliation.backfills import close_backfill
 from store.base.database import transaction
-from store.provisioning.backfills import begin_backfill, plan_pages, run_page, set_backfill_state
+from store.base.jobs.rows import set_job_state
+from store.provisioning.backfills import begin_backfill, plan_pages, run_page
+from store.provisioning.tables import backfills
 
 
 class BackfillActivities:
@@ -57,7 +59,7 @@ class BackfillActivities:
     async def note_state(self, request: StateRequest) -> None:
         """Note a pause or its end, for whoever reads the backfill. Run twice, it says the same."""
         async with transaction(self._engine, Actor(request.backfill.requested_by)) as connection:
-            await set_backfill_state(connection, request.backfill.backfill_id, request.state)
+            await set_job_state(connection, backfills, request.backfill.backfill_id, request.state)
 
     @activity.defn
     async def end(self, request: EndRequest) -> JobState:

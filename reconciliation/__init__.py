@@ -1,8 +1,8 @@
-"""Reconciliation of runs and backfills with their workflows: a row whose workflow ended without it is ended, too.
+"""Jobs are brought to the end that their workflows came to without having said so.
 
-- ``backfills``: The end of a backfill, whoever ends it: what the workflow reports is checked against the pages in the
-  database
-- ``reconcile``: Reconciles rows with their workflows, the same for scenario runs and for backfills
+- ``backfills``: The end of a backfill: what it did held against what it says, whoever ends it
+- ``jobs``: Every kind of job
+- ``reconcile``: Jobs whose workflows have ended without them are ended, too: the same for all kinds
 - ``scenario_runs``: The end of a scenario run: its evidence closed, whoever ends it
-- ``workflow_descriptions``: The status of workflows, asked of Temporal for many at once, within a deadline
+- ``workflow_descriptions``: What Temporal says of workflows: many at once, within a deadline
 """

@@ -1,26 +1,22 @@
-"""The end of a backfill, whoever ends it: what the workflow reports is checked against the pages in the database."""
+"""The end of a backfill: what it did held against what it says, whoever ends it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from temporalio.client import Client
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.base.actor import Actor
 from domain.base.job_endings import Act, why_ended
 from domain.base.jobs import JobState
 from domain.provisioning.backfill import BACKFILL, BackfillProgress
-from reconciliation.reconcile import READ_WITHIN, Kind, ReconciledRow, reconcile
+from reconciliation.reconcile import Jobs
 from reconciliation.workflow_descriptions import WorkflowDescription
 from store.base.changes import record_change
-from store.base.database import transaction
-from store.provisioning.backfills import BackfillRecord, count_pages, lock_backfill, read_backfill, set_backfill_state
-
-MONITOR = Actor("system:backfill-monitor")
-"""Who ends a backfill whose workflow did not."""
+from store.base.jobs.rows import lock_job, set_job_state
+from store.provisioning.backfills import BackfillRecord, count_pages, list_backfills, read_backfill
+from store.provisioning.tables import backfills
 
 _LOCKED_WITHIN = timedelta(seconds=1)
 
@@ -45,7 +41,7 @@ async def close_backfill(
         pages: How many pages its workflow finished; None: nobody can say.
 
     """
-    await lock_backfill(connection, backfill_id)
+    await lock_job(connection, backfills, backfill_id)
     if state is JobState.COMPLETED and pages is not None:
         missing = pages - await count_pages(connection, backfill_id)
         if missing > 0:
@@ -54,37 +50,42 @@ async def close_backfill(
                 f"{missing} of its {pages} pages are not in this database: it was restored from an earlier backup. "
                 "Start another backfill: it does what is missing, and nothing twice."
             )
-    if await set_backfill_state(connection, backfill_id, state, failure):
-        await record_change(connection, actor, f"BACKFILL_{state}", subject_id=backfill_id)
+    if await set_job_state(connection, backfills, backfill_id, state, failure):
+        await record_change(connection, actor, BACKFILL.event(state), subject_id=backfill_id)
     return state
 
 
-async def reconcile_backfills(
-    engine: AsyncEngine, client: Client, backfills: Sequence[BackfillRecord], within: timedelta = READ_WITHIN
-) -> list[ReconciledRow[BackfillRecord]]:
-    """Compare backfills with their workflows, and end those whose workflow is gone."""
-
-    async def end(
-        backfill: BackfillRecord, act: Act, description: WorkflowDescription[BackfillProgress]
-    ) -> BackfillRecord:
-        async with transaction(engine, MONITOR) as connection:
-            # A page that is under way may take long. Whoever comes next ends it.
-            if await lock_backfill(connection, backfill.backfill_id, within=_LOCKED_WITHIN):
-                state, failure, pages = _ending(act, description)
-                await close_backfill(connection, MONITOR, backfill.backfill_id, state, failure, pages=pages)
-            return await read_backfill(connection, backfill.backfill_id)
-
-    kind = Kind[BackfillRecord, BackfillProgress](
-        lambda backfill: BACKFILL.workflow_id(backfill.backfill_id), BackfillProgress, end
-    )
-    return await reconcile(client, backfills, kind, within)
+async def _end(
+    connection: AsyncConnection, backfill: BackfillRecord, act: Act, workflow: WorkflowDescription[BackfillProgress]
+) -> None:
+    # A page that is under way may take long. Whoever comes next ends it.
+    if await lock_job(connection, backfills, backfill.job_id, within=_LOCKED_WITHIN):
+        state, failure, pages = _ending(act, workflow)
+        await close_backfill(connection, BACKFILL.monitor, backfill.job_id, state, failure, pages=pages)
 
 
-def _ending(act: Act, description: WorkflowDescription[BackfillProgress]) -> tuple[JobState, str | None, int | None]:
-    if act is Act.END_AS_IT_SAYS and description.result is not None:
+def _ending(act: Act, workflow: WorkflowDescription[BackfillProgress]) -> tuple[JobState, str | None, int | None]:
+    if act is Act.END_AS_IT_SAYS and workflow.result is not None:
         # The result says what was done, the search attribute whether somebody cancelled it.
-        cancelled = description.outcome == JobState.CANCELLED
-        return JobState.CANCELLED if cancelled else JobState.COMPLETED, None, description.result.next_page
+        cancelled = workflow.outcome == JobState.CANCELLED
+        return JobState.CANCELLED if cancelled else JobState.COMPLETED, None, workflow.result.next_page
     if act is Act.END_CANCELLED:
-        return JobState.CANCELLED, why_ended(description.status), None
-    return JobState.FAILED, why_ended(description.status, description.failure), None
+        return JobState.CANCELLED, why_ended(workflow.status), None
+    return JobState.FAILED, why_ended(workflow.status, workflow.failure), None
+
+
+async def _note_pause(connection: AsyncConnection, backfill: BackfillRecord, paused: bool) -> bool:
+    state = JobState.PAUSED if paused else JobState.RUNNING
+    return await set_job_state(connection, backfills, backfill.job_id, state, only_from=backfill.state)
+
+
+BACKFILLS = Jobs(
+    kind=BACKFILL,
+    table=backfills,
+    result_type=BackfillProgress,
+    progress_type=BackfillProgress,
+    read=read_backfill,
+    list=list_backfills,
+    note_pause=_note_pause,
+    end=_end,
+)

@@ -1,57 +1,72 @@
-"""Reconciles rows with their workflows, the same for scenario runs and for backfills."""
+"""Jobs whose workflows have ended without them are ended, too: the same for all kinds."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Generic, Protocol, TypeVar
+from datetime import timedelta
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
 
+from sqlalchemy import Table
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
 
 from domain.base.job_endings import Act, RowStatus, WorkflowStatus, act_on
+from domain.base.jobs import JobKind
 from reconciliation.workflow_descriptions import WorkflowDescription, describe_workflows
+from store.base.database import transaction
+from store.base.jobs.rows import JobRecord
 
 READ_WITHIN = timedelta(seconds=2)
 """So long somebody who reads waits for Temporal, for one row or for a list of them."""
 
-
-class _State(Protocol):
-    @property
-    def ended(self) -> bool: ...
-
-    @property
-    def paused(self) -> bool: ...
-
-
-class Row(Protocol):
-    """A run or a backfill as it was read."""
-
-    @property
-    def state(self) -> _State:
-        """Where it stands."""
-        ...
-
-    @property
-    def requested_at(self) -> datetime:
-        """When it was made."""
-        ...
-
-    @property
-    def read_at(self) -> datetime:
-        """When it was read, by the same clock."""
-        ...
-
-
-RowT = TypeVar("RowT", bound=Row)
+RecordT = TypeVar("RecordT", bound=JobRecord)
 ResultT = TypeVar("ResultT")
 
 
-@dataclass(frozen=True)
-class ReconciledRow(Generic[RowT]):
-    """A row that was compared with its workflow."""
+class Progress(Protocol):
+    """What the query ``progress`` of every job's workflow answers."""
 
-    record: RowT
+    @property
+    def paused(self) -> bool:
+        """Whether it waits to be resumed."""
+        ...
+
+
+class List(Protocol[RecordT]):
+    """Lists the jobs of a kind, the newest first."""
+
+    async def __call__(
+        self, connection: AsyncConnection, *, before: UUID | None, limit: int, only_open: bool = False
+    ) -> list[RecordT]:
+        """List those before an id; all, or those that have not ended."""
+        ...
+
+
+@dataclass(frozen=True)
+class Jobs(Generic[RecordT, ResultT]):
+    """The jobs of one kind: what reading, controlling and reconciling them needs to know."""
+
+    kind: JobKind
+    table: Table
+    result_type: type[ResultT]
+    """What their workflows return."""
+    progress_type: type[Progress]
+    """What the query ``progress`` of their workflows answers."""
+    read: Callable[[AsyncConnection, UUID], Awaitable[RecordT]]
+    list: List[RecordT]
+    note_pause: Callable[[AsyncConnection, RecordT, bool], Awaitable[bool]]
+    """Note whether a job is paused, unless its state has changed since; answers whether it was noted."""
+    end: Callable[[AsyncConnection, RecordT, Act, WorkflowDescription[ResultT]], Awaitable[object]]
+    """End a job that is open, in a transaction of the kind's monitor, unless it has ended or is worked on."""
+
+
+@dataclass(frozen=True)
+class ReconciledRow(Generic[RecordT]):
+    """A row that was held against its workflow."""
+
+    record: RecordT
     confirmed: bool
     """False: the row is open and may have ended, because Temporal did not answer or work on it is still under way."""
     workflow: WorkflowStatus | None = None
@@ -60,32 +75,42 @@ class ReconciledRow(Generic[RowT]):
     """Whether this ended it."""
 
 
-@dataclass(frozen=True)
-class Kind(Generic[RowT, ResultT]):
-    """What reconciliation needs to know of scenario runs or of backfills."""
-
-    workflow_id: Callable[[RowT], str]
-    result_type: type[ResultT]
-    end: Callable[[RowT, Act, WorkflowDescription[ResultT]], Awaitable[RowT]]
-    """End a row, unless it has ended meanwhile; answer it as it is then."""
-
-
 async def reconcile(
-    client: Client, rows: Sequence[RowT], kind: Kind[RowT, ResultT], within: timedelta
-) -> list[ReconciledRow[RowT]]:
-    """Compare rows with their workflows and end those that must end; return all of them in the same order."""
-    asked = [kind.workflow_id(row) for row in rows if not row.state.ended]
-    descriptions = await describe_workflows(client, asked, kind.result_type, within)
-    return [await _reconcile_row(row, descriptions.get(kind.workflow_id(row)), kind) for row in rows]
+    engine: AsyncEngine,
+    client: Client,
+    jobs: Jobs[RecordT, ResultT],
+    rows: Sequence[RecordT],
+    within: timedelta = READ_WITHIN,
+) -> list[ReconciledRow[RecordT]]:
+    """Hold rows against their workflows and end those that must; answer all of them in the same order."""
+    asked = [jobs.kind.workflow_id(row.job_id) for row in rows if not row.state.ended]
+    found = await describe_workflows(client, asked, jobs.result_type, within)
+    return [await _reconcile_row(engine, jobs, row, found.get(jobs.kind.workflow_id(row.job_id))) for row in rows]
+
+
+async def read_reconciled(
+    engine: AsyncEngine, client: Client, jobs: Jobs[RecordT, Any], job_id: UUID
+) -> ReconciledRow[RecordT]:
+    """Read a job; one whose workflow is gone without having said so is ended.
+
+    Raises:
+        Problem: the kind's ``not_found``.
+
+    """
+    async with engine.connect() as connection:
+        record = await jobs.read(connection, job_id)
+    return (await reconcile(engine, client, jobs, [record]))[0]
 
 
 async def _reconcile_row(
-    row: RowT, description: WorkflowDescription[ResultT] | None, kind: Kind[RowT, ResultT]
-) -> ReconciledRow[RowT]:
-    if description is None:
+    engine: AsyncEngine, jobs: Jobs[RecordT, ResultT], row: RecordT, workflow: WorkflowDescription[ResultT] | None
+) -> ReconciledRow[RecordT]:
+    if workflow is None:
         return ReconciledRow(row, confirmed=True)
-    act = act_on(RowStatus.OPEN, description.status, row.read_at - row.requested_at)
+    act = act_on(RowStatus.OPEN, workflow.status, row.read_at - row.requested_at)
     if act is Act.LEAVE:
-        return ReconciledRow(row, description.status is not WorkflowStatus.UNREPORTED, description.status)
-    after = await kind.end(row, act, description)
-    return ReconciledRow(after, confirmed=after.state.ended, workflow=description.status, ended_here=after.state.ended)
+        return ReconciledRow(row, workflow.status is not WorkflowStatus.UNREPORTED, workflow.status)
+    async with transaction(engine, jobs.kind.monitor) as connection:
+        await jobs.end(connection, row, act, workflow)
+        after = await jobs.read(connection, row.job_id)
+    return ReconciledRow(after, confirmed=after.state.ended, workflow=workflow.status, ended_here=after.state.ended)

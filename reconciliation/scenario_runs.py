@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from datetime import timedelta
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from temporalio.client import Client
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.base.actor import Actor
 from domain.base.job_endings import Act, why_ended
 from domain.base.jobs import JobState
-from domain.simulation.scenario_runs import SCENARIO_RUN, EndedRun, RunOutcome, ScenarioRunRequest
-from reconciliation.reconcile import READ_WITHIN, Kind, ReconciledRow, reconcile
+from domain.simulation.scenario_runs import SCENARIO_RUN, EndedRun, RunOutcome, ScenarioRunProgress, ScenarioRunRequest
+from reconciliation.reconcile import Jobs
 from reconciliation.workflow_descriptions import WorkflowDescription
 from sim_scenarios.evidence.evidence import line, result_record, sha256_of
 from store.base.changes import record_change
-from store.base.database import transaction
-from store.simulation.scenario_runs import RunRecord, end_run, read_lines, read_run
-
-MONITOR = Actor("system:scenario-monitor")
-"""Who ends a run whose workflow did not."""
+from store.simulation.scenario_runs import RunRecord, end_run, list_runs, read_lines, read_run, set_run_state
+from store.simulation.tables import scenario_runs
 
 
 def close_evidence(head: str, steps: Sequence[str]) -> tuple[str, RunOutcome, bytes]:
@@ -66,12 +61,12 @@ async def close_run(
             f"This database holds the evidence of {len(steps)} of {run.steps_total} steps, fewer than were sent: "
             "it was restored from an earlier backup."
         )
-    first = await end_run(connection, run.run_id, state, outcome, result_record=last, sha256=digest, failure=failure)
+    first = await end_run(connection, run, state, outcome, result_record=last, sha256=digest, failure=failure)
     if first:
         await record_change(
             connection,
             actor,
-            f"SCENARIO_RUN_{state}",
+            SCENARIO_RUN.event(state),
             depot_id=run.depot_id,
             subject_id=run.run_id,
             detail={"scenario": run.scenario, "outcome": outcome, "evidence_sha256": digest},
@@ -79,18 +74,27 @@ async def close_run(
     return await read_run(connection, run.run_id)
 
 
-async def reconcile_runs(
-    engine: AsyncEngine, client: Client, runs: Sequence[RunRecord], within: timedelta = READ_WITHIN
-) -> list[ReconciledRow[RunRecord]]:
-    """Compare runs with their workflows, and end those whose workflow is gone, with the evidence so far."""
+async def _end(connection: AsyncConnection, run: RunRecord, act: Act, workflow: WorkflowDescription[EndedRun]) -> None:
+    if act is Act.END_AS_IT_SAYS and workflow.result is not None:
+        result = workflow.result
+        await close_run(connection, SCENARIO_RUN.monitor, run, result.state, sha256=result.sha256)
+    else:
+        state = JobState.CANCELLED if act is Act.END_CANCELLED else JobState.FAILED
+        await close_run(connection, SCENARIO_RUN.monitor, run, state, why_ended(workflow.status, workflow.failure))
 
-    async def end(run: RunRecord, act: Act, description: WorkflowDescription[EndedRun]) -> RunRecord:
-        async with transaction(engine, MONITOR) as connection:
-            if act is Act.END_AS_IT_SAYS and description.result is not None:
-                result = description.result
-                return await close_run(connection, MONITOR, run, result.state, sha256=result.sha256)
-            state = JobState.CANCELLED if act is Act.END_CANCELLED else JobState.FAILED
-            return await close_run(connection, MONITOR, run, state, why_ended(description.status, description.failure))
 
-    kind = Kind[RunRecord, EndedRun](lambda run: SCENARIO_RUN.workflow_id(run.run_id), EndedRun, end)
-    return await reconcile(client, runs, kind, within)
+async def _note_pause(connection: AsyncConnection, run: RunRecord, paused: bool) -> bool:
+    state = JobState.PAUSED if paused else JobState.RUNNING
+    return await set_run_state(connection, run, state, only_from=run.state)
+
+
+SCENARIO_RUNS = Jobs(
+    kind=SCENARIO_RUN,
+    table=scenario_runs,
+    result_type=EndedRun,
+    progress_type=ScenarioRunProgress,
+    read=read_run,
+    list=list_runs,
+    note_pause=_note_pause,
+    end=_end,
+)

@@ -6,6 +6,7 @@
 - ``dependencies``: What routes are given: who acts, and the resources that the process opened once
 - ``flags``: Feature flags, by OpenFeature: from the settings, or from any provider that they name
 - ``idempotency``: Creating something once, however often it is asked for: the ``Idempotency-Key`` of the IETF's draft
+- ``jobs``: What the API does with jobs of every kind
 - ``limits``: How large a request's body may be, how slowly it may come, and how many imports go on at once
 - ``live``: What live pages listen to: one hub a process, which finds out what has changed of what they show
 - ``methods``: Which methods a path takes: HEAD wherever GET is taken, and the whole of ``Allow`` where a method is not

@@ -8,19 +8,18 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, Field
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from temporalio.client import Client
+from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from api.base.bodies import StrictRoute
-from api.base.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.base.dependencies import ActorDep, EngineDep
 from api.base.idempotency import ONCE, OnceDep
+from api.base.jobs.service import JobsDep, JobService, control_responses
 from api.base.problems import problem_responses
-from api.base.temporal import send_signal, temporal_calls, workflow_url
+from api.base.temporal import temporal_calls
 from api.base.types import BackfillId, Body, Cursor, Limit, decode_cursor, encode_cursor
-from domain.base.actor import Actor
-from domain.base.jobs import JobState
-from domain.base.problems import Problem, ProblemCode
+from domain.base.jobs import JobControl, JobState
+from domain.base.problems import ProblemCode
 from domain.provisioning.backfill import (
     BACKFILL,
     DEFAULT_PAGE_SIZE,
@@ -29,14 +28,11 @@ from domain.provisioning.backfill import (
     BackfillOutcome,
     BackfillRequest,
 )
-from reconciliation.backfills import reconcile_backfills
+from reconciliation.backfills import BACKFILLS
 from reconciliation.reconcile import ReconciledRow
-from runtime.settings import Settings
 from store.base.changes import record_change
-from store.base.database import transaction
-from store.provisioning.backfills import BackfillRecord, insert_backfill, list_backfills, list_outcomes, read_backfill
-from workflows.backfill import BackfillWorkflow
-from workflows.launch import backfill_handle, start_backfill
+from store.provisioning.backfills import BackfillRecord, insert_backfill, list_outcomes, read_backfill
+from workflows.launch import start_backfill
 
 router = APIRouter(prefix="/api/backfills", tags=["backfills"], route_class=StrictRoute)
 
@@ -70,9 +66,9 @@ class Backfill(BaseModel):
     workflow_url: str | None = Field(description="The run in Temporal's UI.")
 
     @staticmethod
-    def of(reconciled: ReconciledRow[BackfillRecord], settings: Settings, client: Client) -> Backfill:
+    def of(row: ReconciledRow[BackfillRecord], jobs: JobService) -> Backfill:
         """The backfill as it is stored, held against its workflow."""
-        record = reconciled.record
+        record = row.record
         done = record.counts.depots
         rate = None
         if record.started_at is not None and record.last_page_at is not None:
@@ -80,7 +76,7 @@ class Backfill(BaseModel):
             rate = done / seconds if seconds > 0 else None
         total = record.depots_total
         return Backfill(
-            backfill_id=record.backfill_id,
+            backfill_id=record.job_id,
             dry_run=record.dry_run,
             page_size=record.page_size,
             state=record.state,
@@ -94,8 +90,8 @@ class Backfill(BaseModel):
             started_at=record.started_at,
             finished_at=record.finished_at,
             failure=record.failure,
-            state_confirmed=reconciled.confirmed,
-            workflow_url=workflow_url(settings, client, BACKFILL.workflow_id(record.backfill_id)),
+            state_confirmed=row.confirmed,
+            workflow_url=jobs.workflow_url(BACKFILL, record.job_id),
         )
 
 
@@ -125,43 +121,34 @@ class OutcomePage(BaseModel):
 @router.post(
     "", status_code=status.HTTP_202_ACCEPTED, responses=problem_responses(*ONCE, ProblemCode.TEMPORAL_UNAVAILABLE)
 )
-async def start(
-    body: BackfillCreate, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep, once: OnceDep
-) -> Backfill:
+async def start(body: BackfillCreate, actor: ActorDep, jobs: JobsDep, once: OnceDep) -> Backfill:
     """Start a backfill. It goes on by itself; read it to watch it. Running it again creates nothing twice."""
     request = BackfillRequest(uuid7(), body.dry_run, body.page_size, actor.name)
 
     async def make(connection: AsyncConnection) -> Backfill:
         await insert_backfill(connection, request)
-        await record_change(connection, actor, "BACKFILL_REQUESTED", subject_id=request.backfill_id)
+        await record_change(connection, actor, BACKFILL.event("requested"), subject_id=request.backfill_id)
         # Inside the transaction: where Temporal is away, nothing was asked. Should the commit fail after a
         # start, the workflow's first step stores the backfill itself.
         async with temporal_calls():
-            await start_backfill(client, settings.task_queue, BackfillInput(request))
+            await start_backfill(jobs.client, jobs.settings.task_queue, BackfillInput(request))
         record = await read_backfill(connection, request.backfill_id)
-        return Backfill.of(ReconciledRow(record, confirmed=True), settings, client)
+        return Backfill.of(ReconciledRow(record, confirmed=True), jobs)
 
-    return await once.create(engine, actor, body, Backfill, make)
+    return await once.create(jobs.engine, actor, body, Backfill, make)
 
 
 @router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
-async def list_all(
-    engine: EngineDep, client: ClientDep, settings: SettingsDep, cursor: Cursor = None, limit: Limit = 100
-) -> BackfillPage:
+async def list_all(jobs: JobsDep, cursor: Cursor = None, limit: Limit = 100) -> BackfillPage:
     """List backfills, the newest first."""
-    before = decode_cursor(cursor, tuple[UUID])
-    async with engine.connect() as connection:
-        found = await list_backfills(connection, before=before[0] if before else None, limit=limit + 1)
-    items = found[:limit]
-    more = encode_cursor(items[-1].backfill_id) if len(found) > limit else None
-    reconciled = await reconcile_backfills(engine, client, items)
-    return BackfillPage(items=[Backfill.of(each, settings, client) for each in reconciled], next_cursor=more)
+    rows, more = await jobs.list(BACKFILLS, cursor, limit)
+    return BackfillPage(items=[Backfill.of(row, jobs) for row in rows], next_cursor=more)
 
 
 @router.get("/{backfill_id}", responses=problem_responses(ProblemCode.BACKFILL_NOT_FOUND))
-async def read(backfill_id: BackfillId, engine: EngineDep, client: ClientDep, settings: SettingsDep) -> Backfill:
+async def read(backfill_id: BackfillId, jobs: JobsDep) -> Backfill:
     """Read how far a backfill is."""
-    return Backfill.of(await _reconciled_backfill(backfill_id, engine, client), settings, client)
+    return Backfill.of(await jobs.read(BACKFILLS, backfill_id), jobs)
 
 
 @router.get(
@@ -193,64 +180,22 @@ async def outcomes(
     )
 
 
-_STEERING = problem_responses(
-    ProblemCode.BACKFILL_NOT_FOUND, ProblemCode.BACKFILL_NOT_RUNNING, ProblemCode.TEMPORAL_UNAVAILABLE
-)
+_CONTROL = control_responses(BACKFILL)
 
 
-@router.post("/{backfill_id}/pause", status_code=status.HTTP_202_ACCEPTED, responses=_STEERING)
-async def pause(
-    backfill_id: BackfillId, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
-) -> Backfill:
+@router.post("/{backfill_id}/pause", status_code=status.HTTP_202_ACCEPTED, responses=_CONTROL)
+async def pause(backfill_id: BackfillId, actor: ActorDep, jobs: JobsDep) -> Backfill:
     """Pause a backfill after the pages that are in flight."""
-    return Backfill.of(await _steer(backfill_id, "pause", actor, engine, client), settings, client)
+    return Backfill.of(await jobs.control(BACKFILLS, backfill_id, JobControl.PAUSE, actor), jobs)
 
 
-@router.post("/{backfill_id}/resume", status_code=status.HTTP_202_ACCEPTED, responses=_STEERING)
-async def resume(
-    backfill_id: BackfillId, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
-) -> Backfill:
+@router.post("/{backfill_id}/resume", status_code=status.HTTP_202_ACCEPTED, responses=_CONTROL)
+async def resume(backfill_id: BackfillId, actor: ActorDep, jobs: JobsDep) -> Backfill:
     """Let a paused backfill go on."""
-    return Backfill.of(await _steer(backfill_id, "resume", actor, engine, client), settings, client)
+    return Backfill.of(await jobs.control(BACKFILLS, backfill_id, JobControl.RESUME, actor), jobs)
 
 
-@router.post("/{backfill_id}/cancel", status_code=status.HTTP_202_ACCEPTED, responses=_STEERING)
-async def cancel(
-    backfill_id: BackfillId, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
-) -> Backfill:
+@router.post("/{backfill_id}/cancel", status_code=status.HTTP_202_ACCEPTED, responses=_CONTROL)
+async def cancel(backfill_id: BackfillId, actor: ActorDep, jobs: JobsDep) -> Backfill:
     """End a backfill after the pages that are in flight. What was provisioned stays."""
-    return Backfill.of(await _steer(backfill_id, "cancel", actor, engine, client), settings, client)
-
-
-_SIGNALS = {
-    "pause": BackfillWorkflow.pause,
-    "resume": BackfillWorkflow.resume,
-    "cancel": BackfillWorkflow.cancel,
-}
-
-
-async def _steer(
-    backfill_id: UUID, word: str, actor: Actor, engine: AsyncEngine, client: Client
-) -> ReconciledRow[BackfillRecord]:
-    record = (await _reconciled_backfill(backfill_id, engine, client)).record
-    if record.state.ended:
-        raise _not_running(record)
-    if not await send_signal(backfill_handle(client, backfill_id), _SIGNALS[word]):
-        raise _not_running((await _reconciled_backfill(backfill_id, engine, client)).record)
-    async with transaction(engine, actor) as connection:
-        await record_change(connection, actor, f"BACKFILL_{word.upper()}_REQUESTED", subject_id=backfill_id)
-        return ReconciledRow(await read_backfill(connection, backfill_id), confirmed=True)
-
-
-def _not_running(record: BackfillRecord) -> Problem:
-    ended = f"This backfill has ended: {record.state}."
-    return Problem(
-        ProblemCode.BACKFILL_NOT_RUNNING, ended if record.state.ended else "This backfill is only starting. Try again."
-    )
-
-
-async def _reconciled_backfill(backfill_id: UUID, engine: AsyncEngine, client: Client) -> ReconciledRow[BackfillRecord]:
-    """Read a backfill; one whose workflow is gone without having said so is ended."""
-    async with engine.connect() as connection:
-        record = await read_backfill(connection, backfill_id)
-    return (await reconcile_backfills(engine, client, [record]))[0]
+    return Backfill.of(await jobs.control(BACKFILLS, backfill_id, JobControl.CANCEL, actor), jobs)

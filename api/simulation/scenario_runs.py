@@ -6,20 +6,20 @@ import asyncio
 import base64
 import json
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response, status
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client
 
 from api.access.authorization import PermitDep
 from api.base.bodies import StrictRoute
-from api.base.dependencies import ActorDep, ClientDep, EngineDep, ScopeDep, SettingsDep
+from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.idempotency import ONCE, Once, OnceDep
+from api.base.jobs.service import JobsDep, JobService, control_responses
 from api.base.problems import problem_responses
-from api.base.temporal import send_signal, workflow_url
 from api.base.types import (
     Body,
     Cursor,
@@ -27,29 +27,23 @@ from api.base.types import (
     OfDepot,
     RunId,
     Text,
-    cut_page,
     decode_cursor,
-    decode_id,
     encode_cursor,
     storable,
 )
 from api.simulation.scenario_starts import RunStart, start_run
 from domain.base.actor import Actor
-from domain.base.jobs import JobState
-from domain.base.problems import Problem, ProblemCode
+from domain.base.jobs import JobControl, JobState
+from domain.base.problems import ProblemCode
 from domain.simulation.scenario_runs import MAX_SEED, MAX_TIME_SCALE, SCENARIO_RUN, RunOutcome
 from reconciliation.reconcile import ReconciledRow
-from reconciliation.scenario_runs import close_evidence, reconcile_runs
-from runtime.settings import Settings
+from reconciliation.scenario_runs import SCENARIO_RUNS, close_evidence
 from sim_scenarios.evidence.difference import NOTHING, Difference, diff
 from sim_scenarios.evidence.evidence import read_evidence, sha256_of
 from sim_scenarios.evidence.html_report import html_report
 from sim_scenarios.evidence.junit import junit_xml
-from store.base.changes import record_change
-from store.base.database import snapshot, transaction
+from store.base.database import snapshot
 from store.simulation.scenario_runs import RunRecord, active_run, list_runs, list_steps, read_lines, read_run
-from workflows.launch import scenario_run_handle
-from workflows.scenario_run import ScenarioRunWorkflow
 
 router = APIRouter(prefix="/api/scenario-runs", tags=["scenario runs"], route_class=StrictRoute)
 
@@ -126,13 +120,13 @@ class ScenarioRun(BaseModel):
     workflow_url: str | None = Field(description="The run in Temporal's UI.")
 
     @staticmethod
-    def of(reconciled: ReconciledRow[RunRecord], settings: Settings, client: Client) -> ScenarioRun:
+    def of(row: ReconciledRow[RunRecord], jobs: JobService) -> ScenarioRun:
         """The run as it is stored, held against its workflow."""
-        record = reconciled.record
+        record = row.record
         return ScenarioRun(
             **{name: getattr(record, name) for name in ScenarioRun.model_fields if hasattr(record, name)},
-            state_confirmed=reconciled.confirmed,
-            workflow_url=workflow_url(settings, client, SCENARIO_RUN.workflow_id(record.run_id)),
+            state_confirmed=row.confirmed,
+            workflow_url=jobs.workflow_url(SCENARIO_RUN, record.job_id),
         )
 
 
@@ -209,58 +203,45 @@ async def _permitted(body: ScenarioRunCreate, permit: PermitDep) -> None:
         ProblemCode.BODY_TOO_LARGE,
     ),
 )  # fmt: skip
-async def start(
-    body: ScenarioRunCreate, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep, once: OnceDep
-) -> ScenarioRun:
+async def start(body: ScenarioRunCreate, actor: ActorDep, jobs: JobsDep, once: OnceDep) -> ScenarioRun:
     """Start a run. It goes on by itself; read it to watch it.
 
     The same scenario, seed and configuration give the same evidence, to the byte.
     """
-    run_id = await begin(engine, client, settings, actor, RunStart(**body.model_dump()), once)
-    async with engine.connect() as connection:
+    run_id = await begin(jobs, actor, RunStart(**body.model_dump()), once)
+    async with jobs.engine.connect() as connection:
         record = await read_run(connection, run_id)
-    return ScenarioRun.of(ReconciledRow(record, confirmed=True), settings, client)
+    return ScenarioRun.of(ReconciledRow(record, confirmed=True), jobs)
 
 
-async def begin(
-    engine: AsyncEngine, client: Client, settings: Settings, actor: Actor, asked: RunStart, once: Once
-) -> UUID:
+async def begin(jobs: JobService, actor: Actor, asked: RunStart, once: Once) -> UUID:
     """Start a run; one that goes on in the depot, but whose workflow is gone, does not stand in the way."""
-    async with engine.connect() as connection:
+    async with jobs.engine.connect() as connection:
         active = await active_run(connection, asked.depot_id)
     if active is not None:
-        await reconciled(active, engine, client)
-    return await start_run(engine, client, settings.task_queue, actor, asked, once)
+        await jobs.read(SCENARIO_RUNS, active)
+    return await start_run(jobs.engine, jobs.client, jobs.settings.task_queue, actor, asked, once)
 
 
 @router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
 async def list_all(
-    engine: EngineDep,
+    jobs: JobsDep,
     scope: ScopeDep,
-    client: ClientDep,
-    settings: SettingsDep,
     depot_id: OfDepot = None,
     scenario: Annotated[Text | None, Query(max_length=200)] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> ScenarioRunPage:
     """List runs, the newest first."""
-    before = decode_id(cursor)
-    async with engine.connect() as connection:
-        found = await list_runs(
-            connection, depot_id=depot_id, scenario=scenario, before=before, limit=limit + 1, scope=scope
-        )
-    items, more = cut_page(found, limit, lambda record: record.run_id)
-    reconciled_items = await reconcile_runs(engine, client, items)
-    return ScenarioRunPage(
-        items=[ScenarioRun.of(each, settings, client) for each in reconciled_items], next_cursor=more
-    )
+    list_rows = partial(list_runs, depot_id=depot_id, scenario=scenario, scope=scope)
+    rows, more = await jobs.list(SCENARIO_RUNS, cursor, limit, list_rows)
+    return ScenarioRunPage(items=[ScenarioRun.of(row, jobs) for row in rows], next_cursor=more)
 
 
 @router.get("/{run_id}", responses=problem_responses(ProblemCode.RUN_NOT_FOUND))
-async def read(run_id: RunId, engine: EngineDep, client: ClientDep, settings: SettingsDep) -> ScenarioRun:
+async def read(run_id: RunId, jobs: JobsDep) -> ScenarioRun:
     """Read how far a run is."""
-    return ScenarioRun.of(await reconciled(run_id, engine, client), settings, client)
+    return ScenarioRun.of(await jobs.read(SCENARIO_RUNS, run_id), jobs)
 
 
 @router.get("/{run_id}/steps", responses=problem_responses(ProblemCode.RUN_NOT_FOUND, ProblemCode.INVALID_CURSOR))
@@ -337,96 +318,39 @@ async def report_xml(run_id: RunId, engine: EngineDep) -> Response:
 
 
 @router.get("/{run_id}/diff/{other_id}", responses=problem_responses(ProblemCode.RUN_NOT_FOUND))
-async def differences(
-    run_id: RunId, other_id: RunId, engine: EngineDep, client: ClientDep, settings: SettingsDep
-) -> RunDifferences:
+async def differences(run_id: RunId, other_id: RunId, jobs: JobsDep) -> RunDifferences:
     """Say where two runs differ, by their evidence."""
-    one, other = await reconciled(run_id, engine, client), await reconciled(other_id, engine, client)
-    (_, first), (_, second) = await _evidence(engine, run_id), await _evidence(engine, other_id)
+    one, other = await jobs.read(SCENARIO_RUNS, run_id), await jobs.read(SCENARIO_RUNS, other_id)
+    (_, first), (_, second) = await _evidence(jobs.engine, run_id), await _evidence(jobs.engine, other_id)
     found = await asyncio.to_thread(diff, first, second, most=MAX_DIFFERENCES + 1)
     return RunDifferences(
-        first=ScenarioRun.of(one, settings, client),
-        second=ScenarioRun.of(other, settings, client),
+        first=ScenarioRun.of(one, jobs),
+        second=ScenarioRun.of(other, jobs),
         same=first == second,
         items=[DifferenceDocument.of(each) for each in found[:MAX_DIFFERENCES]],
         truncated=len(found) > MAX_DIFFERENCES,
     )
 
 
-_STEERING = problem_responses(ProblemCode.RUN_NOT_FOUND, ProblemCode.RUN_NOT_RUNNING, ProblemCode.TEMPORAL_UNAVAILABLE)
+_CONTROL = control_responses(SCENARIO_RUN)
 
 
-@router.post("/{run_id}/pause", status_code=status.HTTP_202_ACCEPTED, responses=_STEERING)
-async def pause(
-    run_id: RunId, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
-) -> ScenarioRun:
+@router.post("/{run_id}/pause", status_code=status.HTTP_202_ACCEPTED, responses=_CONTROL)
+async def pause(run_id: RunId, actor: ActorDep, jobs: JobsDep) -> ScenarioRun:
     """Pause a run after what is being sent."""
-    return ScenarioRun.of(await steer(run_id, "pause", actor, engine, client), settings, client)
+    return ScenarioRun.of(await jobs.control(SCENARIO_RUNS, run_id, JobControl.PAUSE, actor), jobs)
 
 
-@router.post("/{run_id}/resume", status_code=status.HTTP_202_ACCEPTED, responses=_STEERING)
-async def resume(
-    run_id: RunId, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
-) -> ScenarioRun:
+@router.post("/{run_id}/resume", status_code=status.HTTP_202_ACCEPTED, responses=_CONTROL)
+async def resume(run_id: RunId, actor: ActorDep, jobs: JobsDep) -> ScenarioRun:
     """Let a paused run go on."""
-    return ScenarioRun.of(await steer(run_id, "resume", actor, engine, client), settings, client)
+    return ScenarioRun.of(await jobs.control(SCENARIO_RUNS, run_id, JobControl.RESUME, actor), jobs)
 
 
-@router.post("/{run_id}/cancel", status_code=status.HTTP_202_ACCEPTED, responses=_STEERING)
-async def cancel(
-    run_id: RunId, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep
-) -> ScenarioRun:
+@router.post("/{run_id}/cancel", status_code=status.HTTP_202_ACCEPTED, responses=_CONTROL)
+async def cancel(run_id: RunId, actor: ActorDep, jobs: JobsDep) -> ScenarioRun:
     """End a run after what is being sent. Its evidence so far stays, with the outcome `INCOMPLETE`."""
-    return ScenarioRun.of(await steer(run_id, "cancel", actor, engine, client), settings, client)
-
-
-_SIGNALS = {
-    "pause": ScenarioRunWorkflow.pause,
-    "resume": ScenarioRunWorkflow.resume,
-    "cancel": ScenarioRunWorkflow.cancel,
-}
-
-
-async def steer(run_id: UUID, word: str, actor: Actor, engine: AsyncEngine, client: Client) -> ReconciledRow[RunRecord]:
-    """Tell a run to pause, resume or cancel; answer what is stored of it.
-
-    Raises:
-        Problem: ``RUN_NOT_FOUND``, ``RUN_NOT_RUNNING`` or ``TEMPORAL_UNAVAILABLE``.
-
-    """
-    record = (await reconciled(run_id, engine, client)).record
-    if record.state.ended:
-        raise _not_running(record)
-    if not await send_signal(scenario_run_handle(client, run_id), _SIGNALS[word]):
-        raise _not_running((await reconciled(run_id, engine, client)).record)
-    async with transaction(engine, actor) as connection:
-        await record_change(
-            connection,
-            actor,
-            f"SCENARIO_RUN_{word.upper()}_REQUESTED",
-            depot_id=record.depot_id,
-            subject_id=run_id,
-        )
-        return ReconciledRow(await read_run(connection, run_id), confirmed=True)
-
-
-def _not_running(record: RunRecord) -> Problem:
-    ended = f"This run has ended: {record.state}."
-    return Problem(
-        ProblemCode.RUN_NOT_RUNNING, ended if record.state.ended else "This run is only starting. Try again."
-    )
-
-
-async def reconciled(run_id: UUID, engine: AsyncEngine, client: Client) -> ReconciledRow[RunRecord]:
-    """Read a run; one whose workflow is gone without having said so is ended, with the evidence so far.
-
-    Raises:
-        Problem: ``RUN_NOT_FOUND``.
-
-    """
-    async with engine.connect() as connection:
-        record = await read_run(connection, run_id)
-    return (await reconcile_runs(engine, client, [record]))[0]
+    return ScenarioRun.of(await jobs.control(SCENARIO_RUNS, run_id, JobControl.CANCEL, actor), jobs)
 
 
 async def _evidence(engine: AsyncEngine, run_id: UUID) -> tuple[RunRecord, bytes]:

@@ -6,6 +6,7 @@
 - ``driver``: The driver's own connection, for the few statements that run thousands of times a second
 - ``idempotency``: Answers to creating requests, kept under the key that the request came with: asked again, the same
   is answered
+- ``jobs``: What the rows of all kinds of jobs have in common
 - ``listen``: Hearing what PostgreSQL says on a channel, for as long as the process lives
 - ``liveness``: The liveness of PostgreSQL: whether it answers at all, so that nobody waits for one that does not
 - ``locks``: The lock of a depot: whoever changes its site, and whoever writes by its configuration, takes it first

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ScalarSelect, Select, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.base.jobs import JobState
-from domain.base.problems import Problem, ProblemCode
 from domain.provisioning.backfill import (
+    BACKFILL,
     BackfillOutcome,
     BackfillRequest,
     OutcomeCounts,
@@ -21,28 +20,20 @@ from domain.provisioning.backfill import (
     PageRequest,
     PlanRequest,
 )
+from store.base.jobs.rows import JobRecord, hold_open, newest_first
 from store.provisioning.tables import backfill_outcomes, backfill_pages, backfills
 from store.site.tables import depots
 
 
-@dataclass(frozen=True)
-class BackfillRecord:
+@dataclass(frozen=True, kw_only=True)
+class BackfillRecord(JobRecord):
     """A backfill as it is stored, with what its finished pages add up to."""
 
-    backfill_id: UUID
     dry_run: bool
     page_size: int
-    state: JobState
     depots_total: int | None
-    requested_by: str
-    requested_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    failure: str | None
     counts: OutcomeCounts
     last_page_at: datetime | None
-    read_at: datetime
-    """When this was read, by the database's clock."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +185,7 @@ async def run_page(connection: AsyncConnection, request: PageRequest) -> Outcome
     row = done.one_or_none()
     if row is not None:
         return OutcomeCounts(*row)
-    await _hold_open(connection, backfill.backfill_id)
+    await hold_open(connection, backfills, BACKFILL, backfill.backfill_id)
     span = {"after": bounds.after or FIRST_ID, "upto": bounds.upto}
     if backfill.dry_run:
         rows = await connection.execute(_JUDGE_PAGE, {**span, "backfill_id": backfill.backfill_id})
@@ -222,69 +213,10 @@ async def run_page(connection: AsyncConnection, request: PageRequest) -> Outcome
     return counts
 
 
-_LOCK_NOT_AVAILABLE = "55P03"
-
-
-async def _hold_open(connection: AsyncConnection, backfill_id: UUID) -> None:
-    """Keep a backfill from ending until this transaction has.
-
-    Raises:
-        Problem: ``BACKFILL_NOT_FOUND`` or ``BACKFILL_NOT_RUNNING``.
-
-    """
-    # As weak as the lock of a foreign key: a pause is noted meanwhile, an end waits.
-    query = select(backfills.c.state).where(backfills.c.id == backfill_id).with_for_update(key_share=True, read=True)
-    state = (await connection.execute(query)).scalar_one_or_none()
-    if state is None:
-        raise _not_found(backfill_id)
-    if JobState(state).ended:
-        raise Problem(ProblemCode.BACKFILL_NOT_RUNNING, f"This backfill has ended: {state}.")
-
-
-async def lock_backfill(connection: AsyncConnection, backfill_id: UUID, *, within: timedelta | None = None) -> bool:
-    """Hold a backfill, so that no page of it is under way; False: one still is after this time."""
-    query = select(backfills.c.id).where(backfills.c.id == backfill_id).with_for_update()
-    if within is None:
-        await connection.execute(query)
-        return True
-    try:
-        async with connection.begin_nested():
-            wait = {"wait": f"{within // timedelta(milliseconds=1)}ms"}
-            await connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), wait)
-            await connection.execute(query)
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
-            raise
-        return False
-    return True
-
-
 async def count_pages(connection: AsyncConnection, backfill_id: UUID) -> int:
     """Count the pages that are finished."""
     query = select(func.count()).where(backfill_pages.c.backfill_id == backfill_id)
     return (await connection.execute(query)).scalar_one()
-
-
-async def set_backfill_state(
-    connection: AsyncConnection,
-    backfill_id: UUID,
-    state: JobState,
-    failure: str | None = None,
-    *,
-    only_from: JobState | None = None,
-) -> bool:
-    """Note that a backfill is paused, goes on or has ended. An end is final: answers whether this was noted.
-
-    With ``only_from``, nothing is noted where the backfill is in another state by now.
-    """
-    change = (
-        update(backfills)
-        .where(backfills.c.id == backfill_id, backfills.c.finished_at.is_(None))
-        .values(state=state, failure=failure, finished_at=func.now() if state.ended else None)
-        .returning(backfills.c.id)
-    )
-    noted = await connection.execute(change if only_from is None else change.where(backfills.c.state == only_from))
-    return noted.one_or_none() is not None
 
 
 def _backfills() -> Select[tuple[object, ...]]:
@@ -307,9 +239,9 @@ def _record(row: tuple[object, ...], keys: list[str]) -> BackfillRecord:
     counts = OutcomeCounts(
         *(int(str(values.pop(name))) for name in ("created", "already_provisioned", "no_top_level_circuits"))
     )
-    values["backfill_id"] = values.pop("id")
+    values["job_id"] = values.pop("id")
     values["state"] = JobState(str(values["state"]))
-    return BackfillRecord(**values, counts=counts)  # pyright: ignore[reportArgumentType]
+    return BackfillRecord(**values, depot_id=None, counts=counts)  # pyright: ignore[reportArgumentType]
 
 
 async def read_backfill(connection: AsyncConnection, backfill_id: UUID) -> BackfillRecord:
@@ -322,23 +254,15 @@ async def read_backfill(connection: AsyncConnection, backfill_id: UUID) -> Backf
     result = await connection.execute(_backfills().where(backfills.c.id == backfill_id))
     row = result.one_or_none()
     if row is None:
-        raise _not_found(backfill_id)
+        raise BACKFILL.missing(backfill_id)
     return _record(tuple(row), list(result.keys()))
-
-
-def _not_found(backfill_id: UUID) -> Problem:
-    return Problem(ProblemCode.BACKFILL_NOT_FOUND, f"There is no backfill {backfill_id}.")
 
 
 async def list_backfills(
     connection: AsyncConnection, *, before: UUID | None, limit: int, only_open: bool = False
 ) -> list[BackfillRecord]:
     """List backfills, the newest first, beginning before the id ``before``; all, or those that have not ended."""
-    query = _backfills().order_by(backfills.c.id.desc()).limit(limit)
-    if only_open:
-        query = query.where(backfills.c.finished_at.is_(None))
-    if before is not None:
-        query = query.where(backfills.c.id < before)
+    query = newest_first(_backfills(), backfills, before=before, limit=limit, only_open=only_open)
     result = await connection.execute(query)
     keys = list(result.keys())
     return [_record(tuple(row), keys) for row in result]

@@ -3,7 +3,6 @@
 - ``change_tokens``: Change tokens: short texts that differ as soon as something that is watched has changed
 - ``depot_configurations``: A depot's configuration as a scenario run drives it: devices with their enabled actions,
   and where updates go
-- ``row_statuses``: The statuses of the rows of runs and backfills, many in one query
 - ``scenario_runs``: Scenario runs and their evidence: a row a step, stamped before it is sent, its record written once
 - ``tables``: The tables of scenario runs and of their evidence
 """

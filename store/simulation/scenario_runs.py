@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.access.principals import EVERYWHERE, DepotScope
 from domain.base.jobs import JobState
 from domain.base.problems import Problem, ProblemCode
-from domain.simulation.scenario_runs import RunOutcome, RunTargets, ScenarioRunRequest
+from domain.simulation.scenario_runs import SCENARIO_RUN, RunOutcome, RunTargets, ScenarioRunRequest
 from store.access.narrowing import within
+from store.base.jobs.rows import JobRecord, newest_first, set_job_state
 from store.base.notify import ChangeKind, notify
 from store.simulation.tables import scenario_run_steps, scenario_runs
 from store.site.depots import lock_depot
@@ -42,11 +43,10 @@ class NewRun:
     """The first line of the evidence, without its end."""
 
 
-@dataclass(frozen=True)
-class RunRecord:
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(JobRecord):
     """A run as it is listed."""
 
-    run_id: UUID
     scenario: str
     title: str
     digest: str
@@ -56,7 +56,6 @@ class RunRecord:
     seed: int
     time_scale: float
     warnings: list[dict[str, Any]]
-    state: JobState
     outcome: RunOutcome | None
     steps_total: int
     steps_done: int
@@ -64,13 +63,11 @@ class RunRecord:
     checks_passed: int
     checks_failed: int
     evidence_sha256: str | None
-    requested_by: str
-    requested_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    failure: str | None
-    read_at: datetime
-    """When this was read, by the database's clock."""
+
+    @property
+    def run_id(self) -> UUID:
+        """The run's id."""
+        return self.job_id
 
 
 @dataclass(frozen=True)
@@ -177,7 +174,7 @@ _LISTED = (
 def _runs() -> Select[*tuple[Any, ...]]:
     columns = [scenario_runs.c[name] for name in _LISTED]
     more = (
-        scenario_runs.c.id.label("run_id"),
+        scenario_runs.c.id.label("job_id"),
         depots.c.name.label("depot_name"),
         func.now().label("read_at"),
     )
@@ -200,7 +197,7 @@ async def read_run(connection: AsyncConnection, run_id: UUID) -> RunRecord:
     """
     row = (await connection.execute(_runs().where(scenario_runs.c.id == run_id))).mappings().one_or_none()
     if row is None:
-        raise _not_found(run_id)
+        raise SCENARIO_RUN.missing(run_id)
     return _record(row)
 
 
@@ -218,15 +215,12 @@ async def list_runs(
 
     All, or those that have not ended.
     """
-    query = _runs().order_by(scenario_runs.c.id.desc()).limit(limit).where(within(scenario_runs.c.depot_id, scope))
+    query = newest_first(_runs(), scenario_runs, before=before, limit=limit, only_open=only_open)
+    query = query.where(within(scenario_runs.c.depot_id, scope))
     if depot_id is not None:
         query = query.where(scenario_runs.c.depot_id == depot_id)
     if scenario is not None:
         query = query.where(scenario_runs.c.scenario == scenario)
-    if only_open:
-        query = query.where(scenario_runs.c.finished_at.is_(None))
-    if before is not None:
-        query = query.where(scenario_runs.c.id < before)
     return [_record(row) for row in (await connection.execute(query)).mappings()]
 
 
@@ -241,7 +235,7 @@ async def read_script(connection: AsyncConnection, run_id: UUID) -> RunScript:
     query = select(*(scenario_runs.c[name] for name in names)).where(scenario_runs.c.id == run_id)
     row = (await connection.execute(query)).mappings().one_or_none()
     if row is None:
-        raise _not_found(run_id)
+        raise SCENARIO_RUN.missing(run_id)
     values = dict(row)
     values["targets"] = _targets(values["targets"])
     return RunScript(**values)
@@ -427,7 +421,7 @@ async def read_targets(connection: AsyncConnection, run_id: UUID) -> RunTargets:
     query = select(scenario_runs.c.targets).where(scenario_runs.c.id == run_id)
     stored = (await connection.execute(query)).scalar_one_or_none()
     if stored is None:
-        raise _not_found(run_id)
+        raise SCENARIO_RUN.missing(run_id)
     return _targets(stored)
 
 
@@ -445,7 +439,7 @@ async def read_lines(
     query = select(scenario_runs.c.run_record, scenario_runs.c.result_record).where(scenario_runs.c.id == run_id)
     row = (await connection.execute(query.with_for_update() if hold else query)).one_or_none()
     if row is None:
-        raise _not_found(run_id)
+        raise SCENARIO_RUN.missing(run_id)
     steps = [each.record for each in await list_steps(connection, run_id)]
     return row.run_record, steps, row.result_record
 
@@ -457,28 +451,20 @@ async def forget_run(connection: AsyncConnection, run_id: UUID) -> None:
 
 async def set_run_state(
     connection: AsyncConnection,
-    request: ScenarioRunRequest | RunRecord,
+    run: ScenarioRunRequest | RunRecord,
     state: JobState,
     *,
     only_from: JobState | None = None,
 ) -> bool:
-    """Note that a run is paused or goes on. An end is final: answers whether this was noted.
-
-    With ``only_from``, nothing is noted where the run is in another state by now.
-    """
-    change = (
-        update(scenario_runs)
-        .where(scenario_runs.c.id == request.run_id, scenario_runs.c.finished_at.is_(None))
-        .values(state=state)
-    )
-    noted = await connection.execute(change if only_from is None else change.where(scenario_runs.c.state == only_from))
-    await notify(connection, {request.depot_id: {ChangeKind.SCENARIO}})
-    return bool(noted.rowcount)
+    """Note that a run is paused or goes on. An end is final: answers whether this was noted."""
+    noted = await set_job_state(connection, scenario_runs, run.run_id, state, only_from=only_from)
+    await notify(connection, {run.depot_id: {ChangeKind.SCENARIO}})
+    return noted
 
 
 async def end_run(
     connection: AsyncConnection,
-    run_id: UUID,
+    run: ScenarioRunRequest | RunRecord,
     state: JobState,
     outcome: RunOutcome,
     *,
@@ -487,25 +473,8 @@ async def end_run(
     failure: str | None = None,
 ) -> bool:
     """Note how a run ended. The first end is final: answers whether this was it."""
-    noted = await connection.execute(
-        update(scenario_runs)
-        .where(scenario_runs.c.id == run_id, scenario_runs.c.finished_at.is_(None))
-        .values(
-            state=state,
-            outcome=outcome,
-            result_record=result_record,
-            evidence_sha256=sha256,
-            failure=failure,
-            finished_at=func.now(),
-        )
-        .returning(scenario_runs.c.depot_id)
-    )
-    depot_id = noted.scalar_one_or_none()
-    if depot_id is None:
-        return False
-    await notify(connection, {depot_id: {ChangeKind.SCENARIO}})
-    return True
-
-
-def _not_found(run_id: UUID) -> Problem:
-    return Problem(ProblemCode.RUN_NOT_FOUND, f"There is no scenario run {run_id}.")
+    result = {"outcome": outcome, "result_record": result_record, "evidence_sha256": sha256}
+    first = await set_job_state(connection, scenario_runs, run.run_id, state, failure, result=result)
+    if first:
+        await notify(connection, {run.depot_id: {ChangeKind.SCENARIO}})
+    return first

@@ -26,8 +26,9 @@ from domain.provisioning.backfill import (
 )
 from runtime.search_attributes import JOB_KIND, OUTCOME
 from store.base.database import transaction
-from store.provisioning.backfills import begin_backfill, plan_pages, run_page, set_backfill_state
-from store.provisioning.tables import backfill_outcomes, backfill_pages, outbox
+from store.base.jobs.rows import set_job_state
+from store.provisioning.backfills import begin_backfill, plan_pages, run_page
+from store.provisioning.tables import backfill_outcomes, backfill_pages, backfills, outbox
 from store.site.tables import depots, microgrids
 from tests.factories.backfills import begin, reached, read
 from tests.helpers.live import working
@@ -308,7 +309,7 @@ async def test_what_a_cancelled_backfill_did_is_listed_whatever_is_missing(
         await begin_backfill(connection, request)
         pages = await plan_pages(connection, PlanRequest(request, 0, None, 2))
         await run_page(connection, PageRequest(request, pages[1]))
-        await set_backfill_state(connection, request.backfill_id, JobState.CANCELLED)
+        await set_job_state(connection, backfills, request.backfill_id, JobState.CANCELLED)
     answer = await api.get(f"/api/backfills/{request.backfill_id}/outcomes")
     assert len(answer.json()["items"]) == 10
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client
 
-from api.base.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
+from api.base.dependencies import ActorDep
 from api.base.idempotency import FormOnceDep
+from api.base.jobs.service import JobsDep, JobService
 from api.base.live import Kind, Topic
 from api.base.types import BackfillId, Cursor, encode_cursor
 from api.provisioning import backfills as service
 from api.ui.base.forms import FieldErrors, read_whole
 from api.ui.base.rendering import is_htmx, render
-from domain.base.jobs import JobState
+from domain.base.jobs import JobControl, JobState
 from domain.base.problems import Problem, ProblemCode
 from domain.provisioning.backfill import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, BackfillOutcome
-from runtime.settings import Settings
+from reconciliation.backfills import BACKFILLS
 
 router = APIRouter(prefix="/backfills", include_in_schema=False)
 
@@ -34,24 +34,20 @@ Filter = Annotated[BackfillOutcome | None, Query(alias="outcome")]
 
 
 @router.get("", name="page_backfills")
-async def show(request: Request, engine: EngineDep, client: ClientDep, settings: SettingsDep) -> Response:
+async def show(request: Request, jobs: JobsDep) -> Response:
     """Show the backfills, and the form that starts one."""
-    return render(request, "backfills.html", await _list(engine, client, settings) | _form())
+    return render(request, "backfills.html", await _list(jobs) | _form())
 
 
 @router.get("/rows", name="backfill_rows")
-async def more(
-    request: Request, engine: EngineDep, client: ClientDep, settings: SettingsDep, cursor: Cursor = None
-) -> Response:
+async def more(request: Request, jobs: JobsDep, cursor: Cursor = None) -> Response:
     """The list as it is now, or what comes after ``cursor``."""
-    context = await _list(engine, client, settings, cursor)
+    context = await _list(jobs, cursor)
     return render(request, "backfills.html", context, block="more_rows" if cursor else "runs")
 
 
 @router.post("", name="backfill_start")
-async def start(
-    request: Request, actor: ActorDep, engine: EngineDep, client: ClientDep, settings: SettingsDep, once: FormOnceDep
-) -> Response:
+async def start(request: Request, actor: ActorDep, jobs: JobsDep, once: FormOnceDep) -> Response:
     """Start a backfill and lead to it."""
     async with request.form() as form:
         given, mode = str(form.get("page_size", "")).strip(), str(form.get("mode", ""))
@@ -64,7 +60,7 @@ async def start(
     if size and not errors:
         try:
             body = service.BackfillCreate(dry_run=mode == "dry", page_size=size)
-            made = await service.start(body, actor, engine, client, settings, once)
+            made = await service.start(body, actor, jobs, once)
         except Problem as problem:
             if problem.code is not ProblemCode.TEMPORAL_UNAVAILABLE:
                 raise
@@ -74,7 +70,7 @@ async def start(
             return Response(headers={"HX-Redirect": there}) if is_htmx(request) else RedirectResponse(there, 303)
     context = _form(given, mode) | {"errors": errors}
     if not is_htmx(request):
-        context |= await _list(engine, client, settings)
+        context |= await _list(jobs)
     return render(request, "backfills.html", context, block="form" if is_htmx(request) else None, status=422)
 
 
@@ -82,18 +78,16 @@ async def start(
 async def watch(
     request: Request,
     backfill_id: BackfillId,
-    engine: EngineDep,
-    client: ClientDep,
-    settings: SettingsDep,
+    jobs: JobsDep,
     outcome: Filter = None,
 ) -> Response:
     """Show one backfill, how far it is, and what it found for each depot."""
-    context = await _one(backfill_id, engine, client, settings)
+    context = await _one(backfill_id, jobs)
     return render(
         request,
         "backfill.html",
         context
-        | await _outcomes(backfill_id, engine, outcome)
+        | await _outcomes(backfill_id, jobs.engine, outcome)
         | {"topics": [Topic(Kind.BACKFILL, backfill_id)], "asked": ""},
     )
 
@@ -102,13 +96,11 @@ async def watch(
 async def progress(
     request: Request,
     backfill_id: BackfillId,
-    engine: EngineDep,
-    client: ClientDep,
-    settings: SettingsDep,
+    jobs: JobsDep,
     outcome: Filter = None,
 ) -> Response:
     """How far a backfill is now."""
-    context = await _one(backfill_id, engine, client, settings) | {"outcome": outcome, "asked": ""}
+    context = await _one(backfill_id, jobs) | {"outcome": outcome, "asked": ""}
     return render(request, "backfill.html", context, block="moving")
 
 
@@ -116,16 +108,14 @@ async def progress(
 async def outcomes(
     request: Request,
     backfill_id: BackfillId,
-    engine: EngineDep,
-    client: ClientDep,
-    settings: SettingsDep,
+    jobs: JobsDep,
     outcome: Filter = None,
     cursor: Cursor = None,
 ) -> Response:
     """The next outcomes of the list."""
     # The state is read first: what is there when it has ended is all there will be.
-    context = await _one(backfill_id, engine, client, settings)
-    context |= await _outcomes(backfill_id, engine, outcome, cursor)
+    context = await _one(backfill_id, jobs)
+    context |= await _outcomes(backfill_id, jobs.engine, outcome, cursor)
     return render(request, "backfill.html", context, block="more_rows")
 
 
@@ -133,21 +123,18 @@ async def outcomes(
 async def steer(
     request: Request,
     backfill_id: BackfillId,
-    word: Literal["pause", "resume", "cancel"],
+    word: JobControl,
     actor: ActorDep,
-    engine: EngineDep,
-    client: ClientDep,
-    settings: SettingsDep,
+    jobs: JobsDep,
 ) -> Response:
     """Pause, resume or cancel a backfill."""
-    call = {"pause": service.pause, "resume": service.resume, "cancel": service.cancel}[word]
-    await call(backfill_id, actor, engine, client, settings)
-    context = await _one(backfill_id, engine, client, settings) | {"asked": word, "outcome": None}
+    await jobs.control(BACKFILLS, backfill_id, word, actor)
+    context = await _one(backfill_id, jobs) | {"asked": word, "outcome": None}
     return render(request, "backfill.html", context, block="progress")
 
 
-async def _list(engine: AsyncEngine, client: Client, settings: Settings, cursor: str | None = None) -> dict[str, Any]:
-    page = await service.list_all(engine, client, settings, cursor=cursor, limit=LISTED)
+async def _list(jobs: JobService, cursor: str | None = None) -> dict[str, Any]:
+    page = await service.list_all(jobs, cursor=cursor, limit=LISTED)
     return {"page": page, "topics": [Topic(Kind.BACKFILLS)]}
 
 
@@ -155,8 +142,8 @@ def _form(page_size: str = str(DEFAULT_PAGE_SIZE), mode: str = "dry") -> dict[st
     return {"page_size": page_size, "mode": mode, "max_page_size": MAX_PAGE_SIZE, "errors": FieldErrors()}
 
 
-async def _one(backfill_id: UUID, engine: AsyncEngine, client: Client, settings: Settings) -> dict[str, Any]:
-    backfill = await service.read(backfill_id, engine, client, settings)
+async def _one(backfill_id: UUID, jobs: JobService) -> dict[str, Any]:
+    backfill = await service.read(backfill_id, jobs)
     rate, left = backfill.rate_per_second, None
     if backfill.state is JobState.RUNNING and rate and backfill.depots_total is not None:
         left = (backfill.depots_total - backfill.depots_done) / rate

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from api.base.dependencies import ClientDep, EngineDep, SettingsDep
+from api.base.jobs.service import JobsDep
 from api.base.types import RunId
 from api.simulation import scenario_runs as service
 from api.ui.base.rendering import render
@@ -21,11 +21,9 @@ _LONGEST = 400
 
 
 @router.get("/{run_id}/compare/{other_id}", name="page_scenario_compare")
-async def compare(
-    request: Request, run_id: RunId, other_id: RunId, engine: EngineDep, client: ClientDep, settings: SettingsDep
-) -> Response:
+async def compare(request: Request, run_id: RunId, other_id: RunId, jobs: JobsDep) -> Response:
     """Show where two runs differ."""
-    found = await service.differences(run_id, other_id, engine, client, settings)
+    found = await service.differences(run_id, other_id, jobs)
     rows = [
         {
             "where": each.record if each.step is None else f"step {each.step}",

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client
 
-from api.base.dependencies import ActorDep, ClientDep, EngineDep, ScopeDep, SettingsDep
+from api.base.dependencies import ActorDep, ScopeDep
+from api.base.jobs.service import JobsDep, JobService
 from api.base.live import Kind, Topic
 from api.base.types import RunId
 from api.simulation import scenario_runs as service
@@ -21,12 +21,13 @@ from api.site import capacities, power_sources
 from api.ui.base import words
 from api.ui.base.rendering import render
 from domain.access.principals import DepotScope
+from domain.base.jobs import JobControl
 from domain.base.problems import Problem
 from domain.simulation.scenario_runs import RunTargets
 from domain.site.action_outcomes import ActionOutcome
 from domain.site.measurands import MeasurandKey
 from domain.site.sensor_actions import STATE_MEASURANDS, SensorActionKind
-from runtime.settings import Settings
+from reconciliation.scenario_runs import SCENARIO_RUNS
 from sim_scenarios.language.quantities import duration_text
 from store.monitoring.capability_status import read_latest
 from store.simulation.scenario_runs import WrittenStep, list_newest_steps, list_runs, list_unmet_steps, read_targets
@@ -55,28 +56,19 @@ class Shown:
 
 
 @router.get("/{run_id}", name="page_scenario_run")
-async def watch(
-    request: Request,
-    run_id: RunId,
-    engine: EngineDep,
-    scope: ScopeDep,
-    client: ClientDep,
-    settings: SettingsDep,
-) -> Response:
+async def watch(request: Request, run_id: RunId, jobs: JobsDep, scope: ScopeDep) -> Response:
     """Show a run, how far it is, and its steps."""
-    context = await _one(run_id, engine, client, settings) | await _steps(run_id, engine)
-    others = await _others(context["run"], engine, scope)
+    context = await _one(run_id, jobs) | await _steps(run_id, jobs.engine)
+    others = await _others(context["run"], jobs.engine, scope)
     return render(
         request, "scenario_run.html", context | {"topics": [Topic(Kind.RUN, run_id)], "asked": "", "others": others}
     )
 
 
 @router.get("/{run_id}/progress", name="scenario_run_progress")
-async def progress(
-    request: Request, run_id: RunId, engine: EngineDep, client: ClientDep, settings: SettingsDep
-) -> Response:
+async def progress(request: Request, run_id: RunId, jobs: JobsDep) -> Response:
     """How far a run is now, what it last sent, and its newest steps."""
-    context = await _one(run_id, engine, client, settings) | await _steps(run_id, engine) | {"asked": ""}
+    context = await _one(run_id, jobs) | await _steps(run_id, jobs.engine) | {"asked": ""}
     return render(request, "scenario_run.html", context, block="moving")
 
 
@@ -84,13 +76,11 @@ async def progress(
 async def steps(
     request: Request,
     run_id: RunId,
-    engine: EngineDep,
-    client: ClientDep,
-    settings: SettingsDep,
+    jobs: JobsDep,
     before: Before = None,
 ) -> Response:
     """Earlier steps of the list."""
-    context = await _one(run_id, engine, client, settings) | await _steps(run_id, engine, before)
+    context = await _one(run_id, jobs) | await _steps(run_id, jobs.engine, before)
     return render(request, "scenario_run.html", context, block="more_rows")
 
 
@@ -98,20 +88,18 @@ async def steps(
 async def steer(
     request: Request,
     run_id: RunId,
-    word: Literal["pause", "resume", "cancel"],
+    word: JobControl,
     actor: ActorDep,
-    engine: EngineDep,
-    client: ClientDep,
-    settings: SettingsDep,
+    jobs: JobsDep,
 ) -> Response:
     """Pause, resume or cancel a run."""
-    await service.steer(run_id, word, actor, engine, client)
-    context = await _one(run_id, engine, client, settings) | {"asked": word}
+    await jobs.control(SCENARIO_RUNS, run_id, word, actor)
+    context = await _one(run_id, jobs) | {"asked": word}
     return render(request, "scenario_run.html", context, block="progress")
 
 
-async def _one(run_id: UUID, engine: AsyncEngine, client: Client, settings: Settings) -> dict[str, Any]:
-    run = await service.read(run_id, engine, client, settings)
+async def _one(run_id: UUID, jobs: JobService) -> dict[str, Any]:
+    run = await service.read(run_id, jobs)
     return {"run": run, "run_id": run_id, "badge": words.run_badge(run.state, run.outcome)}
 
 

@@ -8,11 +8,11 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client
 
 from api.access.authorization import PermitDep
-from api.base.dependencies import ActorDep, ClientDep, EngineDep, ScopeDep, SettingsDep
+from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.idempotency import FormOnceDep
+from api.base.jobs.service import JobsDep, JobService
 from api.base.live import Kind, Topic
 from api.base.types import Cursor, Search
 from api.simulation import scenario_runs as service
@@ -26,7 +26,6 @@ from domain.base.names import MAX_NAME_LENGTH, best_matches
 from domain.base.problems import Problem, ProblemCode
 from domain.base.texts import fault_of, normal
 from domain.simulation.scenario_runs import MAX_SEED
-from runtime.settings import Settings
 from sim_scenarios.runs.library import preset, preset_names
 
 router = APIRouter(prefix="/scenarios", include_in_schema=False)
@@ -45,30 +44,21 @@ _SHOWN_IN_FORM = (ProblemCode.SCENARIO_NOT_CONFIGURED, ProblemCode.RUN_IN_PROGRE
 @router.get("", name="page_scenarios")
 async def show(
     request: Request,
-    engine: EngineDep,
+    jobs: JobsDep,
     scope: ScopeDep,
-    client: ClientDep,
-    settings: SettingsDep,
     scenario: Search = None,
     depot: Search = None,
 ) -> Response:
     """Show the scenarios' form and the runs."""
     chosen = scenario if scenario in preset_names() else "quick-look"
-    context = await _list(engine, scope, client, settings) | _form(scenario=chosen, depot=depot or "")
+    context = await _list(jobs, scope) | _form(scenario=chosen, depot=depot or "")
     return render(request, "scenarios.html", context)
 
 
 @router.get("/rows", name="scenario_run_rows")
-async def more(
-    request: Request,
-    engine: EngineDep,
-    scope: ScopeDep,
-    client: ClientDep,
-    settings: SettingsDep,
-    cursor: Cursor = None,
-) -> Response:
+async def more(request: Request, jobs: JobsDep, scope: ScopeDep, cursor: Cursor = None) -> Response:
     """The list as it is now, or what comes after ``cursor``."""
-    context = await _list(engine, scope, client, settings, cursor)
+    context = await _list(jobs, scope, cursor)
     return render(request, "scenarios.html", context, block="more_rows" if cursor else "runs")
 
 
@@ -87,15 +77,7 @@ async def about(request: Request, scenario: Search = None) -> Response:
 
 
 @router.post("", name="scenario_start")
-async def start(
-    request: Request,
-    actor: ActorDep,
-    engine: EngineDep,
-    permit: PermitDep,
-    client: ClientDep,
-    settings: SettingsDep,
-    once: FormOnceDep,
-) -> Response:
+async def start(request: Request, actor: ActorDep, jobs: JobsDep, permit: PermitDep, once: FormOnceDep) -> Response:
     """Start a run and lead to it."""
     async with request.form() as form:
         given = {name: str(form.get(name, "")).strip() for name in ("scenario", "depot", "seed", "speed")}
@@ -107,13 +89,13 @@ async def start(
         errors["seed"] = "A whole number from 0 up."
     if given["speed"] not in SPEEDS:
         errors["speed"] = "Choose a speed."
-    depot_id = await _find_depot(engine, permit.scope, given["depot"], errors)
+    depot_id = await _find_depot(jobs.engine, permit.scope, given["depot"], errors)
     problem: Problem | None = None
     if seed is not None and depot_id is not None and not errors:
         await permit.check(depot_id=depot_id)
         asked = RunStart(depot_id, given["scenario"], None, None, seed, float(given["speed"]), force=False)
         try:
-            run_id = await service.begin(engine, client, settings, actor, asked, once)
+            run_id = await service.begin(jobs, actor, asked, once)
         except Problem as refused:
             if refused.code not in _SHOWN_IN_FORM:
                 raise
@@ -123,8 +105,7 @@ async def start(
             return Response(headers={"HX-Redirect": there}) if is_htmx(request) else RedirectResponse(there, 303)
     context = _form(**given) | {"errors": errors, "problem": problem}
     if not is_htmx(request):
-        scope = permit.principal.scope(Permission.VIEW)
-        context |= await _list(engine, scope, client, settings)
+        context |= await _list(jobs, permit.principal.scope(Permission.VIEW))
     return render(request, "scenarios.html", context, block="form" if is_htmx(request) else None, status=422)
 
 
@@ -148,10 +129,8 @@ async def _find_depot(engine: AsyncEngine, scope: DepotScope, named: str, errors
     return None
 
 
-async def _list(
-    engine: AsyncEngine, scope: DepotScope, client: Client, settings: Settings, cursor: str | None = None
-) -> dict[str, Any]:
-    page = await service.list_all(engine, scope, client, settings, cursor=cursor, limit=LISTED)
+async def _list(jobs: JobService, scope: DepotScope, cursor: str | None = None) -> dict[str, Any]:
+    page = await service.list_all(jobs, scope, cursor=cursor, limit=LISTED)
     return {"page": page, "topics": [Topic(Kind.RUNS)]}
 
 
