@@ -6,6 +6,7 @@
 - ``console``: The terminal that the commands print on
 - ``errors``: How a command fails
 - ``files``: Files that a command is told to read or to write: what is wrong with one is said before any work is done
+- ``jobs``: Watches a job of the API until it has ended
 - ``meter``: Shows how far something is: as a bar on a terminal, elsewhere as a plain line now and then
 - ``migrate``: `python -m cli.migrate`: brings the database to the newest schema, as the deployment does before
   anything else

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from cli.client import Api, RefusedError, UnreachableError, find_api
+from cli.client import Api, find_api
 from cli.console import make_console
-from cli.errors import CommandFailedError
-from cli.meter import Meter
+from cli.jobs import watch_job
 from domain.base.jobs import JobState
 from domain.provisioning.backfill import BackfillOutcome
 
-_LOOK_EVERY = 0.25
-_LONGEST_SILENCE = 120.0
-"""Seconds that the API may be away while its backfill is watched: everything that is killed comes back."""
-_AWAY = {"DATABASE_UNAVAILABLE", "DATABASE_BUSY", "TEMPORAL_UNAVAILABLE"}
 _MEANINGS = {
     BackfillOutcome.CREATED: ("created", "would be created"),
     BackfillOutcome.ALREADY_PROVISIONED: ("already had a microgrid", "already have a microgrid"),
@@ -64,20 +58,8 @@ async def watch_backfill(api: Api, backfill: dict[str, Any], console: Console) -
         CommandFailedError: the API is away for too long. The backfill goes on by itself.
 
     """
-    heard_at = time.monotonic()
-    with Meter(console, "Dry run" if backfill["dry_run"] else "Backfill") as meter:
-        while True:
-            meter.show(backfill["depots_done"], backfill["depots_total"], _note(backfill))
-            if JobState(backfill["state"]).ended:
-                return backfill
-            await asyncio.sleep(_LOOK_EVERY)
-            try:
-                backfill = await api.get(f"/api/backfills/{backfill['backfill_id']}")
-                heard_at = time.monotonic()
-            except CommandFailedError as error:
-                away = isinstance(error, UnreachableError) or (isinstance(error, RefusedError) and error.code in _AWAY)
-                if not away or time.monotonic() - heard_at > _LONGEST_SILENCE:
-                    raise
+    title = "Dry run" if backfill["dry_run"] else "Backfill"
+    return await watch_job(api, f"/api/backfills/{backfill['backfill_id']}", backfill, console, title, _progress)
 
 
 def print_backfill(console: Console, backfill: dict[str, Any]) -> None:
@@ -96,11 +78,11 @@ def print_backfill(console: Console, backfill: dict[str, Any]) -> None:
         console.print(f"  [dim]{escape(backfill['workflow_url'])}[/]", soft_wrap=True)
 
 
-def _note(backfill: dict[str, Any]) -> str:
-    total = backfill["depots_total"]
+def _progress(backfill: dict[str, Any]) -> tuple[int, int | None, str]:
+    done, total = backfill["depots_done"], backfill["depots_total"]
     if total is None:
-        return "counting the depots"
+        return done, total, "counting the depots"
     rate = backfill["rate_per_second"]
     speed = f", {rate:,.0f} a second" if rate else ""
     paused = ", paused" if backfill["state"] == JobState.PAUSED else ""
-    return f"{backfill['depots_done']:,} of {total:,} depots{speed}{paused}"
+    return done, total, f"{done:,} of {total:,} depots{speed}{paused}"

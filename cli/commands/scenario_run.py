@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.client import Api, RefusedError, UnreachableError, find_api
+from cli.client import Api, RefusedError, find_api
 from cli.commands.resync import find_depot
 from cli.commands.simulation_site import provision, simulation_depot
 from cli.console import make_console
 from cli.errors import CommandFailedError
 from cli.files import check_writable, read_text, why
-from cli.meter import Meter
+from cli.jobs import watch_job
 from domain.base.jobs import JobState
 from domain.simulation.scenario_runs import RunOutcome
 from sim_scenarios.evidence.difference import diff
@@ -32,10 +32,7 @@ from sim_scenarios.evidence.junit import distinct, junit_xml
 from sim_scenarios.runs.library import controller_tables, preset_names
 from sim_scenarios.runs.scenario import Scenario, parse_scenario
 
-_LOOK_EVERY = 0.1
-_LONGEST_SILENCE = 120.0
-"""Seconds that the API may be away while its run is watched: everything that is killed comes back."""
-_AWAY = {"DATABASE_UNAVAILABLE", "DATABASE_BUSY", "TEMPORAL_UNAVAILABLE"}
+_READ_EVERY = 0.1
 _MOST_WORDS = 20
 
 
@@ -263,26 +260,15 @@ async def watch_run(api: Api, run: dict[str, Any], console: Console) -> dict[str
         CommandFailedError: the API is away for too long. The run goes on by itself.
 
     """
-    heard_at = time.monotonic()
-    with Meter(console, run["scenario"]) as meter:
-        while True:
-            meter.show(run["steps_done"], run["steps_total"], _note(run))
-            if JobState(run["state"]).ended:
-                return run
-            await asyncio.sleep(_LOOK_EVERY)
-            try:
-                run = await api.get(f"/api/scenario-runs/{run['run_id']}")
-                heard_at = time.monotonic()
-            except CommandFailedError as error:
-                away = isinstance(error, UnreachableError) or (isinstance(error, RefusedError) and error.code in _AWAY)
-                if not away or time.monotonic() - heard_at > _LONGEST_SILENCE:
-                    raise
+    path = f"/api/scenario-runs/{run['run_id']}"
+    return await watch_job(api, path, run, console, run["scenario"], _progress, every=_READ_EVERY)
 
 
-def _note(run: dict[str, Any]) -> str:
+def _progress(run: dict[str, Any]) -> tuple[int, int | None, str]:
+    done, total = run["steps_done"], run["steps_total"]
     failed = f", {run['checks_failed']} failed" if run["checks_failed"] else ""
     state = f", {run['state'].lower()}" if run["state"] != JobState.RUNNING else ""
-    return f"step {run['steps_done']:,} of {run['steps_total']:,}, {run['checks_passed']} passed{failed}{state}"
+    return done, total, f"step {done:,} of {total:,}, {run['checks_passed']} passed{failed}{state}"
 
 
 def _report_failures(finished: FinishedRun, console: Console) -> None:
