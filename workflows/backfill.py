@@ -9,9 +9,8 @@ from typing import cast
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import FailureError, is_cancelled_exception
 
-from workflows.failures import failure_of
+from workflows.jobs import HEARTBEAT_TIMEOUT, NOTE_TIMEOUT, STEP_TIMEOUT, JobWorkflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.backfill import BackfillActivities
@@ -33,13 +32,10 @@ _PAGES_AHEAD = 50
 # Tried until it succeeds: a worker, a server or a database that is away comes back, and a page that was
 # finished is not done again. An operator who does not want to wait cancels.
 _RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10))
-_STEP_TIMEOUT = timedelta(minutes=5)
-_HEARTBEAT_TIMEOUT = timedelta(seconds=8)
-_NOTE_TIMEOUT = timedelta(seconds=30)
 
 
 @workflow.defn(name="Backfill")
-class BackfillWorkflow:
+class BackfillWorkflow(JobWorkflow[BackfillInput, BackfillProgress, BackfillProgress]):
     """The workflow ``backfill/{backfill_id}``.
 
     It plans pages ahead, keeps a few of them in flight, and stops planning when no depot is left. The
@@ -48,29 +44,19 @@ class BackfillWorkflow:
 
     @workflow.init
     def __init__(self, given: BackfillInput) -> None:
-        self._given = given
+        super().__init__(given, given.progress)
         self._request = given.request
-        self._progress = given.progress
-        self._cancelled = False
         self._in_flight: list[asyncio.Task[None]] = []
 
     @workflow.run
     async def run(self, given: BackfillInput) -> BackfillProgress:
         """Work through all depots; answer with the final progress."""
-        try:
-            ended = await self._work()
-        except (asyncio.CancelledError, FailureError) as error:
-            # Cancelled from outside, by Temporal's own means, or a step that failed for good.
-            for task in self._in_flight:
-                task.cancel()
-            await asyncio.gather(*self._in_flight, return_exceptions=True)
-            if is_cancelled_exception(error):
-                await self._end(JobState.CANCELLED)
-            else:
-                await self._end(JobState.FAILED, failure_of(error))
-            raise
-        await self._end(ended)
-        return self._progress
+        return await self._run()
+
+    async def _abandon(self) -> None:
+        for task in self._in_flight:
+            task.cancel()
+        await asyncio.gather(*self._in_flight, return_exceptions=True)
 
     async def _work(self) -> JobState:
         if self._progress.depots_total is None:
@@ -79,7 +65,7 @@ class BackfillWorkflow:
         pages_this_run = 0
         while pages := await self._plan():
             for page in pages:
-                if not await self._may_go_on():
+                if not await self._may_begin_a_page():
                     await self._drain(0)
                     return JobState.CANCELLED
                 self._progress = replace(self._progress, next_page=page.page + 1, after=page.upto)
@@ -87,21 +73,14 @@ class BackfillWorkflow:
             pages_this_run += len(pages)
             if pages_this_run >= self._given.pages_a_run:
                 await self._drain(0)
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                if not self._cancelled:
-                    workflow.continue_as_new(replace(self._given, progress=self._progress))
+                await self._continue_as_new()
         await self._drain(0)
         return JobState.COMPLETED
 
-    async def _may_go_on(self) -> bool:
+    async def _may_begin_a_page(self) -> bool:
         """Wait for a free place and for the end of a pause; False: the backfill was cancelled."""
         await self._drain(self._given.pages_in_flight - 1)
-        if self._progress.paused and not self._cancelled:
-            await self._note(JobState.PAUSED)
-            await workflow.wait_condition(lambda: self._cancelled or not self._progress.paused)
-            if not self._cancelled:
-                await self._note(JobState.RUNNING)
-        return not self._cancelled
+        return await self._may_go_on()
 
     async def _drain(self, left: int) -> None:
         """Wait until at most ``left`` pages are in flight. A page that failed for good fails the backfill."""
@@ -115,8 +94,8 @@ class BackfillWorkflow:
         return await workflow.execute_activity_method(
             BackfillActivities.begin,
             self._request,
-            start_to_close_timeout=_STEP_TIMEOUT,
-            heartbeat_timeout=_HEARTBEAT_TIMEOUT,
+            start_to_close_timeout=STEP_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=_RETRY,
         )
 
@@ -124,8 +103,8 @@ class BackfillWorkflow:
         return await workflow.execute_activity_method(
             BackfillActivities.plan,
             PlanRequest(self._request, self._progress.next_page, self._progress.after, _PAGES_AHEAD),
-            start_to_close_timeout=_STEP_TIMEOUT,
-            heartbeat_timeout=_HEARTBEAT_TIMEOUT,
+            start_to_close_timeout=STEP_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=_RETRY,
             summary=f"from page {self._progress.next_page}",
         )
@@ -134,8 +113,8 @@ class BackfillWorkflow:
         counts = await workflow.execute_activity_method(
             BackfillActivities.run_page,
             PageRequest(self._request, bounds),
-            start_to_close_timeout=_STEP_TIMEOUT,
-            heartbeat_timeout=_HEARTBEAT_TIMEOUT,
+            start_to_close_timeout=STEP_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=_RETRY,
             summary=f"page {bounds.page}",
         )
@@ -145,16 +124,16 @@ class BackfillWorkflow:
         await workflow.execute_local_activity_method(
             BackfillActivities.note_state,
             StateRequest(self._request, state),
-            start_to_close_timeout=_NOTE_TIMEOUT,
+            start_to_close_timeout=NOTE_TIMEOUT,
             retry_policy=_RETRY,
         )
 
-    async def _end(self, state: JobState, failure: str | None = None) -> None:
+    async def _end(self, state: JobState, failure: str | None = None) -> BackfillProgress:
         pages = self._progress.next_page if state is JobState.COMPLETED else None
         noted = await workflow.execute_local_activity_method(
             BackfillActivities.end,
             EndRequest(self._request, state, failure, pages),
-            start_to_close_timeout=_NOTE_TIMEOUT,
+            start_to_close_timeout=NOTE_TIMEOUT,
             retry_policy=_RETRY,
         )
         # A history from before the step answered has nothing here.
@@ -162,23 +141,9 @@ class BackfillWorkflow:
         workflow.upsert_search_attributes([OUTCOME.value_set(state)])
         counts = ", ".join(f"{count} {outcome}" for outcome, count in self._progress.counts.by_outcome().items())
         workflow.set_current_details(f"**{state}**: {counts}")
+        return self._progress
 
     @workflow.query
     def progress(self) -> BackfillProgress:
         """How far the backfill is."""
         return self._progress
-
-    @workflow.signal
-    def pause(self) -> None:
-        """Plan no further page until ``resume``; pages in flight are finished."""
-        self._progress = replace(self._progress, paused=True)
-
-    @workflow.signal
-    def resume(self) -> None:
-        """Go on after a pause."""
-        self._progress = replace(self._progress, paused=False)
-
-    @workflow.signal
-    def cancel(self) -> None:
-        """End after the pages in flight. What was provisioned stays."""
-        self._cancelled = True

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import FailureError, is_cancelled_exception
 
-from workflows.failures import failure_of
+from workflows.jobs import HEARTBEAT_TIMEOUT, NOTE_TIMEOUT, STEP_TIMEOUT, JobWorkflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.scenario_run import ScenarioRunActivities
@@ -27,13 +25,10 @@ with workflow.unsafe.imports_passed_through():
 # Tried until it succeeds: a worker, an API or a database that is away comes back, and steps that have their evidence
 # are not executed again. What can never succeed is no such error and ends the run.
 _RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=2))
-_STEP_TIMEOUT = timedelta(minutes=5)
-_HEARTBEAT_TIMEOUT = timedelta(seconds=8)
-_NOTE_TIMEOUT = timedelta(seconds=30)
 
 
 @workflow.defn(name="ScenarioRun")
-class ScenarioRunWorkflow:
+class ScenarioRunWorkflow(JobWorkflow[ScenarioRunInput, ScenarioRunProgress, EndedRun]):
     """The workflow ``scenario-run/{run_id}``.
 
     It knows how many steps there are and when the next one is due; what a step is, its activities know. The evidence
@@ -42,24 +37,13 @@ class ScenarioRunWorkflow:
 
     @workflow.init
     def __init__(self, given: ScenarioRunInput) -> None:
-        self._given = given
+        super().__init__(given, given.progress)
         self._request = given.request
-        self._progress = given.progress
-        self._cancelled = False
 
     @workflow.run
     async def run(self, given: ScenarioRunInput) -> EndedRun:
         """Execute all steps; return how the run ended."""
-        try:
-            ended = await self._work()
-        except (asyncio.CancelledError, FailureError) as error:
-            # Cancelled from outside, by Temporal's own means, or a step that failed for good.
-            if is_cancelled_exception(error):
-                await self._end(JobState.CANCELLED)
-            else:
-                await self._end(JobState.FAILED, failure_of(error))
-            raise
-        return await self._end(ended)
+        return await self._run()
 
     async def _work(self) -> JobState:
         executions = 0
@@ -70,19 +54,8 @@ class ScenarioRunWorkflow:
                 await self._play()
                 executions += 1
             if executions >= self._given.plays_a_run and self._progress.next_step < self._request.steps_total:
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                if not self._cancelled:
-                    workflow.continue_as_new(replace(self._given, progress=self._progress))
+                await self._continue_as_new()
         return JobState.COMPLETED
-
-    async def _may_go_on(self) -> bool:
-        """Wait for the end of a pause; False: the run was cancelled."""
-        if self._progress.paused and not self._cancelled:
-            await self._note(JobState.PAUSED)
-            await workflow.wait_condition(lambda: self._cancelled or not self._progress.paused)
-            if not self._cancelled:
-                await self._note(JobState.RUNNING)
-        return not self._cancelled
 
     async def _wait_until_due(self) -> bool:
         """Wait for the next step's time; False: something else is to be done first."""
@@ -106,8 +79,8 @@ class ScenarioRunWorkflow:
         executed = await workflow.execute_activity_method(
             ScenarioRunActivities.play_steps,
             PlayRequest(self._request, self._progress.next_step),
-            start_to_close_timeout=_STEP_TIMEOUT,
-            heartbeat_timeout=_HEARTBEAT_TIMEOUT,
+            start_to_close_timeout=STEP_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=_RETRY,
             summary=f"from step {self._progress.next_step} of {self._request.steps_total}",
         )
@@ -128,7 +101,7 @@ class ScenarioRunWorkflow:
         await workflow.execute_local_activity_method(
             ScenarioRunActivities.note_run_state,
             RunStateRequest(self._request, state),
-            start_to_close_timeout=_NOTE_TIMEOUT,
+            start_to_close_timeout=NOTE_TIMEOUT,
             retry_policy=_RETRY,
         )
 
@@ -136,8 +109,8 @@ class ScenarioRunWorkflow:
         ended = await workflow.execute_activity_method(
             ScenarioRunActivities.finish_run,
             RunStateRequest(self._request, state, failure),
-            start_to_close_timeout=_STEP_TIMEOUT,
-            heartbeat_timeout=_HEARTBEAT_TIMEOUT,
+            start_to_close_timeout=STEP_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=_RETRY,
             summary=state,
         )
@@ -152,18 +125,3 @@ class ScenarioRunWorkflow:
     def progress(self) -> ScenarioRunProgress:
         """How far the run is."""
         return self._progress
-
-    @workflow.signal
-    def pause(self) -> None:
-        """Send no further step until ``resume``; what is being sent is finished."""
-        self._progress = replace(self._progress, paused=True)
-
-    @workflow.signal
-    def resume(self) -> None:
-        """Go on after a pause."""
-        self._progress = replace(self._progress, paused=False)
-
-    @workflow.signal
-    def cancel(self) -> None:
-        """End after what is being sent. The evidence so far stays."""
-        self._cancelled = True
