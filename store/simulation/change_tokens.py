@@ -9,7 +9,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access.principals import DepotScope
-from store.access.narrowing import given_within, is_within
+from store.access.narrowing import given_within, within
+from store.base.jobs.change_tokens import job_list_token, job_tokens
+from store.provisioning.tables import backfill_pages, backfills
+from store.simulation.tables import scenario_runs
 from store.site.fleet.fleet_list import count_fleet
 
 _DEPOTS = text("""
@@ -20,33 +23,11 @@ _DEPOTS = text("""
     FROM depots AS d LEFT JOIN microgrids AS m ON m.depot_id = d.id AND m.retired_at IS NULL
     WHERE d.id = ANY (CAST(:ids AS uuid[]))
 """)
-# xmin is the transaction that wrote a row last: a pause and a resume between two looks are seen by it.
-_BACKFILLS = text("""
-    SELECT b.id, concat_ws('/', b.xmin,
-        (SELECT count(*) FROM backfill_pages AS p WHERE p.backfill_id = b.id))
-    FROM backfills AS b WHERE b.id = ANY (CAST(:ids AS uuid[]))
-""")
 _NEWEST_STATUS = text("SELECT max(received_at) FROM capability_latest")
 _NEWEST_STATUS_WITHIN = text("""
     SELECT max(l.received_at) FROM microgrids AS m JOIN capability_latest AS l ON l.microgrid_id = m.id
     WHERE m.depot_id = ANY (CAST(:within AS uuid[])) AND m.retired_at IS NULL
 """)
-_ALL_BACKFILLS = text("""
-    SELECT concat_ws('/', count(*), count(finished_at),
-        string_agg(xmin::text, ',' ORDER BY id) FILTER (WHERE finished_at IS NULL),
-        (SELECT count(*) FROM backfill_pages AS p JOIN backfills AS b ON b.id = p.backfill_id
-         WHERE b.finished_at IS NULL))
-    FROM backfills
-""")
-
-_RUNS = text("""
-    SELECT r.id, r.xmin::text FROM scenario_runs AS r WHERE r.id = ANY (CAST(:ids AS uuid[]))
-""")
-_ALL_RUNS = """
-    SELECT concat_ws('/', count(*), count(finished_at),
-        string_agg(xmin::text, ',' ORDER BY id) FILTER (WHERE finished_at IS NULL))
-    FROM scenario_runs WHERE {within}
-"""
 
 
 async def depot_tokens(connection: AsyncConnection, depot_ids: Collection[UUID]) -> dict[UUID, str]:
@@ -56,7 +37,7 @@ async def depot_tokens(connection: AsyncConnection, depot_ids: Collection[UUID])
 
 async def backfill_tokens(connection: AsyncConnection, backfill_ids: Collection[UUID]) -> dict[UUID, str]:
     """Read the change tokens of backfills: what was written of them last, and how many of their pages are done."""
-    return {row[0]: row[1] for row in await connection.execute(_BACKFILLS, {"ids": list(backfill_ids)})}
+    return await job_tokens(connection, backfills, backfill_ids, backfill_pages.c.backfill_id)
 
 
 async def fleet_token(connection: AsyncConnection, scope: DepotScope) -> str:
@@ -73,18 +54,17 @@ async def fleet_status_token(connection: AsyncConnection, scope: DepotScope) -> 
 
 async def backfill_list_token(connection: AsyncConnection, _: DepotScope) -> str:
     """Read the change token of the list of backfills, which concern all depots, and how far those that run are."""
-    return str((await connection.execute(_ALL_BACKFILLS)).scalar_one())
+    return await job_list_token(connection, backfills, part_of=backfill_pages.c.backfill_id)
 
 
 async def run_tokens(connection: AsyncConnection, run_ids: Collection[UUID]) -> dict[UUID, str]:
     """Read the change tokens of scenario runs: what was written of them last."""
-    return {row[0]: row[1] for row in await connection.execute(_RUNS, {"ids": list(run_ids)})}
+    return await job_tokens(connection, scenario_runs, run_ids)
 
 
 async def run_list_token(connection: AsyncConnection, scope: DepotScope) -> str:
     """Read the change token of the list of scenario runs within ``scope``, and how far those that go on are."""
-    query = text(_ALL_RUNS.format(within=is_within("depot_id", scope)))
-    return str((await connection.execute(query, given_within(scope))).scalar_one())
+    return await job_list_token(connection, scenario_runs, within(scenario_runs.c.depot_id, scope))
 
 
 async def ask(connection: AsyncConnection) -> None:
