@@ -20,8 +20,8 @@ from domain.site.sensor_actions import STATE_MEASURANDS
 
 STATES_IN_TEXT = {key for key in STATE_MEASURANDS if MEASURANDS[key].texts}
 
-# A run that was played to its end is told by its outcome, any other by its state.
-BY_THE_OTHER = {"RUN_STATE": {JobState.COMPLETED}, "RUN_OUTCOME": {RunOutcome.INCOMPLETE}}
+# A run that did not prove anything is told by its state.
+BY_THE_OTHER = {"RUN_OUTCOME": {RunOutcome.INCOMPLETE}}
 ONLY = {"SOURCE_STATE": STATES_IN_TEXT}
 
 

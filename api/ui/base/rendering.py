@@ -57,7 +57,7 @@ def _environment() -> Environment:
 
 
 _ENVIRONMENT = _environment()
-_MACROS = {"ui": "parts.html", "dialog": "dialog.html", "line": "single_line.html"}
+_MACROS = {"ui": "parts.html", "dialog": "dialog.html", "line": "single_line.html", "job": "job_parts.html"}
 """What templates call, and the file that it is in; each may call those before it."""
 
 

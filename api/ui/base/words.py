@@ -42,7 +42,7 @@ FAILURE = {
     ProvisioningCode.NO_TOP_LEVEL_CIRCUITS: "No top-level circuit",
     ProvisioningCode.SYNC_FAILED: "The last sync failed",
 }
-BACKFILL = {
+JOB = {
     JobState.RUNNING: Badge("Running", "loader-circle", "busy"),
     JobState.PAUSED: Badge("Paused", "pause", "warn"),
     JobState.COMPLETED: Badge("Completed", "circle-check", "good"),
@@ -126,12 +126,7 @@ UNREADABLE = {
     ReadingCode.VALUE_OUT_OF_RANGE: "out of range",
     ReadingCode.WRONG_UNIT: "wrong unit",
 }
-RUN_STATE = {
-    JobState.RUNNING: Badge("Running", "loader-circle", "busy"),
-    JobState.PAUSED: Badge("Paused", "pause", "warn"),
-    JobState.CANCELLED: Badge("Cancelled", "circle-slash", "quiet"),
-    JobState.FAILED: Badge("Aborted", "circle-alert", "bad"),
-}
+RUN_STATE = JOB | {JobState.FAILED: Badge("Aborted", "circle-alert", "bad")}
 RUN_OUTCOME = {
     RunOutcome.PASSED: Badge("Passed", "circle-check", "good"),
     RunOutcome.FAILED: Badge("Failed", "circle-x", "bad"),
