@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
 
@@ -16,7 +15,7 @@ from domain.base.job_endings import Act, RowStatus, WorkflowStatus, act_on
 from domain.base.jobs import JobKind
 from reconciliation.workflow_descriptions import WorkflowDescription, describe_workflows
 from store.base.database import transaction
-from store.base.jobs.rows import JobRecord
+from store.base.jobs.rows import JobRecord, JobTable
 
 READ_WITHIN = timedelta(seconds=2)
 """So long somebody who reads waits for Temporal, for one row or for a list of them."""
@@ -49,7 +48,7 @@ class Jobs(Generic[RecordT, ResultT]):
     """The jobs of one kind: what reading, controlling and reconciling them needs to know."""
 
     kind: JobKind
-    table: Table
+    table: JobTable
     result_type: type[ResultT]
     """What their workflows return."""
     progress_type: type[Progress]

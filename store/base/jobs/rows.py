@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Select, Table, any_, bindparam, func, select, text, update
@@ -19,6 +19,8 @@ from domain.base.jobs import JobKind, JobState
 
 QueryT = TypeVar("QueryT", bound=Select[*tuple[Any, ...]])
 
+JobTable: TypeAlias = Table
+"""The table of a kind of job, for whoever only hands it on to these statements."""
 RowStatuses = dict[UUID, tuple[RowStatus, timedelta | None]]
 """Of each id: the status of its row, and how long ago it ended."""
 
