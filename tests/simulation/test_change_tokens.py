@@ -1,4 +1,4 @@
-"""Marks differ as soon as something that is watched has changed, also where it is as it was again."""
+"""Change tokens differ as soon as something that is watched has changed, also where it is as it was again."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from domain.access.principals import EVERYWHERE, DepotScope
 from store.simulation.change_tokens import backfill_list_token, backfill_tokens, run_list_token, run_tokens
 from tests.helpers.support import make_depot
 
 Tokens = Callable[[AsyncConnection, list[UUID]], Awaitable[dict[UUID, str]]]
-ListToken = Callable[[AsyncConnection], Awaitable[str]]
+ListToken = Callable[[AsyncConnection, DepotScope], Awaitable[str]]
 
 _BACKFILL = """
     INSERT INTO backfills (dry_run, page_size, state, requested_by) VALUES (false, 10, 'RUNNING', 'a test') RETURNING id
@@ -44,7 +45,7 @@ async def test_a_pause_and_a_resume_between_two_looks_are_seen(
 
     async def look() -> tuple[str, str]:
         async with engine.connect() as connection:
-            return (await tokens(connection, [one]))[one], await list_token(connection)
+            return (await tokens(connection, [one]))[one], await list_token(connection, EVERYWHERE)
 
     one: UUID = (await run(made, **({"depot": depot_id} if ":depot" in made else {}))).scalar_one()
     before = await look()
