@@ -21,6 +21,7 @@ from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
 
 from api import health
+from api.access import grants
 from api.access.authorization import authorizer
 from api.base.addresses import Addresses
 from api.base.dependencies import Resources, provide
@@ -102,8 +103,9 @@ _MONITORING = _Subject(
     schemas=telemetry.PACKET_SCHEMAS,
 )
 _BACKFILLS = _Subject((backfills,))
+_ACCESS = _Subject((grants,))
 _SIMULATION = _Subject((scenarios, scenario_runs))
-SUBJECTS = (_SITE, _CONTROLLERS, _MONITORING, _BACKFILLS, _SIMULATION)
+SUBJECTS = (_SITE, _CONTROLLERS, _MONITORING, _BACKFILLS, _SIMULATION, _ACCESS)
 """Every subject of the product, in the order of the OpenAPI document."""
 
 

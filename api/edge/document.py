@@ -33,6 +33,7 @@ TAGS = {
     "backfills": "Backfills: every depot gets its microgrid.",
     "scenarios": "The scenarios of the depot simulation.",
     "scenario runs": "Runs of scenarios, with their evidence.",
+    "grants": "Who has which role, at one depot or at all of them.",
     "health": "How the process does.",
 }
 
@@ -53,6 +54,7 @@ _NOUNS = {
     "backfills": ("backfill", "backfills"),
     "scenarios": ("scenario", "scenarios"),
     "scenario_runs": ("scenario_run", "scenario_runs"),
+    "grants": ("grant", "grants"),
 }
 """What the routes of a module are about: one, and several."""
 _VERBS = {"read": "get", "change": "update", "remove": "delete"}
@@ -84,6 +86,7 @@ _IDS = {
     "scenario_runs.report_html": "get_scenario_run_report_html",
     "scenario_runs.report_xml": "get_scenario_run_report_xml",
     "scenario_runs.differences": "compare_scenario_runs",
+    "grants.deletion": "get_grant_deletion",
     "health.healthz": "get_health",
     "health.readyz": "get_readiness",
     "health.metrics": "get_metrics",

@@ -2,5 +2,6 @@
 
 - ``roles``: The roles of people and programs, and what each permits
 - ``principals``: Who makes a request, with what was granted; whether it may do something, and at which depots
+- ``grants``: What is granted to whom, and what a grant changes for them
 - ``routes``: Which permission each route asks for, and at which depots: the one table of who may do what
 """

@@ -336,6 +336,29 @@ class ProblemCode(StrEnum):
         "Ask an administrator for a role that does.",
         "You may not do this",
     )
+    GRANT_NOT_FOUND = (
+        "GRANT_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
+        Subject.ACCESS,
+        "No grant has this id. It may have been taken away.",
+        "`GET /api/grants` lists the grants.",
+        "There is no such grant",
+    )
+    GRANT_EXISTS = (
+        "GRANT_EXISTS",
+        HTTPStatus.CONFLICT,
+        Subject.ACCESS,
+        "The same role was granted there before.",
+        "There is nothing to do.",
+    )
+    LAST_ADMINISTRATOR = (
+        "LAST_ADMINISTRATOR",
+        HTTPStatus.CONFLICT,
+        Subject.ACCESS,
+        "Without this grant nobody would be administrator of all depots.",
+        "Make another person or group administrator of all depots first.",
+        "The last administrator stays",
+    )
     CROSS_SITE_REFUSED = (
         "CROSS_SITE_REFUSED",
         HTTPStatus.FORBIDDEN,

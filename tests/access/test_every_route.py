@@ -28,6 +28,7 @@ async def ask(
 ) -> httpx.Response:
     more = {
         "backfill_id": missing()["depot_id"],
+        "grant_id": missing()["depot_id"],
         "name": "quick-look",
         "digest": "0",
         "question": "delete",

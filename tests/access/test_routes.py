@@ -55,8 +55,9 @@ def test_what_names_something_of_a_depot_is_checked_there() -> None:
 def test_every_id_in_a_path_is_known_or_concerns_the_fleet() -> None:
     ids = {name for route in all_routes() for name in route.parameters if name.endswith("_id")}
 
-    assert ids == PARAMETERS.keys() | {"backfill_id"}
-    assert {r.access.reach for r in all_routes() if "backfill_id" in r.parameters} == {Reach.FLEET}
+    assert ids == PARAMETERS.keys() | {"backfill_id", "grant_id"}
+    fleet = {"backfill_id", "grant_id"}
+    assert {route.access.reach for route in all_routes() if route.parameters & fleet} == {Reach.FLEET}
 
 
 def test_a_permission_is_asked_for_exactly_where_there_is_something_to_permit() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import CheckConstraint
 
-from domain.access.principals import PrincipalKind
+from domain.access.grants import GranteeKind
 from domain.access.roles import Role
 from domain.base.jobs import JobState
 from domain.base.names import MAX_CONTROLLER_LENGTH, MAX_ID_LENGTH, MAX_NAME_LENGTH
@@ -19,7 +19,6 @@ from domain.simulation.scenario_runs import RunOutcome
 from domain.site.circuit_capacity import CapacityMode
 from domain.site.routing import PowerSourceKind
 from domain.site.sensor_actions import SensorActionKind
-from store.access.grants import GROUP
 from store.access.tables import MAX_SUBJECT_LENGTH
 from store.schema import metadata
 from store.site.capacities import RELEASED
@@ -34,7 +33,7 @@ VALUES = {
     "circuit_capacities_mode": {*CapacityMode},
     "depot_list_freshness": {*DepotFreshness},
     "depots_provisioning": {*ProvisioningState},
-    "grants_kind": {PrincipalKind.PERSON, PrincipalKind.PROGRAM, GROUP},
+    "grants_kind": {*GranteeKind},
     "grants_role": {*Role},
     "power_sources_kind": {*PowerSourceKind},
     "scenario_runs_finished": {state for state in JobState if not state.ended},
