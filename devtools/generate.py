@@ -128,6 +128,55 @@ def problems_text() -> str:
     return "\n".join(lines)
 
 
+_ACCESS_HEAD = """\
+# Who may do what
+
+Somebody has roles, each at one depot or at all of them, and roles add up. A role has permissions, and each route asks
+for one of them. What somebody may not see does not exist for them: 404, and absent from lists, counts, search and
+events. What they may see and not do is refused as 403 `NOT_PERMITTED`. Why it is so is in
+[decision 0025](decisions/0025-who-may-do-what-stands-in-one-table.md). This file is made by `./dev generate access`
+from `domain/access/`.
+"""
+_REACHES = {
+    "public": "Anybody.",
+    "signed in": "Whoever is known, whatever is granted.",
+    "fleet": "A grant at all depots.",
+    "depot": "A grant at each depot that the path names, itself or by what belongs to it.",
+    "narrowed": "Whoever is known; it shows what there is at the depots where the permission is granted.",
+    "body": "A grant at the depot that the body, form or query names.",
+}
+
+
+def access_text() -> str:
+    """What each role permits, and what each route asks for."""
+    from pydantic import SecretStr
+
+    from api.main import create_app
+    from domain.access.roles import PERMISSIONS, Permission, Role
+    from domain.access.routes import OPERATIONS, PAGES, Access
+    from runtime.settings import Settings
+
+    def asked(access: Access) -> str:
+        return f"{access.permission or ''} | {access.reach}"
+
+    def row(*cells: str) -> str:
+        return f"| {' | '.join(cells)} |"
+
+    lines = [_ACCESS_HEAD, "## Roles\n", row("role", *Permission), row(*("---" for _ in range(len(Permission) + 1)))]
+    lines += [row(role, *("yes" if each in PERMISSIONS[role] else "" for each in Permission)) for role in Role]
+    lines += ["\n## Where a permission is needed\n", "| where | meaning |", "|---|---|"]
+    lines += [row(name, meaning) for name, meaning in _REACHES.items()]
+    lines += ["\n## Operations of the API\n", "| operation | path | permission | where |", "|---|---|---|---|"]
+    document = create_app(Settings(database_url=SecretStr("postgresql:///none"))).openapi()
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            name = operation["operationId"]
+            lines.append(f"| `{name}` | `{method.upper()} {path}` | {asked(OPERATIONS[name])} |")
+    lines += ["\n## Pages and their parts\n", "| route | permission | where |", "|---|---|---|"]
+    lines += [f"| `{name}` | {asked(access)} |" for name, access in PAGES.items()]
+    return "\n".join(lines) + "\n"
+
+
 def scenario_schema_text() -> str:
     """The JSON Schema of the scenario language."""
     from sim_scenarios.language.language import scenario_schema
@@ -136,6 +185,7 @@ def scenario_schema_text() -> str:
 
 
 GENERATED = (
+    Generated("access", ROOT / "docs" / "access.md", access_text),
     Generated("openapi", ROOT / "docs" / "openapi.json", openapi_text),
     Generated("problems", ROOT / "docs" / "problems.md", problems_text),
     Generated("scenario-schema", ROOT / "sim_scenarios" / "scenario.schema.json", scenario_schema_text),

@@ -39,7 +39,7 @@ GrantId = Annotated[UUID, Path(description="The grant's id.")]
 class GrantCreate(Body):
     """A role to grant."""
 
-    kind: GranteeKind
+    kind: GranteeKind = Field(description="What the grantee is.")
     subject: Text = Field(
         min_length=1,
         max_length=MAX_SUBJECT_LENGTH,
@@ -47,18 +47,18 @@ class GrantCreate(Body):
         examples=["https://login.example.org#00u1f2"],
     )
     name: Name
-    role: Role
+    role: Role = Field(description="What the grantee is to be there.")
     depot_id: UUID | None = Field(default=None, description="Null: all depots, those that do not exist yet among them.")
 
 
 class GrantDocument(BaseModel):
     """A role that somebody has."""
 
-    grant_id: UUID
-    kind: GranteeKind
-    subject: str
+    grant_id: UUID = Field(description="The grant's id.")
+    kind: GranteeKind = Field(description="What the grantee is.")
+    subject: str = Field(description="What the kind's issuer calls the grantee.")
     name: str
-    role: Role
+    role: Role = Field(description="What the grantee is there; docs/access.md has what each role permits.")
     depot_id: UUID | None = Field(description="Null: all depots.")
     depot_name: str | None
     created_at: datetime
@@ -80,7 +80,7 @@ class GrantPage(BaseModel):
 class PlacesDocument(BaseModel):
     """Where something is permitted."""
 
-    everywhere: bool
+    everywhere: bool = Field(description="Whether it is permitted at all depots.")
     depot_ids: list[UUID] = Field(description="Empty where it is everywhere.")
 
     @staticmethod
@@ -92,9 +92,9 @@ class PlacesDocument(BaseModel):
 class EffectDocument(BaseModel):
     """Where a permission holds by what was granted to the grantee, before and after."""
 
-    permission: Permission
-    before: PlacesDocument
-    after: PlacesDocument
+    permission: Permission = Field(description="The kind of act.")
+    before: PlacesDocument = Field(description="Where it is permitted now.")
+    after: PlacesDocument = Field(description="Where it would be permitted.")
 
     @staticmethod
     def of(effect: Effect) -> EffectDocument:
@@ -112,8 +112,8 @@ class GrantEffect(BaseModel):
 @router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
 async def list_all(
     engine: EngineDep,
-    kind: GranteeKind | None = None,
-    subject: Annotated[Text | None, Query(max_length=MAX_SUBJECT_LENGTH)] = None,
+    kind: Annotated[GranteeKind | None, Query(description="Of grantees of this kind alone.")] = None,
+    subject: Annotated[Text | None, Query(max_length=MAX_SUBJECT_LENGTH, description="Of this grantee alone.")] = None,
     depot_id: OfDepot = None,
     cursor: Cursor = None,
     limit: Limit = 100,
@@ -142,12 +142,19 @@ async def create(body: GrantCreate, actor: ActorDep, engine: EngineDep, once: On
 
 
 @router.post("/effect", responses=problem_responses(ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME))
-async def preview(body: GrantCreate, engine: EngineDep) -> GrantEffect:
+async def validate(body: GrantCreate, engine: EngineDep) -> GrantEffect:
     """Say what granting this would give. Nothing is changed."""
     async with engine.begin() as connection:
         await check_depot(connection, body.depot_id)
         held = await granted_to(connection, body.kind, body.subject)
     return _effect(held, [*(each.grant for each in held), Grant(body.role, body.depot_id)])
+
+
+@router.get("/{grant_id}", responses=problem_responses(ProblemCode.GRANT_NOT_FOUND))
+async def read(grant_id: GrantId, engine: EngineDep) -> GrantDocument:
+    """Read one grant."""
+    async with engine.connect() as connection:
+        return GrantDocument.of(await read_grant(connection, grant_id))
 
 
 @router.get("/{grant_id}/deletion", responses=problem_responses(ProblemCode.GRANT_NOT_FOUND))

@@ -14,6 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from api.edge.glossary import MEANINGS
+from domain.access.routes import OPERATIONS, Reach
 
 SERVERS = [{"url": "/", "description": "The server that this document was read from."}]
 
@@ -100,6 +101,7 @@ LOCATIONS = {
     "create_device": "/api/devices/{device_id}",
     "create_power_source": "/api/power-sources/{power_source_id}",
     "create_sensor_action": "/api/sensor-actions/{sensor_action_id}",
+    "create_grant": "/api/grants/{grant_id}",
     "create_controller_binding": "/api/controller-bindings/{binding_id}",
     "record_capability_status": "/api/microgrids/{microgrid_id}/capability-status",
     **{f"{verb}_backfill": "/api/backfills/{backfill_id}" for verb in ("start", "pause", "resume", "cancel")},
@@ -109,6 +111,22 @@ LOCATIONS = {
 
 _JOBS = {"Backfill": "backfill", "ScenarioRun": "run"}
 """Schemas of jobs, with what each is called: clients know their state as a type of each one's own."""
+
+_SECURITY_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An access token of the OpenID provider, or an API token of the product. The scopes of an "
+        "operation are the permissions that it asks for, and `x-reach` says at which depots. Without a provider, "
+        "callers on the machine itself need no token.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-manage-session",
+        "description": "The session of somebody who signed in on the pages.",
+    },
+}
 
 _BODIES = {"create": "Create", "update": "Change", "validate": "Check", "send": "ToSend"}
 _SCHEMAS = "#/components/schemas/"
@@ -145,6 +163,7 @@ def _document(app: FastAPI, schemas: Mapping[str, Any]) -> dict[str, Any]:
     components = _name_job_states(document.setdefault("components", {}).setdefault("schemas", {}))
     components.update(schemas)
     document["components"]["schemas"] = components
+    document["components"]["securitySchemes"] = _SECURITY_SCHEMES
     for unused in ("HTTPValidationError", "ValidationError"):
         components.pop(unused, None)
     for name, schema in components.items():
@@ -155,6 +174,7 @@ def _document(app: FastAPI, schemas: Mapping[str, Any]) -> dict[str, Any]:
         operation["summary"] = name.replace("_", " ").capitalize()
         _name_body(operation, components)
         _declare_location(operation)
+        _declare_access(operation)
         for parameter in operation.get("parameters", ()):
             _explain(parameter["name"], parameter)
     _explain_properties(document)
@@ -195,6 +215,14 @@ def _declare_location(operation: dict[str, Any]) -> None:
             "description": "Where what was made or started is found.",
             "schema": {"type": "string", "format": "uri-reference"},
         }
+
+
+def _declare_access(operation: dict[str, Any]) -> None:
+    """Say what somebody needs for an operation, as the check before it asks for it."""
+    access = OPERATIONS[operation["operationId"]]
+    scopes = [] if access.permission is None else [access.permission.value]
+    operation["security"] = [] if access.reach is Reach.PUBLIC else [{name: scopes} for name in _SECURITY_SCHEMES]
+    operation["x-reach"] = access.reach.value
 
 
 def _explain_properties(part: Any) -> None:

@@ -333,7 +333,7 @@ class ProblemCode(StrEnum):
         HTTPStatus.FORBIDDEN,
         Subject.ACCESS,
         "None of the roles that you were granted permits this here.",
-        "Ask an administrator for a role that does.",
+        "Ask an administrator for a role that does; docs/access.md says what each role permits.",
         "You may not do this",
     )
     GRANT_NOT_FOUND = (
