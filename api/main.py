@@ -11,17 +11,20 @@ from runtime.memory import collect_less_often, freeze_startup_objects
 # Before everything else is imported: what an import makes stays.
 collect_less_often()
 
+import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import structlog
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api import health
-from api.access import grants
+from api.access import back_channel, grants
 from api.access.authorization import authorizer
 from api.base.addresses import Addresses
 from api.base.dependencies import Resources, provide
@@ -55,6 +58,8 @@ from api.site import (
 )
 from api.ui.pages import install_pages
 from runtime.begin import begin
+from runtime.exposure import exposure_fault, listening_hosts
+from runtime.openid import OpenIdProvider
 from runtime.settings import Settings
 from runtime.supervision import supervised
 from runtime.temporal import connect
@@ -63,6 +68,8 @@ from store.base.database import CALLER
 from store.base.liveness import open_database
 from telemetry.ingest import open_ingest
 from telemetry.latest import open_reader
+
+_log = structlog.get_logger("process")
 
 DOCS = "/docs"
 DESCRIPTION = """
@@ -119,6 +126,7 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
         client = await connect(lazy=True)
         watch, rights = Watch(), RightsWatch()
         flags = Flags(settings)
+        provider = OpenIdProvider(settings)
         try:
             async with (
                 supervised("watch", lambda: watch.run(engine)),
@@ -139,9 +147,11 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
                     imports=ImportLimit(),
                     addresses=Addresses(app),
                     rights=rights,
+                    provider=provider,
                 )
         finally:
             flags.close()
+            await provider.close()
 
 
 def create_app(settings: Settings | None = None, *, authenticate: Authenticate | None = None) -> FastAPI:
@@ -152,6 +162,9 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
     # Whether the process is this application's own, as it is under uvicorn, and may be tuned for it.
     alone = settings is None
     given = begin() if settings is None else settings
+    if alone and (fault := exposure_fault(given, listening_hosts())) is not None:
+        _log.critical("not started", reason=fault)
+        sys.exit(2)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
@@ -176,6 +189,7 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
         for module in subject.modules:
             app.include_router(module.router, responses=COMMON)
     app.include_router(health.router)
+    app.include_router(back_channel.router)
     install_document(app, schemas)
     install_pages(app)
     app.add_middleware(Located)
@@ -185,6 +199,9 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
     app.add_middleware(BodyLimit, larger=larger_bodies)
     app.add_middleware(Guard, settings=given, authenticate=authenticate)
     app.add_middleware(Requests)
-    app.add_middleware(SecurityHeadersMiddleware, docs=DOCS)
+    https = given.public_url.startswith("https:")
+    app.add_middleware(SecurityHeadersMiddleware, docs=DOCS, https=https)
     app.add_middleware(HeadLikeGet)
+    if given.proxy_networks:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(each) for each in given.proxy_networks])
     return app

@@ -32,6 +32,7 @@ def up(
     ephemeral: Flag = False,
     port: Annotated[int | None, Parameter(validator=validators.Number(gte=0, lte=65_535))] = None,
     no_demo: Flag = False,
+    sign_in: Flag = False,
 ) -> int:
     """Bring the product up on this machine, with a small fleet to look at.
 
@@ -52,12 +53,15 @@ def up(
         The API's port, 0 for any that is free. Without it: 8000, or a free one where that is taken.
     no_demo:
         Import nothing.
+    sign_in:
+        Let people sign in: start an OpenID provider on this machine with one demo person a role, for development
+        alone.
 
     """
     from cli.commands.up import run_up
     from runtime.settings import load_settings
 
-    return run_up(load_settings(), fleet, port, ephemeral=ephemeral, demo=not no_demo)
+    return run_up(load_settings(), fleet, port, ephemeral=ephemeral, demo=not no_demo, sign_in=sign_in)
 
 
 @app.command(name="import", group=_PRODUCT, sort_key=2)

@@ -4,10 +4,13 @@
 - ``controllers``: The controllers' translation tables that are shipped, read once a process: what each revision can
   say
 - ``embedded``: PostgreSQL and Temporal as embedded defaults: servers that a command or a test starts for itself
+- ``exposure``: Whether the API may be reached from elsewhere: without a provider, whoever reaches it is an
+  administrator
 - ``log_lines``: What one log line is: a record without secrets, of bounded size, on one line, whatever was given to it
 - ``logs``: Structured logs: for people on a terminal, as JSON for machines. One line a record, in both
 - ``memory``: How a process that serves collects its garbage
 - ``modes``: Who may read the folders and files that this product makes on a machine: its own user, and nobody else
+- ``openid``: The OpenID provider, as the product asks it: discovery, keys, codes for tokens, and whose a token is
 - ``parent_death``: Runs a command that the operating system ends together with the process that started it
 - ``processes``: Processes that this one starts, watches and ends
 - ``search_attributes``: The search attributes by which Temporal's UI and CLI find a workflow at a glance

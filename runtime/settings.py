@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.base.actor import Actor
@@ -40,11 +41,34 @@ class Settings(BaseSettings):
     temporal_ui_url: str = ""
     """Base address of Temporal's UI, for links; empty: no links are shown."""
     local_networks: list[IPv4Network | IPv6Network] = [IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")]
-    """Networks whose callers act as the local administrator; everyone else is refused."""
+    """Networks whose callers act as the local administrator, while no OpenID provider is configured; everyone else is
+    refused."""
     allowed_hosts: list[str] = ["127.0.0.1", "localhost", "::1"]
     """Host names under which the API may be addressed, against DNS rebinding."""
     metrics_networks: list[IPv4Network | IPv6Network] = []
     """Networks whose callers may read ``/metrics``, under any host name, and nothing else: Prometheus'."""
+    oidc_issuer: str = ""
+    """The OpenID provider's issuer, exactly as it names itself. Empty: nobody signs in, and callers on
+    ``local_networks`` are the local administrator."""
+    oidc_client_id: str = ""
+    """What the provider calls this product."""
+    oidc_client_secret: SecretStr = SecretStr("")
+    """What the product proves to the provider that it is the product with."""
+    oidc_scopes: str = "openid profile email"
+    """The scopes that are asked for when somebody signs in; ``openid`` is one of them."""
+    oidc_groups_claim: str = "groups"
+    """The claim that has the groups of whoever signs in, as a list of texts; grants may be to a group."""
+    public_url: str = ""
+    """Where browsers find the product: ``https://grid.example``, without a path. Its host is an allowed one."""
+    administrators: list[str] = []
+    """Who is administrator of all depots without a grant, so that there is a first one: a person's ``sub``, an e-mail
+    address that the provider has verified, or ``group:NAME``."""
+    session_idle_minutes: int = Field(default=60, ge=1)
+    """How long a session lasts in which nobody does anything."""
+    session_hours: int = Field(default=12, ge=1)
+    """How long a session lasts at most."""
+    proxy_networks: list[IPv4Network | IPv6Network] = []
+    """Networks of the reverse proxies whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed."""
     sync_timeout_seconds: float = 30.0
     """How long a Resync waits for its result before it answers ``SYNC_TIMED_OUT``."""
     database_pool_size: int = 10
@@ -81,6 +105,54 @@ class Settings(BaseSettings):
     metrics_port: int = 0
     """Where the worker serves Prometheus metrics; 0: nowhere. The API has ``/metrics``."""
 
+    @property
+    def people_sign_in(self) -> bool:
+        """Whether an OpenID provider is configured, so that nobody acts without a proof of who they are."""
+        return bool(self.oidc_issuer)
+
+    @property
+    def public_host(self) -> str:
+        """The host of ``public_url``, as a ``Host`` header names it, without the port; empty: there is none."""
+        return (urlsplit(self.public_url).hostname or "") if self.public_url else ""
+
+    @field_validator("oidc_issuer", "public_url")
+    @classmethod
+    def _check_address(cls, given: str) -> str:
+        parts = urlsplit(given)
+        safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
+        if given and not (parts.hostname and safe):
+            raise ValueError("It begins with https://; http:// is enough for a loopback address alone.")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("It has no user, query or fragment.")
+        return given
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_origin(cls, given: str) -> str:
+        if urlsplit(given).path not in ("", "/"):
+            raise ValueError("It has no path: the product is served at the root of its host.")
+        return given.rstrip("/")
+
+    @field_validator("oidc_scopes")
+    @classmethod
+    def _check_scopes(cls, given: str) -> str:
+        if "openid" not in given.split():
+            raise ValueError("One of the scopes is `openid`.")
+        return given
+
+    @model_validator(mode="after")
+    def _check_provider(self) -> Self:
+        needed = {
+            "MANAGE_OIDC_ISSUER": self.oidc_issuer,
+            "MANAGE_OIDC_CLIENT_ID": self.oidc_client_id,
+            "MANAGE_OIDC_CLIENT_SECRET": self.oidc_client_secret.get_secret_value(),
+            "MANAGE_PUBLIC_URL": self.public_url,
+        }
+        missing = [name for name, value in needed.items() if not value]
+        if 0 < len(missing) < len(needed):
+            raise ValueError(f"An OpenID provider needs all four of its settings; missing: {', '.join(missing)}.")
+        return self
+
     @field_validator("mqtt_client_id")
     @classmethod
     def _check_client_id(cls, given: str) -> str:
@@ -96,6 +168,16 @@ class Settings(BaseSettings):
         if given.lstrip().startswith("{"):
             return json.loads(given)
         return {name.strip(): True for name in given.split(",") if name.strip()}
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host, by name or address, is this machine and reached from nowhere else."""
+    if host == "localhost":
+        return True
+    try:
+        return host is not None and ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def load_settings() -> Settings:

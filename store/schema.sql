@@ -737,6 +737,20 @@ CREATE TABLE public.packets (
 )
 PARTITION BY RANGE (received_at);
 
+CREATE TABLE public.people (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    issuer text NOT NULL,
+    sub text NOT NULL,
+    name text NOT NULL,
+    email text,
+    email_verified boolean NOT NULL,
+    groups text[] NOT NULL,
+    first_signed_in_at timestamp with time zone DEFAULT now() NOT NULL,
+    signed_in_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT people_name CHECK (((btrim(name) <> ''::text) AND (char_length(name) <= 255))),
+    CONSTRAINT people_sub CHECK (((btrim(sub) <> ''::text) AND (char_length(sub) <= 255)))
+);
+
 CREATE TABLE public.power_source_readings (
     power_source_id uuid NOT NULL,
     measurand text NOT NULL,
@@ -856,6 +870,27 @@ CREATE TABLE public.sensor_sightings (
 )
 WITH (fillfactor='70');
 
+CREATE TABLE public.sessions (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    digest bytea NOT NULL,
+    person_id uuid NOT NULL,
+    csrf_token text NOT NULL,
+    provider_sid text,
+    id_token text NOT NULL,
+    opened_at timestamp with time zone DEFAULT now() NOT NULL,
+    used_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.sign_ins (
+    state_digest bytea NOT NULL,
+    browser_digest bytea NOT NULL,
+    nonce text NOT NULL,
+    verifier text NOT NULL,
+    return_to text NOT NULL,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 ALTER TABLE ONLY public.backfill_outcomes
     ADD CONSTRAINT backfill_outcomes_pkey PRIMARY KEY (backfill_id, depot_id);
 
@@ -952,6 +987,12 @@ ALTER TABLE ONLY public.outbox
 ALTER TABLE ONLY public.packets
     ADD CONSTRAINT packets_pkey PRIMARY KEY (gateway_id, observed_at, id, received_at);
 
+ALTER TABLE ONLY public.people
+    ADD CONSTRAINT people_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.people
+    ADD CONSTRAINT people_subject UNIQUE (issuer, sub);
+
 ALTER TABLE ONLY public.power_source_readings
     ADD CONSTRAINT power_source_readings_pkey PRIMARY KEY (power_source_id, measurand);
 
@@ -975,6 +1016,15 @@ ALTER TABLE ONLY public.sensor_actions
 
 ALTER TABLE ONLY public.sensor_sightings
     ADD CONSTRAINT sensor_sightings_pkey PRIMARY KEY (gateway_id, sensor_id);
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_digest UNIQUE (digest);
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.sign_ins
+    ADD CONSTRAINT sign_ins_pkey PRIMARY KEY (state_digest);
 
 CREATE INDEX capability_events_ref ON ONLY public.capability_events USING btree (microgrid_id, capability, provider_event_ref);
 
@@ -1031,6 +1081,10 @@ CREATE INDEX scenario_runs_depot_id ON public.scenario_runs USING btree (depot_i
 CREATE UNIQUE INDEX scenario_runs_one_active ON public.scenario_runs USING btree (depot_id) WHERE (finished_at IS NULL);
 
 CREATE INDEX sensor_actions_depot_id ON public.sensor_actions USING btree (depot_id);
+
+CREATE INDEX sessions_person_id ON public.sessions USING btree (person_id);
+
+CREATE INDEX sign_ins_begun_at ON public.sign_ins USING btree (begun_at);
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.capability_events FOR EACH ROW EXECUTE FUNCTION public.append_only();
 
@@ -1089,6 +1143,8 @@ CREATE TRIGGER sensor_actions_own_capabilities AFTER INSERT OR UPDATE ON public.
 CREATE TRIGGER sensor_actions_release_readings AFTER DELETE OR UPDATE ON public.sensor_actions FOR EACH ROW EXECUTE FUNCTION public.sensor_actions_release_readings();
 
 CREATE TRIGGER sensor_actions_version BEFORE UPDATE ON public.sensor_actions FOR EACH ROW WHEN (((new.version = old.version) AND (((((old.device_id IS DISTINCT FROM new.device_id) OR (old.measurands IS DISTINCT FROM new.measurands)) OR (old.heartbeat_threshold_seconds IS DISTINCT FROM new.heartbeat_threshold_seconds)) OR (old.fail_safe_capacity_w IS DISTINCT FROM new.fail_safe_capacity_w)) OR (old.enabled IS DISTINCT FROM new.enabled)))) EXECUTE FUNCTION public.count_version();
+
+CREATE TRIGGER sessions_ended AFTER DELETE ON public.sessions FOR EACH STATEMENT EXECUTE FUNCTION public.access_changed();
 
 CREATE TRIGGER statuses_inserted AFTER INSERT ON public.capability_latest REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.statuses_changed();
 
@@ -1167,3 +1223,6 @@ ALTER TABLE ONLY public.sensor_actions
 
 ALTER TABLE ONLY public.sensor_sightings
     ADD CONSTRAINT sensor_sightings_gateway FOREIGN KEY (gateway_id) REFERENCES public.gateways(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_person FOREIGN KEY (person_id) REFERENCES public.people(id) ON DELETE CASCADE;

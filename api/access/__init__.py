@@ -1,5 +1,13 @@
 """Signing in, tokens and grants: how callers prove who they are, and what they may do.
 
+- ``authentication``: Who makes a request, where a provider is configured: the proof that it carries, in the order of
+  decision 0025
 - ``authorization``: Whether who makes a request may use its route, at the depots that it names
+- ``back_channel``: Where the provider says that somebody signed out there (OpenID Connect Back-Channel Logout 1.0)
+- ``cookies``: The cookies of signing in. All are `__Host-`: of this host alone, for its whole path, and never sent in
+  the clear
 - ``grants``: Grants: who has which role where; what a change of that would give or take
+- ``provider``: What there is only where a provider is configured
+- ``sign_in``: Signing in by the authorization code flow, with PKCE, ``state`` and ``nonce``; and the session that
+  begins then
 """

@@ -17,7 +17,7 @@ from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from runtime.settings import Settings
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN = frozenset({"/healthz", "/readyz"})
 """What probes ask, from anywhere and by any name; it says nothing of a depot."""
 _METRICS = "/metrics"
@@ -35,12 +35,13 @@ _PROMETHEUS = Principal(PrincipalKind.LOCAL, "metrics", Actor("metrics-network")
 Network = IPv4Network | IPv6Network
 
 
-def admit(scope: Scope, settings: Settings) -> None:
-    """Let a request in, and note who makes it.
+def admit(scope: Scope, settings: Settings) -> bool:
+    """Let a request in, and say whether it must still prove who makes it.
 
-    Without tokens the caller's place is the proof: only the machine itself (or the networks that the
+    Without a provider the caller's place is the proof: only the machine itself (or the networks that the
     settings name) acts, as the local administrator. A browser is such a caller too, so a page of another
-    origin must not be able to use it, neither directly nor under a host name of its own.
+    origin must not be able to use it, neither directly nor under a host name of its own. With a provider
+    nobody's place proves anything.
 
     Raises:
         Problem: ``ACCESS_REFUSED`` or ``CROSS_SITE_REFUSED``.
@@ -55,19 +56,22 @@ def admit(scope: Scope, settings: Settings) -> None:
             raise Problem(ProblemCode.ACCESS_REFUSED, "The Host header names no host.")
         if path == _METRICS:
             note_principal(scope, _PROMETHEUS)
-        return
-    if not _is_in(scope, settings.local_networks):
+        return False
+    if not settings.people_sign_in and not _is_in(scope, settings.local_networks):
         raise Problem(
             ProblemCode.ACCESS_REFUSED,
             "Only callers on this machine, or on a network named in MANAGE_LOCAL_NETWORKS, may act here.",
         )
-    if name not in _allowed(tuple(settings.allowed_hosts)):
+    if name not in _allowed((*settings.allowed_hosts, settings.public_host)):
         raise Problem(ProblemCode.ACCESS_REFUSED, "This host name is not one of MANAGE_ALLOWED_HOSTS.")
-    if scope["method"] not in _SAFE_METHODS:
-        foreign = any(origin.partition("://")[2].lower() != host.lower() for origin in origins)
+    if scope["method"] not in SAFE_METHODS:
+        foreign = any(_is_foreign(origin, host, settings) for origin in origins)
         if foreign or not {"cross-site", "same-site"}.isdisjoint(sites):
             raise Problem(ProblemCode.CROSS_SITE_REFUSED, "A page of another origin may not change anything here.")
+    if settings.people_sign_in:
+        return True
     note_principal(scope, LOCAL_PRINCIPAL)
+    return False
 
 
 def note_principal(scope: Scope, principal: Principal) -> None:
@@ -113,8 +117,15 @@ async def current_depots(request: Request) -> DepotScope:
 
 
 async def current_actor(request: Request) -> Actor:
-    """Say who makes this request, which ``admit`` has let in."""
+    """Say who makes this request, which the guard has let in."""
     return request.scope[_ACTOR]
+
+
+def _is_foreign(origin: str, host: str, settings: Settings) -> bool:
+    """Whether a page of this origin is another's. With a provider pages are at one address alone."""
+    if settings.people_sign_in:
+        return origin.lower() != settings.public_url.lower()
+    return origin.partition("://")[2].lower() != host.lower()
 
 
 def _headers(scope: Scope) -> tuple[list[str], list[str], list[str]]:

@@ -18,6 +18,7 @@ from api.base.rights import RightsWatch
 from api.base.watch import Watch
 from domain.controllers.controller_support import ControllerTables
 from runtime.controllers import controller_tables
+from runtime.openid import OpenIdProvider
 from runtime.settings import Settings
 from telemetry.ingest import PacketIngest
 from telemetry.latest import LatestReader
@@ -33,6 +34,7 @@ __all__ = [
     "LatestDep",
     "LiveDep",
     "PrincipalDep",
+    "ProviderDep",
     "Resources",
     "RightsDep",
     "ScopeDep",
@@ -62,6 +64,8 @@ class Resources:
     imports: ImportLimit
     addresses: Addresses
     rights: RightsWatch
+    provider: OpenIdProvider
+    """Of OpenID Connect. It is asked nothing where none is configured."""
 
 
 def provide(app: FastAPI, resources: Resources) -> None:
@@ -119,6 +123,10 @@ async def _rights(request: Request) -> RightsWatch:
     return resources_of(request.app).rights
 
 
+async def _provider(request: Request) -> OpenIdProvider:
+    return resources_of(request.app).provider
+
+
 SettingsDep = Annotated[Settings, Depends(_settings)]
 EngineDep = Annotated[AsyncEngine, Depends(_engine)]
 HealthEngineDep = Annotated[AsyncEngine, Depends(_health_engine)]
@@ -129,6 +137,7 @@ IngestDep = Annotated[PacketIngest, Depends(_ingest)]
 LatestDep = Annotated[LatestReader, Depends(_latest)]
 FlagsDep = Annotated[Flags, Depends(_flags)]
 RightsDep = Annotated[RightsWatch, Depends(_rights)]
+ProviderDep = Annotated[OpenIdProvider, Depends(_provider)]
 ImportLimitDep = Annotated[ImportLimit, Depends(_imports)]
 TablesDep = Annotated[ControllerTables, Depends(controller_tables)]
 """What each controller's revision can say."""

@@ -84,6 +84,7 @@ def conflict_responses() -> dict[int | str, dict[str, Any]]:
 
 COMMON = problem_responses(
     ProblemCode.INVALID_REQUEST,
+    ProblemCode.SIGN_IN_REQUIRED,
     ProblemCode.ACCESS_REFUSED,
     ProblemCode.NOT_PERMITTED,
     ProblemCode.CROSS_SITE_REFUSED,
@@ -116,6 +117,8 @@ def problem_response(
     )
     again = status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
     headers = {"Retry-After": "1"} if again else None
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers = {"WWW-Authenticate": "Bearer"}
     left_out = {"context"} if context is None else None
     return JSONResponse(document.model_dump(mode="json", exclude=left_out), status, headers, MEDIA_TYPE)
 

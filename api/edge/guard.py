@@ -12,6 +12,7 @@ from functools import partial
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.access import authentication
 from api.base.access import admit, note_principal, note_proof, principal_of
 from api.base.dependencies import Resources, resources_of
 from api.base.problems import answer_error
@@ -24,7 +25,10 @@ _HEADERS = (
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
+    # What is meant for one person is kept by nobody; what may be kept says so itself.
+    (b"cache-control", b"no-store"),
 )
+_HTTPS = (b"strict-transport-security", b"max-age=31536000")
 _POLICY = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 """For what is no page: nothing in it is ever run or loaded. Pages bring their own (``api/ui/base/rendering.py``)."""
 _DOCS_POLICY = (
@@ -39,7 +43,9 @@ Authenticate = Callable[[Scope, Resources], Awaitable[Principal]]
 
 
 class Guard:
-    """Lets requests in, or not (``api/base/access.py``)."""
+    """Lets requests in, or not: by where they come from and under which name (``api/base/access.py``), and by who makes
+    them (``api/access/authentication.py``).
+    """
 
     def __init__(self, app: ASGIApp, *, settings: Settings, authenticate: Authenticate | None = None) -> None:
         """Take how somebody proves who they are; None: by the caller's network."""
@@ -51,9 +57,12 @@ class Guard:
         """Refuse, or pass on."""
         if scope["type"] == "http":
             try:
-                admit(scope, self._settings)
-                if self._authenticate is not None and principal_of(scope) is LOCAL_PRINCIPAL:
-                    prove = partial(self._authenticate, scope, resources_of(scope["app"]))
+                if admit(scope, self._settings):
+                    authenticate = None if authentication.is_public(scope["path"]) else authentication.authenticate
+                else:
+                    authenticate = self._authenticate if principal_of(scope) is LOCAL_PRINCIPAL else None
+                if authenticate is not None:
+                    prove = partial(authenticate, scope, resources_of(scope["app"]))
                     note_proof(scope, prove)
                     note_principal(scope, await prove())
             except Exception as error:  # noqa: BLE001 - every error has its answer
@@ -66,10 +75,11 @@ class Guard:
 class SecurityHeadersMiddleware:
     """Puts the security headers on every answer, whoever gave it."""
 
-    def __init__(self, app: ASGIApp, *, docs: str | None) -> None:
-        """Take where the documentation page is."""
+    def __init__(self, app: ASGIApp, *, docs: str | None, https: bool) -> None:
+        """Take where the documentation page is, and whether browsers are to come by HTTPS alone."""
         self._app = app
         self._docs = docs
+        self._headers = (*_HEADERS, _HTTPS) if https else _HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -80,16 +90,18 @@ class SecurityHeadersMiddleware:
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = _dress(message.get("headers", ()), policy)
+                message["headers"] = _dress(message.get("headers", ()), self._headers, policy)
             await send(message)
 
         await self._app(scope, receive, dressed)
 
 
-def _dress(headers: Iterable[tuple[bytes, bytes]], policy: bytes) -> list[tuple[bytes, bytes]]:
+def _dress(
+    headers: Iterable[tuple[bytes, bytes]], ours: Iterable[tuple[bytes, bytes]], policy: bytes
+) -> list[tuple[bytes, bytes]]:
     found = list(headers)
     names = {name for name, _ in found}
-    found += [each for each in _HEADERS if each[0] not in names]
+    found += [each for each in ours if each[0] not in names]
     if b"content-security-policy" not in names:
         found.append((b"content-security-policy", policy))
     return found

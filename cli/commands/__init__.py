@@ -5,6 +5,8 @@
   life
 - ``fleet_import``: `./dev import`: takes a legacy fleet in
 - ``fleet_make``: `./dev fleet`: makes a legacy fleet to try the product with
+- ``openid``: The OpenID provider of `./dev up --sign-in`: npm's oidc-provider on the loopback, with one demo person a
+  role
 - ``resync``: `./dev resync`: makes a depot's microgrid equal to its circuits again
 - ``scenario``: `./dev scenario`: scenarios of the depot simulation, as far as they need no running product
 - ``scenario_run``: `./dev scenario run` and `diff`: scenarios run against a product, and where two runs

@@ -23,7 +23,7 @@ class Supervisor:
         """Take what hears of every process that ended by itself, and what hears that process ids changed."""
         self._report = report
         self._changed = changed
-        self._watches: list[asyncio.Task[None]] = []
+        self._watches: dict[ManagedProcess, asyncio.Task[None]] = {}
         self.processes: list[ManagedProcess] = []
 
     async def start(self, process: ManagedProcess) -> None:
@@ -35,7 +35,19 @@ class Supervisor:
         """
         self.processes.append(process)
         await self._bring_up(process)
-        self._watches.append(asyncio.create_task(self._watch(process)))
+        self._watches[process] = asyncio.create_task(self._watch(process))
+
+    async def restart(self, process: ManagedProcess) -> None:
+        """End a process in good order and start it again, for another environment.
+
+        Raises:
+            ProcessFailedError: it did not come up.
+
+        """
+        self._watches.pop(process).cancel()
+        self.processes.remove(process)
+        await asyncio.to_thread(process.stop)
+        await self.start(process)
 
     async def run(self, process: ManagedProcess) -> None:
         """Run a process to its end.
@@ -53,9 +65,9 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End everything, the last started first. Nothing of it lives when this returns."""
-        for watch in self._watches:
+        for watch in self._watches.values():
             watch.cancel()
-        await asyncio.gather(*self._watches, return_exceptions=True)
+        await asyncio.gather(*self._watches.values(), return_exceptions=True)
         for process in reversed(self.processes):
             await asyncio.to_thread(process.stop)
 

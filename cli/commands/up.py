@@ -18,6 +18,8 @@ from temporalio.envconfig import ClientConfig
 
 from cli.client import Api
 from cli.commands.demo import demonstrate, has_depots, run_demo_scenario
+from cli.commands.openid import PORT as PROVIDER_PORT
+from cli.commands.openid import DemoProvider, grant_demo_roles, print_people
 from cli.commands.services import (
     ApiProgram,
     Program,
@@ -33,14 +35,18 @@ from cli.errors import CommandFailedError
 from cli.files import check_readable
 from cli.place import DEMO_FLEET, Place, Running, announce, home, running_places, withdraw
 from runtime.embedded import TEMPORAL_PORT, TEMPORAL_UI_PORT, EmbeddedPostgres, EmbeddedTemporal
-from runtime.processes import ManagedProcess, ProcessFailedError
+from runtime.exposure import exposure_fault
+from runtime.processes import ManagedProcess, ProcessFailedError, free_port
 from runtime.settings import Settings
 
 
-def run_up(settings: Settings, fleet: Path | None, port: int | None, *, ephemeral: bool, demo: bool) -> int:
+def run_up(
+    settings: Settings, fleet: Path | None, port: int | None, *, ephemeral: bool, demo: bool, sign_in: bool = False
+) -> int:
     """Bring everything up and keep it up until Ctrl-C; 0 when all ended in good order.
 
-    ``fleet`` is imported and backfilled; without one, ``demo`` does so with the small fleet where there is none.
+    ``fleet`` is imported and backfilled; without one, ``demo`` does so with the small fleet where there is none. With
+    ``sign_in`` a demo provider runs beside the product, and people sign in.
 
     Raises:
         CommandFailedError: the arguments contradict each other, or another `up` runs here.
@@ -48,13 +54,17 @@ def run_up(settings: Settings, fleet: Path | None, port: int | None, *, ephemera
     """
     if fleet is not None and not demo:
         raise CommandFailedError("--fleet and --no-demo contradict each other.")
+    if sign_in and settings.people_sign_in:
+        raise CommandFailedError("--sign-in brings a provider of its own, and MANAGE_OIDC_ISSUER names another.")
+    if (fault := exposure_fault(settings, [settings.api_host])) is not None:
+        raise CommandFailedError(fault)
     if fleet is not None:
         check_readable(fleet)
     place = Place(Path(tempfile.mkdtemp(prefix="manage-"))) if ephemeral else home()
     place.take()
     note = announce(place) if ephemeral else None
     try:
-        return asyncio.run(Up(settings, place, fleet, port, demo=demo).run())
+        return asyncio.run(Up(settings, place, fleet, port, demo=demo, sign_in=sign_in).run())
     finally:
         place.leave()
         if note is not None:
@@ -65,12 +75,16 @@ def run_up(settings: Settings, fleet: Path | None, port: int | None, *, ephemera
 class Up:
     """One run of `./dev up`."""
 
-    def __init__(self, settings: Settings, place: Place, fleet: Path | None, port: int | None, *, demo: bool) -> None:
+    def __init__(
+        self, settings: Settings, place: Place, fleet: Path | None, port: int | None, *, demo: bool, sign_in: bool
+    ) -> None:
         self.settings = settings
         self.place = place
         self.fleet = fleet
         self.named_port = port
         self.demo = demo
+        self.sign_in = sign_in
+        self._environment: dict[str, str] = {}
         self.console: Console = make_console()
         self.supervisor = Supervisor(self._warn, self._describe)
         self._stopping = asyncio.Event()
@@ -111,13 +125,31 @@ class Up:
                     await self._run_demo_scenario(api)
             except CommandFailedError as error:
                 self._warn(f"{error}\nThe fleet may be there in part only. Repeating it creates no duplicates.")
+            if self.sign_in:
+                await self._let_people_sign_in(self._api)
             await self._greet(api)
+            if self.sign_in:
+                print_people(self.console)
 
     async def _run_demo_scenario(self, api: Api) -> None:
         try:
             await run_demo_scenario(api, self.console)
         except CommandFailedError as error:
             self._warn(f"{error}\nNo scenario was run; everything else is there.")
+
+    async def _let_people_sign_in(self, api: ApiProgram) -> None:
+        """From here on, whoever comes has to sign in; the fleet is there already."""
+        port = free_port(PROVIDER_PORT, but=frozenset({api.port}))
+        provider = DemoProvider(
+            self.place.folder, port=port, public_url=api.url, log_path=self.place.logs / "openid.log"
+        )  # fmt: skip
+        await self._start(provider, "OpenID provider")
+        async with self._step("one demo person a role"):
+            url = self._postgres.database_url if self._postgres else self.settings.database_url.get_secret_value()
+            await grant_demo_roles(url)
+        self._environment |= provider.settings()
+        async with self._step("API, with signing in"):
+            await self.supervisor.restart(api)
 
     async def _bring_up(self) -> None:
         end_leftovers(self.place.left_behind())
@@ -130,7 +162,7 @@ class Up:
             self._temporal = EmbeddedTemporal(
                 data / "temporal", port=TEMPORAL_PORT, ui_port=TEMPORAL_UI_PORT, log_path=logs / "temporal.log"
             )
-        environment = child_environment(self._postgres, self._temporal, "")
+        environment = self._environment = child_environment(self._postgres, self._temporal, "")
         self._api = ApiProgram(
             self.settings.api_host, port, logs / "api.log", environment, movable=self.named_port in (None, 0)
         )

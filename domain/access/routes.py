@@ -206,12 +206,18 @@ OPERATIONS: dict[str, Access] = {
     "get_grant_deletion": ADMINISTER_FLEET,
     "delete_grant": ADMINISTER_FLEET,
     "get_health": PUBLIC,
+    "back_channel": PUBLIC,
     "get_readiness": PUBLIC,
     "get_metrics": VIEW_FLEET,
 }
 """What the operations of the API ask for."""
 
 PAGES: dict[str, Access] = {
+    "sign_in": PUBLIC,
+    "sign_in_callback": PUBLIC,
+    "signed_in": SIGNED_IN,
+    "sign_out": SIGNED_IN,
+    "signed_out": PUBLIC,
     "custom_swagger_ui_html": SIGNED_IN,
     "swagger_ui_redirect": SIGNED_IN,
     "static_file": PUBLIC,

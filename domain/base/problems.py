@@ -366,6 +366,30 @@ class ProblemCode(StrEnum):
         "A page of another origin tried to change something.",
         "Send changes from the product's own pages, or from a program that is no browser.",
     )
+    SIGN_IN_REQUIRED = (
+        "SIGN_IN_REQUIRED",
+        HTTPStatus.UNAUTHORIZED,
+        Subject.ACCESS,
+        "The request does not prove who makes it: nobody signed in, the session has ended, or the token is not valid.",
+        "Sign in again, or send a valid token in `Authorization: Bearer`.",
+        "Sign in to go on",
+    )
+    SIGN_IN_REFUSED = (
+        "SIGN_IN_REFUSED",
+        HTTPStatus.BAD_REQUEST,
+        Subject.ACCESS,
+        "Signing in was cancelled or took too long, or the provider's answer is not to be believed.",
+        "Begin again. If it happens again, the log says which check failed.",
+        "You are not signed in",
+    )
+    PROVIDER_UNAVAILABLE = (
+        "PROVIDER_UNAVAILABLE",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        Subject.ACCESS,
+        "The OpenID provider cannot be reached, or is not configured as the product needs it.",
+        "Try again. If it lasts, check `MANAGE_OIDC_ISSUER` and that the API reaches the provider.",
+        "Signing in is not possible now",
+    )
     INVALID_JSON = (
         "INVALID_JSON",
         HTTPStatus.BAD_REQUEST,

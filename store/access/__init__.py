@@ -4,5 +4,7 @@
 - ``grants``: Grants as they are stored: who has which role, at one depot or at all of them
 - ``narrowing``: Narrowing of statements to the depots at which something is permitted: what lies elsewhere is never
   read
-- ``tables``: The tables of who may do what
+- ``people``: People who signed in, as the provider told of them when they last did
+- ``sessions``: Sessions of people, and sign-ins that are under way at the provider
+- ``tables``: The tables of who may do what, and of who proved who they are
 """

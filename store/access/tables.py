@@ -1,10 +1,67 @@
-"""The tables of who may do what."""
+"""The tables of who may do what, and of who proved who they are."""
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, Text, UniqueConstraint, Uuid
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
-from store.base.metadata import id_column, metadata, now_column
+from store.base.metadata import id_column, metadata, now_column, time_column
+
+people = Table(
+    "people",
+    metadata,
+    id_column(),
+    Column("issuer", Text, nullable=False),
+    Column("sub", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("email", Text),
+    Column("email_verified", Boolean, nullable=False),
+    Column("groups", ARRAY(Text), nullable=False),
+    now_column("first_signed_in_at"),
+    now_column("signed_in_at"),
+    UniqueConstraint("issuer", "sub", name="people_subject"),
+    CheckConstraint("btrim(sub) <> '' AND char_length(sub) <= 255", name="people_sub"),
+    CheckConstraint("btrim(name) <> '' AND char_length(name) <= 255", name="people_name"),
+)
+
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("state_digest", LargeBinary, primary_key=True),
+    Column("browser_digest", LargeBinary, nullable=False),
+    Column("nonce", Text, nullable=False),
+    Column("verifier", Text, nullable=False),
+    Column("return_to", Text, nullable=False),
+    now_column("begun_at"),
+    Index("sign_ins_begun_at", "begun_at"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    id_column(),
+    Column("digest", LargeBinary, nullable=False),
+    Column("person_id", Uuid, ForeignKey("people.id", name="sessions_person", ondelete="CASCADE"), nullable=False),
+    Column("csrf_token", Text, nullable=False),
+    Column("provider_sid", Text),
+    Column("id_token", Text, nullable=False),
+    now_column("opened_at"),
+    now_column("used_at"),
+    time_column("expires_at"),
+    UniqueConstraint("digest", name="sessions_digest"),
+    Index("sessions_person_id", "person_id"),
+)
 
 MAX_SUBJECT_LENGTH = 1000
 """Characters of a grant's subject: the provider's name for a person, a group or a program."""

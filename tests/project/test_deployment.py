@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import subprocess
 import sys
@@ -85,8 +86,9 @@ def test_callers_act_from_this_machine_and_the_worker_alone(
     assert services["api"]["networks"]["runs"]["aliases"] == [host]
     assert host is not None
     assert host in environment_of("api")["MANAGE_ALLOWED_HOSTS"]
-    trusted = [interpolate(each) for each in services["api"]["command"] if "forwarded-allow-ips" in each]
-    assert trusted == [f"--forwarded-allow-ips={subnet}"]
+    # Whom a proxy speaks for is said by proxies on this machine alone.
+    assert "--no-proxy-headers" in services["api"]["command"]
+    assert json.loads(environment_of("api")["MANAGE_PROXY_NETWORKS"]) == [subnet]
 
 
 def test_nothing_is_published_beyond_this_machine(services: dict[str, Any]) -> None:

@@ -1,1 +1,4 @@
-"""The pages of access: signing in and out, grants, API tokens."""
+"""Signing in and out, grants, API tokens.
+
+- ``sign_in``: Signing in and out: sending people to the provider, taking them back, and the pages at the end of both
+"""

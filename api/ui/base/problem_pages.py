@@ -5,9 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import cast
+from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
 
+from api.base.access import SAFE_METHODS, principal_of
+from api.base.dependencies import resources_of
 from api.base.problems import MEDIA_TYPE, ProblemDocument
 from api.ui.base.assets import FETCH, missing_assets
 from api.ui.base.rendering import is_htmx, render
@@ -40,6 +44,8 @@ def _paged(handler: _Handler) -> _Handler:
         if answer.media_type != MEDIA_TYPE or not wants_page(request):
             return answer
         problem = ProblemDocument.model_validate_json(bytes(answer.body))
+        if problem.code is ProblemCode.SIGN_IN_REQUIRED and (asked := _ask_to_sign_in(request)) is not None:
+            return asked
         return _page(request, problem, answer)
 
     return handle
@@ -48,6 +54,19 @@ def _paged(handler: _Handler) -> _Handler:
 def wants_page(request: Request) -> bool:
     """Whether a person looks at the answer."""
     return "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith(_NOT_PAGES)
+
+
+def _ask_to_sign_in(request: Request) -> Response | None:
+    """Send somebody who is not signed in to do so, and back; None: there is nothing that could be asked for again."""
+    if is_htmx(request):
+        # The page stays as it is, with all that was typed, and asks to sign in beside it (static/js/session.js).
+        return Response(status_code=401, headers={"HX-Reswap": "none"})
+    if request.method not in SAFE_METHODS:
+        return None
+    path, query = request.scope["path"], request.url.query
+    asked = urlencode({"return_to": f"{path}?{query}" if query else path})
+    address = resources_of(request.app).addresses("sign_in")
+    return RedirectResponse(f"{address}?{asked}", 303)
 
 
 def _page(request: Request, problem: ProblemDocument, answer: Response) -> Response:
@@ -64,6 +83,7 @@ def _page(request: Request, problem: ProblemDocument, answer: Response) -> Respo
     context = {"title": title, "detail": detail, "code": problem.code, "status": status, "errors": problem.errors}
     context |= {"type": problem_type(problem.code)}
     context |= {"topics": None}  # nothing on it is live
+    context |= {"signs_in": resources_of(request.app).settings.people_sign_in and principal_of(request.scope) is None}
     if missing_assets():
         context |= {"fetch": FETCH}
         return render(request, "bare_problem.html", context, status=status, headers=headers)

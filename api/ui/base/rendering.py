@@ -14,6 +14,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2_fragments import render_block
 
+from api.access.authentication import session_of
+from api.base.access import principal_of
 from api.base.dependencies import resources_of
 from api.edge.large import in_pieces
 from api.ui.base import words
@@ -85,7 +87,9 @@ def render(
         "request": request,
         "nonce": nonce,
         "now": datetime.now(UTC),
-        "main_links": main_links(request),
+        # Whoever is not known yet can go nowhere.
+        "main_links": main_links(request) if principal_of(request.scope) else [],
+        "session": session_of(request.scope),
         "url": resources_of(request.app).addresses,
         "topics": (),
         "fragment": block,

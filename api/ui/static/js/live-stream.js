@@ -2,6 +2,7 @@
 // htmx asks for the parts that show it (hx-trigger="live-depot from:body"). After every connection all of them are
 // asked for, so nothing is missed. A connection that is lost, or that is silent, is said and made again.
 import { setServerTime } from "./clock.js";
+import { checkSession } from "./session.js";
 
 const SILENCE = 15000; // three beats of the server
 const LONGEST_WAIT = 10000;
@@ -61,6 +62,7 @@ class LiveStream extends HTMLElement {
   retry() {
     this.close();
     this.say("lost");
+    checkSession();
     const wait = Math.min(LONGEST_WAIT, 500 * 2 ** this.attempt++) * (0.7 + 0.6 * Math.random());
     this.waiting = setTimeout(() => this.open(), wait);
   }

@@ -7,4 +7,5 @@ import "./fold.js";
 import "./live-stream.js";
 import "./main-links.js";
 import "./notices.js";
+import "./session.js";
 import "./theme-switch.js";

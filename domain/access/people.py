@@ -1,0 +1,98 @@
+"""People, as their OpenID provider tells of them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from domain.base.actor import Actor
+from domain.base.texts import fault_of, is_blank, normal
+
+MAX_NAME = 100
+"""Characters of a person's name; more is cut off."""
+_MAX_SUBJECT = 255
+"""Characters that OpenID Connect allows."""
+_MAX_EMAIL = 254
+_MAX_GROUPS = 500
+_MAX_GROUP = 300
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who somebody is by the word of a provider."""
+
+    issuer: str
+    sub: str
+    """What the issuer calls this person for ever."""
+    name: str
+    """For people to read: the person may have chosen it."""
+    email: str | None
+    email_verified: bool
+    groups: tuple[str, ...]
+
+    @property
+    def subject(self) -> str:
+        """What grants refer to."""
+        return f"{self.issuer}#{self.sub}"
+
+    @property
+    def actor(self) -> Actor:
+        """The name that is stored with what the person does.
+
+        It ends with what nobody can choose: the verified address or, without one, the ``sub``. So a person whose name
+        is another's is told apart.
+        """
+        known = self.email if self.email is not None and self.email_verified else self.sub
+        return Actor(f"{self.name} <{known}>")
+
+    def is_named(self, administrators: Collection[str]) -> bool:
+        """Whether one of these entries means the person: a ``sub``, a verified address, or ``group:NAME``."""
+        names = {self.sub, *(f"group:{group}" for group in self.groups)}
+        if self.email is not None and self.email_verified:
+            names.add(self.email)
+        return not names.isdisjoint(administrators)
+
+
+def read_identity(issuer: str, claims: Mapping[str, Any], groups_claim: str) -> Identity:
+    """Read a provider's claims. Whatever is not as it should be, but for the ``sub``, is left out.
+
+    Raises:
+        ValueError: the ``sub`` is none.
+
+    """
+    sub = claims.get("sub")
+    if not isinstance(sub, str) or not 0 < len(sub) <= _MAX_SUBJECT or not (sub.isascii() and sub.isprintable()):
+        raise ValueError("The provider names nobody: `sub` is a text of 1 to 255 printable ASCII characters.")
+    email = _clean(claims.get("email"), _MAX_EMAIL)
+    names = (claims.get("name"), claims.get("preferred_username"), email, sub)
+    # Brackets set apart what nobody can choose.
+    name = next(found for each in names if (found := _clean(each, MAX_NAME).translate(_NO_BRACKETS).strip()))
+    given = claims.get(groups_claim)
+    groups = cast("list[Any]", given) if isinstance(given, list) else []
+    clean = [each for each in groups[:_MAX_GROUPS] if isinstance(each, str) and each == _clean(each, _MAX_GROUP) != ""]
+    return Identity(
+        issuer=issuer,
+        sub=sub,
+        name=name,
+        email=email or None,
+        email_verified=claims.get("email_verified") is True,
+        groups=tuple(dict.fromkeys(clean)),
+    )
+
+
+_NO_BRACKETS = str.maketrans({"<": None, ">": None})
+
+
+def _clean(given: object, most: int) -> str:
+    """A text of one line in its one form, without what no text may hold; empty where nothing is left."""
+    if not isinstance(given, str):
+        return ""
+    shown = "".join(
+        " " if each.isspace() else each
+        for each in given[: most * 4]
+        if each.isspace() or unicodedata.category(each) not in ("Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp")
+    )
+    text = normal(" ".join(shown.split()))[:most].strip()
+    return "" if is_blank(text) or fault_of(text) is not None else text

@@ -1,0 +1,34 @@
+"""Secrets that the product makes: what they look like, and the digest that is stored instead of them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from enum import StrEnum
+
+BITS = 256
+"""What nobody can guess, and so needs no slow hash (docs/decisions/0025)."""
+
+
+class SecretKind(StrEnum):
+    """What a secret is for; its text begins with this, so that one that leaked is recognised."""
+
+    SESSION = "mgs"
+    """The id of a session, in the browser's cookie."""
+
+
+def make_secret(kind: SecretKind, drawn: bytes) -> str:
+    """Write random bytes as a secret of a kind.
+
+    Raises:
+        ValueError: they are not `BITS` many.
+
+    """
+    if len(drawn) * 8 != BITS:
+        raise ValueError(f"A secret has {BITS} random bits.")
+    return f"{kind}_{base64.urlsafe_b64encode(drawn).decode().rstrip('=')}"
+
+
+def digest_of(secret: str) -> bytes:
+    """What is stored of a secret, and looked up when somebody shows it."""
+    return hashlib.sha256(secret.encode()).digest()

@@ -1,0 +1,79 @@
+"""People are who their provider says, and no name of theirs breaks a page, a log line or the journal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from domain.access.people import Identity, read_identity
+from domain.access.secrets import SecretKind, digest_of, make_secret
+from domain.access.sessions import return_address
+from domain.base.actor import LOCAL_ADMINISTRATOR
+
+ISSUER = "https://id.example"
+
+
+def identity(**claims: Any) -> Identity:
+    return read_identity(ISSUER, {"sub": "248289761001"} | claims, "groups")
+
+
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"name": "Jane Doe", "email": "jane@x.example", "email_verified": True}, "Jane Doe <jane@x.example>"),
+        ({"name": "Jane Doe", "email": "jane@x.example"}, "Jane Doe <248289761001>"),
+        ({"email": "jane@x.example", "email_verified": "true"}, "jane@x.example <248289761001>"),
+        ({"preferred_username": "jane"}, "jane <248289761001>"),
+        ({}, "248289761001 <248289761001>"),
+        ({"name": 7, "email": ["x"]}, "248289761001 <248289761001>"),
+        ({"name": " \u200b\u2028 "}, "248289761001 <248289761001>"),
+        # Two lines in a log, the other direction, a second name in brackets, and no end.
+        ({"name": "Eve\r\n2026 info signed in"}, "Eve 2026 info signed in <248289761001>"),
+        ({"name": "Eve\x1b[31m\x00\u202egnp"}, "Eve[31mgnp <248289761001>"),
+        ({"name": "local-administrator"}, "local-administrator <248289761001>"),
+        ({"name": "Eve <ada@x.example>"}, "Eve ada@x.example <248289761001>"),
+        ({"name": "x" * 5000}, "x" * 100 + " <248289761001>"),
+        ({"name": "Zoë \u0301e"}, "Zoë \u0301e <248289761001>"),
+    ],
+)  # fmt: skip
+def test_an_actor_is_named_by_what_nobody_chooses(claims: dict[str, Any], name: str) -> None:
+    assert identity(**claims).actor.name == name
+    assert identity(**claims).actor != LOCAL_ADMINISTRATOR
+
+
+@pytest.mark.parametrize("sub", [None, "", 7, "x" * 256, "a\nb", "ä", ["a"]])
+def test_somebody_has_a_subject(sub: object) -> None:
+    with pytest.raises(ValueError, match="names nobody"):
+        identity(sub=sub)
+
+
+def test_groups_are_texts() -> None:
+    told = identity(groups=["a", "a", 7, "", " b", "c\n", None, "d" * 400, "e"])
+    assert told.groups == ("a", "e")
+    assert identity(groups="admin").groups == ()
+    assert read_identity(ISSUER, {"sub": "x", "roles": ["y"]}, "roles").groups == ("y",)
+
+
+def test_an_administrator_is_named_by_what_nobody_chooses() -> None:
+    verified = identity(email="ada@x.example", email_verified=True, groups=["ops"], name="root")
+    assert verified.is_named(["ada@x.example"])
+    assert verified.is_named(["group:ops"])
+    assert verified.is_named(["248289761001"])
+    assert not verified.is_named(["root", "ops", "ada", ""])
+    assert not identity(email="ada@x.example").is_named(["ada@x.example"])
+    # A group that is named as a person is.
+    assert not identity(groups=["ada@x.example"]).is_named(["ada@x.example"])
+
+
+@pytest.mark.parametrize("address", ["/", "/depots/1?x=%2F%2Fevil.example", "/?q=a+b", "/depots/new"])
+def test_one_goes_on_where_one_wanted_to(address: str) -> None:
+    assert return_address(address) == address
+
+
+def test_a_secret_has_256_bits_and_is_stored_as_its_digest() -> None:
+    secret = make_secret(SecretKind.SESSION, bytes(range(32)))
+    assert secret == "mgs_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+    assert len(digest_of(secret)) == 32
+    with pytest.raises(ValueError, match="256"):
+        make_secret(SecretKind.SESSION, b"short")
