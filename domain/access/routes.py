@@ -96,6 +96,16 @@ def decide_at(permission: Permission, principal: Principal, depot_ids: Collectio
     return Decision.REFUSED if seen and len(found) == len(depot_ids) else Decision.HIDDEN
 
 
+def is_offered(access: Access, principal: Principal, depot_id: UUID | None) -> bool:
+    """Whether a page offers what leads to a route; ``depot_id`` is the depot that it would be used at."""
+    if access.permission is None:
+        return True
+    scope = principal.scope(access.permission)
+    if access.reach is Reach.FLEET:
+        return scope.everywhere
+    return not scope.is_empty if depot_id is None else scope.holds(depot_id)
+
+
 PUBLIC = Access(Reach.PUBLIC)
 SIGNED_IN = Access(Reach.SIGNED_IN)
 VIEW = Access(Reach.DEPOT, Permission.VIEW)

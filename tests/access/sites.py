@@ -69,7 +69,7 @@ async def depot_with_everything(engine: AsyncEngine, name: str) -> dict[str, UUI
         await connection.execute(text(rename), {"name": name, "depot_id": site.depot_id})
         found["remediation_id"] = (await connection.execute(_REMEDIATION, found)).scalar_one()
         for which in ("run_id", "other_id"):
-            head = '{"record":"run"}'
+            head = '{"record":"run","steps":0}'
             run = await connection.execute(_RUN, {"depot_id": site.depot_id, "head": head})
             found[which] = run.scalar_one()
     return found

@@ -9,6 +9,9 @@ from uuid import UUID
 from fastapi import Request
 from starlette.routing import NoMatchFound
 
+from api.base.access import principal_of
+from domain.access.routes import PAGES, is_offered
+
 
 @dataclass(frozen=True)
 class Link:
@@ -50,11 +53,17 @@ def address_of(request: Request, name: str, **values: Any) -> str | None:
         return None
 
 
+def offers(request: Request, name: str, depot_id: UUID | None = None) -> bool:
+    """Whether who asks for a page is offered what leads to this route, at this depot where it is used at one."""
+    principal = principal_of(request.scope)
+    return principal is not None and is_offered(PAGES[name], principal, depot_id)
+
+
 def _links(request: Request, wanted: tuple[tuple[str, str], ...], **values: Any) -> list[Link]:
     links: list[Link] = []
     for text, name in wanted:
         address = address_of(request, name, **values)
-        if address is None:
+        if address is None or not offers(request, name, values.get("depot_id")):
             continue
         # All below an address is of it.
         area = _AREAS.get(address, address)

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from api.base.dependencies import resources_of
 from api.edge.large import in_pieces
 from api.ui.base import words
 from api.ui.base.assets import assets
-from api.ui.base.navigation import depot_tabs, main_links
+from api.ui.base.navigation import depot_tabs, main_links, offers
 from api.ui.base.tables import Table
 
 _POLICY = (
@@ -90,6 +91,7 @@ def render(
         # Whoever is not known yet can go nowhere.
         "main_links": main_links(request) if principal_of(request.scope) else [],
         "session": session_of(request.scope),
+        "offers": partial(offers, request),
         "url": resources_of(request.app).addresses,
         "topics": (),
         "fragment": block,
