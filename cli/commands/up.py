@@ -128,8 +128,6 @@ class Up:
             if self.sign_in:
                 await self._let_people_sign_in(self._api)
             await self._greet(api)
-            if self.sign_in:
-                print_people(self.console)
 
     async def _run_demo_scenario(self, api: Api) -> None:
         try:
@@ -199,7 +197,7 @@ class Up:
 
     async def _greet(self, api: Api) -> None:
         rows = {"API": f"{api.url}/docs"}
-        if await api.exists("/"):
+        if self.sign_in or await api.exists("/"):
             rows = {"Pages": f"{api.url}/", **rows}
         ui = self._temporal.ui_url if self._temporal else self.settings.temporal_ui_url
         if ui:
@@ -207,6 +205,9 @@ class Up:
         self.console.print("\n[bold]Running.[/] Ctrl-C stops everything.")
         for name, address in rows.items():
             self.console.print(f"  {name:<9} {address}", soft_wrap=True)
+        if self.sign_in:
+            print_people(self.console)
+            return
         # Where another `up` of this project runs, commands want to be told which is meant.
         named = f" --api {api.url}" if len(running_places()) > 1 else ""
         self.console.print("\nTry in another terminal:")

@@ -21,6 +21,8 @@ import pytest
 from cli.place import DEMO_FLEET, Place, Running
 from fleet.make_fleet import CUT_SHORT, fleet
 from tests.factories.fleet_lines import flawed
+from tests.helpers.live import http_client
+from tests.helpers.openid import Surfer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TIMEOUT = 120
@@ -30,12 +32,12 @@ TIMEOUT = 120
 class Up:
     """A running `./dev up`, read line by line."""
 
-    def __init__(self, folder: Path, *args: str) -> None:
+    def __init__(self, folder: Path, *args: str, host: str = "127.0.0.1") -> None:
         self.environment = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("MANAGE_", "TEMPORAL_")) and name != "DATABASE_URL"
-        } | {"MANAGE_DATA_DIR": str(folder)}
+        } | {"MANAGE_DATA_DIR": str(folder), "MANAGE_API_HOST": host}
         self.process = subprocess.Popen(
             [sys.executable, "-u", "-m", "cli", "up", *args],
             cwd=ROOT,
@@ -209,3 +211,36 @@ def test_an_ephemeral_up_leaves_no_folder_behind(tmp_path: Path, started: list[U
     assert not folder.exists()
     assert not (tmp_path / "home").exists()
     assert "does not run" in started[0].command("resync", "Nobody").stderr
+
+
+async def test_up_lets_people_sign_in_and_each_do_what_their_role_permits(tmp_path: Path, started: list[Up]) -> None:
+    started.append(Up(tmp_path, "--sign-in", "--no-demo", "--port", "0"))
+    up = started[0]
+    printed = up.until("Audrey Auditor")
+    url = running(tmp_path).api_url
+    assert f"Pages     {url}/" in printed
+    # Whoever sits at the machine has to sign in, too.
+    async with http_client(url) as caller:
+        assert (await caller.get("/api/depots")).status_code == 401
+    body = {"name": "Arrow Road", "timezone": "UTC"}
+    created: dict[str, int] = {}
+    for login in ("administrator", "operator", "viewer"):
+        assert f"  {login}" in printed
+        async with Surfer() as somebody:
+            page = await somebody.sign_in(f"{url}/", login)
+            assert (page.status_code, str(page.url)) == (200, f"{url}/")
+            created[login] = (await somebody.change("POST", f"{url}/api/depots", json=body)).status_code
+            (depot,) = (await somebody.send("GET", f"{url}/api/depots")).json()["items"]
+            assert depot["name"] == "Arrow Road"
+    assert created == {"administrator": 201, "operator": 403, "viewer": 403}
+    assert up.interrupt() == 0
+
+
+def test_up_is_not_open_to_others_without_a_provider(tmp_path: Path) -> None:
+    up = Up(tmp_path, "--port", "0", host="0.0.0.0")
+    try:
+        printed, _ = up.process.communicate(timeout=TIMEOUT)
+    finally:
+        up.kill()
+    assert up.process.returncode == 1
+    assert "MANAGE_OIDC_ISSUER" in printed

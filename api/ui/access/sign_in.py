@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.access import sign_in as flow
+from api.access.authentication import session_of
 from api.access.cookies import CSRF, SESSION, forget_cookie
 from api.access.provider import needs_provider
 from api.base.dependencies import SettingsDep, resources_of
@@ -38,8 +39,10 @@ async def come_back(request: Request) -> Response:
 
 @router.get("/signed-in", name="signed_in")
 async def show_signed_in(request: Request) -> Response:
-    """Say that somebody is signed in again, and tell the pages that wait for it."""
-    return render(request, "signed_in.html", {"topics": None})
+    """Say that somebody is signed in again, and tell the pages that wait for it; in a header, who it is."""
+    session = session_of(request.scope)
+    headers = {} if session is None else {"X-Manage-Person": str(session.person_id)}
+    return render(request, "signed_in.html", {"topics": None}, headers=headers)
 
 
 @router.post("/sign-out", name="sign_out")

@@ -24,25 +24,31 @@ export function askToSignIn() {
   if (dialog && !dialog.open) dialog.showModal();
 }
 
-/** Find out whether the session still holds, where a connection was lost without a reason. */
+/** Find out whose session holds now: where a connection was lost without a reason, or somebody may be signed in again. */
 export async function checkSession() {
-  if (!dialog || dialog.open) return;
+  if (!dialog) return;
   try {
     const headers = { accept: "application/json", "X-Manage-Background": "true" };
     const answer = await fetch("/signed-in", { method: "HEAD", headers });
     if (answer.status === 401) askToSignIn();
+    else if (answer.ok) goOn(answer.headers.get("X-Manage-Person"));
   } catch {
     // Nobody answers at all: that is told elsewhere.
   }
 }
 
-channel.addEventListener("message", ({ data }) => {
+// What one person began, another does not send.
+function goOn(person) {
   if (!dialog?.open) return;
-  // What one person began, another does not send.
-  const same = data.person === dialog.dataset.person;
+  const same = person === dialog.dataset.person;
   if (same) dialog.close();
   dialog.querySelector("[data-ended]").hidden = !same;
   dialog.querySelector("[data-other]").hidden = same;
+}
+
+channel.addEventListener("message", ({ data }) => goOn(data.person));
+addEventListener("focus", () => {
+  if (dialog?.open) checkSession();
 });
 dialog?.querySelector("[data-reload]").addEventListener("click", () => location.reload());
 dialog?.querySelector("[data-later]").addEventListener("click", () => dialog.close());

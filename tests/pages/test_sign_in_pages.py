@@ -1,0 +1,202 @@
+"""Signing in and out in a real browser, at a real provider, on desktop and phone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, expect
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from store.base.database import make_engine
+from tests.helpers.openid import signing_in
+from tests.pages.conftest import ARTIFACTS, DESKTOP, PHONE
+
+SIZES = pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+NAME = "Ada <img src=x onerror=alert(1)>\n2026 info forged"
+PEOPLE: list[dict[str, object]] = [
+    {
+        "login": login,
+        "password": login,
+        "claims": {"name": name, "email": f"{login}@depot.example", "email_verified": True, "groups": [group]},
+    }
+    for login, name, group in (
+        ("ada", NAME, "demo-administrator"),
+        ("eve", "Eve Administrator", "demo-administrator"),
+        ("vera", "Vera Viewer", "demo-viewer"),
+    )
+]
+
+
+class Desk:
+    """The product with a provider beside it, and a browser."""
+
+    def __init__(self, url: str, issuer: str, engine: AsyncEngine, browser: Browser) -> None:
+        self.url = url
+        self.issuer = issuer
+        self.engine = engine
+        self._browser = browser
+        self.contexts: list[BrowserContext] = []
+
+    async def browse(self, size: tuple[int, int] = DESKTOP) -> BrowserContext:
+        """A browser of somebody's own."""
+        context = await self._browser.new_context(
+            base_url=self.url, viewport={"width": size[0], "height": size[1]}, locale="en-GB"
+        )
+        self.contexts.append(context)
+        return context
+
+    async def run(self, statement: str) -> None:
+        """Change something behind the product's back."""
+        async with self.engine.begin() as connection:
+            await connection.execute(text(statement))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk(database_url: str, browser: Browser, tmp_path: Path) -> AsyncGenerator[Desk]:
+    """The product, at which people sign in."""
+    engine = make_engine(database_url)
+    async with signing_in(database_url, tmp_path, people=PEOPLE) as (url, provider):
+        made = Desk(url, provider.issuer, engine, browser)
+        yield made
+        for context in made.contexts:
+            await context.close()
+    await engine.dispose()
+
+
+async def sign_in(page: Page, path: str, login: str = "ada") -> None:
+    """Open a page, and sign in where the product sends one to the provider."""
+    await page.goto(path)
+    await fill_in(page, login)
+
+
+async def fill_in(page: Page, login: str) -> None:
+    await page.get_by_label("Name").fill(login)
+    await page.get_by_label("Password").fill(login)
+    await page.get_by_role("button", name="Sign in").click()
+
+
+async def quiet(page: Page) -> None:
+    """Let a page hear no more by itself of what happens: what ends it is then noticed by the next click."""
+    await page.evaluate("document.querySelector('live-stream').close()")
+
+
+async def name_depot(page: Page, name: str) -> None:
+    await page.get_by_label("Name", exact=True).fill(name)
+    await page.get_by_label("Time zone").fill("America/Toronto")
+    await page.get_by_label("Name of circuit 1", exact=True).fill("Feed")
+
+
+async def look(page: Page, name: str) -> None:
+    ARTIFACTS.mkdir(exist_ok=True)
+    await page.screenshot(path=ARTIFACTS / f"{name}.png")
+
+
+@SIZES
+async def test_somebody_signs_in_and_out(desk: Desk, size: tuple[int, int], request: pytest.FixtureRequest) -> None:
+    context = await desk.browse(size)
+    page = await context.new_page()
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    await sign_in(page, "/depots/new")
+    await expect(page).to_have_url(f"{desk.url}/depots/new")
+    await page.locator(".person summary").click()
+    menu = page.locator(".person-menu")
+    # A name is shown as it is, and is no markup; what only breaks lines is left out.
+    await expect(menu.locator("strong")).to_have_text("Ada img src=x onerror=alert(1) 2026 info forged")
+    assert dialogs == []
+    await look(page, f"person-menu-{request.node.callspec.id}")
+    await menu.get_by_role("button", name="Sign out").click()
+    await page.wait_for_url(f"{desk.issuer}/**")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
+    await expect(page).to_have_url(f"{desk.url}/sign-out/done")
+    await look(page, f"signed-out-{request.node.callspec.id}")
+    kept = {each.get("name") for each in await context.cookies()}
+    assert not {"__Host-manage-session", "__Host-manage-csrf"} & kept
+    await page.goto("/")
+    await expect(page.get_by_label("Password")).to_be_visible()
+
+
+@SIZES
+async def test_a_session_that_ends_takes_no_form_along(
+    desk: Desk, size: tuple[int, int], request: pytest.FixtureRequest
+) -> None:
+    context = await desk.browse(size)
+    page = await context.new_page()
+    await sign_in(page, "/depots/new")
+    await name_depot(page, "Typed with care")
+    await quiet(page)
+    await desk.run("DELETE FROM sessions")
+    await page.get_by_role("button", name="Create depot").click()
+    ended = page.get_by_role("dialog", name="Your session has ended")
+    await expect(ended).to_be_visible()
+    await look(page, f"session-ended-{request.node.callspec.id}")
+    async with context.expect_page() as opened:
+        await ended.get_by_role("link", name="Sign in again").click()
+    tab = await opened.value
+    # The provider still knows her.
+    await expect(tab.get_by_role("heading", name="You are signed in")).to_be_visible()
+    await expect(ended).to_be_hidden()
+    await tab.close()
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("Typed with care")
+    await page.get_by_role("button", name="Create depot").click()
+    await expect(page.get_by_role("heading", name="Typed with care")).to_be_visible()
+
+
+async def test_what_one_began_another_does_not_send(desk: Desk) -> None:
+    context = await desk.browse()
+    page = await context.new_page()
+    await sign_in(page, "/depots/new")
+    await desk.run("DELETE FROM sessions")
+    # Its stream ended with the session.
+    ended = page.locator("#sign-in-again")
+    await expect(ended).to_be_visible()
+    await context.clear_cookies(domain="localhost")
+    async with context.expect_page() as opened:
+        await ended.get_by_role("link", name="Sign in again").click()
+    await fill_in(await opened.value, "eve")
+    await expect(ended.get_by_role("heading", name="Somebody else is signed in now")).to_be_visible()
+    await ended.get_by_role("button", name="Load anew").click()
+    await expect(page.locator(".person-name")).to_have_text("Eve Administrator")
+
+
+async def test_signing_out_at_the_provider_ends_it_here(desk: Desk) -> None:
+    context = await desk.browse()
+    page, provider = await context.new_page(), await context.new_page()
+    await sign_in(page, "/depots/new")
+    await provider.goto(f"{desk.issuer}/session/end")
+    await provider.get_by_role("button", name="Sign out").click()
+    await expect(provider.get_by_role("button", name="Sign out")).to_be_hidden()
+    # The page's stream ended with the session, so the page asks why.
+    await expect(page.get_by_role("dialog", name="Your session has ended")).to_be_visible()
+
+
+async def test_cancelling_at_the_provider_leads_to_a_page_that_says_so(desk: Desk) -> None:
+    page = await (await desk.browse()).new_page()
+    await page.goto("/")
+    await page.get_by_role("button", name="Cancel").click()
+    await expect(page.get_by_text("Signing in was cancelled at the provider.")).to_be_visible()
+    await look(page, "cancelled")
+    await page.get_by_role("link", name="Sign in").click()
+    await expect(page.get_by_label("Password")).to_be_visible()
+
+
+async def test_the_documentation_is_shown_in_no_frame(desk: Desk) -> None:
+    context = await desk.browse()
+    page = await context.new_page()
+    await sign_in(page, "/docs")
+    await expect(page.locator("#swagger-ui")).to_be_attached()
+    await page.route("**/frame", lambda route: route.fulfill(content_type="text/html", body="<iframe></iframe>"))
+    for origin in ("http://evil.example", desk.url):
+        await page.goto(f"{origin}/frame")
+        await page.evaluate(
+            "address => new Promise((done) => { const frame = document.querySelector('iframe');"
+            " frame.onload = done; frame.src = address; })",
+            f"{desk.url}/docs",
+        )
+        framed = page.frames[-1]
+        assert await framed.locator("#swagger-ui").count() == 0
