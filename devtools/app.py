@@ -26,6 +26,7 @@ app.help = _HELP
 def test(
     *args: Annotated[str, Parameter(allow_leading_hyphen=True, show_default=False)],
     fast: Flag = False,  # noqa: PT028 (a command, no test)
+    coverage: Flag = False,  # noqa: PT028
 ) -> int:
     """Run the tests; further arguments go to pytest.
 
@@ -35,13 +36,15 @@ def test(
     ----------
     fast:
         Only those that start no server, no browser and no other process; they take less than a minute.
+    coverage:
+        Show what share of each package they executed. It fails where all tests ran and a package is below its floor.
     args:
         Files, `-k WORDS`, `-x`, and whatever else pytest takes.
 
     """
     from devtools.run_tests import run_tests
 
-    return run_tests(args, fast=fast)
+    return run_tests(args, fast=fast, coverage=coverage)
 
 
 @app.command(group=_GROUP, sort_key=2)

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from cli.console import make_console
 from cli.place import ROOT
+from devtools.coverage_floors import floors, judge, packages
 from devtools.system_packages import CHROMIUM, ensure
 
 _NEEDED = {"chromium": CHROMIUM, "mosquitto": ("mosquitto",)}
@@ -25,12 +27,16 @@ def pytest_command(args: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "pytest", *([] if chosen else ["-n", "2"]), *args]
 
 
-def run_tests(args: Sequence[str], *, fast: bool = False) -> int:
+def run_tests(args: Sequence[str], *, fast: bool = False, coverage: bool = False) -> int:
     """Run pytest and answer its exit code. ``fast``: only the tests that start nothing.
+
+    ``coverage``: show what the tests executed of each package; 1 where all tests ran and passed, and a package is below
+    its floor.
 
     Its files are in a folder of their own, because pytest clears away what other runs of the same user left, and
     one of those may still run. The folder is kept where a test failed.
     """
+    partial = fast or bool(args)
     if fast:
         args = ("-p", "devtools.fast_tests", *args)
     else:
@@ -40,12 +46,20 @@ def run_tests(args: Sequence[str], *, fast: bool = False) -> int:
     folder = Path(tempfile.mkdtemp(prefix="mt-"))
     # The embedded PostgreSQL runs as a user of its own where it is started by root.
     folder.chmod(0o711)
+    report = folder / "coverage.json"
+    if coverage:
+        args = ("--cov", f"--cov-report=json:{report}", *args)
     environment = os.environ | {"PYTEST_DEBUG_TEMPROOT": str(folder)}
     with subprocess.Popen(pytest_command(args), cwd=ROOT, env=environment) as pytest:  # noqa: S603
         while pytest.poll() is None:
             # Ctrl-C reaches pytest, too, which ends in good order.
             with suppress(KeyboardInterrupt):
                 pytest.wait()
-    if pytest.returncode == 0:
-        shutil.rmtree(folder, ignore_errors=True)
-    return pytest.returncode
+    if pytest.returncode != 0:
+        return pytest.returncode
+    # Where a part was asked for, that may be none: `--help`, `--no-cov`.
+    shown = coverage and (report.exists() or not partial)
+    found = packages(report, floors(ROOT / "pyproject.toml")) if shown else []
+    outcome = judge(make_console(), found, partial=partial) if shown else 0
+    shutil.rmtree(folder, ignore_errors=True)
+    return outcome
