@@ -182,7 +182,10 @@ async def working(resources: Resources) -> AsyncGenerator[None]:
 
 async def _keep_schedules(client: Client, settings: Settings) -> None:
     """Bring the schedules to what the settings want, and make anew, later, those that were lost."""
-    wanted = plans(HistoryRequest(months_kept=settings.history_months), DriftRequest(repair=settings.drift_repair))
+    wanted = plans(
+        HistoryRequest(months_kept=settings.history_months, journal_months_kept=settings.journal_months),
+        DriftRequest(repair=settings.drift_repair),
+    )
     brought = False
     while True:
         try:

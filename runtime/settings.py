@@ -95,6 +95,8 @@ class Settings(BaseSettings):
     """A file with the certificate authority of the broker; empty: those that the system trusts."""
     history_months: int = Field(default=25, ge=2, le=1200)
     """Full months of packets and events that are kept before this one; older ones are dropped."""
+    journal_months: int = Field(default=84, ge=12, le=1200)
+    """Full months of the journal that are kept before this one; older ones are dropped."""
     drift_repair: bool = True
     """Whether the hourly drift audit asks for a sync of what it finds, or only reports it."""
     flags: Annotated[dict[str, bool], NoDecode] = {MICROGRID_CARD: True}

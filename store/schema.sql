@@ -207,21 +207,39 @@ BEGIN
 END $$;
 
 CREATE FUNCTION public.keep_months(months_ahead integer, months_kept integer) RETURNS TABLE(partition_name text, change text)
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    SELECT * FROM keep_months(months_ahead, months_kept, 1200)
+$$;
+
+CREATE FUNCTION public.keep_months(months_ahead integer, months_kept integer, journal_months_kept integer) RETURNS TABLE(partition_name text, change text)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    SELECT * FROM keep_months_of(
+        ARRAY['packets', 'capability_events', 'capacity_events'], 'history', months_ahead, months_kept)
+    UNION ALL
+    SELECT * FROM keep_months_of(ARRAY['changes'], 'journal', months_ahead, journal_months_kept)
+$$;
+
+CREATE FUNCTION public.keep_months_of(parents text[], floor_name text, months_ahead integer, months_kept integer) RETURNS TABLE(partition_name text, change text)
+    LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
     AS $$
 DECLARE
     parent text;
     month timestamptz;
     this_month timestamptz := date_trunc('month', now(), 'UTC');
+    fewest integer := (SELECT months FROM retention_floors WHERE name = floor_name);
     old record;
 BEGIN
-    IF months_ahead NOT BETWEEN 1 AND 24 OR months_kept NOT BETWEEN 2 AND 1200 THEN
-        RAISE EXCEPTION 'between 1 and 24 months are made ahead, and between 2 and 1200 are kept'
-            USING ERRCODE = 'invalid_parameter_value';
+    IF months_ahead NOT BETWEEN 1 AND 24 OR months_kept IS NULL OR months_kept NOT BETWEEN fewest AND 1200 THEN
+        RAISE EXCEPTION 'between 1 and 24 months are made ahead, and between % and 1200 are kept of the %',
+            fewest, floor_name USING ERRCODE = 'invalid_parameter_value';
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('keep_months', 0));
-    FOREACH parent IN ARRAY ARRAY['packets', 'capability_events', 'capacity_events'] LOOP
+    FOREACH parent IN ARRAY parents LOOP
         FOR month IN
             SELECT (this_month AT TIME ZONE 'UTC' + make_interval(months => n)) AT TIME ZONE 'UTC'
             FROM generate_series(-1, months_ahead) AS n
@@ -518,8 +536,11 @@ CREATE TABLE public.changes (
     action text NOT NULL,
     depot_id uuid,
     subject_id uuid,
-    detail jsonb DEFAULT '{}'::jsonb NOT NULL
-);
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL,
+    request_id text DEFAULT NULLIF(current_setting('manage.request_id'::text, true), ''::text),
+    client text DEFAULT NULLIF(current_setting('manage.client'::text, true), ''::text)
+)
+PARTITION BY RANGE (at);
 
 ALTER TABLE public.changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.changes_id_seq
@@ -798,6 +819,13 @@ CREATE TABLE public.remediations (
 )
 WITH (fillfactor='70');
 
+CREATE TABLE public.retention_floors (
+    name text NOT NULL,
+    months integer NOT NULL,
+    CONSTRAINT retention_floors_months CHECK (((months >= 2) AND (months <= 1200))),
+    CONSTRAINT retention_floors_name CHECK ((name = ANY (ARRAY['history'::text, 'journal'::text])))
+);
+
 CREATE TABLE public.scenario_run_steps (
     run_id uuid NOT NULL,
     step integer NOT NULL,
@@ -916,7 +944,7 @@ ALTER TABLE ONLY public.capacity_events
     ADD CONSTRAINT capacity_events_pkey PRIMARY KEY (circuit_id, at, id, received_at);
 
 ALTER TABLE ONLY public.changes
-    ADD CONSTRAINT changes_pkey PRIMARY KEY (id);
+    ADD CONSTRAINT changes_pkey PRIMARY KEY (id, at);
 
 ALTER TABLE ONLY public.circuit_capacities
     ADD CONSTRAINT circuit_capacities_pkey PRIMARY KEY (circuit_id);
@@ -1002,6 +1030,9 @@ ALTER TABLE ONLY public.power_sources
 ALTER TABLE ONLY public.remediations
     ADD CONSTRAINT remediations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.retention_floors
+    ADD CONSTRAINT retention_floors_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.scenario_run_steps
     ADD CONSTRAINT scenario_run_steps_pkey PRIMARY KEY (run_id, step);
 
@@ -1032,7 +1063,11 @@ CREATE INDEX capability_owners_sensor_action_id ON public.capability_owners USIN
 
 CREATE INDEX capability_tenures_device_id ON public.capability_tenures USING btree (device_id);
 
-CREATE INDEX changes_depot_id ON public.changes USING btree (depot_id, id);
+CREATE INDEX changes_action ON ONLY public.changes USING btree (action, id);
+
+CREATE INDEX changes_actor ON ONLY public.changes USING btree (actor, id);
+
+CREATE INDEX changes_depot_id ON ONLY public.changes USING btree (depot_id, id);
 
 CREATE INDEX circuit_capacities_depot_id ON public.circuit_capacities USING btree (depot_id);
 
@@ -1089,6 +1124,8 @@ CREATE INDEX sign_ins_begun_at ON public.sign_ins USING btree (begun_at);
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.capability_events FOR EACH ROW EXECUTE FUNCTION public.append_only();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.capacity_events FOR EACH ROW EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.changes FOR EACH ROW EXECUTE FUNCTION public.append_only();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.packets FOR EACH ROW EXECUTE FUNCTION public.append_only();
 

@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 from uuid_utils import uuid7
 
+from store.base.origin import Origin, coming_from
+
 _log = structlog.get_logger("api")
 
 _HEADER = b"x-request-id"
@@ -47,7 +49,8 @@ class Requests:
                 message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
-        with bound_contextvars(**ids):
+        client = scope.get("client")
+        with bound_contextvars(**ids), coming_from(Origin(request_id, client[0] if client else "")):
             try:
                 await self._app(scope, receive, answer)
             except Exception as error:  # noqa: BLE001 - the server would log it a second time

@@ -46,6 +46,8 @@ class HistoryRequest:
     """Made before they begin, so that a month of failures is survived."""
     months_kept: int = 25
     """Full months before this one that are kept; older ones are dropped with everything in them."""
+    journal_months_kept: int = 84
+    """The same of the journal."""
 
 
 class HistoryOutcome(StrEnum):

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import QueuePool
 
 from domain.base.actor import Actor
+from store.base.origin import current_origin
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,12 @@ class OutcomeUnknownError(DBAPIError):
         return OutcomeUnknownError("COMMIT", None, lost or error, hide_parameters=True, connection_invalidated=True)
 
 
+_ACT = text("""
+    SELECT set_config('manage.actor', :name, true), set_config('manage.request_id', :request_id, true),
+           set_config('manage.client', :client, true)
+""")
+
+
 @asynccontextmanager
 async def transaction(engine: AsyncEngine, actor: Actor) -> AsyncGenerator[AsyncConnection]:
     """One transaction in which ``actor`` acts; the outbox triggers read the actor's name from it.
@@ -164,8 +171,10 @@ async def transaction(engine: AsyncEngine, actor: Actor) -> AsyncGenerator[Async
 
 
 async def act_as(connection: AsyncConnection, actor: Actor) -> None:
-    """Say who acts in the transaction that runs."""
-    await connection.execute(text("SELECT set_config('manage.actor', :name, true)"), {"name": actor.name})
+    """Say who acts in the transaction that runs, and in which request, for the triggers and the journal."""
+    origin = current_origin()
+    given = {"name": actor.name, "request_id": origin.request_id, "client": origin.client}
+    await connection.execute(_ACT, given)
 
 
 @asynccontextmanager

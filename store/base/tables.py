@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Identity, Index, LargeBinary, Table, Text, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from store.base.metadata import metadata, now_column
@@ -22,11 +36,26 @@ changes = Table(
     "changes",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    now_column("at"),
+    Column("at", DateTime(timezone=True), primary_key=True, server_default=func.now()),
     Column("actor", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("depot_id", Uuid),
     Column("subject_id", Uuid),
     Column("detail", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("request_id", Text, server_default=text("nullif(current_setting('manage.request_id', true), '')")),
+    Column("client", Text, server_default=text("nullif(current_setting('manage.client', true), '')")),
     Index("changes_depot_id", "depot_id", "id"),
+    Index("changes_actor", "actor", "id"),
+    Index("changes_action", "action", "id"),
+    postgresql_partition_by="RANGE (at)",
 )
+
+retention_floors = Table(
+    "retention_floors",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("months", Integer, nullable=False),
+    CheckConstraint("name IN ('history', 'journal')", name="retention_floors_name"),
+    CheckConstraint("months BETWEEN 2 AND 1200", name="retention_floors_months"),
+)
+"""How many months are kept at least. The application's role only reads it; who owns the schema raises it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from tests.helpers.deployed import roles_and_databases
 from tests.helpers.live import make_worker
 from workflows.history_upkeep import HistoryUpkeepWorkflow
 
-TABLES = ("packets", "capability_events", "capacity_events")
+TABLES = ("packets", "capability_events", "capacity_events", "changes")
 
 
 def month(offset: int) -> str:
@@ -44,9 +45,9 @@ async def partitions(engine: AsyncEngine, table: str) -> list[str]:
         return list((await connection.execute(query, {"name": table})).scalars())
 
 
-async def keep(engine: AsyncEngine, ahead: int, kept: int) -> HistoryReport:
+async def keep(engine: AsyncEngine, ahead: int, kept: int, journal: int = 12) -> HistoryReport:
     async with engine.begin() as connection:
-        return await keep_months(connection, HistoryRequest(ahead, kept))
+        return await keep_months(connection, HistoryRequest(ahead, kept, journal))
 
 
 async def add_month(engine: AsyncEngine, offset: int) -> None:
@@ -71,7 +72,10 @@ INSERTS = (
     VALUES (uuidv7(), 'DER', $1, $1, 'ref', 'UNAVAILABLE', 'tester')""",
     """INSERT INTO capacity_events (circuit_id, depot_id, mode, at, received_at)
     VALUES (uuidv7(), uuidv7(), 'RELEASED', $1, $1)""",
+    "INSERT INTO changes (at, actor, action) VALUES ($1, 'tester', 'TESTED')",
 )
+AT = {"capacity_events": "at", "changes": "at"}
+"""The column of a table that says when, where it is not ``observed_at``."""
 
 
 # The months
@@ -101,11 +105,14 @@ async def test_months_that_are_old_enough_are_dropped_with_what_is_in_them(
         await connection.execute(insert, old)
         await connection.execute(insert, datetime.now(UTC))
     # Three full months before this one are kept.
+    history = [table for table in TABLES if table != "changes"]
     report = await keep(engine, 3, 3)
-    assert report.dropped == sorted(f"{table}_{month(-4)}" for table in TABLES)
-    for table in TABLES:
+    assert report.dropped == sorted(f"{table}_{month(-4)}" for table in history)
+    for table in history:
         assert (await partitions(engine, table))[0] == month(-3)
         assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 1
+    # The journal has a retention of its own.
+    assert await connection.fetchval("SELECT count(*) FROM changes") == 2
     await connection.close()
     assert await keep(engine, 3, 3) == HistoryReport()
 
@@ -137,7 +144,9 @@ async def test_a_long_report_is_not_waited_behind(engine: AsyncEngine) -> None:
         await reading.execute(text("SELECT count(*) FROM packets"))
         with pytest.raises(DBAPIError, match="lock timeout"):
             await keep(engine, 3, 2)
-    assert (await keep(engine, 3, 2)).dropped == sorted(f"{table}_{month(-3)}" for table in TABLES)
+    assert (await keep(engine, 3, 2)).dropped == sorted(
+        f"{table}_{month(-3)}" for table in TABLES if table != "changes"
+    )
 
 
 async def test_operators_see_how_much_room_there_is(api: httpx.AsyncClient, engine: AsyncEngine) -> None:
@@ -210,11 +219,11 @@ async def test_the_application_only_adds_to_the_history(owned: str) -> None:
             await app.execute(insert, datetime.now(UTC))
         # Months that the application's own call makes, when it is the owner's function that makes them.
         made = await app.fetch("SELECT partition_name FROM keep_months(6, 25) WHERE change = 'MADE'")
-        assert len(made) == 9
+        assert len(made) == 3 * len(TABLES)
         relations = await every_relation(app)
-        assert len(relations) == 3 * (1 + 8)
+        assert len(relations) == len(TABLES) * (1 + 8)
         for relation in relations:
-            column = "at" if relation.startswith("capacity_events") else "observed_at"
+            column = AT.get(re.sub(r"_[0-9]{4}_[0-9]{2}$", "", relation), "observed_at")
             for statement in (
                 f"UPDATE {relation} SET {column} = now()",
                 f"DELETE FROM {relation}",
@@ -244,11 +253,11 @@ async def test_not_even_the_superuser_changes_history_by_accident(owned: str) ->
     for relation in await every_relation(connection):
         if await connection.fetchval(f"SELECT count(*) FROM {relation}") == 0:
             continue
-        column = "at" if relation.startswith("capacity_events") else "observed_at"
+        column = AT.get(re.sub(r"_[0-9]{4}_[0-9]{2}$", "", relation), "observed_at")
         for statement in (f"UPDATE {relation} SET {column} = now()", f"DELETE FROM {relation}"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
                 await connection.execute(statement)
-    assert [await connection.fetchval(f"SELECT count(*) FROM {table}") for table in TABLES] == [1, 1, 1]
+    assert [await connection.fetchval(f"SELECT count(*) FROM {table}") for table in TABLES] == [1] * len(TABLES)
     await connection.close()
 
 
@@ -260,3 +269,41 @@ async def test_the_upkeep_works_as_the_application(owned: str) -> None:
     async with engine.connect() as connection:
         assert await months_ahead(connection) == 4
     await engine.dispose()
+
+
+async def test_the_journal_is_kept_at_least_as_long_as_the_owner_of_the_schema_says(owned: str) -> None:
+    async with as_role(owned, "manage_app") as app, as_role(owned, "manage_owner") as owner:
+        for asked in (11, 1201):
+            with pytest.raises(asyncpg.InvalidParameterValueError, match="between 12 and 1200 are kept of the journal"):
+                await app.execute("SELECT keep_months(3, 25, $1)", asked)
+        await owner.execute("UPDATE retention_floors SET months = 36")
+        for history, journal, told in ((35, 36, "history"), (36, 35, "journal")):
+            with pytest.raises(asyncpg.InvalidParameterValueError, match=f"36 and 1200 are kept of the {told}"):
+                await app.execute("SELECT keep_months(3, $1, $2)", history, journal)
+        await app.execute("SELECT keep_months(3, 36, 36)")
+        # The version before asks by two numbers: it makes the journal's months, and drops none.
+        assert len(await app.fetch("SELECT keep_months(4, 36)")) == len(TABLES)
+        for statement in (
+            "UPDATE retention_floors SET months = 2",
+            "DELETE FROM retention_floors",
+            "INSERT INTO retention_floors VALUES ('journal', 2)",
+            "TRUNCATE retention_floors",
+            "SELECT keep_months_of(ARRAY['changes'], 'history', 3, 36)",
+            "SET ROLE manage_owner",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await app.execute(statement)
+
+
+async def test_the_application_cannot_change_which_migrations_there_were(owned: str) -> None:
+    async with as_role(owned, "manage_app") as app:
+        assert await app.fetchval("SELECT count(*) FROM alembic_version") == 1
+        for statement in (
+            "UPDATE alembic_version SET version_num = '0001'",
+            "DELETE FROM alembic_version",
+            "INSERT INTO alembic_version VALUES ('9999')",
+            "TRUNCATE alembic_version",
+            "DROP TABLE alembic_version",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await app.execute(statement)
