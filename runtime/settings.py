@@ -133,6 +133,10 @@ class Settings(BaseSettings):
     def _check_origin(cls, given: str) -> str:
         if urlsplit(given).path not in ("", "/"):
             raise ValueError("It has no path: the product is served at the root of its host.")
+        parts = urlsplit(given)
+        if parts.port and parts.port == {"https": 443, "http": 80}.get(parts.scheme):
+            # Browsers leave it out, where they name an origin.
+            given = f"{parts.scheme}://{parts.netloc.rpartition(':')[0]}"
         return given.rstrip("/")
 
     @field_validator("oidc_scopes")

@@ -24,6 +24,7 @@ _METRICS = "/metrics"
 _HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[0-9A-Za-z_.-]+))(?::(?P<port>[0-9]{1,5}))?")
 """A ``Host`` header as RFC 9110 has it, without the escapes that no host of ours has."""
 _PORTS = range(1, 65_536)
+_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})
 _ACTOR = "manage.actor"
 _PRINCIPAL = "manage.principal"
 _DEPOTS = "manage.depots"
@@ -57,6 +58,11 @@ def admit(scope: Scope, settings: Settings) -> bool:
         if path == _METRICS:
             note_principal(scope, _PROMETHEUS)
         return False
+    if not (settings.people_sign_in or settings.proxy_networks) and _is_forwarded(scope):
+        raise Problem(
+            ProblemCode.ACCESS_REFUSED,
+            "A proxy speaks for somebody here. Name its network in MANAGE_PROXY_NETWORKS, and let people sign in.",
+        )
     if not settings.people_sign_in and not _is_in(scope, settings.local_networks):
         raise Problem(
             ProblemCode.ACCESS_REFUSED,
@@ -141,6 +147,11 @@ def _headers(scope: Scope) -> tuple[list[str], list[str], list[str]]:
         elif key == b"sec-fetch-site":
             sites.append(value.decode("latin-1"))
     return hosts, origins, sites
+
+
+def _is_forwarded(scope: Scope) -> bool:
+    """Whether a proxy says that it speaks for somebody else; where nobody named it, its place is no proof."""
+    return any(name in _FORWARDED for name, _ in scope["headers"])
 
 
 def _is_in(scope: Scope, networks: list[Network]) -> bool:

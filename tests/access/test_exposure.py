@@ -25,6 +25,13 @@ PROVIDER: dict[str, Any] = {
     "oidc_client_secret": SecretStr("secret"),
     "public_url": "https://grid.example",
 }
+
+
+def made(other: dict[str, Any]) -> Settings:
+    """Settings with a provider, and others."""
+    return Settings(**(PROVIDER | other))
+
+
 NAMES = ("MANAGE_OIDC_ISSUER", "MANAGE_OIDC_CLIENT_ID", "MANAGE_OIDC_CLIENT_SECRET", "MANAGE_PUBLIC_URL")
 
 
@@ -76,6 +83,13 @@ def test_wrong_addresses_of_a_provider_are_told(wrong: dict[str, Any]) -> None:
         Settings(**(PROVIDER | wrong))
 
 
+def test_a_public_address_is_written_as_browsers_write_it() -> None:
+
+    for given in ("https://grid.example/", "https://grid.example:443", "https://grid.example:443/"):
+        assert made({"public_url": given}).public_url == "https://grid.example"
+    assert made({"public_url": "https://grid.example:8443"}).public_url.endswith(":8443")
+
+
 async def answer_to(settings: Settings, place: str, headers: dict[str, str], path: str = "/metrics") -> httpx.Response:
     app = create_app(settings)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(place, 4711))
@@ -98,6 +112,11 @@ async def test_a_proxy_is_believed_where_it_is_named(database_url: str) -> None:
     assert (await answer_to(settings, "10.1.2.3", {"x-forwarded-for": "192.0.2.9, 203.0.113.5"})).status_code == 403
     assert (await answer_to(settings, "198.51.100.7", prometheus)).status_code == 403
     assert (await answer_to(settings, "198.51.100.7", {"forwarded": "for=192.0.2.9"})).status_code == 403
+    # A proxy on this machine that nobody named makes nobody an administrator.
+    alone = Settings(database_url=SecretStr(database_url))
+    for header in ("x-forwarded-for", "forwarded", "x-real-ip"):
+        answer = await answer_to(alone, "127.0.0.1", {header: "127.0.0.1"}, "/api/depots")
+        assert (answer.status_code, answer.json()["code"]) == (403, "ACCESS_REFUSED")
     # A caller behind the proxy is not the machine that the proxy runs on.
     near = settings.model_copy(update={"proxy_networks": [IPv4Network("127.0.0.0/8")]})
     assert (await answer_to(near, "127.0.0.1", {"x-forwarded-for": "203.0.113.5"}, "/api/depots")).status_code == 403
