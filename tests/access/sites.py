@@ -116,7 +116,10 @@ async def asked_as(database_url: str, principals: Mapping[str, Principal]) -> As
         yield caller
 
 
+_JSON = ("application/json", "application/problem+json")
+
+
 def told(answer: httpx.Response) -> tuple[int, str | None]:
     """Status and code of an answer; no code where it is none of the product's refusals."""
-    body: Any = answer.json() if answer.headers.get("content-type", "").endswith("json") else None
+    body: Any = answer.json() if answer.headers.get("content-type") in _JSON else None
     return answer.status_code, body.get("code") if isinstance(body, dict) else None
