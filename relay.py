@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 from domain.provisioning.outcomes import SyncRequest
 from runtime.supervision import supervised
 from store.base.database import is_busy, is_unavailable
-from store.base.listen import listen
+from store.base.notifications.listen import listen
 from store.provisioning.outbox import CHANNEL, OutboxDepot, claim, forget
 from workflows.launch import signal_sync
 

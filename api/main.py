@@ -30,11 +30,11 @@ from api.base.addresses import Addresses
 from api.base.dependencies import Resources, provide
 from api.base.flags import Flags
 from api.base.limits import MAX_IMPORT_BYTES, BodyLimit, ImportLimit
-from api.base.live import LiveHub
 from api.base.methods import HeadLikeGet
 from api.base.problems import COMMON, install_problems, problem_schemas
-from api.base.rights import RightsWatch
-from api.base.watch import Watch
+from api.base.streams.live import LiveHub
+from api.base.streams.rights import RightsWatch
+from api.base.streams.watch import Watch
 from api.controllers import controller_bindings, controller_packets
 from api.edge.document import install_document, operation_id
 from api.edge.fast_path import FastPathMiddleware, FastRoute

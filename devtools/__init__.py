@@ -12,6 +12,7 @@ from here; the import contracts hold it.
 - ``check``: `./dev check`: everything that can be said about the code without running the product
 - ``commit_subjects``: The rule of commit subjects: `python -m devtools.commit_subjects FILE` judges a message before
   it is committed
+- ``coverage_floors``: What share of each package's statements a full test run must execute: `./dev test --coverage`
 - ``criteria``: The acceptance criteria as docs/acceptance.md lists them, and what the tests say about them
 - ``fast_tests``: A pytest plugin that runs the fast tests alone: those that start no server, no browser and no other
   process

@@ -60,7 +60,7 @@ def checks() -> list[Check]:
         Check("lint", (_tool("ruff"), "check", ".")),
         Check("styles and scripts", (*_BIOME, "check", "--error-on-warnings"), _PAGES),
         Check("templates", (_tool("djlint"), "templates", "--check", "--lint", "--quiet", *_DJLINT), _PAGES),
-        Check("form of templates", (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", _TEMPLATES)),
+        Check("form of templates", (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_FORM)),
         Check("layers", (_tool("lint-imports"), "--no-logo")),
         Check("types", (_tool("basedpyright"),)),
         Check("acceptance", (sys.executable, "-m", "devtools", "acceptance", "--brief")),
@@ -72,7 +72,7 @@ def checks() -> list[Check]:
     return found
 
 
-_TEMPLATES = "tests/project/test_templates.py"
+_FORM = ("tests/project/test_templates.py", "tests/project/test_folders.py")
 _GENERATED = ("tests/base/test_schema.py", "tests/project/test_generated.py")
 
 

@@ -17,8 +17,8 @@ _SERVERS = frozenset({"postgres_url", "temporal_address", "browser"})
 _STARTERS = frozenset(
     {
         "subprocess",
-        "runtime.embedded",
-        "runtime.processes",
+        "runtime.servers.embedded",
+        "runtime.servers.processes",
         "temporalio.testing._workflow",
         "tests.clients.tools",
         "tests.helpers.commands",

@@ -60,7 +60,7 @@ def write(path: Path, text: str) -> bool:
 
 def schema_text() -> str:
     """The whole schema as the migrations make it, on a PostgreSQL that is started for it."""
-    from runtime.embedded import EmbeddedPostgres
+    from runtime.servers.embedded import EmbeddedPostgres
     from store.migrate import upgrade
 
     # Not in a folder that other users cannot enter: where root runs this, the server runs as a user of its own.
@@ -84,7 +84,7 @@ _MONTHS = "*_[0-9][0-9][0-9][0-9]_[0-9][0-9]"
 
 def dump_schema(database_url: str) -> str:
     """The schema of a migrated database as SQL, the same text for the same schema."""
-    from runtime.embedded import postgres_program
+    from runtime.servers.embedded import postgres_program
 
     command = [postgres_program("pg_dump"), "--schema-only", "--no-owner", "--no-privileges"]
     command += [f"--exclude-table={_MONTHS}", "--exclude-table=alembic_version", f"--dbname={database_url}"]

@@ -3,7 +3,6 @@
 - ``begin``: How each process of the product begins: with its settings, and with its log where they say
 - ``controllers``: The controllers' translation tables that are shipped, read once a process: what each revision can
   say
-- ``embedded``: PostgreSQL and Temporal as embedded defaults: servers that a command or a test starts for itself
 - ``exposure``: Whether the API may be reached from elsewhere: without a provider, whoever reaches it is an
   administrator
 - ``log_lines``: What one log line is: a record without secrets, of bounded size, on one line, whatever was given to it
@@ -11,9 +10,8 @@
 - ``memory``: How a process that serves collects its garbage
 - ``modes``: Who may read the folders and files that this product makes on a machine: its own user, and nobody else
 - ``openid``: The OpenID provider, as the product asks it: discovery, keys, codes for tokens, and whose a token is
-- ``parent_death``: Runs a command that the operating system ends together with the process that started it
-- ``processes``: Processes that this one starts, watches and ends
 - ``search_attributes``: The search attributes by which Temporal's UI and CLI find a workflow at a glance
+- ``servers``: PostgreSQL and Temporal as embedded defaults, and the processes that they and the product run in
 - ``settings``: The product's settings, from the environment. Everything has a default that works on one machine
 - ``supervision``: Tasks that last as long as their process: a task that ends is started again, whatever ended it
 - ``temporal``: The connection to Temporal, configured by Temporal's own environment variables and files

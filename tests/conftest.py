@@ -22,8 +22,8 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from api.main import create_app
-from runtime.embedded import DATABASE, EmbeddedPostgres
 from runtime.log_lines import add_traceback, bound, console_line
+from runtime.servers.embedded import DATABASE, EmbeddedPostgres
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
 from store.base.database import make_engine

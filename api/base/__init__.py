@@ -8,14 +8,11 @@
 - ``idempotency``: Creating something once, however often it is asked for: the ``Idempotency-Key`` of the IETF's draft
 - ``jobs``: What the API does with jobs of every kind
 - ``limits``: How large a request's body may be, how slowly it may come, and how many imports go on at once
-- ``live``: What live pages listen to: one hub a process, which finds out what has changed of what they show
 - ``methods``: Which methods a path takes: HEAD wherever GET is taken, and the whole of ``Allow`` where a method is not
 - ``problems``: Every refusal as an RFC 9457 problem with a stable code
-- ``rights``: Event streams end when the rights of who reads them change: a stream was permitted once, and goes on for
-  hours
+- ``streams``: What live pages and event streams listen to, and when a stream ends
 - ``temporal``: Calls to Temporal from routes, and links to its UI
 - ``types``: The types that routes share: ids with their description, clean texts, pages of lists
 - ``versions``: Versions over HTTP: an answer's ``ETag`` is the version of what it shows, ``If-Match`` asks for one
   (RFC 9110)
-- ``watch``: Who watches a depot hears of its changes: one PostgreSQL listener a process, any number of watchers
 """

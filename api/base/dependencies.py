@@ -13,9 +13,9 @@ from api.base.access import ActorDep, PrincipalDep, ScopeDep
 from api.base.addresses import Addresses
 from api.base.flags import Flags
 from api.base.limits import ImportLimit
-from api.base.live import LiveHub
-from api.base.rights import RightsWatch
-from api.base.watch import Watch
+from api.base.streams.live import LiveHub
+from api.base.streams.rights import RightsWatch
+from api.base.streams.watch import Watch
 from domain.controllers.controller_support import ControllerTables
 from runtime.controllers import controller_tables
 from runtime.openid import OpenIdProvider

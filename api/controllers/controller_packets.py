@@ -13,14 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.base.dependencies import EngineDep, WatchDep
 from api.base.problems import problem_responses
+from api.base.streams.watch import EVERY_KIND, Watcher
 from api.base.types import BindingId, Moment
-from api.base.watch import EVERY_KIND, Watcher
 from api.monitoring.telemetry import ActionAnswerDocument
 from api.site.resolutions import Reported
 from api.site.stamps import Stamped
 from domain.base.problems import ProblemCode
 from store.base.database import clock, snapshot
-from store.base.notify import ChangeKind
+from store.base.notifications.notify import ChangeKind
 from store.controllers.controller_bindings import BindingRecord, read_binding
 from store.controllers.packet_arrivals import Arrivals, PacketArrival, read_arrivals
 

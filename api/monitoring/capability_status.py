@@ -19,9 +19,9 @@ from api.base.bodies import StrictRoute, once_each
 from api.base.dependencies import ActorDep, EngineDep, LatestDep, RightsDep, WatchDep, resources_of
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import problem_responses
-from api.base.rights import while_permitted
+from api.base.streams.rights import while_permitted
+from api.base.streams.watch import EVERY_KIND, Watch
 from api.base.types import Body, Cursor, Limit, MicrogridId, Moment, decode_cursor, encode_cursor
-from api.base.watch import EVERY_KIND, Watch
 from api.edge.fast_path import FastRoute
 from api.site.stamps import Stamped
 from domain.base.names import UUID_PATTERN
@@ -37,7 +37,7 @@ from domain.monitoring.capabilities import (
 from domain.monitoring.freshness import Freshness
 from domain.monitoring.packets import check_timestamp
 from store.base.database import transaction
-from store.base.notify import ChangeKind
+from store.base.notifications.notify import ChangeKind
 from store.monitoring.capability_status import EventRecord, LatestRecord, list_events, post_status, set_thresholds
 from store.provisioning.microgrids import read_microgrid
 from telemetry.latest import LatestReader

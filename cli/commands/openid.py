@@ -22,7 +22,7 @@ from domain.access.grants import GranteeKind
 from domain.access.roles import Role
 from domain.base.actor import Actor
 from runtime.modes import private_file
-from runtime.processes import ManagedProcess
+from runtime.servers.processes import ManagedProcess
 from store.access.grants import create_grant, granted_to
 from store.base.database import make_engine
 

@@ -16,8 +16,8 @@ import psutil
 
 from cli.errors import CommandFailedError
 from cli.place import ROOT, Running
-from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal, without_temporal
-from runtime.processes import ManagedProcess, free_port
+from runtime.servers.embedded import EmbeddedPostgres, EmbeddedTemporal, without_temporal
+from runtime.servers.processes import ManagedProcess, free_port
 from runtime.settings import Settings
 
 

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from runtime.processes import ManagedProcess, ProcessFailedError
+from runtime.servers.processes import ManagedProcess, ProcessFailedError
 
 _LOOK_EVERY = 0.1
 _PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)

@@ -34,9 +34,9 @@ from cli.console import make_console
 from cli.errors import CommandFailedError
 from cli.files import check_readable
 from cli.place import DEMO_FLEET, Place, Running, announce, home, running_places, withdraw
-from runtime.embedded import TEMPORAL_PORT, TEMPORAL_UI_PORT, EmbeddedPostgres, EmbeddedTemporal
 from runtime.exposure import exposure_fault
-from runtime.processes import ManagedProcess, ProcessFailedError, free_port
+from runtime.servers.embedded import TEMPORAL_PORT, TEMPORAL_UI_PORT, EmbeddedPostgres, EmbeddedTemporal
+from runtime.servers.processes import ManagedProcess, ProcessFailedError, free_port
 from runtime.settings import Settings
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cli.commands.services import ApiProgram, Program
-from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
-from runtime.processes import free_port
+from runtime.servers.embedded import EmbeddedPostgres, EmbeddedTemporal
+from runtime.servers.processes import free_port
 from store.migrate import upgrade
 
 

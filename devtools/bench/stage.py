@@ -14,7 +14,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from devtools.legacy_fleet import seed_legacy
-from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
+from runtime.servers.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.temporal import ensure_search_attributes
 from store.base.database import make_engine
 from store.migrate import upgrade

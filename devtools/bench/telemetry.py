@@ -27,7 +27,7 @@ from devtools.bench.load import Client, Outcome, Plan
 from devtools.bench.runners import BenchApi, processor_seconds, run_bare, run_load
 from devtools.bench.site import READINGS, SENSOR, DepotIds, make_sites, packet_template, read_sites
 from devtools.bench.stage import Databases, databases
-from runtime.processes import free_port
+from runtime.servers.processes import free_port
 from store.base.database import make_engine
 
 PACKETS = "/api/telemetry/packets"

@@ -7,11 +7,10 @@
 - ``idempotency``: Answers to creating requests, kept under the key that the request came with: asked again, the same
   is answered
 - ``jobs``: What the rows of all kinds of jobs have in common
-- ``listen``: Hearing what PostgreSQL says on a channel, for as long as the process lives
 - ``liveness``: The liveness of PostgreSQL: whether it answers at all, so that nobody waits for one that does not
 - ``locks``: The lock of a depot: whoever changes its site, and whoever writes by its configuration, takes it first
 - ``metadata``: What every table is made with: one metadata, and the columns that many tables have
-- ``notify``: Telling whoever watches a depot that something of it changed, once the transaction has committed
+- ``notifications``: What is sent with a commit, and who listens
 - ``off_loop``: Work for the processor that grows with what is stored or sent: in a thread, so that nobody else waits
   for it
 - ``origin``: Where what is done comes from: the request in which it is done, and the address of who sent it

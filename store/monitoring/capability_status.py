@@ -22,7 +22,7 @@ from domain.monitoring.freshness import Timeliness, threshold_for, timeliness_of
 from store.base.changes import record_change
 from store.base.database import clock
 from store.base.driver import KeptConnection, driver_errors, driver_in
-from store.base.notify import ChangeKind, notify
+from store.base.notifications.notify import ChangeKind, notify
 from store.monitoring.freshness import EFFECTIVE_AT, IS_FRESH, STALE_AT, STATUS_JOINS, capabilities_and_thresholds
 from store.monitoring.tables import capability_events, freshness_thresholds
 from store.provisioning.microgrids import read_microgrid

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.monitoring.batch_state import PacketBatchState
 from store.base.driver import driver_errors, driver_in
 from store.base.locks import lock_sites
-from store.base.notify import ChangeKind, notify
+from store.base.notifications.notify import ChangeKind, notify
 from store.site.capacities import capacity_policy, capacity_state
 
 WRITE_CAPACITIES = """

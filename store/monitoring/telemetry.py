@@ -18,7 +18,7 @@ from domain.monitoring.capabilities import CAPABILITY_MEASURANDS, Capability, pa
 from domain.monitoring.packets import DEFAULT_FUTURE_SKEW, Packet
 from domain.site.packet_context import PacketContext
 from domain.site.sensor_actions import SensorActionKind
-from store.base.notify import CHANNEL, ChangeKind, payloads
+from store.base.notifications.notify import CHANNEL, ChangeKind, payloads
 from store.monitoring.capability_status import WRITE_STATUSES, load_statuses, status_parameters
 from store.monitoring.capacity_upkeep import WRITE_CAPACITIES, capacity_parameters, write_capacity_steps
 from store.monitoring.remediation_upkeep import write_remediations

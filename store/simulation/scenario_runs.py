@@ -18,7 +18,7 @@ from domain.base.problems import Problem, ProblemCode
 from domain.simulation.scenario_runs import SCENARIO_RUN, RunOutcome, RunTargets, ScenarioRunRequest
 from store.access.narrowing import within
 from store.base.jobs.rows import JobRecord, newest_first, set_job_state
-from store.base.notify import ChangeKind, notify
+from store.base.notifications.notify import ChangeKind, notify
 from store.simulation.tables import scenario_run_steps, scenario_runs
 from store.site.depots import lock_depot
 from store.site.tables import depots

@@ -21,7 +21,7 @@ from store.access.narrowing import within
 from store.base.arrays import is_one_of
 from store.base.changes import record_change
 from store.base.database import clock
-from store.base.notify import ChangeKind, notify
+from store.base.notifications.notify import ChangeKind, notify
 from store.site.depots import lock_depot
 from store.site.tables import depots, devices, gateways, power_sources, remediations
 

@@ -21,7 +21,7 @@ from domain.site.deletions import SubjectKind
 from store.base.arrays import is_one_of
 from store.base.changes import differences, differs, record_change
 from store.base.database import clock
-from store.base.notify import ChangeKind, notify
+from store.base.notifications.notify import ChangeKind, notify
 from store.base.versions import Versioned, check_version
 from store.site.capacities import follow_capacities
 from store.site.depots import lock_depot

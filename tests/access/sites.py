@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Scope
 
 from api.base.dependencies import Resources
-from api.edge.guard import Authenticate
 from api.main import create_app
 from domain.access.principals import Grant, Principal, PrincipalKind
 from domain.base.actor import Actor
@@ -91,8 +90,9 @@ def read_only(database_url: str) -> str:
     return make_url(database_url).update_query_dict(more).render_as_string(hide_password=False)
 
 
-def by_header(principals: Mapping[str, Principal]) -> Authenticate:
-    """Take who makes a request from the header ``WHO``."""
+@asynccontextmanager
+async def asked_as(database_url: str, principals: Mapping[str, Principal]) -> AsyncGenerator[httpx.AsyncClient]:
+    """Call an application, in the name of one of these principals that the header ``WHO`` names."""
 
     async def authenticate(scope: Scope, _: Resources) -> Principal:
         who = dict(scope["headers"]).get(WHO.encode(), b"").decode()
@@ -100,14 +100,8 @@ def by_header(principals: Mapping[str, Principal]) -> Authenticate:
             raise Problem(ProblemCode.ACCESS_REFUSED, "Nobody.")
         return principals[who]
 
-    return authenticate
-
-
-@asynccontextmanager
-async def asked_as(database_url: str, principals: Mapping[str, Principal]) -> AsyncGenerator[httpx.AsyncClient]:
-    """Call an application, in the name of one of these principals that the header ``WHO`` names."""
     settings = Settings(database_url=SecretStr(database_url), sync_timeout_seconds=1)
-    application = create_app(settings, authenticate=by_header(principals))
+    application = create_app(settings, authenticate=authenticate)
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (
         application.router.lifespan_context(application),

@@ -15,7 +15,7 @@ from pydantic import SecretStr, ValidationError
 
 from api.main import create_app
 from runtime.exposure import exposure_fault
-from runtime.processes import free_port
+from runtime.servers.processes import free_port
 from runtime.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent

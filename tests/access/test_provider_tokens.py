@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from domain.base.problems import Problem, ProblemCode
 from runtime.openid import OpenIdProvider
-from runtime.processes import free_port
+from runtime.servers.processes import free_port
 from runtime.settings import Settings
 from tests.helpers.support import until
 

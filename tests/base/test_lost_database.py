@@ -35,9 +35,9 @@ from store.base.database import (
     transaction,
 )
 from store.base.driver import KeptConnection, driver_errors
-from store.base.listen import listen
 from store.base.liveness import watch_liveness
 from store.base.locks import lock_sites
+from store.base.notifications.listen import listen
 from store.migrate import alembic_config, upgrade
 from store.schema_version import NEEDED
 from telemetry.mqtt import passes
@@ -292,8 +292,8 @@ async def test_callers_hear_of_a_port_that_swallows_everything(client: Client) -
 async def test_a_listener_notices_that_the_other_end_is_gone(
     postgres_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.base.listen._LOOK_EVERY", 0.1)
-    monkeypatch.setattr("store.base.listen._LOOK_WITHIN", 0.5)
+    monkeypatch.setattr("store.base.notifications.listen._LOOK_EVERY", 0.1)
+    monkeypatch.setattr("store.base.notifications.listen._LOOK_WITHIN", 0.5)
     engine = make_engine(database_url, timeouts=CALLER)
     connected = asyncio.Queue[None]()
     heard = asyncio.Queue[str]()

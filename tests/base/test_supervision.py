@@ -25,16 +25,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 import worker
-from api.base.live import Kind, LiveHub, Topic
-from api.base.watch import Watch
+from api.base.streams.live import Kind, LiveHub, Topic
+from api.base.streams.watch import Watch
 from cli.place import ROOT
 from relay import Relay
 from relay import signal_sync as signal_it
-from runtime.processes import free_port
+from runtime.servers.processes import free_port
 from runtime.settings import Settings
 from runtime.supervision import SupervisedTask, supervised
 from store.base.database import make_engine
-from store.base.listen import listen
+from store.base.notifications.listen import listen
 from store.monitoring.telemetry import TakenPacket
 from store.provisioning.outbox import CHANNEL
 from store.provisioning.tables import outbox
@@ -232,7 +232,7 @@ async def test_a_depot_that_cannot_be_told_does_not_keep_the_others(
 async def test_a_listener_connects_again_whatever_happened(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr("store.base.listen._PAUSE", 0)
+    monkeypatch.setattr("store.base.notifications.listen._PAUSE", 0)
     heard: list[str] = []
     failures = iter([error])
 

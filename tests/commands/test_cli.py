@@ -28,8 +28,8 @@ from cli.meter import Meter
 from cli.place import ROOT, AlreadyRunningError, Place, Running, announce, running_places
 from devtools.generate import GENERATED
 from devtools.run_tests import pytest_command, run_tests
-from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
-from runtime.processes import ProcessFailedError, free_port
+from runtime.servers.embedded import EmbeddedPostgres, EmbeddedTemporal
+from runtime.servers.processes import ProcessFailedError, free_port
 from runtime.settings import Settings
 from tests.helpers.commands import run
 from tests.helpers.live import serving

@@ -15,7 +15,6 @@ from temporalio.worker import Worker
 
 import worker
 from activities.manage_api import ManageApi
-from api.edge.guard import Authenticate
 from api.main import create_app
 from runtime.settings import Settings
 from tests.helpers.support import until
@@ -35,16 +34,10 @@ def http_client(address: str, **settings: Any) -> httpx.AsyncClient:
 
 
 @asynccontextmanager
-async def serving(
-    settings: Settings, *, port: int = 0, authenticate: Authenticate | None = None
-) -> AsyncGenerator[str]:
+async def serving(settings: Settings, *, port: int = 0) -> AsyncGenerator[str]:
     """Serve the application on a port of this machine, 0 for any, while the block runs; answers its address."""
     config = uvicorn.Config(
-        create_app(settings, authenticate=authenticate),
-        host="127.0.0.1",
-        port=port,
-        log_level="warning",
-        timeout_graceful_shutdown=1,
+        create_app(settings), host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())

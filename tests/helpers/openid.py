@@ -13,7 +13,7 @@ import httpx
 from pydantic import SecretStr
 
 from cli.commands.openid import CLIENT_ID, DemoProvider
-from runtime.processes import free_port
+from runtime.servers.processes import free_port
 from runtime.settings import Settings
 from tests.helpers.live import serving
 

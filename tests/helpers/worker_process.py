@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from runtime.processes import ManagedProcess
+from runtime.servers.processes import ManagedProcess
 
 _ROOT = Path(__file__).parent.parent.parent
 

@@ -19,7 +19,7 @@ from uvicorn import Config, Server
 
 from api.main import create_app
 from devtools.system_packages import CHROMIUM, find
-from runtime.processes import free_port
+from runtime.servers.processes import free_port
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
 from store.base.database import make_engine

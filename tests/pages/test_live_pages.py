@@ -8,8 +8,8 @@ import pytest
 from playwright.async_api import expect
 from sqlalchemy import text
 
-from api.base.live import Kind, LiveHub, Topic
-from api.base.watch import Watch
+from api.base.streams.live import Kind, LiveHub, Topic
+from api.base.streams.watch import Watch
 from domain.base.problems import Problem
 from store.site.depots import NewCircuit
 from tests.factories.depots import make_depot_with

@@ -148,7 +148,7 @@ async def test_a_deletion_names_what_goes_and_asks_for_the_cascade(product: Runn
     await page.get_by_role("button", name="Edit Feed 1").click()
     await dialog.get_by_role("button", name="Delete").click()
     await expect(dialog).to_contain_text("its grid connection is deleted with it")
-    await expect(dialog.locator(".going li")).to_have_text(["Bank", "Charger"])
+    await expect(dialog.locator(".cascade li")).to_have_text(["Bank", "Charger"])
     visitor.expected = ("422",)
     await dialog.get_by_role("button", name="Delete").click()
     await expect(dialog).to_contain_text("Confirm that the circuits below are deleted as well")

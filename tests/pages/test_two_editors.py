@@ -212,7 +212,7 @@ async def test_agreeing_to_one_circuit_deletes_no_other_that_came_since(
     other = await visitor.open(f"/depots/{depot_id}/microgrid")
     await one.get_by_role("button", name="Edit Feed 1").click()
     await dialog(one).get_by_role("button", name="Delete").click()
-    await expect(dialog(one).locator(".going li")).to_have_text(["Leaf 1"])
+    await expect(dialog(one).locator(".cascade li")).to_have_text(["Leaf 1"])
     for number in range(2, 7):
         await other.get_by_role("button", name="Edit Feed 1").click()
         await dialog(other).get_by_role("button", name="Add below").click()
@@ -223,7 +223,7 @@ async def test_agreeing_to_one_circuit_deletes_no_other_that_came_since(
     await dialog(one).get_by_role("button", name="Delete").click()
     await expect(dialog(one).get_by_role("alert")).to_contain_text("Nothing was deleted")
     await expect(dialog(one).get_by_role("alert")).to_contain_text("DELETION_CHANGED")
-    await expect(dialog(one).locator(".going li")).to_have_text([f"Leaf {number}" for number in range(1, 7)])
+    await expect(dialog(one).locator(".cascade li")).to_have_text([f"Leaf {number}" for number in range(1, 7)])
     await expect(dialog(one).get_by_role("checkbox")).not_to_be_checked()
     assert len(await circuits_of(product.engine, depot_id)) == 8
     await picture(one, "deletion-changed-phone")
@@ -245,7 +245,7 @@ async def test_a_gateway_and_a_device_go_only_with_what_was_shown(product: Runni
     made = await call(product, "POST", "/api/devices", json=device)
     await dialog(page).get_by_role("button", name="Delete").click()
     await expect(dialog(page).get_by_role("alert")).to_contain_text("DELETION_CHANGED")
-    await expect(dialog(page).locator(".going li")).to_have_text(["Meter"])
+    await expect(dialog(page).locator(".cascade li")).to_have_text(["Meter"])
     await dialog(page).get_by_role("button", name="Cancel").click()
 
     await page.get_by_role("button", name="Edit Meter").click()

@@ -25,7 +25,7 @@ from api.main import create_app
 from api.ui.base import assets, live
 from devtools.assets import lay_out
 from devtools.check import checks
-from runtime.processes import free_port
+from runtime.servers.processes import free_port
 from runtime.settings import Settings
 from tests.helpers.live import http_client
 from tests.helpers.support import until

@@ -16,8 +16,8 @@ import yaml
 from pydantic import AliasChoices, AliasPath
 from temporalio.envconfig import ClientConfigProfile
 
-from runtime.embedded import POSTGRES_BIN_PATH
 from runtime.search_attributes import SEARCH_ATTRIBUTES
+from runtime.servers.embedded import POSTGRES_BIN_PATH
 from runtime.settings import Settings
 from tests.helpers.deployed import (
     PASSWORDS,

@@ -282,43 +282,6 @@ def test_the_state_of_an_application_is_touched_in_one_module() -> None:
     assert touching == {Path(str(api.base.dependencies.__file__))}, "what requests share is a field of Resources"
 
 
-# Folders
-
-MOST = 15
-"""Modules that a folder of code may hold, its ``__init__.py`` included."""
-
-
-def folders_of_code() -> dict[Path, list[Path]]:
-    found: dict[Path, list[Path]] = {}
-    for package in (*PACKAGES, "tests"):
-        for path in (ROOT / package).rglob("*.py"):
-            if "node_modules" not in path.parts:
-                found.setdefault(path.parent, []).append(path)
-    return found
-
-
-def test_no_folder_of_code_is_a_hall() -> None:
-    # Migrations are a line through time: each stays what it was, whatever comes after it.
-    full = {
-        str(folder.relative_to(ROOT)): len(files) for folder, files in folders_of_code().items() if len(files) > MOST
-    }
-    assert {name: size for name, size in full.items() if name != "store/migrations/versions"} == {}
-
-
-def test_every_module_is_on_the_map_of_its_package() -> None:
-    missing: set[str] = set()
-    for folder, files in folders_of_code().items():
-        if folder.is_relative_to(ROOT / "tests") or folder.is_relative_to(ROOT / "store" / "migrations"):
-            continue
-        told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
-        parts = {path.stem for path in files} | {
-            path.name for path in folder.iterdir() if (path / "__init__.py").exists()
-        }
-        parts -= {"__init__", "__main__"}
-        missing |= {f"{folder.relative_to(ROOT)}: {part}" for part in parts if f"``{part}``" not in told}
-    assert missing == set()
-
-
 def test_no_test_module_imports_another() -> None:
     paths = sorted((ROOT / "tests").rglob("*.py"))
     assert paths

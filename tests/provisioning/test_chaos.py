@@ -19,7 +19,7 @@ from temporalio.service import RPCError
 
 from devtools.legacy_fleet import seed_legacy
 from domain.provisioning.backfill import BackfillInput, BackfillRequest
-from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
+from runtime.servers.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.temporal import connect
 from store.base.database import make_engine
 from store.migrate import upgrade

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from cli.commands.services import ApiProgram, Program
-from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
-from runtime.processes import ManagedProcess, free_port
+from runtime.servers.embedded import EmbeddedPostgres, EmbeddedTemporal
+from runtime.servers.processes import ManagedProcess, free_port
 from store.migrate import upgrade
 from tests.factories.scenario_sites import begin, ended, evidence_of, make_depots, read, run_scenario
 from tests.helpers.live import http_client

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.base.problems import Problem, ProblemCode
 from store.base.locks import lock_sites
-from store.base.notify import CHANNEL, notify, payloads
+from store.base.notifications.notify import CHANNEL, notify, payloads
 from store.site.site_changes import configuration_change
 from tests.factories.equipped_depots import (
     CAPACITY,

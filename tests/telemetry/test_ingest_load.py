@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.main import create_app
 from cli.commands.services import ApiProgram
-from runtime.embedded import EmbeddedPostgres
-from runtime.processes import free_port
+from runtime.servers.embedded import EmbeddedPostgres
+from runtime.servers.processes import free_port
 from runtime.settings import Settings
 from store.base.database import make_engine
 from store.base.locks import lock_sites

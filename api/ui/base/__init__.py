@@ -13,5 +13,6 @@
 - ``rendering``: Templates to answers: whole pages, or one block of a page where htmx asks for that alone
 - ``schema_forms``: Forms drawn from a JSON Schema: which fields there are, what each takes, and the document that a
   form stands for
+- ``tables``: Tables of the pages, declared by their columns: each column has its heading and its cell in one place
 - ``words``: How pages write things down: numbers, powers, times, and the word, icon and tone of every state
 """

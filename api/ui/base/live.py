@@ -18,8 +18,8 @@ from sse_starlette.sse import EventSourceResponse
 
 from api.access.authorization import Permit, PermitDep
 from api.base.dependencies import LiveDep, RightsDep
-from api.base.live import Kind, Topic
-from api.base.rights import while_permitted
+from api.base.streams.live import Kind, Topic
+from api.base.streams.rights import while_permitted
 
 SPACING = 0.3
 """Seconds between two tellings of one page: a burst is one."""

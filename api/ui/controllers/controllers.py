@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.base.dependencies import EngineDep, TablesDep
-from api.base.live import Kind, Topic
+from api.base.streams.live import Kind, Topic
 from api.base.types import BindingId, Cursor, DepotId, Moment
 from api.controllers import controller_bindings as service
 from api.controllers import controller_packets

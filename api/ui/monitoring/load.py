@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.base.dependencies import ActorDep, EngineDep, FlagsDep
 from api.base.flags import Flags
-from api.base.live import Kind, Topic
+from api.base.streams.live import Kind, Topic
 from api.base.types import DepotId, MicrogridId
 from api.monitoring import capability_status
 from api.site import depots, power_sources

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.base.dependencies import ActorDep
 from api.base.idempotency import FormOnceDep
 from api.base.jobs.service import JobsDep, JobService
-from api.base.live import Kind, Topic
+from api.base.streams.live import Kind, Topic
 from api.base.types import BackfillId, Cursor, encode_cursor
 from api.provisioning import backfills as service
 from api.ui.base.forms import FieldErrors, read_whole

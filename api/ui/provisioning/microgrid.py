@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.base.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
-from api.base.live import Kind, Topic
+from api.base.streams.live import Kind, Topic
 from api.base.temporal import workflow_url
 from api.base.types import DepotId
 from api.provisioning import microgrids as service

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.base.dependencies import ActorDep, ScopeDep
 from api.base.jobs.service import JobsDep, JobService
-from api.base.live import Kind, Topic
+from api.base.streams.live import Kind, Topic
 from api.base.types import RunId
 from api.simulation import scenario_runs as service
 from api.site import capacities, power_sources

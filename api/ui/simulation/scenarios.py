@@ -13,7 +13,7 @@ from api.access.authorization import PermitDep
 from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.idempotency import FormOnceDep
 from api.base.jobs.service import JobsDep, JobService
-from api.base.live import Kind, Topic
+from api.base.streams.live import Kind, Topic
 from api.base.types import Cursor, Search
 from api.simulation import scenario_runs as service
 from api.simulation.scenario_starts import RunStart

@@ -14,7 +14,7 @@ from starlette.datastructures import FormData
 from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.idempotency import FormOnceDep
 from api.base.limits import MAX_FIELDS
-from api.base.live import Kind, Topic
+from api.base.streams.live import Kind, Topic
 from api.base.types import Cursor, DepotId, Search
 from api.site import depots as service
 from api.ui.base.forms import FieldErrors, read_name, read_whole

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.base.dependencies import EngineDep
-from api.base.live import Kind, Topic
+from api.base.streams.live import Kind, Topic
 from api.base.types import DeviceId
 from api.site import depots, resolutions, sensor_actions
 from api.site import devices as service

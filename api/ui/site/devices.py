@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.base.dependencies import EngineDep
-from api.base.live import Kind, Topic
+from api.base.streams.live import Kind, Topic
 from api.base.types import DepotId, Search
 from api.site import depots, gateways, power_sources, sensor_actions
 from api.site import devices as service

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.base.dependencies import ActorDep, EngineDep, PrincipalDep, ScopeDep
-from api.base.live import Kind, Topic
+from api.base.streams.live import Kind, Topic
 from api.base.types import Cursor, RemediationId
 from api.site import remediations as service
 from api.site.remediations import StateFilter

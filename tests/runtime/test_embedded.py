@@ -18,9 +18,9 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
-from runtime.processes import ManagedProcess, ProcessFailedError, free_port
 from runtime.search_attributes import SEARCH_ATTRIBUTES
+from runtime.servers.embedded import EmbeddedPostgres, EmbeddedTemporal
+from runtime.servers.processes import ManagedProcess, ProcessFailedError, free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -220,7 +220,8 @@ def test_a_free_port_is_the_wanted_one() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
 def test_the_servers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal\n"
+        "import sys; from pathlib import Path\n"
+        "from runtime.servers.embedded import EmbeddedPostgres, EmbeddedTemporal\n"
         "servers = [kind(Path(sys.argv[1]) / kind.__name__) for kind in (EmbeddedPostgres, EmbeddedTemporal)]\n"
         "[server.start() for server in servers]\n"
         "print('up', flush=True); sys.stdin.read()"
@@ -272,7 +273,7 @@ class Stubborn(ManagedProcess):
 def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"x" * 100)
-    monkeypatch.setattr("runtime.processes._LARGEST_LOG", 99)
+    monkeypatch.setattr("runtime.servers.processes._LARGEST_LOG", 99)
     with Stubborn(log):
         pass
     assert (tmp_path / "log.1").read_bytes() == b"x" * 100

@@ -1,8 +1,9 @@
 """What live pages listen to: one hub a process, which finds out what has changed of what they show.
 
-What has changed comes from the process's one listener at the database (``api.base.watch``). What no notification tells
-of (how far a backfill is, how many depots are stale by now, a row that was changed past the product) is found by
-comparing change tokens, in one poll for all viewers of the process, which also shows whether the database answers.
+What has changed comes from the process's one listener at the database (``api.base.streams.watch``). What no
+notification tells of (how far a backfill is, how many depots are stale by now, a row that was changed past the product)
+is found by comparing change tokens, in one poll for all viewers of the process, which also shows whether the database
+answers.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from api.base.watch import EVERY_KIND, Watch
+from api.base.streams.watch import EVERY_KIND, Watch
 from domain.access.principals import EVERYWHERE, DepotScope
 from domain.base.problems import Problem, ProblemCode
 from runtime.supervision import SupervisedTask
 from store.base.database import FAILURES, snapshot
-from store.base.notify import ChangeKind
+from store.base.notifications.notify import ChangeKind
 from store.simulation.change_tokens import (
     ask,
     backfill_list_token,

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.base.access import principal_of, prove_again
 from store.access.grants import CHANNEL
-from store.base.listen import listen
+from store.base.notifications.listen import listen
 
 _log = structlog.get_logger("access")
 

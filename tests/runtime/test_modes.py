@@ -12,8 +12,8 @@ import pytest
 from cli import place as places
 from cli.commands.fleet_import import _open  # pyright: ignore[reportPrivateUsage]
 from cli.place import Place, Running
-from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.modes import grant_traversal, make_private, open_to_all
+from runtime.servers.embedded import EmbeddedPostgres, EmbeddedTemporal
 
 
 @pytest.fixture(autouse=True)
