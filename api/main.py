@@ -24,7 +24,7 @@ from fastapi_offline import FastAPIOffline
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api import health
-from api.access import back_channel, grants
+from api.access import back_channel, grants, journal
 from api.access.authorization import authorizer
 from api.base.addresses import Addresses
 from api.base.dependencies import Resources, provide
@@ -110,7 +110,7 @@ _MONITORING = _Subject(
     schemas=telemetry.PACKET_SCHEMAS,
 )
 _BACKFILLS = _Subject((backfills,))
-_ACCESS = _Subject((grants,))
+_ACCESS = _Subject((grants, journal))
 _SIMULATION = _Subject((scenarios, scenario_runs))
 SUBJECTS = (_SITE, _CONTROLLERS, _MONITORING, _BACKFILLS, _SIMULATION, _ACCESS)
 """Every subject of the product, in the order of the OpenAPI document."""

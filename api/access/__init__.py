@@ -7,6 +7,7 @@
 - ``cookies``: The cookies of signing in. All are `__Host-`: of this host alone, for its whole path, and never sent in
   the clear
 - ``grants``: Grants: who has which role where; what a change of that would give or take
+- ``journal``: The journal: who did what to what, when and from where, with before and after
 - ``provider``: What there is only where a provider is configured
 - ``sign_in``: Signing in by the authorization code flow, with PKCE, ``state`` and ``nonce``; and the session that
   begins then

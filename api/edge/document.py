@@ -35,6 +35,7 @@ TAGS = {
     "scenarios": "The scenarios of the depot simulation.",
     "scenario runs": "Runs of scenarios, with their evidence.",
     "grants": "Who has which role, at one depot or at all of them.",
+    "journal": "Who did what to what, when and from where.",
     "health": "How the process does.",
 }
 
@@ -56,6 +57,7 @@ _NOUNS = {
     "scenarios": ("scenario", "scenarios"),
     "scenario_runs": ("scenario_run", "scenario_runs"),
     "grants": ("grant", "grants"),
+    "journal": ("journal", "journal"),
 }
 """What the routes of a module are about: one, and several."""
 _VERBS = {"read": "get", "change": "update", "remove": "delete"}

@@ -4,6 +4,7 @@
 - ``principals``: Who makes a request, with what was granted; whether it may do something, and at which depots
 - ``grants``: What is granted to whom, and what a grant changes for them
 - ``routes``: Which permission each route asks for, and at which depots: the one table of who may do what
+- ``journal``: The journal as it leaves the product
 - ``people``: People, as their OpenID provider tells of them
 - ``secrets``: Secrets that the product makes: what they look like, and the digest that is stored instead of them
 - ``sessions``: Sessions of people on the pages: how long they last, and where one goes on after signing in

@@ -119,6 +119,7 @@ CONFIGURE_NAMED = Access(Reach.BODY, Permission.CONFIGURE)
 SIMULATE = Access(Reach.DEPOT, Permission.SIMULATE)
 SIMULATE_NAMED = Access(Reach.BODY, Permission.SIMULATE)
 SIMULATE_NARROWED = Access(Reach.NARROWED, Permission.SIMULATE)
+AUDIT_NARROWED = Access(Reach.NARROWED, Permission.AUDIT)
 ADMINISTER_FLEET = Access(Reach.FLEET, Permission.ADMINISTER)
 SEND = Access(Reach.DEPOT, Permission.SEND)
 SEND_PACKETS = Access(Reach.BODY, Permission.SEND)
@@ -215,6 +216,7 @@ OPERATIONS: dict[str, Access] = {
     "get_grant": ADMINISTER_FLEET,
     "get_grant_deletion": ADMINISTER_FLEET,
     "delete_grant": ADMINISTER_FLEET,
+    "list_journal": AUDIT_NARROWED,
     "get_health": PUBLIC,
     "back_channel": PUBLIC,
     "get_readiness": PUBLIC,
