@@ -112,7 +112,7 @@ def child_environment(
     """The environment for worker and API; what is not embedded stays as this process's environment says."""
     environment = dict(os.environ)
     if postgres is not None:
-        environment["DATABASE_URL"] = postgres.database_url
+        environment["DATABASE_URL"] = postgres.application_url
         environment.pop("MIGRATION_DATABASE_URL", None)
     if temporal is not None:
         environment = without_temporal(environment) | address_of(temporal)

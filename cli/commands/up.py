@@ -143,7 +143,7 @@ class Up:
         )  # fmt: skip
         await self._start(provider, "OpenID provider")
         async with self._step("one demo person a role"):
-            url = self._postgres.database_url if self._postgres else self.settings.database_url.get_secret_value()
+            url = self._postgres.application_url if self._postgres else self.settings.database_url.get_secret_value()
             await grant_demo_roles(url)
         self._environment |= provider.settings()
         async with self._step("API, with signing in"):
@@ -168,9 +168,11 @@ class Up:
 
         await self._start(self._postgres, "PostgreSQL", "DATABASE_URL" if self.settings.database_url else "")
         async with self._step("migrated"):
-            await self.supervisor.run(
-                Program("The migration", ["-m", "cli.migrate"], logs / "migrate.log", environment)
-            )
+            migrating = environment
+            if self._postgres is not None:
+                await asyncio.to_thread(self._postgres.make_roles)
+                migrating = environment | {"MIGRATION_DATABASE_URL": self._postgres.owner_url}
+            await self.supervisor.run(Program("The migration", ["-m", "cli.migrate"], logs / "migrate.log", migrating))
         await self._start(self._temporal, "Temporal", "its own configuration")
         if self._temporal is not None:
             environment |= address_of(self._temporal)
@@ -237,7 +239,7 @@ class Up:
                 instance_id=self._api.environment().get("MANAGE_INSTANCE_ID", ""),
                 temporal_address=self._temporal.address if self._temporal else "",
                 temporal_ui_url=self._temporal.ui_url if self._temporal else self.settings.temporal_ui_url,
-                database_url=self._postgres.database_url if self._postgres else "",
+                database_url=self._postgres.application_url if self._postgres else "",
                 processes={process.name: identity(process) for process in self.supervisor.processes},
             )
         )

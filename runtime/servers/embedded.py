@@ -49,6 +49,31 @@ _MAKE_DATABASE = r"""
     SELECT format('CREATE DATABASE %I', :'name')
     WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \gexec
 """
+_OWNER = "manage_owner"
+_APPLICATION = "manage_app"
+# The roles of deploy/postgres/10-databases.sql, made as often as asked. What a superuser made before there were roles
+# becomes the owner's, and the application gets the rights to it that it would have had from the beginning.
+_MAKE_ROLES = rf"""
+    SELECT format('CREATE ROLE %I LOGIN', name) FROM unnest(ARRAY['{_OWNER}', '{_APPLICATION}']) AS given (name)
+    WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
+    ALTER DATABASE {DATABASE} OWNER TO {_OWNER};
+    REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC;
+    GRANT CONNECT, TEMPORARY ON DATABASE {DATABASE} TO {_APPLICATION};
+    ALTER DEFAULT PRIVILEGES FOR ROLE {_OWNER} IN SCHEMA public
+        GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {_APPLICATION};
+    ALTER DEFAULT PRIVILEGES FOR ROLE {_OWNER} IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO {_APPLICATION};
+    SELECT format('GRANT %s ON %s TO {_APPLICATION}', CASE
+            WHEN c.relname IN ('alembic_version', 'retention_floors') THEN 'SELECT'
+            WHEN EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = 'append_only') THEN 'SELECT, INSERT'
+            ELSE 'SELECT, INSERT, UPDATE, DELETE' END, c.oid::regclass),
+        format('ALTER TABLE %s OWNER TO {_OWNER}', c.oid::regclass)
+    FROM pg_class AS c
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+        AND c.relowner <> '{_OWNER}'::regrole \gexec
+    SELECT format('ALTER ROUTINE %s OWNER TO {_OWNER}', p.oid::regprocedure) FROM pg_proc AS p
+    WHERE p.pronamespace = 'public'::regnamespace AND p.proowner <> '{_OWNER}'::regrole
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = p.oid AND deptype = 'e') \gexec
+"""  # noqa: S608 (names of our own)
 _LONGEST_SOCKET_FOLDER = 100 - len("/.s.PGSQL.5432")
 """Characters: the address of a socket may have little more than a hundred."""
 
@@ -76,9 +101,19 @@ class EmbeddedPostgres(ManagedProcess):
         """The address of the database ``manage``, in PostgreSQL's own form."""
         return self.url_of(DATABASE)
 
-    def url_of(self, database: str) -> str:
-        """The address of another database on this server."""
-        return f"postgresql://{_SUPERUSER}@/{quote(database)}?host={quote(str(self.socket_folder), safe='/')}"
+    @property
+    def owner_url(self) -> str:
+        """The same database for the role that migrates it, which ``make_roles`` makes."""
+        return self.url_of(DATABASE, _OWNER)
+
+    @property
+    def application_url(self) -> str:
+        """The same database for the role that only moves rows, which ``make_roles`` makes."""
+        return self.url_of(DATABASE, _APPLICATION)
+
+    def url_of(self, database: str, role: str = _SUPERUSER) -> str:
+        """The address of another database on this server. Whoever reaches the socket may be any role."""
+        return f"postgresql://{role}@/{quote(database)}?host={quote(str(self.socket_folder), safe='/')}"
 
     def command(self) -> list[str]:
         """The server itself, without a wrapper that would stay behind."""
@@ -147,6 +182,11 @@ class EmbeddedPostgres(ManagedProcess):
         command = [postgres_program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", f"name={DATABASE}"]
         command += ["-h", str(self.socket_folder), "-U", _SUPERUSER]
         self._run(command, given=_MAKE_DATABASE)
+
+    def make_roles(self) -> None:
+        """Make the two roles of a real deployment on the server, which runs; a second time does nothing."""
+        command = [postgres_program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", str(self.socket_folder)]
+        self._run([*command, "-U", _SUPERUSER, "-d", DATABASE], given=_MAKE_ROLES)
 
     def _run(self, command: list[str], given: str = "") -> None:
         uid, gid = self.user() or (None, None)

@@ -353,7 +353,7 @@ def test_processes_are_told_of_the_embedded_servers_and_of_no_others(
     assert elsewhere["TEMPORAL_API_KEY"] == "secret"
     postgres, temporal = EmbeddedPostgres(tmp_path / "postgres"), EmbeddedTemporal(tmp_path / "temporal")
     here = child_environment(postgres, temporal, "http://127.0.0.1:1")
-    assert here["DATABASE_URL"] == postgres.database_url
+    assert here["DATABASE_URL"] == postgres.application_url
     assert here["TEMPORAL_ADDRESS"] == temporal.address
     assert here["MANAGE_TEMPORAL_UI_URL"] == temporal.ui_url
     assert "MIGRATION_DATABASE_URL" not in here

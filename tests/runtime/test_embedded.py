@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ from temporalio.service import RPCError
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 from runtime.servers.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.servers.processes import ManagedProcess, ProcessFailedError, free_port
+from store.migrate import upgrade
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -278,3 +280,33 @@ def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         pass
     assert (tmp_path / "log.1").read_bytes() == b"x" * 100
     assert log.read_text() == "deaf\n"
+
+
+async def test_the_two_roles_are_those_of_a_deployment_on_old_data_and_on_new(tmp_path: Path) -> None:
+    with EmbeddedPostgres(tmp_path / "postgres") as server:
+        # A database that a superuser migrated, before there were roles.
+        await asyncio.to_thread(upgrade, server.database_url)
+        for _ in range(2):
+            server.make_roles()
+        await asyncio.to_thread(upgrade, server.owner_url)
+        owners = "SELECT array_agg(DISTINCT tableowner) FROM pg_tables WHERE schemaname = 'public'"
+        assert await ask(server.database_url, owners) == ["manage_owner"]
+        app = await asyncpg.connect(server.application_url)
+        await app.execute("INSERT INTO depots (name, timezone, created_by, updated_by) VALUES ('a', 'UTC', 'b', 'b')")
+        await app.execute("UPDATE depots SET name = 'c'")
+        await app.execute("INSERT INTO changes (actor, action) VALUES ('a', 'b')")
+        assert await app.fetch("SELECT keep_months(6, 25, 84)")
+        assert not await app.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+        for statement in (
+            "DELETE FROM changes",
+            "UPDATE packets SET observed_at = now()",
+            "TRUNCATE capability_events",
+            "UPDATE alembic_version SET version_num = '0001'",
+            "UPDATE retention_floors SET months = 2",
+            "ALTER TABLE changes DISABLE TRIGGER ALL",
+            "SET ROLE manage_owner",
+            "SET ROLE postgres",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await app.execute(statement)
+        await app.close()
