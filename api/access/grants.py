@@ -150,14 +150,14 @@ async def validate(body: GrantCreate, engine: EngineDep) -> GrantEffect:
     return _effect(held, [*(each.grant for each in held), Grant(body.role, body.depot_id)])
 
 
-@router.get("/{grant_id}", responses=problem_responses(ProblemCode.GRANT_NOT_FOUND))
+@router.get("/{grant_id:uuid}", responses=problem_responses(ProblemCode.GRANT_NOT_FOUND))
 async def read(grant_id: GrantId, engine: EngineDep) -> GrantDocument:
     """Read one grant."""
     async with engine.connect() as connection:
         return GrantDocument.of(await read_grant(connection, grant_id))
 
 
-@router.get("/{grant_id}/deletion", responses=problem_responses(ProblemCode.GRANT_NOT_FOUND))
+@router.get("/{grant_id:uuid}/deletion", responses=problem_responses(ProblemCode.GRANT_NOT_FOUND))
 async def deletion(grant_id: GrantId, engine: EngineDep) -> GrantEffect:
     """Say what taking the grant away would take. Nothing is changed."""
     async with snapshot(engine) as connection:
@@ -167,7 +167,7 @@ async def deletion(grant_id: GrantId, engine: EngineDep) -> GrantEffect:
 
 
 @router.delete(
-    "/{grant_id}",
+    "/{grant_id:uuid}",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=problem_responses(ProblemCode.GRANT_NOT_FOUND, ProblemCode.LAST_ADMINISTRATOR),
 )

@@ -12,8 +12,10 @@ from domain.base.texts import fault_of, is_blank, normal
 
 MAX_NAME = 100
 """Characters of a person's name; more is cut off."""
-_MAX_SUBJECT = 255
+MAX_SUB_LENGTH = 255
 """Characters that OpenID Connect allows."""
+MAX_STORED_NAME_LENGTH = 255
+"""Characters of a name in the database: more than ``MAX_NAME``, so that the limit can grow without a migration."""
 _MAX_EMAIL = 254
 _MAX_GROUPS = 500
 _MAX_GROUP = 300
@@ -63,12 +65,14 @@ def read_identity(issuer: str, claims: Mapping[str, Any], groups_claim: str) -> 
 
     """
     sub = claims.get("sub")
-    if not isinstance(sub, str) or not 0 < len(sub) <= _MAX_SUBJECT or not (sub.isascii() and sub.isprintable()):
+    if not isinstance(sub, str) or not 0 < len(sub) <= MAX_SUB_LENGTH or not (sub.isascii() and sub.isprintable()):
         raise ValueError("The provider names nobody: `sub` is a text of 1 to 255 printable ASCII characters.")
     email = _clean(claims.get("email"), _MAX_EMAIL)
     names = (claims.get("name"), claims.get("preferred_username"), email, sub)
     # Brackets set apart what nobody can choose.
-    name = next(found for each in names if (found := _clean(each, MAX_NAME).translate(_NO_BRACKETS).strip()))
+    name = next(
+        (found for each in names if (found := _clean(each, MAX_NAME).translate(_NO_BRACKETS).strip())), _UNNAMED
+    )
     given = claims.get(groups_claim)
     groups = cast("list[Any]", given) if isinstance(given, list) else []
     clean = [each for each in groups[:_MAX_GROUPS] if isinstance(each, str) and each == _clean(each, _MAX_GROUP) != ""]
@@ -82,6 +86,8 @@ def read_identity(issuer: str, claims: Mapping[str, Any], groups_claim: str) -> 
     )
 
 
+_UNNAMED = "Unnamed"
+"""Somebody whose provider tells nothing but brackets."""
 _NO_BRACKETS = str.maketrans({"<": None, ">": None})
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from domain.access.people import MAX_STORED_NAME_LENGTH, MAX_SUB_LENGTH
 from store.base.metadata import id_column, metadata, now_column, time_column
 
 people = Table(
@@ -31,8 +32,8 @@ people = Table(
     now_column("first_signed_in_at"),
     now_column("signed_in_at"),
     UniqueConstraint("issuer", "sub", name="people_subject"),
-    CheckConstraint("btrim(sub) <> '' AND char_length(sub) <= 255", name="people_sub"),
-    CheckConstraint("btrim(name) <> '' AND char_length(name) <= 255", name="people_name"),
+    CheckConstraint(f"btrim(sub) <> '' AND char_length(sub) <= {MAX_SUB_LENGTH}", name="people_sub"),
+    CheckConstraint(f"btrim(name) <> '' AND char_length(name) <= {MAX_STORED_NAME_LENGTH}", name="people_name"),
 )
 
 sign_ins = Table(

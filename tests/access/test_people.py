@@ -33,6 +33,7 @@ def identity(**claims: Any) -> Identity:
         ({"name": "Eve\x1b[31m\x00\u202egnp"}, "Eve[31mgnp <248289761001>"),
         ({"name": "local-administrator"}, "local-administrator <248289761001>"),
         ({"name": "Eve <ada@x.example>"}, "Eve ada@x.example <248289761001>"),
+        ({"sub": "<>"}, "Unnamed <<>>"),
         ({"name": "x" * 5000}, "x" * 100 + " <248289761001>"),
         ({"name": "Zoë \u0301e"}, "Zoë \u0301e <248289761001>"),
     ],

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from sqlalchemy import CheckConstraint
 
 from domain.access.grants import GranteeKind
+from domain.access.people import MAX_STORED_NAME_LENGTH, MAX_SUB_LENGTH
 from domain.access.roles import Role
 from domain.base.jobs import JobState
 from domain.base.names import MAX_CONTROLLER_LENGTH, MAX_ID_LENGTH, MAX_NAME_LENGTH
@@ -36,6 +37,7 @@ VALUES = {
     "grants_kind": {*GranteeKind},
     "grants_role": {*Role},
     "power_sources_kind": {*PowerSourceKind},
+    "retention_floors_name": {"history", "journal"},
     "scenario_runs_finished": {state for state in JobState if not state.ended},
     "scenario_runs_outcome": {*RunOutcome},
     "scenario_runs_state": {*JobState},
@@ -50,6 +52,8 @@ LENGTHS = {
     "gateways_name": MAX_NAME_LENGTH,
     "grants_name": MAX_NAME_LENGTH,
     "grants_subject": MAX_SUBJECT_LENGTH,
+    "people_name": MAX_STORED_NAME_LENGTH,
+    "people_sub": MAX_SUB_LENGTH,
     "power_sources_name": MAX_NAME_LENGTH,
 }
 

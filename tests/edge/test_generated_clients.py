@@ -31,7 +31,9 @@ def document(tmp_path: Path) -> Path:
 
 def test_spectral_finds_nothing(document: Path) -> None:
     # Nobody is named as a contact: that is the matter of whoever runs the product.
-    (document.parent / "rules.yaml").write_text("extends: ['spectral:oas']\nrules: {info-contact: off}\n")
+    # Its rule of scopes knows those of OAuth flows alone; OpenAPI 3.1 has them for every security scheme.
+    rules = "{info-contact: off, oas3-operation-security-defined: off}"
+    (document.parent / "rules.yaml").write_text(f"extends: ['spectral:oas']\nrules: {rules}\n")
     spectral = tools.node("@stoplight/spectral-cli/dist/index.js")
     command = [*spectral, "lint", str(document), "--ruleset", "rules.yaml", "--fail-severity", "hint"]
     tools.run(command, cwd=document.parent)

@@ -29,6 +29,10 @@ NO_LISTS = {
     "/api/microgrids/{microgrid_id}/events": "a stream, which never ends",
     "/api/depots/import": "GET is refused there",
     "/static/{digest}/{name:path}": "a file",
+    "/sign-in": "not without a provider",
+    "/sign-in/callback": "not without a provider",
+    "/signed-in": "not without a provider",
+    "/sign-out/done": "not without a provider",
     "/docs": "a file",
     "/docs/oauth2-redirect": "a file",
 }
@@ -93,6 +97,8 @@ async def grow(engine: AsyncEngine, api: httpx.AsyncClient, depot_id: str, more:
             await add_action(api, device["device_id"], action)
         source = {"depot_id": depot_id, "kind": "BATTERY", "name": name, "circuit_id": feed["circuit_id"]}
         await made(await api.post("/api/power-sources", json=source))
+        grantee = {"kind": "group", "subject": name, "name": name, "role": "viewer", "depot_id": depot_id}
+        await made(await api.post("/api/grants", json=grantee))
     async with engine.begin() as connection:
         for statement in MORE.split(";\n"):
             await connection.execute(text(statement), {"more": more} if ":more" in statement else {})
@@ -132,6 +138,7 @@ async def names_in_addresses(api: httpx.AsyncClient, depot_id: str) -> dict[str,
         "backfill_id": await first("/api/backfills", "backfill_id", -1),
         "run_id": await first("/api/scenario-runs", "run_id", -1),
         "other_id": await first("/api/scenario-runs", "run_id", -2),
+        "grant_id": await first("/api/grants", "grant_id"),
         "name": "quick-look",
     }
 

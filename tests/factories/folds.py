@@ -25,7 +25,7 @@ async def histories(engine: AsyncEngine) -> dict[tuple[UUID, str], list[StatusEv
                 columns.provider_event_ref,
                 columns.status,
                 columns.received_at,
-                columns.epoch,
+                columns.tenure,
             ).order_by(columns.id)
         )
         for microgrid_id, capability, observed_at, ref, status, *rest in rows:
@@ -46,7 +46,7 @@ async def shown(engine: AsyncEngine) -> dict[tuple[UUID, str], StatusEvent]:
                 columns.provider_event_ref,
                 columns.status,
                 columns.received_at,
-                columns.epoch,
+                columns.tenure,
             )
         )
         return {
