@@ -46,6 +46,7 @@ async def test_every_body_is_read_strictly(api: httpx.AsyncClient) -> None:
         address = re.sub(r"\{\w+\}", str(uuid4()), path)
         answer = await send(api, '{"a": 1, "a": 1}', address, method)
         assert (answer.status_code, [code for _, code in faults(answer)][:1]) == (422, ["REPEATED_KEY"]), path
+        assert len(set(faults(answer))) == len(faults(answer)), path
 
 
 @pytest.mark.parametrize(
