@@ -1,4 +1,4 @@
-"""The relay: tells each depot's sync workflow that its circuits changed, as the outbox says."""
+"""The relay: signals each depot's sync workflow that its circuits changed, as the outbox says."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Relay:
         await listen(self._engine, CHANNEL, lambda _: self._rung.set(), self._rung.set)
 
     async def relay_once(self) -> tuple[int, int]:
-        """Tell Temporal of one batch. Answers how many depots were told and how many could not be."""
+        """Request the syncs of one batch of depots. Return how many were requested and how many could not be."""
         async with claim(self._engine, BATCH) as (connection, waiting):
             if not waiting:
                 return 0, 0
@@ -86,9 +86,9 @@ class Relay:
             await signal_sync(self._client, self._task_queue, request, rpc_timeout=RPC_TIMEOUT)
         except (RPCError, RuntimeError, OSError) as error:
             # RuntimeError: the lazy client could not connect.
-            _log.warning("depot not told", depot_id=str(depot.depot_id), error=str(error))
+            _log.warning("sync not requested", depot_id=str(depot.depot_id), error=str(error))
             return False
         except Exception:  # noqa: BLE001 - the other depots of the batch must not wait for this one
-            _log.exception("depot not told", depot_id=str(depot.depot_id))
+            _log.exception("sync not requested", depot_id=str(depot.depot_id))
             return False
         return True

@@ -236,7 +236,7 @@ async def _serving(port: int, registry: CollectorRegistry) -> AsyncGenerator[Non
     async def serve() -> None:
         server, thread = start_http_server(port, registry=registry)
         try:
-            while thread.is_alive():  # noqa: ASYNC110 (a thread's end is told by no event)
+            while thread.is_alive():  # noqa: ASYNC110 (no event signals the end of a thread)
                 await asyncio.sleep(1)
         finally:
             await asyncio.to_thread(server.shutdown)
@@ -254,7 +254,7 @@ async def main(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     registry = CollectorRegistry()
-    # Packets need no Temporal, so they are taken while it is away.
+    # Packets need no Temporal, so they are taken while it is down.
     async with (
         open_database(
             settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, timeouts=JOB

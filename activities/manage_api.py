@@ -33,7 +33,7 @@ class UnclearError(Exception):
 
 
 class UnavailableError(Exception):
-    """The API, or what it stands on, is away for now."""
+    """The API, or what it stands on, is unavailable for now."""
 
 
 class ManageApi:

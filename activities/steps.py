@@ -1,7 +1,7 @@
 """What is around every step: whose log lines they are, and which of its errors are worth another try.
 
-Workflows try a step again until it succeeds, because what is away comes back. A step that cannot succeed must not be
-among them: it is told to Temporal as final, by the one rule that is here.
+Workflows retry a step until it succeeds, because components that are down come back. A step that cannot succeed must
+not be retried: it is reported to Temporal as final, by the one rule that is here.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ UNCLEAR_TRIES = 10
 """Tries of a step that fails in a way that may pass or may not: with the pauses of the workflows about a minute."""
 _MAX_WORDS = 300
 _MAX_REPORTED = 4_000
-"""Characters of an error that Temporal is told whole; a history holds no more than a few megabytes."""
+"""The most characters of an error that are reported to Temporal; a history holds only a few megabytes."""
 _AWAY = (OSError, PoolTimeoutError)
 _PERMANENT = ("22", "54")
 """SQLSTATE classes: a value that cannot be stored, and a limit of the program."""
@@ -94,7 +94,7 @@ class _Step(ActivityInboundInterceptor):
                 words,
                 type=type(error).__name__,
                 non_retryable=True,
-                # It has been told above, so Temporal's worker need not tell it again.
+                # It was logged above, so Temporal's worker need not log it again.
                 category=ApplicationErrorCategory.BENIGN,
             ) from (error if len(str(error)) < _MAX_REPORTED else None)
         # The line of the workflow says the same of its local steps.
@@ -124,8 +124,8 @@ class _Run(WorkflowInboundInterceptor):
 def worth_another_try(error: Exception, attempt: int) -> bool:
     """Say whether a step that failed may succeed when it is tried again.
 
-    What is away comes back, so it is waited for as long as it takes. Bad data, a refusal and an error of the program
-    stay what they are. What may be either is given some tries.
+    Components that are down come back, so a step waits for them for as long as it takes. Bad data, a refusal and a bug
+    are permanent. What may be either is given some tries.
 
     Args:
         error: Why the step failed.

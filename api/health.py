@@ -36,7 +36,7 @@ class Readiness(StrEnum):
 
     READY = "READY"
     DEGRADED = "DEGRADED"
-    """Changes and reads work. Temporal is away: syncs wait and backfills cannot start until it is back. Or the
+    """Changes and reads work. Temporal is down: syncs wait and backfills cannot start until it is back. Or the
     history has no room for the next month: packets will be refused when it begins. Or the pages lack their files. Or
     the database is busy: requests wait, and some are refused."""
     UNAVAILABLE = "UNAVAILABLE"
@@ -77,7 +77,7 @@ class Ready(BaseModel):
     database: DependencyState
     temporal: DependencyState
     pages: PagesState
-    outbox_rows: int | None = Field(description="Changes that no sync workflow was told of yet.")
+    outbox_rows: int | None = Field(description="Changes that have not been delivered to a sync workflow yet.")
     outbox_age_seconds: float | None = Field(description="How long the oldest of them waits.")
     history_months_ahead: int | None = Field(description="Months after this one that the history has room for.")
 
@@ -93,7 +93,7 @@ async def healthz(settings: SettingsDep) -> Alive:
     responses={
         status.HTTP_503_SERVICE_UNAVAILABLE: {
             "model": Ready,
-            "description": "The database is away, or was not migrated.",
+            "description": "The database is down, or was not migrated.",
         }
     },
 )
@@ -125,7 +125,7 @@ async def readyz(engine: EngineDep, health_engine: HealthEngineDep, client: Clie
 async def metrics(health_engine: HealthEngineDep, ingest: IngestDep) -> Response:
     """Give the figures to Prometheus."""
     registry = CollectorRegistry()
-    rows = Gauge("outbox_rows", "Changes that no sync workflow was told of yet", registry=registry)
+    rows = Gauge("outbox_rows", "Changes that have not been delivered to a sync workflow yet", registry=registry)
     age = Gauge("outbox_age_seconds", "How long the oldest of them waits", registry=registry)
     ahead = Gauge("history_months_ahead", "Months after this one that the history has room for", registry=registry)
     states = Gauge("depots", "Depots by provisioning state", ["provisioning"], registry=registry)

@@ -18,7 +18,7 @@ from cli.files import why
 
 INTERRUPTED = 130
 READER_GONE = 141
-"""As a shell tells of a program that SIGPIPE ended."""
+"""As a shell reports a program that SIGPIPE ended."""
 
 
 def main(commands: App = app) -> None:
@@ -29,7 +29,7 @@ def main(commands: App = app) -> None:
         try:
             commands(sys.argv[1:])
         finally:
-            # Now, while somebody can still be told that nobody reads it.
+            # Now, while the error that nobody reads it can still be reported.
             sys.stdout.flush()
     except CommandFailedError as error:
         _fail(str(error))

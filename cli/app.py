@@ -14,7 +14,7 @@ _PRODUCT = Group("The product", sort_key=1)
 _HELP = """\
 One trustworthy microgrid for each electric-bus depot.
 
-New here? `./dev up` brings everything up with a small fleet, and `./dev COMMAND --help` tells more about a command.
+New here? `./dev up` brings everything up with a small fleet, and `./dev COMMAND --help` gives the details of a command.
 """
 
 app = App(name="./dev", help=_HELP, version=version, version_flags=["--version"])
@@ -184,8 +184,7 @@ def scenario_list() -> int:
 def scenario_validate(*files: ExistingFile, controller: Controllers = ()) -> int:
     """Check scenarios: their form, their sense, and what they expect of their own packets.
 
-    Everything that is wrong is told at once, with its line, its place and a code. The exit code is 1 where something
-    is.
+    All errors are reported at once, each with its line, its place and a code. The exit code is 1 if there are any.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ class RefusedError(CommandFailedError):
 
 
 def _wrong_fields(problem: dict[str, Any]) -> list[str]:
-    """Say which fields are wrong, where the refusal itself does not; the rules of scenarios are told by their lines."""
+    """Say which fields are wrong, if the refusal itself does not; errors in scenarios are shown by line."""
     if "violations" in (problem.get("context") or {}):
         return []
     wrong = [each for each in problem.get("errors", []) if each["detail"] != problem["detail"]]
@@ -154,7 +154,7 @@ class Api:
             "/api/depots/import",
             content=body(),
             headers={"Content-Type": _NDJSON, "Accept": _NDJSON},
-            # It answers when the last line has landed.
+            # It answers when the last line has been stored.
             timeout=httpx.Timeout(None, connect=10),
         )
         with self._reaching():

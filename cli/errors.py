@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class CommandFailedError(Exception):
-    """The command cannot do what was asked: its message tells a person why and what to do."""
+    """The command cannot do what was asked: its message says why and what to do."""

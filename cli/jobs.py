@@ -41,7 +41,7 @@ async def watch_job(
         every: Seconds between two readings.
 
     Raises:
-        CommandFailedError: the API is away for too long. The job goes on by itself.
+        CommandFailedError: the API is unavailable for too long. The job goes on by itself.
 
     """
     heard_at = time.monotonic()

@@ -10,7 +10,7 @@ from here; the import contracts hold it.
 - ``assets``: Installs what the pages take from npm, and lays the files that are served into ``api/ui/static/vendor``
 - ``bench``: Measurements, each beside its baseline
 - ``check``: `./dev check`: everything that can be said about the code without running the product
-- ``commit_subjects``: The rule of commit subjects: `python -m devtools.commit_subjects FILE` judges a message before
+- ``commit_subjects``: The rule of commit subjects: `python -m devtools.commit_subjects FILE` checks a message before
   it is committed
 - ``coverage_floors``: What share of each package's statements a full test run must execute: `./dev test --coverage`
 - ``criteria``: The acceptance criteria as docs/acceptance.md lists them, and what the tests say about them

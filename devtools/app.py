@@ -15,7 +15,7 @@ _HELP = """\
 One trustworthy microgrid for each electric-bus depot.
 
 New here? `./dev up` brings everything up with a small fleet, `./dev test` runs the tests, and
-`./dev COMMAND --help` tells more about a command.
+`./dev COMMAND --help` gives the details of a command.
 """
 _GROUP = Group("Working on it", sort_key=2)
 # They stand beside those of the product, so that `./dev` has one command line.

@@ -1,4 +1,4 @@
-"""The rule of commit subjects: `python -m devtools.commit_subjects FILE` judges a message before it is committed."""
+"""The rule of commit subjects: `python -m devtools.commit_subjects FILE` checks a message before it is committed."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def packages(report: Path, wanted: Mapping[str, int]) -> list[Package]:
 def judge(console: Console, found: Sequence[Package], *, partial: bool) -> int:
     """Print package, share covered and floor; 1 where a package is at fault, else 0.
 
-    ``partial``: only some of the tests ran, so that the shares are shown and nothing is judged.
+    ``partial``: only some of the tests ran, so the shares are shown and not compared with the floors.
     """
     table = Table(box=None, pad_edge=False)
     table.add_column("package")

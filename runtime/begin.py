@@ -17,7 +17,7 @@ _log = structlog.get_logger("process")
 
 def begin() -> Settings:
     """Read the settings and set the log up. A process whose settings are wrong says which, and ends."""
-    # Before the settings are read, so that what is wrong with them is told in the right form.
+    # Before the settings are read, so that their errors are logged in the right format.
     configure_logs("json" if os.environ.get("MANAGE_LOG_FORMAT") == "json" else "console")
     try:
         return load_settings()

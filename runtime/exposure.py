@@ -29,7 +29,7 @@ def exposure_fault(settings: Settings, hosts: Iterable[str]) -> str | None:
 def listening_hosts() -> list[str]:
     """Find the addresses that this process's server listens on, or is about to.
 
-    uvicorn tells nothing of it to the application that it makes. Started by its command, it has the host in the
+    uvicorn does not pass it to the application that it creates. Started by its command, it has the host in the
     command's own parameters, from wherever they were read. A server with several processes has bound its address before
     it makes the application.
     """

@@ -75,8 +75,8 @@ def add_temporal_ids(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         event.setdefault("fields", getattr(core, "fields", None))
     if sync := _DEPOT_SYNC.fullmatch(str(event.get("workflow_id", ""))):
         event.setdefault("depot_id", sync[1])
-    if told := _RUN_ID.search(str(event.get("event", ""))):
-        event.setdefault("workflow_run_id", told[1])
+    if found := _RUN_ID.search(str(event.get("event", ""))):
+        event.setdefault("workflow_run_id", found[1])
     return event
 
 

@@ -21,7 +21,7 @@ _OTHERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
 
 
 class _Handler(logging.StreamHandler):  # pyright: ignore[reportMissingTypeArgument]
-    """Writes to standard error; a record that cannot be written is told in one line, too."""
+    """Writes to standard error; a record that cannot be written is reported in one line, too."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the base's name)
         """Say that a record was lost, without what it was to say."""

@@ -24,7 +24,7 @@ class MissingSearchAttributesError(Exception):
 async def connect(*, lazy: bool = False) -> Client:
     """Connect to the Temporal that the environment names (``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, …).
 
-    A lazy connection is made with the first call, so that a process can start while Temporal is away.
+    A lazy connection is made with the first call, so that a process can start while Temporal is down.
 
     Raises:
         RuntimeError: Temporal cannot be reached, unless ``lazy``.

@@ -3,7 +3,7 @@
 - ``base``: What every statement stands on: connections, locks, notifications, the journal, and the one metadata
 - ``access``: People, sessions, grants, API tokens and the secrets of gateways
 - ``site``: A site as it is configured, with what follows from its configuration in the same transaction
-- ``provisioning``: What is derived from circuits and who is to be told of it: microgrids, outbox, backfills, drift
+- ``provisioning``: What is derived from circuits, and the requests to derive it: microgrids, outbox, backfills, drift
 - ``monitoring``: What a site reports: packets, statuses, capacities that follow them, load, and the history's months
 - ``controllers``: Which device supplies which capability of a microgrid, and what its packets would do
 - ``simulation``: Scenario runs; and what is asked of all kinds of jobs at once

@@ -20,7 +20,7 @@ SHARED = "$share/"
 """How the filter of a shared subscription begins."""
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _KEEPALIVE_SECONDS = 30
-"""A broker that is silent for this long, half as much again, is away."""
+"""A broker that is silent for this long, half as much again, counts as down."""
 _TAKEN_OVER = 0x8E
 
 
@@ -104,7 +104,7 @@ class Link(aiomqtt.Client):
         """Connect.
 
         Raises:
-            MqttError: the broker is away, or does not let us in.
+            MqttError: the broker is down, or does not let us in.
 
         """
         try:
@@ -118,7 +118,7 @@ class Link(aiomqtt.Client):
         """Subscribe with QoS 1.
 
         Raises:
-            MqttError: the broker is away, refuses, or promises less than QoS 1.
+            MqttError: the broker is down, refuses, or promises less than QoS 1.
 
         """
         # What we publish ourselves is no packet, whatever topic an answer is wanted on. The protocol forbids to say

@@ -31,7 +31,7 @@ class LatestReader:
 
         Raises:
             Problem: ``MICROGRID_NOT_FOUND``.
-            DBAPIError, OSError: the database is away.
+            DBAPIError, OSError: the database is down.
 
         """
         asked = self._asked.get(microgrid_id)

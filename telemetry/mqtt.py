@@ -1,7 +1,7 @@
 """Packet ingest over MQTT, which is what gateways in the field speak.
 
-A message is acknowledged when its packets are committed, and not before: what the broker was not told is safe, it
-keeps and sends again. So the broker waits for us, and neither a full queue nor a database that is away loses anything.
+A message is acknowledged when its packets are committed, and not before: what is not
+acknowledged, the broker keeps and sends again. So neither a full queue nor a database that is down loses anything.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ AT_ONCE = 200
 MAX_MESSAGE_BYTES = 1_048_576
 """As large as a body over HTTP."""
 SESSION = DEFAULT_PAST_WINDOW
-"""How long the broker keeps messages for us while we are away. An older packet would be refused."""
+"""How long the broker keeps messages for us while we are disconnected. An older packet would be refused."""
 TRIES = 3
 """Tries for a message that fails by itself, in a way that nobody thought of. Anything else is tried for ever."""
 _FIRST_PAUSE = 0.2

@@ -7,7 +7,7 @@
 - ``failures``: What a step that failed for good says of itself
 - ``history_upkeep``: The history's upkeep: its months are made before they begin, and dropped when they are old enough
 - ``jobs``: What the workflow of every job does: it is paused, resumed and cancelled, and it ends by saying how
-- ``launch``: How the workflows are started and told things: ids, options and search attributes in one place
+- ``launch``: How the workflows are started and signalled: ids, options and search attributes in one place
 - ``microgrid_sync``: One depot's sync: its microgrid follows its top-level circuits, one pass after the other
 - ``run_audit``: The run audit: a scenario run or backfill whose workflow is gone ends, although nobody reads it
 - ``scenario_run``: A scenario run: the order of its steps, its waits, and how it is steered

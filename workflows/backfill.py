@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
 _PAGES_AHEAD = 50
 """Pages that are planned at once: enough that planning is rare, few enough to stay small in the history."""
 
-# Tried until it succeeds: a worker, a server or a database that is away comes back, and a page that was
+# Tried until it succeeds: a worker, a server or a database that is down comes back, and a page that was
 # finished is not done again. An operator who does not want to wait cancels.
 _RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10))
 

@@ -47,7 +47,7 @@ class CapacityWatchWorkflow:
             CapacityWatchActivities.pass_due_deadlines,
             start_to_close_timeout=timedelta(seconds=60),
             retry_policy=_RETRY,
-            # A longer pause is a timer of the server, so that a database that is away holds no worker.
+            # A longer pause is a timer of the server, so that a database that is down holds no worker.
             local_retry_threshold=timedelta(seconds=2),
         )
         if done.passed:

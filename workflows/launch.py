@@ -1,4 +1,4 @@
-"""How the workflows are started and told things: ids, options and search attributes in one place."""
+"""How the workflows are started and signalled: ids, options and search attributes in one place."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _PASS_TIMEOUT = timedelta(seconds=30)
 _FAILED = "FAILED"
 """The outcome in Temporal of a pass that failed for good."""
 
-# The step is one short transaction. It is tried until it succeeds: a database that is away comes back. What cannot
+# The step is one short transaction. It is tried until it succeeds: a database that is down comes back. What cannot
 # succeed is no such error: the depot then says so.
 _RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=15))
 
@@ -98,7 +98,7 @@ class MicrogridSyncWorkflow:
                 self._request,
                 start_to_close_timeout=_PASS_TIMEOUT,
                 retry_policy=_RETRY,
-                # A longer pause is a timer of the server, so that a database that is away holds no worker.
+                # A longer pause is a timer of the server, so that a database that is down holds no worker.
                 local_retry_threshold=timedelta(seconds=2),
                 summary=self._request.reason,
             )

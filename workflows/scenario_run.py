@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from runtime.search_attributes import OUTCOME
 
-# Tried until it succeeds: a worker, an API or a database that is away comes back, and steps that have their evidence
+# Tried until it succeeds: a worker, an API or a database that is down comes back, and steps that have their evidence
 # are not executed again. What can never succeed is no such error and ends the run.
 _RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=2))
 

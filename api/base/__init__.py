@@ -2,7 +2,7 @@
 
 - ``access``: Who acts: the one place that decides whether a request is let in, and as whom
 - ``addresses``: Addresses of the application's own routes
-- ``bodies``: JSON bodies, read as packets are: what the product stores is what was judged
+- ``bodies``: JSON bodies, read as packets are: what the product stores is what was validated
 - ``dependencies``: What routes are given: who acts, and the resources that the process opened once
 - ``flags``: Feature flags, by OpenFeature: from the settings, or from any provider that they name
 - ``idempotency``: Creating something once, however often it is asked for: the ``Idempotency-Key`` of the IETF's draft

@@ -1,4 +1,4 @@
-"""JSON bodies, read as packets are: what the product stores is what was judged.
+"""JSON bodies, read as packets are: what the product stores is what was validated.
 
 The framework's own reader takes the last of two equal keys, and ``1e-400`` for 0. Here such a value is a mark (see
 ``domain.base.strict_json``), which the body's types refuse.
@@ -58,4 +58,4 @@ def once_each(value: Any) -> Any:
 
 
 Document = Annotated[dict[str, Any], BeforeValidator(once_each)]
-"""A body that the domain judges as a whole."""
+"""A body that the domain validates as a whole."""

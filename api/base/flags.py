@@ -33,7 +33,7 @@ class Flags:
         self._client = api.get_client(self._domain)
 
     def close(self) -> None:
-        """Let go of the provider, which is told to shut down."""
+        """Release the provider, which then shuts down."""
         api.set_provider(NoOpProvider(), self._domain)
 
     async def is_on(self, flag: str, actor: Actor, depot_id: UUID | None = None) -> bool:

@@ -23,7 +23,7 @@ IfMatch = Annotated[
     Header(
         alias="If-Match",
         description="The `ETag` of what was read. Where it has another version by now, the request is refused: "
-        "`context.current` tells what holds, `context.changes` who changed which field since, and when. "
+        "`context.current` has the present state, `context.changes` who changed which field since, and when. "
         "Left out, or `*`: whatever version it has.",
         examples=['"3"'],
     ),

@@ -217,7 +217,7 @@ class Effect(BaseModel):
 
     @staticmethod
     def of(effect: BindingEffect) -> Effect:
-        """The effect as the domain tells it."""
+        """Make the document of an effect."""
         return Effect.model_validate(effect, from_attributes=True)
 
 
@@ -231,7 +231,7 @@ class Judgement(BaseModel):
 
     @staticmethod
     def of(found: DraftValidation) -> Judgement:
-        """The judgement as the domain tells it."""
+        """Make the document of the result of a validation."""
 
         def reported(violations: Iterable[Violation]) -> list[FieldProblem]:
             return [FieldProblem.of(each) for each in violations]
@@ -314,7 +314,7 @@ async def _permitted_trial(body: BindingTrial, permit: PermitDep) -> None:
 
 
 def _named(body: Mapping[str, Any]) -> dict[str, UUID]:
-    """What a body names that belongs to a depot. What is no id at all is told with whatever else is wrong."""
+    """What a body names that belongs to a depot. An invalid id is reported with the other errors."""
     found: dict[str, UUID] = {}
     for name in ("depot_id", "microgrid_id", "device_id"):
         with suppress(ValueError):
@@ -383,8 +383,8 @@ _CHANGED = (
 async def change(binding_id: BindingId, body: BindingChangeBody, edit: EditDep, tables: TablesDep) -> ControllerBinding:
     """Change device, capabilities or enablement. Another device takes over at once what the binding supplies.
 
-    With `version` or `If-Match`, a change by someone else in between is refused: `context.current` tells what holds
-    now, `context.changes` who changed which field since, and when.
+    With `version` or `If-Match`, a change by someone else in between is refused: `context.current` has the
+    present state, `context.changes` who changed which field since, and when.
     """
     return ControllerBinding.of(await edit.store(update_binding, binding_id, body, tables, edit.expected))
 

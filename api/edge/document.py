@@ -1,7 +1,7 @@
 """The OpenAPI document: what every operation has, made in one place, so that outside tools read the API well.
 
 Operations are named by what they do: a verb and what it is done to. Bodies are components with a name. A field or
-parameter that does not say what it means is told by ``api.edge.glossary``. Tests hold that nothing is without.
+parameter without a description gets it from ``api.edge.glossary``. Tests hold that nothing is without.
 """
 
 from __future__ import annotations

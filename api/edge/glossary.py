@@ -1,7 +1,7 @@
 """What the names of the API's fields and parameters mean, wherever one of them appears.
 
 A field whose own model says more than this keeps its own words. Each entry is a description, and an example where one
-tells something.
+helps.
 """
 
 from __future__ import annotations

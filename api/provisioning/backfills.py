@@ -128,7 +128,7 @@ async def start(body: BackfillCreate, actor: ActorDep, jobs: JobsDep, once: Once
     async def make(connection: AsyncConnection) -> Backfill:
         await insert_backfill(connection, request)
         await record_change(connection, actor, BACKFILL.event("requested"), subject_id=request.backfill_id)
-        # Inside the transaction: where Temporal is away, nothing was asked. Should the commit fail after a
+        # Inside the transaction: where Temporal is down, nothing was asked. Should the commit fail after a
         # start, the workflow's first step stores the backfill itself.
         async with temporal_calls():
             await start_backfill(jobs.client, jobs.settings.task_queue, BackfillInput(request))

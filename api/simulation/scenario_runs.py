@@ -215,7 +215,7 @@ async def start(body: ScenarioRunCreate, actor: ActorDep, jobs: JobsDep, once: O
 
 
 async def begin(jobs: JobService, actor: Actor, asked: RunStart, once: Once) -> UUID:
-    """Start a run; one that goes on in the depot, but whose workflow is gone, does not stand in the way."""
+    """Start a run. An open run of the depot whose workflow is gone is ended first."""
     async with jobs.engine.connect() as connection:
         active = await active_run(connection, asked.depot_id)
     if active is not None:

@@ -1,4 +1,4 @@
-"""How a scenario run begins: the scenario is read, the depot's configuration bound to it, and what is missing told."""
+"""The start of a scenario run: the scenario is read and bound to the depot's configuration; gaps are reported."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def _refuse_what_blocks(missing: tuple[Missing, ...], *, force: bool) -> None:
     if blocking:
         raise Problem(
             ProblemCode.SCENARIO_NOT_CONFIGURED,
-            "The depot's configuration lacks what the scenario drives. "
+            "The depot's configuration lacks something that the scenario needs. "
             + " ".join(f"{each.what} {each.to_do}" for each in blocking),
             violations=[Violation("/depot_id", each.code, f"{each.what} {each.to_do}") for each in blocking],
             context={"missing": [asdict(each) for each in missing]},

@@ -6,8 +6,8 @@
   something along
 - ``depots``: Depots: create with circuits, list, read
 - ``devices``: Devices: list, add, change, link to a circuit, delete
-- ``fleet_import``: The legacy fleet comes in: a stream of lines, answered by what landed and by every line that was
-  refused
+- ``fleet_import``: The import of the legacy fleet: a stream of lines, answered with what was stored and every line
+  that was refused
 - ``gateways``: Gateways: list, add, change, delete
 - ``imports``: The bodies of imports: put aside on the disk before the database is asked for anything
 - ``power_sources``: Power sources: list with their latest readings, add, change, delete

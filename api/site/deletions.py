@@ -45,7 +45,7 @@ class DeletionDocument(BaseModel):
 
     @staticmethod
     def of(deletion: Deletion) -> DeletionDocument:
-        """The deletion as the domain tells it."""
+        """Make the document of a deletion."""
         affected = [
             AffectedDocument(kind=each.kind, id=each.subject_id, name=each.name, effect=each.effect)
             for each in deletion.affected

@@ -1,4 +1,4 @@
-"""The legacy fleet comes in: a stream of lines, answered by what landed and by every line that was refused."""
+"""The import of the legacy fleet: a stream of lines, answered with what was stored and every line that was refused."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Landed(BaseModel):
 
 
 class ImportCounts(BaseModel):
-    """What an import came to. Every line but blank ones is counted once: landed, unchanged or refused."""
+    """The result of an import. Every line except blank ones is counted once: stored, unchanged or refused."""
 
     lines: int
     landed: Landed
@@ -59,7 +59,7 @@ class ImportCounts(BaseModel):
         """What the store counted."""
         return ImportCounts(
             lines=summary.lines,
-            landed=Landed(**{f"{kind}s": count for kind, count in summary.landed.items()}),
+            landed=Landed(**{f"{kind}s": count for kind, count in summary.stored.items()}),
             unchanged=summary.unchanged,
             refused=sum(summary.refused.values()),
             refused_by_code=summary.refused,
@@ -112,7 +112,7 @@ async def _body(request: Request) -> AsyncGenerator[AsyncIterator[bytes]]:
     response_model=ImportReport,
     responses={
         200: {
-            "description": "What landed, and every refused line. As NDJSON the counts are the first line.",
+            "description": "What was stored, and every refused line. As NDJSON, the first line has the counts.",
             "content": {NDJSON: {"schema": {"type": "string"}}},
         },
         **problem_responses(
@@ -143,15 +143,15 @@ async def import_fleet(request: Request, importing: Annotated[FleetImport, Depen
     """
     began = time.monotonic()
     try:
-        await importing.land()
+        await importing.store()
     except FAILURES as error:
-        if not importing.is_landing:
+        if not importing.is_storing:
             raise
         _log.error("fleet import interrupted", exc_info=error)
         raise Problem(
             ProblemCode.IMPORT_INTERRUPTED,
-            "The import was broken off while it landed. Every depot of it is there whole or not at all. "
-            "Import the same file again to bring the rest.",
+            "The import was interrupted while its depots were being stored. Each of them is stored completely or not "
+            "at all. Import the same file again to store the rest.",
         ) from error
     counts = ImportCounts.of(importing.summary)
     _log.info("fleet imported", seconds=round(time.monotonic() - began, 3), **counts.model_dump())

@@ -59,7 +59,7 @@ Translation = Annotated[
     # Before it is copied, which takes the marks of what cannot be stored off.
     BeforeValidator(_storable),
     Field(
-        description="The fallback that names the power source where nothing else tells it.",
+        description="The fallback that names the power source if nothing else determines it.",
         examples=[{"power_source_id": "0190a5d0-0000-7000-8000-000000000001"}],
     ),
 ]

@@ -193,8 +193,8 @@ async def change(
 ) -> SensorAction:
     """Change measurands and settings, or switch the action on or off.
 
-    With `version` or `If-Match`, a change by someone else in between is refused, and `context.current` tells what holds
-    now, `context.changes` who changed which field since, and when.
+    With `version` or `If-Match`, a change by someone else in between is refused, and `context.current` has the
+    present state, `context.changes` who changed which field since, and when.
     """
     return SensorAction.of(await edit.store(update_sensor_action, sensor_action_id, body, tables, edit.expected))
 

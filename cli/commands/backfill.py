@@ -55,7 +55,7 @@ async def watch_backfill(api: Api, backfill: dict[str, Any], console: Console) -
     """Show how far a backfill is until it has ended; answer what the API says of it then.
 
     Raises:
-        CommandFailedError: the API is away for too long. The backfill goes on by itself.
+        CommandFailedError: the API is unavailable for too long. The backfill goes on by itself.
 
     """
     title = "Dry run" if backfill["dry_run"] else "Backfill"

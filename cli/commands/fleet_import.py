@@ -17,7 +17,7 @@ from runtime.modes import make_private, private_file
 
 
 def run_import(file: Path) -> int:
-    """Import a fleet through the API and print what landed and what was refused."""
+    """Import a fleet through the API and print what was stored and what was refused."""
     check_readable(file)
     return asyncio.run(_import(make_console(), file))
 
@@ -61,8 +61,8 @@ def _open(report: Path) -> IO[bytes]:
 
 
 def _print_import(console: Console, answer: dict[str, Any], report: Path) -> None:
-    landed = "  ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in answer["landed"].items())
-    console.print(f"  [green]landed[/]     {landed}", soft_wrap=True)
+    stored = "  ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in answer["landed"].items())
+    console.print(f"  [green]stored[/]     {stored}", soft_wrap=True)
     if answer["unchanged"]:
         console.print(f"  unchanged  {answer['unchanged']:,}")
     if answer["refused"]:

@@ -162,7 +162,7 @@ async def _run(asked: Asked) -> int:
                 if asked.twice:
                     done.append(await _once(api, asked, depot_id, each, console))
     finally:
-        # First what is to be kept, also of runs before one that could not be run; then what is only told.
+        # First what is to be kept, also of runs before one that could not be run; then what is only printed.
         unwritten = files_to_write.write([done[0] for done in finished])
     good = [_report(done, console) for done in finished]
     _print([done[0] for done in finished], console, twice=asked.twice)
@@ -257,7 +257,7 @@ async def watch_run(api: Api, run: dict[str, Any], console: Console) -> dict[str
     """Show how far a run is until it has ended; answer what the API says of it then.
 
     Raises:
-        CommandFailedError: the API is away for too long. The run goes on by itself.
+        CommandFailedError: the API is unavailable for too long. The run goes on by itself.
 
     """
     path = f"/api/scenario-runs/{run['run_id']}"

@@ -69,7 +69,7 @@ class ApiProgram(Program):
         return [*super().command(), "--host", self.host, "--port", str(self.port)]
 
     def yield_port(self) -> bool:
-        """Leave the port to who took it since it was chosen, as long as nobody was told of it."""
+        """Give up a port that another process took since it was chosen, unless it was announced already."""
         taken = self._movable and free_port(self.port, host=self.host) != self.port
         if taken:
             self.port = free_port(0, host=self.host)

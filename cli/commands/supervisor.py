@@ -111,7 +111,7 @@ class Supervisor:
 
 
 async def _ended(process: ManagedProcess) -> None:
-    while process.running:  # noqa: ASYNC110 (the operating system tells of an end by no event that works everywhere)
+    while process.running:  # noqa: ASYNC110 (no event that works everywhere signals the end of a process)
         await asyncio.sleep(_LOOK_EVERY)
 
 

@@ -210,7 +210,7 @@ class Up:
         if self.sign_in:
             print_people(self.console)
             return
-        # Where another `up` of this project runs, commands want to be told which is meant.
+        # Where another `up` of this project runs, commands must name the one that is meant.
         named = f" --api {api.url}" if len(running_places()) > 1 else ""
         self.console.print("\nTry in another terminal:")
         for command in ("scenario run --all", "backfill --dry-run", "resync DEPOT", "import FILE"):

@@ -14,7 +14,7 @@
   search terms
 - ``times``: Which moments the product takes: from the beginning of 1970 to the end of 9999, in UTC
 - ``timezones``: Which time zones a depot may lie in: those of the IANA database that comes with the product
-- ``versions``: The version of what people edit: it moves with every change, so whoever read an older one is told what
-  changed
+- ``versions``: The version of what people edit: it increases with every change, so that a stale one is refused with
+  what changed
 - ``violations``: What is wrong with a document, and where: a JSON pointer, a stable code, a reason for people
 """

@@ -2,7 +2,7 @@
 
 A stamp is when something was measured by the clock of whoever measured it. Nothing comes before it was measured, so a
 stamp that lies after its arrival is wrong, by at least as much as it lies ahead. For order and for age such a stamp
-counts as its arrival: its *effective time* is the earlier of the two. What was sent is kept and told as it came.
+counts as its arrival: its *effective time* is the earlier of the two. What was sent is stored and returned unchanged.
 
 A stamp that lies behind proves nothing: what waited before it was sent lies behind as well.
 """

@@ -63,21 +63,21 @@ class ProblemCode(StrEnum):
         "BODY_TOO_LARGE",
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         Subject.REQUEST,
-        "The body is larger than the route takes.",
+        "The body is larger than the route accepts.",
         "Send less at once: fewer packets in an array, or the fleet in several files.",
     )
     BODY_TOO_SLOW = (
         "BODY_TOO_SLOW",
         HTTPStatus.REQUEST_TIMEOUT,
         Subject.REQUEST,
-        "The body came in more slowly than the server waits for.",
+        "The body arrived too slowly.",
         "Send it again over a faster connection, or in smaller parts.",
     )
     TOO_MANY_IMPORTS = (
         "TOO_MANY_IMPORTS",
         HTTPStatus.TOO_MANY_REQUESTS,
         Subject.IMPORT,
-        "So many fleet imports are running that this one was not begun.",
+        "Too many fleet imports are running, so this one was not started.",
         "Send it again later.",
     )
     INVALID_NAME = (
@@ -115,7 +115,7 @@ class ProblemCode(StrEnum):
         HTTPStatus.NOT_FOUND,
         Subject.SITE,
         "No microgrid has this id, or the depot has none yet.",
-        "Look at the depot's `provisioning`: it says whether a microgrid is to come.",
+        "Look at the depot's `provisioning`: it says whether a microgrid will be created.",
         "There is no such microgrid",
     )
     BACKFILL_NOT_FOUND = (
@@ -234,37 +234,37 @@ class ProblemCode(StrEnum):
         "IMPORT_INTERRUPTED",
         HTTPStatus.SERVICE_UNAVAILABLE,
         Subject.IMPORT,
-        "The fleet import stopped while its depots were being stored. Every depot is there whole or not at all.",
-        "Import the same file again: what is there already stays as it is.",
+        "The fleet import stopped while its depots were being stored. Each depot is stored completely or not at all.",
+        "Import the same file again: lines that are already stored stay unchanged.",
     )
     BACKFILL_NOT_RUNNING = (
         "BACKFILL_NOT_RUNNING",
         HTTPStatus.CONFLICT,
         Subject.PROVISIONING,
         "The backfill has ended, so it cannot be paused, resumed or cancelled.",
-        "Start another one: it does only what is left.",
+        "Start another one: it processes only the depots that are left.",
     )
     SYNC_TIMED_OUT = (
         "SYNC_TIMED_OUT",
         HTTPStatus.GATEWAY_TIMEOUT,
         Subject.PROVISIONING,
-        "The sync was accepted but did not answer in time: no worker may be running. It will still happen.",
-        "Check that a worker runs; the depot's microgrid shows when the sync has happened.",
+        "The sync was accepted but did not answer in time: maybe no worker is running. The sync will still run.",
+        "Check that a worker is running; the depot's microgrid shows when the sync has run.",
     )
     SYNC_FAILED = (
         "SYNC_FAILED",
         HTTPStatus.INTERNAL_SERVER_ERROR,
         Subject.PROVISIONING,
-        "The sync failed in a way that trying it again does not change. The depot's `provisioning` says so, too.",
+        "The sync failed, and a retry would fail in the same way. The depot's `provisioning` says so, too.",
         "Correct what `detail` names, then ask for a Resync.",
     )
     TEMPORAL_UNAVAILABLE = (
         "TEMPORAL_UNAVAILABLE",
         HTTPStatus.SERVICE_UNAVAILABLE,
         Subject.AVAILABILITY,
-        "Temporal cannot be reached, so no workflow can be started or asked.",
+        "Temporal cannot be reached, so workflows can be neither started nor queried.",
         "Try again; if it lasts, check Temporal and `TEMPORAL_ADDRESS`.",
-        "Temporal is away",
+        "Temporal is unavailable",
     )
     DATABASE_UNAVAILABLE = (
         "DATABASE_UNAVAILABLE",
@@ -272,7 +272,7 @@ class ProblemCode(StrEnum):
         Subject.AVAILABILITY,
         "The database cannot be reached. Nothing was changed.",
         "Try again; if it lasts, check PostgreSQL and `DATABASE_URL`.",
-        "The database is away",
+        "The database is unavailable",
     )
     DATABASE_NOT_MIGRATED = (
         "DATABASE_NOT_MIGRATED",
@@ -286,7 +286,7 @@ class ProblemCode(StrEnum):
         "DATABASE_BUSY",
         HTTPStatus.SERVICE_UNAVAILABLE,
         Subject.AVAILABILITY,
-        "The database is there and could not serve the request in time. Nothing was changed.",
+        "The database is running but could not serve the request in time. Nothing was changed.",
         "Try again after a pause; if it lasts, look for long transactions.",
         "The database is busy",
     )
@@ -294,14 +294,14 @@ class ProblemCode(StrEnum):
         "IDEMPOTENCY_KEY_IN_USE",
         HTTPStatus.CONFLICT,
         Subject.REQUEST,
-        "A request with the same idempotency key is being answered at this moment.",
+        "A request with the same idempotency key is still in progress.",
         "Wait, then send the same request again: it gets the first one's answer.",
     )
     IDEMPOTENCY_KEY_REUSED = (
         "IDEMPOTENCY_KEY_REUSED",
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.REQUEST,
-        "Another request came with the same idempotency key before.",
+        "A different request was sent with the same idempotency key before.",
         "Use a new key for each new request.",
         "This form was sent before",
     )
@@ -309,8 +309,8 @@ class ProblemCode(StrEnum):
         "OUTCOME_UNKNOWN",
         HTTPStatus.SERVICE_UNAVAILABLE,
         Subject.AVAILABILITY,
-        "The database was lost while it stored the change: the change holds whole, or not at all.",
-        "Read before you ask again. A request with an idempotency key can be sent again as it was.",
+        "The database was lost while it stored the change, which was stored completely or not at all.",
+        "Read the resource before you try again. A request with an idempotency key can be repeated unchanged.",
         "It is not known whether this was saved",
     )
     INVALID_CURSOR = (
@@ -318,7 +318,7 @@ class ProblemCode(StrEnum):
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.REQUEST,
         "The cursor did not come from this list.",
-        "Begin again without a cursor, and send back `next_cursor` as it is, with the same filters.",
+        "Start again without a cursor, and send back `next_cursor` as it is, with the same filters.",
     )
     ACCESS_REFUSED = (
         "ACCESS_REFUSED",
@@ -408,21 +408,21 @@ class ProblemCode(StrEnum):
         "TIMESTAMP_IN_FUTURE",
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.TELEMETRY,
-        "The time of measurement is further ahead than a clock may be wrong.",
+        "The time of measurement is too far in the future.",
         "Set the clock of the field device, then send new packets.",
     )
     TIMESTAMP_TOO_OLD = (
         "TIMESTAMP_TOO_OLD",
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.TELEMETRY,
-        "The time of measurement is older than a late message may be.",
-        "Do not send it again: it will never be taken.",
+        "The time of measurement is too old, even for a late message.",
+        "Do not send it again: it will never be accepted.",
     )
     INVALID_CAPABILITY_VALUE = (
         "INVALID_CAPABILITY_VALUE",
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.TELEMETRY,
-        "The value is neither true nor false nor null, which is all that a capability's value may be.",
+        "A capability's value must be true, false or null.",
         "Send true, false or null.",
     )
     INVALID_EVENT_REF = (
@@ -436,29 +436,29 @@ class ProblemCode(StrEnum):
         "INVALID_SENSOR_ACTION",
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.CONFIGURATION,
-        "The sensor action was given what it does not take, or not given what it needs.",
+        "A field of the sensor action is invalid, unknown or missing.",
         "Correct what `errors` names; `GET /api/sensor-action-schemas` has the form of each action.",
     )
     UNKNOWN_DEVICE = (
         "UNKNOWN_DEVICE",
         HTTPStatus.NOT_FOUND,
         Subject.TELEMETRY,
-        "The packet's `device_id` is no gateway that the product knows.",
+        "The packet's `device_id` is not the id of a known gateway.",
         "Create the gateway, or correct the id in the field device.",
     )
     FOREIGN_GATEWAY = (
         "FOREIGN_GATEWAY",
         HTTPStatus.FORBIDDEN,
         Subject.TELEMETRY,
-        "The packet is of another gateway than the one that sent it.",
+        "The packet names a gateway other than the one that sent it.",
         "Let each gateway send its own packets.",
     )
     TOO_MANY_PACKETS = (
         "TOO_MANY_PACKETS",
         HTTPStatus.TOO_MANY_REQUESTS,
         Subject.TELEMETRY,
-        "So many packets wait that none of these was taken.",
-        "Send them again later, after a pause that grows.",
+        "Too many packets are waiting, so none of these was accepted.",
+        "Send them again later, with increasing pauses.",
     )
     DEVICE_NOT_IN_DEPOT = (
         "DEVICE_NOT_IN_DEPOT",
@@ -471,7 +471,7 @@ class ProblemCode(StrEnum):
         "INVALID_OUTPUT_TRANSLATION",
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.SITE,
-        "A gateway's output translation contains what cannot be stored, or is longer than it may be.",
+        "A gateway's output translation is too long, or contains something that cannot be stored.",
         "Correct what `detail` names.",
     )
     CIRCUIT_NOT_IN_DEPOT = (
@@ -506,28 +506,28 @@ class ProblemCode(StrEnum):
         "SENSOR_ACTION_EXISTS",
         HTTPStatus.CONFLICT,
         Subject.CONFIGURATION,
-        "The device has a sensor action of this kind already.",
-        "Change the one that is there.",
+        "The device already has a sensor action of this kind.",
+        "Change the existing one.",
     )
     CAPABILITY_OWNED = (
         "CAPABILITY_OWNED",
         HTTPStatus.CONFLICT,
         Subject.CONFIGURATION,
-        "Another sensor action of the depot, which is switched on, publishes the capability.",
-        "Switch off the one that `context` names, then this one on.",
+        "Another enabled sensor action of the depot supplies the capability.",
+        "Disable the one that `context` names, then enable this one.",
     )
     INVALID_CONTROLLER_BINDING = (
         "INVALID_CONTROLLER_BINDING",
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.CONFIGURATION,
-        "The binding cannot be like this.",
+        "The binding is invalid.",
         "Correct what `errors` names; each has a code of its own.",
     )
     UNKNOWN_CONTROLLER = (
         "UNKNOWN_CONTROLLER",
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.CONFIGURATION,
-        "No table of a controller has this name.",
+        "No controller revision has this name.",
         "Use one of the revisions that `detail` lists.",
     )
     UNSUPPORTED_BY_REVISION = (
@@ -541,15 +541,15 @@ class ProblemCode(StrEnum):
         "VERSION_CONFLICT",
         HTTPStatus.CONFLICT,
         Subject.REQUEST,
-        "What was to be changed has changed since the caller read it. The status is 412 where `If-Match` asked.",
-        "Read it again, decide anew, and send its present version.",
+        "The resource has changed since the caller read it. The status is 412 if the request had `If-Match`.",
+        "Read it again, decide whether the change still applies, and send the current version.",
     )
     DELETION_CHANGED = (
         "DELETION_CHANGED",
         HTTPStatus.CONFLICT,
         Subject.REQUEST,
-        "What goes with a deletion has changed since somebody agreed to it.",
-        "Read the deletion again, and confirm what it shows now.",
+        "What would be deleted or unlinked has changed since the deletion was confirmed.",
+        "Read the deletion again and confirm what it shows now.",
     )
     SCENARIO_NOT_FOUND = (
         "SCENARIO_NOT_FOUND",
@@ -563,14 +563,14 @@ class ProblemCode(StrEnum):
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.SIMULATION,
         "The scenario breaks the rules of its language.",
-        "Correct what `errors` names; `./dev scenario validate FILE` says it with line numbers.",
+        "Correct what `errors` names; `./dev scenario validate FILE` shows line numbers.",
     )
     SCENARIO_NOT_CONFIGURED = (
         "SCENARIO_NOT_CONFIGURED",
         HTTPStatus.CONFLICT,
         Subject.SIMULATION,
-        "The depot's configuration lacks what the scenario drives.",
-        "Configure what `context` names, or let the run set it up.",
+        "The depot's configuration lacks something that the scenario needs.",
+        "Configure what `context` names, or let the run configure it.",
     )
     RUN_NOT_FOUND = (
         "RUN_NOT_FOUND",
@@ -584,8 +584,8 @@ class ProblemCode(StrEnum):
         "RUN_IN_PROGRESS",
         HTTPStatus.CONFLICT,
         Subject.SIMULATION,
-        "Another scenario run goes on in the depot.",
-        "Wait for its end, or cancel it.",
+        "Another scenario run is in progress in the depot.",
+        "Wait until it ends, or cancel it.",
     )
     RUN_NOT_RUNNING = (
         "RUN_NOT_RUNNING",
@@ -598,7 +598,7 @@ class ProblemCode(StrEnum):
         "PAGES_UNAVAILABLE",
         HTTPStatus.SERVICE_UNAVAILABLE,
         Subject.AVAILABILITY,
-        "Files that the operator pages load were not fetched. The API works.",
+        "Files that the operator pages need were not installed. The API works.",
         "Run the command that `detail` names, then load the page again.",
         "The pages cannot be shown",
     )
@@ -614,14 +614,14 @@ class ProblemCode(StrEnum):
         "METHOD_NOT_ALLOWED",
         HTTPStatus.METHOD_NOT_ALLOWED,
         Subject.REQUEST,
-        "The address does not take this method.",
-        "Use one of those that the header `Allow` names.",
+        "The address does not support this method.",
+        "Use one of the methods in the header `Allow`.",
     )
     INTERNAL_ERROR = (
         "INTERNAL_ERROR",
         HTTPStatus.INTERNAL_SERVER_ERROR,
         Subject.REQUEST,
-        "The server failed in a way that it does not know.",
+        "The server failed with an unexpected error.",
         "Find the request in the log by its `X-Request-ID` and report it.",
         "Something went wrong here",
     )
@@ -653,7 +653,7 @@ def problem_title(code: ProblemCode) -> str:
 
 
 class Problem(Exception):
-    """A refusal: a stable ``code`` and a ``detail`` that tells a person what to do about it."""
+    """A refusal: a stable ``code`` and a ``detail`` that says what to do about it."""
 
     def __init__(
         self,

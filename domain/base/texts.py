@@ -1,7 +1,7 @@
 r"""What a text may be, in the same way everywhere: names, ids of sensors, references, scenarios, actors, search terms.
 
 Two texts that look the same must be the same, and a text must look like what it is. So every text has one form
-(``normal``), and is judged in that form (``fault_of``):
+(``normal``), and is validated in that form (``fault_of``):
 
 1. It is in Unicode's composed form (NFC), without those invisible characters that change nothing that one sees (zero
    width space, soft hyphen, byte order mark and the like): a copy from a web page brings them along unseen. Joiners,
@@ -66,7 +66,7 @@ def is_plain(text: str) -> bool:
 
 
 def normal(text: str, *, lines: bool = False) -> str:
-    r"""Return the one form of ``text``, judged or not. With ``lines`` the text has lines, which end in ``\n``."""
+    r"""Return ``text`` normalized, whether it is valid or not. With ``lines`` it has lines, which end in ``\n``."""
     if lines and "\r" in text:
         text = _LINE_ENDS.sub("\n", text)
     if text.isascii() or len(text) > _LONGEST:

@@ -1,7 +1,7 @@
 """Which moments the product takes: from the beginning of 1970 to the end of 9999, in UTC.
 
-The same as a packet's timestamp may say. What a clock elsewhere calls the year 1 or 9999 may lie outside of what can be
-a date at all once it is told in UTC, so a moment is judged after that.
+The same as a packet's timestamp may say. A time in the year 1 or 9999 of another offset may not be
+representable in UTC, so a time is checked after its conversion.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The version of what people edit: it moves with every change, so whoever read an older one is told what changed."""
+"""The version of what people edit: it increases with every change, so that a stale one is refused with what changed."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """Controller bindings: which device supplies which capabilities of a microgrid (COR-39).
 
 A binding is the device's sensor action ``Update Microgrid State``, seen from the microgrid: it has the same id, and
-each of its capabilities is one of the action's measurands. What is filled in to make or change one is read here and
-judged against what is known of the site: everything that is wrong at once, each beside its field, with what is worth
-a look before it is saved and what saving it would do.
+each of its capabilities is one of the action's measurands. The values entered for a binding are parsed here and
+validated against the site: all errors at once, each with its field, warnings, and what saving would do.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from domain.site.measurands import MeasurandKey
 from domain.site.sensor_action_forms import given_version
 
 MEASURAND_OF: Mapping[Capability, MeasurandKey] = {each: each.measurand for each in Capability}
-"""Which measurand tells of a capability."""
+"""Which measurand reports a capability."""
 
 
 class BindingCode(StrEnum):
@@ -51,7 +50,7 @@ class BindingCode(StrEnum):
     UNKNOWN_CAPABILITY = "UNKNOWN_CAPABILITY"
     CAPABILITY_REPEATED = "CAPABILITY_REPEATED"
     CAPABILITY_WITHOUT_MEASURAND = "CAPABILITY_WITHOUT_MEASURAND"
-    """No measurand of the packet contract tells of the capability, so no device can supply it."""
+    """No measurand of the packet contract reports the capability, so no device can supply it."""
     CAPABILITY_OWNED = "CAPABILITY_OWNED"
     """Another device supplies the capability."""
     VERSION_CONFLICT = "VERSION_CONFLICT"
@@ -281,7 +280,7 @@ def validate_draft(
     """Say everything that is wrong with a draft, what is worth a look, and what saving it does."""
     violations = [*draft.violations, *_validate_context(draft, context), *_validate_device(draft, context)]
     device = context.device if context.device is not None and context.device.depot_id == context.depot_id else None
-    refused = _judge_capabilities(draft, context, device, tables, measurand_of)
+    refused = _refused_capabilities(draft, context, device, tables, measurand_of)
     violations += refused.values()
     warnings = [] if device is None else _warnings(draft, device, measurand_of)
     wanted = [capability for _, capability in draft.capabilities if capability not in refused]
@@ -330,7 +329,7 @@ def _validate_device(draft: BindingDraft, context: BindingContext) -> Iterable[V
         yield Violation(where, BindingCode.ALREADY_BOUND, reason)
 
 
-def _judge_capabilities(
+def _refused_capabilities(
     draft: BindingDraft,
     context: BindingContext,
     device: KnownDevice | None,

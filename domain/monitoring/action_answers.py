@@ -43,7 +43,7 @@ class ActionAnswer(NamedTuple):
     """The microgrid, power source or circuit that the action is for, where that is certain."""
 
     def document(self) -> dict[str, Any]:
-        """Return the answer as it is stored and told."""
+        """Return the answer as it is stored and sent."""
         return {
             "sensor_id": self.sensor_id,
             "device_id": str(self.device_id),

@@ -41,7 +41,7 @@ class Capability(StrEnum):
 
     _value_: str
     measurand: MeasurandKey
-    """Which measurand tells of it."""
+    """Which measurand reports it."""
     label: str
     """Its name on pages."""
     short_label: str
@@ -63,7 +63,7 @@ class Capability(StrEnum):
     ) -> Capability:
         """Make the text that names it, with all that differs between two capabilities.
 
-        The database knows the same (``known_capabilities()``): a migration tells it of another one.
+        The database has the same list (``known_capabilities()``): a migration adds a new one to it.
         """
         made = str.__new__(cls, value)
         made._value_ = value
@@ -97,7 +97,7 @@ class CapabilityStatus(StrEnum):
 
 
 CAPABILITY_MEASURANDS: Mapping[MeasurandKey, Capability] = {each.measurand: each for each in Capability}
-"""Which measurand tells of which capability."""
+"""Which measurand reports which capability."""
 
 _STATUS: dict[object, CapabilityStatus] = {"true": CapabilityStatus.ON, "false": CapabilityStatus.OFF}
 

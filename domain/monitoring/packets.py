@@ -5,8 +5,8 @@ same bounds, so that the contract changes here alone. A packet may carry keys th
 level. The parser looks them over (they must be fit to be stored) and leaves them out of ``Packet``: whoever stores
 a packet stores the document as it came.
 
-A text has its one form (``domain.base.texts``) when it is judged: ``in_one_form`` gives it to a document whose texts
-are not plain. What stands under unknown keys stays as it came.
+Texts are normalized (``domain.base.texts``) before they are validated: ``in_one_form`` does so for a document whose
+texts are not plain. The values of unknown keys stay as they came.
 
 The parser is written by hand: from the same decoded document it takes as long as pydantic in strict mode, and
 it also finds repeated keys and unstorable text, looks into unknown keys, and keeps to one set of codes.
@@ -53,7 +53,7 @@ MAX_TEXT_LENGTH = 1_000
 MAX_TIMESTAMP_MS = 253_402_300_799_999
 """The last millisecond of the year 9999, the last that a date can be made of. The first is the epoch, 0."""
 MAX_VIOLATIONS = 20
-"""So many are told of one packet; a gateway with a wrong format breaks the same rule everywhere."""
+"""The most that are reported for one packet; a gateway with a wrong format breaks the same rule everywhere."""
 IDENTITY_KEYS = ("manufacturer", "model", "serial_number", "firmware")
 """What a gateway may say of itself; each may be absent or null."""
 DEFAULT_FUTURE_SKEW = timedelta(minutes=5)

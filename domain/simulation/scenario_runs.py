@@ -48,7 +48,7 @@ class RunTargets:
 
 @dataclass(frozen=True)
 class ScenarioRunRequest:
-    """What the workflow is told of its run; all else is stored."""
+    """What the workflow receives about its run; everything else is stored."""
 
     run_id: UUID
     depot_id: UUID

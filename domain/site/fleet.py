@@ -1,7 +1,7 @@
 """The legacy fleet, line by line: what a line must say, and why a line is refused.
 
-A fleet is NDJSON: one JSON object a line, with ``type`` saying what it is. ``parse_line`` judges a line by itself;
-what a line says of other lines and of what is stored already is judged where all of them are
+A fleet is NDJSON: one JSON object a line, with ``type`` saying what it is. ``parse_line`` validates a line by itself;
+its references to other lines and to stored rows are checked where all of them are known
 (``store.site.fleet.fleet_import``), with the codes of this module.
 """
 

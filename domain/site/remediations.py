@@ -29,7 +29,7 @@ class RemediationCode(StrEnum):
     mended_at: MendedAt
 
     def __new__(cls, value: str, what: str, to_do: str, mended_at: MendedAt = MendedAt.DEVICE) -> RemediationCode:
-        """Make the text that is the code, with what people are told."""
+        """Make the text that is the code, with its texts for people."""
         made = str.__new__(cls, value)
         made._value_ = value
         made.what, made.to_do, made.mended_at = what, to_do, mended_at

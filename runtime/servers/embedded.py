@@ -273,7 +273,7 @@ class EmbeddedTemporal(ManagedProcess):
         return command
 
     def yield_port(self) -> bool:
-        """Leave ports to who took them since they were chosen, as long as nobody was told of them."""
+        """Give up ports that another process took since they were chosen, unless they were announced already."""
         if self._launches_to_spare == 0:
             return False
         self._launches_to_spare -= 1

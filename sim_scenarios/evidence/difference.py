@@ -43,7 +43,7 @@ class Difference:
 
 
 def diff(first: bytes, second: bytes, *, most: int = 1_000) -> tuple[Difference, ...]:
-    """Compare two runs by their evidence, in the order of the steps; ``most`` differences are told.
+    """Compare two runs by their evidence, in the order of the steps; at most ``most`` differences are returned.
 
     Raises:
         BrokenEvidenceError: one of them is no evidence.

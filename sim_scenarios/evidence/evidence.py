@@ -119,7 +119,7 @@ def line(record: Mapping[str, Any]) -> bytes:
 
 
 def sha256_of(evidence: bytes) -> str:
-    """Return the digest by which evidence is told."""
+    """Return the digest that identifies evidence."""
     return hashlib.sha256(evidence).hexdigest()
 
 

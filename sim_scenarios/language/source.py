@@ -49,7 +49,7 @@ class _WrongYamlError(Exception):
 
 
 def read_source(text: str) -> Source | InvalidScenario:
-    """Read one YAML document; what cannot be read is told with its line."""
+    """Read one YAML document; what cannot be read is reported with its line."""
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         reason = f"A file has at most {MAX_BYTES:,} bytes."
         return InvalidScenario((Violation("", ScenarioCode.TOO_LARGE, reason),), {})

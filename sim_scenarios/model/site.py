@@ -19,7 +19,7 @@ from enum import Enum
 
 
 class BatteryOrder(Enum):
-    """What the battery is told to do."""
+    """The command to the battery."""
 
     STILL = "still"
     """Nothing: it is off, idle, or gets contradictory orders."""

@@ -10,7 +10,7 @@ from sim_scenarios.runs.scenario import Scenario
 
 @dataclass
 class DeliveryPlan:
-    """Which step delivers what. Steps are told by their index."""
+    """Which step delivers what. Steps are identified by their index."""
 
     silent: set[int] = field(default_factory=set[int])
     """Steps whose packets are never made."""

@@ -105,7 +105,7 @@ def _violations(error: ValidationError) -> Iterator[Violation]:
         kind = each["type"]
         ranged = any(part in kind for part in _RANGES)
         code = _CODES.get(kind, ScenarioCode.OUT_OF_RANGE if ranged else ScenarioCode.WRONG_TYPE)
-        # A key of a mapping that is wrong in itself is told at the mapping's entry.
+        # A mapping's key that is itself invalid is reported at its entry.
         pointer = ""
         for part in each["loc"]:
             pointer = pointer if part == "[key]" else below(pointer, str(part))

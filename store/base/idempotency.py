@@ -1,6 +1,6 @@
 """Answers to creating requests, kept under the key that the request came with: asked again, the same is answered.
 
-An answer is stored in the transaction that creates what it tells of. So there is one exactly where that was created,
+An answer is stored in the transaction that creates what it describes. So it exists exactly where that was created,
 and who lost it after the COMMIT finds it by asking again.
 """
 
@@ -51,12 +51,12 @@ async def read_response(connection: AsyncConnection, actor: str, key: str) -> Ke
 
 
 async def store_response(connection: AsyncConnection, actor: str, key: str, digest: bytes, answer: str) -> None:
-    """Keep an answer, a JSON document, in the transaction that it tells of."""
+    """Keep an answer, a JSON document, in the transaction that it describes."""
     await connection.execute(_KEEP, {"actor": actor, "key": key, "digest": digest, "answer": answer})
 
 
 async def forget_response(connection: AsyncConnection, actor: str, key: str) -> None:
-    """Forget an answer, in the transaction that undoes what it tells of."""
+    """Forget an answer, in the transaction that undoes what it describes."""
     await connection.execute(_FORGET, {"actor": actor, "key": key})
 
 

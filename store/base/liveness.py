@@ -65,7 +65,7 @@ async def open_database(database_url: str, *, pool_size: int, timeouts: Timeouts
 
 
 async def watch_liveness(connector: Connector, database_url: str) -> None:
-    """Keep ``connector`` told whether PostgreSQL answers at ``database_url``, until cancelled."""
+    """Keep ``connector`` informed whether PostgreSQL answers at ``database_url``, until cancelled."""
     probe = _LivenessProbe(Connector(database_url, _UNLIMITED))
     try:
         while True:

@@ -141,7 +141,7 @@ WRITE_STATUSES = """
             $9::boolean[], $11::integer[]
         ) WITH ORDINALITY AS g (microgrid_id, capability, status, observed_at, ref, device_id, effect, actor, shown,
                                 tenure, n)
-    ), told AS (
+    ), recorded AS (
         INSERT INTO capability_events (id, microgrid_id, capability, status, observed_at, received_at,
                                        provider_event_ref, source_device_id, effect, recorded_by, tenure)
         SELECT id, microgrid_id, capability, status, observed_at, $10, ref, device_id, effect, actor, tenure

@@ -16,7 +16,7 @@ from domain.site.measurands import MeasurandKey, Unreadable, read_measurand
 
 DEPTH = 200
 """How many of a gateway's packets are looked through, back from the last one that the device was in. What a device sent
-last is known however long ago it was; of a measurand that was in none of these packets, no value is told."""
+last is known however long ago it was; a measurand that was in none of these packets has no value."""
 
 
 @dataclass(frozen=True)

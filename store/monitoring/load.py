@@ -64,10 +64,10 @@ class CapacitySeries:
     periods: tuple[CapacityPeriod, ...]
 
 
-# The load is read as the packet contract says: a number, in watts, that can be. It is judged as PostgreSQL has it, and
-# PostgreSQL has numbers that no double holds: an earlier version stored some. Packets are found by the gateway's key,
-# and are where they count as measured (domain.base.clocks). Of a reading that came again, the first counts, whatever
-# the others say.
+# The load is read as the packet contract defines it: a number, in watts, within its limits. It is compared in
+# PostgreSQL, which has numbers that no double can represent: an earlier version stored some. Packets are found by the
+# gateway's key and placed at their effective time (domain.base.clocks). Of a repeated reading the first counts,
+# whatever the others say.
 _LOAD = text("""
     WITH sent AS (
         SELECT DISTINCT ON (p.gateway_id, s.value ->> 'sensor_id', p.observed_at)

@@ -43,7 +43,7 @@ class TakenPacket:
     packet_id: UUID
     answers: tuple[ActionAnswer, ...]
     answers_text: str
-    """The answers as JSON, as they are stored and told."""
+    """The answers as JSON, as they are stored and sent."""
     unknown_sensors: tuple[str, ...]
     """Sensors that no device stands for: kept with the packet, acted on by nothing."""
 
@@ -149,7 +149,7 @@ async def load_sent(
 
 
 # All that the usual group writes is one statement, one round trip: its parts do not see each other's rows, and none
-# needs to. The notifications come with it; they are told when the transaction commits.
+# needs to. It also sends the notifications, which are delivered when the transaction commits.
 _WRITE = f"""
     WITH {WRITE_STATUSES}, stored AS (
         INSERT INTO packets (id, gateway_id, depot_id, observed_at, received_at, document, answers)
@@ -157,7 +157,7 @@ _WRITE = f"""
         FROM unnest($12::uuid[], $13::uuid[], $14::uuid[], $15::timestamptz[], $16::text[], $17::text[])
             AS g (id, gateway_id, depot_id, observed_at, document, answers)
     ), held AS ({WRITE_CAPACITIES.format(*(f"${n}" for n in range(18, 30)))})
-    SELECT pg_notify($30, payload) FROM unnest($31::text[]) AS told (payload)
+    SELECT pg_notify($30, payload) FROM unnest($31::text[]) AS notifications (payload)
 """  # noqa: S608 - constants
 
 _READINGS = """

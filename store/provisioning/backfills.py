@@ -138,7 +138,7 @@ PROVISION_PAGE = text("""
         FROM page
         WHERE d.id = page.id
           AND d.provisioning <> CASE WHEN page.has_tops THEN 'PROVISIONED' ELSE 'FAILED' END
-    ), told AS (
+    ), recorded AS (
         INSERT INTO backfill_outcomes (backfill_id, depot_id, outcome, microgrid_id)
         SELECT :backfill_id, page.id,
                CASE WHEN NOT page.has_tops THEN 'NO_TOP_LEVEL_CIRCUITS'
@@ -147,11 +147,11 @@ PROVISION_PAGE = text("""
         FROM page LEFT JOIN made ON made.depot_id = page.id
         RETURNING outcome
     )
-    SELECT outcome, count(*) FROM told GROUP BY outcome
+    SELECT outcome, count(*) FROM recorded GROUP BY outcome
 """)
 
-_JUDGE_PAGE = text("""
-    WITH told AS (
+_EVALUATE_PAGE = text("""
+    WITH recorded AS (
         INSERT INTO backfill_outcomes (backfill_id, depot_id, outcome, microgrid_id)
         SELECT :backfill_id, d.id,
                CASE WHEN NOT EXISTS (SELECT 1 FROM circuits WHERE depot_id = d.id AND parent_id IS NULL)
@@ -162,7 +162,7 @@ _JUDGE_PAGE = text("""
         WHERE d.id > :after AND d.id <= :upto
         RETURNING outcome
     )
-    SELECT outcome, count(*) FROM told GROUP BY outcome
+    SELECT outcome, count(*) FROM recorded GROUP BY outcome
 """)
 
 
@@ -188,7 +188,7 @@ async def run_page(connection: AsyncConnection, request: PageRequest) -> Outcome
     await hold_open(connection, backfills, BACKFILL, backfill.backfill_id)
     span = {"after": bounds.after or FIRST_ID, "upto": bounds.upto}
     if backfill.dry_run:
-        rows = await connection.execute(_JUDGE_PAGE, {**span, "backfill_id": backfill.backfill_id})
+        rows = await connection.execute(_EVALUATE_PAGE, {**span, "backfill_id": backfill.backfill_id})
     else:
         await connection.execute(_LOCK_PAGE, span)
         rows = await connection.execute(

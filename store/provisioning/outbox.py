@@ -58,7 +58,7 @@ async def claim(engine: AsyncEngine, limit: int) -> AsyncGenerator[tuple[AsyncCo
 
 
 async def forget(connection: AsyncConnection, notified: Sequence[OutboxDepot]) -> None:
-    """Remove the rows of the depots whose sync workflow was told."""
+    """Remove the rows of the depots whose sync was requested."""
     rows = [row for depot in notified for row in depot.rows]
     if rows:
         await connection.execute(delete(outbox).where(is_one_of_numbers(outbox.c.id, rows)))

@@ -1,4 +1,4 @@
-"""The tables of what is derived from circuits, of what is to be told, and of backfills."""
+"""The tables of what is derived from circuits, of the outbox, and of backfills."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ async def insert_run(connection: AsyncConnection, run: NewRun) -> None:
     """Store a new run.
 
     Raises:
-        Problem: ``DEPOT_NOT_FOUND``; ``RUN_IN_PROGRESS``: another run goes on in the depot.
+        Problem: ``DEPOT_NOT_FOUND``; ``RUN_IN_PROGRESS``: another run is in progress in the depot.
 
     """
     request = run.request
@@ -148,7 +148,8 @@ async def insert_run(connection: AsyncConnection, run: NewRun) -> None:
     if active is not None:
         raise Problem(
             ProblemCode.RUN_IN_PROGRESS,
-            "Another run goes on in this depot, and two would mix. Wait for its end, or cancel it.",
+            "Another run is in progress in this depot, and each would read the other's effects. "
+            "Wait until it ends, or cancel it.",
             "depot_id",
             context={"run_id": active},
         )
@@ -157,7 +158,7 @@ async def insert_run(connection: AsyncConnection, run: NewRun) -> None:
 
 
 async def active_run(connection: AsyncConnection, depot_id: UUID) -> UUID | None:
-    """Return the run that goes on in a depot, if one does."""
+    """Return the run that is in progress in a depot, if there is one."""
     query = select(scenario_runs.c.id).where(
         scenario_runs.c.depot_id == depot_id, scenario_runs.c.finished_at.is_(None)
     )

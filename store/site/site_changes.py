@@ -257,7 +257,7 @@ _UNLINK_ALL = (
 
 
 async def unlink_circuits(connection: AsyncConnection, actor: Actor, circuit_ids: Collection[UUID]) -> None:
-    """Take everything off these circuits, which are about to be deleted; the journal of each thing tells of it."""
+    """Take everything off these circuits, which are about to be deleted; each thing's journal records it."""
     given = {"actor": actor.name, "circuit_ids": list(circuit_ids)}
     for statement in _UNLINK_ALL:
         await connection.execute(statement, given)

@@ -158,7 +158,7 @@ def test_up_shows_a_small_fleet_and_keeps_it(tmp_path: Path, started: list[Up]) 
 
     started.append(Up(tmp_path, "--port", "0"))
     second = started[1]
-    assert "landed" not in second.until("import FILE")
+    assert "stored" not in second.until("import FILE")
     assert depots(running(tmp_path).api_url) == before
     assert second.interrupt() == 0
     assert Place(tmp_path).running() is None

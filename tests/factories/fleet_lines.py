@@ -51,7 +51,7 @@ def source(depot_id: str, circuit_id: str | None = None, **other: Any) -> Line:
 
 
 async def import_lines(
-    engine: AsyncEngine, body: bytes | AsyncIterator[bytes], *, landing_lines: int = 20_000
+    engine: AsyncEngine, body: bytes | AsyncIterator[bytes], *, batch_lines: int = 20_000
 ) -> tuple[ImportSummary, dict[int, FleetCode]]:
     """Import without the route; answer what it came to and the code of each refused line."""
 
@@ -60,13 +60,13 @@ async def import_lines(
         for at in range(0, len(body), 50_000):
             yield body[at : at + 50_000]
 
-    async with fleet_import(engine, ACTOR, landing_lines=landing_lines) as importing:
+    async with fleet_import(engine, ACTOR, batch_lines=batch_lines) as importing:
         await importing.take(chunks() if isinstance(body, bytes) else body)
-        await importing.land()
+        await importing.store()
         refused = {line: refusal.code async for line, refusal in importing.refusals()}
     summary = importing.summary
     assert Counter(refused.values()) == summary.refused
-    assert summary.lines == sum(summary.landed.values()) + summary.unchanged + len(refused)
+    assert summary.lines == sum(summary.stored.values()) + summary.unchanged + len(refused)
     return summary, refused
 
 

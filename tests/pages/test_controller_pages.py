@@ -294,7 +294,7 @@ async def test_the_second_of_two_editors_sees_what_changed_and_goes_on_with_the_
     await dialog.get_by_role("button", name="Save").click()
     conflict = dialog.locator(".conflict")
     await expect(conflict).to_contain_text("It is version 3 now. VERSION_CONFLICT")
-    await expect(conflict.locator(".told > li")).to_have_text(
+    await expect(conflict.locator(".change-list > li")).to_have_text(
         ["Capabilities Peak shaving, DER export limit → became DER export limit",
          "Device Device mgc-1 → became Device mgc-2"],
         use_inner_text=True,
@@ -353,13 +353,15 @@ async def test_the_history_tells_who_changed_what_field_by_field(product: Runnin
     items = page.locator(".binding-history > li:not(.more)")
     await expect(items).to_have_count(20)
     await expect(items.first).to_contain_text("Changed by local-administrator")
-    await expect(items.first.locator(".told li")).to_have_text(
+    await expect(items.first.locator(".change-list li")).to_have_text(
         "Device Device mgc-1 → became Device mgc-2", use_inner_text=True
     )
-    await expect(items.nth(1).locator(".told li")).to_have_text("State Disabled → became Enabled", use_inner_text=True)
+    await expect(items.nth(1).locator(".change-list li")).to_have_text(
+        "State Disabled → became Enabled", use_inner_text=True
+    )
     await page.get_by_role("button", name="Load older changes").click()
     await expect(items).to_have_count(22)
-    await expect(items.last.locator(".told li")).to_have_text(
+    await expect(items.last.locator(".change-list li")).to_have_text(
         "Capabilities Peak shaving, DER export limit → became DER export limit", use_inner_text=True
     )
     await expect(page.locator(".binding-history .more")).to_have_count(0)

@@ -429,7 +429,7 @@ async def test_without_the_database_what_is_known_stays_and_grows_old(
     await _loaded(page)
     visitor.expected = ("503",)
     await product.gate.close()
-    await expect(page.locator("#connection")).to_have_text("The database is away, waiting for it …")
+    await expect(page.locator("#connection")).to_have_text("The database is unavailable, waiting for it …")
     await expect(section(page, "DER").locator(".freshness")).to_have_text("Stale", use_inner_text=True)
     await page.get_by_role("radio", name="24 h").check()
     await expect(page.locator(".chart-note")).to_contain_text("could not be read")

@@ -68,12 +68,14 @@ async def test_resync_repairs_drift_and_says_so_in_words(product: RunningProduct
         )
         await connection.execute(text("UPDATE microgrid_nodes SET name = 'Old' WHERE microgrid_id = :id"), nodes)
     await expect(page.locator("#drift")).to_contain_text("Out of sync")
-    await expect(page.locator("#drift .told")).to_have_text("Added Feed 1 Renamed Old → Feed 2", use_inner_text=True)
+    await expect(page.locator("#drift .change-list")).to_have_text(
+        "Added Feed 1 Renamed Old → Feed 2", use_inner_text=True
+    )
     await expect(connections(page)).to_have_text(["Old"])
     await page.get_by_role("button", name="Resync").click()
     outcome = page.locator("#resynced")
     await expect(outcome).to_contain_text("Microgrid repaired. Version 1 → 2.")
-    await expect(outcome.locator(".told li")).to_have_text(["Added Feed 1", "Renamed Old → Feed 2"])
+    await expect(outcome.locator(".change-list li")).to_have_text(["Added Feed 1", "Renamed Old → Feed 2"])
     await expect(page.locator("#drift")).to_have_count(0)
     await expect(connections(page)).to_have_text(["Feed 1", "Feed 2"])
     await expect(page.locator("#version")).to_have_text("2")

@@ -54,7 +54,7 @@ async def test_who_only_rates_a_circuit_undoes_neither_its_name_nor_its_place(
     conflict = dialog(one).locator(".conflict")
     await expect(conflict).to_contain_text("It is version 2 now. VERSION_CONFLICT")
     await expect(conflict).to_contain_text(ACTOR)
-    await expect(conflict.locator(".told > li")).to_have_text(
+    await expect(conflict.locator(".change-list > li")).to_have_text(
         ["Name Feed 1 → became Intake", "Parent circuit top level → became Feed 2"], use_inner_text=True
     )
     await expect(dialog(one).get_by_label("Name")).to_have_value("Intake")
@@ -120,7 +120,7 @@ async def test_gateways_and_power_sources_tell_of_each_other_as_well(product: Ru
     translation = {"power_source_id": source["power_source_id"]}
     await call(product, "PATCH", path, json={"name": "Yard cabinet", "output_translation": translation})
     await dialog(page).get_by_role("button", name="Save").click()
-    await expect(dialog(page).locator(".told > li")).to_have_text(
+    await expect(dialog(page).locator(".change-list > li")).to_have_text(
         ["Name Cabinet → became Yard cabinet", "Output translation none → became Names Roof"], use_inner_text=True
     )
     await expect(dialog(page).get_by_label("Output translation")).to_have_value(source["power_source_id"])
@@ -133,7 +133,9 @@ async def test_gateways_and_power_sources_tell_of_each_other_as_well(product: Ru
     path = f"/api/power-sources/{source['power_source_id']}"
     await call(product, "PATCH", path, json={"kind": "BATTERY"})
     await dialog(page).get_by_role("button", name="Save").click()
-    await expect(dialog(page).locator(".told > li")).to_have_text("Kind Solar → became Battery", use_inner_text=True)
+    await expect(dialog(page).locator(".change-list > li")).to_have_text(
+        "Kind Solar → became Battery", use_inner_text=True
+    )
     await saved(page, "Save on version 2")
     now = await call(product, "GET", path)
     assert (now["kind"], now["circuit_name"], now["version"]) == ("BATTERY", "Feed 1", 3)

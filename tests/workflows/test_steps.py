@@ -1,4 +1,4 @@
-"""What is away is waited for; what cannot succeed is told as final, where an operator looks."""
+"""Components that are down are waited for; what cannot succeed is final, and shown where an operator looks."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What live pages listen to: one hub a process, which finds out what has changed of what they show.
 
-What has changed comes from the process's one listener at the database (``api.base.streams.watch``). What no
-notification tells of (how far a backfill is, how many depots are stale by now, a row that was changed past the product)
-is found by comparing change tokens, in one poll for all viewers of the process, which also shows whether the database
+What has changed comes from the process's one listener at the database (``api.base.streams.watch``). Changes
+without a notification (the progress of a backfill, how many depots have become stale, a row changed by hand)
+are found by comparing change tokens, in one poll for all viewers of the process, which also shows whether the database
 answers.
 """
 
@@ -38,11 +38,11 @@ from store.simulation.change_tokens import (
 _log = structlog.get_logger("live")
 
 INTERVAL = 0.5
-"""Seconds between two polls of what no notification tells of."""
+"""Seconds between two polls for changes without a notification."""
 AUDIT = 3.0
 """Seconds between two polls of what costs more, or is notified unless it was changed past the product."""
 TIMEOUT = 5.0
-"""Seconds after which a poll without an answer counts as a database that is away."""
+"""Seconds after which a poll without an answer counts as an unavailable database."""
 
 
 class Kind(StrEnum):
@@ -134,7 +134,7 @@ class Listener:
         self._woken.set()
 
     async def news(self) -> tuple[bool, set[Topic]]:
-        """Wait for something new; answer whether the database is away, and what has changed."""
+        """Wait for something new; answer whether the database is down, and what has changed."""
         await self._woken.wait()
         self._woken.clear()
         changed, self.changed = self.changed, set()

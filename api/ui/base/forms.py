@@ -26,7 +26,7 @@ _WORDS = {
     "string_too_short": "Fill this in.",
     "string_too_long": "Has at most {max_length} characters.",
 }
-"""What a person is told where pydantic's own words are a program's."""
+"""Messages for people, where pydantic's own are for programmers."""
 
 
 class FieldErrors(dict[str, str]):
@@ -83,7 +83,7 @@ def read_whole(given: str, most: int) -> int | None:
 
 
 def shown_address(request: Request) -> SplitResult:
-    """The address that the browser shows, as htmx tells it; empty, where that is none."""
+    """The address that the browser shows, from the header that htmx sends; empty if it is invalid."""
     try:
         return urlsplit(request.headers.get("hx-current-url", ""))
     except ValueError:

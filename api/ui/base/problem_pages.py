@@ -88,7 +88,7 @@ def _page(request: Request, problem: ProblemDocument, answer: Response) -> Respo
         context |= {"fetch": FETCH}
         return render(request, "bare_problem.html", context, status=status, headers=headers)
     if is_htmx(request):
-        # What is shown stays; the refusal is told beside it.
+        # What is shown stays; the refusal is shown beside it.
         headers |= {"HX-Retarget": "#notices", "HX-Reswap": "innerHTML"}
         return render(request, "problem.html", context, block="notice", status=status, headers=headers)
     return render(request, "problem.html", context, status=status, headers=headers)

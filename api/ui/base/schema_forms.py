@@ -1,7 +1,7 @@
 """Forms drawn from a JSON Schema: which fields there are, what each takes, and the document that a form stands for.
 
 It knows the forms that the served schemas of sensor actions have (an array of choices, a number that may be null, a
-boolean, a constant), and nothing of any action. Whether a document is right is not judged here.
+boolean, a constant), and nothing of any action. It does not validate documents.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def write_form(values: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
 
 
 def make_document(fields: Sequence[SchemaField], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Make the document; a number that is none stays the text that was given, for whoever judges it."""
+    """Make the document; an invalid number stays the text that was entered, for the validation to refuse."""
     return {
         field.name: _number(field, values[field.name]) if field.kind is FieldKind.NUMBER else values[field.name]
         for field in fields

@@ -31,7 +31,7 @@ class Column:
     heads: bool = False
     """Whether its cells name their rows."""
     given: object = None
-    """What its cell is told besides the row, where it is one of several columns that a loop declares."""
+    """What its cell receives besides the row, if it is one of several columns that a loop declares."""
 
     def draw(self, row: object) -> Markup:
         """Draw the cell of a row."""

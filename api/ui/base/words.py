@@ -37,7 +37,7 @@ PROVISIONING = {
     ProvisioningState.FAILED: Badge("Failed", "circle-x", "bad"),
 }
 NAMED = NAMED_CHANGES
-"""Grid connections of a kind that are told by name."""
+"""How many grid connections of a kind are named."""
 FAILURE = {
     ProvisioningCode.NO_TOP_LEVEL_CIRCUITS: "No top-level circuit",
     ProvisioningCode.SYNC_FAILED: "The last sync failed",

@@ -35,7 +35,7 @@ from domain.monitoring.capabilities import Capability
 router = APIRouter(prefix="/depots/{depot_id}/controllers", include_in_schema=False)
 
 _INCOMPLETE = {BindingCode.DEVICE_MISSING, BindingCode.CAPABILITIES_MISSING}
-"""What is wrong with a form that is still being filled in; told when it is saved."""
+"""Errors of a form that is still being filled in; they are shown when it is saved."""
 _ID_LENGTH = 36
 
 
@@ -52,7 +52,7 @@ class BindingInput(EditForm):
     """A binding as it was filled in, by the names of the API: ``device_id``, ``capabilities``, ``enabled``."""
 
     tried: bool = False
-    """Whether it was to be saved before: then everything that is wrong is told while it is changed."""
+    """Whether saving was tried before: from then on, all errors are shown while the form is changed."""
 
     @staticmethod
     def of(binding: ControllerBinding) -> BindingInput:

@@ -140,7 +140,7 @@ async def listen(
 async def history(
     request: Request, depot_id: DepotId, binding_id: BindingId, engine: EngineDep, cursor: Cursor = None
 ) -> Response:
-    """The dialog that tells who changed what of a binding; with a cursor, older changes of it."""
+    """The dialog that shows who changed what of a binding; with a cursor, older changes of it."""
     binding = await read_binding(engine, depot_id, binding_id)
     names = {each.device_id: each.name for each in await all_devices(engine, depot_id)}
     context = {

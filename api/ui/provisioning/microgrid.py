@@ -94,7 +94,7 @@ async def parts(request: Request, depot_id: DepotId, engine: EngineDep) -> Respo
 
 
 _NO_RESULT = (ProblemCode.SYNC_TIMED_OUT, ProblemCode.SYNC_FAILED, ProblemCode.TEMPORAL_UNAVAILABLE)
-"""What a Resync may come to that is told on the tab."""
+"""Failures of a Resync that the tab shows."""
 
 
 @router.post("/resync", name="microgrid_resync")

@@ -38,7 +38,7 @@ _SEARCHED = 500
 """Depots whose names contain what was typed, among which one of exactly that name is looked for."""
 SPEEDS = {"0": "As fast as possible", "0.01": "100 times real time", "0.1": "10 times real time", "1": "Real time"}
 _SHOWN_IN_FORM = (ProblemCode.SCENARIO_NOT_CONFIGURED, ProblemCode.RUN_IN_PROGRESS, ProblemCode.TEMPORAL_UNAVAILABLE)
-"""Refusals that are told in the form."""
+"""Refusals that are shown in the form."""
 
 
 @router.get("", name="page_scenarios")

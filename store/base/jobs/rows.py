@@ -1,4 +1,4 @@
-"""The row of a job: read, listed, held, its state written, its status told for many at once."""
+"""The row of a job: read, listed, held, its state written, the status of many read at once."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class ChangeKind(StrEnum):
     """What of a depot changed."""
 
     STRUCTURE = "STRUCTURE"
-    """The microgrid's grid connections; a trigger on ``microgrids`` tells this one."""
+    """The microgrid's grid connections; a trigger on ``microgrids`` sends this one."""
     STATUS = "STATUS"
     """The status of a capability, or how old it may be."""
     PACKET = "PACKET"
@@ -38,7 +38,7 @@ class ChangeKind(StrEnum):
     """A scenario run of the depot began, went on or ended."""
 
 
-_NOTIFY = text("SELECT pg_notify(:channel, payload) FROM unnest(CAST(:payloads AS text[])) AS told (payload)")
+_NOTIFY = text("SELECT pg_notify(:channel, payload) FROM unnest(CAST(:payloads AS text[])) AS notifications (payload)")
 
 
 def payloads(changes: Mapping[UUID, Collection[str]]) -> Iterator[str]:

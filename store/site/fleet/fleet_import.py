@@ -19,13 +19,13 @@ from store.base.database import act_as
 from store.base.driver import driver_errors
 from store.site.fleet import fleet_statements as sql
 
-LANDING_LINES = 20_000
+BATCH_LINES = 20_000
 """Lines in one transaction, as far as depots are whole."""
 _STAGING_LINES = 4_000
 _STAGING_BYTES = 1_048_576
 _TRIES = 5
 # Unique violation, foreign key violation, deadlock: someone brought, or took, the same thing under another depot at
-# this very moment. That is committed by now, or gone, so the batch is judged again.
+# this very moment. That is committed by now, or gone, so the batch is processed again.
 _RACES = frozenset({"23505", "23503", "40P01"})
 
 
@@ -34,26 +34,26 @@ class ImportSummary:
     """What an import came to. Every line that was read is counted once."""
 
     lines: int = 0
-    landed: dict[LineKind, int] = field(default_factory=lambda: dict.fromkeys(LineKind, 0))
+    stored: dict[LineKind, int] = field(default_factory=lambda: dict.fromkeys(LineKind, 0))
     unchanged: int = 0
     """Lines that say what was stored already."""
     refused: dict[FleetCode, int] = field(default_factory=dict[FleetCode, int])
 
 
 class FleetImport:
-    """One import: ``take`` the whole stream, then ``land`` it, then read the ``refusals``.
+    """One import: ``take`` the whole stream, then ``store`` it, then read the ``refusals``.
 
-    Until ``land`` nothing is written that anyone else sees. Landing goes in batches of whole depots, each in a
-    transaction: an import that is broken off leaves depots that have landed whole and others that have not, and the
-    same file again brings the rest.
+    Until ``store`` nothing is written that anyone else sees. It works in batches of whole depots, one transaction each:
+    an interrupted import leaves each depot stored completely or not at all, and importing the same file again stores
+    the rest.
     """
 
-    def __init__(self, connection: AsyncConnection, actor: Actor, landing_lines: int) -> None:
+    def __init__(self, connection: AsyncConnection, actor: Actor, batch_lines: int) -> None:
         self._connection = connection
         self._actor = actor
-        self._landing_lines = landing_lines
+        self._batch_lines = batch_lines
         self.summary = ImportSummary()
-        self.is_landing = False
+        self.is_storing = False
         """Whether something of the import may be stored by now."""
 
     async def take(self, chunks: AsyncIterable[bytes]) -> None:
@@ -71,24 +71,24 @@ class FleetImport:
         await staging.flush()
         self.summary.lines = staging.lines
 
-    async def land(self) -> None:
-        """Judge the lines by one another and by what is stored, and store the good ones."""
+    async def store(self) -> None:
+        """Check the lines against one another and against what is stored, and store the valid ones."""
         async with self._connection.begin():
             for statement in sql.SORT:
                 await self._connection.execute(text(statement))
             self.summary.unchanged += (await self._connection.execute(sql.COUNT_UNCHANGED)).scalar_one()
             await self._connection.execute(sql.DROP_STAGED)
             await self._connection.execute(sql.REFUSE_DEVICES_OF_NOWHERE)
-            bounds = await self._connection.execute(sql.BOUNDS, {"size": self._landing_lines})
-        self.is_landing = True
+            bounds = await self._connection.execute(sql.BOUNDS, {"size": self._batch_lines})
+        self.is_storing = True
         after: UUID | None = None
         for upto in bounds.scalars():
-            for kind, (landed, unchanged) in (await self._land(after, upto)).items():
-                self.summary.landed[kind] += landed
+            for kind, (stored, unchanged) in (await self._store(after, upto)).items():
+                self.summary.stored[kind] += stored
                 self.summary.unchanged += unchanged
             after = upto
         async with self._connection.begin():
-            self.summary.unchanged += (await self._connection.execute(sql.TELL_REPEATS)).scalar_one()
+            self.summary.unchanged += (await self._connection.execute(sql.REFUSE_REPEATS)).scalar_one()
             counted = await self._connection.execute(sql.COUNT_REFUSED)
         self.summary.refused = {FleetCode(code): count for code, count in counted}
 
@@ -105,8 +105,8 @@ class FleetImport:
                     found = Refusal(FleetCode(code), reason, name, kind and LineKind(kind), id_ and str(id_))
                 yield line, found
 
-    async def _land(self, after: UUID | None, upto: UUID) -> dict[LineKind, tuple[int, int]]:
-        """Land one batch in a transaction; answer how many lines of each kind have landed, and how many were there."""
+    async def _store(self, after: UUID | None, upto: UUID) -> dict[LineKind, tuple[int, int]]:
+        """Store one batch in a transaction; return how many lines of each kind were stored, and how many unchanged."""
         tries = 0
         while True:
             try:
@@ -123,7 +123,7 @@ class FleetImport:
         await connection.execute(text("SELECT set_config('manage.importing', 'on', true)"))
         await connection.execute(sql.FILL, {"after": after, "upto": upto})
         await connection.execute(sql.ANALYZE_BATCH)
-        await connection.execute(sql.LAND_DEPOTS, actor)
+        await connection.execute(sql.STORE_DEPOTS, actor)
         await connection.execute(sql.LOCK_DEPOTS)
         for statement in (*sql.COMPARE, sql.REFUSE_DELETED, sql.REFUSE_WITHOUT_DEPOT, sql.REFUSE_WITHOUT_PARENT):
             await connection.execute(statement)
@@ -132,19 +132,19 @@ class FleetImport:
         await connection.execute(sql.REFUSE_TOO_MANY_CIRCUITS)
         await connection.execute(sql.REFUSE_TOO_MANY_GATEWAYS)
         await connection.execute(sql.ANALYZE_STATES)
-        await connection.execute(sql.LAND_CIRCUITS, actor)
-        await connection.execute(sql.LAND_GATEWAYS, actor)
+        await connection.execute(sql.STORE_CIRCUITS, actor)
+        await connection.execute(sql.STORE_GATEWAYS, actor)
         for statement in (
             sql.REFUSE_WITHOUT_GATEWAY, sql.REFUSE_WITHOUT_CIRCUIT, sql.REFUSE_REPEATED_SENSORS,
             sql.REFUSE_TOO_MANY_DEVICES, sql.REFUSE_TOO_MANY_POWER_SOURCES,
         ):  # fmt: skip
             await connection.execute(statement)
-        await connection.execute(sql.LAND_DEVICES, actor)
-        await connection.execute(sql.LAND_POWER_SOURCES, actor)
-        await connection.execute(sql.TELL_REFUSED)
-        await connection.execute(sql.TELL_JOURNAL, actor)
+        await connection.execute(sql.STORE_DEVICES, actor)
+        await connection.execute(sql.STORE_POWER_SOURCES, actor)
+        await connection.execute(sql.RECORD_REFUSED)
+        await connection.execute(sql.WRITE_JOURNAL, actor)
         counted = await connection.execute(sql.COUNT_BATCH)
-        return {LineKind(kind): (landed, unchanged) for kind, landed, unchanged in counted}
+        return {LineKind(kind): (stored, unchanged) for kind, stored, unchanged in counted}
 
     async def _refuse_unreached(self) -> None:
         """Tell circuits in a cycle from those that hang under something refused."""
@@ -159,12 +159,12 @@ class FleetImport:
 
 @asynccontextmanager
 async def fleet_import(
-    engine: AsyncEngine, actor: Actor, *, landing_lines: int = LANDING_LINES
+    engine: AsyncEngine, actor: Actor, *, batch_lines: int = BATCH_LINES
 ) -> AsyncGenerator[FleetImport]:
     """One import on a connection of its own, which is closed at the end whatever happens: staging ends with it."""
     async with engine.connect() as connection:
         try:
-            yield FleetImport(connection, actor, landing_lines)
+            yield FleetImport(connection, actor, batch_lines)
         finally:
             await connection.invalidate()
 

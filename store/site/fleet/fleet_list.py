@@ -2,7 +2,7 @@
 
 ``depot_list`` has a row a depot with its freshness as it was last refreshed, ``fresh_depots`` until when those that are
 fresh stay so at least, and ``depot_counts`` the counts as sums of differences. Time passes without anybody writing:
-what lapsed since it was last refreshed is found by ``fresh_depots`` and judged by the rule (``depot_fresh_until``).
+what lapsed since it was last refreshed is found by ``fresh_depots`` and checked by the rule (``depot_fresh_until``).
 """
 
 # ruff: noqa: S608 (what is put into the statements are constants of this module)

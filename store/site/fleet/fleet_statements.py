@@ -6,8 +6,8 @@ Temporary tables, which end with the import's connection:
 - ``refused``: every line that was refused, with why;
 - ``repeats``: lines whose id an earlier line has;
 - ``todo``: lines that say something new, with their depot, in the order of the depots;
-- ``batch``: the lines of some whole depots, while they land. ``state`` is NULL while a line is open, then ``LANDED``,
-  ``UNCHANGED``, or the code of the refusal;
+- ``batch``: the lines of some whole depots, while they are stored. ``state`` is NULL while a line is open, then
+  ``STORED``, ``UNCHANGED``, or the code of the refusal;
 - ``jumps``: circuits of the batch that cannot be reached from above, each with one that it hangs under.
 """
 
@@ -156,23 +156,23 @@ FILL = text(f"""
 """)
 ANALYZE_BATCH = text("ANALYZE batch (line, kind, id, depot_id, parent_id, state)")
 ANALYZE_STATES = text("ANALYZE batch (state)")
-LAND_DEPOTS = text("""
+STORE_DEPOTS = text("""
     WITH made AS (
         INSERT INTO depots (id, name, timezone, created_by, updated_by)
         SELECT id, name, timezone, :actor, :actor FROM batch WHERE kind = 'depot' ORDER BY id
         ON CONFLICT (id) DO NOTHING RETURNING id
     )
-    UPDATE batch SET state = 'LANDED' FROM made WHERE batch.kind = 'depot' AND batch.id = made.id
+    UPDATE batch SET state = 'STORED' FROM made WHERE batch.kind = 'depot' AND batch.id = made.id
 """)
 # In the order of the ids, as everyone does. Depots that this transaction made are locked by that.
 LOCK_DEPOTS = text("""
     SELECT count(*) FROM (
         SELECT 1 FROM depots
-        WHERE id IN (SELECT depot_id FROM batch EXCEPT SELECT id FROM batch WHERE state = 'LANDED')
+        WHERE id IN (SELECT depot_id FROM batch EXCEPT SELECT id FROM batch WHERE state = 'STORED')
         ORDER BY id FOR NO KEY UPDATE
     ) AS locked
 """)
-# From here on nobody else changes these depots. Each statement judges lines that are still open.
+# From here on nobody else changes these depots. Each statement checks lines that are still open.
 COMPARE = [
     text(f"""
         UPDATE batch AS s SET state = CASE WHEN {same} THEN 'UNCHANGED' ELSE '{FleetCode.CONTENT_DIFFERS}' END
@@ -230,7 +230,7 @@ REACH_CIRCUITS = text(f"""
         WHERE r.depth <= {MAX_DEPTH}
     )
     UPDATE batch
-    SET state = CASE WHEN reached.depth > {MAX_DEPTH} THEN '{FleetCode.CIRCUIT_TREE_TOO_DEEP}' ELSE 'LANDED' END
+    SET state = CASE WHEN reached.depth > {MAX_DEPTH} THEN '{FleetCode.CIRCUIT_TREE_TOO_DEEP}' ELSE 'STORED' END
     FROM reached WHERE batch.kind = 'circuit' AND batch.id = reached.id
 """)
 # What was not reached hangs on something refused, or on itself. A jump goes to the parent at first and twice as far
@@ -273,13 +273,13 @@ def _refuse_too_many(kind: LineKind, bound: Bound, good: str) -> TextClause:
     """)
 
 
-REFUSE_TOO_MANY_CIRCUITS = _refuse_too_many(LineKind.CIRCUIT, CIRCUITS, "b.state = 'LANDED'")
+REFUSE_TOO_MANY_CIRCUITS = _refuse_too_many(LineKind.CIRCUIT, CIRCUITS, "b.state = 'STORED'")
 REFUSE_TOO_MANY_GATEWAYS = _refuse_too_many(LineKind.GATEWAY, GATEWAYS, "b.state IS NULL")
 REFUSE_TOO_MANY_DEVICES = _refuse_too_many(LineKind.DEVICE, DEVICES, "b.state IS NULL")
 REFUSE_TOO_MANY_POWER_SOURCES = _refuse_too_many(LineKind.POWER_SOURCE, POWER_SOURCES, "b.state IS NULL")
 # After the siblings that are there already, without a gap. The last of them is looked up before anything is inserted:
 # afterwards the index would be full of rows that this statement may not see yet.
-LAND_CIRCUITS = text("""
+STORE_CIRCUITS = text("""
     WITH places AS MATERIALIZED (
         SELECT depot_id, parent_id, CASE
             WHEN parent_id IS NULL THEN (
@@ -287,7 +287,7 @@ LAND_CIRCUITS = text("""
             ELSE (
                 SELECT max(c.position) FROM circuits AS c
                 WHERE c.depot_id = d.depot_id AND c.parent_id = d.parent_id) END AS last
-        FROM (SELECT DISTINCT depot_id, parent_id FROM batch WHERE kind = 'circuit' AND state = 'LANDED') AS d
+        FROM (SELECT DISTINCT depot_id, parent_id FROM batch WHERE kind = 'circuit' AND state = 'STORED') AS d
     )
     INSERT INTO circuits (id, depot_id, parent_id, name, position, rated_power_w, created_by, updated_by)
     SELECT b.id, b.depot_id, b.parent_id, b.name,
@@ -297,9 +297,9 @@ LAND_CIRCUITS = text("""
     FROM batch AS b
     JOIN places AS p ON p.depot_id = b.depot_id AND (p.parent_id IS NULL) = (b.parent_id IS NULL)
         AND coalesce(p.parent_id, p.depot_id) = coalesce(b.parent_id, b.depot_id)
-    WHERE b.kind = 'circuit' AND b.state = 'LANDED'
+    WHERE b.kind = 'circuit' AND b.state = 'STORED'
 """)
-LAND_GATEWAYS = text("""
+STORE_GATEWAYS = text("""
     INSERT INTO gateways (id, depot_id, name, site_model_name, output_translation, created_by, updated_by)
     SELECT id, depot_id, name, site_model_name, output_translation, :actor, :actor
     FROM batch WHERE kind = 'gateway' AND state IS NULL
@@ -312,7 +312,7 @@ REFUSE_WITHOUT_GATEWAY = text(f"""
     WHERE l.line = b.line AND l.kind = 'device' AND l.state IS NULL
       AND NOT EXISTS (SELECT FROM gateways AS x WHERE x.id = l.gateway_id AND x.depot_id = l.depot_id)
 """)
-# Devices and power sources that are linked to a circuit which is not in their depot, now that circuits have landed.
+# Devices and power sources that are linked to a circuit which is not in their depot, now that circuits are stored.
 REFUSE_WITHOUT_CIRCUIT = text(f"""
     UPDATE batch AS b
     SET state = CASE WHEN c.id IS NOT NULL OR t.depot_id <> l.depot_id THEN '{FleetCode.CIRCUIT_IN_OTHER_DEPOT}'
@@ -335,45 +335,45 @@ REFUSE_REPEATED_SENSORS = text(f"""
     ) AS o
     WHERE o.line = b.line AND (o.stored IS NOT NULL OR o.first_line <> o.line)
 """)
-LAND_DEVICES = text("""
+STORE_DEVICES = text("""
     INSERT INTO devices (id, depot_id, gateway_id, sensor_id, name, circuit_id, created_by, updated_by)
     SELECT id, depot_id, gateway_id, sensor_id, name, circuit_id, :actor, :actor
     FROM batch WHERE kind = 'device' AND state IS NULL
 """)
-LAND_POWER_SOURCES = text("""
+STORE_POWER_SOURCES = text("""
     INSERT INTO power_sources (id, depot_id, circuit_id, kind, name, created_by, updated_by)
     SELECT id, depot_id, circuit_id, source_kind, name, :actor, :actor
     FROM batch WHERE kind = 'power_source' AND state IS NULL
 """)
-# What is still open now has landed.
-TELL_REFUSED = text("""
+# Lines that are still open now have been stored.
+RECORD_REFUSED = text("""
     INSERT INTO refused (line, code, kind, id, other_line, other_id)
-    SELECT line, state, kind, id, other_line, other_id FROM batch WHERE state NOT IN ('LANDED', 'UNCHANGED')
+    SELECT line, state, kind, id, other_line, other_id FROM batch WHERE state NOT IN ('STORED', 'UNCHANGED')
 """)
-TELL_JOURNAL = text("""
+WRITE_JOURNAL = text("""
     INSERT INTO changes (actor, action, depot_id, detail)
     SELECT :actor, 'FLEET_IMPORTED', depot_id, jsonb_object_agg(kind, lines)
     FROM (
-        SELECT depot_id, kind, count(*) AS lines FROM batch WHERE coalesce(state, 'LANDED') = 'LANDED'
+        SELECT depot_id, kind, count(*) AS lines FROM batch WHERE coalesce(state, 'STORED') = 'STORED'
         GROUP BY depot_id, kind
     ) AS counted
     GROUP BY depot_id
 """)
 COUNT_BATCH = text("""
-    SELECT kind, count(*) FILTER (WHERE coalesce(state, 'LANDED') = 'LANDED'),
+    SELECT kind, count(*) FILTER (WHERE coalesce(state, 'STORED') = 'STORED'),
            count(*) FILTER (WHERE state = 'UNCHANGED')
     FROM batch GROUP BY kind
 """)
 
-# When everything has landed. A repeated line that says what is stored now changes nothing.
-TELL_REPEATS = text(f"""
-    WITH same AS ({_same_lines("repeats")}), told AS (
+# When everything is stored. A repeated line whose content equals what is stored changes nothing.
+REFUSE_REPEATS = text(f"""
+    WITH same AS ({_same_lines("repeats")}), added AS (
         INSERT INTO refused (line, code, kind, id, other_line)
         SELECT line, '{FleetCode.REPEATED_ID}', kind, id, first_line FROM repeats AS r
         WHERE NOT EXISTS (SELECT FROM same WHERE same.line = r.line)
         RETURNING line
     )
-    SELECT (SELECT count(*) FROM repeats) - (SELECT count(*) FROM told)
+    SELECT (SELECT count(*) FROM repeats) - (SELECT count(*) FROM added)
 """)
 COUNT_REFUSED = text("SELECT code, count(*) FROM refused GROUP BY code ORDER BY count(*) DESC, code")
 LIST_REFUSED = text("""

@@ -194,17 +194,17 @@ def small_fleets(draw: st.DrawFn) -> list[dict[str, Any]]:
 @given(st.lists(small_fleets(), min_size=1, max_size=2), st.sampled_from([1, 5, 20_000]))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_whatever_lines_say_of_one_another_the_model_says_the_same(
-    engine: AsyncEngine, drawn: list[list[dict[str, Any]]], landing_lines: int
+    engine: AsyncEngine, drawn: list[list[dict[str, Any]]], batch_lines: int
 ) -> None:
     fleets = in_a_world(uuid4(), drawn)
     model = Fleet()
     for rows in fleets:
         expected = model.take(rows)
-        summary, refused = await import_lines(engine, encode(rows), landing_lines=landing_lines)
+        summary, refused = await import_lines(engine, encode(rows), batch_lines=batch_lines)
         assert refused == expected.refused
         assert summary.unchanged == len(expected.unchanged)
         kinds = Counter(rows[number - 1]["type"] for number in expected.landed)
-        assert summary.landed == {kind: kinds[kind] for kind in LineKind}
+        assert summary.stored == {kind: kinds[kind] for kind in LineKind}
     assert await stored_fleet(engine, fleets) == model
     assert await gaps(engine) == 0
 
@@ -219,7 +219,7 @@ async def test_lines_may_come_in_any_order(engine: AsyncEngine, order: list[int]
     # Of two lines with one id it is the order that decides, so only one of them may be there.
     order = [place for place in order if place < len(rows) and wrong.get(place) != "REPEATED_ID"]
     shuffled = [rows[place] for place in order]
-    _, refused = await import_lines(engine, encode(shuffled), landing_lines=20)
+    _, refused = await import_lines(engine, encode(shuffled), batch_lines=20)
     assert refused == {number: wrong[place] for number, place in enumerate(order, 1) if place in wrong}
     expected = Fleet()
     expected.take([rows[place] for place in sorted(order)])
@@ -353,7 +353,7 @@ async def test_many_siblings_are_placed_without_looking_at_each_for_each(engine:
     body = [depot(here), circuit(here, top), *(circuit(here, parent=top) for _ in range(MAX_CIRCUITS // 2))]
     body += [circuit(here) for _ in range(MAX_CIRCUITS // 2 - 1)]
     summary, _ = await import_lines(engine, encode(body))
-    assert summary.landed[LineKind.CIRCUIT] == MAX_CIRCUITS
+    assert summary.stored[LineKind.CIRCUIT] == MAX_CIRCUITS
     assert await gaps(engine) == 0
 
 

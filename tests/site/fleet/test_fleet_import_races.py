@@ -171,7 +171,7 @@ async def test_a_caller_who_leaves_after_the_last_line_has_imported_all(engine: 
 async def test_an_import_that_is_killed_while_it_lands_leaves_whole_depots_and_goes_on_when_it_comes_again(
     engine: AsyncEngine, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.site.fleet_import.fleet_import", partial(fleet_import, landing_lines=40))
+    monkeypatch.setattr("api.site.fleet_import.fleet_import", partial(fleet_import, batch_lines=40))
     rows = made(60, seed=8)
     everything = good(rows)
     held = sorted(str(row["id"]) for row in everything if row["type"] == "depot")[30]
@@ -218,13 +218,13 @@ async def test_without_the_database_nothing_is_imported_and_the_answer_says_so(
 async def test_imports_of_one_file_at_once_are_one_import(engine: AsyncEngine) -> None:
     rows = made(150, seed=4)
     sizes = (30, 200, 100_000, 30)
-    found = await asyncio.gather(*(import_lines(engine, body_of(rows), landing_lines=size) for size in sizes))
+    found = await asyncio.gather(*(import_lines(engine, body_of(rows), batch_lines=size) for size in sizes))
     kinds = Counter(row["type"] for row in good(rows))
     for kind in LineKind:
-        assert sum(summary.landed[kind] for summary, _ in found) == kinds[kind]
+        assert sum(summary.stored[kind] for summary, _ in found) == kinds[kind]
     for summary, refused in found:
         assert refused == flawed(rows)
-        assert sum(summary.landed.values()) + summary.unchanged == len(good(rows))
+        assert sum(summary.stored.values()) + summary.unchanged == len(good(rows))
     await assert_landed(engine, rows)
 
 
@@ -280,7 +280,7 @@ async def test_beside_changes_by_operators_the_places_stay_dense(engine: AsyncEn
                 return
 
     async with asyncio.TaskGroup() as beside:
-        importing = beside.create_task(import_lines(engine, encode(more), landing_lines=60))
+        importing = beside.create_task(import_lines(engine, encode(more), batch_lines=60))
         for each in depots:
             beside.create_task(operate(UUID(each)))
     _, refused = importing.result()

@@ -85,7 +85,7 @@ class LiveStream extends HTMLElement {
     this.querySelector(".live-word").textContent = words[state];
     const bar = document.getElementById("connection");
     bar.textContent =
-      { lost: "Connection lost, retrying …", away: "The database is away, waiting for it …" }[state] ?? "";
+      { lost: "Connection lost, retrying …", away: "The database is unavailable, waiting for it …" }[state] ?? "";
   }
 }
 
