@@ -1,7 +1,7 @@
 """PostgreSQL: tables, migrations, queries and the outbox. All SQL of the product is here.
 
 - ``base``: What every statement stands on: connections, locks, notifications, the journal, and the one metadata
-- ``access``: People, sessions, grants, API tokens and the secrets of gateways
+- ``access``: People, sessions, grants and the journal
 - ``site``: A site as it is configured, with what follows from its configuration in the same transaction
 - ``provisioning``: What is derived from circuits, and the requests to derive it: microgrids, outbox, backfills, drift
 - ``monitoring``: What a site reports: packets, statuses, capacities that follow them, load, and the history's months

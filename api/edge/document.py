@@ -118,9 +118,8 @@ _SECURITY_SCHEMES = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An access token of the OpenID provider, or an API token of the product. The scopes of an "
-        "operation are the permissions that it asks for, and `x-reach` says at which depots. Without a provider, "
-        "callers on the machine itself need no token.",
+        "description": "No bearer token is accepted yet. The scopes of an operation are the permissions that it asks "
+        "for, and `x-reach` says at which depots. Without a provider, callers on the machine itself need no token.",
     },
     "session": {
         "type": "apiKey",

@@ -1,7 +1,7 @@
 """The operator pages: rendered here on the server, brought to life by htmx.
 
 - ``base``: What every page stands on: rendering, words, forms, conflicts, live updates, links
-- ``access``: Signing in and out, grants, API tokens
+- ``access``: Signing in and out
 - ``site``: The depots' list and the pages and dialogs of what is configured in one
 - ``provisioning``: The Microgrid tab with the dialogs of its circuits, and the Backfill monitor
 - ``monitoring``: What a depot does now and did lately

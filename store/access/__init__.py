@@ -1,4 +1,4 @@
-"""Access as stored: people, sessions, grants, API tokens and the secrets of gateways.
+"""Access as stored: people, sessions, grants and the journal.
 
 - ``depot_of``: To which depots things belong: what the paths of routes name, looked up in one statement
 - ``grants``: Grants as they are stored: who has which role, at one depot or at all of them
