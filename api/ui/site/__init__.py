@@ -14,6 +14,7 @@
   it
 - ``sensor_action_dialogs``: The dialogs of a device's page that configure, change, switch and delete its sensor
   actions
-- ``site_forms``: What the dialogs of a site's configuration share: fields, what was filled in, and how a dialog ends
+- ``site_forms``: The dialogs of a site's things in one piece: a kind of thing says its fields, how it is read, saved
+  and deleted
 - ``translations``: A gateway's ``output_translation`` as people see and choose it: the power source that it names
 """
