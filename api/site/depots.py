@@ -134,7 +134,7 @@ async def create(body: DepotCreate, actor: ActorDep, engine: EngineDep, once: On
     circuits = [circuit.to_store() for circuit in body.circuits]
 
     async def make(connection: AsyncConnection) -> Depot:
-        depot_id = await create_depot(connection, actor, body.name, body.timezone, circuits)
+        depot_id = await create_depot(connection, actor, body.model_dump(exclude={"circuits"}), circuits)
         return Depot.of(await read_depot(connection, depot_id))
 
     return await once.create(engine, actor, body, Depot, make)

@@ -227,7 +227,7 @@ async def _floor_once(client: Client, stopwatch: _Stopwatch) -> float:
 
 async def _sync_once(engine: AsyncEngine, client: Client, stopwatch: _Stopwatch) -> float:
     async with transaction(engine, ACTOR) as connection:
-        depot_id = await create_depot(connection, ACTOR, "Bench", "UTC", [NewCircuit("Feed")])
+        depot_id = await create_depot(connection, ACTOR, {"name": "Bench", "timezone": "UTC"}, [NewCircuit("Feed")])
     first = stopwatch.expect(f"microgrid-sync/{depot_id}")
     await first
     # The workflow ends, so that the change starts it afresh, as after any quiet time.

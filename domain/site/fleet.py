@@ -430,3 +430,5 @@ _FIELDS: dict[str, dict[str, _Field]] = {
         "circuit_id": _Field(_id, required=False),
     },
 }
+DEPOT_FIELDS = tuple(name for name in _FIELDS[LineKind.DEPOT] if name != "id")
+"""What a line says of a depot, by the names of the depots' columns."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -81,9 +81,11 @@ def _place(top_level: Sequence[NewCircuit]) -> dict[str, list[Any]]:
 
 
 async def create_depot(
-    connection: AsyncConnection, actor: Actor, name: str, timezone: str, top_level: Sequence[NewCircuit]
+    connection: AsyncConnection, actor: Actor, values: Mapping[str, Any], top_level: Sequence[NewCircuit]
 ) -> UUID:
-    """Create a depot with its circuits. The outbox trigger asks for the sync that makes its microgrid.
+    """Create a depot of ``name`` and ``timezone`` with its circuits.
+
+    The outbox trigger asks for the sync that makes its microgrid.
 
     Raises:
         Problem: ``CIRCUIT_TREE_TOO_DEEP`` or ``TOO_MANY_CIRCUITS``.
@@ -91,7 +93,7 @@ async def create_depot(
     """
     depot_id = uuid7()
     made = {"created_by": actor.name, "updated_by": actor.name}
-    await connection.execute(insert(depots).values(id=depot_id, name=name, timezone=timezone, **made))
+    await connection.execute(insert(depots).values(id=depot_id, **values, **made))
     if top_level:
         placed = await off_loop(MAX_CIRCUITS, _place, top_level)
         await connection.execute(_ADD_CIRCUITS, {**placed, "depot_id": depot_id, "actor": actor.name})
@@ -103,15 +105,8 @@ def _depots() -> Select[tuple[object, ...]]:
     active = microgrids.c.retired_at.is_(None)
     return select(
         depots.c.id.label("depot_id"),
-        depots.c.name,
-        depots.c.timezone,
-        depots.c.provisioning,
-        depots.c.provisioning_code,
         microgrids.c.id.label("microgrid_id"),
-        depots.c.created_at,
-        depots.c.created_by,
-        depots.c.updated_at,
-        depots.c.updated_by,
+        *(depots.c[each.name] for each in fields(DepotRecord) if each.name in depots.c),
     ).select_from(depots.outerjoin(microgrids, (microgrids.c.depot_id == depots.c.id) & active))  # pyright: ignore[reportReturnType]
 
 

@@ -30,7 +30,7 @@ async def grant(connection: AsyncConnection, kind: str, subject: str, role: Role
 
 async def test_a_principal_has_its_own_grants_and_those_of_its_groups(engine: AsyncEngine) -> None:
     async with transaction(engine, LOCAL_ADMINISTRATOR) as connection:
-        depot_id = await create_depot(connection, LOCAL_ADMINISTRATOR, "North", "UTC", [])
+        depot_id = await create_depot(connection, LOCAL_ADMINISTRATOR, {"name": "North", "timezone": "UTC"}, [])
         await grant(connection, PrincipalKind.PERSON, ANN, Role.OPERATOR, depot_id)
         await grant(connection, GranteeKind.GROUP, "planners", Role.VIEWER)
         await grant(connection, GranteeKind.GROUP, "owners", Role.ADMINISTRATOR)

@@ -17,7 +17,7 @@ from tests.helpers.support import ACTOR, make_depot
 async def make_depot_with(engine: AsyncEngine, *circuits: NewCircuit, name: str = "Arrow Road") -> UUID:
     """Create a depot with these top-level circuits, and with those below them."""
     async with transaction(engine, ACTOR) as connection:
-        return await create_depot(connection, ACTOR, name, "America/Toronto", circuits)
+        return await create_depot(connection, ACTOR, {"name": name, "timezone": "America/Toronto"}, circuits)
 
 
 async def make_large_depot(engine: AsyncEngine) -> UUID:

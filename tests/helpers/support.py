@@ -28,7 +28,9 @@ T = TypeVar("T")
 async def make_depot(engine: AsyncEngine, *names: str, name: str = "Arrow Road") -> UUID:
     """Create a depot with top-level circuits of these names."""
     async with transaction(engine, ACTOR) as connection:
-        return await create_depot(connection, ACTOR, name, "America/Toronto", [NewCircuit(each) for each in names])
+        return await create_depot(
+            connection, ACTOR, {"name": name, "timezone": "America/Toronto"}, [NewCircuit(each) for each in names]
+        )
 
 
 async def add_circuit(engine: AsyncEngine, depot_id: UUID, name: str) -> CircuitRecord:

@@ -322,7 +322,7 @@ async def test_a_depot_is_created_whole_or_not_at_all(engine: AsyncEngine) -> No
         deep = NewCircuit("level", children=(deep,))
     with pytest.raises(Problem) as refused:
         async with transaction(engine, ACTOR) as connection:
-            await create_depot(connection, ACTOR, "Deep", "UTC", [deep])
+            await create_depot(connection, ACTOR, {"name": "Deep", "timezone": "UTC"}, [deep])
     assert refused.value.code is ProblemCode.CIRCUIT_TREE_TOO_DEEP
     async with engine.connect() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM depots"))).scalar_one() == 0

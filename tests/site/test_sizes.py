@@ -88,7 +88,7 @@ async def test_the_store_refuses_it_as_well(engine: AsyncEngine) -> None:
     many = [NewCircuit("Feed", children=tuple(NewCircuit("Feeder") for _ in range(MAX_CIRCUITS)))]
     with pytest.raises(Problem) as refused:
         async with transaction(engine, ACTOR) as connection:
-            await create_depot(connection, ACTOR, "Huge", "UTC", many)
+            await create_depot(connection, ACTOR, {"name": "Huge", "timezone": "UTC"}, many)
     assert refused.value.code is ProblemCode.TOO_MANY_CIRCUITS
 
 

@@ -19,10 +19,12 @@ from sqlalchemy import TextClause, text
 
 from domain.base.bounds import CIRCUITS, DEVICES, GATEWAYS, POWER_SOURCES, Bound
 from domain.site.circuits import MAX_DEPTH
-from domain.site.fleet import FleetCode, FleetRecord, LineKind, Refusal
+from domain.site.fleet import DEPOT_FIELDS, FleetCode, FleetRecord, LineKind, Refusal
+from store.site.tables import depots
 
-_COLUMNS = """
-    line bigint NOT NULL, kind text NOT NULL, id uuid NOT NULL, name text NOT NULL, depot_id uuid, timezone text,
+_OF_DEPOTS = ", ".join(f"{name} {depots.c[name].type}" for name in DEPOT_FIELDS if name != "name")
+_COLUMNS = f"""
+    line bigint NOT NULL, kind text NOT NULL, id uuid NOT NULL, name text NOT NULL, depot_id uuid, {_OF_DEPOTS},
     parent_id uuid, position integer, rated_power_w double precision, site_model_name text, output_translation jsonb,
     gateway_id uuid, sensor_id text, circuit_id uuid, source_kind text"""
 STAGED = ("line", *FleetRecord._fields)
@@ -54,7 +56,7 @@ PREPARE = [
 
 # What is stored of a line, and whether it is the same. A circuit's position is no content: the file's is an order.
 _STORED = {
-    LineKind.DEPOT: ("depots", "(x.name, x.timezone) = (s.name, s.timezone)"),
+    LineKind.DEPOT: ("depots", " AND ".join(f"x.{name} IS NOT DISTINCT FROM s.{name}" for name in DEPOT_FIELDS)),
     LineKind.CIRCUIT: (
         "circuits",
         """(x.depot_id, x.name) = (s.depot_id, s.name) AND x.parent_id IS NOT DISTINCT FROM s.parent_id
@@ -156,10 +158,10 @@ FILL = text(f"""
 """)
 ANALYZE_BATCH = text("ANALYZE batch (line, kind, id, depot_id, parent_id, state)")
 ANALYZE_STATES = text("ANALYZE batch (state)")
-STORE_DEPOTS = text("""
+STORE_DEPOTS = text(f"""
     WITH made AS (
-        INSERT INTO depots (id, name, timezone, created_by, updated_by)
-        SELECT id, name, timezone, :actor, :actor FROM batch WHERE kind = 'depot' ORDER BY id
+        INSERT INTO depots (id, {", ".join(DEPOT_FIELDS)}, created_by, updated_by)
+        SELECT id, {", ".join(DEPOT_FIELDS)}, :actor, :actor FROM batch WHERE kind = 'depot' ORDER BY id
         ON CONFLICT (id) DO NOTHING RETURNING id
     )
     UPDATE batch SET state = 'STORED' FROM made WHERE batch.kind = 'depot' AND batch.id = made.id
