@@ -29,8 +29,6 @@ from devtools.criteria import (
 )
 
 ROOT = Path(__file__).parent.parent.parent
-LONGEST_TEMPLATE_LINE = 200
-"""Characters."""
 PACKAGES = (
     "domain",
     "runtime",
@@ -56,15 +54,6 @@ DOCUMENT = """\
 |---|---|---|
 | COR-9.1 | A card | planned |
 """
-
-
-# Templates
-
-
-@pytest.mark.parametrize("template", sorted(ROOT.glob("api/**/templates/**/*.html")), ids=lambda each: each.name)
-def test_the_lines_of_a_template_are_readable(template: Path) -> None:
-    lines = template.read_text(encoding="utf-8").splitlines()
-    assert [number for number, line in enumerate(lines, 1) if len(line) > LONGEST_TEMPLATE_LINE] == []
 
 
 # Layers

@@ -9,7 +9,7 @@ import pytest
 
 from api.ui.base import rendering
 
-TEMPLATES = sorted((Path(rendering.__file__).parent.parent / "templates").glob("*.html"))
+TEMPLATES = sorted((Path(rendering.__file__).parent.parent / "templates").rglob("*.html"))
 LONGEST = 120
 """Characters in a line."""
 

@@ -416,7 +416,7 @@ async def test_before_any_status_there_is_an_honest_nothing(api: httpx.AsyncClie
 
 
 async def test_what_a_packet_reads_does_not_grow_with_the_history(api: httpx.AsyncClient, engine: AsyncEngine) -> None:
-    # The door plans its statements once, while the tables may be empty; such a plan must not read the whole of them.
+    # The ingest plans its statements once, while the tables may be empty; such a plan must not read the whole of them.
     site = await controller_site(engine)
     await add_action(engine, site, "UPDATE_POWER_SOURCE_STATE", "SOC")
     base = milliseconds() - 1000
