@@ -152,6 +152,10 @@ class _IngestCollector(Collector):
         yield CounterMetricFamily("door_groups", "Transactions that took them", figures.groups)
         rejected = "Packets that were turned away because too many waited"
         yield CounterMetricFamily("door_turned_away", rejected, figures.rejected)
+        refused = CounterMetricFamily("door_refused", "Packets of which nothing was stored", labels=["code"])
+        for code, count in sorted(figures.refused.items()):
+            refused.add_metric([code], count)
+        yield refused
         yield GaugeMetricFamily("door_waiting", "Packets that wait for a transaction", self._ingest.waiting)
         yield GaugeMetricFamily("door_largest_group", "The most packets of one transaction", figures.largest_group)
 

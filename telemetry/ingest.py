@@ -9,7 +9,7 @@ lost only with the process, and then its sender got no acknowledgement.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -49,6 +49,8 @@ class IngestMetrics:
     groups: int = 0
     rejected: int = 0
     largest_group: int = 0
+    refused: Counter[ProblemCode] = field(default_factory=Counter[ProblemCode])
+    """Packets of which nothing was stored, by why."""
 
 
 class PacketIngest:

@@ -60,7 +60,7 @@ class ReadBody:
 
 
 async def ingest_packets(ingest: PacketIngest, body: ReadBody) -> IngestResult:
-    """Ingest the valid packets of a body.
+    """Ingest the valid packets of a body, and count those that are refused.
 
     Raises:
         Problem: ``TOO_MANY_PACKETS``: too many wait already.
@@ -114,7 +114,7 @@ def _of_sender(
         return read
     return RefusedPacket(
         ProblemCode.FOREIGN_GATEWAY,
-        "The packet's device_id is another gateway than the one that sent it, which its topic names.",
+        "The packet's device_id is no gateway whose packets this sender may send.",
     )
 
 
@@ -142,4 +142,5 @@ async def _through(
     for each in read:
         result = each if isinstance(each, RefusedPacket) else next(taken)
         results.append(RefusedPacket(result.code, result.detail) if isinstance(result, Problem) else result)
+    ingest.figures.refused.update(each.code for each in results if isinstance(each, RefusedPacket))
     return results

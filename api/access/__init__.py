@@ -9,6 +9,7 @@
 - ``grants``: Grants: who has which role where; what a change of that would give or take
 - ``journal``: The journal: who did what to what, when and from where, with before and after
 - ``provider``: What there is only where a provider is configured
+- ``senders``: Of which gateways somebody may send packets
 - ``sign_in``: Signing in by the authorization code flow, with PKCE, ``state`` and ``nonce``; and the session that
   begins then
 """

@@ -15,7 +15,7 @@ from api.base.access import note_depots, principal_of
 from api.base.dependencies import resources_of
 from domain.access.principals import DepotScope, Principal, PrincipalKind
 from domain.access.roles import Permission
-from domain.access.routes import OPERATIONS, PAGES, PARAMETERS, SEND_PACKETS, Access, Decision, Reach, decide, decide_at
+from domain.access.routes import OPERATIONS, PAGES, PARAMETERS, Access, Decision, Reach, decide, decide_at
 from domain.base.problems import Problem, ProblemCode
 from store.access.depot_of import depots_of
 
@@ -37,14 +37,13 @@ async def authorize(request: Request, access: Access, parameters: Mapping[str, A
     if principal is None:
         raise Problem(ProblemCode.ACCESS_REFUSED, "It is not known who makes this request.")
     if access.permission is None:
+        if decide(access, principal) is not Decision.PERMITTED:
+            raise Problem(ProblemCode.NOT_PERMITTED, "A gateway sends packets, and does nothing else here.")
         return
     permitted = principal.scope(access.permission)
     note_depots(scope, permitted)
     if permitted.everywhere and principal.kind is not PrincipalKind.GATEWAY:
         return
-    if access == SEND_PACKETS and not permitted.everywhere:
-        # Until the ingest knows whose packets somebody may send.
-        raise Problem(ProblemCode.NOT_PERMITTED, f"None of your roles permits you to {access.permission} here.")
     named = _named(parameters) if access.reach is Reach.DEPOT else {}
     depots = await _depots_of(resources_of(request.app).engine, named)
     if (decision := decide(access, principal, depots.values())) is not Decision.PERMITTED:

@@ -12,8 +12,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from api.base.access import current_actor
-from api.base.dependencies import ActorDep, EngineDep, IngestDep, ScopeDep, resources_of
+from api.access.senders import may_send_of
+from api.base.access import current_principal
+from api.base.dependencies import EngineDep, IngestDep, PrincipalDep, ScopeDep, resources_of
 from api.base.problems import FieldProblem, problem_response, problem_responses
 from api.base.types import Cursor, Limit, Moment, decode_cursor, encode_cursor
 from api.edge.fast_path import FastRoute
@@ -165,17 +166,20 @@ _BODY = {
     responses=problem_responses(
         ProblemCode.INVALID_JSON, ProblemCode.INVALID_PACKET, ProblemCode.TIMESTAMP_IN_FUTURE,
         ProblemCode.TIMESTAMP_TOO_OLD, ProblemCode.UNKNOWN_DEVICE, ProblemCode.BODY_TOO_LARGE,
-        ProblemCode.TOO_MANY_PACKETS,
+        ProblemCode.FOREIGN_GATEWAY, ProblemCode.TOO_MANY_PACKETS,
     ),
 )  # fmt: skip
-async def take(request: Request, actor: ActorDep, ingest: IngestDep) -> Response:
+async def take(request: Request, principal: PrincipalDep, engine: EngineDep, ingest: IngestDep) -> Response:
     """Take one IoT sensor packet, or an array of them.
 
     An accepted packet is committed when this answers. One bad packet in an array does not stop the others; a bad
     packet that comes alone is the answer's problem. Sending a packet again does no harm.
+
+    A gateway sends packets of itself alone, a program those of the gateways at its depots; nothing is stored of others.
     """
+    may_send = await may_send_of(engine, principal)
     raw = await request.body()
-    intake = await ingest_packets(ingest, await read_in(raw, actor, datetime.now(UTC)))
+    intake = await ingest_packets(ingest, await read_in(raw, principal.actor, datetime.now(UTC), may_send))
     refused = sole_refusal(intake)
     if refused is not None:
         errors = [FieldProblem.model_validate(error) for error in field_errors(refused.violations)]
@@ -184,7 +188,8 @@ async def take(request: Request, actor: ActorDep, ingest: IngestDep) -> Response
 
 
 async def _take_on_fast_path(request: Request, _: dict[str, str]) -> Response:
-    return await take(request, await current_actor(request), resources_of(request.app).ingest)
+    resources = resources_of(request.app)
+    return await take(request, await current_principal(request), resources.engine, resources.ingest)
 
 
 FAST_ROUTES = (FastRoute("POST", "send_packets", re.compile("/api/telemetry/packets"), _take_on_fast_path),)

@@ -73,11 +73,11 @@ def decide(access: Access, principal: Principal, depot_ids: Collection[UUID | No
 
     ``depot_ids`` are the depots that the path names; None among them: it names something that does not exist.
     """
+    # Who sends by a gateway's secret does nothing else with it.
+    if principal.kind is PrincipalKind.GATEWAY and access not in (SEND_PACKETS, PUBLIC):
+        return Decision.HIDDEN
     if access.permission is None:
         return Decision.PERMITTED
-    # Who sends by a gateway's secret does nothing else with it.
-    if principal.kind is PrincipalKind.GATEWAY and access != SEND_PACKETS:
-        return Decision.HIDDEN
     if access.reach is Reach.NARROWED:
         return Decision.PERMITTED
     if access.reach is Reach.BODY:

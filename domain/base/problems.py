@@ -450,8 +450,8 @@ class ProblemCode(StrEnum):
         "FOREIGN_GATEWAY",
         HTTPStatus.FORBIDDEN,
         Subject.TELEMETRY,
-        "The packet names a gateway other than the one that sent it.",
-        "Let each gateway send its own packets.",
+        "The packet is of a gateway whose packets its sender may not send.",
+        "Let each gateway send its own packets, or a program those of the gateways at its depots.",
     )
     TOO_MANY_PACKETS = (
         "TOO_MANY_PACKETS",

@@ -68,6 +68,12 @@ async def list_gateways(
     return [GatewayRecord(**row) for row in (await connection.execute(query)).mappings()]
 
 
+async def gateway_ids(connection: AsyncConnection, scope: DepotScope) -> frozenset[UUID]:
+    """The ids of all gateways at the depots within ``scope``."""
+    query = select(gateways.c.id).where(within(gateways.c.depot_id, scope))
+    return frozenset((await connection.execute(query)).scalars())
+
+
 async def read_gateway(connection: AsyncConnection, gateway_id: UUID) -> GatewayRecord:
     """Read one gateway.
 

@@ -69,9 +69,7 @@ async def test_every_route_asks_for_its_permission_at_its_depot(engine: AsyncEng
                     hides = access.reach is Reach.DEPOT and not sees
                     expect("its own depot", route, role, here, as_expected=hidden if hides else refused)
                 else:
-                    # The route sent packets to is the ingest's own matter.
-                    fits = route.name == "send_packets" or not (refused or hidden)
-                    expect("its own depot", route, role, here, as_expected=fits)
+                    expect("its own depot", route, role, here, as_expected=not (refused or hidden))
 
     assert wrong == []
 
