@@ -9,22 +9,24 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, status
+from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, Field, WithJsonSchema
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.access.authorization import PermitDep
 from api.base.bodies import Document, StrictRoute
 from api.base.dependencies import ActorDep, EngineDep, ScopeDep, TablesDep
-from api.base.idempotency import ONCE, OnceDep
+from api.base.idempotency import ONCE, Once, OnceDep
 from api.base.problems import FieldProblem, conflict_responses, problem_responses
 from api.base.types import BindingId, Cursor, Limit, OfDepot, cut_page, decode_cursor, decode_id
 from api.base.versions import EditDep, shows_version, tagged
 from api.site.stamps import Stamped
+from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from domain.base.versions import also
 from domain.base.violations import Violation
 from domain.controllers.controller_bindings import BindingEffect, DraftValidation, EffectKind
+from domain.controllers.controller_support import ControllerTables
 from domain.monitoring.capabilities import Capability, CapabilityStatus
 from domain.monitoring.freshness import Freshness
 from domain.site.measurands import MeasurandKey
@@ -305,14 +307,6 @@ async def list_all(
     return ControllerBindingPage(items=[ControllerBinding.of(each) for each in items], next_cursor=more)
 
 
-async def _permitted_create(body: BindingCreate, permit: PermitDep) -> None:
-    await permit.check(**_named(body))
-
-
-async def _permitted_trial(body: BindingTrial, permit: PermitDep) -> None:
-    await permit.check(**_named(body), binding_id=_binding_id(body.get("binding_id")))
-
-
 def _named(body: Mapping[str, Any]) -> dict[str, UUID]:
     """What a body names that belongs to a depot. An invalid id is reported with the other errors."""
     found: dict[str, UUID] = {}
@@ -324,15 +318,22 @@ def _named(body: Mapping[str, Any]) -> dict[str, UUID]:
 
 @router.post(
     "",
-    dependencies=[Depends(_permitted_create)],
     status_code=status.HTTP_201_CREATED,
     responses=shows_version(201) | problem_responses(*ONCE, ProblemCode.INVALID_CONTROLLER_BINDING),
 )
 @tagged
 async def create(
-    body: BindingCreate, actor: ActorDep, engine: EngineDep, tables: TablesDep, once: OnceDep
+    body: BindingCreate, permit: PermitDep, actor: ActorDep, engine: EngineDep, tables: TablesDep, once: OnceDep
 ) -> ControllerBinding:
     """Bind a device to a microgrid. A refusal names every field that is wrong."""
+    await permit.check(**_named(body))
+    return await bind(body, actor, engine, tables, once)
+
+
+async def bind(
+    body: Mapping[str, Any], actor: Actor, engine: AsyncEngine, tables: ControllerTables, once: Once
+) -> ControllerBinding:
+    """Bind a device, where this is permitted."""
 
     async def make(connection: AsyncConnection) -> ControllerBinding:
         return ControllerBinding.of(await create_binding(connection, actor, body, tables))
@@ -340,15 +341,21 @@ async def create(
     return await once.create(engine, actor, body, ControllerBinding, make)
 
 
-@router.post(
-    "/validate", dependencies=[Depends(_permitted_trial)], responses=problem_responses(ProblemCode.BINDING_NOT_FOUND)
-)
-async def validate(body: BindingTrial, engine: EngineDep, tables: TablesDep) -> Judgement:
+@router.post("/validate", responses=problem_responses(ProblemCode.BINDING_NOT_FOUND))
+async def validate(body: BindingTrial, permit: PermitDep, engine: EngineDep, tables: TablesDep) -> Judgement:
     """Say what a new binding, or with `binding_id` a change of one, would do, and what is wrong with it."""
     given = dict(body)
     binding_id = _binding_id(given.pop("binding_id", None))
+    await permit.check(**_named(body), binding_id=binding_id)
+    return await validate_draft(given, binding_id, engine, tables)
+
+
+async def validate_draft(
+    draft: Mapping[str, Any], binding_id: UUID | None, engine: AsyncEngine, tables: ControllerTables
+) -> Judgement:
+    """Say what a new binding, or a change of the one with this id, would do, where this is permitted."""
     async with snapshot(engine) as connection:
-        return Judgement.of(await validate_binding_draft(connection, given, tables, binding_id))
+        return Judgement.of(await validate_binding_draft(connection, draft, tables, binding_id))
 
 
 def _binding_id(given: object) -> UUID | None:

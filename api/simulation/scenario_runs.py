@@ -10,7 +10,7 @@ from functools import partial
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response, status
+from fastapi import APIRouter, Query, Response, status
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -188,14 +188,8 @@ class RunDifferences(BaseModel):
     truncated: bool = Field(description=f"Whether there are more than {MAX_DIFFERENCES} differences.")
 
 
-async def _permitted(body: ScenarioRunCreate, permit: PermitDep) -> None:
-    """Refuse a depot that is not to be simulated, or not to be seen."""
-    await permit.check(depot_id=body.depot_id)
-
-
 @router.post(
     "",
-    dependencies=[Depends(_permitted)],
     status_code=status.HTTP_202_ACCEPTED,
     responses=problem_responses(*ONCE,
         ProblemCode.SCENARIO_NOT_FOUND, ProblemCode.INVALID_SCENARIO, ProblemCode.DEPOT_NOT_FOUND,
@@ -203,11 +197,14 @@ async def _permitted(body: ScenarioRunCreate, permit: PermitDep) -> None:
         ProblemCode.BODY_TOO_LARGE,
     ),
 )  # fmt: skip
-async def start(body: ScenarioRunCreate, actor: ActorDep, jobs: JobsDep, once: OnceDep) -> ScenarioRun:
+async def start(
+    body: ScenarioRunCreate, permit: PermitDep, actor: ActorDep, jobs: JobsDep, once: OnceDep
+) -> ScenarioRun:
     """Start a run. It goes on by itself; read it to watch it.
 
     The same scenario, seed and configuration give the same evidence, to the byte.
     """
+    await permit.check(depot_id=body.depot_id)
     run_id = await begin(jobs, actor, RunStart(**body.model_dump()), once)
     async with jobs.engine.connect() as connection:
         record = await read_run(connection, run_id)

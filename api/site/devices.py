@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, status
+from fastapi import APIRouter, Query, status
 from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -135,14 +135,8 @@ async def list_all(
     return DevicePage(items=[Device.of(record) for record in items], next_cursor=more)
 
 
-async def _permitted(body: DeviceCreate, permit: PermitDep) -> None:
-    """Refuse a gateway that is not to be configured, or not to be seen."""
-    await permit.check(gateway_id=body.gateway_id)
-
-
 @router.post(
     "",
-    dependencies=[Depends(_permitted)],
     status_code=status.HTTP_201_CREATED,
     responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,
@@ -150,8 +144,11 @@ async def _permitted(body: DeviceCreate, permit: PermitDep) -> None:
     ),
 )  # fmt: skip
 @tagged
-async def create(body: DeviceCreate, actor: ActorDep, engine: EngineDep, tables: TablesDep, once: OnceDep) -> Device:
+async def create(
+    body: DeviceCreate, permit: PermitDep, actor: ActorDep, engine: EngineDep, tables: TablesDep, once: OnceDep
+) -> Device:
     """Add a device to a gateway."""
+    await permit.check(gateway_id=body.gateway_id)
     _check_controller(body.controller, tables)
 
     async def make(connection: AsyncConnection) -> Device:

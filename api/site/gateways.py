@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, status
+from fastapi import APIRouter, Query, status
 from pydantic import BaseModel, BeforeValidator, Field, JsonValue
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -121,14 +121,8 @@ async def list_all(
     return GatewayPage(items=[Gateway.of(record) for record in items], next_cursor=more)
 
 
-async def _permitted(body: GatewayCreate, permit: PermitDep) -> None:
-    """Refuse a depot that is not to be configured, or not to be seen."""
-    await permit.check(depot_id=body.depot_id)
-
-
 @router.post(
     "",
-    dependencies=[Depends(_permitted)],
     status_code=status.HTTP_201_CREATED,
     responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.INVALID_OUTPUT_TRANSLATION,
@@ -136,8 +130,9 @@ async def _permitted(body: GatewayCreate, permit: PermitDep) -> None:
     ),
 )  # fmt: skip
 @tagged
-async def create(body: GatewayCreate, actor: ActorDep, engine: EngineDep, once: OnceDep) -> Gateway:
+async def create(body: GatewayCreate, permit: PermitDep, actor: ActorDep, engine: EngineDep, once: OnceDep) -> Gateway:
     """Add a gateway to a depot."""
+    await permit.check(depot_id=body.depot_id)
 
     async def make(connection: AsyncConnection) -> Gateway:
         values = body.model_dump(exclude={"depot_id"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, status
+from fastapi import APIRouter, status
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -139,14 +139,8 @@ async def list_all(
     return PowerSourcePage(items=[PowerSource.of(record) for record in items], next_cursor=more)
 
 
-async def _permitted(body: PowerSourceCreate, permit: PermitDep) -> None:
-    """Refuse a depot that is not to be configured, or not to be seen."""
-    await permit.check(depot_id=body.depot_id)
-
-
 @router.post(
     "",
-    dependencies=[Depends(_permitted)],
     status_code=status.HTTP_201_CREATED,
     responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,
@@ -154,8 +148,11 @@ async def _permitted(body: PowerSourceCreate, permit: PermitDep) -> None:
     ),
 )  # fmt: skip
 @tagged
-async def create(body: PowerSourceCreate, actor: ActorDep, engine: EngineDep, once: OnceDep) -> PowerSource:
+async def create(
+    body: PowerSourceCreate, permit: PermitDep, actor: ActorDep, engine: EngineDep, once: OnceDep
+) -> PowerSource:
     """Add a power source to a depot."""
+    await permit.check(depot_id=body.depot_id)
 
     async def make(connection: AsyncConnection) -> PowerSource:
         values = body.model_dump(exclude={"depot_id"})

@@ -144,10 +144,11 @@ class Dialog:
 
     async def validate(self, given: BindingInput) -> service.Judgement:
         """Say what saving would do (the dry run)."""
-        body = given.body() | ({"depot_id": str(self.depot_id)} if self.binding is None else {})
-        if self.binding is not None:
-            body |= {"binding_id": str(self.binding.binding_id), "version": given.version}
-        return await service.validate(body, self.engine, self.tables)
+        if self.binding is None:
+            draft = given.body() | {"depot_id": str(self.depot_id)}
+            return await service.validate_draft(draft, None, self.engine, self.tables)
+        draft = given.body() | {"version": given.version}
+        return await service.validate_draft(draft, self.binding.binding_id, self.engine, self.tables)
 
     async def form(
         self,
@@ -255,7 +256,7 @@ async def create(
     given = await BindingInput.read(request)
     body = {"depot_id": str(depot_id), **given.body()}
     return await Dialog(request, engine, tables, depot_id).saved(
-        given, lambda: service.create(body, actor, engine, tables, once)
+        given, lambda: service.bind(body, actor, engine, tables, once)
     )
 
 

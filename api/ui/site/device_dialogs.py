@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.access.authorization import PermitDep
 from api.base.dependencies import ActorDep, EngineDep, TablesDep
 from api.base.idempotency import FormOnceDep
 from api.base.types import DepotId, DeviceId
@@ -115,7 +116,13 @@ async def begin(request: Request, depot_id: DepotId, engine: EngineDep, tables: 
 
 @router.post("", name="device_create")
 async def create(
-    request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, tables: TablesDep, once: FormOnceDep
+    request: Request,
+    depot_id: DepotId,
+    permit: PermitDep,
+    actor: ActorDep,
+    engine: EngineDep,
+    tables: TablesDep,
+    once: FormOnceDep,
 ) -> Response:
     """Add a device."""
 
@@ -125,7 +132,7 @@ async def create(
             # A gateway of another depot would make a device there.
             if gateway.depot_id != depot_id:
                 raise Problem(ProblemCode.GATEWAY_NOT_FOUND, "The gateway is of another depot.")
-            await service.create(made, actor, engine, tables, once)
+            await service.create(made, permit, actor, engine, tables, once)
         except Problem as problem:
             if problem.code is not ProblemCode.GATEWAY_NOT_FOUND:
                 raise

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.access.authorization import PermitDep
 from api.base.dependencies import ActorDep, EngineDep
 from api.base.idempotency import FormOnceDep
 from api.base.types import DepotId, PowerSourceId
@@ -83,7 +84,7 @@ async def begin(request: Request, depot_id: DepotId, engine: EngineDep) -> Respo
 
 @router.post("", name="power_source_create")
 async def create(
-    request: Request, depot_id: DepotId, actor: ActorDep, engine: EngineDep, once: FormOnceDep
+    request: Request, depot_id: DepotId, permit: PermitDep, actor: ActorDep, engine: EngineDep, once: FormOnceDep
 ) -> Response:
     """Add a power source."""
     fields = await _fields(engine, depot_id)
@@ -93,7 +94,7 @@ async def create(
         fields,
         service.PowerSourceCreate,
         _body,
-        lambda made: service.create(made, actor, engine, once),
+        lambda made: service.create(made, permit, actor, engine, once),
         lambda: show_changed(request, engine, depot_id),
     )
 
