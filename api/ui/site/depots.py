@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -20,7 +22,9 @@ from api.site import depots as service
 from api.ui.base.forms import FieldErrors, read_name, read_whole
 from api.ui.base.rendering import is_htmx, render
 from api.ui.site.outline import Line, Outline
+from api.ui.site.site_forms import Field
 from domain.access.principals import DepotScope
+from domain.base.problems import Problem, ProblemCode
 from domain.base.timezones import check_timezone, known_timezones
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
@@ -36,6 +40,43 @@ PAGE = 100
 
 State = Annotated[ProvisioningState | None, Query(alias="provisioning")]
 Fresh = Annotated[DepotFreshness | None, Query(alias="freshness")]
+
+
+@dataclass(frozen=True)
+class DepotField(Field):
+    """A field of depots: one of the form that creates a depot, and a column of their list."""
+
+    read: Callable[[str], object] = str.strip
+    """Reads what was filled in as the API takes it, or raises the ``Problem`` that says why not."""
+    look: str = ""
+    """Class of its cells in the list."""
+    plain: bool = False
+    """Whether a card of the list shows its value without its label, for the value speaks for itself."""
+
+
+@cache
+def depot_fields() -> tuple[DepotField, ...]:
+    """Return every field that a depot is created with, besides its circuits, in the form's and the list's order."""
+    zones = sorted(zone for zone in known_timezones() if "/" in zone and not zone.startswith("Etc/"))
+    where = "The depot's location, such as America/Toronto. Type a part of the city's name."
+    return (
+        DepotField("name", "Name", read=read_name),
+        DepotField(
+            "timezone",
+            "Time zone",
+            hint=where,
+            offers=[(zone, zone) for zone in ("UTC", *zones)],
+            read=_read_timezone,
+            look="zone",
+            plain=True,
+        ),
+    )
+
+
+def _read_timezone(given: str) -> str:
+    if not given.strip():
+        raise Problem(ProblemCode.INVALID_TIMEZONE, "Choose the time zone that the depot lies in.")
+    return check_timezone(given.strip())
 
 
 @dataclass(frozen=True)
@@ -64,7 +105,7 @@ async def _rows(engine: AsyncEngine, scope: DepotScope, wanted: Wanted, cursor: 
     )
     async with engine.connect() as connection:
         latest_statuses = await read_latest_statuses(connection, [depot.depot_id for depot in page.items])
-    return {"page": page, "wanted": wanted, "statuses": latest_statuses}
+    return {"page": page, "wanted": wanted, "statuses": latest_statuses, "fields": depot_fields()}
 
 
 async def _counts(engine: AsyncEngine, scope: DepotScope, wanted: Wanted) -> dict[str, Any]:
@@ -120,7 +161,9 @@ async def more(
 @router.get("/depots/new", name="page_new_depot")
 async def begin(request: Request) -> Response:
     """Show the form for a new depot."""
-    return render(request, "depot_new.html", _filled_in("", "", Outline([Line()])))
+    return render(
+        request, "depot_new.html", _filled_in({field.name: "" for field in depot_fields()}, Outline([Line()]))
+    )
 
 
 @router.post("/depots/new/circuits", name="new_depot_circuits")
@@ -143,21 +186,15 @@ async def create(request: Request, actor: ActorDep, engine: EngineDep, once: For
     """Create the depot; or show the form again, with everything that is wrong."""
     async with request.form(max_fields=MAX_FIELDS) as form:
         lines = _outline(form)
-        name, timezone = str(form.get("name", "")), str(form.get("timezone", ""))
+        values = {field.name: str(form.get(field.name, "")) for field in depot_fields()}
     errors = FieldErrors()
-    body = {
-        "name": errors.check("name", lambda: read_name(name)),
-        "timezone": errors.check("timezone", lambda: check_timezone(timezone.strip())),
-        "circuits": lines.read(errors),
-    }
+    body = {field.name: errors.check(field.name, partial(field.read, values[field.name])) for field in depot_fields()}
+    body["circuits"] = lines.read(errors)
     if len(lines.lines) > MAX_CIRCUITS:
         errors["circuits"] = f"A depot has at most {MAX_CIRCUITS:,} circuits; here are {len(lines.lines):,}."
-    if not timezone.strip():
-        errors["timezone"] = "Choose the time zone that the depot lies in."
-    elements = {"name": "name", "timezone": "timezone", "circuits": "circuits"}
-    asked = None if errors else errors.read(service.DepotCreate, body, elements)
+    asked = None if errors else errors.read(service.DepotCreate, body, {name: name for name in body})
     if asked is None:
-        context = _filled_in(name, timezone, lines) | {"errors": errors, "focus": "form-errors"}
+        context = _filled_in(values, lines) | {"errors": errors, "focus": "form-errors"}
         block = "form" if is_htmx(request) else None
         return render(request, "depot_new.html", context, block=block, status=422)
     made = await service.create(asked, actor, engine, once)
@@ -182,13 +219,5 @@ def _outline(form: FormData) -> Outline:
     )
 
 
-def _filled_in(name: str, timezone: str, lines: Outline) -> dict[str, Any]:
-    zones = sorted(zone for zone in known_timezones() if "/" in zone and not zone.startswith("Etc/"))
-    return {
-        "name": name,
-        "timezone": timezone,
-        "zones": ["UTC", *zones],
-        "outline": lines,
-        "errors": FieldErrors(),
-        "focus": "",
-    }
+def _filled_in(values: Mapping[str, str], lines: Outline) -> dict[str, Any]:
+    return {"fields": depot_fields(), "values": values, "outline": lines, "errors": FieldErrors(), "focus": ""}
