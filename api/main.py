@@ -24,11 +24,12 @@ from fastapi_offline import FastAPIOffline
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api import health
-from api.access import back_channel, grants, journal
+from api.access import back_channel, gateway_secrets, grants, journal
 from api.access.authorization import authorizer
 from api.base.addresses import Addresses
 from api.base.dependencies import Resources, provide
 from api.base.flags import Flags
+from api.base.known_gateways import open_known_gateways
 from api.base.limits import MAX_IMPORT_BYTES, BodyLimit, ImportLimit
 from api.base.methods import HeadLikeGet
 from api.base.problems import COMMON, install_problems, problem_schemas
@@ -100,7 +101,18 @@ class _Subject:
 
 _SITE = _Subject(
     # The import comes before the routes that would take "import" for a depot's id.
-    (fleet_import, depots, circuits, microgrids, capacities, gateways, devices, power_sources, sensor_actions),
+    (
+        fleet_import,
+        depots,
+        circuits,
+        microgrids,
+        capacities,
+        gateways,
+        gateway_secrets,
+        devices,
+        power_sources,
+        sensor_actions,
+    ),
     larger_bodies={"/api/depots/import": MAX_IMPORT_BYTES},
 )
 _CONTROLLERS = _Subject((controller_bindings, controller_packets, resolutions))
@@ -133,6 +145,7 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
                 supervised("rights", lambda: rights.run(engine)),
                 open_ingest(engine, max_group=settings.door_max_group, max_waiting=settings.door_max_waiting) as ingest,
                 open_reader(engine) as latest,
+                open_known_gateways(engine, rights) as known_gateways,
             ):
                 yield Resources(
                     settings=settings,
@@ -147,6 +160,7 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
                     imports=ImportLimit(),
                     addresses=Addresses(app),
                     rights=rights,
+                    gateways=known_gateways,
                     provider=provider,
                 )
         finally:

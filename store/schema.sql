@@ -206,6 +206,15 @@ BEGIN
     END LOOP;
 END $$;
 
+CREATE FUNCTION public.gateway_secrets_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_notify('manage_access', 'gateway_secrets');
+    RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION public.keep_months(months_ahead integer, months_kept integer) RETURNS TABLE(partition_name text, change text)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -669,6 +678,18 @@ CREATE TABLE public.freshness_thresholds (
     CONSTRAINT freshness_thresholds_seconds CHECK ((seconds > (0)::double precision))
 );
 
+CREATE TABLE public.gateway_secrets (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    gateway_id uuid NOT NULL,
+    slot text NOT NULL,
+    digest bytea NOT NULL,
+    mqtt_hash text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT gateway_secrets_slot CHECK ((slot = ANY (ARRAY['a'::text, 'b'::text])))
+);
+
 CREATE TABLE public.gateways (
     id uuid DEFAULT uuidv7() NOT NULL,
     depot_id uuid NOT NULL,
@@ -982,6 +1003,15 @@ ALTER TABLE ONLY public.fresh_depots
 ALTER TABLE ONLY public.freshness_thresholds
     ADD CONSTRAINT freshness_thresholds_pkey PRIMARY KEY (microgrid_id, capability);
 
+ALTER TABLE ONLY public.gateway_secrets
+    ADD CONSTRAINT gateway_secrets_digest UNIQUE (digest);
+
+ALTER TABLE ONLY public.gateway_secrets
+    ADD CONSTRAINT gateway_secrets_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.gateway_secrets
+    ADD CONSTRAINT gateway_secrets_two UNIQUE (gateway_id, slot);
+
 ALTER TABLE ONLY public.gateways
     ADD CONSTRAINT gateways_id_depot UNIQUE (id, depot_id);
 
@@ -1157,6 +1187,8 @@ CREATE TRIGGER devices_change_source AFTER UPDATE ON public.devices FOR EACH ROW
 
 CREATE TRIGGER devices_version BEFORE UPDATE ON public.devices FOR EACH ROW WHEN (((new.version = old.version) AND (((((old.gateway_id IS DISTINCT FROM new.gateway_id) OR (old.sensor_id IS DISTINCT FROM new.sensor_id)) OR (old.name IS DISTINCT FROM new.name)) OR (old.circuit_id IS DISTINCT FROM new.circuit_id)) OR (old.controller IS DISTINCT FROM new.controller)))) EXECUTE FUNCTION public.count_version();
 
+CREATE TRIGGER gateway_secrets_changed AFTER INSERT OR DELETE OR UPDATE OF gateway_id, slot, digest, mqtt_hash ON public.gateway_secrets FOR EACH STATEMENT EXECUTE FUNCTION public.gateway_secrets_changed();
+
 CREATE TRIGGER gateways_version BEFORE UPDATE ON public.gateways FOR EACH ROW WHEN (((new.version = old.version) AND (((old.name IS DISTINCT FROM new.name) OR (old.site_model_name IS DISTINCT FROM new.site_model_name)) OR (old.output_translation IS DISTINCT FROM new.output_translation)))) EXECUTE FUNCTION public.count_version();
 
 CREATE TRIGGER grants_changed AFTER INSERT OR DELETE OR UPDATE ON public.grants FOR EACH STATEMENT EXECUTE FUNCTION public.access_changed();
@@ -1227,6 +1259,9 @@ ALTER TABLE ONLY public.fresh_depots
 
 ALTER TABLE ONLY public.freshness_thresholds
     ADD CONSTRAINT freshness_thresholds_microgrid FOREIGN KEY (microgrid_id) REFERENCES public.microgrids(id);
+
+ALTER TABLE ONLY public.gateway_secrets
+    ADD CONSTRAINT gateway_secrets_gateway FOREIGN KEY (gateway_id) REFERENCES public.gateways(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.gateways
     ADD CONSTRAINT gateways_depot FOREIGN KEY (depot_id) REFERENCES public.depots(id);

@@ -6,6 +6,7 @@
 - ``back_channel``: Where the provider says that somebody signed out there (OpenID Connect Back-Channel Logout 1.0)
 - ``cookies``: The cookies of signing in. All are `__Host-`: of this host alone, for its whole path, and never sent in
   the clear
+- ``gateway_secrets``: Secrets of a gateway: listed, created and revoked
 - ``grants``: Grants: who has which role where; what a change of that would give or take
 - ``journal``: The journal: who did what to what, when and from where, with before and after
 - ``provider``: What there is only where a provider is configured

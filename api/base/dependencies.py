@@ -12,6 +12,7 @@ from temporalio.client import Client
 from api.base.access import ActorDep, PrincipalDep, ScopeDep
 from api.base.addresses import Addresses
 from api.base.flags import Flags
+from api.base.known_gateways import KnownGateways
 from api.base.limits import ImportLimit
 from api.base.streams.live import LiveHub
 from api.base.streams.rights import RightsWatch
@@ -64,6 +65,7 @@ class Resources:
     imports: ImportLimit
     addresses: Addresses
     rights: RightsWatch
+    gateways: KnownGateways
     provider: OpenIdProvider
     """Of OpenID Connect. It is asked nothing where none is configured."""
 

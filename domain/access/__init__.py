@@ -2,6 +2,8 @@
 
 - ``roles``: The roles of people and programs, and what each permits
 - ``principals``: Who makes a request, with what was granted; whether it may do something, and at which depots
+- ``gateway_secrets``: Secrets of gateways: how many a gateway has at once, and the account at the MQTT broker that each
+  is
 - ``grants``: What is granted to whom, and what a grant changes for them
 - ``routes``: Which permission each route asks for, and at which depots: the one table of who may do what
 - ``journal``: The journal as it leaves the product

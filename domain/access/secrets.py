@@ -15,6 +15,8 @@ class SecretKind(StrEnum):
 
     SESSION = "mgs"
     """The id of a session, in the browser's cookie."""
+    GATEWAY = "mgg"
+    """What a gateway proves with that it is the gateway which its text names."""
 
 
 def make_secret(kind: SecretKind, drawn: bytes) -> str:

@@ -209,6 +209,21 @@ class ProblemCode(StrEnum):
         "The depot would have more circuits than a depot may have.",
         "Divide the site into several depots.",
     )
+    GATEWAY_SECRET_NOT_FOUND = (
+        "GATEWAY_SECRET_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
+        Subject.ACCESS,
+        "The gateway has no secret with this id.",
+        "List the gateway's secrets; this one may have been revoked.",
+        "There is no such secret",
+    )
+    TOO_MANY_GATEWAY_SECRETS = (
+        "TOO_MANY_GATEWAY_SECRETS",
+        HTTPStatus.CONFLICT,
+        Subject.ACCESS,
+        "The gateway has two secrets, which is as many as it may have.",
+        "Revoke the one that the gateway no longer uses, then create another.",
+    )
     TOO_MANY_GATEWAYS = (
         "TOO_MANY_GATEWAYS",
         HTTPStatus.UNPROCESSABLE_ENTITY,

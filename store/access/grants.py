@@ -20,7 +20,10 @@ from store.base.arrays import is_one_of_texts
 from store.base.changes import record_change
 
 CHANNEL = "manage_access"
-"""Notified, without a payload, when who may do what has changed: every table that decides it has a trigger for that."""
+"""Notified when who may do what has changed: every table that decides it has a trigger for that. The payload is empty,
+or ``SECRETS``."""
+SECRETS = "gateway_secrets"
+"""The payload when secrets of gateways were created or revoked."""
 
 
 async def read_grants(

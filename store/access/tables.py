@@ -64,6 +64,27 @@ sessions = Table(
     Index("sessions_person_id", "person_id"),
 )
 
+gateway_secrets = Table(
+    "gateway_secrets",
+    metadata,
+    id_column(),
+    Column(
+        "gateway_id",
+        Uuid,
+        ForeignKey("gateways.id", name="gateway_secrets_gateway", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("slot", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("mqtt_hash", Text, nullable=False),
+    now_column("created_at"),
+    Column("created_by", Text, nullable=False),
+    time_column("used_at", null=True),
+    UniqueConstraint("digest", name="gateway_secrets_digest"),
+    UniqueConstraint("gateway_id", "slot", name="gateway_secrets_two"),
+    CheckConstraint("slot IN ('a', 'b')", name="gateway_secrets_slot"),
+)
+
 MAX_SUBJECT_LENGTH = 1000
 """Characters of a grant's subject: the provider's name for a person, a group or a program."""
 

@@ -18,6 +18,7 @@ from domain.base.bounds import GATEWAYS
 from domain.base.problems import Problem, ProblemCode
 from domain.base.versions import Versions
 from domain.site.deletions import SubjectKind
+from store.access.gateway_secrets import count_secrets
 from store.access.narrowing import within
 from store.site.deletions import check_consent
 from store.site.site_changes import Configurable, change_of, check_room, configuration_change, unlink_devices
@@ -145,4 +146,6 @@ async def delete_gateway(
         await change.close_remediations(device_ids=device_ids)
         await unlink_devices(connection, actor, device_ids)
         change.defer(partial(connection.execute, delete(devices).where(devices.c.gateway_id == gateway_id)))
-        await change.delete_row(_GATEWAY, before, with_devices=len(device_ids))
+        # They go with the row.
+        secrets = await count_secrets(connection, gateway_id)
+        await change.delete_row(_GATEWAY, before, with_devices=len(device_ids), with_secrets=secrets)

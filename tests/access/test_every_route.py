@@ -29,6 +29,7 @@ async def ask(
     more = {
         "backfill_id": missing()["depot_id"],
         "grant_id": missing()["depot_id"],
+        "secret_id": missing()["depot_id"],
         "name": "quick-look",
         "digest": "0",
         "question": "delete",

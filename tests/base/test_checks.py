@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import CheckConstraint
 
+from domain.access.gateway_secrets import Slot
 from domain.access.grants import GranteeKind
 from domain.access.people import MAX_STORED_NAME_LENGTH, MAX_SUB_LENGTH
 from domain.access.roles import Role
@@ -34,6 +35,7 @@ VALUES = {
     "circuit_capacities_mode": {*CapacityMode},
     "depot_list_freshness": {*DepotFreshness},
     "depots_provisioning": {*ProvisioningState},
+    "gateway_secrets_slot": {*Slot},
     "grants_kind": {*GranteeKind},
     "grants_role": {*Role},
     "power_sources_kind": {*PowerSourceKind},

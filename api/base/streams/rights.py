@@ -1,9 +1,9 @@
-"""Event streams end when the rights of who reads them change: a stream was permitted once, and goes on for hours."""
+"""What was permitted once and goes on is judged anew when rights change: event streams, secrets kept in mind."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.base.access import principal_of, prove_again
-from store.access.grants import CHANNEL
+from store.access.grants import CHANNEL, SECRETS
 from store.base.notifications.listen import listen
 
 _log = structlog.get_logger("access")
@@ -21,16 +21,33 @@ T = TypeVar("T")
 
 
 class RightsWatch:
-    """Hears that who may do what has changed, for all streams of one process."""
+    """Hears that who may do what has changed, for all of one process."""
 
     def __init__(self) -> None:
         self._waiting: set[asyncio.Event] = set()
+        self._forgetting: list[Callable[[], None]] = []
+        self.hears = False
+        """Whether it is connected: what changes is heard."""
 
     async def run(self, engine: AsyncEngine) -> None:
         """Listen until cancelled. What changed while the connection was lost may be anything."""
-        await listen(engine, CHANNEL, lambda _: self._tell(), self._tell)
+        await listen(engine, CHANNEL, self._hear, self._begin, self._end)
 
-    def _tell(self) -> None:
+    def when_secrets_change(self, forget: Callable[[], None]) -> None:
+        """Call this whenever secrets of gateways may have changed."""
+        self._forgetting.append(forget)
+
+    def _begin(self) -> None:
+        self._hear(SECRETS)
+        self.hears = True
+
+    def _end(self) -> None:
+        self.hears = False
+
+    def _hear(self, payload: str) -> None:
+        if payload == SECRETS:
+            for forget in self._forgetting:
+                forget()
         for changed in self._waiting:
             changed.set()
 

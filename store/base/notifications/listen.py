@@ -22,17 +22,29 @@ _LOOK_WITHIN = 5.0
 """Seconds that it may take to answer."""
 
 
+def _nothing() -> None:
+    pass
+
+
 async def listen(
-    engine: AsyncEngine, channel: str, on_payload: Callable[[str], None], on_connected: Callable[[], None]
+    engine: AsyncEngine,
+    channel: str,
+    on_payload: Callable[[str], None],
+    on_connected: Callable[[], None],
+    on_lost: Callable[[], None] = _nothing,
 ) -> None:
     """Call ``on_payload`` with each notification until cancelled.
 
     ``on_connected`` is called whenever the connection is made: what was said before that moment was not heard.
+    ``on_lost`` is called when it is lost, which is noticed within 10 seconds.
     """
     while True:
         try:
             async with engine.connect() as connection:
-                await _hear(connection, channel, on_payload, on_connected)
+                try:
+                    await _hear(connection, channel, on_payload, on_connected)
+                finally:
+                    on_lost()
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would listen
             if is_unavailable(error) or is_busy(error):
                 _log.warning("listener lost", channel=channel, error=str(error))
