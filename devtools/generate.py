@@ -6,11 +6,14 @@ makes.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+import textwrap
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +27,15 @@ HINT = "It is made from the code: run `./dev generate`, look at what changed, an
 
 @dataclass(frozen=True)
 class Generated:
-    """A file of the repository, and what makes its text."""
+    """A file of the repository, or several of a kind, and what makes their texts."""
 
     name: str
-    path: Path
-    make: Callable[[], str]
+    make: Callable[[], Mapping[Path, str]]
+
+    @staticmethod
+    def file(name: str, path: Path, make: Callable[[], str]) -> Generated:
+        """One file."""
+        return Generated(name, lambda: {path: make()})
 
 
 def run_generate(wanted: Sequence[str]) -> int:
@@ -45,8 +52,8 @@ def run_generate(wanted: Sequence[str]) -> int:
     for each in GENERATED:
         if not wanted or each.name in wanted:
             with console.status(each.name):
-                changed = write(each.path, each.make())
-            console.print(f"{each.path.relative_to(ROOT)}: {'written' if changed else 'as it was'}")
+                changed = [str(path.relative_to(ROOT)) for path, text in each.make().items() if write(path, text)]
+            console.print(f"{each.name}: {', '.join(changed) + ' written' if changed else 'as it was'}")
     return 0
 
 
@@ -184,11 +191,50 @@ def scenario_schema_text() -> str:
     return json.dumps(scenario_schema(), indent=2) + "\n"
 
 
+_WIDTH = 119
+_MAP = re.compile(r"^- ``", re.MULTILINE)
+_CRITERIA = re.compile(r" \(COR-[^)]*\)")
+
+
+def package_maps() -> dict[Path, str]:
+    """Each package's ``__init__.py``, whose docstring lists its modules, each with the first line of its own."""
+    return {path: map_text(path) for path in _packages()}
+
+
+def map_text(path: Path) -> str:
+    """What the ``__init__.py`` of a package is to be: its own words, then its modules and packages by name."""
+    text = path.read_text(encoding="utf-8")
+    told = ast.get_docstring(ast.parse(text), clean=False) or ""
+    parts = {each.stem: each for each in path.parent.glob("*.py") if each.stem not in ("__init__", "__main__")}
+    parts |= {each.parent.name: each for each in path.parent.glob("*/__init__.py")}
+    lines = [f"- ``{name}``: {_first_line(part)}" for name, part in sorted(parts.items())]
+    wrapped = [textwrap.fill(line, _WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in lines]
+    if not told or not lines:
+        return text
+    return text.replace(told, _MAP.split(told, maxsplit=1)[0].rstrip() + "\n\n" + "\n".join(wrapped) + "\n")
+
+
+def _packages() -> Iterator[Path]:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        roots = tomllib.load(file)["tool"]["importlinter"]["root_packages"]
+    for root in roots:
+        for path in sorted((ROOT / root).rglob("__init__.py")):
+            # Migrations are a line through time.
+            if not {"node_modules", "migrations"} & set(path.parts):
+                yield path
+
+
+def _first_line(path: Path) -> str:
+    told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return _CRITERIA.sub("", told.partition("\n")[0].rstrip("."))
+
+
 GENERATED = (
-    Generated("access", ROOT / "docs" / "access.md", access_text),
-    Generated("openapi", ROOT / "docs" / "openapi.json", openapi_text),
-    Generated("problems", ROOT / "docs" / "problems.md", problems_text),
-    Generated("scenario-schema", ROOT / "sim_scenarios" / "scenario.schema.json", scenario_schema_text),
-    Generated("schema", ROOT / "store" / "schema.sql", schema_text),
+    Generated.file("access", ROOT / "docs" / "access.md", access_text),
+    Generated("maps", package_maps),
+    Generated.file("openapi", ROOT / "docs" / "openapi.json", openapi_text),
+    Generated.file("problems", ROOT / "docs" / "problems.md", problems_text),
+    Generated.file("scenario-schema", ROOT / "sim_scenarios" / "scenario.schema.json", scenario_schema_text),
+    Generated.file("schema", ROOT / "store" / "schema.sql", schema_text),
 )
 """Every such file. Tests hold each of them."""

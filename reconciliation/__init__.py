@@ -4,5 +4,5 @@
 - ``jobs``: Every kind of job
 - ``reconcile``: Jobs whose workflows have ended without them are ended, too: the same for all kinds
 - ``scenario_runs``: The end of a scenario run: its evidence closed, whoever ends it
-- ``workflow_descriptions``: What Temporal says of workflows: many at once, within a deadline
+- ``workflow_descriptions``: The status of workflows, asked of Temporal for many at once, within a deadline
 """

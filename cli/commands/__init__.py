@@ -9,8 +9,7 @@
   role
 - ``resync``: `./dev resync`: makes a depot's microgrid equal to its circuits again
 - ``scenario``: `./dev scenario`: scenarios of the depot simulation, as far as they need no running product
-- ``scenario_run``: `./dev scenario run` and `diff`: scenarios run against a product, and where two runs
-  differ
+- ``scenario_run``: `./dev scenario run` and `diff`: scenarios run against a product, and where two runs differ
 - ``services``: What `./dev up` runs besides the embedded servers: the migration, the worker, the API
 - ``simulation_site``: Sets up, through the public API, what the simulated controller drives in a depot. Doing it again
   changes nothing

@@ -14,8 +14,7 @@
 - ``runners``: What a benchmark runs in processes of its own: the API, the load, the baseline; and their processor time
 - ``simulation``: `./dev bench simulation`: steps a second beside the same packets posted in a loop, and equal hashes
   of equal runs
-- ``site``: Depots with controllers for measuring: each with a microgrid, a gateway, a device that reports both
-  capabilities and sets the capacity of its circuit, and the packets that such a gateway sends
+- ``site``: Depots with controllers for measuring, and the packets that their gateways send
 - ``stage``: The stage of a benchmark: a PostgreSQL and a Temporal of its own, and databases copied from one that is
   filled
 - ``telemetry``: `./dev bench telemetry`: packet ingest, the latest-status read and the deadlines, each beside its

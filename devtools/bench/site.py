@@ -1,5 +1,6 @@
-"""Depots with controllers for measuring: each with a microgrid, a gateway, a device that reports both capabilities and
-sets the capacity of its circuit, and the packets that such a gateway sends.
+"""Depots with controllers for measuring, and the packets that their gateways send.
+
+Each has a microgrid, a gateway, and a device that reports both capabilities and sets the capacity of its circuit.
 """
 
 from __future__ import annotations

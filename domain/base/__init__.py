@@ -1,7 +1,8 @@
 """What every rule stands on: problems and their codes, texts, times, names, JSON that is taken as it is meant.
 
 - ``actor``: Who acts
-- ``bounds``: How many things of a kind a depot may have
+- ``bounds``: How many things of a kind a depot may have. A real site is far below, and all that is done for one stays
+  short
 - ``clocks``: The clocks of whoever reports, which may be wrong
 - ``job_endings``: How a job ends where its row and its workflow disagree
 - ``jobs``: A job: work that a workflow does, and that people watch, pause, resume and cancel

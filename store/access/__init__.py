@@ -3,8 +3,8 @@
 - ``depot_of``: To which depots things belong: what the paths of routes name, looked up in one statement
 - ``gateway_secrets``: Secrets of gateways as they are stored: at most two a gateway, none of which can be read back
 - ``grants``: Grants as they are stored: who has which role, at one depot or at all of them
-- ``journal``: Reading the journal of all depots: filtered, the last entry first, and only within the depots of
-  whoever reads
+- ``journal``: Reading the journal of all depots: filtered, the last entry first, and only within the depots of whoever
+  reads
 - ``narrowing``: Narrowing of statements to the depots at which something is permitted: what lies elsewhere is never
   read
 - ``people``: People who signed in, as the provider told of them when they last did

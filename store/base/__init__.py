@@ -6,11 +6,11 @@
 - ``driver``: The driver's own connection, for the few statements that run thousands of times a second
 - ``idempotency``: Answers to creating requests, kept under the key that the request came with: asked again, the same
   is answered
-- ``jobs``: What the rows of all kinds of jobs have in common
+- ``jobs``: What the rows of all kinds of jobs have in common. Each statement is given the kind's table
 - ``liveness``: The liveness of PostgreSQL: whether it answers at all, so that nobody waits for one that does not
 - ``locks``: The lock of a depot: whoever changes its site, and whoever writes by its configuration, takes it first
 - ``metadata``: What every table is made with: one metadata, and the columns that many tables have
-- ``notifications``: What is sent with a commit, and who listens
+- ``notifications``: What is sent with a commit (PostgreSQL's ``NOTIFY``), and who listens
 - ``off_loop``: Work for the processor that grows with what is stored or sent: in a thread, so that nobody else waits
   for it
 - ``origin``: Where what is done comes from: the request in which it is done, and the address of who sent it

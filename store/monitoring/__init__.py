@@ -7,7 +7,7 @@
 - ``fleet_status``: The capabilities' statuses of many depots at once
 - ``freshness``: How fresh the statuses are that are shown: the one rule in SQL, for one microgrid and for a whole
   fleet
-- ``history``: The months of the append-only history: made ahead, dropped when they are old enough
+- ``history``: The months of the append-only history and of the journal: made ahead, dropped when they are old enough
 - ``load``: What a depot's meters measured over time, and what held for the capacity of its circuits: what a chart
   shows
 - ``packets``: The stored packets, as they came, with what was answered

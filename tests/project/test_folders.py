@@ -1,8 +1,7 @@
-"""Folders of code stay small enough to read, and each says what is in it."""
+"""Folders of code stay small enough to read."""
 
 from __future__ import annotations
 
-import ast
 import tomllib
 from pathlib import Path
 
@@ -29,17 +28,3 @@ def test_no_folder_of_code_is_a_hall() -> None:
         str(folder.relative_to(ROOT)): len(files) for folder, files in folders_of_code().items() if len(files) > MOST
     }
     assert {name: size for name, size in full.items() if name != "store/migrations/versions"} == {}
-
-
-def test_every_module_is_on_the_map_of_its_package() -> None:
-    missing: set[str] = set()
-    for folder, files in folders_of_code().items():
-        if folder.is_relative_to(ROOT / "tests") or folder.is_relative_to(ROOT / "store" / "migrations"):
-            continue
-        told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
-        parts = {path.stem for path in files} | {
-            path.name for path in folder.iterdir() if (path / "__init__.py").exists()
-        }
-        parts -= {"__init__", "__main__"}
-        missing |= {f"{folder.relative_to(ROOT)}: {part}" for part in parts if f"``{part}``" not in told}
-    assert missing == set()

@@ -1,7 +1,7 @@
 """Many depots at once: the list that is kept of them, and the import.
 
-- ``fleet_import``: The import of the legacy fleet: staged line by line, validated and stored depot by depot (decisions
-  0006 and 0009)
+- ``fleet_import``: The import of the legacy fleet: staged line by line, then stored depot by depot (decisions 0006 and
+  0009)
 - ``fleet_list``: The list of depots as it is filtered, searched and counted: kept by triggers, so that it costs the
   same at any size
 - ``fleet_statements``: What an import does in the database, statement by statement. ``store.site.fleet.fleet_import``
