@@ -11,6 +11,7 @@
 - ``limits``: How large a request's body may be, how slowly it may come, and how many imports go on at once
 - ``methods``: Which methods a path takes: HEAD wherever GET is taken, and the whole of ``Allow`` where a method is not
 - ``problems``: Every refusal as an RFC 9457 problem with a stable code
+- ``records``: Records of the store as documents of the API, where a document has more than its record
 - ``streams``: What live pages and event streams listen to, and when a stream ends
 - ``temporal``: Calls to Temporal from routes, and links to its UI
 - ``types``: The types that routes share: ids with their description, clean texts, pages of lists

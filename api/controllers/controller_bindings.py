@@ -18,6 +18,7 @@ from api.base.bodies import Document, StrictRoute
 from api.base.dependencies import ActorDep, EngineDep, ScopeDep, TablesDep
 from api.base.idempotency import ONCE, Once, OnceDep
 from api.base.problems import FieldProblem, conflict_responses, problem_responses
+from api.base.records import Extended
 from api.base.types import BindingId, Cursor, Limit, OfDepot, cut_page, decode_cursor, decode_id
 from api.base.versions import EditDep, shows_version, tagged
 from api.site.stamps import Stamped
@@ -123,10 +124,8 @@ class SuppliedCapability(BaseModel):
     def of(record: BoundCapability) -> SuppliedCapability:
         """The capability as the store has it."""
         last, age = record.last, record.timeliness
-        return SuppliedCapability(
-            capability=record.capability,
-            measurand=record.measurand,
-            owned=record.owned,
+        extended = Extended(
+            record,
             last_value=None
             if last is None
             else LastValue(
@@ -136,6 +135,7 @@ class SuppliedCapability(BaseModel):
             freshness=None if age is None else age.freshness,
             stale_at=None if age is None else age.stale_at,
         )
+        return SuppliedCapability.model_validate(extended, from_attributes=True)
 
 
 class BoundDevice(BaseModel):
@@ -175,29 +175,12 @@ class ControllerBinding(BaseModel):
     @staticmethod
     def of(record: BindingRecord) -> ControllerBinding:
         """The binding as the store has it."""
-        last = record.last_packet
-        return ControllerBinding(
-            binding_id=record.binding_id,
-            depot_id=record.depot_id,
-            depot_name=record.depot_name,
-            microgrid_id=record.microgrid_id,
-            device=BoundDevice(
-                device_id=record.device_id,
-                name=record.device_name,
-                sensor_id=record.sensor_id,
-                controller=record.controller,
-                gateway_id=record.gateway_id,
-                gateway_name=record.gateway_name,
-            ),
+        extended = Extended(
+            record,
+            device=Extended(record, name=record.device_name),
             capabilities=[SuppliedCapability.of(each) for each in record.capabilities],
-            enabled=record.enabled,
-            version=record.version,
-            last_packet=None if last is None else BindingPacket.model_validate(last, from_attributes=True),
-            created_at=record.created_at,
-            created_by=record.created_by,
-            updated_at=record.updated_at,
-            updated_by=record.updated_by,
         )
+        return ControllerBinding.model_validate(extended, from_attributes=True)
 
 
 class ControllerBindingPage(BaseModel):

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.base.dependencies import EngineDep, WatchDep
 from api.base.problems import problem_responses
+from api.base.records import Extended
 from api.base.streams.watch import EVERY_KIND, Watcher
 from api.base.types import BindingId, Moment
 from api.monitoring.telemetry import ActionAnswerDocument
@@ -45,14 +46,13 @@ class ArrivedPacket(Stamped):
     def of(record: PacketArrival) -> ArrivedPacket:
         """The packet as the store has it."""
         would = record.if_enabled
-        return ArrivedPacket(
-            packet_id=record.packet_id,
-            observed_at=record.observed_at,
-            received_at=record.received_at,
+        extended = Extended(
+            record,
             measurands=[Reported.of(each) for each in record.values],
             actions=[ActionAnswerDocument.model_validate(each) for each in record.answers],
             if_enabled=None if would is None else ActionAnswerDocument.model_validate(would.document()),
         )
+        return ArrivedPacket.model_validate(extended, from_attributes=True)
 
 
 class NextPacket(BaseModel):

@@ -19,6 +19,7 @@ from api.base.bodies import StrictRoute, once_each
 from api.base.dependencies import ActorDep, EngineDep, LatestDep, RightsDep, WatchDep, resources_of
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import problem_responses
+from api.base.records import Extended
 from api.base.streams.rights import while_permitted
 from api.base.streams.watch import EVERY_KIND, Watch
 from api.base.types import Body, Cursor, Limit, MicrogridId, Moment, decode_cursor, encode_cursor
@@ -110,24 +111,15 @@ class LatestStatus(BaseModel):
     def of(record: LatestRecord) -> LatestStatus:
         """The status as the store has it."""
         time, clock_ahead = record.timeliness, record.clock_ahead
-        return LatestStatus(
-            capability=record.capability,
-            status=record.status,
-            observed_at=record.observed_at,
-            received_at=record.received_at,
-            effective_at=record.effective_at,
+        extended = Extended(
+            record,
             clock_ahead_seconds=None if clock_ahead is None else clock_ahead.total_seconds(),
             age_seconds=None if time is None else time.age.total_seconds(),
             freshness=None if time is None else time.freshness,
             stale_at=None if time is None else time.stale_at,
             threshold_seconds=record.threshold.total_seconds(),
-            event_id=record.event_id,
-            provider_event_ref=record.provider_event_ref,
-            source_device_id=record.source_device_id,
-            source_device_name=record.source_device_name,
-            owner_device_id=record.owner_device_id,
-            owner_device_name=record.owner_device_name,
         )
+        return LatestStatus.model_validate(extended, from_attributes=True)
 
 
 class LatestStatuses(BaseModel):

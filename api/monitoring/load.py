@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.base.dependencies import EngineDep
 from api.base.problems import problem_responses
+from api.base.records import Extended
 from api.base.types import DepotId, Moment
 from domain.base.problems import Problem, ProblemCode
 from domain.site.capacity_messages import BASIS_MESSAGES, REASON_MESSAGES
@@ -69,15 +70,7 @@ class CapacityHeld(BaseModel):
         message = None
         if period.reason is not None and period.basis is not None:
             message = f"{REASON_MESSAGES[period.reason]} {BASIS_MESSAGES[period.basis]}"
-        return CapacityHeld(
-            since=period.since,
-            until=period.until,
-            mode=CapacityMode(period.mode),
-            reason=period.reason,
-            message=message,
-            capacity_w=period.capacity_w,
-            basis=period.basis,
-        )
+        return CapacityHeld.model_validate(Extended(period, message=message), from_attributes=True)
 
 
 class CircuitCapacities(BaseModel):

@@ -16,6 +16,7 @@ from api.base.dependencies import ActorDep, EngineDep
 from api.base.idempotency import ONCE, OnceDep
 from api.base.jobs.service import JobsDep, JobService, control_responses
 from api.base.problems import problem_responses
+from api.base.records import Extended
 from api.base.temporal import temporal_calls
 from api.base.types import BackfillId, Body, Cursor, Limit, decode_cursor, encode_cursor
 from domain.base.jobs import JobControl, JobState
@@ -75,24 +76,18 @@ class Backfill(BaseModel):
             seconds = (record.last_page_at - record.started_at).total_seconds()
             rate = done / seconds if seconds > 0 else None
         total = record.depots_total
-        return Backfill(
+        extended = Extended(
+            record,
             backfill_id=record.job_id,
-            dry_run=record.dry_run,
-            page_size=record.page_size,
-            state=record.state,
             # Depots that were created while it ran are in its pages, too.
             depots_total=None if total is None else max(total, done),
             depots_done=done,
             outcomes=record.counts.by_outcome(),
             rate_per_second=rate,
-            requested_by=record.requested_by,
-            requested_at=record.requested_at,
-            started_at=record.started_at,
-            finished_at=record.finished_at,
-            failure=record.failure,
             state_confirmed=row.confirmed,
             workflow_url=jobs.workflow_url(BACKFILL, record.job_id),
         )
+        return Backfill.model_validate(extended, from_attributes=True)
 
 
 class BackfillPage(BaseModel):

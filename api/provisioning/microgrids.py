@@ -13,6 +13,7 @@ from temporalio.exceptions import FailureError
 
 from api.base.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.base.problems import problem_responses
+from api.base.records import Extended
 from api.base.temporal import CALL_WITHIN, temporal_calls
 from api.base.types import DepotId, MicrogridId
 from api.edge.large import large_document
@@ -118,15 +119,13 @@ class Structure(BaseModel):
             sources[source.circuit_id].append(StructurePowerSource.model_validate(source, from_attributes=True))
 
         def tree(circuit: CircuitRecord) -> StructureCircuit:
-            return StructureCircuit(
-                circuit_id=circuit.circuit_id,
-                name=circuit.name,
-                position=circuit.position,
-                rated_power_w=circuit.rated_power_w,
+            extended = Extended(
+                circuit,
                 devices=linked_devices[circuit.circuit_id],
                 power_sources=sources[circuit.circuit_id],
                 circuits=[tree(child) for child in below[circuit.circuit_id]],
             )
+            return StructureCircuit.model_validate(extended, from_attributes=True)
 
         by_id = {circuit.circuit_id: circuit for circuit in record.circuits}
         return Structure(
@@ -190,19 +189,8 @@ class SyncResultDocument(BaseModel):
     @staticmethod
     def of(result: SyncResult) -> SyncResultDocument:
         """The result as the workflow gave it."""
-        return SyncResultDocument(
-            depot_id=result.depot_id,
-            microgrid_id=result.microgrid_id,
-            outcome=result.outcome,
-            version_before=result.version_before,
-            version_after=result.version_after,
-            added=NodeChangeDocument.of(result.added),
-            removed=NodeChangeDocument.of(result.removed),
-            renamed=NodeChangeDocument.of(result.renamed),
-            moved=NodeChangeDocument.of(result.moved),
-            counts=SyncCounts.model_validate(result.touched, from_attributes=True),
-            summary=result.in_words(),
-        )
+        extended = Extended(result, counts=result.touched, summary=result.in_words())
+        return SyncResultDocument.model_validate(extended, from_attributes=True)
 
 
 @router.get(

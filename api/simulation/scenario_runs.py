@@ -20,6 +20,7 @@ from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.idempotency import ONCE, Once, OnceDep
 from api.base.jobs.service import JobsDep, JobService, control_responses
 from api.base.problems import problem_responses
+from api.base.records import Extended
 from api.base.types import (
     Body,
     Cursor,
@@ -123,11 +124,9 @@ class ScenarioRun(BaseModel):
     def of(row: ReconciledRow[RunRecord], jobs: JobService) -> ScenarioRun:
         """The run as it is stored, held against its workflow."""
         record = row.record
-        return ScenarioRun(
-            **{name: getattr(record, name) for name in ScenarioRun.model_fields if hasattr(record, name)},
-            state_confirmed=row.confirmed,
-            workflow_url=jobs.workflow_url(SCENARIO_RUN, record.job_id),
-        )
+        url = jobs.workflow_url(SCENARIO_RUN, record.job_id)
+        extended = Extended(record, state_confirmed=row.confirmed, workflow_url=url)
+        return ScenarioRun.model_validate(extended, from_attributes=True)
 
 
 class ScenarioRunPage(BaseModel):

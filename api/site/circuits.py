@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -15,6 +14,7 @@ from api.base.bodies import StrictRoute
 from api.base.dependencies import ActorDep, EngineDep
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import conflict_responses, problem_responses
+from api.base.records import Extended
 from api.base.types import Body, CircuitId, DepotId, Name, Position, Watts, left_out
 from api.base.versions import EditDep, shows_version, tagged
 from api.edge.large import large_document
@@ -81,7 +81,7 @@ class Circuit(BaseModel):
     def of(record: CircuitRecord, capacity: CircuitCapacity | None) -> Circuit:
         """The circuit as the store has it."""
         shown = None if capacity is None or capacity.state is None else Capacity.of(capacity)
-        return Circuit.model_validate({**asdict(record), "capacity": shown})
+        return Circuit.model_validate(Extended(record, capacity=shown), from_attributes=True)
 
 
 class CircuitList(BaseModel):
@@ -120,16 +120,7 @@ async def create(depot_id: DepotId, body: CircuitCreate, actor: ActorDep, engine
     """Add a circuit (COR-8.4)."""
 
     async def make(connection: AsyncConnection) -> Circuit:
-        made = await create_circuit(
-            connection,
-            actor,
-            depot_id,
-            name=body.name,
-            parent_id=body.parent_id,
-            position=body.position,
-            rated_power_w=body.rated_power_w,
-        )
-        return Circuit.of(made, None)
+        return Circuit.of(await create_circuit(connection, actor, depot_id, body.model_dump()), None)
 
     return await once.create(engine, actor, body, Circuit, make)
 

@@ -15,6 +15,7 @@ from api.base.bodies import StrictRoute
 from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import problem_responses
+from api.base.records import Extended
 from api.base.types import Body, Cursor, DepotId, Limit, Name, Search, Timezone, Watts, decode_cursor, encode_cursor
 from domain.base.bounds import CIRCUITS
 from domain.base.problems import ProblemCode
@@ -99,19 +100,9 @@ class Depot(BaseModel):
     def of(record: DepotRecord) -> Depot:
         """The depot as the store has it."""
         code = record.provisioning_code
-        return Depot(
-            depot_id=record.depot_id,
-            name=record.name,
-            timezone=record.timezone,
-            provisioning=Provisioning(
-                state=record.provisioning, code=code, message=None if code is None else PROVISIONING_MESSAGES[code]
-            ),
-            microgrid_id=record.microgrid_id,
-            created_at=record.created_at,
-            created_by=record.created_by,
-            updated_at=record.updated_at,
-            updated_by=record.updated_by,
-        )
+        message = None if code is None else PROVISIONING_MESSAGES[code]
+        provisioning = Provisioning(state=record.provisioning, code=code, message=message)
+        return Depot.model_validate(Extended(record, provisioning=provisioning), from_attributes=True)
 
 
 class DepotPage(BaseModel):

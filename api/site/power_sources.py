@@ -14,6 +14,7 @@ from api.base.bodies import StrictRoute
 from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import conflict_responses, problem_responses
+from api.base.records import Extended
 from api.base.types import (
     Body,
     Cursor,
@@ -75,14 +76,7 @@ class Reading(Stamped):
     @staticmethod
     def of(record: ReadingRecord) -> Reading:
         """The reading as the store has it."""
-        return Reading(
-            measurand=record.measurand,
-            value=record.value,
-            unit=MEASURANDS[record.measurand].unit,
-            observed_at=record.observed_at,
-            received_at=record.received_at,
-            device_id=record.device_id,
-        )
+        return Reading.model_validate(Extended(record, unit=MEASURANDS[record.measurand].unit), from_attributes=True)
 
 
 class PowerSource(BaseModel):
@@ -104,20 +98,8 @@ class PowerSource(BaseModel):
     @staticmethod
     def of(record: PowerSourceRecord) -> PowerSource:
         """The power source as the store has it."""
-        return PowerSource(
-            power_source_id=record.power_source_id,
-            depot_id=record.depot_id,
-            kind=record.kind,
-            name=record.name,
-            circuit_id=record.circuit_id,
-            circuit_name=record.circuit_name,
-            readings=[Reading.of(reading) for reading in record.readings],
-            version=record.version,
-            created_at=record.created_at,
-            created_by=record.created_by,
-            updated_at=record.updated_at,
-            updated_by=record.updated_by,
-        )
+        readings = [Reading.of(reading) for reading in record.readings]
+        return PowerSource.model_validate(Extended(record, readings=readings), from_attributes=True)
 
 
 class PowerSourcePage(BaseModel):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.problems import problem_responses
+from api.base.records import Extended
 from api.base.types import Cursor, Limit, OfDepot, RemediationId, cut_page, decode_id
 from domain.base.problems import ProblemCode
 from domain.site.remediations import RemediationCode
@@ -64,30 +65,15 @@ class Remediation(BaseModel):
     @staticmethod
     def of(record: RemediationRecord) -> Remediation:
         """The remediation as the store has it, in words."""
-        return Remediation(
-            remediation_id=record.remediation_id,
+        extended = Extended(
+            record,
             state=RemediationState.OPEN if record.closed_at is None else RemediationState.CLOSED,
-            code=record.code,
             what=record.code.what,
             to_do=record.code.to_do,
-            depot_id=record.depot_id,
-            depot_name=record.depot_name,
-            gateway_id=record.gateway_id,
-            gateway_name=record.gateway_name,
-            device_id=record.device_id,
-            device_name=record.device_name,
-            sensor_action_id=record.sensor_action_id,
-            action=record.action,
             action_title=SENSOR_ACTIONS[record.action].title,
-            candidates=[
-                CandidateDocument(power_source_id=each.power_source_id, name=each.name) for each in record.candidates
-            ],
             since=record.opened_at,
-            last_seen_at=record.last_seen_at,
-            times=record.times,
-            closed_at=record.closed_at,
-            closed_by=record.closed_by,
         )
+        return Remediation.model_validate(extended, from_attributes=True)
 
 
 class RemediationPage(BaseModel):

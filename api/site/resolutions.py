@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.base.dependencies import EngineDep
 from api.base.problems import problem_responses
+from api.base.records import Extended
 from api.base.types import DeviceId
 from api.site.stamps import Stamped
 from domain.base.problems import ProblemCode
@@ -77,16 +78,14 @@ class Resolution(BaseModel):
             state = ResolutionState.REMEDIATION
             candidates = [ResolutionCandidate(power_source_id=each, name=name) for each, name in record.candidates]
             remedy = Remedy(code=found.code, what=found.code.what, to_do=found.code.to_do, candidates=candidates)
-        return Resolution(
-            sensor_action_id=record.sensor_action_id,
-            action=record.action,
+        extended = Extended(
+            record,
             state=state,
-            target=record.target,
             target_id=found.target_id if isinstance(found, Resolved) else None,
-            target_name=record.target_name,
             rule=found.rule if isinstance(found, Resolved) else None,
             remediation=remedy,
         )
+        return Resolution.model_validate(extended, from_attributes=True)
 
 
 class ResolutionList(BaseModel):
@@ -109,15 +108,12 @@ class Reported(Stamped):
     def of(value: ReportedValue) -> Reported:
         """The value as the store has it."""
         unreadable = value.unreadable
-        return Reported(
-            key=value.key,
-            value=value.value,
-            unit=value.unit,
+        extended = Extended(
+            value,
             standard=value.standard is not None,
             unreadable=None if unreadable is None else unreadable.code,
-            observed_at=value.observed_at,
-            received_at=value.received_at,
         )
+        return Reported.model_validate(extended, from_attributes=True)
 
 
 class ReportedList(BaseModel):

@@ -233,9 +233,7 @@ async def _sync_once(engine: AsyncEngine, client: Client, stopwatch: _Stopwatch)
     # The workflow ends, so that the change starts it afresh, as after any quiet time.
     await _sync_ended(client, depot_id)
     async with transaction(engine, ACTOR) as connection:
-        await create_circuit(
-            connection, ACTOR, depot_id, name="Second", parent_id=None, position=None, rated_power_w=None
-        )
+        await create_circuit(connection, ACTOR, depot_id, {"name": "Second"})
         ended = stopwatch.expect(f"microgrid-sync/{depot_id}")
     began = time.perf_counter()
     return await ended - began

@@ -123,16 +123,11 @@ async def _store_places(connection: AsyncConnection, actor: Actor, places: Seque
 
 
 async def create_circuit(
-    connection: AsyncConnection,
-    actor: Actor,
-    depot_id: UUID,
-    *,
-    name: str,
-    parent_id: UUID | None,
-    position: int | None,
-    rated_power_w: float | None,
+    connection: AsyncConnection, actor: Actor, depot_id: UUID, values: Mapping[str, Any]
 ) -> CircuitRecord:
-    """Add a circuit; siblings from ``position`` on move up by one.
+    """Add a circuit of ``name``, and where given ``parent_id``, ``position`` and ``rated_power_w``.
+
+    Siblings from ``position`` on move up by one; without it the circuit comes last.
 
     Raises:
         Problem: ``DEPOT_NOT_FOUND``, ``PARENT_NOT_FOUND``, ``CIRCUIT_TREE_TOO_DEEP`` or ``TOO_MANY_CIRCUITS``.
@@ -141,21 +136,12 @@ async def create_circuit(
     async with configuration_change(connection, actor, depot_id) as change:
         tree = await _read_tree(connection, depot_id)
         circuit_id = uuid7()
-        changed = tree.add(circuit_id, parent_id, position)
+        changed = tree.add(circuit_id, values.get("parent_id"), values.get("position"))
         place = next(each for each in changed if each.circuit_id == circuit_id)
         await _store_places(connection, actor, [each for each in changed if each is not place])
-        await connection.execute(
-            insert(circuits).values(
-                id=circuit_id,
-                depot_id=depot_id,
-                parent_id=parent_id,
-                name=name,
-                position=place.position,
-                rated_power_w=rated_power_w,
-                created_by=actor.name,
-                updated_by=actor.name,
-            )
-        )
+        row = {**values, "id": circuit_id, "depot_id": depot_id, "position": place.position}
+        made = {"created_by": actor.name, "updated_by": actor.name}
+        await connection.execute(insert(circuits).values(**row, **made))
         await change.record("CIRCUIT_CREATED", circuit_id)
         return await read_circuit(connection, circuit_id)
 

@@ -36,9 +36,7 @@ async def make_depot(engine: AsyncEngine, *names: str, name: str = "Arrow Road")
 async def add_circuit(engine: AsyncEngine, depot_id: UUID, name: str) -> CircuitRecord:
     """Add a top-level circuit to a depot."""
     async with transaction(engine, ACTOR) as connection:
-        return await create_circuit(
-            connection, ACTOR, depot_id, name=name, parent_id=None, position=None, rated_power_w=None
-        )
+        return await create_circuit(connection, ACTOR, depot_id, {"name": name})
 
 
 async def circuits_of(engine: AsyncEngine, depot_id: UUID) -> list[CircuitRecord]:

@@ -90,9 +90,7 @@ async def test_a_change_of_the_structure_is_told(live: httpx.AsyncClient, engine
     async with watching(live, site) as stream:
         assert await stream.next("changed") == "*"
         async with transaction(engine, ACTOR) as connection:
-            await create_circuit(
-                connection, ACTOR, site.depot_id, name="Feed 9", parent_id=None, position=None, rated_power_w=None
-            )
+            await create_circuit(connection, ACTOR, site.depot_id, {"name": "Feed 9"})
             await reconcile_microgrid(connection, ACTOR, site.depot_id)
         assert "STRUCTURE" in (await stream.next("changed")).split()
 

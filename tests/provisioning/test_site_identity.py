@@ -26,9 +26,7 @@ async def test_the_identity_and_its_history_survive_a_rebuilt_switchboard(
         await delete_circuit(connection, ACTOR, site.circuit_ids[0], cascade=True)
         await reconcile_microgrid(connection, ACTOR, site.depot_id)
     async with transaction(engine, ACTOR) as connection:
-        feed = await create_circuit(
-            connection, ACTOR, site.depot_id, name="New feed", parent_id=None, position=None, rated_power_w=None
-        )
+        feed = await create_circuit(connection, ACTOR, site.depot_id, {"name": "New feed"})
         await reconcile_microgrid(connection, ACTOR, site.depot_id)
     found = (await api.get(f"/api/depots/{site.depot_id}/microgrid")).json()
     assert found["microgrid_id"] == str(site.microgrid_id)
@@ -39,9 +37,7 @@ async def test_the_identity_and_its_history_survive_a_rebuilt_switchboard(
     }
     # What is below the grid connections is the depot's circuits as they are now, without any sync.
     async with transaction(engine, ACTOR) as connection:
-        board = await create_circuit(
-            connection, ACTOR, site.depot_id, name="Board", parent_id=feed.circuit_id, position=None, rated_power_w=None
-        )
+        board = await create_circuit(connection, ACTOR, site.depot_id, {"name": "Board", "parent_id": feed.circuit_id})
     structure = (await api.get(f"/api/microgrids/{site.microgrid_id}/structure")).json()
     assert structure["version"] == found["version"]
     (connection_now,) = structure["grid_connections"]

@@ -119,9 +119,7 @@ async def test_creation_changes_and_resyncs_at_once_leave_one_true_microgrid(
 
         async def change(number: int) -> None:
             async with transaction(engine, ACTOR) as connection:
-                await create_circuit(
-                    connection, ACTOR, depot_id, name=f"C{number}", parent_id=None, position=0, rated_power_w=None
-                )
+                await create_circuit(connection, ACTOR, depot_id, {"name": f"C{number}", "position": 0})
 
         answers = await asyncio.gather(
             *(api.post(f"/api/depots/{depot_id}/microgrid/resync") for _ in range(10)),
@@ -279,9 +277,7 @@ async def test_a_long_row_of_changes_keeps_the_history_short(
             await asyncio.gather(*busy)
         async with transaction(engine, ACTOR) as connection:
             await delete_circuit(connection, ACTOR, circuit.circuit_id, cascade=False)
-            await create_circuit(
-                connection, ACTOR, depot_id, name="Z", parent_id=None, position=None, rated_power_w=None
-            )
+            await create_circuit(connection, ACTOR, depot_id, {"name": "Z"})
         await in_step(engine, depot_id)
 
 

@@ -32,9 +32,7 @@ async def add(
     engine: AsyncEngine, depot_id: UUID, name: str, parent: UUID | None = None, at: int | None = None
 ) -> UUID:
     async with transaction(engine, ACTOR) as connection:
-        made = await create_circuit(
-            connection, ACTOR, depot_id, name=name, parent_id=parent, position=at, rated_power_w=None
-        )
+        made = await create_circuit(connection, ACTOR, depot_id, {"name": name, "parent_id": parent, "position": at})
     return made.circuit_id
 
 
@@ -291,9 +289,7 @@ async def test_a_change_and_its_outbox_row_are_one(engine: AsyncEngine) -> None:
     await empty_outbox(engine)
     with pytest.raises(RuntimeError, match="the plug"):
         async with transaction(engine, ACTOR) as connection:
-            await create_circuit(
-                connection, ACTOR, depot_id, name="B", parent_id=None, position=None, rated_power_w=None
-            )
+            await create_circuit(connection, ACTOR, depot_id, {"name": "B"})
             raise RuntimeError("the plug")
     assert await waiting(engine) == []
     assert len(await circuits_of(engine, depot_id)) == 1

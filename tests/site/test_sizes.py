@@ -49,7 +49,7 @@ async def sync(engine: AsyncEngine, depot_id: UUID) -> SyncResult:
 
 async def add(engine: AsyncEngine, depot_id: UUID, name: str = "One more") -> None:
     async with transaction(engine, ACTOR) as connection:
-        await create_circuit(connection, ACTOR, depot_id, name=name, parent_id=None, position=None, rated_power_w=None)
+        await create_circuit(connection, ACTOR, depot_id, {"name": name})
 
 
 async def count_circuits(engine: AsyncEngine, depot_id: UUID) -> int:

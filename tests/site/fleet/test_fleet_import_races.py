@@ -270,10 +270,8 @@ async def test_beside_changes_by_operators_the_places_stay_dense(engine: AsyncEn
                     elif step % 4 == 1:
                         await update_circuit(connection, ACTOR, one.circuit_id, {"parent_id": None, "position": 0})
                     else:
-                        await create_circuit(
-                            connection, ACTOR, depot_id, name="By hand", parent_id=one.circuit_id, position=0,
-                            rated_power_w=None,
-                        )  # fmt: skip
+                        values = {"name": "By hand", "parent_id": one.circuit_id, "position": 0}
+                        await create_circuit(connection, ACTOR, depot_id, values)
             except Problem as refused:
                 assert refused.code in ("CIRCUIT_NOT_FOUND", "PARENT_NOT_FOUND", "CIRCUIT_TREE_TOO_DEEP")
             if not await circuits_of(engine, depot_id):
