@@ -15,6 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import beating
 from domain.base.job_endings import Act, WorkflowStatus, act_on
+from domain.base.jobs import JobState
 from domain.monitoring.upkeep import RunAuditReport, RunAuditRequest
 from reconciliation.jobs import ALL_JOBS
 from reconciliation.reconcile import Jobs, Progress, ReconciledRow, RecordT, reconcile
@@ -74,7 +75,7 @@ class RunAuditActivities:
             row = running[workflow_id]
             if paused is not row.state.paused:
                 async with transaction(self._engine, jobs.kind.monitor) as connection:
-                    noted += await jobs.note_pause(connection, row, paused)
+                    noted += await jobs.set_state(connection, row, JobState.PAUSED if paused else JobState.RUNNING)
         return noted
 
     async def _paused(self, workflow_ids: Sequence[str], progress_type: type[Progress]) -> dict[str, bool]:

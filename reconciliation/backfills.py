@@ -74,8 +74,7 @@ def _ending(act: Act, workflow: WorkflowDescription[BackfillProgress]) -> tuple[
     return JobState.FAILED, why_ended(workflow.status, workflow.failure), None
 
 
-async def _note_pause(connection: AsyncConnection, backfill: BackfillRecord, paused: bool) -> bool:
-    state = JobState.PAUSED if paused else JobState.RUNNING
+async def _set_state(connection: AsyncConnection, backfill: BackfillRecord, state: JobState) -> bool:
     return await set_job_state(connection, backfills, backfill.job_id, state, only_from=backfill.state)
 
 
@@ -86,6 +85,6 @@ BACKFILLS = Jobs(
     progress_type=BackfillProgress,
     read=read_backfill,
     list=list_backfills,
-    note_pause=_note_pause,
+    set_state=_set_state,
     end=_end,
 )

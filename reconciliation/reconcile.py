@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
 
 from domain.base.job_endings import Act, RowStatus, WorkflowStatus, act_on
-from domain.base.jobs import JobKind
+from domain.base.jobs import JobKind, JobState
 from reconciliation.workflow_descriptions import WorkflowDescription, describe_workflows
 from store.base.database import transaction
 from store.base.jobs.rows import JobRecord, JobTable
@@ -55,8 +55,8 @@ class Jobs(Generic[RecordT, ResultT]):
     """What the query ``progress`` of their workflows answers."""
     read: Callable[[AsyncConnection, UUID], Awaitable[RecordT]]
     list: List[RecordT]
-    note_pause: Callable[[AsyncConnection, RecordT, bool], Awaitable[bool]]
-    """Note whether a job is paused, unless its state has changed since; answers whether it was noted."""
+    set_state: Callable[[AsyncConnection, RecordT, JobState], Awaitable[bool]]
+    """Set the state of a job that goes on, unless it has changed since; answers whether it was set."""
     end: Callable[[AsyncConnection, RecordT, Act, WorkflowDescription[ResultT]], Awaitable[object]]
     """End a job that is open, in a transaction of the kind's monitor, unless it has ended or is worked on."""
 

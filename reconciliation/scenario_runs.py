@@ -83,8 +83,7 @@ async def _end(connection: AsyncConnection, run: RunRecord, act: Act, workflow: 
         await close_run(connection, SCENARIO_RUN.monitor, run, state, why_ended(workflow.status, workflow.failure))
 
 
-async def _note_pause(connection: AsyncConnection, run: RunRecord, paused: bool) -> bool:
-    state = JobState.PAUSED if paused else JobState.RUNNING
+async def _set_state(connection: AsyncConnection, run: RunRecord, state: JobState) -> bool:
     return await set_run_state(connection, run, state, only_from=run.state)
 
 
@@ -95,6 +94,6 @@ SCENARIO_RUNS = Jobs(
     progress_type=ScenarioRunProgress,
     read=read_run,
     list=list_runs,
-    note_pause=_note_pause,
+    set_state=_set_state,
     end=_end,
 )

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, Table, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.monitoring.capabilities import CapabilityStatus, StatusEvent, fold
 from store.monitoring.tables import capability_events, capability_latest
 
 
+def _statuses(table: Table) -> Select[*tuple[Any, ...]]:
+    columns = table.c
+    return select(
+        columns.microgrid_id,
+        columns.capability,
+        columns.observed_at,
+        columns.provider_event_ref,
+        columns.status,
+        columns.received_at,
+        columns.tenure,
+    )
+
+
 async def histories(engine: AsyncEngine) -> dict[tuple[UUID, str], list[StatusEvent]]:
     """Every history, in the order of acceptance."""
     found: dict[tuple[UUID, str], list[StatusEvent]] = defaultdict(list)
-    columns = capability_events.c
     async with engine.connect() as connection:
-        rows = await connection.execute(
-            select(
-                columns.microgrid_id,
-                columns.capability,
-                columns.observed_at,
-                columns.provider_event_ref,
-                columns.status,
-                columns.received_at,
-                columns.tenure,
-            ).order_by(columns.id)
-        )
+        rows = await connection.execute(_statuses(capability_events).order_by(capability_events.c.id))
         for microgrid_id, capability, observed_at, ref, status, *rest in rows:
             known = None if status is None else CapabilityStatus(status)
             found[microgrid_id, capability].append(StatusEvent(observed_at, ref, known, *rest))
@@ -36,19 +39,8 @@ async def histories(engine: AsyncEngine) -> dict[tuple[UUID, str], list[StatusEv
 
 async def shown(engine: AsyncEngine) -> dict[tuple[UUID, str], StatusEvent]:
     """Every latest status."""
-    columns = capability_latest.c
     async with engine.connect() as connection:
-        rows = await connection.execute(
-            select(
-                columns.microgrid_id,
-                columns.capability,
-                columns.observed_at,
-                columns.provider_event_ref,
-                columns.status,
-                columns.received_at,
-                columns.tenure,
-            )
-        )
+        rows = await connection.execute(_statuses(capability_latest))
         return {
             (microgrid_id, capability): StatusEvent(observed_at, ref, CapabilityStatus(status), *rest)
             for microgrid_id, capability, observed_at, ref, status, *rest in rows
