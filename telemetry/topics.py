@@ -40,11 +40,21 @@ class Topics:
             )
 
     @property
-    def _place(self) -> int | None:
+    def _levels(self) -> list[str]:
         levels = self.filter.split("/")
-        if self.filter.startswith(SHARED):
-            levels = levels[2:]
-        return next((place for place, level in enumerate(levels) if level in _WILDCARDS), None)
+        return levels[2:] if self.filter.startswith(SHARED) else levels
+
+    @property
+    def _place(self) -> int | None:
+        return next((place for place, level in enumerate(self._levels) if level in _WILDCARDS), None)
+
+    def packets_of(self, sender: str) -> str:
+        """The topic that this sender publishes packets to, or below."""
+        return "/".join((*self._levels[: self._place], sender))
+
+    def answers_of(self, sender: str) -> str:
+        """The topic that this sender is answered on, or below."""
+        return f"{self.answers.rstrip('/')}/{sender}"
 
     def sender(self, topic: str) -> str | None:
         """Who sent a message, by its topic; None where the topic does not say."""
@@ -60,5 +70,5 @@ class Topics:
         """Whether a message of this sender may be answered there: on its own topic, or below."""
         if sender is None:
             return False
-        own = f"{self.answers.rstrip('/')}/{sender}"
+        own = self.answers_of(sender)
         return topic == own or topic.startswith(f"{own}/")

@@ -17,6 +17,7 @@ from api.ui.site import (
     device_dialogs,
     devices,
     gateway_dialogs,
+    gateway_secret_dialogs,
     power_source_dialogs,
     remediations,
     sensor_action_dialogs,
@@ -28,7 +29,8 @@ def install_pages(app: FastAPI) -> None:
     site = (depots, load, microgrid, circuits, controllers, controller_forms, remediations)
     jobs = (backfills, scenarios, scenario_run, scenario_compare)
     configuration = (
-        devices, gateway_dialogs, power_source_dialogs, device_dialogs, device, sensor_action_dialogs,
+        devices, gateway_dialogs, gateway_secret_dialogs, power_source_dialogs, device_dialogs, device,
+        sensor_action_dialogs,
     )  # fmt: skip
     for module in (*site, *configuration, *jobs, problem_list, sign_in):
         app.include_router(module.router, dependencies=[Depends(assets.needs_assets)])

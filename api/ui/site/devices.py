@@ -20,9 +20,11 @@ from api.site import devices as service
 from api.ui.base.forms import shown_address
 from api.ui.base.rendering import is_htmx, render
 from api.ui.site.translations import Translation, read_translation
+from domain.access.gateway_secrets import SecretRecord
 from domain.access.principals import DepotScope
 from domain.site.measurands import MeasurandKey
 from domain.site.sensor_actions import STATE_MEASURANDS
+from store.access.gateway_secrets import list_secrets
 from store.base.database import snapshot
 from store.site.devices import count_devices
 from store.site.site_overview import list_carried_actions, read_gateway_overview, read_last_packets
@@ -85,11 +87,16 @@ async def _read_site(engine: AsyncEngine, depot_id: UUID) -> dict[str, Any]:
         gateway.gateway_id: read_translation(gateway.output_translation, names) for gateway in found.items
     }
     async with snapshot(engine) as connection:
-        overview = await read_gateway_overview(connection, [gateway.gateway_id for gateway in found.items])
+        ids = [gateway.gateway_id for gateway in found.items]
+        overview = await read_gateway_overview(connection, ids)
+        secrets: dict[UUID, list[SecretRecord]] = {}
+        for secret in await list_secrets(connection, ids):
+            secrets.setdefault(secret.gateway_id, []).append(secret)
     return {
         "depot": depot,
         "gateways": found,
         "gateway_overview": overview,
+        "gateway_secrets": secrets,
         "translations": translations,
         "sources": [source_now(source) for source in sources.items],
         "more_sources": sources.next_cursor is not None,

@@ -34,6 +34,7 @@ _GONE = (
     ProblemCode.DEPOT_NOT_FOUND,
     ProblemCode.CIRCUIT_NOT_FOUND,
     ProblemCode.GATEWAY_NOT_FOUND,
+    ProblemCode.GATEWAY_SECRET_NOT_FOUND,
     ProblemCode.DEVICE_NOT_FOUND,
     ProblemCode.POWER_SOURCE_NOT_FOUND,
     ProblemCode.SENSOR_ACTION_NOT_FOUND,
