@@ -29,10 +29,11 @@ from activities.drift_audit import DriftAuditActivities
 from activities.history_upkeep import HistoryUpkeepActivities
 from activities.manage_api import ManageApi
 from activities.microgrid_sync import MicrogridSyncActivities
+from activities.reading_fill import ReadingFillActivities
 from activities.run_audit import RunAuditActivities
 from activities.scenario_run import ScenarioRunActivities
 from activities.steps import Steps
-from domain.monitoring.upkeep import DriftRequest, HistoryRequest, RunAuditRequest, WatchInput
+from domain.monitoring.upkeep import DriftRequest, HistoryRequest, ReadingFillRequest, RunAuditRequest, WatchInput
 from relay import Relay
 from runtime.begin import begin
 from runtime.settings import Settings
@@ -46,6 +47,7 @@ from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow
 from workflows.history_upkeep import HistoryUpkeepWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
+from workflows.reading_fill import ReadingFillWorkflow
 from workflows.run_audit import RunAuditWorkflow
 from workflows.scenario_run import ScenarioRunWorkflow
 from workflows.schedules import Plan, ensure_schedules
@@ -131,6 +133,18 @@ _SUBJECTS = (
             timedelta(hours=1),
             DriftAuditWorkflow.run,
             DriftRequest(),
+        ),
+    ),
+    _Subject(
+        ReadingFillWorkflow,
+        lambda given: ReadingFillActivities(given.engine).every(),
+        Plan(
+            "reading-fill",
+            "READING_FILL",
+            "Reads packets that came before their device into its history",
+            timedelta(minutes=5),
+            ReadingFillWorkflow.run,
+            ReadingFillRequest(),
         ),
     ),
     _Subject(

@@ -8,6 +8,7 @@
 - ``manage_api``: The product's own API, as a scenario run uses it: packet ingest and what came of the packets, over
   HTTP
 - ``microgrid_sync``: The steps of a sync
+- ``reading_fill``: The step that reads stored packets into typed readings
 - ``run_audit``: The step of the run audit
 - ``scenario_run``: The steps of a scenario run: packets out, answers in, a look at the product, evidence written
 - ``steps``: What is around every step: whose log lines they are, and which of its errors are worth another try

@@ -177,6 +177,20 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.devices_ask_for_fill() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO reading_fills AS f (gateway_id, device_ids)
+    SELECT n.gateway_id, array_agg(n.id ORDER BY n.id)
+    FROM new_devices AS n JOIN sensor_sightings AS s ON s.gateway_id = n.gateway_id AND s.sensor_id = n.sensor_id
+    GROUP BY n.gateway_id
+    ON CONFLICT (gateway_id) DO UPDATE
+    SET device_ids = CASE WHEN f.finished_at IS NULL THEN f.device_ids ELSE '{}' END || excluded.device_ids,
+        asked_at = now(), after_observed_at = NULL, after_packet_id = NULL, packets_read = 0, finished_at = NULL;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.devices_change_source() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -227,7 +241,7 @@ CREATE FUNCTION public.keep_months(months_ahead integer, months_kept integer, jo
     SET search_path TO 'public', 'pg_temp'
     AS $$
     SELECT * FROM keep_months_of(
-        ARRAY['packets', 'capability_events', 'capacity_events'], 'history', months_ahead, months_kept)
+        ARRAY['packets', 'capability_events', 'capacity_events', 'device_readings'], 'history', months_ahead, months_kept)
     UNION ALL
     SELECT * FROM keep_months_of(ARRAY['changes'], 'journal', months_ahead, journal_months_kept)
 $$;
@@ -259,7 +273,9 @@ BEGIN
                 'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
                 partition_name, parent, month, (month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC'
             );
-            PERFORM forbid_changes(partition_name::regclass);
+            IF parent <> 'device_readings' THEN
+                PERFORM forbid_changes(partition_name::regclass);
+            END IF;
             change := 'MADE';
             RETURN NEXT;
         END LOOP;
@@ -644,6 +660,33 @@ CREATE TABLE public.depots (
     CONSTRAINT depots_provisioning_code CHECK (((provisioning = 'FAILED'::text) = (provisioning_code IS NOT NULL)))
 );
 
+CREATE TABLE public.device_readings (
+    device_id uuid NOT NULL,
+    observed_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    faults jsonb,
+    current double precision,
+    frequency double precision,
+    voltage double precision,
+    line_voltage double precision,
+    total_power_load double precision,
+    total_reactive_power double precision,
+    total_apparent_power double precision,
+    total_power_factor double precision,
+    phase_1n_voltage_thd double precision,
+    phase_2n_voltage_thd double precision,
+    phase_3n_voltage_thd double precision,
+    available_charging_capacity double precision,
+    fail_safe_capacity double precision,
+    heartbeat_status text,
+    limit_peak_shaving boolean,
+    limit_der_export boolean,
+    soc double precision,
+    device_power_state text,
+    bess_operational_mode text
+)
+PARTITION BY RANGE (observed_at);
+
 CREATE TABLE public.devices (
     id uuid DEFAULT uuidv7() NOT NULL,
     depot_id uuid NOT NULL,
@@ -822,6 +865,16 @@ CREATE TABLE public.power_sources (
     CONSTRAINT power_sources_version CHECK ((version >= 1))
 );
 
+CREATE TABLE public.reading_fills (
+    gateway_id uuid NOT NULL,
+    device_ids uuid[] NOT NULL,
+    asked_at timestamp with time zone DEFAULT now() NOT NULL,
+    after_observed_at timestamp with time zone,
+    after_packet_id uuid,
+    packets_read bigint DEFAULT 0 NOT NULL,
+    finished_at timestamp with time zone
+);
+
 CREATE TABLE public.remediations (
     id uuid DEFAULT uuidv7() NOT NULL,
     depot_id uuid NOT NULL,
@@ -988,6 +1041,9 @@ ALTER TABLE ONLY public.depot_list
 ALTER TABLE ONLY public.depots
     ADD CONSTRAINT depots_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.device_readings
+    ADD CONSTRAINT device_readings_pkey PRIMARY KEY (device_id, observed_at);
+
 ALTER TABLE ONLY public.devices
     ADD CONSTRAINT devices_id_depot UNIQUE (id, depot_id);
 
@@ -1056,6 +1112,9 @@ ALTER TABLE ONLY public.power_source_readings
 
 ALTER TABLE ONLY public.power_sources
     ADD CONSTRAINT power_sources_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.reading_fills
+    ADD CONSTRAINT reading_fills_pkey PRIMARY KEY (gateway_id);
 
 ALTER TABLE ONLY public.remediations
     ADD CONSTRAINT remediations_pkey PRIMARY KEY (id);
@@ -1137,6 +1196,8 @@ CREATE INDEX power_sources_circuit_id ON public.power_sources USING btree (circu
 
 CREATE INDEX power_sources_depot_id ON public.power_sources USING btree (depot_id);
 
+CREATE INDEX reading_fills_open ON public.reading_fills USING btree (asked_at, gateway_id) WHERE (finished_at IS NULL);
+
 CREATE INDEX remediations_depot_id ON public.remediations USING btree (depot_id, id);
 
 CREATE UNIQUE INDEX remediations_one_open ON public.remediations USING btree (sensor_action_id) WHERE (closed_at IS NULL);
@@ -1182,6 +1243,8 @@ CREATE TRIGGER depots_inserted AFTER INSERT ON public.depots REFERENCING NEW TAB
 CREATE TRIGGER depots_listed AFTER INSERT ON public.depots REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.depots_listed();
 
 CREATE TRIGGER depots_relisted AFTER UPDATE ON public.depots REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.depots_relisted();
+
+CREATE TRIGGER devices_ask_for_fill AFTER INSERT ON public.devices REFERENCING NEW TABLE AS new_devices FOR EACH STATEMENT EXECUTE FUNCTION public.devices_ask_for_fill();
 
 CREATE TRIGGER devices_change_source AFTER UPDATE ON public.devices FOR EACH ROW WHEN ((((new.gateway_id IS DISTINCT FROM old.gateway_id) OR (new.sensor_id IS DISTINCT FROM old.sensor_id)) OR (new.circuit_id IS DISTINCT FROM old.circuit_id))) EXECUTE FUNCTION public.devices_change_source();
 
@@ -1283,6 +1346,9 @@ ALTER TABLE ONLY public.power_sources
 
 ALTER TABLE ONLY public.power_sources
     ADD CONSTRAINT power_sources_depot FOREIGN KEY (depot_id) REFERENCES public.depots(id);
+
+ALTER TABLE ONLY public.reading_fills
+    ADD CONSTRAINT reading_fills_gateway FOREIGN KEY (gateway_id) REFERENCES public.gateways(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.scenario_run_steps
     ADD CONSTRAINT scenario_run_steps_run FOREIGN KEY (run_id) REFERENCES public.scenario_runs(id);

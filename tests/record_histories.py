@@ -26,7 +26,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.manage_api import ManageApi
 from devtools.legacy_fleet import seed_legacy
-from domain.monitoring.upkeep import DriftRequest, HistoryRequest, RunAuditRequest, WatchInput
+from domain.monitoring.upkeep import DriftRequest, HistoryRequest, ReadingFillRequest, RunAuditRequest, WatchInput
 from domain.provisioning.backfill import BackfillInput, BackfillRequest
 from domain.provisioning.outcomes import SyncRequest
 from domain.simulation.scenario_runs import SCENARIO_RUN
@@ -38,7 +38,7 @@ from store.migrate import upgrade
 from store.provisioning.tables import microgrid_nodes, outbox
 from store.site.circuits import update_circuit
 from tests.factories.scenario_sites import begin, ended, make_depots, read, run_scenario
-from tests.factories.sites import add_action, add_device, make_site
+from tests.factories.sites import add_action, add_device, make_site, packet
 from tests.helpers.live import http_client, make_worker, serving
 from tests.helpers.support import ACTOR, circuits_of, make_depot, until
 from workflows.backfill import BackfillWorkflow
@@ -46,6 +46,7 @@ from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow
 from workflows.history_upkeep import HistoryUpkeepWorkflow
 from workflows.launch import backfill_handle, resync, signal_sync, start_backfill, sync_workflow_id
+from workflows.reading_fill import ReadingFillWorkflow
 from workflows.run_audit import RunAuditWorkflow
 
 FOLDER = Path(__file__).parent / "histories"
@@ -195,6 +196,18 @@ class Recorder:
             await self.client.start_workflow(DriftAuditWorkflow.run, request, id=workflow_id, task_queue=QUEUE)
             await self.save(f"drift-audit-{name}", workflow_id)
 
+    async def reading_fill(self) -> None:
+        site = await make_site(self.engine, feeds=1)
+        async with http_client(self.address) as api:
+            await api.post("/api/telemetry/packets", json=packet(site, None, "em-1", SOC=50))
+        await add_device(self.engine, site, "em-1", site.circuit_ids[0])
+        for name in ("filled", "nothing-to-do"):
+            workflow_id = f"reading-fill/{uuid4()}"
+            await self.client.start_workflow(
+                ReadingFillWorkflow.run, ReadingFillRequest(), id=workflow_id, task_queue=QUEUE
+            )
+            await self.save(f"reading-fill-{name}", workflow_id)
+
     async def run_audit(self) -> None:
         workflow_id = f"run-audit/{uuid4()}"
         await self.client.start_workflow(RunAuditWorkflow.run, RunAuditRequest(), id=workflow_id, task_queue=QUEUE)
@@ -290,6 +303,7 @@ PATHS: list[Callable[[Recorder], Awaitable[None]]] = [
     Recorder.watch_passes_and_continues,
     Recorder.history_upkeep,
     Recorder.drift_audit,
+    Recorder.reading_fill,
     Recorder.run_audit,
     Recorder.scenario_completed,
     Recorder.scenario_paused_in_time,

@@ -3,6 +3,8 @@
 - ``action_answers``: What the sensor actions of a device answer for one packet
 - ``batch_state``: What a batch of packets does: the one place where sensor actions meet the state of a site
 - ``capabilities``: Capability status of a microgrid: what a value means, and which of many events is the latest
+- ``device_readings``: Typed readings: what one device measured at one time, read from its packets by the rules of the
+  contract
 - ``freshness``: Whether a status is recent enough to trust
 - ``packet_schema``: The packet contract as a JSON Schema, made of the same bounds as the parser in
   ``domain.monitoring.packets``

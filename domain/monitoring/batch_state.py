@@ -289,7 +289,7 @@ class PacketBatchState:
 
 def unknown_sensors(packet: Packet, context: PacketContext) -> list[str]:
     """Name the sensors of a packet that no device stands for: kept with the packet, acted on by nothing."""
-    return [sensor.sensor_id for sensor in packet.sensors if sensor.sensor_id not in context.sensors]
+    return [sensor.sensor_id for sensor in packet.sensors if sensor.sensor_id not in context.devices]
 
 
 def _place(packet: Packet, sensor_id: str) -> tuple[UUID, int, str]:

@@ -164,3 +164,47 @@ class DriftReport:
             return f"{self.microgrids} microgrids in step"
         what = "a sync of each is asked for" if self.repairing else "nothing is repaired"
         return f"{self.drifted} of {self.microgrids} microgrids out of step; {what}"
+
+
+@dataclass(frozen=True)
+class ReadingFillRequest:
+    """How long to read stored packets into typed readings."""
+
+    rounds: int = 100
+    """Steps of a workflow; what is left after them is the next one's."""
+    round_seconds: float = 60.0
+    """About how long a step reads."""
+
+
+class ReadingFillOutcome(StrEnum):
+    """What reading stored packets came to."""
+
+    NOTHING_TO_DO = "NOTHING_TO_DO"
+    FILLED = "FILLED"
+    GOES_ON = "GOES_ON"
+    """More is left; the next workflow goes on."""
+
+
+@dataclass(frozen=True)
+class ReadingFillReport:
+    """Stored packets that were read into typed readings."""
+
+    packets: int
+    gateways: int
+    """Gateways of which all are read."""
+    gateways_left: int
+
+    def followed_by(self, then: ReadingFillReport) -> ReadingFillReport:
+        """What both came to."""
+        return ReadingFillReport(self.packets + then.packets, self.gateways + then.gateways, then.gateways_left)
+
+    @property
+    def outcome(self) -> ReadingFillOutcome:
+        """What it came to, at a glance."""
+        if self.gateways_left:
+            return ReadingFillOutcome.GOES_ON
+        return ReadingFillOutcome.FILLED if self.gateways else ReadingFillOutcome.NOTHING_TO_DO
+
+    def in_words(self) -> str:
+        """Say it to a person."""
+        return f"{self.packets} packets read, {self.gateways} gateways done, {self.gateways_left} left"

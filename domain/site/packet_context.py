@@ -42,8 +42,8 @@ class PacketContext:
     """The depot's active microgrid; None where it has none."""
     output_translation: object
     """The gateway's, as it is stored: the compatibility fallback of the routing."""
-    sensors: frozenset[str]
-    """The ids of the gateway's sensors that the product knows; for a packet, as far as it names them."""
+    devices: Mapping[str, UUID]
+    """The devices of the gateway by sensor id; for a packet, as far as it names them."""
     actions: Mapping[str, tuple[ConfiguredAction, ...]]
     """The sensor actions by sensor, each sensor's in the order of their kinds."""
     power_sources: tuple[PowerSource, ...]

@@ -2,6 +2,8 @@
 
 - ``capability_status``: Capability status: the one way in for every update, the latest status, the history
 - ``capacity_upkeep``: Circuit capacities as packets and deadlines move them
+- ``device_readings``: Typed readings of devices: a row for each device and time of measurement, a column for each
+  measurand
 - ``device_reports``: What devices really send: the last value of each measurand, from the last packets of their
   gateways
 - ``fleet_status``: The capabilities' statuses of many depots at once
@@ -11,6 +13,7 @@
 - ``load``: What a depot's meters measured over time, and what held for the capacity of its circuits: what a chart
   shows
 - ``packets``: The stored packets, as they came, with what was answered
+- ``reading_fills``: Reading stored packets into typed readings, gateway by gateway and page by page
 - ``remediation_upkeep``: Remediations as packets open, count and close them
 - ``tables``: The tables of packets and of the capabilities' statuses, as they came and as they hold
 - ``telemetry``: The taking of packets: a group of them in one transaction, each with what its sensor actions did

@@ -19,7 +19,8 @@ _AHEAD = text("""
         SELECT max(left(right(c.relname, 7), 4)::integer * 12 + right(c.relname, 2)::integer)
                - (extract(year FROM now() AT TIME ZONE 'UTC') * 12
                   + extract(month FROM now() AT TIME ZONE 'UTC'))::integer AS months
-        FROM unnest(ARRAY['packets', 'capability_events', 'capacity_events', 'changes']) AS parents (name)
+        FROM unnest(ARRAY['packets', 'capability_events', 'capacity_events', 'device_readings', 'changes'])
+            AS parents (name)
         LEFT JOIN pg_inherits AS i ON i.inhparent = parents.name::regclass
         LEFT JOIN pg_class AS c ON c.oid = i.inhrelid AND c.relname ~ '_[0-9]{4}_[0-9]{2}$'
         GROUP BY parents.name

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.monitoring.capabilities import Capability
 from domain.site.circuit_capacity import CapacityBasis, FailSafeReason
-from domain.site.measurands import MAX_POWER_W, NO_VALUE_NUMBERS
 from store.site.capacities import RELEASED
 
 
@@ -64,49 +63,36 @@ class CapacitySeries:
     periods: tuple[CapacityPeriod, ...]
 
 
-# The load is read as the packet contract defines it: a number, in watts, within its limits. It is compared in
-# PostgreSQL, which has numbers that no double can represent: an earlier version stored some. Packets are found by the
-# gateway's key and placed at their effective time (domain.base.clocks). Of a repeated reading the first counts,
-# whatever the others say.
+# Readings are found by the device's key, the time of measurement, and placed at their effective time
+# (domain.base.clocks).
 _LOAD = text("""
-    WITH sent AS (
-        SELECT DISTINCT ON (p.gateway_id, s.value ->> 'sensor_id', p.observed_at)
-               p.gateway_id, s.value ->> 'sensor_id' AS sensor_id, p.observed_at,
-               least(p.observed_at, p.received_at) AS at, m.value AS measurand
-        FROM gateways AS g
-        JOIN packets AS p ON p.gateway_id = g.id
-        CROSS JOIN jsonb_array_elements(p.document -> 'sensors') AS s
-        CROSS JOIN jsonb_array_elements(s.value -> 'measurands') AS m
-        WHERE g.depot_id = :depot_id AND p.observed_at >= :since
-          AND p.observed_at < CAST(:until AS timestamptz) + CAST(:margin AS interval)
-          AND p.received_at >= CAST(:since AS timestamptz) - CAST(:margin AS interval)
-          AND m.value ->> 'key' = 'TOTAL_POWER_LOAD'
-        ORDER BY p.gateway_id, s.value ->> 'sensor_id', p.observed_at, p.received_at, p.id
-    ), measured AS (
-        SELECT gateway_id, sensor_id, observed_at, at, date_bin(CAST(:width AS interval), at, 'epoch') AS bucket,
-               CAST(round(v.watts, 9) AS float8) AS watts,
-               lag(at) OVER (PARTITION BY gateway_id, sensor_id ORDER BY at, observed_at) AS before
-        FROM sent
+    WITH measured AS (
+        SELECT r.device_id, r.observed_at, r.at, date_bin(CAST(:width AS interval), r.at, 'epoch') AS bucket, r.watts,
+               lag(r.at) OVER (PARTITION BY r.device_id ORDER BY r.at, r.observed_at) AS before
+        FROM devices AS d
         CROSS JOIN LATERAL (
-            SELECT CASE jsonb_typeof(measurand -> 'value') WHEN 'number' THEN CAST(measurand -> 'value' AS numeric) END
-        ) AS v (watts)
-        WHERE at >= :since AND at < :until AND coalesce(measurand ->> 'unit', 'W') = 'W'
-          AND v.watts BETWEEN -CAST(:most AS bigint) AND :most AND v.watts <> ALL (CAST(:no_value AS bigint[]))
+            SELECT device_id, observed_at, least(observed_at, received_at) AS at, total_power_load AS watts
+            FROM device_readings
+            WHERE device_id = d.id AND observed_at >= :since
+              AND observed_at < CAST(:until AS timestamptz) + CAST(:margin AS interval)
+              AND total_power_load IS NOT NULL
+        ) AS r
+        WHERE d.depot_id = :depot_id AND r.at >= :since AND r.at < :until
     ), bucketed AS (
-        SELECT gateway_id, sensor_id, bucket, avg(watts) AS average, min(watts) AS least, max(watts) AS most,
+        SELECT device_id, bucket, avg(watts) AS average, min(watts) AS least, max(watts) AS most,
                max(at) AS last_at, (array_agg(watts ORDER BY at DESC, observed_at DESC))[1] AS last
-        FROM measured GROUP BY gateway_id, sensor_id, bucket
+        FROM measured GROUP BY device_id, bucket
     ), rhythms AS (
         -- Only what is longer than a bucket can be a gap.
-        SELECT gateway_id, sensor_id, greatest(CAST(:width AS interval), CASE
+        SELECT device_id, greatest(CAST(:width AS interval), CASE
                    WHEN count(before) >= 4 THEN 3 * percentile_disc(0.75) WITHIN GROUP (ORDER BY at - before)
                    WHEN count(before) >= 2 THEN 3 * percentile_disc(0.5) WITHIN GROUP (ORDER BY at - before)
                    ELSE CAST(:usual AS interval) END) AS silence,
                array_agg(at - before) FILTER (WHERE at - before > CAST(:width AS interval)) AS lengths,
                array_agg(before) FILTER (WHERE at - before > CAST(:width AS interval)) AS befores
-        FROM measured GROUP BY gateway_id, sensor_id
+        FROM measured GROUP BY device_id
     ), gaps AS MATERIALIZED (
-        SELECT gateway_id, sensor_id, ARRAY(
+        SELECT device_id, ARRAY(
                    SELECT CAST(extract(epoch FROM date_bin(CAST(:width AS interval), g.before, 'epoch')) AS float8)
                    FROM unnest(r.befores, r.lengths) AS g (before, length) WHERE g.length > r.silence
                ) AS after
@@ -120,14 +106,14 @@ _LOAD = text("""
            max(b.last_at) AS last_at, (array_agg(b.last ORDER BY b.bucket DESC))[1] AS last_w,
            g.after AS gaps_after
     FROM bucketed AS b
-    JOIN devices AS d ON d.gateway_id = b.gateway_id AND d.sensor_id = b.sensor_id
+    JOIN devices AS d ON d.id = b.device_id
     LEFT JOIN circuits AS c ON c.id = d.circuit_id
-    JOIN gaps AS g ON g.gateway_id = b.gateway_id AND g.sensor_id = b.sensor_id
+    JOIN gaps AS g ON g.device_id = b.device_id
     GROUP BY d.id, d.name, c.id, c.name, g.after
     ORDER BY d.name, d.id
 """)
 _MARGIN = timedelta(minutes=10)
-"""A clock runs ahead by less, at most: months of arrival that ended so long before are not looked through."""
+"""A clock runs ahead by less, at most."""
 
 
 async def read_load(
@@ -141,7 +127,6 @@ async def read_load(
     usual = max(each.threshold for each in Capability)
     given = {
         "depot_id": depot_id, "since": since, "until": until, "width": bucket, "margin": _MARGIN, "usual": usual,
-        "most": MAX_POWER_W, "no_value": list(NO_VALUE_NUMBERS),
     }  # fmt: skip
     rows = await connection.execute(_LOAD, given)
     return [_with_gaps(LoadSeries(*row), set(after), bucket.total_seconds()) for *row, after in rows]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Double,
@@ -15,9 +17,12 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from domain.site.measurands import MEASURANDS, ValueKind
 from store.base.metadata import metadata, now_column, time_column
+
+_TYPES = {ValueKind.NUMBER: Double, ValueKind.TEXT: Text, ValueKind.BOOLEAN_TEXT: Boolean}
 
 # Which device supplies a capability, or did so last, and how often it became another one. A trigger on sensor_actions
 # keeps the rows; they outlive the devices.
@@ -57,6 +62,40 @@ packets = Table(
     Column("answers", JSONB, nullable=False),
     PrimaryKeyConstraint("gateway_id", "observed_at", "id", "received_at"),
     postgresql_partition_by="RANGE (received_at)",
+)
+
+# What devices measured, read from the packets by the domain's rules: each measurand once for a time of measurement, in
+# a column of its own. `faults` has those that came without a value that can be used, each with its code.
+device_readings = Table(
+    "device_readings",
+    metadata,
+    Column("device_id", Uuid, nullable=False),
+    time_column("observed_at"),
+    time_column("received_at"),
+    Column("faults", JSONB),
+    *(Column(key.value.lower(), _TYPES[spec.kind]) for key, spec in MEASURANDS.items()),
+    PrimaryKeyConstraint("device_id", "observed_at"),
+    postgresql_partition_by="RANGE (observed_at)",
+)
+
+# Which gateways' packets are still to be read into readings, for which of their devices, and how far that is. A trigger
+# on devices asks for it where packets came before the device was made.
+reading_fills = Table(
+    "reading_fills",
+    metadata,
+    Column(
+        "gateway_id",
+        Uuid,
+        ForeignKey("gateways.id", name="reading_fills_gateway", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("device_ids", ARRAY(Uuid), nullable=False),
+    now_column("asked_at"),
+    time_column("after_observed_at", null=True),
+    Column("after_packet_id", Uuid),
+    Column("packets_read", BigInteger, nullable=False, server_default=text("0")),
+    time_column("finished_at", null=True),
+    Index("reading_fills_open", "asked_at", "gateway_id", postgresql_where=text("finished_at IS NULL")),
 )
 
 # The latest packet that each sensor of a gateway was in, by its effective time; whether or not a device stands for it.

@@ -15,12 +15,14 @@ from domain.base.problems import Problem, ProblemCode
 from domain.monitoring.action_answers import ActionAnswer
 from domain.monitoring.batch_state import PacketBatchState, unknown_sensors
 from domain.monitoring.capabilities import CAPABILITY_MEASURANDS, Capability, packet_event_ref
+from domain.monitoring.device_readings import device_readings
 from domain.monitoring.packets import DEFAULT_FUTURE_SKEW, Packet
 from domain.site.packet_context import PacketContext
 from domain.site.sensor_actions import SensorActionKind
 from store.base.notifications.notify import CHANNEL, ChangeKind, payloads
 from store.monitoring.capability_status import WRITE_STATUSES, load_statuses, status_parameters
 from store.monitoring.capacity_upkeep import WRITE_CAPACITIES, capacity_parameters, write_capacity_steps
+from store.monitoring.device_readings import reading_parameters, write_readings_cte
 from store.monitoring.remediation_upkeep import write_remediations
 from store.site.packet_contexts import PacketContexts, lock_contexts
 
@@ -156,7 +158,8 @@ _WRITE = f"""
         SELECT id, gateway_id, depot_id, observed_at, $10, document::jsonb, answers::jsonb
         FROM unnest($12::uuid[], $13::uuid[], $14::uuid[], $15::timestamptz[], $16::text[], $17::text[])
             AS g (id, gateway_id, depot_id, observed_at, document, answers)
-    ), held AS ({WRITE_CAPACITIES.format(*(f"${n}" for n in range(18, 30)))})
+    ), held AS ({WRITE_CAPACITIES.format(*(f"${n}" for n in range(18, 30)))}),
+    read AS ({write_readings_cte(32)})
     SELECT pg_notify($30, payload) FROM unnest($31::text[]) AS notifications (payload)
 """  # noqa: S608 - constants
 
@@ -195,6 +198,7 @@ async def _write(
         *capacity_parameters(state),
         CHANNEL,
         list(payloads(_changes(state, stored, contexts, remedied))),
+        *reading_parameters(device_readings((each.packet, context.devices, state.now) for each, _, context in stored)),
     )
 
 

@@ -168,7 +168,7 @@ def _make_context(rows: Sequence[Any], power_sources: tuple[PowerSource, ...]) -
         depot_id,
         microgrid_id,
         output_translation,
-        frozenset(row["sensor_id"] for row in rows if row["sensor_id"] is not None),
+        {row["sensor_id"]: row["device_id"] for row in rows if row["device_id"] is not None},
         {sensor_id: tuple(found) for sensor_id, found in actions.items()},
         power_sources,
     )

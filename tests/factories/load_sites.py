@@ -16,11 +16,13 @@ from store.base.database import clock, transaction
 from store.site.capacities import follow_capacities
 from store.site.tables import capacity_events
 from tests.factories.sites import MadeDepot, add_action, add_device, add_power_source, make_site
+from tests.factories.stored_packets import ask_for_fill, fill
 from tests.helpers.support import ACTOR
 
 _PACKETS = text("""
     INSERT INTO packets (gateway_id, depot_id, observed_at, received_at, document, answers)
-    SELECT CAST(:gateway_id AS uuid), CAST(:depot_id AS uuid), at, at, jsonb_build_object('sensors', (
+    SELECT CAST(:gateway_id AS uuid), CAST(:depot_id AS uuid), at, at, jsonb_build_object(
+        'device_id', CAST(:gateway_id AS text), 'timestamp', floor(extract(epoch FROM at) * 1000), 'sensors', (
         SELECT jsonb_agg(jsonb_build_object('sensor_id', 'em-' || feed, 'measurands', jsonb_build_array(
             jsonb_build_object('key', 'VOLTAGE', 'value', 231.4, 'unit', 'V'),
             jsonb_build_object('key', 'TOTAL_POWER_LOAD', 'unit', 'W', 'value', round(CAST(1e5 * feed * (
@@ -57,6 +59,8 @@ async def measure(
                 "step": step,
             },
         )
+        await ask_for_fill(connection, site.gateway_id)
+    await fill(engine)
 
 
 async def held(

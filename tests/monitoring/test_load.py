@@ -18,6 +18,7 @@ from store.base.database import transaction
 from store.site.fleet.fleet_list import count_fleet
 from tests.factories.load_sites import held, make_load_site, measure, read
 from tests.factories.sites import MadeDepot, add_action, add_device, controller_site, make_site, milliseconds, packet
+from tests.factories.stored_packets import ask_for_fill, fill
 from tests.helpers.support import ACTOR
 
 
@@ -94,7 +95,9 @@ async def test_what_cannot_be_a_load_breaks_no_chart_and_is_not_drawn(
     ]  # fmt: skip
     async with transaction(engine, ACTOR) as connection:
         for second, number in enumerate(numbers):
-            document = json.dumps(packet(site, None, "em-1", TOTAL_POWER_LOAD=123456)).replace("123456", number)
+            at = minute + timedelta(seconds=second)
+            whole = packet(site, milliseconds(at), "em-1", TOTAL_POWER_LOAD=123456)
+            document = json.dumps(whole).replace("123456", number)
             await connection.execute(
                 sql(
                     "INSERT INTO packets (id, gateway_id, depot_id, observed_at, received_at, document, answers) "
@@ -103,10 +106,12 @@ async def test_what_cannot_be_a_load_breaks_no_chart_and_is_not_drawn(
                 {
                     "gateway": site.gateway_id,
                     "depot": site.depot_id,
-                    "at": minute + timedelta(seconds=second),
+                    "at": at,
                     "document": document,
                 },
             )
+        await ask_for_fill(connection, site.gateway_id)
+    await fill(engine)
     (series,) = (await read(api, site.depot_id))["series"]
     assert (series["min_w"], series["max_w"]) == ([0.0], [2000.0])
     # 1000, 2000, and four that are next to nothing.

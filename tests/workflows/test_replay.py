@@ -45,7 +45,12 @@ def test_the_documentation_names_every_workflow_and_schedule() -> None:
     wanted = plans()
     scheduled = [row[1:3] for row in shown.values() if row[1].endswith("-{start}")]
     assert scheduled == [[f"{plan.schedule_id}-{{start}}", plan.kind] for plan in wanted]
-    every = {timedelta(minutes=1): "minute", timedelta(hours=1): "hour", timedelta(days=1): "day"}
+    every = {
+        timedelta(minutes=1): "minute",
+        timedelta(minutes=5): "5 minutes",
+        timedelta(hours=1): "hour",
+        timedelta(days=1): "day",
+    }
     documented = [row[:2] for row in table("../operations.md", "schedule")]
     assert documented == [[plan.schedule_id, every[plan.every]] for plan in wanted]
 

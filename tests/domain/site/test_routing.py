@@ -250,7 +250,7 @@ class _Counted(tuple[PowerSource, ...]):
 def test_a_sites_power_sources_are_gone_through_once_for_all_its_actions() -> None:
     circuits = [UUID(int=number) for number in range(1, 201)]
     sources = _Counted(PowerSource(UUID(int=1000 + each.int), BATTERY, each) for each in circuits)
-    context = PacketContext(UUID(int=1), UUID(int=2), None, None, frozenset(), {}, sources)
+    context = PacketContext(UUID(int=1), UUID(int=2), None, None, {}, {}, sources)
     for circuit_id in circuits:
         action = ConfiguredAction(
             UUID(int=3), UUID(int=4), "meter", SensorActionKind.UPDATE_POWER_SOURCE_STATE, (), True, circuit_id

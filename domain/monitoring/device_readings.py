@@ -1,0 +1,77 @@
+"""Typed readings: what one device measured at one time, read from its packets by the rules of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from domain.monitoring.packets import Packet
+from domain.site.measurands import (
+    MEASURANDS,
+    Measurand,
+    MeasurandKey,
+    ReadingCode,
+    Unreadable,
+    ValueKind,
+    read_measurand,
+)
+
+TypedValue = float | str | bool
+"""A number in the measurand's unit, one of its texts, or a boolean."""
+
+
+@dataclass
+class DeviceReading:
+    """The measurands of one device at one time of measurement. Each measurand is there once: the first that came."""
+
+    device_id: UUID
+    observed_at: datetime
+    """When it was measured, by the gateway's clock."""
+    received_at: datetime
+    """When the first of it came."""
+    values: dict[MeasurandKey, TypedValue] = field(default_factory=dict[MeasurandKey, TypedValue])
+    faults: dict[MeasurandKey, ReadingCode] = field(default_factory=dict[MeasurandKey, ReadingCode])
+    """Measurands that were sent without a value that can be used, and why."""
+
+    def add(self, measurands: Mapping[MeasurandKey, Measurand]) -> None:
+        """Add what was measured at the same time and came later: what is there already counts."""
+        for key, sent in measurands.items():
+            if key in self.values or key in self.faults:
+                continue
+            value = read_measurand(key, sent.value, sent.unit)
+            if isinstance(value, Unreadable):
+                self.faults[key] = value.code
+            else:
+                self.values[key] = _typed(key, value)
+
+
+def _typed(key: MeasurandKey, value: float | str) -> TypedValue:
+    kind = MEASURANDS[key].kind
+    if kind is ValueKind.BOOLEAN_TEXT:
+        return value == "true"
+    return float(value) if kind is ValueKind.NUMBER else value
+
+
+def device_readings(
+    packets: Iterable[tuple[Packet, Mapping[str, UUID], datetime]],
+) -> list[DeviceReading]:
+    """Read packets, each with the devices of its gateway by sensor and its time of arrival, in the order of arrival.
+
+    The answer is in the order of its key, device and time. Sensors that no device stands for are left out, and keys
+    that are no standard measurands.
+    """
+    found: dict[tuple[UUID, datetime], DeviceReading] = {}
+    for packet, devices, received_at in packets:
+        observed_at = packet.observed_at
+        for sensor in packet.sensors:
+            device_id = devices.get(sensor.sensor_id)
+            if device_id is None or not (measurands := sensor.standard()):
+                continue
+            key = device_id, observed_at
+            reading = found.get(key)
+            if reading is None:
+                reading = found[key] = DeviceReading(device_id, observed_at, received_at)
+            reading.add(measurands)
+    return [found[key] for key in sorted(found)]

@@ -1,0 +1,97 @@
+"""Reading stored packets into typed readings, gateway by gateway and page by page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.monitoring.device_readings import DeviceReading, device_readings
+from domain.monitoring.packets import InvalidPacket, Packet, in_one_form, parse_packet
+from store.base.driver import driver_errors, driver_in
+from store.base.off_loop import off_loop
+from store.monitoring.device_readings import reading_parameters, write_readings_cte
+
+PAGE = 1_000
+"""Packets that are read in one transaction."""
+
+
+@dataclass(frozen=True)
+class FilledPage:
+    """What one page came to."""
+
+    packets: int
+    finished: bool
+    """Whether it was its gateway's last."""
+
+
+_NEXT = """
+    SELECT gateway_id, device_ids, after_observed_at, after_packet_id FROM reading_fills
+    WHERE finished_at IS NULL ORDER BY asked_at, gateway_id LIMIT 1 FOR UPDATE SKIP LOCKED
+"""
+_DEVICES = "SELECT sensor_id, id FROM devices WHERE gateway_id = $1 AND id = ANY ($2::uuid[])"
+_PACKETS = """
+    SELECT id, observed_at, received_at, document::text FROM packets
+    WHERE gateway_id = $1 AND (observed_at, id) > (
+        coalesce($2::timestamptz, '-infinity'), coalesce($3, '00000000-0000-0000-0000-000000000000'::uuid)
+    )
+    ORDER BY observed_at, id LIMIT $4
+"""
+# Packets of the oldest month may have been measured in the one before, which is no longer kept.
+_OLDEST = """
+    SELECT min(to_date(right(c.relname, 7), 'YYYY_MM'))::timestamp AT TIME ZONE 'UTC'
+    FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = 'device_readings'::regclass
+"""
+_NOTE = """
+    UPDATE reading_fills
+    SET after_observed_at = coalesce($2::timestamptz, after_observed_at),
+        after_packet_id = coalesce($3::uuid, after_packet_id),
+        packets_read = packets_read + $4, finished_at = CASE WHEN $5 THEN now() END
+    WHERE gateway_id = $1
+"""
+_OPEN = text("SELECT count(*) FROM reading_fills WHERE finished_at IS NULL")
+
+
+async def fill_page(connection: AsyncConnection, page: int = PAGE) -> FilledPage | None:
+    """Read the next page of the gateway that waits longest; None: no gateway waits, or somebody else has its page.
+
+    What is there already counts, so a page that is read again changes nothing.
+    """
+    driver = await driver_in(connection)
+    with driver_errors():
+        fill = await driver.fetchrow(_NEXT)
+        if fill is None:
+            return None
+        gateway_id, device_ids, after, after_id = fill
+        devices = {row["sensor_id"]: row["id"] for row in await driver.fetch(_DEVICES, gateway_id, device_ids)}
+        found = await driver.fetch(_PACKETS, gateway_id, after, after_id, page) if devices else []
+        readings = await off_loop(len(found), _read, found, devices)
+        oldest = await driver.fetchval(_OLDEST)
+        readings = [each for each in readings if oldest is not None and each.observed_at >= oldest]
+        if readings:
+            await driver.execute(write_readings_cte(1), *reading_parameters(readings))
+        last = found[-1] if found else None
+        finished = len(found) < page
+        await driver.execute(_NOTE, gateway_id, last and last["observed_at"], last and last["id"], len(found), finished)
+    return FilledPage(len(found), finished)
+
+
+async def count_open_fills(connection: AsyncConnection) -> int:
+    """Say of how many gateways packets are still to be read."""
+    return (await connection.execute(_OPEN)).scalar_one()
+
+
+def _read(rows: Sequence[asyncpg.Record], devices: Mapping[str, UUID]) -> list[DeviceReading]:
+    packets: list[tuple[Packet, Mapping[str, UUID], datetime]] = []
+    for row in rows:
+        packet = parse_packet(in_one_form(json.loads(row["document"])))
+        # An earlier version may have stored what is no packet today.
+        if not isinstance(packet, InvalidPacket):
+            packets.append((packet, devices, row["received_at"]))
+    return device_readings(packets)
