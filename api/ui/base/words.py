@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from domain.base.clocks import AHEAD_WARNING
+from domain.base.clocks import is_wrong
 from domain.base.jobs import JobState
 from domain.base.timezones import find_timezone, known_timezones
 from domain.monitoring.capabilities import Capability, FoldEffect
@@ -62,9 +62,6 @@ SYNC = {
     SyncOutcome.NO_TOP_LEVEL_CIRCUITS: Badge("No top-level circuit", "circle-x", "bad"),
     SyncOutcome.DEPOT_GONE: Badge("The depot was deleted", "circle-x", "bad"),
 }
-
-CLOCK_WARNING = AHEAD_WARNING.total_seconds()
-"""From so many seconds ahead on a clock is warned of."""
 
 FRESH = Badge("Fresh", "circle-check", "good")
 STALE = Badge("Stale", "triangle-alert", "warn")
@@ -153,6 +150,11 @@ def run_badge(state: JobState, outcome: RunOutcome | None) -> Badge:
     """How a scenario run stands: by its outcome where every step was sent, else by its state."""
     badge = None if outcome is None else RUN_OUTCOME.get(outcome)
     return badge or RUN_STATE[state]
+
+
+def warns_of_clock(ahead_seconds: float) -> bool:
+    """Whether a clock that runs so far ahead is warned of."""
+    return is_wrong(timedelta(seconds=ahead_seconds))
 
 
 def speed(time_scale: float) -> str:

@@ -16,7 +16,6 @@ from domain.site.action_outcomes import ActionOutcome
 from domain.site.measurands import MEASURANDS, MeasurandKey
 from domain.site.sensor_actions import SENSOR_ACTIONS, SensorActionKind
 
-OWNED = Badge("Supplied", "circle-check", "good")
 NOBODY = Badge("No device", "circle-dashed", "warn")
 EFFECT = {
     EffectKind.STARTS: Badge("Starts", "play", "good"),
