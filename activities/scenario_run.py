@@ -41,18 +41,15 @@ from sim_scenarios.runs.run_plan import RunPlan, open_run_plan
 from sim_scenarios.runs.stamps import documents, due_ms, is_of_run, next_stamp
 from sim_scenarios.runs.steps import Step
 from store.base.database import transaction
-from store.simulation.scenario_runs import (
-    RunScript,
+from store.simulation.run_steps import (
     StepRecord,
     last_stamp_before,
     list_stamps,
-    read_run,
-    read_script,
     renew_stamps,
-    set_run_state,
     store_stamps,
     write_records,
 )
+from store.simulation.scenario_runs import RunScript, read_run, read_script, set_run_state
 
 BEAT = timedelta(seconds=1)
 _PLAY_SECONDS = 2.0

@@ -16,7 +16,8 @@ from reconciliation.reconcile import Jobs
 from reconciliation.workflow_descriptions import WorkflowDescription
 from sim_scenarios.evidence.evidence import line, result_record, sha256_of
 from store.base.changes import record_change
-from store.simulation.scenario_runs import RunRecord, end_run, list_runs, read_lines, read_run, set_run_state
+from store.simulation.run_steps import read_lines
+from store.simulation.scenario_runs import RunRecord, end_run, list_runs, read_run, set_run_state
 from store.simulation.tables import scenario_runs
 
 

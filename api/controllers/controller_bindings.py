@@ -32,11 +32,10 @@ from domain.monitoring.capabilities import Capability, CapabilityStatus
 from domain.monitoring.freshness import Freshness
 from domain.site.measurands import MeasurandKey
 from store.base.database import snapshot
+from store.controllers.binding_history import BindingChange, binding_history
 from store.controllers.controller_bindings import (
-    BindingChange,
     BindingRecord,
     BoundCapability,
-    binding_history,
     create_binding,
     delete_binding,
     disable_binding,

@@ -44,7 +44,8 @@ from sim_scenarios.evidence.evidence import read_evidence, sha256_of
 from sim_scenarios.evidence.html_report import html_report
 from sim_scenarios.evidence.junit import junit_xml
 from store.base.database import snapshot
-from store.simulation.scenario_runs import RunRecord, active_run, list_runs, list_steps, read_lines, read_run
+from store.simulation.run_steps import list_steps, read_lines
+from store.simulation.scenario_runs import RunRecord, active_run, list_runs, read_run
 
 router = APIRouter(prefix="/api/scenario-runs", tags=["scenario runs"], route_class=StrictRoute)
 

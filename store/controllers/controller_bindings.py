@@ -6,7 +6,7 @@ for it, so the two cannot differ; every write goes through ``store.site.sensor_a
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,7 +22,6 @@ from domain.base.problems import Problem, ProblemCode
 from domain.base.versions import Versions, also
 from domain.base.violations import Violation
 from domain.controllers.controller_bindings import (
-    MEASURAND_OF,
     BindingBefore,
     BindingCode,
     BindingContext,
@@ -41,6 +40,7 @@ from domain.site.measurands import MeasurandKey
 from domain.site.sensor_action_forms import SensorActionForm, given_version
 from domain.site.sensor_actions import SensorAction, SensorActionKind
 from store.base.versions import check_version
+from store.controllers.binding_history import seen_from_microgrid
 from store.monitoring.device_reports import DeviceReport, LastPacket, ReportedValue, read_reports
 from store.site.sensor_actions import add_action, change_action, read_sensor_action, remove_action
 from store.site.site_changes import ConfigurationChange, change_in_depot_of, configuration_change
@@ -439,77 +439,3 @@ async def _store(change: ConfigurationChange, before: BindingRecord, form: Bindi
     moved = None if form.device_id == before.device_id else form.device_id
     await change_action(change, action, _action_form(form), moved)
     return await read_binding(change.connection, before.binding_id)
-
-
-@dataclass(frozen=True)
-class BindingChange:
-    """One change of a binding, as the journal has it."""
-
-    change_id: int
-    at: datetime
-    actor: str
-    what: str
-    """``CREATED``, ``CHANGED`` or ``DELETED``."""
-    binding_id: UUID
-    device_id: UUID | None
-    """The binding's device as it is now; None: it, or the binding, is gone."""
-    device_name: str | None
-    fields: dict[str, list[Any]]
-    """Before and after by field: ``device_id``, ``capabilities``, ``enabled``."""
-
-
-_HISTORY = text("""
-    SELECT c.id, c.at, c.actor, c.action, c.subject_id, c.detail, d.id AS device_id, d.name AS device_name
-    FROM changes AS c
-    LEFT JOIN sensor_actions AS a ON a.id = c.subject_id
-    LEFT JOIN devices AS d ON d.id = a.device_id
-    WHERE c.depot_id = :depot_id
-      AND c.action IN ('SENSOR_ACTION_CREATED', 'SENSOR_ACTION_CHANGED', 'SENSOR_ACTION_DELETED')
-      AND (CAST(:binding_id AS uuid) IS NULL OR c.subject_id = :binding_id)
-      AND (CAST(:before AS bigint) IS NULL OR c.id < :before)
-      AND (a.action = 'UPDATE_MICROGRID_STATE' OR a.id IS NULL AND c.subject_id IN (
-          SELECT g.subject_id FROM changes AS g
-          WHERE g.depot_id = :depot_id AND g.action = 'SENSOR_ACTION_DELETED'
-            AND g.detail -> 'action' ->> 0 = 'UPDATE_MICROGRID_STATE'))
-    ORDER BY c.id DESC
-    LIMIT :limit
-""")
-
-
-async def binding_history(
-    connection: AsyncConnection,
-    depot_id: UUID,
-    *,
-    binding_id: UUID | None = None,
-    before: int | None = None,
-    limit: int,
-) -> list[BindingChange]:
-    """List who changed what of a depot's bindings and when, the last first; also of those that are gone."""
-    given = {"depot_id": depot_id, "binding_id": binding_id, "before": before, "limit": limit}
-    return [
-        BindingChange(
-            row.id,
-            row.at,
-            row.actor,
-            row.action.removeprefix("SENSOR_ACTION_"),
-            row.subject_id,
-            row.device_id,
-            row.device_name,
-            seen_from_microgrid(row.detail),
-        )
-        for row in await connection.execute(_HISTORY, given)
-    ]
-
-
-def seen_from_microgrid(fields: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-    """Name the fields of a sensor action's change as a binding has them: capabilities instead of measurands."""
-    named: dict[str, list[Any]] = {}
-    for name, source in (("device_id", "device_id"), ("capabilities", "measurands"), ("enabled", "enabled")):
-        if source in fields:
-            values = fields[source]
-            named[name] = [None if v is None else _capabilities(v) for v in values] if name != source else [*values]
-    return named
-
-
-def _capabilities(keys: Sequence[str]) -> list[Capability]:
-    return [capability for capability in Capability if MEASURAND_OF[capability] in keys]

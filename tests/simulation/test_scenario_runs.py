@@ -33,7 +33,8 @@ from runtime.settings import Settings
 from sim_scenarios.evidence.evidence import read_evidence
 from sim_scenarios.runs.library import preset_names, preset_text
 from store.base.database import transaction
-from store.simulation.scenario_runs import StepTakenOverError, list_stamps, read_run, renew_stamps, store_stamps
+from store.simulation.run_steps import StepTakenOverError, list_stamps, renew_stamps, store_stamps
+from store.simulation.scenario_runs import read_run
 from tests.factories.equipped_depots import problem
 from tests.factories.scenario_sites import HEARTBEAT_SECONDS, begin, ended, evidence_of, make_depots, read, run_scenario
 from tests.factories.sites import controller_site

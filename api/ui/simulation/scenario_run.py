@@ -30,7 +30,8 @@ from domain.site.sensor_actions import STATE_MEASURANDS, SensorActionKind
 from reconciliation.scenario_runs import SCENARIO_RUNS
 from sim_scenarios.language.quantities import duration_text
 from store.monitoring.capability_status import read_latest
-from store.simulation.scenario_runs import WrittenStep, list_newest_steps, list_runs, list_unmet_steps, read_targets
+from store.simulation.run_steps import WrittenStep, list_newest_steps, list_unmet_steps
+from store.simulation.scenario_runs import list_runs, read_targets
 
 router = APIRouter(prefix="/scenario-runs", include_in_schema=False)
 
