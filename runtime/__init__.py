@@ -11,6 +11,7 @@
 - ``modes``: Who may read the folders and files that this product makes on a machine: its own user, and nobody else
 - ``openid``: The OpenID provider, as the product asks it: discovery, keys, codes for tokens, and whose a token is
 - ``search_attributes``: The search attributes by which Temporal's UI and CLI find a workflow at a glance
+- ``secrets``: The product's secrets: where they are read from, and what is kept secret with them
 - ``servers``: PostgreSQL and Temporal as embedded defaults, and the processes that they and the product run in
 - ``settings``: The product's settings, from the environment. Everything has a default that works on one machine
 - ``supervision``: Tasks that last as long as their process: a task that ends is started again, whatever ended it

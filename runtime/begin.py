@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from runtime.logs import configure_logs
+from runtime.secrets.files import open_secret_files
 from runtime.settings import Settings, load_settings
 
 _log = structlog.get_logger("process")
@@ -20,10 +21,17 @@ def begin() -> Settings:
     # Before the settings are read, so that their errors are logged in the right format.
     configure_logs("json" if os.environ.get("MANAGE_LOG_FORMAT") == "json" else "console")
     try:
-        return load_settings()
-    except ValidationError as error:
-        wrong = {".".join(map(str, each["loc"])): each["msg"] for each in error.errors(include_input=False)}
-        _log.critical("the settings are wrong", wrong=wrong)
-    except SettingsError as error:
-        _log.critical("the settings are wrong", wrong=str(error))
-    sys.exit(2)
+        settings = load_settings()
+    except (ValidationError, SettingsError) as error:
+        _log.critical("the settings are wrong", wrong=what_is_wrong(error))
+        sys.exit(2)
+    for name in open_secret_files(Settings):
+        _log.warning("everybody on this machine may read a secret's file", setting=name)
+    return settings
+
+
+def what_is_wrong(error: ValidationError | SettingsError) -> dict[str, str] | str:
+    """Say which settings are wrong, and why, without their values."""
+    if isinstance(error, SettingsError):
+        return str(error)
+    return {".".join(map(str, each["loc"])): each["msg"] for each in error.errors(include_input=False)}

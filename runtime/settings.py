@@ -8,10 +8,11 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from domain.base.actor import Actor
 from runtime.logs import LogFormat
+from runtime.secrets.files import SecretFiles
 
 MICROGRID_CARD = "new-microgrid-fields-load-chart"
 """The feature flag of the Microgrid card on the load page (COR-9.16)."""
@@ -22,6 +23,8 @@ class Settings(BaseSettings):
 
     Temporal's address, namespace, TLS and API key are not here: they are Temporal's own environment
     configuration (``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, …).
+
+    Every ``SecretStr`` may stand in a file that the variable with ``_FILE`` behind its name names.
     """
 
     model_config = SettingsConfigDict(env_prefix="MANAGE_", populate_by_name=True, hide_input_in_errors=True)
@@ -106,6 +109,18 @@ class Settings(BaseSettings):
     Empty: ``flags`` does."""
     metrics_port: int = 0
     """Where the worker serves Prometheus metrics; 0: nowhere. The API has ``/metrics``."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the base's name)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the base's name)
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the files of secrets before the environment, whose variables for them are then empty."""
+        return init_settings, SecretFiles(settings_cls), env_settings
 
     @property
     def people_sign_in(self) -> bool:

@@ -87,6 +87,7 @@ class DemoProvider(ManagedProcess):
             "MANAGE_OIDC_ISSUER": self.issuer,
             "MANAGE_OIDC_CLIENT_ID": CLIENT_ID,
             "MANAGE_OIDC_CLIENT_SECRET": self.client_secret,
+            "MANAGE_OIDC_CLIENT_SECRET_FILE": "",
             "MANAGE_OIDC_SCOPES": "openid profile email groups",
             "MANAGE_PUBLIC_URL": self._public_url,
         }

@@ -113,7 +113,8 @@ def child_environment(
     environment = dict(os.environ)
     if postgres is not None:
         environment["DATABASE_URL"] = postgres.application_url
-        environment.pop("MIGRATION_DATABASE_URL", None)
+        for name in ("MIGRATION_DATABASE_URL", "MIGRATION_DATABASE_URL_FILE"):
+            environment.pop(name, None)
     if temporal is not None:
         environment = without_temporal(environment) | address_of(temporal)
     environment["MANAGE_API_URL"] = api_address

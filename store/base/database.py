@@ -54,7 +54,9 @@ class Connector:
 
         """
         if not database_url:
-            raise ValueError("DATABASE_URL is not set. `./dev up` sets it for the processes that it starts.")
+            raise ValueError(
+                "Neither DATABASE_URL nor DATABASE_URL_FILE is set. `./dev up` sets it for what it starts."
+            )
         try:
             address = make_url(database_url).set(drivername="postgresql")
         except (ArgumentError, ValueError):

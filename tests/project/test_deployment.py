@@ -17,6 +17,7 @@ from pydantic import AliasChoices, AliasPath
 from temporalio.envconfig import ClientConfigProfile
 
 from runtime.search_attributes import SEARCH_ATTRIBUTES
+from runtime.secrets.files import secret_variables
 from runtime.servers.embedded import POSTGRES_BIN_PATH
 from runtime.settings import Settings
 from tests.helpers.deployed import (
@@ -50,6 +51,11 @@ def known_settings() -> set[str]:
     return known
 
 
+def known_files() -> set[str]:
+    """The environment variables that name files with secrets."""
+    return {f"{variable}_FILE" for variable in secret_variables(Settings).values()}
+
+
 # Compose
 
 
@@ -57,7 +63,7 @@ def known_settings() -> set[str]:
 def test_every_setting_of_ours_is_one_that_is_read(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = environment_of(service)
     temporal = {name: value for name, value in environment.items() if name.startswith("TEMPORAL_")}
-    assert set(environment) - set(temporal) <= known_settings()
+    assert set(environment) - set(temporal) <= known_settings() | known_files()
     if service != "migrate":
         profile = ClientConfigProfile.load(disable_file=True, override_env_vars=temporal)
         assert {"TEMPORAL_ADDRESS": profile.address, "TEMPORAL_NAMESPACE": profile.namespace} == temporal
@@ -195,6 +201,24 @@ def test_a_setting_is_everywhere(name: str, bare: pytest.MonkeyPatch) -> None:
 
 def test_nothing_is_documented_that_nobody_reads() -> None:
     assert set(documented_settings()) == known_settings()
+    text = (ROOT / "docs/operations.md").read_text()
+    assert set(re.findall(r"^- `([A-Z_]+_FILE)`$", text, re.MULTILINE)) == known_files()
+
+
+@pytest.mark.parametrize("name", sorted(known_files()))
+def test_a_file_that_env_names_is_mounted_where_the_product_looks(name: str) -> None:
+    if name.removesuffix("_FILE") in DECIDED:
+        return
+    _, readers = documented_settings()[name.removesuffix("_FILE")]
+    compose = load_compose()
+    source = name.removesuffix("_FILE").removeprefix("MANAGE_").lower()
+    assert interpolate(compose["secrets"][source]["file"], **{name: "/etc/chosen"}) == "/etc/chosen"
+    assert interpolate(compose["secrets"][source]["file"]) == "/dev/null"
+    assert {service for service in OURS if source in compose["services"][service].get("secrets", ())} == readers
+    for service in readers:
+        assert environment_of(service, **{name: "/etc/chosen"})[name] == f"/run/secrets/{source}"
+        assert environment_of(service)[name] == ""
+    assert example_lines()[name] == ""
 
 
 def test_the_example_environment_names_every_variable() -> None:
@@ -212,7 +236,7 @@ def test_the_example_environment_names_every_variable() -> None:
         if value is None
     }
     assert set(optional) == set(variables) | passed_on
-    for name in set(variables) - known_settings():
+    for name in set(variables) - known_settings() - known_files():
         assert optional[name] == interpolate(variables[name].rest), name
 
 
