@@ -204,14 +204,14 @@ def package_maps() -> dict[Path, str]:
 def map_text(path: Path) -> str:
     """What the ``__init__.py`` of a package is to be: its own words, then its modules and packages by name."""
     text = path.read_text(encoding="utf-8")
-    told = ast.get_docstring(ast.parse(text), clean=False) or ""
+    docstring = ast.get_docstring(ast.parse(text), clean=False) or ""
     parts = {each.stem: each for each in path.parent.glob("*.py") if each.stem not in ("__init__", "__main__")}
     parts |= {each.parent.name: each for each in path.parent.glob("*/__init__.py")}
     lines = [f"- ``{name}``: {_first_line(part)}" for name, part in sorted(parts.items())]
     wrapped = [textwrap.fill(line, _WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in lines]
-    if not told or not lines:
+    if not docstring or not lines:
         return text
-    return text.replace(told, _MAP.split(told, maxsplit=1)[0].rstrip() + "\n\n" + "\n".join(wrapped) + "\n")
+    return text.replace(docstring, _MAP.split(docstring, maxsplit=1)[0].rstrip() + "\n\n" + "\n".join(wrapped) + "\n")
 
 
 def _packages() -> Iterator[Path]:
@@ -225,8 +225,8 @@ def _packages() -> Iterator[Path]:
 
 
 def _first_line(path: Path) -> str:
-    told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return _CRITERIA.sub("", told.partition("\n")[0].rstrip("."))
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return _CRITERIA.sub("", docstring.partition("\n")[0].rstrip("."))
 
 
 GENERATED = (
