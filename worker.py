@@ -41,6 +41,7 @@ from runtime.supervision import supervised
 from runtime.temporal import connect, ensure_search_attributes
 from store.base.database import JOB
 from store.base.liveness import open_database
+from telemetry.accounts import keeping_accounts
 from telemetry.mqtt import subscribing
 from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow
@@ -274,6 +275,7 @@ async def main(settings: Settings) -> None:
             settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, timeouts=JOB
         ) as database,
         _serving(settings.metrics_port, registry),
+        keeping_accounts(database.engine, settings),
         subscribing(database.engine, settings, registry),
     ):
         await _work_until(stop, settings, database.engine)

@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     mqtt_sender_is_gateway: bool = False
     """Whether the topic's level that says who sent a message (where ``mqtt_topic`` has its first wildcard) is the id of
     the gateway, so that packets of another gateway are refused with ``FOREIGN_GATEWAY``."""
+    mqtt_accounts: str = ""
+    """A folder in which the worker keeps the accounts and rules of a mosquitto, one account for each secret of a
+    gateway. The topic's level is the gateway's id then. Empty: the broker's accounts are made by others."""
     mqtt_answers: str = "manage/answers"
     """Answers go to this topic with the sender's level behind it, and below; nowhere else."""
     mqtt_client_id: str = "manage-packets"

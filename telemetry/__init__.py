@@ -1,5 +1,6 @@
 """Packet ingest, by HTTP or by MQTT: packets are committed in batches.
 
+- ``accounts``: The gateways' accounts at an MQTT broker: mosquitto's password file and rules, written from the secrets
 - ``answers``: The answer to packets as a document, the same over HTTP and MQTT
 - ``broker``: The connection to an MQTT broker: where it is, and a client that acknowledges a message when told to
 - ``ingest``: Packet ingest: a bounded queue of packets, and the task that commits them in batches

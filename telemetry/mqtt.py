@@ -30,6 +30,7 @@ from domain.monitoring.packets import DEFAULT_PAST_WINDOW
 from runtime.settings import Settings
 from runtime.supervision import supervised
 from store.base.database import blames_data, is_busy, is_unavailable
+from telemetry.accounts import topics_of
 from telemetry.answers import PacketStatus, items_text, problem_document, sole_refusal
 from telemetry.broker import Broker, Link, parse_broker, was_taken_over
 from telemetry.ingest import PacketIngest, open_ingest
@@ -278,7 +279,7 @@ async def subscribing(engine: AsyncEngine, settings: Settings, registry: Collect
         yield
         return
     broker = parse_broker(settings.mqtt_url.get_secret_value(), settings.mqtt_ca)
-    topics = Topics(settings.mqtt_topic, settings.mqtt_answers, settings.mqtt_sender_is_gateway)
+    topics = topics_of(settings)
     async with open_ingest(engine) as ingest:
         subscriber = Subscriber(
             ingest,

@@ -48,6 +48,11 @@ class Topics:
     def _place(self) -> int | None:
         return next((place for place, level in enumerate(self._levels) if level in _WILDCARDS), None)
 
+    @property
+    def unshared(self) -> str:
+        """The filter itself, where it is read by several at once."""
+        return "/".join(self._levels)
+
     def packets_of(self, sender: str) -> str:
         """The topic that this sender publishes packets to, or below."""
         return "/".join((*self._levels[: self._place], sender))

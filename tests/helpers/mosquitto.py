@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,8 @@ import aiomqtt
 
 from devtools.system_packages import find
 from tests.helpers.support import until
+
+DEPLOYED = Path(__file__).parents[2] / "deploy" / "mqtt"
 
 
 class Mosquitto:
@@ -76,3 +79,19 @@ class Mosquitto:
             "127.0.0.1", self.port, identifier=client_id, protocol=aiomqtt.ProtocolVersion.V5
         ) as client:
             yield client
+
+
+class DeployedMosquitto(Mosquitto):
+    """The broker as the deployment starts it, but for the places of its container."""
+
+    def __init__(self, folder: Path) -> None:
+        self.kept, self.data, config = folder / "kept", folder / "data", folder / "config"
+        for each in (self.kept, self.data, config):
+            each.mkdir()
+        delivered = (DEPLOYED / "mosquitto.conf").read_text().replace("/mosquitto/data/", f"{self.data}/")
+        placed = [line for line in delivered.splitlines() if not line.startswith(("listener", "#", "persistence_loc"))]
+        super().__init__(config, *(line for line in placed if line and not line.startswith("persistence ")))
+        shutil.copy(DEPLOYED / "rules", config / "rules")
+        places = {"MQTT_ACCOUNTS": self.kept, "MQTT_CONFIG": config, "MQTT_DATA": self.data, "MQTT_WORKER": "root"}
+        given = [f"{name}={place}" for name, place in places.items()]
+        self._command = ["env", *given, "/bin/sh", str(DEPLOYED / "start.sh")]

@@ -267,7 +267,7 @@ def test_what_is_mounted_is_there(services: dict[str, Any]) -> None:
     mounted = [
         interpolate(volume).split(":")[0] for service in services.values() for volume in service.get("volumes", [])
     ]
-    assert len(mounted) == 8
+    assert len(mounted) == 10
     for source in mounted:
         assert source == "/dev/null" or source in load_compose()["volumes"] or (ROOT / source).is_dir()
     dynamic = Path(services["temporal"]["environment"]["DYNAMIC_CONFIG_FILE_PATH"]).name
