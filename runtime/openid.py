@@ -30,7 +30,7 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 LEEWAY = 60
 """Seconds by which the clocks of provider and product may differ."""
 _FRESH = 3600.0
-"""Seconds for which what the provider told of itself is believed."""
+"""Seconds for which what the provider says of itself is believed."""
 _KEYS_AGAIN = 10.0
 """Seconds between two askings for keys that a token names and nobody knows, however many names somebody makes up."""
 _TIMEOUT = 10.0
@@ -146,20 +146,26 @@ class OpenIdProvider:
         claims = await self.read_id_token(id_token, nonce=nonce)
         endpoint = metadata.get("userinfo_endpoint")
         if isinstance(access_token, str) and _is_safe(endpoint, self._settings.oidc_issuer):
-            claims = await self._told(str(endpoint), access_token, claims["sub"]) | claims
+            claims = await self._userinfo(str(endpoint), access_token, claims["sub"]) | claims
         sid = claims.get("sid")
         return SignedIn(claims, id_token, sid if isinstance(sid, str) else None)
 
-    async def _told(self, endpoint: str, access_token: str, sub: str) -> dict[str, Any]:
+    async def _userinfo(self, endpoint: str, access_token: str, sub: str) -> dict[str, Any]:
         """What else the provider says of somebody, who is known already: without it, the ID token has to do."""
         try:
-            told = await self._get(endpoint, headers={"Authorization": f"Bearer {access_token}"})
+            userinfo = await self._get(endpoint, headers={"Authorization": f"Bearer {access_token}"})
         except Problem as problem:
-            _log.warning("the provider told no more", reason=problem.detail)
+            _log.warning("the provider said no more", reason=problem.detail)
             return {}
-        if told.get("sub") != sub:
+        if userinfo.get("sub") != sub:
             raise _refused("it tells of another person than its ID token")
-        return told
+        return userinfo
+
+    async def _read_own(self, token: str, *present: str, **values: str) -> dict[str, Any]:
+        """Read a token that the provider made for this product: these claims are there, those have these values."""
+        values |= {"iss": self._settings.oidc_issuer, "aud": self._settings.oidc_client_id}
+        claims = {name: {"essential": True} for name in present}
+        return await self.read_token(token, **claims, **{n: {"essential": True, "value": v} for n, v in values.items()})
 
     async def read_id_token(self, token: str, *, nonce: str) -> dict[str, Any]:
         """Read an ID token that is the provider's answer to this sign-in.
@@ -168,14 +174,7 @@ class OpenIdProvider:
             Problem: ``SIGN_IN_REFUSED``, ``PROVIDER_UNAVAILABLE``.
 
         """
-        essential = {"essential": True}
-        claims = await self.read_token(
-            token,
-            iss={"essential": True, "value": self._settings.oidc_issuer},
-            aud={"essential": True, "value": self._settings.oidc_client_id},
-            nonce={"essential": True, "value": nonce},
-            exp=essential, iat=essential, sub=essential,
-        )  # fmt: skip
+        claims = await self._read_own(token, "exp", "iat", "sub", nonce=nonce)
         audiences = claims["aud"]
         several = isinstance(audiences, list) and len(cast("list[Any]", audiences)) > 1
         if claims.get("azp", None if several else self._settings.oidc_client_id) != self._settings.oidc_client_id:
@@ -190,13 +189,7 @@ class OpenIdProvider:
             Problem: ``SIGN_IN_REFUSED``, ``PROVIDER_UNAVAILABLE``.
 
         """
-        essential = {"essential": True}
-        claims = await self.read_token(
-            token,
-            iss={"essential": True, "value": self._settings.oidc_issuer},
-            aud={"essential": True, "value": self._settings.oidc_client_id},
-            exp=essential, iat=essential, jti=essential, events=essential,
-        )  # fmt: skip
+        claims = await self._read_own(token, "exp", "iat", "jti", "events")
         events, sub, sid = claims["events"], claims.get("sub"), claims.get("sid")
         if not isinstance(events, dict) or _LOGOUT_EVENT not in events or "nonce" in claims:
             raise _refused("the token is no logout token")

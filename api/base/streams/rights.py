@@ -69,15 +69,15 @@ async def while_permitted(request: Request, rights: RightsWatch, events: AsyncGe
     """
     with rights.changes() as changed:
         coming = asyncio.ensure_future(anext(events))
-        told = asyncio.ensure_future(changed.wait())
+        change = asyncio.ensure_future(changed.wait())
         try:
             while True:
-                await asyncio.wait({coming, told}, return_when=asyncio.FIRST_COMPLETED)
-                if told.done():
+                await asyncio.wait({coming, change}, return_when=asyncio.FIRST_COMPLETED)
+                if change.done():
                     changed.clear()
                     if not await _is_as_before(request):
                         return
-                    told = asyncio.ensure_future(changed.wait())
+                    change = asyncio.ensure_future(changed.wait())
                 if coming.done():
                     try:
                         event = coming.result()
@@ -86,9 +86,9 @@ async def while_permitted(request: Request, rights: RightsWatch, events: AsyncGe
                     yield event
                     coming = asyncio.ensure_future(anext(events))
         finally:
-            for each in (coming, told):
+            for each in (coming, change):
                 each.cancel()
-            await asyncio.wait({coming, told})
+            await asyncio.wait({coming, change})
             await events.aclose()
 
 
