@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Column, DateTime, MetaData, Text, Uuid, func, text
+from sqlalchemy import CheckConstraint, Column, DateTime, MetaData, Text, Uuid, func, text
 
 metadata = MetaData()
 
@@ -32,3 +33,14 @@ def made_columns() -> list[Column[Any]]:
 def time_column(name: str, *, null: bool = False) -> Column[Any]:
     """A time that is given."""
     return Column(name, DateTime(timezone=True), nullable=null)
+
+
+def text_check(name: str, column: str, most: int) -> CheckConstraint:
+    """A text that says something, of ``most`` characters at most. ``name`` is the constraint's."""
+    return CheckConstraint(f"btrim({column}) <> '' AND char_length({column}) <= {most}", name=name)
+
+
+def word_check(name: str, column: str, words: Iterable[str]) -> CheckConstraint:
+    """A text that is one of ``words``. ``name`` is the constraint's."""
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=name)

@@ -19,8 +19,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from domain.monitoring.capabilities import CapabilityStatus, FoldEffect
 from domain.site.measurands import MEASURANDS, ValueKind
-from store.base.metadata import metadata, now_column, time_column
+from store.base.metadata import metadata, now_column, time_column, word_check
 
 _TYPES = {ValueKind.NUMBER: Double, ValueKind.TEXT: Text, ValueKind.BOOLEAN_TEXT: Boolean}
 
@@ -131,10 +132,8 @@ capability_events = Table(
     Column("recorded_by", Text, nullable=False),
     Column("tenure", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("microgrid_id", "id", "received_at"),
-    CheckConstraint("status IN ('ON', 'OFF')", name="capability_events_status"),
-    CheckConstraint(
-        "effect IN ('SHOWN', 'LATE', 'UNAVAILABLE', 'REPEATED', 'CONFLICTING')", name="capability_events_effect"
-    ),
+    word_check("capability_events_status", "status", CapabilityStatus),
+    word_check("capability_events_effect", "effect", FoldEffect),
     Index("capability_events_ref", "microgrid_id", "capability", "provider_event_ref"),
     postgresql_partition_by="RANGE (received_at)",
 )
@@ -151,6 +150,6 @@ capability_latest = Table(
     Column("provider_event_ref", Text(collation="C"), nullable=False),
     Column("source_device_id", Uuid),
     Column("tenure", Integer, nullable=False, server_default=text("0")),
-    CheckConstraint("status IN ('ON', 'OFF')", name="capability_latest_status"),
+    word_check("capability_latest_status", "status", CapabilityStatus),
     postgresql_with={"fillfactor": 70},
 )

@@ -17,7 +17,9 @@ from sqlalchemy import (
     Uuid,
 )
 
-from store.base.metadata import id_column, metadata, now_column
+from domain.base.jobs import JobState
+from domain.provisioning.backfill import BackfillOutcome
+from store.base.metadata import id_column, metadata, now_column, word_check
 
 microgrid_nodes = Table(
     "microgrid_nodes",
@@ -57,10 +59,7 @@ backfills = Table(
     Column("started_at", DateTime(timezone=True)),
     Column("finished_at", DateTime(timezone=True)),
     Column("failure", Text),
-    CheckConstraint(
-        "state IN ('RUNNING', 'PAUSED', 'COMPLETED', 'CANCELLED', 'FAILED')",
-        name="backfills_state",
-    ),
+    word_check("backfills_state", "state", JobState),
 )
 
 backfill_pages = Table(
@@ -82,7 +81,5 @@ backfill_outcomes = Table(
     Column("depot_id", Uuid, primary_key=True),
     Column("outcome", Text, nullable=False),
     Column("microgrid_id", Uuid),
-    CheckConstraint(
-        "outcome IN ('CREATED', 'ALREADY_PROVISIONED', 'NO_TOP_LEVEL_CIRCUITS')", name="backfill_outcomes_outcome"
-    ),
+    word_check("backfill_outcomes_outcome", "outcome", BackfillOutcome),
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, CheckConstraint, Column, Double, ForeignKey, Index, Integer, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from store.base.metadata import id_column, metadata, now_column, time_column
+from domain.base.jobs import JobState
+from domain.simulation.scenario_runs import RunOutcome
+from store.base.metadata import id_column, metadata, now_column, time_column, word_check
 
 scenario_runs = Table(
     "scenario_runs",
@@ -40,8 +42,8 @@ scenario_runs = Table(
     time_column("finished_at", null=True),
     Column("failure", Text),
     CheckConstraint("time_scale >= 0 AND time_scale <= 1", name="scenario_runs_time_scale"),
-    CheckConstraint("state IN ('RUNNING', 'PAUSED', 'COMPLETED', 'CANCELLED', 'FAILED')", name="scenario_runs_state"),
-    CheckConstraint("outcome IN ('PASSED', 'FAILED', 'INCOMPLETE')", name="scenario_runs_outcome"),
+    word_check("scenario_runs_state", "state", JobState),
+    word_check("scenario_runs_outcome", "outcome", RunOutcome),
     CheckConstraint(
         "(finished_at IS NULL) = (state IN ('RUNNING', 'PAUSED')) AND (finished_at IS NULL) = (outcome IS NULL)",
         name="scenario_runs_finished",

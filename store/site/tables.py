@@ -24,7 +24,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from store.base.metadata import id_column, made_columns, metadata, time_column
+from domain.base.names import MAX_CONTROLLER_LENGTH, MAX_ID_LENGTH, MAX_NAME_LENGTH
+from domain.monitoring.freshness import DepotFreshness
+from domain.provisioning.outcomes import ProvisioningState
+from domain.site.circuit_capacity import CapacityMode
+from domain.site.routing import PowerSourceKind
+from domain.site.sensor_actions import SensorActionKind
+from store.base.metadata import id_column, made_columns, metadata, text_check, time_column, word_check
 
 depots = Table(
     "depots",
@@ -35,8 +41,8 @@ depots = Table(
     Column("provisioning", Text, nullable=False, server_default="PENDING"),
     Column("provisioning_code", Text),
     *made_columns(),
-    CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="depots_name"),
-    CheckConstraint("provisioning IN ('PENDING', 'PROVISIONED', 'FAILED')", name="depots_provisioning"),
+    text_check("depots_name", "name", MAX_NAME_LENGTH),
+    word_check("depots_provisioning", "provisioning", ProvisioningState),
     CheckConstraint("(provisioning = 'FAILED') = (provisioning_code IS NOT NULL)", name="depots_provisioning_code"),
     Index("depots_name_id", "name", "id"),
 )
@@ -49,7 +55,7 @@ depot_list = Table(
     Column("provisioning", Text, nullable=False),
     Column("freshness", Text, nullable=False, server_default="NONE"),
     Column("grams", ARRAY(Text), nullable=False),
-    CheckConstraint("freshness IN ('NONE', 'STALE', 'FRESH')", name="depot_list_freshness"),
+    word_check("depot_list_freshness", "freshness", reversed(DepotFreshness)),
     Index("depot_list_name", "name", "depot_id"),
     Index("depot_list_provisioning", "provisioning", "name", "depot_id"),
     Index("depot_list_freshness_name", "freshness", "name", "depot_id"),
@@ -104,7 +110,7 @@ circuits = Table(
         initially="DEFERRED",
         postgresql_nulls_not_distinct=True,
     ),
-    CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="circuits_name"),
+    text_check("circuits_name", "name", MAX_NAME_LENGTH),
     CheckConstraint("parent_id <> id", name="circuits_not_own_parent"),
     CheckConstraint("position >= 0", name="circuits_position"),
     CheckConstraint("rated_power_w > 0", name="circuits_rated_power"),
@@ -123,7 +129,7 @@ gateways = Table(
     Column("version", BigInteger, nullable=False, server_default=text("1")),
     CheckConstraint("version >= 1", name="gateways_version"),
     UniqueConstraint("id", "depot_id", name="gateways_id_depot"),
-    CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="gateways_name"),
+    text_check("gateways_name", "name", MAX_NAME_LENGTH),
     Index("gateways_depot_id", "depot_id"),
 )
 
@@ -149,9 +155,9 @@ devices = Table(
     ),
     UniqueConstraint("gateway_id", "sensor_id", name="devices_sensor"),
     UniqueConstraint("id", "depot_id", name="devices_id_depot"),
-    CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="devices_name"),
-    CheckConstraint("btrim(sensor_id) <> '' AND char_length(sensor_id) <= 200", name="devices_sensor_id"),
-    CheckConstraint("btrim(controller) <> '' AND char_length(controller) <= 100", name="devices_controller"),
+    text_check("devices_name", "name", MAX_NAME_LENGTH),
+    text_check("devices_sensor_id", "sensor_id", MAX_ID_LENGTH),
+    text_check("devices_controller", "controller", MAX_CONTROLLER_LENGTH),
     Index("devices_depot_id", "depot_id"),
     Index("devices_circuit_id", "circuit_id"),
 )
@@ -173,8 +179,8 @@ power_sources = Table(
         name="power_sources_circuit",
         ondelete="SET NULL (circuit_id)",
     ),
-    CheckConstraint("kind IN ('BATTERY', 'SOLAR', 'GENERATOR')", name="power_sources_kind"),
-    CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="power_sources_name"),
+    word_check("power_sources_kind", "kind", PowerSourceKind),
+    text_check("power_sources_name", "name", MAX_NAME_LENGTH),
     Index("power_sources_depot_id", "depot_id"),
     Index("power_sources_circuit_id", "circuit_id"),
 )
@@ -210,11 +216,7 @@ sensor_actions = Table(
     ForeignKeyConstraint(
         ["device_id", "depot_id"], ["devices.id", "devices.depot_id"], name="sensor_actions_device", ondelete="CASCADE"
     ),
-    CheckConstraint(
-        "action IN ('UPDATE_MICROGRID_STATE', 'UPDATE_POWER_SOURCE_STATE', 'UPDATE_POWER_SOURCE_LOAD', "
-        "'UPDATE_CIRCUIT_CAPACITY')",
-        name="sensor_actions_action",
-    ),
+    word_check("sensor_actions_action", "action", SensorActionKind),
     CheckConstraint("cardinality(measurands) > 0", name="sensor_actions_measurands"),
     CheckConstraint(
         "(action = 'UPDATE_CIRCUIT_CAPACITY') = (heartbeat_threshold_seconds IS NOT NULL)",
@@ -253,7 +255,7 @@ capacity_events = Table(
     time_column("at"),
     time_column("received_at"),
     PrimaryKeyConstraint("circuit_id", "at", "id", "received_at"),
-    CheckConstraint("mode IN ('AWAITING', 'CONTROLLER', 'FAIL_SAFE', 'RELEASED')", name="capacity_events_mode"),
+    word_check("capacity_events_mode", "mode", (*CapacityMode, "RELEASED")),
     postgresql_partition_by="RANGE (received_at)",
 )
 
@@ -309,7 +311,7 @@ circuit_capacities = Table(
     # The settings of the action as the state was made with them; a change of the settings moves both together.
     Column("heartbeat_threshold_seconds", Double, nullable=False),
     Column("fail_safe_capacity_w", Double),
-    CheckConstraint("mode IN ('AWAITING', 'CONTROLLER', 'FAIL_SAFE')", name="circuit_capacities_mode"),
+    word_check("circuit_capacities_mode", "mode", CapacityMode),
     CheckConstraint("capacity_w >= 0", name="circuit_capacities_capacity"),
     CheckConstraint("(mode = 'FAIL_SAFE') = (reason IS NOT NULL)", name="circuit_capacities_fail_safe"),
     CheckConstraint("(mode = 'AWAITING') = (capacity_w IS NULL)", name="circuit_capacities_known"),
