@@ -29,7 +29,8 @@ from api.access.authorization import authorizer
 from api.base.addresses import Addresses
 from api.base.dependencies import Resources, provide
 from api.base.flags import Flags
-from api.base.known_gateways import open_known_gateways
+from api.base.kept.acts import open_acts
+from api.base.kept.known_gateways import open_known_gateways
 from api.base.limits import MAX_IMPORT_BYTES, BodyLimit, ImportLimit
 from api.base.methods import HeadLikeGet
 from api.base.problems import COMMON, install_problems, problem_schemas
@@ -146,6 +147,7 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
                 open_ingest(engine, max_group=settings.door_max_group, max_waiting=settings.door_max_waiting) as ingest,
                 open_reader(engine) as latest,
                 open_known_gateways(engine, rights) as known_gateways,
+                open_acts(engine) as acts,
             ):
                 yield Resources(
                     settings=settings,
@@ -161,6 +163,7 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
                     addresses=Addresses(app),
                     rights=rights,
                     gateways=known_gateways,
+                    acts=acts,
                     provider=provider,
                 )
         finally:

@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.base.access import note_depots, principal_of
+from api.base.access import note_depots, note_refused_at, principal_of
 from api.base.dependencies import resources_of
 from domain.access.principals import DepotScope, Principal, PrincipalKind
 from domain.access.roles import Permission
@@ -47,6 +47,9 @@ async def authorize(request: Request, access: Access, parameters: Mapping[str, A
     named = _named(parameters) if access.reach is Reach.DEPOT else {}
     depots = await _depots_of(resources_of(request.app).engine, named)
     if (decision := decide(access, principal, depots.values())) is not Decision.PERMITTED:
+        found = {each for each in depots.values() if each is not None}
+        if len(found) == 1:
+            note_refused_at(scope, *found)
         raise _refusal(decision, principal, access.permission, depots)
 
 

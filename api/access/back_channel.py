@@ -10,10 +10,15 @@ from fastapi import APIRouter, Depends, Form, Response
 
 from api.access.provider import needs_provider
 from api.base.dependencies import EngineDep, ProviderDep, SettingsDep
+from domain.base.actor import Actor
 from runtime.openid import LEEWAY
 from store.access.sessions import end_sessions_of
+from store.base.changes import record_change
+from store.base.database import transaction
 
 _log = structlog.get_logger("sign-in")
+
+_PROVIDER = Actor("openid-provider")
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(needs_provider)])
 
@@ -27,7 +32,7 @@ async def hear(
 ) -> Response:
     """End the sessions that a logout token names. A repeated one ends nothing that began since."""
     notice = await provider.read_logout_token(logout_token)
-    async with engine.begin() as connection:
+    async with transaction(engine, _PROVIDER) as connection:
         ended = await end_sessions_of(
             connection,
             settings.oidc_issuer,
@@ -35,5 +40,9 @@ async def hear(
             sid=notice.sid,
             before=notice.issued_at + timedelta(seconds=LEEWAY),
         )
-    _log.info("signed out at the provider", sessions=ended)
+        for person_id, identity in ended:
+            await record_change(
+                connection, identity.actor, "SIGNED_OUT", subject_id=person_id, detail={"where": "provider"}
+            )
+    _log.info("signed out at the provider", sessions=len(ended))
     return Response(status_code=200)

@@ -12,6 +12,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
+from api.access.authentication import session_of
 from api.access.cookies import BROWSER, CSRF, SESSION, read_cookie, set_cookie
 from api.base.dependencies import Resources
 from domain.access.people import read_identity
@@ -20,6 +21,7 @@ from domain.access.sessions import SIGN_IN_TIME, return_address
 from domain.base.problems import Problem, ProblemCode
 from store.access.people import keep_person
 from store.access.sessions import SignIn, begin_sign_in, end_session, open_session, take_sign_in
+from store.base.changes import record_change
 from store.base.database import transaction
 
 _log = structlog.get_logger("sign-in")
@@ -113,16 +115,18 @@ async def _finish(request: Request, resources: Resources) -> RedirectResponse:
     async with transaction(resources.engine, identity.actor) as connection:
         if before := read_cookie(request.scope["headers"], SESSION):
             await end_session(connection, digest_of(before))
+        person_id = await keep_person(connection, identity)
         await open_session(
             connection,
             digest_of(secret),
-            await keep_person(connection, identity),
+            person_id,
             csrf_token=csrf_token,
             provider_sid=signed_in.sid,
             id_token=signed_in.id_token,
             lasts=lasts,
             idle=timedelta(minutes=settings.session_idle_minutes),
         )
+        await record_change(connection, identity.actor, "SIGNED_IN", subject_id=person_id)
     _log.info("signed in", actor=identity.actor.name)
     # The address with the code in it is left at once.
     response = RedirectResponse(found.return_to, 303)
@@ -134,9 +138,14 @@ async def _finish(request: Request, resources: Resources) -> RedirectResponse:
 async def sign_out(request: Request, resources: Resources) -> str:
     """End the session of a request here; answers where it ends at the provider, or where one is told that it ended."""
     done = f"{resources.settings.public_url}/sign-out/done"
-    secret = read_cookie(request.scope["headers"], SESSION)
-    async with resources.engine.begin() as connection:
-        id_token = None if secret is None else await end_session(connection, digest_of(secret))
+    secret, session = read_cookie(request.scope["headers"], SESSION), session_of(request.scope)
+    if secret is None or session is None:
+        return done
+    actor = session.identity.actor
+    async with transaction(resources.engine, actor) as connection:
+        id_token = await end_session(connection, digest_of(secret))
+        if id_token is not None:
+            await record_change(connection, actor, "SIGNED_OUT", subject_id=session.person_id)
     if id_token is None:
         return done
     return await resources.provider.sign_out_address(id_token=id_token, return_to=done) or done

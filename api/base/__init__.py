@@ -7,7 +7,7 @@
 - ``flags``: Feature flags, by OpenFeature: from the settings, or from any provider that they name
 - ``idempotency``: Creating something once, however often it is asked for: the ``Idempotency-Key`` of the IETF's draft
 - ``jobs``: What the API does with jobs of every kind
-- ``known_gateways``: The gateways that have proved who they are to this process: what they send costs no statement
+- ``kept``: What a process keeps in mind between requests
 - ``limits``: How large a request's body may be, how slowly it may come, and how many imports go on at once
 - ``methods``: Which methods a path takes: HEAD wherever GET is taken, and the whole of ``Allow`` where a method is not
 - ``problems``: Every refusal as an RFC 9457 problem with a stable code

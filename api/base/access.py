@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Request
 from starlette.types import Scope
@@ -29,6 +30,7 @@ _ACTOR = "manage.actor"
 _PRINCIPAL = "manage.principal"
 _DEPOTS = "manage.depots"
 _PROOF = "manage.proof"
+_REFUSED_AT = "manage.refused_at"
 
 _PROMETHEUS = Principal(PrincipalKind.LOCAL, "metrics", Actor("metrics-network"), (Grant(Role.VIEWER),))
 """Who reads the figures from a network that may."""
@@ -110,6 +112,16 @@ async def prove_again(scope: Scope) -> Principal:
 def note_depots(scope: Scope, depots: DepotScope) -> None:
     """Note at which depots a request's route is permitted."""
     scope[_DEPOTS] = depots
+
+
+def note_refused_at(scope: Scope, depot_id: UUID) -> None:
+    """Note the depot at which a request was refused."""
+    scope[_REFUSED_AT] = depot_id
+
+
+def refused_at(scope: Scope) -> UUID | None:
+    """The depot at which a request was refused; None: at no single one."""
+    return scope.get(_REFUSED_AT)
 
 
 async def current_principal(request: Request) -> Principal:

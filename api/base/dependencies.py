@@ -12,7 +12,8 @@ from temporalio.client import Client
 from api.base.access import ActorDep, PrincipalDep, ScopeDep
 from api.base.addresses import Addresses
 from api.base.flags import Flags
-from api.base.known_gateways import KnownGateways
+from api.base.kept.acts import ActLog
+from api.base.kept.known_gateways import KnownGateways
 from api.base.limits import ImportLimit
 from api.base.streams.live import LiveHub
 from api.base.streams.rights import RightsWatch
@@ -66,6 +67,8 @@ class Resources:
     addresses: Addresses
     rights: RightsWatch
     gateways: KnownGateways
+    acts: ActLog
+    """Acts that change nothing, for the journal."""
     provider: OpenIdProvider
     """Of OpenID Connect. It is asked nothing where none is configured."""
 

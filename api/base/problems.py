@@ -125,6 +125,7 @@ def problem_response(
 
 async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
+    resources_of(request.app).acts.note_problem(request, error.code)
     # RFC 9110 has a status of its own for what If-Match did not find.
     asked = error.code is ProblemCode.VERSION_CONFLICT and request.headers.get("if-match", "*").strip() != "*"
     status = HTTPStatus.PRECONDITION_FAILED if asked else None

@@ -10,13 +10,13 @@ from functools import partial
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.authorization import PermitDep
 from api.base.bodies import StrictRoute
-from api.base.dependencies import ActorDep, EngineDep, ScopeDep
+from api.base.dependencies import ActorDep, EngineDep, ScopeDep, resources_of
 from api.base.idempotency import ONCE, Once, OnceDep
 from api.base.jobs.service import JobsDep, JobService, control_responses
 from api.base.problems import problem_responses
@@ -268,9 +268,9 @@ async def steps(run_id: RunId, engine: EngineDep, cursor: Cursor = None, limit: 
         **problem_responses(ProblemCode.RUN_NOT_FOUND),
     },
 )
-async def evidence(run_id: RunId, engine: EngineDep) -> Response:
+async def evidence(run_id: RunId, request: Request, engine: EngineDep) -> Response:
     """Download the evidence of a run."""
-    record, found = await _evidence(engine, run_id)
+    record, found = await _exported(request, engine, run_id)
     digest = sha256_of(found)
     headers = {
         "ETag": f'"{digest}"',
@@ -289,9 +289,9 @@ async def evidence(run_id: RunId, engine: EngineDep) -> Response:
         **problem_responses(ProblemCode.RUN_NOT_FOUND),
     },
 )
-async def report_html(run_id: RunId, engine: EngineDep) -> Response:
+async def report_html(run_id: RunId, request: Request, engine: EngineDep) -> Response:
     """Read the report of a run, for people."""
-    _, found = await _evidence(engine, run_id)
+    _, found = await _exported(request, engine, run_id)
     made = await asyncio.to_thread(lambda: html_report(read_evidence(found)))
     # It holds what a scenario of anybody's own said; nothing in it may do anything.
     headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
@@ -306,9 +306,9 @@ async def report_html(run_id: RunId, engine: EngineDep) -> Response:
         **problem_responses(ProblemCode.RUN_NOT_FOUND),
     },
 )
-async def report_xml(run_id: RunId, engine: EngineDep) -> Response:
+async def report_xml(run_id: RunId, request: Request, engine: EngineDep) -> Response:
     """Read the report of a run as JUnit XML, for whatever reads test reports."""
-    record, found = await _evidence(engine, run_id)
+    record, found = await _exported(request, engine, run_id)
     made = await asyncio.to_thread(lambda: junit_xml(read_evidence(found)))
     headers = {"Content-Disposition": f'attachment; filename="{_file_name(record)}.xml"'}
     return Response(made, media_type="application/xml", headers=headers)
@@ -348,6 +348,14 @@ async def resume(run_id: RunId, actor: ActorDep, jobs: JobsDep) -> ScenarioRun:
 async def cancel(run_id: RunId, actor: ActorDep, jobs: JobsDep) -> ScenarioRun:
     """End a run after what is being sent. Its evidence so far stays, with the outcome `INCOMPLETE`."""
     return ScenarioRun.of(await jobs.control(SCENARIO_RUNS, run_id, JobControl.CANCEL, actor), jobs)
+
+
+async def _exported(request: Request, engine: AsyncEngine, run_id: UUID) -> tuple[RunRecord, bytes]:
+    """The evidence of a run, of which the journal is told that it leaves the product."""
+    record, found = await _evidence(engine, run_id)
+    acts = resources_of(request.app).acts
+    acts.note(request.scope, "SCENARIO_RUN_EXPORTED", depot_id=record.depot_id, subject_id=run_id)
+    return record, found
 
 
 async def _evidence(engine: AsyncEngine, run_id: UUID) -> tuple[RunRecord, bytes]:

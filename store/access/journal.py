@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import column, select, table
+from sqlalchemy import column, insert, select, table
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.access.principals import DepotScope
+from domain.base.actor import Actor
 from store.access.narrowing import within
 from store.base.tables import changes
 
@@ -38,6 +39,36 @@ class JournalFilter:
 
 
 @dataclass(frozen=True)
+class CountedAct:
+    """An act that changes nothing, and how often it was done."""
+
+    actor: Actor
+    kind: str
+    place: str
+    """Method and path of the route that was asked for, without values; empty: of none."""
+    times: int
+    first_at: datetime
+    last_at: datetime
+    depot_id: UUID | None
+    """None: at no single depot."""
+    subject_id: UUID | None
+    request_id: str
+    """Of the last one."""
+    client: str
+    """The network address of the last one."""
+
+    def and_then(self, later: CountedAct) -> CountedAct:
+        """The same act, done this often and later as often again."""
+        depot_id = self.depot_id if self.depot_id == later.depot_id else None
+        return replace(later, times=self.times + later.times, first_at=self.first_at, depot_id=depot_id)
+
+    def as_detail(self) -> dict[str, Any]:
+        """What the journal tells of it."""
+        times = {"times": self.times, "first": self.first_at.isoformat(), "last": self.last_at.isoformat()}
+        return ({"route": self.place} if self.place else {}) | times
+
+
+@dataclass(frozen=True)
 class JournalEntry:
     """One entry of the journal."""
 
@@ -52,6 +83,23 @@ class JournalEntry:
     detail: dict[str, Any]
     request_id: str | None
     client: str | None
+
+
+async def record_acts(connection: AsyncConnection, acts: Sequence[CountedAct]) -> None:
+    """Append acts that change nothing to the journal, one entry each."""
+    rows = [
+        {
+            "actor": each.actor.name,
+            "action": each.kind,
+            "depot_id": each.depot_id,
+            "subject_id": each.subject_id,
+            "detail": each.as_detail(),
+            "request_id": each.request_id or None,
+            "client": each.client or None,
+        }
+        for each in acts
+    ]
+    await connection.execute(insert(changes), rows)
 
 
 async def read_journal(

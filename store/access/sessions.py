@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, or_, select, text, update
+from sqlalchemy import Row, delete, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access.people import Identity
@@ -108,8 +109,11 @@ async def find_session(connection: AsyncConnection, digest: bytes, *, idle: time
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         return None
-    identity = Identity(row.issuer, row.sub, row.name, row.email, row.email_verified, tuple(row.groups))
-    return Session(row.id, row.person_id, identity, row.csrf_token, row.used_at, row.is_use_stale)
+    return Session(row.id, row.person_id, _identity(row), row.csrf_token, row.used_at, row.is_use_stale)
+
+
+def _identity(row: Row[*tuple[Any, ...]]) -> Identity:
+    return Identity(row.issuer, row.sub, row.name, row.email, row.email_verified, tuple(row.groups))
 
 
 async def note_use(connection: AsyncConnection, session_id: UUID) -> None:
@@ -129,15 +133,16 @@ _END_AT_PROVIDER = text("""
       AND (CAST(:sub AS text) IS NULL OR p.sub = :sub)
       AND (CAST(:sid AS text) IS NULL OR s.provider_sid = :sid)
       AND (CAST(:sub AS text) IS NOT NULL OR CAST(:sid AS text) IS NOT NULL)
-    RETURNING s.id
+    RETURNING p.id, p.issuer, p.sub, p.name, p.email, p.email_verified, p.groups
 """)
 
 
 async def end_sessions_of(
     connection: AsyncConnection, issuer: str, *, sub: str | None, sid: str | None, before: datetime
-) -> int:
+) -> list[tuple[UUID, Identity]]:
     """End the sessions that began before a moment with a sign-in of ``sub``, or with the provider's session ``sid``, or
-    with both; says how many.
+    with both; answers whose each was, by the person's id and who they are.
     """
     given = {"issuer": issuer, "sub": sub, "sid": sid, "before": before}
-    return len((await connection.execute(_END_AT_PROVIDER, given)).all())
+    found = await connection.execute(_END_AT_PROVIDER, given)
+    return [(row.id, _identity(row)) for row in found]

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.base.known_gateways import KnownGateways, open_known_gateways
+from api.base.kept.known_gateways import KnownGateways, open_known_gateways
 from api.base.streams.rights import RightsWatch
 from domain.access.gateway_secrets import gateway_of, make_gateway_secret
 from domain.access.principals import Grant, PrincipalKind
