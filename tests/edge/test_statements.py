@@ -92,6 +92,7 @@ async def grow(engine: AsyncEngine, api: httpx.AsyncClient, depot_id: str, more:
         below = {"name": f"{name} a", "parent_id": top["circuit_id"]}
         await made(await api.post(f"/api/depots/{depot_id}/circuits", json=below))
         gateway = await add_gateway(api, depot_id)
+        await made(await api.post(f"/api/gateways/{gateway['gateway_id']}/secrets"))
         device = await add_device(api, gateway["gateway_id"], name, feed["circuit_id"])
         for action in (CAPACITY, LOAD_ACTION):
             await add_action(api, device["device_id"], action)
@@ -125,11 +126,14 @@ async def names_in_addresses(api: httpx.AsyncClient, depot_id: str) -> dict[str,
     device_id = binding["device"]["device_id"]
     actions = (await api.get(f"/api/devices/{device_id}/sensor-actions")).json()["items"]
     capacity = next(each for each in actions if each["action"] == "UPDATE_CIRCUIT_CAPACITY")
+    gateway_id = binding["device"]["gateway_id"]
+    secret = await made(await api.post(f"/api/gateways/{gateway_id}/secrets"))
     return {
         "depot_id": depot_id,
         "microgrid_id": binding["microgrid_id"],
         "circuit_id": (await api.get(f"/api/depots/{depot_id}/circuits")).json()["items"][0]["circuit_id"],
-        "gateway_id": binding["device"]["gateway_id"],
+        "gateway_id": gateway_id,
+        "secret_id": secret["secret_id"],
         "device_id": device_id,
         "power_source_id": await first("/api/power-sources", "power_source_id", depot_id=depot_id),
         "sensor_action_id": capacity["sensor_action_id"],
