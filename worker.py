@@ -10,14 +10,15 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app, start_http_server
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -36,6 +37,8 @@ from activities.steps import Steps
 from domain.monitoring.upkeep import DriftRequest, HistoryRequest, ReadingFillRequest, RunAuditRequest, WatchInput
 from relay import Relay
 from runtime.begin import begin
+from runtime.secrets.bearer import bears
+from runtime.secrets.keys import PayloadKeys
 from runtime.settings import Settings
 from runtime.supervision import supervised
 from runtime.temporal import connect, ensure_search_attributes
@@ -52,6 +55,9 @@ from workflows.reading_fill import ReadingFillWorkflow
 from workflows.run_audit import RunAuditWorkflow
 from workflows.scenario_run import ScenarioRunWorkflow
 from workflows.schedules import Plan, ensure_schedules
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _log = structlog.get_logger("worker")
 
@@ -211,10 +217,10 @@ async def _keep_schedules(client: Client, settings: Settings) -> None:
         await asyncio.sleep(_LOOK_AT_SCHEDULES if brought else 5)
 
 
-async def _connect_when_there() -> Client:
+async def _connect_when_there(keys: PayloadKeys) -> Client:
     while True:
         try:
-            client = await connect()
+            client = await connect(keys)
             await ensure_search_attributes(client)
         except (RPCError, RuntimeError) as error:
             _log.warning("Temporal away", error=str(error))
@@ -225,7 +231,7 @@ async def _connect_when_there() -> Client:
 
 async def _work_until(stop: asyncio.Event, settings: Settings, engine: AsyncEngine) -> None:
     stopping = asyncio.create_task(stop.wait())
-    connecting = asyncio.create_task(_connect_when_there())
+    connecting = asyncio.create_task(_connect_when_there(settings.keys_of_payloads))
     await asyncio.wait([stopping, connecting], return_when=asyncio.FIRST_COMPLETED)
     if not connecting.done():
         connecting.cancel()
@@ -241,15 +247,32 @@ async def _work_until(stop: asyncio.Event, settings: Settings, engine: AsyncEngi
         _log.info("stopping")
 
 
+def _for_bearers(app: WSGIApplication, token: SecretStr) -> WSGIApplication:
+    """Let only those in who have the token, where there is one."""
+    if not token.get_secret_value():
+        return app
+
+    def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if bears(environ.get("HTTP_AUTHORIZATION", ""), token):
+            return app(environ, start_response)
+        headers = [("WWW-Authenticate", "Bearer"), ("Content-Type", "text/plain"), ("Cache-Control", "no-store")]
+        start_response("401 Unauthorized", headers)
+        return [b"The token of MANAGE_METRICS_TOKEN is needed.\n"]
+
+    return guarded
+
+
 @asynccontextmanager
-async def _serving(port: int, registry: CollectorRegistry) -> AsyncGenerator[None]:
-    """Serve the process's figures to Prometheus while the block runs; port 0: nowhere."""
+async def _serving(port: int, registry: CollectorRegistry, token: SecretStr) -> AsyncGenerator[None]:
+    """Serve the process's figures to Prometheus while the block runs; port 0: nowhere. Without a token: to anybody."""
     if not port:
         yield
         return
 
     async def serve() -> None:
-        server, thread = start_http_server(port, registry=registry)
+        # It has nothing to show before it knows whom it may.
+        server, thread = start_http_server(port, registry=CollectorRegistry())
+        server.set_app(_for_bearers(make_wsgi_app(registry), token))
         try:
             while thread.is_alive():  # noqa: ASYNC110 (no event signals the end of a thread)
                 await asyncio.sleep(1)
@@ -274,7 +297,7 @@ async def main(settings: Settings) -> None:
         open_database(
             settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, timeouts=JOB
         ) as database,
-        _serving(settings.metrics_port, registry),
+        _serving(settings.metrics_port, registry, settings.metrics_token),
         keeping_accounts(database.engine, settings),
         subscribing(database.engine, settings, registry),
     ):

@@ -24,7 +24,7 @@ from fastapi_offline import FastAPIOffline
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api import health
-from api.access import back_channel, gateway_secrets, grants, journal
+from api.access import back_channel, gateway_secrets, grants, journal, payload_codec
 from api.access.authorization import authorizer
 from api.base.addresses import Addresses
 from api.base.dependencies import Resources, provide
@@ -43,6 +43,7 @@ from api.edge.fast_path import FastPathMiddleware, FastRoute
 from api.edge.guard import Authenticate, Guard, SecurityHeadersMiddleware
 from api.edge.located import Located
 from api.edge.requests import Requests
+from api.edge.temporal_ui import TemporalUi
 from api.monitoring import capability_status, load, telemetry
 from api.provisioning import backfills, microgrids
 from api.simulation import scenario_runs, scenarios
@@ -123,7 +124,7 @@ _MONITORING = _Subject(
     schemas=telemetry.PACKET_SCHEMAS,
 )
 _BACKFILLS = _Subject((backfills,))
-_ACCESS = _Subject((grants, journal))
+_ACCESS = _Subject((grants, journal, payload_codec))
 _SIMULATION = _Subject((scenarios, scenario_runs))
 SUBJECTS = (_SITE, _CONTROLLERS, _MONITORING, _BACKFILLS, _SIMULATION, _ACCESS)
 """Every subject of the product, in the order of the OpenAPI document."""
@@ -136,7 +137,7 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
         settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, timeouts=CALLER
     ) as database:
         engine = database.engine
-        client = await connect(lazy=True)
+        client = await connect(settings.keys_of_payloads, lazy=True)
         watch, rights = Watch(), RightsWatch()
         flags = Flags(settings)
         provider = OpenIdProvider(settings)
@@ -216,6 +217,8 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
     app.add_middleware(BodyLimit, larger=larger_bodies)
     app.add_middleware(Guard, settings=given, authenticate=authenticate)
     app.add_middleware(Requests)
+    if given.temporal_ui_origin:
+        app.add_middleware(TemporalUi, origin=given.temporal_ui_origin)
     https = given.public_url.startswith("https:")
     app.add_middleware(SecurityHeadersMiddleware, docs=DOCS, https=https)
     app.add_middleware(HeadLikeGet)

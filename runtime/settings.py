@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -13,9 +14,16 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from domain.base.actor import Actor
 from runtime.logs import LogFormat
 from runtime.secrets.files import SecretFiles
+from runtime.secrets.keys import PayloadKeys, read_payload_keys
 
 MICROGRID_CARD = "new-microgrid-fields-load-chart"
 """The feature flag of the Microgrid card on the load page (COR-9.16)."""
+
+
+MIN_TOKEN = 16
+"""Characters of a token that somebody chose."""
+TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""What a bearer token may consist of (RFC 6750)."""
 
 
 class Settings(BaseSettings):
@@ -99,6 +107,11 @@ class Settings(BaseSettings):
     """The broker keeps a session under this name, so it stays the same, and no two workers have the same."""
     mqtt_ca: str = ""
     """A file with the certificate authority of the broker; empty: those that the system trusts."""
+    payload_keys: SecretStr = SecretStr("")
+    """Keys that Temporal's payloads are encrypted with: ``ID:KEY`` pairs, each key 32 bytes in Base64. The first
+    encrypts, all decrypt. Empty: payloads are plain."""
+    metrics_token: SecretStr = SecretStr("")
+    """With it as a bearer token, ``/metrics`` of API and worker may be read from anywhere; empty: there is none."""
     history_months: int = Field(default=25, ge=2, le=1200)
     """Full months of packets and events that are kept before this one; older ones are dropped."""
     journal_months: int = Field(default=84, ge=12, le=1200)
@@ -123,7 +136,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the base's name)
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the files of secrets before the environment, whose variables for them are then empty."""
-        return init_settings, SecretFiles(settings_cls), env_settings
+        return init_settings, SecretFiles(settings_cls, of_lines=frozenset({"payload_keys"})), env_settings
 
     @property
     def people_sign_in(self) -> bool:
@@ -134,6 +147,12 @@ class Settings(BaseSettings):
     def public_host(self) -> str:
         """The host of ``public_url``, as a ``Host`` header names it, without the port; empty: there is none."""
         return (urlsplit(self.public_url).hostname or "") if self.public_url else ""
+
+    @property
+    def temporal_ui_origin(self) -> str:
+        """The origin of ``temporal_ui_url``, as browsers write it; empty: there is none."""
+        parts = urlsplit(self.temporal_ui_url)
+        return f"{parts.scheme}://{parts.netloc}".lower() if parts.netloc else ""
 
     @field_validator("oidc_issuer", "public_url")
     @classmethod
@@ -176,6 +195,25 @@ class Settings(BaseSettings):
         if 0 < len(missing) < len(needed):
             raise ValueError(f"An OpenID provider needs all four of its settings; missing: {', '.join(missing)}.")
         return self
+
+    @property
+    def keys_of_payloads(self) -> PayloadKeys:
+        """The keys of ``payload_keys``."""
+        return read_payload_keys(self.payload_keys.get_secret_value())
+
+    @field_validator("payload_keys")
+    @classmethod
+    def _check_keys(cls, given: SecretStr) -> SecretStr:
+        read_payload_keys(given.get_secret_value())
+        return given
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _check_token(cls, given: SecretStr) -> SecretStr:
+        token = given.get_secret_value()
+        if token and (len(token) < MIN_TOKEN or not TOKEN.fullmatch(token)):
+            raise ValueError(f"It has at least {MIN_TOKEN} characters: letters, digits, and - . _ ~ + / =.")
+        return given
 
     @field_validator("mqtt_client_id")
     @classmethod

@@ -9,22 +9,27 @@ from temporalio import activity, workflow
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 
 from runtime.search_attributes import SEARCH_ATTRIBUTES
+from runtime.secrets.keys import PayloadKeys
+from runtime.secrets.payloads import data_converter
+
+NO_KEYS = PayloadKeys()
+"""Payloads stay plain."""
 
 
 class MissingSearchAttributesError(Exception):
     """The namespace lacks search attributes, and this client may not register them."""
 
 
-async def connect(*, lazy: bool = False) -> Client:
+async def connect(keys: PayloadKeys = NO_KEYS, *, lazy: bool = False) -> Client:
     """Connect to the Temporal that the environment names (``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, …).
 
-    A lazy connection is made with the first call, so that a process can start while Temporal is down.
+    With ``keys`` payloads are encrypted. A lazy connection is made with the first call, so that a process can start
+    while Temporal is down.
 
     Raises:
         RuntimeError: Temporal cannot be reached, unless ``lazy``.
@@ -32,7 +37,7 @@ async def connect(*, lazy: bool = False) -> Client:
     """
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", "127.0.0.1:7233")
-    given = {"data_converter": pydantic_data_converter, "lazy": lazy, "runtime": _runtime()}
+    given = {"data_converter": data_converter(keys), "lazy": lazy, "runtime": _runtime()}
     return await Client.connect(**config, **given)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 

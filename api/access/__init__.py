@@ -9,6 +9,8 @@
 - ``gateway_secrets``: Secrets of a gateway: listed, created and revoked
 - ``grants``: Grants: who has which role where; what a change of that would give or take
 - ``journal``: The journal: who did what to what, when and from where, with before and after
+- ``payload_codec``: The codec of Temporal's payloads for Temporal's UI and command line, which show what they cannot
+  decrypt themselves
 - ``provider``: What there is only where a provider is configured
 - ``senders``: Of which gateways somebody may send packets
 - ``sign_in``: Signing in by the authorization code flow, with PKCE, ``state`` and ``nonce``; and the session that

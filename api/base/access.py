@@ -16,12 +16,15 @@ from domain.access.principals import LOCAL_PRINCIPAL, DepotScope, Grant, Princip
 from domain.access.roles import Role
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
+from runtime.secrets.bearer import bears
 from runtime.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN = frozenset({"/healthz", "/readyz"})
 """What probes ask, from anywhere and by any name; it says nothing of a depot."""
 _METRICS = "/metrics"
+TEMPORAL_CODEC = "/api/temporal/codec/"
+"""What Temporal's UI and command line ask to decrypt payloads."""
 _HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[0-9A-Za-z_.-]+))(?::(?P<port>[0-9]{1,5}))?")
 """A ``Host`` header as RFC 9110 has it, without the escapes that no host of ours has."""
 _PORTS = range(1, 65_536)
@@ -33,7 +36,7 @@ _PROOF = "manage.proof"
 _REFUSED_AT = "manage.refused_at"
 
 _PROMETHEUS = Principal(PrincipalKind.LOCAL, "metrics", Actor("metrics-network"), (Grant(Role.VIEWER),))
-"""Who reads the figures from a network that may."""
+"""Who reads the figures from a network that may, or with the token of the settings."""
 
 Network = IPv4Network | IPv6Network
 
@@ -54,7 +57,7 @@ def admit(scope: Scope, settings: Settings) -> bool:
     host = hosts[0] if len(hosts) == 1 else ""
     name = _host_name(host)
     path = scope["path"]
-    if path in _OPEN or (path == _METRICS and _is_in(scope, settings.metrics_networks)):
+    if path in _OPEN or (path == _METRICS and _is_prometheus(scope, settings)):
         if name is None:
             raise Problem(ProblemCode.ACCESS_REFUSED, "The Host header names no host.")
         if path == _METRICS:
@@ -74,7 +77,8 @@ def admit(scope: Scope, settings: Settings) -> bool:
         raise Problem(ProblemCode.ACCESS_REFUSED, "This host name is not one of MANAGE_ALLOWED_HOSTS.")
     if scope["method"] not in SAFE_METHODS:
         foreign = any(_is_foreign(origin, host, settings) for origin in origins)
-        if foreign or not {"cross-site", "same-site"}.isdisjoint(sites):
+        foreign |= not {"cross-site", "same-site"}.isdisjoint(sites)
+        if foreign and not (path.startswith(TEMPORAL_CODEC) and origins == [settings.temporal_ui_origin]):
             raise Problem(ProblemCode.CROSS_SITE_REFUSED, "A page of another origin may not change anything here.")
     if settings.people_sign_in:
         return True
@@ -144,6 +148,14 @@ def _is_foreign(origin: str, host: str, settings: Settings) -> bool:
     if settings.people_sign_in:
         return origin.lower() != settings.public_url.lower()
     return origin.partition("://")[2].lower() != host.lower()
+
+
+def _is_prometheus(scope: Scope, settings: Settings) -> bool:
+    """Whether the figures are asked for from a network that may read them, or with the token that proves it."""
+    if _is_in(scope, settings.metrics_networks):
+        return True
+    given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
+    return len(given) == 1 and bears(given[0], settings.metrics_token)
 
 
 def _headers(scope: Scope) -> tuple[list[str], list[str], list[str]]:

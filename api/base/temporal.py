@@ -14,6 +14,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.base.problems import Problem, ProblemCode
+from runtime.secrets.payloads import UnreadablePayloadError
 from runtime.settings import Settings
 
 _log = structlog.get_logger("temporal")
@@ -55,6 +56,11 @@ async def temporal_calls(within: timedelta = CALL_WITHIN) -> AsyncGenerator[None
         raise Problem(ProblemCode.TEMPORAL_UNAVAILABLE, f"{words}. The log has its answer.") from error
     except TimeoutError as error:
         raise _unavailable() from error
+    except UnreadablePayloadError as error:
+        _log.error("a payload cannot be read", reason=str(error))
+        raise Problem(
+            ProblemCode.TEMPORAL_UNAVAILABLE, "Temporal's answer is encrypted with a key that the API does not have."
+        ) from error
     except RuntimeError as error:
         # A lazy client that could not connect says so in this way.
         if "connect" in str(error).lower():

@@ -36,6 +36,7 @@ TAGS = {
     "scenario runs": "Runs of scenarios, with their evidence.",
     "grants": "Who has which role, at one depot or at all of them.",
     "journal": "Who did what to what, when and from where.",
+    "temporal": "What Temporal's UI and command line ask to show encrypted payloads.",
     "health": "How the process does.",
 }
 

@@ -221,6 +221,8 @@ OPERATIONS: dict[str, Access] = {
     "get_grant_deletion": ADMINISTER_FLEET,
     "delete_grant": ADMINISTER_FLEET,
     "list_journal": AUDIT_NARROWED,
+    "decode_payloads": ADMINISTER_FLEET,
+    "encode_payloads": ADMINISTER_FLEET,
     "get_health": PUBLIC,
     "back_channel": PUBLIC,
     "get_readiness": PUBLIC,

@@ -374,6 +374,14 @@ class ProblemCode(StrEnum):
         "Make another person or group administrator of all depots first.",
         "The last administrator stays",
     )
+    PAYLOAD_UNREADABLE = (
+        "PAYLOAD_UNREADABLE",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        Subject.ACCESS,
+        "A payload of Temporal is encrypted with a key that the API does not have, or was changed.",
+        "Add the key that `detail` names to `MANAGE_PAYLOAD_KEYS`; docs/operations.md says how keys are rotated.",
+        "A payload cannot be decrypted",
+    )
     CROSS_SITE_REFUSED = (
         "CROSS_SITE_REFUSED",
         HTTPStatus.FORBIDDEN,

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ipaddress import IPv4Network
 from itertools import product
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from pydantic import SecretStr
+from prometheus_client import CollectorRegistry, Gauge
+from pydantic import SecretStr, ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.main import create_app
 from domain.access.routes import PAGES, SIGNED_IN
+from runtime.servers.processes import free_port
 from runtime.settings import Settings
 from tests.factories.sites import controller_site
 from tests.helpers.live import http_client, serving
-from tests.helpers.support import make_depot
+from tests.helpers.support import make_depot, until
+from worker import _serving  # pyright: ignore[reportPrivateUsage]
 
+METRICS_TOKEN = "tell-prometheus-alone.4711"
 DEPOT = {"name": "Arrow Road", "timezone": "America/Toronto"}
 EVERYWHERE = (
     "/", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/metrics", "/static/x/css/base.css", "/healthz/",
@@ -168,6 +173,68 @@ async def test_the_figures_are_read_from_the_networks_that_may(database_url: str
         assert code(await prometheus.get("/metrics/")) == (403, "ACCESS_REFUSED")
     async with calling(create_app(settings), place="198.51.100.7") as stranger:
         assert code(await stranger.get("/metrics")) == (403, "ACCESS_REFUSED")
+
+
+@pytest.mark.parametrize("provider", [False, True])
+async def test_the_figures_are_read_with_the_token(database_url: str, provider: bool) -> None:
+    others: dict[str, Any] = {
+        "oidc_issuer": "https://login.example",
+        "oidc_client_id": "depot",
+        "oidc_client_secret": SecretStr("hush"),
+        "public_url": "https://grid.example",
+    }
+    settings = Settings(
+        database_url=SecretStr(database_url), metrics_token=SecretStr(METRICS_TOKEN), **(others if provider else {})
+    )
+    async with calling(create_app(settings), place="192.0.2.7") as prometheus:
+        sent = {"host": "manage-api:8000", "authorization": f"Bearer {METRICS_TOKEN}"}
+        assert (await prometheus.get("/metrics", headers=sent)).status_code == 200
+        small = sent | {"authorization": f"bearer {METRICS_TOKEN}"}
+        assert (await prometheus.get("/metrics", headers=small)).status_code == 200
+        # And nothing else with it.
+        for path in ("/api/depots", "/metrics/", "/api/journal", "/docs"):
+            assert (await prometheus.get(path, headers=sent)).status_code in (401, 403), path
+        assert (await prometheus.post("/metrics", headers=sent)).status_code == 405
+        for wrong in (f"Bearer {METRICS_TOKEN}x", f"Basic {METRICS_TOKEN}", METRICS_TOKEN, "Bearer ", "Bearer ü"):
+            answer = await prometheus.get("/metrics", headers=[(b"authorization", wrong.encode("latin-1"))])
+            assert answer.status_code in (401, 403), wrong
+            assert METRICS_TOKEN not in answer.text
+        twice = [("authorization", f"Bearer {METRICS_TOKEN}")] * 2
+        assert (await prometheus.get("/metrics", headers=twice)).status_code in (401, 403)
+    # No token is nobody's.
+    async with calling(create_app(Settings(database_url=SecretStr(database_url))), place="192.0.2.7") as stranger:
+        assert code(await stranger.get("/metrics", headers={"authorization": "Bearer "})) == (403, "ACCESS_REFUSED")
+
+
+@pytest.mark.parametrize(("token", "status"), [("", 200), (METRICS_TOKEN, 401)])
+async def test_the_worker_asks_for_the_token_where_there_is_one(token: str, status: int) -> None:
+    registry = CollectorRegistry()
+    Gauge("figure_of_the_worker", "What is seen", registry=registry).set(1)
+    port = free_port()
+    async with (
+        _serving(port, registry, SecretStr(token)),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as prometheus,
+    ):
+
+        async def there() -> bool:
+            with suppress(httpx.TransportError):
+                return bool(await prometheus.get("/metrics"))
+            return False
+
+        await until(there)
+        for headers in ({}, {"authorization": "Bearer wrong"}):
+            answer = await prometheus.get("/metrics", headers=headers)
+            assert answer.status_code == status
+            assert ("figure_of_the_worker" in answer.text) == (status == 200)
+        answer = await prometheus.get("/metrics", headers={"authorization": f"Bearer {token}"} if token else {})
+        assert "figure_of_the_worker" in answer.text
+
+
+@pytest.mark.parametrize("token", ["short", "with space in it for sure", "with-ümlaut-and-more"])
+def test_a_token_that_no_header_can_have_is_refused(token: str) -> None:
+    with pytest.raises(ValidationError, match="at least 16 characters") as refused:
+        Settings(metrics_token=SecretStr(token))
+    assert token not in str(refused.value)
 
 
 @pytest.mark.parametrize(

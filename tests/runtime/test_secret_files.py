@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from runtime.settings import Settings
 from tests.helpers.deployed import ROOT
 
 SECRET = "tell-nobody-4711"
+"""16 bytes, so that twice it is a key."""
 VARIABLES = sorted(secret_variables(Settings).items())
 
 
@@ -38,15 +40,16 @@ def secret_file(folder: Path, content: bytes = SECRET.encode(), mode: int = 0o60
 def test_every_secret_may_stand_in_a_file(
     field: str, variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(f"{variable}_FILE", str(secret_file(tmp_path)))
+    secret = f"k:{base64.b64encode(SECRET.encode() * 2).decode()}" if field == "payload_keys" else SECRET
+    monkeypatch.setenv(f"{variable}_FILE", str(secret_file(tmp_path, secret.encode())))
     for other in ("MANAGE_OIDC_ISSUER", "MANAGE_PUBLIC_URL"):
         monkeypatch.setenv(other, "https://there.example" if field == "oidc_client_secret" else "")
     monkeypatch.setenv("MANAGE_OIDC_CLIENT_ID", "depot" if field == "oidc_client_secret" else "")
     # Compose passes on what is empty.
     monkeypatch.setenv(variable, "")
     settings = Settings()
-    assert getattr(settings, field).get_secret_value() == SECRET
-    assert SECRET not in repr(settings) + str(settings.model_dump())
+    assert getattr(settings, field).get_secret_value() == secret
+    assert secret not in repr(settings) + str(settings.model_dump())
 
 
 @pytest.mark.parametrize(("field", "variable"), VARIABLES)
