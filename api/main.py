@@ -26,6 +26,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from api import health
 from api.access import back_channel, gateway_secrets, grants, journal, payload_codec
 from api.access.authorization import authorizer
+from api.access.certificates import ClientCertificates
 from api.base.addresses import Addresses
 from api.base.dependencies import Resources, provide
 from api.base.flags import Flags
@@ -224,4 +225,7 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
     app.add_middleware(HeadLikeGet)
     if given.proxy_networks:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(each) for each in given.proxy_networks])
+    if given.client_certificate_header:
+        header, networks = given.client_certificate_header, given.client_certificate_networks
+        app.add_middleware(ClientCertificates, header=header, networks=networks)
     return app

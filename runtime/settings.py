@@ -80,6 +80,10 @@ class Settings(BaseSettings):
     """How long a session lasts at most."""
     proxy_networks: list[IPv4Network | IPv6Network] = []
     """Networks of the reverse proxies whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed."""
+    client_certificate_header: str = ""
+    """The header in which a reverse proxy names the client certificate that it has checked; empty: none does."""
+    client_certificate_networks: list[IPv4Network | IPv6Network] = []
+    """Networks of the reverse proxies whose ``client_certificate_header`` is believed."""
     sync_timeout_seconds: float = 30.0
     """How long a Resync waits for its result before it answers ``SYNC_TIMED_OUT``."""
     database_pool_size: int = 10
@@ -214,6 +218,15 @@ class Settings(BaseSettings):
         if token and (len(token) < MIN_TOKEN or not TOKEN.fullmatch(token)):
             raise ValueError(f"It has at least {MIN_TOKEN} characters: letters, digits, and - . _ ~ + / =.")
         return given
+
+    @model_validator(mode="after")
+    def _check_certificates(self) -> Self:
+        if bool(self.client_certificate_header) != bool(self.client_certificate_networks):
+            raise ValueError(
+                "MANAGE_CLIENT_CERTIFICATE_HEADER and MANAGE_CLIENT_CERTIFICATE_NETWORKS are set together: "
+                "which header, and whose."
+            )
+        return self
 
     @field_validator("mqtt_client_id")
     @classmethod

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from starlette.types import Scope
 
+from api.access.certificates import gateway_by_certificate, has_certificate
 from api.access.cookies import SESSION, read_cookie
 from api.base.access import SAFE_METHODS
 from api.base.dependencies import Resources
@@ -43,6 +44,8 @@ async def authenticate(scope: Scope, resources: Resources) -> Principal:
     if b"authorization" in headers:
         raise Problem(ProblemCode.SIGN_IN_REQUIRED, "There are no such tokens here.")
     secret = read_cookie(scope["headers"], SESSION)
+    if secret is None and has_certificate(scope):
+        return await gateway_by_certificate(scope, resources)
     if secret is None:
         raise Problem(ProblemCode.SIGN_IN_REQUIRED, "You are not signed in.")
     return await _of_session(scope, resources, secret, headers)

@@ -13,6 +13,7 @@ from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import authentication
+from api.access.certificates import has_certificate
 from api.base.access import admit, note_principal, note_proof, principal_of
 from api.base.dependencies import Resources, resources_of
 from api.base.problems import answer_error
@@ -59,8 +60,11 @@ class Guard:
             try:
                 if admit(scope, self._settings):
                     authenticate = None if authentication.is_public(scope["path"]) else authentication.authenticate
+                elif principal_of(scope) is LOCAL_PRINCIPAL:
+                    by_certificate = has_certificate(scope)
+                    authenticate = authentication.authenticate if by_certificate else self._authenticate
                 else:
-                    authenticate = self._authenticate if principal_of(scope) is LOCAL_PRINCIPAL else None
+                    authenticate = None
                 if authenticate is not None:
                     prove = partial(authenticate, scope, resources_of(scope["app"]))
                     note_proof(scope, prove)

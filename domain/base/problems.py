@@ -209,6 +209,13 @@ class ProblemCode(StrEnum):
         "The depot would have more circuits than a depot may have.",
         "Divide the site into several depots.",
     )
+    CERTIFICATE_REFUSED = (
+        "CERTIFICATE_REFUSED",
+        HTTPStatus.UNAUTHORIZED,
+        Subject.ACCESS,
+        "The client certificate proves nothing here: no named proxy checked it, or it is no gateway's.",
+        "Send through the proxy, with a certificate whose common name is the gateway's id.",
+    )
     GATEWAY_SECRET_NOT_FOUND = (
         "GATEWAY_SECRET_NOT_FOUND",
         HTTPStatus.NOT_FOUND,

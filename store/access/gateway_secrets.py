@@ -113,7 +113,6 @@ _FIND = text("""
     SELECT s.id, s.gateway_id, g.depot_id FROM gateway_secrets AS s JOIN gateways AS g ON g.id = s.gateway_id
     WHERE s.digest = :digest
 """)
-_EXISTS = text("SELECT EXISTS (SELECT FROM gateways WHERE id = :gateway_id)")
 
 
 async def find_secret(connection: AsyncConnection, digest: bytes) -> tuple[UUID, UUID, UUID] | None:
@@ -130,11 +129,6 @@ async def note_uses(connection: AsyncConnection, secret_ids: Collection[UUID]) -
     stale = or_(_C.used_at.is_(None), _C.used_at < func.now() - USE_NOTED_AFTER)
     row = update(gateway_secrets).where(is_one_of(_C.id, secret_ids), stale)
     await connection.execute(row.values(used_at=func.now()))
-
-
-async def is_gateway(connection: AsyncConnection, gateway_id: UUID) -> bool:
-    """Whether there is such a gateway."""
-    return bool((await connection.execute(_EXISTS, {"gateway_id": gateway_id})).scalar_one())
 
 
 async def list_hashes(connection: AsyncConnection) -> list[tuple[UUID, Slot, str]]:

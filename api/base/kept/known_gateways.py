@@ -18,7 +18,8 @@ from domain.access.roles import Role
 from domain.access.secrets import digest_of
 from domain.base.actor import Actor
 from runtime.supervision import supervised
-from store.access.gateway_secrets import find_secret, is_gateway, note_uses
+from store.access.depot_of import depots_of
+from store.access.gateway_secrets import find_secret, note_uses
 from store.base.database import is_busy, is_unavailable
 
 _log = structlog.get_logger("access")
@@ -54,6 +55,7 @@ class KnownGateways:
         self._engine = engine
         self._rights = rights
         self._known: dict[bytes, _Known] = {}
+        self._by_id: dict[UUID, Principal] = {}
         self._changes = 0
         self._used: set[UUID] = set()
         self._rung = asyncio.Event()
@@ -73,6 +75,25 @@ class KnownGateways:
             self._used.add(known.secret_id)
             self._rung.set()
         return known.principal
+
+    async def find_by_id(self, gateway_id: UUID) -> Principal | None:
+        """The gateway with this id, which something else proved; None: there is none."""
+        known = self._by_id.get(gateway_id) if self._rights.hears else None
+        if known is None:
+            changes = self._changes
+            depot_id = await self._depot_of(gateway_id)
+            if depot_id is None:
+                _log.warning("gateway refused", reason="unknown gateway", gateway_id=str(gateway_id))
+                return None
+            known = gateway_principal(gateway_id, depot_id)
+            # The secrets of a gateway go with it, so its deletion is heard as well.
+            if self._rights.hears and changes == self._changes:
+                self._by_id[gateway_id] = known
+        return known
+
+    async def _depot_of(self, gateway_id: UUID) -> UUID | None:
+        async with self._engine.connect() as connection:
+            return (await depots_of(connection, {"gateway_id": gateway_id}))["gateway_id"]
 
     async def work(self) -> None:
         """Note uses until cancelled."""
@@ -98,6 +119,7 @@ class KnownGateways:
     def _forget(self) -> None:
         self._changes += 1
         self._known.clear()
+        self._by_id.clear()
 
     async def _look_up(self, secret: str, digest: bytes) -> _Known | None:
         claimed = gateway_of(secret)
@@ -107,10 +129,10 @@ class KnownGateways:
         changes = self._changes
         async with self._engine.connect() as connection:
             found = await find_secret(connection, digest)
-            if found is None:
-                reason = "wrong secret" if await is_gateway(connection, claimed) else "unknown gateway"
-                _log.warning("gateway refused", reason=reason, gateway_id=str(claimed))
-                return None
+        if found is None:
+            reason = "unknown gateway" if await self._depot_of(claimed) is None else "wrong secret"
+            _log.warning("gateway refused", reason=reason, gateway_id=str(claimed))
+            return None
         secret_id, gateway_id, depot_id = found
         known = _Known(secret_id, gateway_principal(gateway_id, depot_id))
         # What was read before a change is not kept in mind after it.
