@@ -17,7 +17,9 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from api.base.dependencies import ClientDep, EngineDep, HealthEngineDep, IngestDep, SettingsDep
+from api.base.problems import problem_responses
 from api.ui.base.assets import missing_assets
+from domain.base.problems import ProblemCode
 from runtime.version import version
 from store.base.database import FAILURES, is_used_up, snapshot
 from store.monitoring.history import months_ahead
@@ -121,7 +123,14 @@ async def readyz(engine: EngineDep, health_engine: HealthEngineDep, client: Clie
     )
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/plain": {}}},
+        **problem_responses(ProblemCode.SIGN_IN_REQUIRED, ProblemCode.TOKEN_REFUSED, ProblemCode.NOT_PERMITTED),
+    },
+)
 async def metrics(health_engine: HealthEngineDep, ingest: IngestDep) -> Response:
     """Give the figures to Prometheus."""
     registry = CollectorRegistry()

@@ -11,4 +11,5 @@
 - ``migrate``: `python -m cli.migrate`: brings the database to the newest schema, as the deployment does before
   anything else
 - ``place``: Where `./dev up` keeps its state, and how other commands find a running one
+- ``token``: The token by which commands prove who runs them, where they are not run beside the product itself
 """

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 from cyclopts import App, Group, Parameter, validators
 from cyclopts.types import ExistingFile
 
+from domain.access.roles import Role
 from runtime.version import version
 
 _PRODUCT = Group("The product", sort_key=1)
@@ -160,6 +162,85 @@ def fleet(
     from cli.commands.fleet_make import run_fleet
 
     return run_fleet(depots, seed, flaws=flaws)
+
+
+token = App(
+    name="token",
+    help="API tokens, by which scripts and CI prove who made them.",
+    group=_PRODUCT,
+    sort_key=7,
+    version_flags=[],
+)
+app.command(token)
+
+
+@token.command(name="create")
+def token_create(
+    name: str,
+    /,
+    *,
+    role: tuple[Role, ...] = (Role.VIEWER,),
+    depot: tuple[str, ...] = (),
+    days: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=366))] = 90,
+    api: ApiUrl = None,
+) -> int:
+    """Create a token and print it. It is shown this once; commands send what MANAGE_TOKEN holds.
+
+    Parameters
+    ----------
+    name:
+        What it is for.
+    role:
+        What it may, as docs/access.md has it; several times for several roles.
+    depot:
+        A depot's id or name; several times for several. Without any: all depots.
+    days:
+        When it ends.
+    api:
+        The API's address. Without it: what MANAGE_API_URL names, else the running `./dev up` of this folder.
+
+    """
+    from cli.client import name_api
+    from cli.commands.token import run_create
+
+    name_api(api)
+    return run_create(name, role, depot, days)
+
+
+@token.command(name="list")
+def token_list(*, api: ApiUrl = None) -> int:
+    """List your tokens; as an administrator of all depots, everybody's.
+
+    Parameters
+    ----------
+    api:
+        The API's address. Without it: what MANAGE_API_URL names, else the running `./dev up` of this folder.
+
+    """
+    from cli.client import name_api
+    from cli.commands.token import run_list
+
+    name_api(api)
+    return run_list()
+
+
+@token.command(name="revoke")
+def token_revoke(token_id: UUID, /, *, api: ApiUrl = None) -> int:
+    """Revoke a token: from now on nobody gets in with it.
+
+    Parameters
+    ----------
+    token_id:
+        The token's id, as `./dev token list` shows it.
+    api:
+        The API's address. Without it: what MANAGE_API_URL names, else the running `./dev up` of this folder.
+
+    """
+    from cli.client import name_api
+    from cli.commands.token import run_revoke
+
+    name_api(api)
+    return run_revoke(str(token_id))
 
 
 scenario = App(

@@ -18,6 +18,7 @@ import httpx
 
 from cli.errors import CommandFailedError
 from cli.place import running_places
+from cli.token import authorization
 
 _CHUNK = 256 * 1024
 _NDJSON = "application/x-ndjson"
@@ -63,11 +64,14 @@ class Api:
         """
         self.url = url
         self._instance_id = instance_id
+        is_local = _is_loopback(url)
+        proof = authorization(is_private=is_local or url.lower().startswith("https:"))
         # A proxy of the environment is for other machines.
         try:
             self._http = httpx.AsyncClient(
-                base_url=url, timeout=_TIMEOUT, limits=_LIMITS, trust_env=not _is_loopback(url), transport=transport
-            )
+                base_url=url, timeout=_TIMEOUT, limits=_LIMITS, headers=proof, trust_env=not is_local,
+                transport=transport,
+            )  # fmt: skip
         except (httpx.InvalidURL, ValueError) as error:
             raise CommandFailedError(f"{url} is no address of an API: {error}.") from error
 
@@ -117,6 +121,15 @@ class Api:
 
         """
         return await self._call("PATCH", path, json=body)
+
+    async def delete(self, path: str) -> None:
+        """Delete something.
+
+        Raises:
+            RefusedError, UnreachableError: it was not done, or nobody knows.
+
+        """
+        await self._answer("DELETE", path)
 
     async def download(self, path: str) -> bytes:
         """Read something that is no JSON document.

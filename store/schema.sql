@@ -463,6 +463,18 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE TABLE public.api_tokens (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    name text NOT NULL,
+    owner_id uuid,
+    owner text NOT NULL,
+    digest bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT api_tokens_name CHECK (((btrim(name) <> ''::text) AND (char_length(name) <= 200)))
+);
+
 CREATE TABLE public.backfill_outcomes (
     backfill_id uuid NOT NULL,
     depot_id uuid NOT NULL,
@@ -993,6 +1005,12 @@ CREATE TABLE public.sign_ins (
     begun_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+ALTER TABLE ONLY public.api_tokens
+    ADD CONSTRAINT api_tokens_digest UNIQUE (digest);
+
+ALTER TABLE ONLY public.api_tokens
+    ADD CONSTRAINT api_tokens_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.backfill_outcomes
     ADD CONSTRAINT backfill_outcomes_pkey PRIMARY KEY (backfill_id, depot_id);
 
@@ -1146,6 +1164,8 @@ ALTER TABLE ONLY public.sessions
 ALTER TABLE ONLY public.sign_ins
     ADD CONSTRAINT sign_ins_pkey PRIMARY KEY (state_digest);
 
+CREATE INDEX api_tokens_owner_id ON public.api_tokens USING btree (owner_id, id);
+
 CREATE INDEX capability_events_ref ON ONLY public.capability_events USING btree (microgrid_id, capability, provider_event_ref);
 
 CREATE INDEX capability_owners_sensor_action_id ON public.capability_owners USING btree (sensor_action_id);
@@ -1211,6 +1231,8 @@ CREATE INDEX sensor_actions_depot_id ON public.sensor_actions USING btree (depot
 CREATE INDEX sessions_person_id ON public.sessions USING btree (person_id);
 
 CREATE INDEX sign_ins_begun_at ON public.sign_ins USING btree (begun_at);
+
+CREATE TRIGGER api_tokens_changed AFTER DELETE ON public.api_tokens FOR EACH STATEMENT EXECUTE FUNCTION public.access_changed();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.capability_events FOR EACH ROW EXECUTE FUNCTION public.append_only();
 
@@ -1283,6 +1305,9 @@ CREATE TRIGGER statuses_inserted AFTER INSERT ON public.capability_latest REFERE
 CREATE TRIGGER statuses_updated AFTER UPDATE ON public.capability_latest REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.statuses_changed();
 
 CREATE TRIGGER thresholds_changed AFTER INSERT OR DELETE OR UPDATE ON public.freshness_thresholds FOR EACH ROW EXECUTE FUNCTION public.thresholds_changed();
+
+ALTER TABLE ONLY public.api_tokens
+    ADD CONSTRAINT api_tokens_owner FOREIGN KEY (owner_id) REFERENCES public.people(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.backfill_outcomes
     ADD CONSTRAINT backfill_outcomes_backfill FOREIGN KEY (backfill_id) REFERENCES public.backfills(id);

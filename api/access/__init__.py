@@ -1,7 +1,7 @@
 """Signing in, tokens and grants: how callers prove who they are, and what they may do.
 
-- ``authentication``: Who makes a request, where a provider is configured: the proof that it carries, in the order of
-  decision 0025
+- ``api_tokens``: API tokens: listed, created and revoked by their owners, and by administrators of all depots
+- ``authentication``: Who makes a request, by the proof that it carries, in the order of decision 0025
 - ``authorization``: Whether who makes a request may use its route, at the depots that it names
 - ``back_channel``: Where the provider says that somebody signed out there (OpenID Connect Back-Channel Logout 1.0)
 - ``certificates``: Client certificates that a reverse proxy has checked: the proxy names them in a header, and is

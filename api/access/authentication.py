@@ -1,25 +1,36 @@
-"""Who makes a request, where a provider is configured: the proof that it carries, in the order of decision 0025."""
+"""Who makes a request, by the proof that it carries, in the order of decision 0025."""
 
 from __future__ import annotations
 
 import hmac
+import re
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.types import Scope
 
 from api.access.certificates import gateway_by_certificate, has_certificate
 from api.access.cookies import SESSION, read_cookie
 from api.base.access import SAFE_METHODS
 from api.base.dependencies import Resources
+from domain.access.api_tokens import token_subject
+from domain.access.people import Identity
 from domain.access.principals import Grant, Principal, PrincipalKind
 from domain.access.roles import Role
-from domain.access.secrets import digest_of
+from domain.access.secrets import SecretKind, digest_of
+from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from runtime.settings import Settings
+from store.access.api_tokens import find_token
+from store.access.api_tokens import note_use as note_token_use
 from store.access.grants import read_grants
 from store.access.sessions import Session, find_session, note_use
 
 _SESSION = "manage.session"
+_AUTHORIZATION = b"authorization"
+_BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +(?P<token>[A-Za-z0-9._~+/-]{1,8000}=*)")
+"""RFC 6750; the longest is an access token of the provider."""
 CSRF_HEADER = b"x-csrf-token"
 BACKGROUND_HEADER = b"x-manage-background"
 """Says that a page asks by itself, and nobody at it: that keeps no session alive."""
@@ -33,22 +44,75 @@ def is_public(path: str) -> bool:
     return path in _PUBLIC or path.startswith(_PUBLIC_FOLDER)
 
 
+def has_token(scope: Scope) -> bool:
+    """Whether a request proves who makes it by a token, right or wrong; then no other proof counts."""
+    return any(name == _AUTHORIZATION for name, _ in scope["headers"])
+
+
 async def authenticate(scope: Scope, resources: Resources) -> Principal:
     """Say who makes a request.
 
     Raises:
-        Problem: ``SIGN_IN_REQUIRED``, or ``CROSS_SITE_REFUSED`` where the session's own pages did not send a change.
+        Problem: ``SIGN_IN_REQUIRED``, ``TOKEN_REFUSED``, or ``CROSS_SITE_REFUSED`` where the session's own pages did
+            not send a change.
 
     """
     headers = dict[bytes, bytes](scope["headers"])
-    if b"authorization" in headers:
-        raise Problem(ProblemCode.SIGN_IN_REQUIRED, "There are no such tokens here.")
+    if has_token(scope):
+        return await _of_bearer(scope, resources)
     secret = read_cookie(scope["headers"], SESSION)
     if secret is None and has_certificate(scope):
         return await gateway_by_certificate(scope, resources)
     if secret is None:
         raise Problem(ProblemCode.SIGN_IN_REQUIRED, "You are not signed in.")
     return await _of_session(scope, resources, secret, headers)
+
+
+async def _of_bearer(scope: Scope, resources: Resources) -> Principal:
+    """Say who sent a token. It is in one header: which of two counts, somebody between might read differently."""
+    given = [value for name, value in scope["headers"] if name == _AUTHORIZATION]
+    found = _BEARER.fullmatch(given[0].decode("latin-1")) if len(given) == 1 else None
+    if found is None:
+        raise Problem(ProblemCode.TOKEN_REFUSED, "A token comes once, as `Authorization: Bearer TOKEN`.")
+    token = found["token"]
+    prove = _OWN.get(token.partition("_")[0])
+    principal = None if prove is None else await prove(resources, token)
+    if principal is None:
+        raise Problem(ProblemCode.TOKEN_REFUSED, "This token is not valid here.")
+    return principal
+
+
+async def _of_gateway(resources: Resources, token: str) -> Principal | None:
+    return await resources.gateways.find(token)
+
+
+async def _of_api_token(resources: Resources, token: str) -> Principal | None:
+    async with resources.engine.connect() as connection:
+        found = await find_token(connection, digest_of(token))
+        if found is None:
+            return None
+        subject = token_subject(found.token_id)
+        granted = await read_grants(connection, PrincipalKind.PROGRAM, subject, ())
+        bounds = await _bounds(connection, found.owner, resources.settings)
+        if found.is_use_stale:
+            await note_token_use(connection, found.token_id)
+            await connection.commit()
+    return Principal(PrincipalKind.PROGRAM, subject, Actor(f"{found.name} <{subject}>"), granted, bounds=bounds)
+
+
+async def _bounds(connection: AsyncConnection, owner: Identity | None, settings: Settings) -> tuple[Grant, ...] | None:
+    """What the owner of a token may now. Nothing bounds the local administrator."""
+    if owner is None:
+        return None
+    granted = await read_grants(connection, PrincipalKind.PERSON, owner.subject, owner.groups)
+    return (*granted, *_named(owner, settings))
+
+
+_OWN: dict[str, Callable[[Resources, str], Awaitable[Principal | None]]] = {
+    SecretKind.API_TOKEN: _of_api_token,
+    SecretKind.GATEWAY: _of_gateway,
+}
+"""How a token of the product proves who sent it, by what it begins with."""
 
 
 async def _of_session(scope: Scope, resources: Resources, secret: str, headers: dict[bytes, bytes]) -> Principal:
@@ -71,7 +135,7 @@ async def _of_session(scope: Scope, resources: Resources, secret: str, headers: 
             await note_use(connection, session.session_id)
             await connection.commit()
     scope[_SESSION] = session
-    return Principal(PrincipalKind.PERSON, identity.subject, identity.actor, (*granted, *_named(session, settings)))
+    return Principal(PrincipalKind.PERSON, identity.subject, identity.actor, (*granted, *_named(identity, settings)))
 
 
 def session_of(scope: Scope) -> Session | None:
@@ -79,9 +143,9 @@ def session_of(scope: Scope) -> Session | None:
     return scope.get(_SESSION)
 
 
-def _named(session: Session, settings: Settings) -> tuple[Grant, ...]:
+def _named(identity: Identity, settings: Settings) -> tuple[Grant, ...]:
     """What the settings grant, so that there is a first administrator."""
-    return (Grant(Role.ADMINISTRATOR),) if session.identity.is_named(settings.administrators) else ()
+    return (Grant(Role.ADMINISTRATOR),) if identity.is_named(settings.administrators) else ()
 
 
 def _is_background(scope: Scope, headers: dict[bytes, bytes]) -> bool:

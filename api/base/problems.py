@@ -85,6 +85,7 @@ def conflict_responses() -> dict[int | str, dict[str, Any]]:
 COMMON = problem_responses(
     ProblemCode.INVALID_REQUEST,
     ProblemCode.SIGN_IN_REQUIRED,
+    ProblemCode.TOKEN_REFUSED,
     ProblemCode.ACCESS_REFUSED,
     ProblemCode.NOT_PERMITTED,
     ProblemCode.CROSS_SITE_REFUSED,
@@ -118,7 +119,9 @@ def problem_response(
     again = status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
     headers = {"Retry-After": "1"} if again else None
     if status == HTTPStatus.UNAUTHORIZED:
-        headers = {"WWW-Authenticate": "Bearer"}
+        # As RFC 6750 has it: whoever sent no token is not told that one is wrong.
+        refused = ', error="invalid_token"' if code is ProblemCode.TOKEN_REFUSED else ""
+        headers = {"WWW-Authenticate": f'Bearer realm="manage"{refused}'}
     left_out = {"context"} if context is None else None
     return JSONResponse(document.model_dump(mode="json", exclude=left_out), status, headers, MEDIA_TYPE)
 

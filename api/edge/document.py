@@ -35,6 +35,7 @@ TAGS = {
     "scenarios": "The scenarios of the depot simulation.",
     "scenario runs": "Runs of scenarios, with their evidence.",
     "grants": "Who has which role, at one depot or at all of them.",
+    "tokens": "API tokens, by which scripts and CI prove who made them.",
     "journal": "Who did what to what, when and from where.",
     "temporal": "What Temporal's UI and command line ask to show encrypted payloads.",
     "health": "How the process does.",
@@ -60,6 +61,7 @@ _NOUNS = {
     "scenario_runs": ("scenario_run", "scenario_runs"),
     "grants": ("grant", "grants"),
     "journal": ("journal", "journal"),
+    "api_tokens": ("api_token", "api_tokens"),
 }
 """What the routes of a module are about: one, and several."""
 _VERBS = {"read": "get", "change": "update", "remove": "delete"}
@@ -107,6 +109,7 @@ LOCATIONS = {
     "create_power_source": "/api/power-sources/{power_source_id}",
     "create_sensor_action": "/api/sensor-actions/{sensor_action_id}",
     "create_grant": "/api/grants/{grant_id}",
+    "create_api_token": "/api/tokens/{token_id}",
     "create_controller_binding": "/api/controller-bindings/{binding_id}",
     "record_capability_status": "/api/microgrids/{microgrid_id}/capability-status",
     **{f"{verb}_backfill": "/api/backfills/{backfill_id}" for verb in ("start", "pause", "resume", "cancel")},
@@ -121,8 +124,9 @@ _SECURITY_SCHEMES = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "No bearer token is accepted yet. The scopes of an operation are the permissions that it asks "
-        "for, and `x-reach` says at which depots. Without a provider, callers on the machine itself need no token.",
+        "description": "An API token (`mgt_…`) or, for packets, the secret of a gateway (`mgg_…`). "
+        "The scopes of an operation are the permissions that it asks for, and `x-reach` says at which depots. Without "
+        "a provider, callers on the machine itself need no token.",
     },
     "session": {
         "type": "apiKey",

@@ -61,8 +61,9 @@ class Guard:
                 if admit(scope, self._settings):
                     authenticate = None if authentication.is_public(scope["path"]) else authentication.authenticate
                 elif principal_of(scope) is LOCAL_PRINCIPAL:
-                    by_certificate = has_certificate(scope)
-                    authenticate = authentication.authenticate if by_certificate else self._authenticate
+                    # A place is the last proof: whoever sends a token or a certificate is who that says.
+                    proves = authentication.has_token(scope) or has_certificate(scope)
+                    authenticate = authentication.authenticate if proves else self._authenticate
                 else:
                     authenticate = None
                 if authenticate is not None:

@@ -15,5 +15,6 @@
   changes nothing
 - ``supervisor``: Keeps processes alive: starts them, starts again those that end by themselves, and ends them in good
   order
+- ``token``: `./dev token`: creates, lists and revokes API tokens
 - ``up``: `./dev up`: brings the whole product up on this machine and keeps it up until Ctrl-C
 """

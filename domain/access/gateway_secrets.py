@@ -6,14 +6,12 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from domain.access.secrets import SecretKind, digest_of, make_secret
 
-USE_NOTED_AFTER = timedelta(minutes=1)
-"""A secret's last use is noted no more often than this, so that packets cost no statement."""
 SALT_BYTES = 12
 _ITERATIONS = 101
 """mosquitto's own number. What has 256 random bits needs no slow hash."""

@@ -50,6 +50,12 @@ class DepotScope:
         """Whether it is permitted at this depot."""
         return self.everywhere or depot_id in self.depot_ids
 
+    def within(self, bounds: DepotScope) -> DepotScope:
+        """Where it is permitted by both."""
+        if bounds.everywhere:
+            return self
+        return bounds if self.everywhere else DepotScope(everywhere=False, depot_ids=self.depot_ids & bounds.depot_ids)
+
     @property
     def is_empty(self) -> bool:
         """Whether it is permitted nowhere."""
@@ -72,6 +78,9 @@ class Principal:
     grants: tuple[Grant, ...] = ()
     gateway_id: UUID | None = None
     """A gateway sends packets of itself alone."""
+    bounds: tuple[Grant, ...] | None = None
+    """What was granted to whoever made an API token: the token may no more, and what an administrator may give. None:
+    nobody bounds the grants."""
     _scopes: dict[Permission, DepotScope] = field(
         default_factory=dict[Permission, DepotScope], compare=False, repr=False
     )
@@ -80,7 +89,10 @@ class Principal:
         """The depots at which this is permitted."""
         found = self._scopes.get(permission)
         if found is None:
-            found = self._scopes[permission] = scope_of(self.grants, permission)
+            found = scope_of(self.grants, permission)
+            if self.bounds is not None:
+                found = found.within(scope_of(self.bounds, permission, Permission.ADMINISTER))
+            self._scopes[permission] = found
         return found
 
     def may(self, permission: Permission, depot_id: UUID | None) -> bool:
@@ -89,9 +101,9 @@ class Principal:
         return scope.everywhere if depot_id is None else scope.holds(depot_id)
 
 
-def scope_of(grants: Iterable[Grant], permission: Permission) -> DepotScope:
-    """Where grants permit something."""
-    permitting = [grant for grant in grants if permission in PERMISSIONS[grant.role]]
+def scope_of(grants: Iterable[Grant], *permissions: Permission) -> DepotScope:
+    """Where grants permit one of these."""
+    permitting = [grant for grant in grants if not PERMISSIONS[grant.role].isdisjoint(permissions)]
     if any(grant.depot_id is None for grant in permitting):
         return EVERYWHERE
     return DepotScope(everywhere=False, depot_ids=frozenset(g.depot_id for g in permitting if g.depot_id is not None))

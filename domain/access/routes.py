@@ -220,6 +220,11 @@ OPERATIONS: dict[str, Access] = {
     "get_grant": ADMINISTER_FLEET,
     "get_grant_deletion": ADMINISTER_FLEET,
     "delete_grant": ADMINISTER_FLEET,
+    # Whose tokens one reads and revokes, and what one may give, the route itself decides (domain/access/api_tokens.py).
+    "list_api_tokens": SIGNED_IN,
+    "create_api_token": SIGNED_IN,
+    "get_api_token": SIGNED_IN,
+    "delete_api_token": SIGNED_IN,
     "list_journal": AUDIT_NARROWED,
     "decode_payloads": ADMINISTER_FLEET,
     "encode_payloads": ADMINISTER_FLEET,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from datetime import timedelta
 from enum import StrEnum
 
 BITS = 256
 """What nobody can guess, and so needs no slow hash (docs/decisions/0025)."""
+USE_NOTED_AFTER = timedelta(minutes=1)
+"""A secret's last use is noted no more often than this."""
 
 
 class SecretKind(StrEnum):
@@ -15,6 +18,8 @@ class SecretKind(StrEnum):
 
     SESSION = "mgs"
     """The id of a session, in the browser's cookie."""
+    API_TOKEN = "mgt"  # noqa: S105 - what it begins with
+    """What a script or CI proves with who made it, and what it may."""
     GATEWAY = "mgg"
     """What a gateway proves with that it is the gateway which its text names."""
 

@@ -216,6 +216,28 @@ class ProblemCode(StrEnum):
         "The client certificate proves nothing here: no named proxy checked it, or it is no gateway's.",
         "Send through the proxy, with a certificate whose common name is the gateway's id.",
     )
+    API_TOKEN_NOT_FOUND = (
+        "API_TOKEN_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
+        Subject.ACCESS,
+        "You have no API token with this id.",
+        "`GET /api/tokens` lists your tokens; this one may have been revoked.",
+        "There is no such token",
+    )
+    TOO_MANY_API_TOKENS = (
+        "TOO_MANY_API_TOKENS",
+        HTTPStatus.CONFLICT,
+        Subject.ACCESS,
+        "You have as many API tokens as anybody may have.",
+        "Revoke one that is no longer used, then create another.",
+    )
+    TOKEN_REFUSED = (
+        "TOKEN_REFUSED",
+        HTTPStatus.UNAUTHORIZED,
+        Subject.ACCESS,
+        "The token in `Authorization` is not valid here: it is wrong, was revoked or has expired.",
+        "Send a valid token in `Authorization: Bearer`.",
+    )
     GATEWAY_SECRET_NOT_FOUND = (
         "GATEWAY_SECRET_NOT_FOUND",
         HTTPStatus.NOT_FOUND,

@@ -1,5 +1,6 @@
 """Access as stored: people, sessions, grants and the journal.
 
+- ``api_tokens``: API tokens as they are stored: none of them can be read back
 - ``depot_of``: To which depots things belong: what the paths of routes name, looked up in one statement
 - ``gateway_secrets``: Secrets of gateways as they are stored: at most two a gateway, none of which can be read back
 - ``grants``: Grants as they are stored: who has which role, at one depot or at all of them

@@ -9,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import Select, delete, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.access.gateway_secrets import MOST_SECRETS, USE_NOTED_AFTER, NewSecret, SecretRecord, Slot
+from domain.access.gateway_secrets import MOST_SECRETS, NewSecret, SecretRecord, Slot
+from domain.access.secrets import USE_NOTED_AFTER
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from store.access.tables import gateway_secrets

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,3 +24,9 @@ async def keep_person(connection: AsyncConnection, identity: Identity) -> UUID:
     again = {**told, "signed_in_at": func.now()}
     statement = statement.on_conflict_do_update(constraint="people_subject", set_=again).returning(people.c.id)
     return (await connection.execute(statement)).scalar_one()
+
+
+async def find_person(connection: AsyncConnection, subject: str) -> UUID | None:
+    """Find a person by what grants call them (`Identity.subject`); None: they never signed in here."""
+    query = select(people.c.id).where(func.concat(people.c.issuer, "#", people.c.sub) == subject)
+    return (await connection.execute(query)).scalar_one_or_none()

@@ -85,6 +85,23 @@ gateway_secrets = Table(
     CheckConstraint("slot IN ('a', 'b')", name="gateway_secrets_slot"),
 )
 
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    id_column(),
+    Column("name", Text, nullable=False),
+    # None: the local administrator's.
+    Column("owner_id", Uuid, ForeignKey("people.id", name="api_tokens_owner", ondelete="CASCADE")),
+    Column("owner", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    now_column("created_at"),
+    time_column("expires_at"),
+    time_column("used_at", null=True),
+    UniqueConstraint("digest", name="api_tokens_digest"),
+    CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="api_tokens_name"),
+    Index("api_tokens_owner_id", "owner_id", "id"),
+)
+
 MAX_SUBJECT_LENGTH = 1000
 """Characters of a grant's subject: the provider's name for a person, a group or a program."""
 

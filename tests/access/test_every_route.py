@@ -30,6 +30,7 @@ async def ask(
         "backfill_id": missing()["depot_id"],
         "grant_id": missing()["depot_id"],
         "secret_id": missing()["depot_id"],
+        "token_id": missing()["depot_id"],
         "name": "quick-look",
         "digest": "0",
         "question": "delete",

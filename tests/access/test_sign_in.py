@@ -54,7 +54,7 @@ async def test_nothing_is_reached_without_a_proof(database_url: str, tmp_path: P
         for path in paths:
             answer = await stranger.send("GET", f"{url}{path}", headers={"accept": "application/json"})
             assert (answer.status_code, answer.json()["code"]) == (401, "SIGN_IN_REQUIRED"), path
-            assert answer.headers["www-authenticate"] == "Bearer"
+            assert answer.headers["www-authenticate"] == 'Bearer realm="manage"'
             assert answer.headers["cache-control"] == "no-store"
         for path in ("/healthz", "/readyz"):
             assert (await stranger.send("GET", f"{url}{path}")).status_code == 200

@@ -46,6 +46,7 @@ VALUES = {
     "sensor_actions_action": {*SensorActionKind},
 }
 LENGTHS = {
+    "api_tokens_name": MAX_NAME_LENGTH,
     "circuits_name": MAX_NAME_LENGTH,
     "depots_name": MAX_NAME_LENGTH,
     "devices_controller": MAX_CONTROLLER_LENGTH,

@@ -44,6 +44,7 @@ def test_the_overview_names_every_command() -> None:
         "resync",
         "fleet",
         "scenario",
+        "token",
         "test",
         "check",
         "generate",

@@ -6,8 +6,10 @@ import asyncio
 import os
 import re
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
@@ -22,6 +24,15 @@ CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
     "response_schema_conformance,unsupported_method"
 )
+
+
+async def _token(address: str) -> str:
+    """A token that may do everything."""
+    grants = [{"role": "administrator"}, {"role": "gateway"}]
+    ends = datetime.now(UTC) + timedelta(days=1)
+    async with httpx.AsyncClient(base_url=address) as api:
+        made = await api.post("/api/tokens", json={"name": "test", "grants": grants, "expires_at": ends.isoformat()})
+    return made.raise_for_status().json()["secret"]
 
 
 async def test_generated_requests_find_no_server_error_and_no_undocumented_answer(
@@ -43,6 +54,7 @@ async def test_generated_requests_find_no_server_error_and_no_undocumented_answe
     )
     settings = Settings(database_url=SecretStr(database_url), task_queue=task_queue)
     async with serving(settings) as address, working(client, engine, task_queue):
+        token = await _token(address)
         command = [
             executable("schemathesis"), "--config-file", "schemathesis.toml", "run", f"{address}/openapi.json",
             "--checks", CHECKS,
@@ -50,6 +62,8 @@ async def test_generated_requests_find_no_server_error_and_no_undocumented_answe
             "--max-examples", "25",
             "--seed", "20260101",
             "--workers", "2",
+            # Made-up tokens would be refused before anything else is looked at.
+            "--header", f"Authorization: Bearer {token}",
             "--continue-on-failure",
             "--suppress-health-check", "all",
             # A stream of events does not end.

@@ -12,10 +12,10 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.base.streams.rights import RightsWatch
-from domain.access.gateway_secrets import USE_NOTED_AFTER, gateway_of
+from domain.access.gateway_secrets import gateway_of
 from domain.access.principals import Grant, Principal, PrincipalKind
 from domain.access.roles import Role
-from domain.access.secrets import digest_of
+from domain.access.secrets import USE_NOTED_AFTER, digest_of
 from domain.base.actor import Actor
 from runtime.supervision import supervised
 from store.access.depot_of import depots_of
