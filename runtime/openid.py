@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -34,6 +34,8 @@ _FRESH = 3600.0
 _KEYS_AGAIN = 10.0
 """Seconds between two askings for keys that a token names and nobody knows, however many names somebody makes up."""
 _TIMEOUT = 10.0
+_ACCESS_TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})
+"""What an access token says that it is (RFC 9068), so that no other token passes as one."""
 _LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
@@ -197,8 +199,22 @@ class OpenIdProvider:
             raise _refused("the logout token names nobody")
         return LogoutNotice(sub, sid, datetime.fromtimestamp(claims["iat"], UTC))
 
-    async def read_token(self, token: str, **wanted: Any) -> dict[str, Any]:
+    async def read_access_token(self, token: str) -> dict[str, Any]:
+        """Read an access token that the provider made for this product's API (RFC 9068).
+
+        Raises:
+            Problem: ``SIGN_IN_REFUSED``, ``PROVIDER_UNAVAILABLE``.
+
+        """
+        values = {"iss": self._settings.oidc_issuer, "aud": self._settings.api_audience}
+        wanted = {name: {"essential": True, "value": value} for name, value in values.items()}
+        wanted |= {name: {"essential": True} for name in ("exp", "iat", "sub", "client_id", "jti")}
+        return await self.read_token(token, types=_ACCESS_TOKEN_TYPES, **wanted)
+
+    async def read_token(self, token: str, *, types: Collection[str] = (), **wanted: Any) -> dict[str, Any]:
         """Read a token that the provider signed and whose claims are as ``wanted``, in joserfc's form.
+
+        ``types`` are what its header may say that it is, in lower case; without any, that does not matter.
 
         Raises:
             Problem: ``SIGN_IN_REFUSED``, ``PROVIDER_UNAVAILABLE``.
@@ -216,6 +232,8 @@ class OpenIdProvider:
             jwt.JWTClaimsRegistry(leeway=LEEWAY, **wanted).validate(read.claims)
         except (JoseError, ValueError) as error:
             raise _refused(f"its token is not to be believed: {type(error).__name__}") from error
+        if types and str(read.header.get("typ")).lower() not in types:
+            raise _refused("its token was made for something else")
         return read.claims
 
     async def _key_set(self, *, again: bool = False) -> KeySet:

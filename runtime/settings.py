@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     """The scopes that are asked for when somebody signs in; ``openid`` is one of them."""
     oidc_groups_claim: str = "groups"
     """The claim that has the groups of whoever signs in, as a list of texts; grants may be to a group."""
+    oidc_audience: str = ""
+    """What access tokens for the product's API name as their audience. Empty: ``public_url`` with ``/api``."""
     public_url: str = ""
     """Where browsers find the product: ``https://grid.example``, without a path. Its host is an allowed one."""
     administrators: list[str] = []
@@ -148,6 +150,11 @@ class Settings(BaseSettings):
         return bool(self.oidc_issuer)
 
     @property
+    def api_audience(self) -> str:
+        """For whom an access token was made that is valid here; empty: no provider is configured."""
+        return self.oidc_audience or (f"{self.public_url}/api" if self.public_url else "")
+
+    @property
     def public_host(self) -> str:
         """The host of ``public_url``, as a ``Host`` header names it, without the port; empty: there is none."""
         return (urlsplit(self.public_url).hostname or "") if self.public_url else ""
@@ -179,6 +186,14 @@ class Settings(BaseSettings):
             # Browsers leave it out, where they name an origin.
             given = f"{parts.scheme}://{parts.netloc.rpartition(':')[0]}"
         return given.rstrip("/")
+
+    @model_validator(mode="after")
+    def _check_audience(self) -> Self:
+        if self.oidc_audience and self.oidc_audience == self.oidc_client_id:
+            raise ValueError(
+                "MANAGE_OIDC_AUDIENCE is not MANAGE_OIDC_CLIENT_ID, for which the provider makes other tokens."
+            )
+        return self
 
     @field_validator("oidc_scopes")
     @classmethod

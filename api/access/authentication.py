@@ -15,7 +15,7 @@ from api.access.cookies import SESSION, read_cookie
 from api.base.access import SAFE_METHODS
 from api.base.dependencies import Resources
 from domain.access.api_tokens import token_subject
-from domain.access.people import Identity
+from domain.access.people import Identity, read_identity
 from domain.access.principals import Grant, Principal, PrincipalKind
 from domain.access.roles import Role
 from domain.access.secrets import SecretKind, digest_of
@@ -75,8 +75,8 @@ async def _of_bearer(scope: Scope, resources: Resources) -> Principal:
     if found is None:
         raise Problem(ProblemCode.TOKEN_REFUSED, "A token comes once, as `Authorization: Bearer TOKEN`.")
     token = found["token"]
-    prove = _OWN.get(token.partition("_")[0])
-    principal = None if prove is None else await prove(resources, token)
+    prove = _OWN.get(token.partition("_")[0], _of_access_token)
+    principal = await prove(resources, token)
     if principal is None:
         raise Problem(ProblemCode.TOKEN_REFUSED, "This token is not valid here.")
     return principal
@@ -106,6 +106,28 @@ async def _bounds(connection: AsyncConnection, owner: Identity | None, settings:
         return None
     granted = await read_grants(connection, PrincipalKind.PERSON, owner.subject, owner.groups)
     return (*granted, *_named(owner, settings))
+
+
+async def _of_access_token(resources: Resources, token: str) -> Principal | None:
+    """A person or a program, by a token that the provider made. A person may what they may in a session."""
+    settings = resources.settings
+    if not settings.people_sign_in:
+        return None
+    try:
+        claims = await resources.provider.read_access_token(token)
+        identity = read_identity(settings.oidc_issuer, claims, settings.oidc_groups_claim)
+    except ValueError:
+        return None
+    except Problem as problem:
+        if problem.code is ProblemCode.PROVIDER_UNAVAILABLE:
+            raise
+        return None
+    is_program = identity.sub == claims["client_id"]
+    kind, groups = (PrincipalKind.PROGRAM, ()) if is_program else (PrincipalKind.PERSON, identity.groups)
+    async with resources.engine.connect() as connection:
+        granted = await read_grants(connection, kind, identity.subject, groups)
+    named = () if is_program else _named(identity, settings)
+    return Principal(kind, identity.subject, identity.actor, (*granted, *named))
 
 
 _OWN: dict[str, Callable[[Resources, str], Awaitable[Principal | None]]] = {

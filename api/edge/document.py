@@ -124,9 +124,9 @@ _SECURITY_SCHEMES = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API token (`mgt_…`) or, for packets, the secret of a gateway (`mgg_…`). "
-        "The scopes of an operation are the permissions that it asks for, and `x-reach` says at which depots. Without "
-        "a provider, callers on the machine itself need no token.",
+        "description": "An API token (`mgt_…`), an access token of the OpenID provider (RFC 9068) or, for packets, the "
+        "secret of a gateway (`mgg_…`). The scopes of an operation are the permissions that it asks for, and `x-reach` "
+        "says at which depots. Without a provider, callers on the machine itself need no token.",
     },
     "session": {
         "type": "apiKey",

@@ -71,14 +71,25 @@ class DemoProvider(ManagedProcess):
     """A real OpenID provider that knows people who are made up, and the product at one address."""
 
     def __init__(
-        self, folder: Path, *, port: int, public_url: str, log_path: Path, people: Sequence[dict[str, object]] = ()
+        self,
+        folder: Path,
+        *,
+        port: int,
+        public_url: str,
+        log_path: Path,
+        people: Sequence[dict[str, object]] = (),
+        clients: Sequence[dict[str, object]] = (),
     ) -> None:
-        """Take the folder that keeps its configuration, its port, and where browsers find the product."""
+        """Take the folder that keeps its configuration, its port, and where browsers find the product.
+
+        ``clients`` are further programs that the provider knows.
+        """
         super().__init__("The OpenID provider", log_path)
         self.issuer = f"http://localhost:{port}"
         self.client_secret = secrets.token_urlsafe(32)
         self._public_url = public_url
         self._people = people or demo_people()
+        self._clients = clients
         self._configuration = folder / "openid.json"
 
     def settings(self) -> dict[str, str]:
@@ -106,7 +117,7 @@ class DemoProvider(ManagedProcess):
         known = {
             "issuer": self.issuer,
             "resource": f"{self._public_url}/api",
-            "clients": [client],
+            "clients": [client, *self._clients],
             "people": list(self._people),
         }
         with open(self._configuration, "w", opener=private_file) as file:

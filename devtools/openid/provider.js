@@ -49,6 +49,8 @@ const provider = new Provider(given.issuer, {
       }),
     },
   },
+  // What a token for the product's API says of a person is what the ID token says.
+  extraTokenClaims: (_ctx, token) => bySubject.get(token.accountId)?.claims,
   // Without its protection against addresses of its own machine: the product is on one.
   fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined }),
   findAccount: (_ctx, sub) => {

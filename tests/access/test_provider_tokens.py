@@ -26,6 +26,7 @@ from runtime.settings import Settings
 from tests.helpers.support import until
 
 CLIENT = "manage"
+URL = "http://127.0.0.1:8000"
 EVENTS = {"http://schemas.openid.net/event/backchannel-logout": {}}
 
 
@@ -68,7 +69,7 @@ class Forge:
                 oidc_issuer=self.issuer,
                 oidc_client_id=CLIENT,
                 oidc_client_secret=SecretStr("secret"),
-                public_url="http://127.0.0.1:8000",
+                public_url=URL,
             )
         )
 
@@ -96,8 +97,8 @@ def part(content: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
 
-def by_shared_secret(secret: bytes, claims: dict[str, Any]) -> str:
-    signed = f"{part({'alg': 'HS256', 'kid': 'one'})}.{part(claims)}"
+def by_shared_secret(secret: bytes, claims: dict[str, Any], **header: str) -> str:
+    signed = f"{part({'alg': 'HS256', 'kid': 'one'} | header)}.{part(claims)}"
     signature = hmac.digest(secret, signed.encode(), hashlib.sha256)
     return f"{signed}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
 
@@ -136,6 +137,47 @@ async def test_only_the_providers_own_word_is_believed() -> None:
                 await provider.read_id_token(token, nonce="n")
             assert refused.value.code is ProblemCode.SIGN_IN_REFUSED, what
             assert token not in refused.value.detail or not token
+
+
+async def test_only_access_tokens_for_this_api_are_believed() -> None:
+    forge = Forge()
+    async with asking(forge) as provider:
+        own: dict[str, Any] = {"aud": f"{URL}/api", "client_id": "job", "jti": "1", "nonce": None}
+        now = int(time.time())
+
+        def token(*, key: Any = None, header: dict[str, Any] | None = None, **claims: Any) -> str:
+            return forge.sign(forge.claims(**(own | claims)), key=key, **({"typ": "at+jwt"} | (header or {})))
+
+        several = token(aud=["https://other.example", own["aud"]], header={"typ": "application/at+JWT"})
+        for good in (token(), several, token(nbf=now + 30)):
+            assert (await provider.read_access_token(good))["sub"] == "ada"
+        _, payload, _ = token().split(".")
+        public = forge.key.as_pem(private=False)
+        forged = {
+            "an ID token": forge.sign(forge.claims()),
+            "an ID token for this audience": token(header={"typ": "JWT"}),
+            "a logout token": token(header={"typ": "logout+jwt"}),
+            "unsigned": f"{part({'alg': 'none', 'kid': 'one', 'typ': 'at+jwt'})}.{payload}.",
+            "the public key as a shared secret": by_shared_secret(public, forge.claims(**own), typ="at+jwt"),
+            "another's signature": token(key=RSAKey.generate_key(2048, {"kid": "one"})),
+            "an unknown key": token(header={"kid": "two"}),
+            "another audience": token(aud="https://other.example/api"),
+            "for sign-in": token(aud=CLIENT),
+            "another issuer": token(iss="https://evil.example"),
+            "expired": token(exp=now - 120),
+            "from the future": token(iat=now + 600),
+            "not yet": token(nbf=now + 600),
+            "odd times": token(exp="x"),
+            "a type that is none": f"{part({'alg': 'RS256', 'kid': 'one', 'typ': 7})}.{payload}.x",
+            "no claims": f"{part({'alg': 'RS256', 'kid': 'one', 'typ': 'at+jwt'})}.{part([])}.x",
+            "no header": f"{part([])}.{payload}.x",
+            **{f"without {each}": token(**{each: None}) for each in ("exp", "iat", "sub", "client_id", "jti", "aud")},
+            "opaque": "x" * 43, "dots": "..", "five parts": "a.b.c.d.e", "empty": "",
+        }  # fmt: skip
+        for what, wrong in forged.items():
+            with pytest.raises(Problem) as refused:
+                await provider.read_access_token(wrong)
+            assert refused.value.code is ProblemCode.SIGN_IN_REFUSED, what
 
 
 async def test_clocks_may_differ_a_little() -> None:

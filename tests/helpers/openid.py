@@ -24,14 +24,19 @@ BROWSER = "__Host-manage-sign-in"
 
 @asynccontextmanager
 async def signing_in(
-    database_url: str, folder: Path, *, people: Sequence[dict[str, object]] = (), **settings: Any
+    database_url: str,
+    folder: Path,
+    *,
+    people: Sequence[dict[str, object]] = (),
+    clients: Sequence[dict[str, object]] = (),
+    **settings: Any,
 ) -> AsyncGenerator[tuple[str, DemoProvider]]:
     """Serve the product with a provider beside it while the block runs; answers the product's address."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     provider_port = free_port(but=frozenset({port}))
     provider = DemoProvider(
-        folder, port=provider_port, public_url=url, log_path=folder / "openid.log", people=people
+        folder, port=provider_port, public_url=url, log_path=folder / "openid.log", people=people, clients=clients
     )  # fmt: skip
     with provider:
         async with serving(provider_settings(provider, database_url, url, **settings), port=port) as served:

@@ -1,1 +1,1 @@
-"""Tokens of programs: whose they are, what they may, and when they end."""
+"""Tokens of others and of the product, and what happens to those who guess them."""
