@@ -133,7 +133,7 @@ def _joined(values: Sequence[Any]) -> str:
 
 
 Sizes = Annotated[tuple[int, ...], Parameter(converter=_split_numbers, n_tokens=1, negative=(), show_default=_joined)]
-Part = Literal["packets", "flexmeasures", "reads", "deadlines"]
+Part = Literal["packets", "credentials", "flexmeasures", "reads", "deadlines"]
 
 
 def _check_parts(_type: object, parts: Sequence[str]) -> None:

@@ -45,7 +45,7 @@ async def authorize(request: Request, access: Access, parameters: Mapping[str, A
     if permitted.everywhere and principal.kind is not PrincipalKind.GATEWAY:
         return
     named = _named(parameters) if access.reach is Reach.DEPOT else {}
-    depots = await _depots_of(resources_of(request.app).engine, named)
+    depots = await _depots_of(resources_of(request.app).engine, named) if named else {}
     if (decision := decide(access, principal, depots.values())) is not Decision.PERMITTED:
         found = {each for each in depots.values() if each is not None}
         if len(found) == 1:

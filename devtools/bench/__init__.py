@@ -1,6 +1,7 @@
 """Measurements: everything that is compared runs side by side in one run, so the ratios hold on any machine.
 
 - ``baselines``: What the product is measured against
+- ``credentials``: Packet ingest with the secrets of gateways beside the same without, in turn, in one API process
 - ``deadlines``: Ten thousand circuits whose fail-safe falls due at once, beside one bare UPDATE of the same rows
 - ``figures``: Figures: medians, percentiles, rates
 - ``fleet``: `./dev bench fleet`: what the list of depots costs in a large fleet, beside what it costs in a small one

@@ -39,6 +39,8 @@ class Client:
     """The time of its first packet, in milliseconds since the epoch."""
     step: int = 1
     """Milliseconds from one time to the next."""
+    token: str = ""
+    """What proves who the client is; empty: nothing does."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ class Load:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._heads = {client.path: _head(plan, client) for client in plan.clients}
+        self._heads = {(client.path, client.token): _head(plan, client) for client in plan.clients}
         self._senders = [Sender(self, client) for client in plan.clients]
         self._counting = False
         self._statuses: Counter[str] = Counter()
@@ -164,7 +166,7 @@ class Load:
 
     def head(self, client: Client) -> bytes:
         """Everything before the length of the body."""
-        return self._heads[client.path]
+        return self._heads[client.path, client.token]
 
     def note(self, status: bytes, seconds: float, body: bytes) -> None:
         """Count an answer."""
@@ -224,6 +226,8 @@ class Load:
 def _head(plan: Plan, client: Client) -> bytes:
     lines = [f"{client.method} {client.path} HTTP/1.1", f"Host: {plan.host}:{plan.port}"]
     lines += [f"{name}: {value}" for name, value in plan.headers.items()]
+    if client.token:
+        lines.append(f"Authorization: Bearer {client.token}")
     if client.template:
         lines.append("Content-Type: application/json")
     return "\r\n".join([*lines, "Content-Length: "]).encode()

@@ -21,6 +21,7 @@ from cli.commands.services import child_environment
 from devtools.bench.baselines.bare import BarePlan
 from devtools.bench.baselines.flexmeasures import flexmeasures
 from devtools.bench.baselines.server import CONSTANT
+from devtools.bench.credentials import Door, door_table, make_secrets, measure_door, measure_guard
 from devtools.bench.deadlines import measure_deadlines
 from devtools.bench.figures import Latency
 from devtools.bench.load import Client, Outcome, Plan
@@ -101,6 +102,8 @@ async def run(seconds: float, rounds: int, depots: int, processes: int, parts: S
         await _fill(made, options.depots)
         if "packets" in parts or "reads" in parts:
             await _ingest(console, made, options, packets="packets" in parts, reads="reads" in parts)
+        if "credentials" in parts:
+            await _credentials(console, made, options)
         if "flexmeasures" in parts:
             await _flexmeasures(console, made, options)
         if "deadlines" in parts:
@@ -230,6 +233,19 @@ async def _ingest(console: Console, made: Databases, options: BenchOptions, *, p
         console.print(_packet_table(lines))
     if reads:
         console.print(read.table())
+
+
+async def _credentials(console: Console, made: Databases, options: BenchOptions) -> None:
+    doors = [Door(1, 1), Door(CLIENTS, 1), Door(CLIENTS, ARRAY)]
+    async with _running(made, options) as running:
+        tokens = await make_secrets(running.engine, running.sites[:CLIENTS])
+        for number in track(range(options.rounds), description="credentials", console=console, transient=True):
+            for door in doors:
+                used = tokens[: door.clients]
+                await measure_door(running, PACKETS, door, used, proved_first=number % 2 == 1)
+        guard = await measure_guard(made.url_of("run"), tokens[0])
+    console.print(door_table(doors))
+    console.print(str(guard))
 
 
 def _packet_table(lines: Sequence[Line]) -> Table:

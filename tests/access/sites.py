@@ -110,6 +110,34 @@ async def asked_as(database_url: str, principals: Mapping[str, Principal]) -> As
         yield caller
 
 
+PROVIDER: dict[str, Any] = {
+    "oidc_issuer": "https://id.example",
+    "oidc_client_id": "manage",
+    "oidc_client_secret": SecretStr("secret"),
+    "public_url": "https://grid.example",
+}
+"""A provider that is never asked: what proves who calls is something else."""
+NO_PROVIDER: dict[str, Any] = dict.fromkeys(PROVIDER, "")
+
+
+@asynccontextmanager
+async def asked_with_proof(
+    database_url: str, address: str = "192.0.2.7", **other: Any
+) -> AsyncGenerator[httpx.AsyncClient]:
+    """Call an application from an address, as it is deployed with these settings; there is a provider, unless they say
+    otherwise.
+    """
+    settings = Settings(database_url=SecretStr(database_url), **{**PROVIDER, **other})
+    application = create_app(settings)
+    transport = httpx.ASGITransport(application, client=(address, 40_000))
+    base_url = settings.public_url or "http://localhost"
+    async with (
+        application.router.lifespan_context(application),
+        httpx.AsyncClient(transport=transport, base_url=base_url) as caller,
+    ):
+        yield caller
+
+
 _JSON = ("application/json", "application/problem+json")
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -16,28 +15,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.certificates import read_certificate
-from api.main import create_app
 from runtime.settings import Settings
 from store.base.database import transaction
 from store.site.gateways import delete_gateway
-from tests.access.sites import told
+from tests.access.sites import NO_PROVIDER, asked_with_proof, told
 from tests.factories.packets import PATH
 from tests.factories.sites import controller_site, packet
 from tests.helpers.support import ACTOR, until
 
 PROXY, ELSEWHERE = "10.9.0.1", "10.8.0.1"
 HEADER = "X-Client-Certificate"
-PROVIDER: dict[str, Any] = {
-    "oidc_issuer": "https://id.example",
-    "oidc_client_id": "manage",
-    "oidc_client_secret": SecretStr("secret"),
-    "public_url": "https://grid.example",
-    "proxy_networks": ["10.9.0.0/24", "10.8.0.0/24"],
-}
 KEY = ec.generate_private_key(ec.SECP256R1())
 
 
@@ -69,24 +60,14 @@ def as_rfc9440(made: x509.Certificate) -> str:
     return f":{base64.b64encode(made.public_bytes(Encoding.DER)).decode()}:"
 
 
-@asynccontextmanager
-async def asked_from(database_url: str, address: str, **other: Any) -> AsyncGenerator[httpx.AsyncClient]:
-    """Call an application with a provider from an address."""
+def asked_from(database_url: str, address: str, **other: Any) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    """Call an application that believes the proxy, from an address."""
     given: dict[str, Any] = {
         "client_certificate_header": HEADER,
         "client_certificate_networks": ["10.9.0.0/24"],
-        **PROVIDER,
-        **other,
+        "proxy_networks": ["10.9.0.0/24", "10.8.0.0/24"],
     }
-    settings = Settings(database_url=SecretStr(database_url), **given)
-    application = create_app(settings)
-    transport = httpx.ASGITransport(application, client=(address, 40_000))
-    base_url = settings.public_url or "http://localhost"
-    async with (
-        application.router.lifespan_context(application),
-        httpx.AsyncClient(transport=transport, base_url=base_url) as caller,
-    ):
-        yield caller
+    return asked_with_proof(database_url, address, **{**given, **other})
 
 
 @pytest.mark.usefixtures("client")
@@ -130,9 +111,7 @@ async def test_the_header_from_anybody_else_proves_nothing(engine: AsyncEngine, 
         assert told(await caller.post(PATH, json=body, headers=two)) == refused
         assert told(await caller.post(PATH, json=body, headers={HEADER: ""})) == (401, "SIGN_IN_REQUIRED")
     # Without a provider a wrong proof does not fall through to the place.
-    no_provider: dict[str, Any] = {**dict.fromkeys(("oidc_issuer", "oidc_client_id", "public_url"), "")}
-    no_provider |= {"oidc_client_secret": SecretStr(""), "proxy_networks": []}
-    async with asked_from(database_url, "127.0.0.1", **no_provider) as caller:
+    async with asked_from(database_url, "127.0.0.1", **NO_PROVIDER, proxy_networks=[]) as caller:
         assert told(await caller.post(PATH, json=body, headers={HEADER: shown})) == refused
         assert (await caller.post(PATH, json=body)).status_code == 200
 
