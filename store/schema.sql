@@ -1176,6 +1176,8 @@ CREATE INDEX changes_action ON ONLY public.changes USING btree (action, id);
 
 CREATE INDEX changes_actor ON ONLY public.changes USING btree (actor, id);
 
+CREATE INDEX changes_at ON ONLY public.changes USING btree (at);
+
 CREATE INDEX changes_depot_id ON ONLY public.changes USING btree (depot_id, id);
 
 CREATE INDEX circuit_capacities_depot_id ON public.circuit_capacities USING btree (depot_id);

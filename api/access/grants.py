@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.base.bodies import StrictRoute
-from api.base.dependencies import ActorDep, EngineDep
+from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import problem_responses
 from api.base.types import Body, Cursor, Limit, Name, OfDepot, Text, cut_page, decode_id
@@ -112,16 +112,17 @@ class GrantEffect(BaseModel):
 @router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
 async def list_all(
     engine: EngineDep,
+    scope: ScopeDep,
     kind: Annotated[GranteeKind | None, Query(description="Of grantees of this kind alone.")] = None,
     subject: Annotated[Text | None, Query(max_length=MAX_SUBJECT_LENGTH, description="Of this grantee alone.")] = None,
     depot_id: OfDepot = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> GrantPage:
-    """List grants."""
+    """List grants: those of the depots that one administers."""
     async with engine.connect() as connection:
         found = await list_grants(
-            connection, kind=kind, subject=subject, depot_id=depot_id, after=decode_id(cursor), limit=limit + 1
+            connection, scope, kind=kind, subject=subject, depot_id=depot_id, after=decode_id(cursor), limit=limit + 1
         )
     items, more = cut_page(found, limit, lambda record: record.grant_id)
     return GrantPage(items=[GrantDocument.of(record) for record in items], next_cursor=more)

@@ -120,6 +120,7 @@ SIMULATE = Access(Reach.DEPOT, Permission.SIMULATE)
 SIMULATE_NAMED = Access(Reach.BODY, Permission.SIMULATE)
 SIMULATE_NARROWED = Access(Reach.NARROWED, Permission.SIMULATE)
 AUDIT_NARROWED = Access(Reach.NARROWED, Permission.AUDIT)
+ADMINISTER_NARROWED = Access(Reach.NARROWED, Permission.ADMINISTER)
 ADMINISTER_FLEET = Access(Reach.FLEET, Permission.ADMINISTER)
 SEND = Access(Reach.DEPOT, Permission.SEND)
 SEND_PACKETS = Access(Reach.BODY, Permission.SEND)
@@ -214,7 +215,7 @@ OPERATIONS: dict[str, Access] = {
     "pause_scenario_run": SIMULATE,
     "resume_scenario_run": SIMULATE,
     "cancel_scenario_run": SIMULATE,
-    "list_grants": ADMINISTER_FLEET,
+    "list_grants": ADMINISTER_NARROWED,
     "create_grant": ADMINISTER_FLEET,
     "validate_grant": ADMINISTER_FLEET,
     "get_grant": ADMINISTER_FLEET,
@@ -331,5 +332,18 @@ PAGES: dict[str, Access] = {
     "scenario_run_steps": VIEW,
     "scenario_run_steer": SIMULATE,
     "page_scenario_compare": VIEW,
+    "page_journal": AUDIT_NARROWED,
+    "journal_rows": AUDIT_NARROWED,
+    "journal_depots": AUDIT_NARROWED,
+    "page_access": ADMINISTER_NARROWED,
+    "access_rows": ADMINISTER_NARROWED,
+    "access_people": ADMINISTER_FLEET,
+    "access_depots": ADMINISTER_FLEET,
+    "access_new": ADMINISTER_FLEET,
+    "access_back": ADMINISTER_FLEET,
+    "access_effect": ADMINISTER_FLEET,
+    "access_grant": ADMINISTER_FLEET,
+    "access_ask": ADMINISTER_FLEET,
+    "access_revoke": ADMINISTER_FLEET,
 }
 """What the pages and their parts ask for, and the documentation and files beside them."""

@@ -11,10 +11,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access.grants import GranteeKind, GrantRecord, is_keeping
-from domain.access.principals import Grant, PrincipalKind
+from domain.access.principals import DepotScope, Grant, PrincipalKind
 from domain.access.roles import Role
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
+from store.access.narrowing import within
 from store.access.tables import grants
 from store.base.arrays import is_one_of_texts
 from store.base.changes import record_change
@@ -56,6 +57,7 @@ async def _read(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) ->
 
 async def list_grants(
     connection: AsyncConnection,
+    scope: DepotScope,
     *,
     kind: GranteeKind | None = None,
     subject: str | None = None,
@@ -63,11 +65,11 @@ async def list_grants(
     after: UUID | None,
     limit: int,
 ) -> list[GrantRecord]:
-    """List grants by id, which is the order in which they were made, beginning after ``after``.
+    """List grants within ``scope`` by id, which is the order in which they were made, beginning after ``after``.
 
     ``depot_id``: those that say something of this depot alone.
     """
-    query = _grants().order_by(grants.c.id).limit(limit)
+    query = _grants().where(within(grants.c.depot_id, scope)).order_by(grants.c.id).limit(limit)
     for column, wanted in ((grants.c.kind, kind), (grants.c.subject, subject), (grants.c.depot_id, depot_id)):
         if wanted is not None:
             query = query.where(column == wanted)

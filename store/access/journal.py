@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import column, insert, select, table
+from sqlalchemy import Uuid, bindparam, column, insert, select, table, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.access.principals import DepotScope
@@ -83,6 +85,32 @@ class JournalEntry:
     detail: dict[str, Any]
     request_id: str | None
     client: str | None
+
+
+class SubjectTable(StrEnum):
+    """Where a thing that the journal names is stored."""
+
+    CIRCUITS = "circuits"
+    GATEWAYS = "gateways"
+    DEVICES = "devices"
+    POWER_SOURCES = "power_sources"
+    SCENARIO_RUNS = "scenario_runs"
+
+
+_SUBJECTS = text("""
+    SELECT 'circuits', id FROM circuits WHERE id = ANY (:ids)
+    UNION ALL SELECT 'gateways', id FROM gateways WHERE id = ANY (:ids)
+    UNION ALL SELECT 'devices', id FROM devices WHERE id = ANY (:ids)
+    UNION ALL SELECT 'power_sources', id FROM power_sources WHERE id = ANY (:ids)
+    UNION ALL SELECT 'scenario_runs', id FROM scenario_runs WHERE id = ANY (:ids)
+""").bindparams(bindparam("ids", type_=ARRAY(Uuid)))
+
+
+async def find_subjects(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, SubjectTable]:
+    """Say which of these things there still are."""
+    if not ids:
+        return {}
+    return {id_: SubjectTable(name) for name, id_ in await connection.execute(_SUBJECTS, {"ids": list(ids)})}
 
 
 async def record_acts(connection: AsyncConnection, acts: Sequence[CountedAct]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,3 +31,39 @@ async def find_person(connection: AsyncConnection, subject: str) -> UUID | None:
     """Find a person by what grants call them (`Identity.subject`); None: they never signed in here."""
     query = select(people.c.id).where(func.concat(people.c.issuer, "#", people.c.sub) == subject)
     return (await connection.execute(query)).scalar_one_or_none()
+
+
+@dataclass(frozen=True)
+class KnownPerson:
+    """Somebody who signed in once."""
+
+    person_id: UUID
+    subject: str
+    """What grants refer to."""
+    name: str
+    email: str | None
+    """None where it was not verified: anybody may claim another's."""
+
+    @property
+    def known_as(self) -> str:
+        """What nobody else is called, for people to read where there is an address."""
+        return self.email or self.subject
+
+
+async def find_people(
+    connection: AsyncConnection, sought: str, limit: int, *, exactly: bool = False
+) -> list[KnownPerson]:
+    """Find people whose name or verified address holds a text; ``exactly``: whose address, ``sub`` or subject it is."""
+    c = people.c
+    subject = c.issuer + "#" + c.sub
+    address, wanted = and_(c.email_verified, func.lower(c.email) == sought.lower()), sought.lower()
+    if exactly:
+        found = or_(address, c.sub == sought, subject == sought)
+    else:
+        in_address = and_(c.email_verified, func.lower(c.email).contains(wanted, autoescape=True))
+        found = or_(func.lower(c.name).contains(wanted, autoescape=True), in_address)
+    query = select(c.id, subject, c.name, c.email, c.email_verified).where(found).order_by(c.name, c.id).limit(limit)
+    return [
+        KnownPerson(person_id, of, name, email if verified else None)
+        for person_id, of, name, email, verified in await connection.execute(query)
+    ]

@@ -47,6 +47,7 @@ changes = Table(
     Index("changes_depot_id", "depot_id", "id"),
     Index("changes_actor", "actor", "id"),
     Index("changes_action", "action", "id"),
+    Index("changes_at", "at"),
     postgresql_partition_by="RANGE (at)",
 )
 

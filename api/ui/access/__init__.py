@@ -1,4 +1,6 @@
 """Signing in and out.
 
+- ``grants``: The Access page: who has which role where; granting and revoking, each with its effect before it is done
+- ``journal``: The Journal page: who did what to what, when and from where, with before and after
 - ``sign_in``: Signing in and out: sending people to the provider, taking them back, and the pages at the end of both
 """

@@ -30,6 +30,8 @@ _MAIN = (
     ("Remediations", "page_remediations"),
     ("Scenarios", "page_scenarios"),
     ("Backfills", "page_backfills"),
+    ("Access", "page_access"),
+    ("Journal", "page_journal"),
 )
 _AREAS = {"/": "/depots", "/scenarios": "/scenario-runs"}
 """Where what a link leads to has its pages, where that is elsewhere."""

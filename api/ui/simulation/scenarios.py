@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.authorization import PermitDep
 from api.base.dependencies import ActorDep, EngineDep, ScopeDep
@@ -18,13 +16,12 @@ from api.base.types import Cursor, Search
 from api.simulation import scenario_runs as service
 from api.simulation.scenario_starts import RunStart
 from api.site import depots
+from api.ui.base.depot_choice import find_depot
 from api.ui.base.forms import FieldErrors, read_whole
 from api.ui.base.rendering import is_htmx, render
 from domain.access.principals import DepotScope
 from domain.access.roles import Permission
-from domain.base.names import MAX_NAME_LENGTH, best_matches
 from domain.base.problems import Problem, ProblemCode
-from domain.base.texts import fault_of, normal
 from domain.simulation.scenario_runs import MAX_SEED
 from sim_scenarios.runs.library import preset, preset_names
 
@@ -34,8 +31,6 @@ LISTED = 25
 """Runs that are loaded at a time."""
 _OFFERED = 20
 """Depots that a search offers."""
-_SEARCHED = 500
-"""Depots whose names contain what was typed, among which one of exactly that name is looked for."""
 SPEEDS = {"0": "As fast as possible", "0.01": "100 times real time", "0.1": "10 times real time", "1": "Real time"}
 _SHOWN_IN_FORM = (ProblemCode.SCENARIO_NOT_CONFIGURED, ProblemCode.RUN_IN_PROGRESS, ProblemCode.TEMPORAL_UNAVAILABLE)
 """Refusals that are shown in the form."""
@@ -89,7 +84,8 @@ async def start(request: Request, actor: ActorDep, jobs: JobsDep, permit: Permit
         errors["seed"] = "A whole number from 0 up."
     if given["speed"] not in SPEEDS:
         errors["speed"] = "Choose a speed."
-    depot_id = await _find_depot(jobs.engine, permit.scope, given["depot"], errors)
+    depot = await find_depot(jobs.engine, permit.scope, given["depot"], errors)
+    depot_id = None if depot is None else depot.depot_id
     problem: Problem | None = None
     if seed is not None and depot_id is not None and not errors:
         await permit.check(depot_id=depot_id)
@@ -107,26 +103,6 @@ async def start(request: Request, actor: ActorDep, jobs: JobsDep, permit: Permit
     if not is_htmx(request):
         context |= await _list(jobs, permit.principal.scope(Permission.VIEW))
     return render(request, "scenarios.html", context, block="form" if is_htmx(request) else None, status=422)
-
-
-async def _find_depot(engine: AsyncEngine, scope: DepotScope, named: str, errors: FieldErrors) -> UUID | None:
-    if not named:
-        errors["depot"] = "Name a depot."
-        return None
-    try:
-        return UUID(named)
-    except ValueError:
-        pass
-    term = normal(named)[:MAX_NAME_LENGTH]
-    found = [] if fault_of(term) else (await depots.list_all(engine, scope, search=term, limit=_SEARCHED)).items
-    chosen = best_matches(term, found, lambda each: each.name)
-    if len(chosen) == 1:
-        return chosen[0].depot_id
-    if not chosen:
-        errors["depot"] = "No depot's name contains that."
-    else:
-        errors["depot"] = "Several depots match. Type more of the name, or the id."
-    return None
 
 
 async def _list(jobs: JobService, scope: DepotScope, cursor: str | None = None) -> dict[str, Any]:
