@@ -110,6 +110,9 @@ async def test_the_header_from_anybody_else_proves_nothing(engine: AsyncEngine, 
         two = [(HEADER, shown), (HEADER, shown)]
         assert told(await caller.post(PATH, json=body, headers=two)) == refused
         assert told(await caller.post(PATH, json=body, headers={HEADER: ""})) == (401, "SIGN_IN_REQUIRED")
+        # A token decides first, and a wrong one does not fall through to the certificate.
+        wrong = {HEADER: shown, "authorization": "Bearer mgg_wrong"}
+        assert told(await caller.post(PATH, json=body, headers=wrong)) == (401, "TOKEN_REFUSED")
     # Without a provider a wrong proof does not fall through to the place.
     async with asked_from(database_url, "127.0.0.1", **NO_PROVIDER, proxy_networks=[]) as caller:
         assert told(await caller.post(PATH, json=body, headers={HEADER: shown})) == refused
