@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -52,6 +52,12 @@ class NewCircuit:
 def depot_not_found(depot_id: UUID) -> Problem:
     """Say that a depot does not exist."""
     return Problem(ProblemCode.DEPOT_NOT_FOUND, f"There is no depot {depot_id}.")
+
+
+async def depot_names(connection: AsyncConnection, depot_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Read the names of depots, by their ids; those that do not exist are left out."""
+    rows = await connection.execute(select(depots.c.id, depots.c.name).where(is_one_of(depots.c.id, depot_ids)))
+    return {row.id: row.name for row in rows}
 
 
 # One statement, so that the triggers look at all of them once.
