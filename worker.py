@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import secrets
 import signal
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -34,6 +35,7 @@ from activities.reading_fill import ReadingFillActivities
 from activities.run_audit import RunAuditActivities
 from activities.scenario_run import ScenarioRunActivities
 from activities.steps import Steps
+from domain.access.secrets import BITS, SecretKind, digest_of, make_secret
 from domain.monitoring.upkeep import DriftRequest, HistoryRequest, ReadingFillRequest, RunAuditRequest, WatchInput
 from relay import Relay
 from runtime.begin import begin
@@ -42,6 +44,7 @@ from runtime.secrets.keys import PayloadKeys
 from runtime.settings import Settings
 from runtime.supervision import supervised
 from runtime.temporal import connect, ensure_search_attributes
+from store.access.worker_tokens import create_worker_token
 from store.base.database import JOB
 from store.base.liveness import open_database
 from telemetry.accounts import keeping_accounts
@@ -84,7 +87,14 @@ async def open_resources(
     engine: AsyncEngine, client: Client, *, task_queue: str, api_url: str
 ) -> AsyncGenerator[Resources]:
     """Keep open, while the block runs, what the worker opens itself. ``api_url`` is where it finds the API."""
-    api = ManageApi(api_url)
+
+    async def make_token() -> str:
+        token = make_secret(SecretKind.WORKER, secrets.token_bytes(BITS // 8))
+        async with engine.begin() as connection:
+            await create_worker_token(connection, digest_of(token))
+        return token
+
+    api = ManageApi(api_url, make_token)
     try:
         yield Resources(engine, client, api, task_queue)
     finally:

@@ -7,8 +7,9 @@ Temporal tries again; what is refused is not.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,8 +40,10 @@ class UnavailableError(Exception):
 class ManageApi:
     """A connection that is made with the first request and kept."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, make_token: MakeToken | None = None) -> None:
+        """Take where it is, and what makes a token for it. One is made only where the API asks who calls."""
         self.url = url
+        self._make_token = make_token
         self._made: httpx.AsyncClient | None = None
 
     async def post_packets(self, packets: Sequence[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -107,17 +110,26 @@ class ManageApi:
     async def _get(self, path: str, **parameters: str | int) -> Any:
         return await self._call("GET", path, params=parameters)
 
+    async def _send(
+        self, client: httpx.AsyncClient, method: str, path: str, options: Mapping[str, Any]
+    ) -> httpx.Response:
+        try:
+            return await client.request(method, path, **options)
+        except httpx.TransportError as error:
+            reason = str(error) or type(error).__name__
+            raise UnavailableError(f"The API at {self.url} does not answer ({reason}).") from error
+
     async def _call(self, method: str, path: str, **options: Any) -> Any:
         if self._made is None:
             # A proxy of the environment is for other machines.
             self._made = httpx.AsyncClient(
                 base_url=self.url, timeout=_TIMEOUT, limits=_LIMITS, trust_env=not _is_loopback(self.url)
             )
-        try:
-            response = await self._made.request(method, path, **options)
-        except httpx.TransportError as error:
-            reason = str(error) or type(error).__name__
-            raise UnavailableError(f"The API at {self.url} does not answer ({reason}).") from error
+        response = await self._send(self._made, method, path, options)
+        if response.status_code == HTTPStatus.UNAUTHORIZED and self._make_token is not None:
+            # Without a provider nobody asks; with one a token ends in time.
+            self._made.headers["Authorization"] = f"Bearer {await self._make_token()}"
+            response = await self._send(self._made, method, path, options)
         if response.is_success:
             return response.json()
         words = f"{method} {path} at {self.url} answered {response.status_code}: {response.text[:500]}"
@@ -126,6 +138,9 @@ class ManageApi:
         if response.is_server_error:
             raise UnclearError(words)
         raise RefusedError(words)
+
+
+MakeToken = Callable[[], Awaitable[str]]
 
 
 def milliseconds(moment: str) -> int:

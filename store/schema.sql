@@ -1005,6 +1005,12 @@ CREATE TABLE public.sign_ins (
     begun_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.worker_tokens (
+    digest bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
 ALTER TABLE ONLY public.api_tokens
     ADD CONSTRAINT api_tokens_digest UNIQUE (digest);
 
@@ -1163,6 +1169,9 @@ ALTER TABLE ONLY public.sessions
 
 ALTER TABLE ONLY public.sign_ins
     ADD CONSTRAINT sign_ins_pkey PRIMARY KEY (state_digest);
+
+ALTER TABLE ONLY public.worker_tokens
+    ADD CONSTRAINT worker_tokens_pkey PRIMARY KEY (digest);
 
 CREATE INDEX api_tokens_owner_id ON public.api_tokens USING btree (owner_id, id);
 

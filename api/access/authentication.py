@@ -16,7 +16,7 @@ from api.base.access import SAFE_METHODS
 from api.base.dependencies import Resources
 from domain.access.api_tokens import token_subject
 from domain.access.people import Identity, read_identity
-from domain.access.principals import Grant, Principal, PrincipalKind
+from domain.access.principals import WORKER_PRINCIPAL, Grant, Principal, PrincipalKind
 from domain.access.roles import Role
 from domain.access.secrets import SecretKind, digest_of
 from domain.base.actor import Actor
@@ -26,6 +26,7 @@ from store.access.api_tokens import find_token
 from store.access.api_tokens import note_use as note_token_use
 from store.access.grants import read_grants
 from store.access.sessions import Session, find_session, note_use
+from store.access.worker_tokens import is_worker_token
 
 _SESSION = "manage.session"
 _AUTHORIZATION = b"authorization"
@@ -89,6 +90,11 @@ async def _of_gateway(resources: Resources, token: str) -> Principal | None:
     return await resources.gateways.find(token)
 
 
+async def _of_worker(resources: Resources, token: str) -> Principal | None:
+    async with resources.engine.connect() as connection:
+        return WORKER_PRINCIPAL if await is_worker_token(connection, digest_of(token)) else None
+
+
 async def _of_api_token(resources: Resources, token: str) -> Principal | None:
     async with resources.engine.connect() as connection:
         found = await find_token(connection, digest_of(token))
@@ -136,6 +142,7 @@ async def _of_access_token(resources: Resources, token: str) -> Principal | None
 _OWN: dict[str, Callable[[Resources, str], Awaitable[Principal | None]]] = {
     SecretKind.API_TOKEN: _of_api_token,
     SecretKind.GATEWAY: _of_gateway,
+    SecretKind.WORKER: _of_worker,
 }
 """How a token of the product proves who sent it, by what it begins with."""
 

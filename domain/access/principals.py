@@ -109,6 +109,14 @@ def scope_of(grants: Iterable[Grant], *permissions: Permission) -> DepotScope:
     return DepotScope(everywhere=False, depot_ids=frozenset(g.depot_id for g in permitting if g.depot_id is not None))
 
 
+WORKER_PRINCIPAL = Principal(
+    kind=PrincipalKind.PROGRAM,
+    subject="worker",
+    actor=Actor("worker:scenario-runs"),
+    grants=(Grant(Role.VIEWER), Grant(Role.GATEWAY)),
+)
+"""The product's own worker, which sends the packets of scenario runs and reads what comes of them."""
+
 LOCAL_PRINCIPAL = Principal(
     kind=PrincipalKind.LOCAL,
     subject=LOCAL_ADMINISTRATOR.name,

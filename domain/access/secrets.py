@@ -20,6 +20,8 @@ class SecretKind(StrEnum):
     """The id of a session, in the browser's cookie."""
     API_TOKEN = "mgt"  # noqa: S105 - what it begins with
     """What a script or CI proves with who made it, and what it may."""
+    WORKER = "mgw"
+    """What the worker proves to the API with that it is the product's own."""
     GATEWAY = "mgg"
     """What a gateway proves with that it is the gateway which its text names."""
 

@@ -102,6 +102,14 @@ api_tokens = Table(
     Index("api_tokens_owner_id", "owner_id", "id"),
 )
 
+worker_tokens = Table(
+    "worker_tokens",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    now_column("created_at"),
+    time_column("expires_at"),
+)
+
 MAX_SUBJECT_LENGTH = 1000
 """Characters of a grant's subject: the provider's name for a person, a group or a program."""
 
