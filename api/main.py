@@ -31,6 +31,7 @@ from api.base.addresses import Addresses
 from api.base.dependencies import Resources, provide
 from api.base.flags import Flags
 from api.base.kept.acts import open_acts
+from api.base.kept.failed_proofs import FailedProofs
 from api.base.kept.known_gateways import open_known_gateways
 from api.base.limits import MAX_IMPORT_BYTES, BodyLimit, ImportLimit
 from api.base.methods import HeadLikeGet
@@ -165,6 +166,7 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
                     addresses=Addresses(app),
                     rights=rights,
                     gateways=known_gateways,
+                    failed_proofs=FailedProofs(),
                     acts=acts,
                     provider=provider,
                 )

@@ -14,6 +14,7 @@ from api.access.certificates import gateway_by_certificate, has_certificate
 from api.access.cookies import SESSION, read_cookie
 from api.base.access import SAFE_METHODS
 from api.base.dependencies import Resources
+from api.base.kept.failed_proofs import BEARER
 from domain.access.api_tokens import token_subject
 from domain.access.people import Identity, read_identity
 from domain.access.principals import WORKER_PRINCIPAL, Grant, Principal, PrincipalKind
@@ -79,11 +80,26 @@ async def _of_bearer(scope: Scope, resources: Resources) -> Principal:
     if found is None:
         raise Problem(ProblemCode.TOKEN_REFUSED, "A token comes once, as `Authorization: Bearer TOKEN`.")
     token = found["token"]
-    prove = _OWN.get(token.partition("_")[0], _of_access_token)
-    principal = await prove(resources, token)
-    if principal is None:
+    host, digest, attempts = host_of(scope), digest_of(token), resources.failed_proofs
+    await attempts.admit(BEARER, host, digest)
+    prove = _OWN.get(token.partition("_")[0])
+    if prove is None:
+        principal = await _of_access_token(resources, token)
+    else:
+        # What the product made and was wrong never becomes right.
+        principal = None if await attempts.was_wrong(host, digest) else await prove(resources, token)
+    if principal is not None:
+        attempts.note_right(digest)
+    else:
+        await attempts.note_wrong(BEARER, host, digest)
         raise Problem(ProblemCode.TOKEN_REFUSED, "This token is not valid here.")
     return principal
+
+
+def host_of(scope: Scope) -> str:
+    """The address that a request comes from, after the proxies that are believed."""
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 async def _of_gateway(resources: Resources, token: str) -> Principal | None:

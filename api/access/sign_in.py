@@ -12,9 +12,10 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
-from api.access.authentication import session_of
+from api.access.authentication import host_of, session_of
 from api.access.cookies import BROWSER, CSRF, SESSION, read_cookie, set_cookie
 from api.base.dependencies import Resources
+from api.base.kept.failed_proofs import SIGN_IN
 from domain.access.people import read_identity
 from domain.access.secrets import BITS, SecretKind, digest_of, make_secret
 from domain.access.sessions import SIGN_IN_TIME, return_address
@@ -77,12 +78,16 @@ async def finish(request: Request, resources: Resources) -> RedirectResponse:
     """Take somebody back from the provider, and begin their session: a new one, whatever the browser had before.
 
     Raises:
-        Problem: ``SIGN_IN_REFUSED``, ``PROVIDER_UNAVAILABLE``.
+        Problem: ``SIGN_IN_REFUSED``, ``TOO_MANY_FAILED_PROOFS``, ``PROVIDER_UNAVAILABLE``.
 
     """
+    host, digest = host_of(request.scope), digest_of(Returned.of(request).state)
+    await resources.failed_proofs.admit(SIGN_IN, host, digest)
     try:
         return await _finish(request, resources)
     except Problem as problem:
+        if problem.code is ProblemCode.SIGN_IN_REFUSED:
+            await resources.failed_proofs.note_wrong(SIGN_IN, host, digest)
         _log.warning("sign-in refused", code=problem.code, reason=problem.detail)
         raise
 

@@ -13,6 +13,7 @@ from api.base.access import ActorDep, PrincipalDep, ScopeDep
 from api.base.addresses import Addresses
 from api.base.flags import Flags
 from api.base.kept.acts import ActLog
+from api.base.kept.failed_proofs import FailedProofs
 from api.base.kept.known_gateways import KnownGateways
 from api.base.limits import ImportLimit
 from api.base.streams.live import LiveHub
@@ -67,6 +68,7 @@ class Resources:
     addresses: Addresses
     rights: RightsWatch
     gateways: KnownGateways
+    failed_proofs: FailedProofs
     acts: ActLog
     """Acts that change nothing, for the journal."""
     provider: OpenIdProvider

@@ -86,6 +86,7 @@ COMMON = problem_responses(
     ProblemCode.INVALID_REQUEST,
     ProblemCode.SIGN_IN_REQUIRED,
     ProblemCode.TOKEN_REFUSED,
+    ProblemCode.TOO_MANY_FAILED_PROOFS,
     ProblemCode.ACCESS_REFUSED,
     ProblemCode.NOT_PERMITTED,
     ProblemCode.CROSS_SITE_REFUSED,
@@ -104,8 +105,12 @@ def problem_response(
     errors: Sequence[FieldProblem] = (),
     context: Mapping[str, Any] | None = None,
     status: HTTPStatus | None = None,
+    retry_after: int = 1,
 ) -> JSONResponse:
-    """Answer with a problem; with the status of its code, unless another is given."""
+    """Answer with a problem; with the status of its code, unless another is given.
+
+    ``retry_after`` is in seconds, and told where trying again may help.
+    """
     status = status or code.status
     document = ProblemDocument(
         type=problem_type(code),
@@ -117,7 +122,7 @@ def problem_response(
         context=None if context is None else dict(context),
     )
     again = status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
-    headers = {"Retry-After": "1"} if again else None
+    headers = {"Retry-After": str(retry_after)} if again else None
     if status == HTTPStatus.UNAUTHORIZED:
         # As RFC 6750 has it: whoever sent no token is not told that one is wrong.
         refused = ', error="invalid_token"' if code is ProblemCode.TOKEN_REFUSED else ""
@@ -134,7 +139,7 @@ async def _on_problem(request: Request, error: Exception) -> Response:
     status = HTTPStatus.PRECONDITION_FAILED if asked else None
     errors = [] if error.field is None else [FieldProblem(field=error.field, detail=error.detail)]
     errors += [FieldProblem.of(violation) for violation in error.violations]
-    return problem_response(error.code, error.detail, errors, error.context, status)
+    return problem_response(error.code, error.detail, errors, error.context, status, error.retry_after)
 
 
 async def _on_invalid(_: Request, error: Exception) -> Response:

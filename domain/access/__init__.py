@@ -1,6 +1,7 @@
 """Who may do what: roles, what each permits, where it is granted, and who acts.
 
 - ``api_tokens``: API tokens: what scripts and CI prove with who made them, and how long
+- ``attempts``: How many wrong proofs of who somebody is one address may send
 - ``gateway_secrets``: Secrets of gateways: how many a gateway has at once, and the account at the MQTT broker that
   each is
 - ``grants``: What is granted to whom, and what a grant changes for them

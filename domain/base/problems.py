@@ -238,6 +238,14 @@ class ProblemCode(StrEnum):
         "The token in `Authorization` is not valid here: it is wrong, was revoked or has expired.",
         "Send a valid token in `Authorization: Bearer`.",
     )
+    TOO_MANY_FAILED_PROOFS = (
+        "TOO_MANY_FAILED_PROOFS",
+        HTTPStatus.TOO_MANY_REQUESTS,
+        Subject.ACCESS,
+        "Too many wrong tokens, secrets or sign-ins came from this address, so this one was not looked at.",
+        "Wait as long as `Retry-After` says, and correct the program that sends the wrong ones.",
+        "Too many failed attempts",
+    )
     GATEWAY_SECRET_NOT_FOUND = (
         "GATEWAY_SECRET_NOT_FOUND",
         HTTPStatus.NOT_FOUND,
@@ -715,6 +723,7 @@ class Problem(Exception):
         *,
         violations: Sequence[Violation] = (),
         context: Mapping[str, Any] | None = None,
+        retry_after: int = 1,
     ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
@@ -723,5 +732,7 @@ class Problem(Exception):
         """The request's field that the refusal is about, where there is one."""
         self.violations = tuple(violations)
         """Everything that is wrong with the request's document, where that is the reason."""
+        self.retry_after = retry_after
+        """Seconds after which to try again, where trying again may help."""
         self.context = context
         """What a program needs to go on: the state that stands in the way, by the names of the API."""

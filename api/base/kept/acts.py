@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from ipaddress import IPv6Address, ip_address
 from uuid import UUID
 
 import structlog
@@ -20,6 +19,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from api.base.access import principal_of, refused_at
+from domain.access.attempts import network_of
 from domain.base.actor import Actor
 from domain.base.problems import ProblemCode
 from runtime.supervision import supervised
@@ -40,6 +40,7 @@ _OTHERS = Actor("others")
 _KINDS = {
     ProblemCode.NOT_PERMITTED: "PERMISSION_REFUSED",
     ProblemCode.SIGN_IN_REFUSED: "SIGN_IN_REFUSED",
+    ProblemCode.TOKEN_REFUSED: "BEARER_REFUSED",
 }
 
 _Key = tuple[bool, str, str, str, UUID | None]
@@ -61,8 +62,6 @@ class ActLog:
     def note_problem(self, request: Request, code: ProblemCode) -> None:
         """Count a refusal, if it is one of rights or of a proof."""
         kind = _KINDS.get(code)
-        if code is ProblemCode.SIGN_IN_REQUIRED and "authorization" in request.headers:
-            kind = "BEARER_REFUSED"
         if kind is not None:
             self.note(request.scope, kind, depot_id=refused_at(request.scope))
 
@@ -71,7 +70,7 @@ class ActLog:
         principal, origin, now = principal_of(scope), current_origin(), datetime.now(UTC)
         route = scope.get("route")
         place = "" if route is None else f"{scope['method']} {route.path_format}"
-        subject = _network(origin.client) if principal is None else principal.subject
+        subject = network_of(origin.client) if principal is None else principal.subject
         actor = NOBODY if principal is None else principal.actor
         self._add(
             (principal is not None, kind, subject, place, subject_id),
@@ -113,12 +112,3 @@ async def open_acts(engine: AsyncEngine) -> AsyncGenerator[ActLog]:
     async with supervised("acts", log.run):
         yield log
     await log.flush()
-
-
-def _network(client: str) -> str:
-    """What one caller has for themselves: an address, of IPv6 a whole network."""
-    try:
-        address = ip_address(client)
-    except ValueError:
-        return client
-    return str(IPv6Address(int(address) >> 64 << 64)) if isinstance(address, IPv6Address) else client

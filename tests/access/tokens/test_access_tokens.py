@@ -102,7 +102,8 @@ async def test_a_person_may_what_they_may_in_a_session(database_url: str, engine
         assert "Vera <v@depot.example>" in {each["actor"] for each in entries}
         # Whom the settings name is administrator by a token too.
         own = bearing((await of_person(provider, "admin", f"{url}/api"))["access_token"])
-        assert (await client.get(f"{url}/api/grants", headers=own)).status_code == 200
+        made = await client.post(f"{url}/api/depots", json={"name": "D", "timezone": "UTC"}, headers=own)
+        assert made.status_code == 201, made.text
 
 
 async def test_a_program_may_what_was_granted_to_it(database_url: str, engine: AsyncEngine, tmp_path: Path) -> None:
@@ -119,7 +120,7 @@ async def test_a_program_may_what_was_granted_to_it(database_url: str, engine: A
         mine = bearing(await of_program(client, provider, f"{url}/api"))
         # The settings name people alone.
         assert (await client.get(f"{url}/api/depots", headers=mine)).json()["items"] == []
-        assert told(await client.get(f"{url}/api/grants", headers=mine)) == (403, "NOT_PERMITTED")
+        assert told(await client.post(f"{url}/api/depots/import", headers=mine)) == (403, "NOT_PERMITTED")
         await grant(admin, url, kind="program", subject=f"{provider.issuer}#job", role="operator")
         assert len((await client.get(f"{url}/api/depots", headers=mine)).json()["items"]) == 1
         # A program makes no API tokens, which would outlast its own.

@@ -1,0 +1,101 @@
+"""Wrong proofs, by where they come from: whoever guesses is stopped, and whoever was right goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from domain.access.attempts import MOST_FAILED, WINDOW_SECONDS, network_of
+from domain.base.problems import Problem, ProblemCode
+
+if TYPE_CHECKING:
+    from limits import RateLimitItemPerSecond
+    from limits.aio.strategies import MovingWindowRateLimiter
+
+_log = structlog.get_logger("access")
+
+BEARER = "bearer"
+SIGN_IN = "sign-in"
+"""Counted apart, so that a program with a wrong token keeps nobody at the same address from signing in."""
+_MOST_RIGHT = 10_000
+"""Digests of proofs that were right; of more, the oldest are forgotten."""
+
+
+class FailedProofs:
+    """Counts wrong proofs for each address in a moving window.
+
+    A proof that was right in this process is always checked, and so are others until the address is full; then they are
+    refused without a look. The same wrong proof counts once a window: a program with an outdated secret repeats it, and
+    does not guess.
+    """
+
+    def __init__(self) -> None:
+        self._limiter: MovingWindowRateLimiter | None = None
+        self._right: dict[bytes, None] = {}
+
+    async def admit(self, kind: str, host: str, digest: bytes) -> None:
+        """Refuse a proof, if too many from its address were wrong.
+
+        Raises:
+            Problem: ``TOO_MANY_FAILED_PROOFS``.
+
+        """
+        if digest in self._right or self._limiter is None:
+            return
+        limit, where = _most(), (kind, network_of(host))
+        if await self._limiter.test(limit, *where):
+            return
+        window = await self._limiter.get_window_stats(limit, *where)
+        raise Problem(
+            ProblemCode.TOO_MANY_FAILED_PROOFS,
+            "Too many wrong proofs came from this address.",
+            retry_after=max(1, math.ceil(window.reset_time - time.time())),
+        )
+
+    async def was_wrong(self, host: str, digest: bytes) -> bool:
+        """Whether this proof came from there within the window, and was wrong."""
+        return self._limiter is not None and not await self._limiter.test(_once(), network_of(host), digest.hex())
+
+    async def note_wrong(self, kind: str, host: str, digest: bytes) -> None:
+        """Count a wrong proof."""
+        self._right.pop(digest, None)
+        if self._limiter is None:
+            # Imported when it is first needed, and beside the loop: neither a start nor a request waits for it.
+            made = await asyncio.to_thread(_make_limiter)
+            self._limiter = self._limiter or made
+        if not await self._limiter.hit(_once(), network_of(host), digest.hex()):
+            return
+        limit, where = _most(), (kind, network_of(host))
+        await self._limiter.hit(limit, *where)
+        if not await self._limiter.test(limit, *where):
+            _log.warning("too many wrong proofs", kind=kind, client=where[1])
+
+    def note_right(self, digest: bytes) -> None:
+        """Keep in mind that a proof was right."""
+        if digest not in self._right:
+            if len(self._right) >= _MOST_RIGHT:
+                del self._right[next(iter(self._right))]
+            self._right[digest] = None
+
+
+def _make_limiter() -> MovingWindowRateLimiter:
+    from limits.aio.storage import MemoryStorage
+    from limits.aio.strategies import MovingWindowRateLimiter
+
+    return MovingWindowRateLimiter(MemoryStorage())
+
+
+def _most() -> RateLimitItemPerSecond:
+    from limits import RateLimitItemPerSecond
+
+    return RateLimitItemPerSecond(MOST_FAILED, WINDOW_SECONDS, namespace="failed")
+
+
+def _once() -> RateLimitItemPerSecond:
+    from limits import RateLimitItemPerSecond
+
+    return RateLimitItemPerSecond(1, WINDOW_SECONDS, namespace="wrong")
