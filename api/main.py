@@ -24,7 +24,7 @@ from fastapi_offline import FastAPIOffline
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api import health
-from api.access import api_tokens, back_channel, gateway_secrets, grants, journal, payload_codec
+from api.access import api_tokens, back_channel, gateway_secrets, grants, journal, payload_codec, sessions
 from api.access.authorization import authorizer
 from api.access.certificates import ClientCertificates
 from api.base.addresses import Addresses
@@ -126,7 +126,7 @@ _MONITORING = _Subject(
     schemas=telemetry.PACKET_SCHEMAS,
 )
 _BACKFILLS = _Subject((backfills,))
-_ACCESS = _Subject((grants, api_tokens, journal, payload_codec))
+_ACCESS = _Subject((grants, api_tokens, sessions, journal, payload_codec))
 _SIMULATION = _Subject((scenarios, scenario_runs))
 SUBJECTS = (_SITE, _CONTROLLERS, _MONITORING, _BACKFILLS, _SIMULATION, _ACCESS)
 """Every subject of the product, in the order of the OpenAPI document."""

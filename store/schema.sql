@@ -993,7 +993,8 @@ CREATE TABLE public.sessions (
     id_token text NOT NULL,
     opened_at timestamp with time zone DEFAULT now() NOT NULL,
     used_at timestamp with time zone DEFAULT now() NOT NULL,
-    expires_at timestamp with time zone NOT NULL
+    expires_at timestamp with time zone NOT NULL,
+    client text DEFAULT NULLIF(current_setting('manage.client'::text, true), ''::text)
 );
 
 CREATE TABLE public.sign_ins (

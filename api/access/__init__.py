@@ -15,6 +15,8 @@
   decrypt themselves
 - ``provider``: What there is only where a provider is configured
 - ``senders``: Of which gateways somebody may send packets
+- ``sessions``: Sessions: who is signed in, since when and from where; ended by whom they are of, or by an
+  administrator
 - ``sign_in``: Signing in by the authorization code flow, with PKCE, ``state`` and ``nonce``; and the session that
   begins then
 """

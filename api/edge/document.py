@@ -36,6 +36,7 @@ TAGS = {
     "scenario runs": "Runs of scenarios, with their evidence.",
     "grants": "Who has which role, at one depot or at all of them.",
     "tokens": "API tokens, by which scripts and CI prove who made them.",
+    "sessions": "Who is signed in on the pages, since when and from where.",
     "journal": "Who did what to what, when and from where.",
     "temporal": "What Temporal's UI and command line ask to show encrypted payloads.",
     "health": "How the process does.",
@@ -60,6 +61,7 @@ _NOUNS = {
     "scenarios": ("scenario", "scenarios"),
     "scenario_runs": ("scenario_run", "scenario_runs"),
     "grants": ("grant", "grants"),
+    "sessions": ("session", "sessions"),
     "journal": ("journal", "journal"),
     "api_tokens": ("api_token", "api_tokens"),
 }
@@ -94,6 +96,7 @@ _IDS = {
     "scenario_runs.report_xml": "get_scenario_run_report_xml",
     "scenario_runs.differences": "compare_scenario_runs",
     "grants.deletion": "get_grant_deletion",
+    "sessions.remove_all": "delete_person_sessions",
     "health.healthz": "get_health",
     "health.readyz": "get_readiness",
     "health.metrics": "get_metrics",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import Depends, FastAPI
 
-from api.ui.access import grants, journal, sign_in, tokens
+from api.ui.access import grants, journal, sessions, sign_in, tokens
 from api.ui.base import assets, live, problem_list
 from api.ui.base.problem_pages import install_problem_pages
 from api.ui.controllers import controller_forms, controllers
@@ -32,7 +32,7 @@ def install_pages(app: FastAPI) -> None:
         devices, gateway_dialogs, gateway_secret_dialogs, power_source_dialogs, device_dialogs, device,
         sensor_action_dialogs,
     )  # fmt: skip
-    for module in (*site, *configuration, *jobs, grants, tokens, journal, problem_list, sign_in):
+    for module in (*site, *configuration, *jobs, grants, tokens, journal, sessions, problem_list, sign_in):
         app.include_router(module.router, dependencies=[Depends(assets.needs_assets)])
     for module in (live, assets):
         app.include_router(module.router)

@@ -388,6 +388,14 @@ class ProblemCode(StrEnum):
         "Ask an administrator for a role that does; docs/access.md says what each role permits.",
         "You may not do this",
     )
+    SESSION_NOT_FOUND = (
+        "SESSION_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
+        Subject.ACCESS,
+        "No session has this id, or it is another person's. It may have ended.",
+        "`GET /api/sessions` lists the sessions.",
+        "There is no such session",
+    )
     GRANT_NOT_FOUND = (
         "GRANT_NOT_FOUND",
         HTTPStatus.NOT_FOUND,

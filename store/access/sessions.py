@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access.people import Identity
 from domain.access.sessions import SIGN_IN_TIME, USE_NOTED_AFTER
+from domain.base.actor import Actor
 from store.access.tables import people, sessions, sign_ins
+from store.base.changes import record_change
 
 
 @dataclass(frozen=True)
@@ -146,3 +148,62 @@ async def end_sessions_of(
     given = {"issuer": issuer, "sub": sub, "sid": sid, "before": before}
     found = await connection.execute(_END_AT_PROVIDER, given)
     return [(row.id, _identity(row)) for row in found]
+
+
+@dataclass(frozen=True)
+class SessionRecord:
+    """A session that holds, for people to see."""
+
+    session_id: UUID
+    person_id: UUID
+    name: str
+    email: str | None
+    opened_at: datetime
+    used_at: datetime
+    client: str | None
+    """The network address that it was opened from; None: not recorded."""
+
+
+async def list_sessions(
+    connection: AsyncConnection, subject: str | None, *, idle: timedelta, after: UUID | None, limit: int
+) -> list[SessionRecord]:
+    """List the sessions of a person, or of everybody (None), by id, beginning after ``after``."""
+    c, p = sessions.c, people.c
+    query = (
+        select(c.id, c.person_id, p.name, p.email, c.opened_at, c.used_at, c.client)
+        .join(people, p.id == c.person_id)
+        .where(c.expires_at > func.now(), c.used_at > func.now() - idle)
+        .order_by(c.id)
+        .limit(limit)
+    )
+    if subject is not None:
+        query = query.where(p.issuer + "#" + p.sub == subject)
+    if after is not None:
+        query = query.where(c.id > after)
+    return [SessionRecord(*row) for row in await connection.execute(query)]
+
+
+_END = text("""
+    DELETE FROM sessions AS s USING people AS p
+    WHERE p.id = s.person_id
+      AND (CAST(:subject AS text) IS NULL OR p.issuer || '#' || p.sub = :subject)
+      AND (s.id = :session_id OR s.person_id = :person_id)
+    RETURNING p.id, p.issuer, p.sub, p.name, p.email, p.email_verified, p.groups
+""")
+
+
+async def end_sessions(
+    connection: AsyncConnection,
+    actor: Actor,
+    subject: str | None,
+    *,
+    session_id: UUID | None = None,
+    person_id: UUID | None = None,
+) -> bool:
+    """End one session, or all of a person; with a ``subject`` only theirs. Says whether there was one."""
+    given = {"subject": subject, "session_id": session_id, "person_id": person_id}
+    ended = [(row.id, _identity(row).actor) for row in await connection.execute(_END, given)]
+    for of in dict.fromkeys(ended):
+        detail = {"person": of[1].name, "sessions": ended.count(of)}
+        await record_change(connection, actor, "SESSION_ENDED", subject_id=of[0], detail=detail)
+    return bool(ended)

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -60,6 +61,7 @@ sessions = Table(
     now_column("opened_at"),
     now_column("used_at"),
     time_column("expires_at"),
+    Column("client", Text, server_default=text("nullif(current_setting('manage.client', true), '')")),
     UniqueConstraint("digest", name="sessions_digest"),
     Index("sessions_person_id", "person_id"),
 )

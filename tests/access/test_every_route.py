@@ -29,6 +29,8 @@ async def ask(
     more = {
         "backfill_id": missing()["depot_id"],
         "grant_id": missing()["depot_id"],
+        "session_id": missing()["depot_id"],
+        "person_id": missing()["depot_id"],
         "secret_id": missing()["depot_id"],
         "token_id": missing()["depot_id"],
         "name": "quick-look",

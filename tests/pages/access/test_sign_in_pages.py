@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from store.base.database import make_engine
-from tests.helpers.openid import signing_in
+from tests.helpers.openid import SESSION, signing_in
 from tests.pages.conftest import ARTIFACTS, DESKTOP, PHONE
 
 SIZES = pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -200,3 +200,34 @@ async def test_the_documentation_is_shown_in_no_frame(desk: Desk) -> None:
         )
         framed = page.frames[-1]
         assert await framed.locator("#swagger-ui").count() == 0
+
+
+async def session_cookie(page: Page) -> str:
+    cookies = await page.context.cookies()
+    return next(each.get("value", "") for each in cookies if each.get("name") == SESSION)
+
+
+@SIZES
+async def test_an_administrator_ends_a_session(desk: Desk, size: tuple[int, int]) -> None:
+    page = await (await desk.browse(size)).new_page()
+    other = await (await desk.browse()).new_page()
+    await sign_in(page, "/")
+    await sign_in(other, "/", "vera")
+    await expect(other.locator("h1")).to_have_text("Depots")
+    await page.locator("details.person summary").click()
+    await page.get_by_role("link", name="Sessions").click()
+    rows = page.locator("#rows tr")
+    await expect(rows).to_have_count(2)
+    await expect(rows.filter(has_text="this session").get_by_role("button", name="End", exact=True)).to_have_count(0)
+    await expect(rows.first).to_contain_text("127.0.0.1")
+    await page.screenshot(path=ARTIFACTS / f"sessions-{size[0]}.png")
+    await rows.filter(has_text="Vera").get_by_role("button", name="End", exact=True).click()
+    await page.get_by_role("dialog").get_by_role("button", name="End").click()
+    await expect(rows).to_have_count(1)
+    # The provider still knows her, and signs her in again: it is another session.
+    before = await session_cookie(other)
+    await other.goto("/")
+    await expect(other.locator("h1")).to_have_text("Depots")
+    assert await session_cookie(other) != before
+    await page.reload()
+    await expect(rows).to_have_count(2)
