@@ -64,10 +64,10 @@ class Api:
         """
         self.url = url
         self._instance_id = instance_id
-        is_local = _is_loopback(url)
-        proof = authorization(is_private=is_local or url.lower().startswith("https:"))
-        # A proxy of the environment is for other machines.
         try:
+            is_local = _is_loopback(url)
+            proof = authorization(is_private=is_local or url.lower().startswith("https:"))
+            # A proxy of the environment is for other machines.
             self._http = httpx.AsyncClient(
                 base_url=url, timeout=_TIMEOUT, limits=_LIMITS, headers=proof, trust_env=not is_local,
                 transport=transport,

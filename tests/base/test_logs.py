@@ -423,7 +423,8 @@ async def test_each_workflow_and_each_step_says_in_one_line_how_it_ended(
         )
         await upkeep.result()
     ended = [each for each in json_log.records if each["event"].startswith("workflow completed after ")]
-    assert [each["workflow_type"] for each in ended] == ["MicrogridSync", "HistoryUpkeep"]
+    # The relay may ask for another sync of its own.
+    assert list(dict.fromkeys(each["workflow_type"] for each in ended)) == ["MicrogridSync", "HistoryUpkeep"]
     assert ended[0]["workflow_id"] == f"microgrid-sync/{depot}"
     # The sync's own step is a local one, of which its workflow's line says enough.
     step = json_log.only("step done")

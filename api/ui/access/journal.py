@@ -32,10 +32,12 @@ _LONGEST = 300
 _TEMPLATE = "journal.html"
 _FIELDS = ("depot", "person", "kind", "since", "until")
 # Where a thing of a depot is shown: the route, and the anchor on its page.
-_PLACES: dict[SubjectTable, tuple[str, str]] = {
-    SubjectTable.CIRCUITS: ("page_microgrid", "circuit-"),
-    SubjectTable.GATEWAYS: ("page_devices", "gateway-"),
-    SubjectTable.POWER_SOURCES: ("page_devices", "source-"),
+_PLACES: dict[SubjectTable, tuple[str, str, str]] = {
+    SubjectTable.CIRCUITS: ("page_microgrid", "depot_id", "#circuit-"),
+    SubjectTable.GATEWAYS: ("page_devices", "depot_id", "#gateway-"),
+    SubjectTable.POWER_SOURCES: ("page_devices", "depot_id", "#source-"),
+    SubjectTable.DEVICES: ("page_device", "device_id", ""),
+    SubjectTable.SCENARIO_RUNS: ("page_scenario_run", "run_id", ""),
 }
 
 Filter = Annotated[Text, Query(max_length=1_000)]
@@ -163,13 +165,9 @@ def _address(request: Request, entry: JournalEntry, things: dict[UUID, SubjectTa
     thing, id_ = things.get(entry.subject_id) if entry.subject_id else None, str(entry.subject_id)
     if thing is None or entry.depot_id is None or entry.depot_name is None:
         return None
-    address = request.app.url_path_for
-    if thing is SubjectTable.DEVICES:
-        return str(address("page_device", device_id=id_))
-    if thing is SubjectTable.SCENARIO_RUNS:
-        return str(address("page_scenario_run", run_id=id_))
-    name, anchor = _PLACES[thing]
-    return f"{address(name, depot_id=str(entry.depot_id))}#{anchor}{id_}"
+    name, parameter, anchor = _PLACES[thing]
+    address = request.app.url_path_for(name, **{parameter: str(entry.depot_id) if anchor else id_})
+    return f"{address}{anchor}{id_ if anchor else ''}"
 
 
 def _facts(detail: dict[str, Any]) -> list[Fact]:
