@@ -11,10 +11,11 @@ from typing import Annotated
 
 import structlog
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from temporalio.api.common.v1 import Payload
 
 from api.base.access import TEMPORAL_CODEC
+from api.base.bodies import StrictRoute, once_each
 from api.base.dependencies import ActorDep, ClientDep
 from api.base.problems import problem_responses
 from domain.base.problems import Problem, ProblemCode
@@ -22,7 +23,7 @@ from runtime.secrets.payloads import UnreadablePayloadError, is_encrypted
 
 _log = structlog.get_logger("codec")
 
-router = APIRouter(prefix=TEMPORAL_CODEC.rstrip("/"), tags=["temporal"])
+router = APIRouter(prefix=TEMPORAL_CODEC.rstrip("/"), tags=["temporal"], route_class=StrictRoute)
 
 
 def _check_base64(given: str) -> str:
@@ -36,18 +37,26 @@ Base64Text = Annotated[str, AfterValidator(_check_base64)]
 class PayloadDocument(BaseModel):
     """A payload of Temporal's."""
 
-    metadata: dict[str, Base64Text] = Field(default_factory=dict, description="What the data is; values in Base64.")
+    metadata: Annotated[dict[str, Base64Text], BeforeValidator(once_each)] = Field(
+        default_factory=dict, description="What the data is; values in Base64."
+    )
     data: Base64Text = Field(default="", description="The content, in Base64.")
 
 
 class PayloadsDocument(BaseModel):
     """Payloads of Temporal's."""
 
-    payloads: list[PayloadDocument] = Field(default_factory=list[PayloadDocument], description="In their order.")
+    payloads: list[Annotated[PayloadDocument, BeforeValidator(once_each)]] = Field(
+        default_factory=list[PayloadDocument], description="In their order."
+    )
+
+
+Given = Annotated[PayloadsDocument, BeforeValidator(once_each)]
+"""The body. Keys that are not known here are Temporal's of another version, and are left out."""
 
 
 @router.post("/decode", responses=problem_responses(ProblemCode.PAYLOAD_UNREADABLE))
-async def decode_payloads(actor: ActorDep, client: ClientDep, given: PayloadsDocument) -> PayloadsDocument:
+async def decode_payloads(actor: ActorDep, client: ClientDep, given: Given) -> PayloadsDocument:
     """Decrypt payloads of Temporal; those that are not encrypted stay as they are."""
     payloads = [_payload(each) for each in given.payloads]
     encrypted = sum(is_encrypted(each) for each in payloads)
@@ -65,7 +74,7 @@ async def decode_payloads(actor: ActorDep, client: ClientDep, given: PayloadsDoc
 
 
 @router.post("/encode")
-async def encode_payloads(client: ClientDep, given: PayloadsDocument) -> PayloadsDocument:
+async def encode_payloads(client: ClientDep, given: Given) -> PayloadsDocument:
     """Encrypt payloads for Temporal; where no key is configured they stay as they are."""
     payloads = [_payload(each) for each in given.payloads]
     codec = client.data_converter.payload_codec

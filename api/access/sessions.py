@@ -31,7 +31,7 @@ class SessionDocument(BaseModel):
     session_id: UUID = Field(description="The session's id, which is no secret.")
     person_id: UUID = Field(description="Whose it is.")
     name: str = Field(description="As the provider calls the person.")
-    email: str | None
+    email: str | None = Field(description="As the provider told it; null: it told none.")
     opened_at: datetime = Field(description="When they signed in.")
     used_at: datetime = Field(description="When they last did something, to the minute.")
     client: str | None = Field(description="The network address that they signed in from; null: not recorded.")

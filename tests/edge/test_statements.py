@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import httpx
@@ -33,6 +34,8 @@ NO_LISTS = {
     "/sign-in/callback": "not without a provider",
     "/signed-in": "not without a provider",
     "/sign-out/done": "not without a provider",
+    "/sessions": "not without a provider",
+    "/sessions/rows": "not without a provider",
     "/docs": "a file",
     "/docs/oauth2-redirect": "a file",
 }
@@ -100,6 +103,9 @@ async def grow(engine: AsyncEngine, api: httpx.AsyncClient, depot_id: str, more:
         await made(await api.post("/api/power-sources", json=source))
         grantee = {"kind": "group", "subject": name, "name": name, "role": "viewer", "depot_id": depot_id}
         await made(await api.post("/api/grants", json=grantee))
+        given = [{"role": "viewer", "depot_id": depot_id}, {"role": "auditor"}]
+        ends = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+        await made(await api.post("/api/tokens", json={"name": name, "grants": given, "expires_at": ends}))
     async with engine.begin() as connection:
         for statement in MORE.split(";\n"):
             await connection.execute(text(statement), {"more": more} if ":more" in statement else {})
@@ -143,6 +149,7 @@ async def names_in_addresses(api: httpx.AsyncClient, depot_id: str) -> dict[str,
         "run_id": await first("/api/scenario-runs", "run_id", -1),
         "other_id": await first("/api/scenario-runs", "run_id", -2),
         "grant_id": await first("/api/grants", "grant_id"),
+        "token_id": await first("/api/tokens", "token_id"),
         "name": "quick-look",
     }
 
