@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, status
+from fastapi import APIRouter, Path, Request, status
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.access.authentication import session_of
 from api.base.access import PrincipalDep
 from api.base.bodies import StrictRoute
 from api.base.dependencies import ActorDep, EngineDep
@@ -110,7 +111,9 @@ async def list_all(
     status_code=status.HTTP_201_CREATED,
     responses=problem_responses(ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.TOO_MANY_API_TOKENS),
 )
-async def create(body: ApiTokenCreate, actor: ActorDep, principal: PrincipalDep, engine: EngineDep) -> CreatedApiToken:
+async def create(
+    request: Request, body: ApiTokenCreate, actor: ActorDep, principal: PrincipalDep, engine: EngineDep
+) -> CreatedApiToken:
     """Create an API token of yours, for a script or CI. People create tokens, and programs do not.
 
     An answer that was lost is not given again: revoke that token, and create another.
@@ -121,8 +124,9 @@ async def create(body: ApiTokenCreate, actor: ActorDep, principal: PrincipalDep,
     secret = make_secret(SecretKind.API_TOKEN, secrets.token_bytes(BITS // 8))
     async with transaction(engine, actor) as connection:
         owner = await _owner(connection, principal)
-        if not owner.is_local and owner.person_id is None:
-            raise Problem(ProblemCode.NOT_PERMITTED, "Sign in on the pages first: an API token is of a known person.")
+        # A token that is stolen must not become one that lasts longer.
+        if not owner.is_local and (owner.person_id is None or session_of(request.scope) is None):
+            raise Problem(ProblemCode.NOT_PERMITTED, "Sign in on the pages: only a session creates API tokens.")
         made = await create_token(
             connection,
             actor,

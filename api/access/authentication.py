@@ -12,15 +12,14 @@ from starlette.types import Scope
 
 from api.access.certificates import gateway_by_certificate, has_certificate
 from api.access.cookies import SESSION, read_cookie
-from api.base.access import SAFE_METHODS
+from api.base.access import SAFE_METHODS, is_background
 from api.base.dependencies import Resources
 from api.base.kept.failed_proofs import BEARER
-from domain.access.api_tokens import token_subject
+from domain.access.api_tokens import token_actor, token_subject
 from domain.access.people import Identity, read_identity
 from domain.access.principals import WORKER_PRINCIPAL, Grant, Principal, PrincipalKind
 from domain.access.roles import Role
 from domain.access.secrets import SecretKind, digest_of
-from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from runtime.settings import Settings
 from store.access.api_tokens import find_token
@@ -33,6 +32,7 @@ _SESSION = "manage.session"
 _AUTHORIZATION = b"authorization"
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +(?P<token>[A-Za-z0-9._~+/-]{1,8000}=*)")
 """RFC 6750; the longest is an access token of the provider."""
+_JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 CSRF_HEADER = b"x-csrf-token"
 BACKGROUND_HEADER = b"x-manage-background"
 """Says that a page asks by itself, and nobody at it: that keeps no session alive."""
@@ -114,7 +114,8 @@ async def _of_worker(resources: Resources, token: str) -> Principal | None:
 async def _of_api_token(resources: Resources, token: str) -> Principal | None:
     async with resources.engine.connect() as connection:
         found = await find_token(connection, digest_of(token))
-        if found is None:
+        # The local administrator's are for the machine itself: where people sign in, each token has its person.
+        if found is None or (found.owner is None and resources.settings.people_sign_in):
             return None
         subject = token_subject(found.token_id)
         granted = await read_grants(connection, PrincipalKind.PROGRAM, subject, ())
@@ -122,7 +123,7 @@ async def _of_api_token(resources: Resources, token: str) -> Principal | None:
         if found.is_use_stale:
             await note_token_use(connection, found.token_id)
             await connection.commit()
-    return Principal(PrincipalKind.PROGRAM, subject, Actor(f"{found.name} <{subject}>"), granted, bounds=bounds)
+    return Principal(PrincipalKind.PROGRAM, subject, token_actor(found.name, found.token_id), granted, bounds=bounds)
 
 
 async def _bounds(connection: AsyncConnection, owner: Identity | None, settings: Settings) -> tuple[Grant, ...] | None:
@@ -136,7 +137,8 @@ async def _bounds(connection: AsyncConnection, owner: Identity | None, settings:
 async def _of_access_token(resources: Resources, token: str) -> Principal | None:
     """A person or a program, by a token that the provider made. A person may what they may in a session."""
     settings = resources.settings
-    if not settings.people_sign_in:
+    # What does not even look like one costs the provider no question.
+    if not settings.people_sign_in or _JWT.fullmatch(token) is None:
         return None
     try:
         claims = await resources.provider.read_access_token(token)
@@ -197,4 +199,4 @@ def _named(identity: Identity, settings: Settings) -> tuple[Grant, ...]:
 
 
 def _is_background(scope: Scope, headers: dict[bytes, bytes]) -> bool:
-    return scope["path"] == "/live" or BACKGROUND_HEADER in headers
+    return scope["path"] == "/live" or is_background(scope) or BACKGROUND_HEADER in headers

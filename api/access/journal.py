@@ -102,7 +102,7 @@ async def list_all(
         items, more = cut_page(found, limit, lambda entry: entry.entry_id)
         page = JournalPage(items=[JournalEntryDocument.of(entry) for entry in items], next_cursor=more)
         return JSONResponse(page.model_dump(mode="json"))
-    if not scope.is_empty:
+    if not scope.is_empty and (depot_id is None or scope.holds(depot_id)):
         async with transaction(engine, actor) as connection:
             detail = {"format": answer.value, **wanted.as_detail()}
             await record_change(connection, actor, "JOURNAL_EXPORTED", depot_id=depot_id, detail=detail)

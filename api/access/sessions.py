@@ -13,7 +13,7 @@ from api.base.bodies import StrictRoute
 from api.base.dependencies import ActorDep, EngineDep, PrincipalDep, SettingsDep
 from api.base.problems import problem_responses
 from api.base.types import Cursor, Limit, cut_page, decode_id
-from domain.access.principals import Principal
+from domain.access.principals import Principal, PrincipalKind
 from domain.access.roles import Permission
 from domain.base.problems import Problem, ProblemCode
 from store.access.sessions import SessionRecord, end_sessions, list_sessions
@@ -50,8 +50,10 @@ class SessionPage(BaseModel):
 
 
 def own_or_all(principal: Principal) -> str | None:
-    """Whose sessions somebody sees and ends: their own, by their subject; None: everybody's."""
-    return None if principal.may(Permission.ADMINISTER, None) else principal.subject
+    """Whose sessions somebody sees and ends: their own, by their subject; None: everybody's. A program has none."""
+    if principal.may(Permission.ADMINISTER, None):
+        return None
+    return principal.subject if principal.kind is PrincipalKind.PERSON else ""
 
 
 @router.get("/api/sessions", responses=problem_responses(ProblemCode.INVALID_CURSOR))

@@ -33,6 +33,7 @@ _ACTOR = "manage.actor"
 _PRINCIPAL = "manage.principal"
 _DEPOTS = "manage.depots"
 _PROOF = "manage.proof"
+_BACKGROUND = "manage.background"
 _REFUSED_AT = "manage.refused_at"
 
 _PROMETHEUS = Principal(PrincipalKind.LOCAL, "metrics", Actor("metrics-network"), (Grant(Role.VIEWER),))
@@ -111,6 +112,16 @@ async def prove_again(scope: Scope) -> Principal:
     """
     prove: Callable[[], Awaitable[Principal]] | None = scope.get(_PROOF)
     return scope[_PRINCIPAL] if prove is None else await prove()
+
+
+def note_background(scope: Scope) -> None:
+    """Note that a request goes on by itself, with nobody at it."""
+    scope[_BACKGROUND] = True
+
+
+def is_background(scope: Scope) -> bool:
+    """Whether a request goes on by itself."""
+    return scope.get(_BACKGROUND, False)
 
 
 def note_depots(scope: Scope, depots: DepotScope) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from domain.access.people import NO_BRACKETS
 from domain.access.principals import Grant, Principal, PrincipalKind
-from domain.access.roles import PERMISSIONS, Permission
+from domain.access.roles import PERMISSIONS, Permission, Role
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 
@@ -38,7 +39,7 @@ class TokenRecord:
     @property
     def actor(self) -> Actor:
         """The name that is stored with what is done with it."""
-        return Actor(f"{self.name} <{token_subject(self.token_id)}>")
+        return token_actor(self.name, self.token_id)
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ def token_subject(token_id: UUID) -> str:
     return f"token#{token_id}"
 
 
+def token_actor(name: str, token_id: UUID) -> Actor:
+    """The name that is stored with what is done with a token. Brackets set apart what nobody can choose."""
+    shown = " ".join(name.translate(NO_BRACKETS).split())
+    return Actor(f"{shown or 'Unnamed'} <{token_subject(token_id)}>")
+
+
 def check_life(expires_at: datetime, now: datetime) -> None:
     """Refuse a token that has ended, or lasts longer than any may.
 
@@ -63,6 +70,12 @@ def check_life(expires_at: datetime, now: datetime) -> None:
     """
     if not now < expires_at <= now + LONGEST_LIFE:
         raise Problem(ProblemCode.INVALID_REQUEST, f"Lies ahead, by {LONGEST_LIFE.days} days at most.", "expires_at")
+
+
+def may_give(giver: Principal, role: Role) -> bool:
+    """Whether somebody may give a token this role at any depot."""
+    needed = PERMISSIONS[role]
+    return not giver.scope(Permission.ADMINISTER).is_empty or not any(giver.scope(each).is_empty for each in needed)
 
 
 def check_giver(giver: Principal, wanted: Collection[Grant]) -> None:

@@ -70,9 +70,7 @@ def read_identity(issuer: str, claims: Mapping[str, Any], groups_claim: str) -> 
     email = _clean(claims.get("email"), _MAX_EMAIL)
     names = (claims.get("name"), claims.get("preferred_username"), email, sub)
     # Brackets set apart what nobody can choose.
-    name = next(
-        (found for each in names if (found := _clean(each, MAX_NAME).translate(_NO_BRACKETS).strip())), _UNNAMED
-    )
+    name = next((found for each in names if (found := _clean(each, MAX_NAME).translate(NO_BRACKETS).strip())), _UNNAMED)
     given = claims.get(groups_claim)
     groups = cast("list[Any]", given) if isinstance(given, list) else []
     clean = [each for each in groups[:_MAX_GROUPS] if isinstance(each, str) and each == _clean(each, _MAX_GROUP) != ""]
@@ -88,7 +86,7 @@ def read_identity(issuer: str, claims: Mapping[str, Any], groups_claim: str) -> 
 
 _UNNAMED = "Unnamed"
 """Somebody whose provider tells nothing but brackets."""
-_NO_BRACKETS = str.maketrans({"<": None, ">": None})
+NO_BRACKETS = str.maketrans({"<": None, ">": None})
 
 
 def _clean(given: object, most: int) -> str:

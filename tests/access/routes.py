@@ -14,6 +14,9 @@ from api.main import create_app
 from domain.access.routes import Access
 from runtime.settings import Settings
 
+STREAMS = {"stream_microgrid_events", "live"}
+"""They answer for as long as somebody reads."""
+
 
 @dataclass(frozen=True)
 class RouteOf:

@@ -14,11 +14,9 @@ from temporalio.client import Client
 from domain.access.principals import Grant
 from domain.access.roles import PERMISSIONS, Permission, Role
 from domain.access.routes import PARAMETERS, Reach
-from tests.access.routes import RouteOf, all_routes
+from tests.access.routes import STREAMS, RouteOf, all_routes
 from tests.access.sites import WHO, asked_as, depot_with_everything, missing, person, read_only, told
 
-STREAMS = {"stream_microgrid_events", "live"}
-"""They answer for as long as somebody reads."""
 _HIDDEN = {str(code) for code in PARAMETERS.values()}
 FOREIGN = "Hidden Valley"
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from ipaddress import IPv4Network
 from itertools import product
 from typing import Any
@@ -12,7 +11,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Gauge
 from pydantic import SecretStr, ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -21,6 +19,7 @@ from api.main import create_app
 from domain.access.routes import PAGES, SIGNED_IN
 from runtime.servers.processes import free_port
 from runtime.settings import Settings
+from tests.edge.answers import assert_dressed, calling
 from tests.factories.sites import controller_site
 from tests.helpers.live import http_client, serving
 from tests.helpers.support import make_depot, until
@@ -34,29 +33,6 @@ EVERYWHERE = (
     f"/api/microgrids/{UUID(int=4)}/capability-status", "/live", "//", "/api/depots/import",
 )  # fmt: skip
 """Pages, files, documentation, figures, redirects, the fast path, and what is not there."""
-HEADERS = {
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-}
-
-
-@asynccontextmanager
-async def calling(app: FastAPI, *, place: str = "127.0.0.1") -> AsyncGenerator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(place, 4711))
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost") as caller,
-    ):
-        yield caller
-
-
-def assert_dressed(answer: httpx.Response) -> None:
-    assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS, answer.request.url
-    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
-    assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
 def code(answer: httpx.Response) -> tuple[int, str]:

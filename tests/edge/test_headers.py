@@ -12,9 +12,8 @@ from temporalio.client import Client
 
 from api.main import create_app
 from runtime.settings import Settings
-from tests.access.routes import all_routes
-from tests.access.test_every_route import STREAMS
-from tests.edge.test_guard import assert_dressed, calling
+from tests.access.routes import STREAMS, all_routes
+from tests.edge.answers import assert_dressed, calling
 
 PROVIDER: dict[str, Any] = {
     "oidc_issuer": "https://login.example",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -11,13 +12,17 @@ import structlog
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.base.access import principal_of, prove_again
+from api.base.access import note_background, principal_of, prove_again
+from domain.access.roles import Permission
 from store.access.grants import CHANNEL, SECRETS
 from store.base.notifications.listen import listen
 
 _log = structlog.get_logger("access")
 
 T = TypeVar("T")
+
+PROVE_EVERY = 60.0
+"""Seconds after which who reads a stream is asked again, also where nothing was heard."""
 
 
 class RightsWatch:
@@ -67,16 +72,23 @@ async def while_permitted(request: Request, rights: RightsWatch, events: AsyncGe
 
     A reader whose stream has ended asks for it again, and is judged anew.
     """
+    # That a stream goes on is no use of a session by anybody at it.
+    note_background(request.scope)
+    proven_at = time.monotonic()
     with rights.changes() as changed:
         coming = asyncio.ensure_future(anext(events))
         change = asyncio.ensure_future(changed.wait())
         try:
             while True:
-                await asyncio.wait({coming, change}, return_when=asyncio.FIRST_COMPLETED)
-                if change.done():
+                until = max(proven_at + PROVE_EVERY - time.monotonic(), 0)
+                await asyncio.wait({coming, change}, timeout=until, return_when=asyncio.FIRST_COMPLETED)
+                # A proof ends in time as well, and nobody notifies of that.
+                if change.done() or time.monotonic() >= proven_at + PROVE_EVERY:
                     changed.clear()
                     if not await _is_as_before(request):
                         return
+                    proven_at = time.monotonic()
+                if change.done():
                     change = asyncio.ensure_future(changed.wait())
                 if coming.done():
                     try:
@@ -99,6 +111,7 @@ async def _is_as_before(request: Request) -> bool:
     except Exception as error:  # noqa: BLE001 - whatever it is, it is not known who reads
         _log.info("event stream ended", error=type(error).__name__)
         return False
-    return before is not None and (
-        now is before or (now.subject, set(now.grants)) == (before.subject, set(before.grants))
-    )
+    if before is None or (now.kind, now.subject) != (before.kind, before.subject):
+        return False
+    # What bounds a token's grants counts as well.
+    return now is before or all(now.scope(each) == before.scope(each) for each in Permission)

@@ -20,6 +20,7 @@ from api.ui.access.grants import ROLES
 from api.ui.base.depot_choice import find_depot
 from api.ui.base.forms import FieldErrors
 from api.ui.base.rendering import render
+from domain.access.api_tokens import may_give
 from domain.access.principals import Principal
 from domain.access.roles import Permission, Role
 from domain.base.problems import Problem, ProblemCode
@@ -84,9 +85,9 @@ async def offer_depots(request: Request, engine: EngineDep, principal: Principal
 
 
 @router.get("/new", name="token_new")
-async def begin(request: Request) -> Response:
+async def begin(request: Request, principal: PrincipalDep) -> Response:
     """The dialog that creates a token."""
-    return _form(request, Filled(), {})
+    return _form(request, principal, Filled(), {})
 
 
 @router.post("", name="token_create")
@@ -97,13 +98,13 @@ async def create(request: Request, engine: EngineDep, actor: ActorDep, principal
         filled = Filled(**{name: str(form.get(name, "")).strip() for name in names})
     body, errors = await _read(engine, principal, filled)
     if body is None:
-        return _form(request, filled, errors, 422)
+        return _form(request, principal, filled, errors, 422)
     try:
-        made = await service.create(body, actor, principal, engine)
+        made = await service.create(request, body, actor, principal, engine)
     except Problem as problem:
         if problem.code not in _REFUSED:
             raise
-        return _form(request, filled, {"token": problem.detail}, problem.code.status)
+        return _form(request, principal, filled, {"token": problem.detail}, problem.code.status)
     return render(request, _TEMPLATE, {"made": made, **await _list(engine, principal, None)}, block="created")
 
 
@@ -162,6 +163,9 @@ def _gone(request: Request, problem: Problem) -> Response:
     return render(request, "site_dialogs.html", {"detail": problem.detail}, block="gone", status=404)
 
 
-def _form(request: Request, filled: Filled, errors: dict[str, str], status: int = 200) -> Response:
-    context = {"filled": filled, "errors": errors, "roles": ROLES, "lives": LIVES}
+def _form(
+    request: Request, principal: Principal, filled: Filled, errors: dict[str, str], status: int = 200
+) -> Response:
+    roles = {role: text for role, text in ROLES.items() if may_give(principal, role)}
+    context = {"filled": filled, "errors": errors, "roles": roles, "lives": LIVES}
     return render(request, _TEMPLATE, context, block="form", status=status)

@@ -10,37 +10,28 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
 
-from domain.access.api_tokens import LONGEST_LIFE, MOST_TOKENS
+from domain.access.api_tokens import LONGEST_LIFE, MOST_TOKENS, token_actor
+from domain.access.people import Identity
 from domain.access.principals import EVERYWHERE, NOWHERE, DepotScope, Grant, Principal, PrincipalKind
 from domain.access.roles import Permission, Role
 from domain.access.secrets import SecretKind, digest_of, make_secret
 from domain.base.actor import Actor
+from runtime.settings import Settings
+from store.access.people import keep_person
 from store.access.tables import api_tokens
-from tests.access.sites import told
+from tests.access.sites import WHO, asked_as, person, told
+from tests.access.tokens.made import bearing, make, wanted
 from tests.factories.sites import make_site, packet
+from tests.helpers.live import serving
 from tests.helpers.openid import Surfer, signing_in
 from tests.helpers.support import make_depot
 
 DEPOT = {"name": "Arrow Road", "timezone": "UTC"}
-
-
-def wanted(*grants: tuple[str, UUID | None], name: str = "CI", days: float = 30) -> dict[str, Any]:
-    given = [{"role": role, "depot_id": None if depot is None else str(depot)} for role, depot in grants]
-    return {"name": name, "grants": given, "expires_at": (datetime.now(UTC) + timedelta(days=days)).isoformat()}
-
-
-def bearing(token: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {token}"}
-
-
-async def make(api: httpx.AsyncClient, *grants: tuple[str, UUID | None], **more: Any) -> tuple[str, str]:
-    """Create a token; its id and its text."""
-    answer = await api.post("/api/tokens", json=wanted(*grants, **more))
-    assert answer.status_code == 201, answer.text
-    return answer.json()["token_id"], answer.json()["secret"]
 
 
 async def test_a_token_is_shown_once_and_stored_as_a_digest(api: httpx.AsyncClient, engine: AsyncEngine) -> None:
@@ -228,10 +219,22 @@ async def test_a_persons_token_may_never_more_than_the_person(
         refused = await somebody.change("DELETE", f"{url}/api/tokens/{other['token_id']}")
         assert told(refused) == (404, "API_TOKEN_NOT_FOUND")
 
-        # What is taken from the person is taken from the token.
+        # What is taken from the person is taken from the token, and from what is followed with it.
+        async def follow() -> None:
+            async with script.stream("GET", f"/live?topic=depot:{here}", headers=mine) as stream:
+                following.set()
+                async for _ in stream.aiter_raw():
+                    pass
+
+        following = asyncio.Event()
+        followed = asyncio.create_task(follow())
+        await following.wait()
         await grant("viewer", here)
+        assert not followed.done()
         assert (await admin.change("DELETE", f"{url}/api/grants/{operator}")).status_code == 204
         assert (await script.get(f"/api/depots/{here}", headers=mine)).status_code == 200
+        async with asyncio.timeout(30):
+            await followed
         resync = await script.post(f"/api/depots/{here}/microgrid/resync", headers=mine)
         assert told(resync) == (403, "NOT_PERMITTED")
         # No cookie is read with a token, so a change needs no CSRF token, and a foreign page's is refused all the same.
@@ -240,6 +243,52 @@ async def test_a_persons_token_may_never_more_than_the_person(
         assert told(crossed) == (403, "CROSS_SITE_REFUSED")
         assert (await admin.change("DELETE", f"{url}/api/tokens/{made['token_id']}")).status_code == 204
         assert told(await script.get("/api/depots", headers=mine)) == (401, "TOKEN_REFUSED")
+
+
+async def test_what_is_followed_with_a_token_ends_with_it(
+    engine: AsyncEngine, database_url: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert client.namespace
+    monkeypatch.setattr("api.base.streams.rights.PROVE_EVERY", 0.2)
+    async with (
+        serving(Settings(database_url=SecretStr(database_url))) as address,
+        httpx.AsyncClient(base_url=address, timeout=30) as caller,
+    ):
+        _, token = await make(caller, ("viewer", None))
+        async with caller.stream("GET", "/live?topic=remediations", headers=bearing(token)) as stream:
+            assert stream.status_code == 200
+            # Nobody is notified of an end that comes by itself.
+            async with engine.begin() as connection:
+                await connection.execute(update(api_tokens).values(expires_at=datetime.now(UTC)))
+            async for _ in stream.aiter_raw():
+                pass
+        assert told(await caller.get("/api/depots", headers=bearing(token))) == (401, "TOKEN_REFUSED")
+
+
+async def test_a_session_alone_creates_tokens(engine: AsyncEngine, database_url: str) -> None:
+    identity = Identity("https://id.example", "ann", "Ann", None, email_verified=False, groups=())
+    async with engine.begin() as connection:
+        await keep_person(connection, identity)
+    who = person(Grant(Role.ADMINISTRATOR), subject=identity.subject)
+    async with asked_as(database_url, {"ann": who}) as caller:
+        # She is known, but comes with an access token of the provider, which ends in minutes.
+        answer = await caller.post("/api/tokens", json=wanted(("viewer", None)), headers={WHO: "ann"})
+    assert told(answer) == (403, "NOT_PERMITTED")
+
+
+async def test_tokens_of_the_machine_itself_end_where_people_sign_in(
+    api: httpx.AsyncClient, database_url: str, tmp_path: Path
+) -> None:
+    _, token = await make(api, ("administrator", None))
+    async with signing_in(database_url, tmp_path) as (url, _), httpx.AsyncClient(base_url=url) as script:
+        assert told(await script.get("/api/grants", headers=bearing(token))) == (401, "TOKEN_REFUSED")
+    assert (await api.get("/api/grants", headers=bearing(token))).status_code == 200
+
+
+def test_a_token_is_named_by_what_nobody_chooses() -> None:
+    token_id = uuid4()
+    assert token_actor("Ada <ada@depot.example>", token_id).name == f"Ada ada@depot.example <token#{token_id}>"
+    assert token_actor("<>", token_id).name == f"Unnamed <token#{token_id}>"
 
 
 HERE, THERE = uuid4(), uuid4()

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from domain.access.attempts import MOST_FAILED, WINDOW_SECONDS, network_of
 from domain.access.secrets import SecretKind, make_secret
 from tests.access.sites import told
-from tests.access.tokens.test_api_tokens import bearing, make
+from tests.access.tokens.made import bearing, make
 from tests.factories.sites import make_site, packet
 from tests.helpers.openid import Surfer, signing_in
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -19,33 +18,32 @@ from runtime.settings import Settings
 from store.access.tables import worker_tokens
 from store.access.worker_tokens import create_worker_token
 from tests.access.sites import told
+from tests.access.tokens.made import wanted
 from tests.factories.scenario_sites import make_depots, run_scenario
 from tests.helpers.live import serving, working
-from tests.helpers.openid import signing_in
-
-
-async def token_of_an_administrator(address: str) -> str:
-    ends = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    body = {"name": "CI", "grants": [{"role": "administrator"}], "expires_at": ends}
-    async with httpx.AsyncClient(base_url=address) as api:
-        return (await api.post("/api/tokens", json=body)).raise_for_status().json()["secret"]
+from tests.helpers.openid import Surfer, signing_in
 
 
 async def test_scenarios_run_where_people_sign_in(
     engine: AsyncEngine, database_url: str, client: Client, task_queue: str, tmp_path: Path
 ) -> None:
-    async with serving(Settings(database_url=SecretStr(database_url), task_queue=task_queue)) as local:
-        async with working(client, engine, task_queue, api_url=local):
-            (depot_id,) = await make_depots(local, 1)
-        token = await token_of_an_administrator(local)
+    async with (
+        serving(Settings(database_url=SecretStr(database_url), task_queue=task_queue)) as local,
+        working(client, engine, task_queue, api_url=local),
+    ):
+        (depot_id,) = await make_depots(local, 1)
     async with engine.connect() as connection:
         # Nobody asked.
         assert (await connection.execute(select(func.count()).select_from(worker_tokens))).scalar_one() == 0
     async with (
         signing_in(database_url, tmp_path, task_queue=task_queue) as (url, _),
         working(client, engine, task_queue, api_url=url),
-        httpx.AsyncClient(base_url=url, timeout=60, headers={"authorization": f"Bearer {token}"}) as api,
+        Surfer() as ada,
+        httpx.AsyncClient(base_url=url, timeout=60) as api,
     ):
+        await ada.sign_in(f"{url}/", "administrator")
+        made = await ada.change("POST", f"{url}/api/tokens", json=wanted(("administrator", None)))
+        api.headers["authorization"] = f"Bearer {made.json()['secret']}"
         first, _ = await run_scenario(api, depot_id, "quick-look")
         assert first["outcome"] == "PASSED"
         async with engine.begin() as connection:

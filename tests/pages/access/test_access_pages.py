@@ -41,7 +41,7 @@ async def test_a_role_is_granted_and_revoked_with_its_effect(
     async with product.engine.begin() as connection:
         await connection.execute(PERSON)
     page = await visitor.open("/access", size=size)
-    await expect(page.locator("#results")).to_contain_text("Nothing is granted here")
+    await expect(page.locator("#results")).to_contain_text("No grants for you to see")
     await fill_in(page, "bob@depot.example", "operator", depot="Barrow")
     await expect(dialog(page)).to_contain_text("Nobody with this address has signed in yet")
     await expect(dialog(page)).to_contain_text("No depot's name contains that")
@@ -70,7 +70,7 @@ async def test_a_role_is_granted_and_revoked_with_its_effect(
     await expect(dialog(page).locator("ins").first).to_have_text("nowhere")
     await look(page, f"access-revoke-{name}")
     await dialog(page).get_by_role("button", name="Revoke").click()
-    await expect(page.locator("#results")).to_contain_text("Nothing is granted here")
+    await expect(page.locator("#results")).to_contain_text("No grants for you to see")
 
 
 async def test_what_changed_meanwhile_is_shown_and_nothing_done(product: RunningProduct, visitor: Visitor) -> None:

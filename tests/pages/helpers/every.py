@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,11 +16,13 @@ from tests.pages.conftest import RunningProduct
 
 MOVED = frozenset({"page_depot", "page_of_microgrid"})
 """Addresses that only lead to another page."""
+OF_A_PROVIDER = frozenset({"page_sessions"})
+"""There only where people sign in (tests/pages/access/test_sign_in_pages.py)."""
 
 
 def page_routes(product: RunningProduct) -> set[str]:
     """The names of all routes that answer a whole page."""
-    return {name for name in _names(create_app(product.settings)) if name.startswith("page_")} - MOVED
+    return {name for name in _names(create_app(product.settings)) if name.startswith("page_")} - MOVED - OF_A_PROVIDER
 
 
 def _names(app: FastAPI) -> Iterator[str]:
@@ -40,6 +43,9 @@ async def every_page(product: RunningProduct) -> dict[str, str]:
         first, _ = await run_scenario(api, depot_id, "quick-look", seed=1)
         second, _ = await run_scenario(api, depot_id, "quick-look", seed=2)
         devices = (await api.get("/api/devices", params={"depot_id": depot_id})).json()["items"]
+        token = {"name": "CI", "grants": [{"role": "viewer"}]}
+        ends = datetime.now(UTC) + timedelta(days=30)
+        (await api.post("/api/tokens", json={**token, "expires_at": ends.isoformat()})).raise_for_status()
         backfill = (await api.post("/api/backfills", json={"dry_run": True})).json()
     depot, run = f"/depots/{depot_id}", f"/scenario-runs/{first['run_id']}"
     return {
@@ -55,6 +61,9 @@ async def every_page(product: RunningProduct) -> dict[str, str]:
         "page_scenarios": "/scenarios",
         "page_scenario_run": run,
         "page_scenario_compare": f"{run}/compare/{second['run_id']}",
+        "page_access": "/access",
+        "page_tokens": "/tokens",
+        "page_journal": "/journal",
         "page_backfills": "/backfills",
         "page_backfill": f"/backfills/{backfill['backfill_id']}",
     }
