@@ -175,7 +175,7 @@ def page_requests() -> list[tuple[str, str]]:
     app = create_app(Settings(database_url=SecretStr("postgresql://nobody@nowhere/nothing")))
     routers = [router for each in app.routes if (router := getattr(each, "original_router", None)) is not None]
     return [
-        (method, re.sub(r"\{\w+\}", str(uuid4()), route.path))
+        (method, re.sub(r"\{\w+(:\w+)?\}", str(uuid4()), route.path))
         for router in routers
         for route in router.routes
         if route.endpoint.__module__.startswith("api.ui.") and router not in (assets.router, live.router)
