@@ -53,7 +53,7 @@ async def test_a_gateway_lives_and_its_journal_tells_it(engine: AsyncEngine, api
         ("GATEWAY_CREATED", who, {"name": [None, "Gateway"]}),
         ("GATEWAY_CHANGED", who, {"site_model_name": [None, "BBA-1"], "output_translation": [None, named]}),
         ("GATEWAY_CHANGED", who, {"site_model_name": ["BBA-1", None], "output_translation": [named, None]}),
-        ("GATEWAY_DELETED", who, {"name": ["Gateway", None], "with_devices": 0}),
+        ("GATEWAY_DELETED", who, {"name": ["Gateway", None], "with_devices": 0, "with_secrets": 0}),
     ]
 
 
