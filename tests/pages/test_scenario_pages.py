@@ -24,7 +24,7 @@ async def test_a_scenario_is_chosen_run_and_watched_to_its_end(product: RunningP
     await page.get_by_label("Scenario").select_option("quick-look")
     await expect(page.locator("#about")).to_contain_text("All eight measurands in five steps")
     await page.get_by_label("Depot").press_sequentially("simul")
-    await expect(page.locator("#offers option")).to_have_count(1)
+    await expect(page.locator("#depot-offers option")).to_have_count(1)
     await page.get_by_label("Seed").fill("7")
     await page.get_by_label("Speed").select_option("100 times real time")
     await page.get_by_role("button", name="Run").click()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -83,19 +83,27 @@ class ShownEntry:
     """Where the thing is shown; None: it is gone, or has no page."""
 
 
-@router.get("", name="page_journal")
-async def show(
-    request: Request,
-    engine: EngineDep,
-    scope: ScopeDep,
+async def _asked(
     depot: Filter = "",
     person: Filter = "",
     kind: Filter = "",
     since: Filter = "",
     until: Filter = "",
+) -> Asked:
+    return Asked(*(each.strip() for each in (depot, person, kind, since, until)))
+
+
+AskedDep = Annotated[Asked, Depends(_asked)]
+
+
+@router.get("", name="page_journal")
+async def show(
+    request: Request,
+    engine: EngineDep,
+    scope: ScopeDep,
+    asked: AskedDep,
 ) -> Response:
     """Show the journal, the last entry first."""
-    asked = Asked(*(each.strip() for each in (depot, person, kind, since, until)))
     wanted, errors = await _read_filter(engine, scope, asked)
     context = await _entries(request, engine, scope, wanted, None) | {"asked": asked, "errors": errors}
     return render(request, _TEMPLATE, context, status=422 if errors else 200)
@@ -106,15 +114,10 @@ async def more(
     request: Request,
     engine: EngineDep,
     scope: ScopeDep,
-    depot: Filter = "",
-    person: Filter = "",
-    kind: Filter = "",
-    since: Filter = "",
-    until: Filter = "",
+    asked: AskedDep,
     cursor: Cursor = None,
 ) -> Response:
     """The next entries of the list."""
-    asked = Asked(*(each.strip() for each in (depot, person, kind, since, until)))
     wanted, _ = await _read_filter(engine, scope, asked)
     context = await _entries(request, engine, scope, wanted, cursor) | {"asked": asked}
     return render(request, _TEMPLATE, context, block="more_rows")
