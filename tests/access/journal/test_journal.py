@@ -110,3 +110,8 @@ async def test_one_reads_the_journal_of_ones_own_depots_alone(engine: AsyncEngin
                 assert {each["depot_id"] for each in items} == places
         hidden = {"person": "ann", "depot_id": str(foreign)}
         assert (await caller.get("/api/journal", params=hidden, headers={WHO: "auditor"})).json()["items"] == []
+        # Nor is there an entry of theirs after they asked for all of it.
+        told = await caller.get("/api/journal", params={**hidden, "format": "csv"}, headers={WHO: "auditor"})
+        assert told.status_code == 200
+        exports = {"kind": "JOURNAL_EXPORTED", "depot_id": str(foreign)}
+        assert (await caller.get("/api/journal", params=exports, headers={WHO: "everywhere"})).json()["items"] == []
