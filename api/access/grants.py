@@ -137,7 +137,7 @@ async def create(body: GrantCreate, actor: ActorDep, engine: EngineDep, once: On
     """Grant a role. It holds from the next request of whoever has it now."""
 
     async def make(connection: AsyncConnection) -> GrantDocument:
-        return GrantDocument.of(await create_grant(connection, actor, **body.model_dump()))
+        return GrantDocument.of(await create_grant(connection, actor, body.model_dump()))
 
     return await once.create(engine, actor, body, GrantDocument, make)
 

@@ -145,9 +145,8 @@ async def grant_demo_roles(database_url: str) -> None:
                 group = demo_group(role)
                 known = await granted_to(connection, GranteeKind.GROUP, group)
                 if not any(each.role is role for each in known):
-                    await create_grant(
-                        connection, _ACTOR, kind=GranteeKind.GROUP, subject=group, name=group, role=role, depot_id=None
-                    )
+                    named = {"kind": GranteeKind.GROUP, "subject": group, "name": group}
+                    await create_grant(connection, _ACTOR, {**named, "role": role, "depot_id": None})
     finally:
         await engine.dispose()
 

@@ -8,7 +8,7 @@
   reads
 - ``narrowing``: Narrowing of statements to the depots at which something is permitted: what lies elsewhere is never
   read
-- ``people``: People who signed in, as the provider told of them when they last did
+- ``people``: People who signed in, with what the provider said of them when they last did
 - ``sessions``: Sessions of people, and sign-ins that are under way at the provider
 - ``tables``: The tables of who may do what, and of who proved who they are
 - ``worker_tokens``: Tokens by which the worker, which shares the database with the API, proves to it who it is

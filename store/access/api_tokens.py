@@ -158,7 +158,7 @@ class TokenUse:
     token_id: UUID
     name: str
     owner: Identity | None
-    """The person who made it, as the provider last told of them; None: the local administrator."""
+    """The person who made it, as the provider last described them; None: the local administrator."""
     is_use_stale: bool
     """Whether this use is to be noted."""
 
@@ -189,8 +189,8 @@ async def find_token(connection: AsyncConnection, digest: bytes) -> TokenUse | N
     token_id, name, owner_id, *person, is_use_stale = row
     if owner_id is None:
         return TokenUse(token_id, name, None, is_use_stale)
-    *told, groups = person
-    return TokenUse(token_id, name, Identity(*told, groups=tuple(groups)), is_use_stale)
+    *profile, groups = person
+    return TokenUse(token_id, name, Identity(*profile, groups=tuple(groups)), is_use_stale)
 
 
 async def note_use(connection: AsyncConnection, token_id: UUID) -> None:

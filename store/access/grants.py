@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -96,28 +96,18 @@ async def read_grant(connection: AsyncConnection, grant_id: UUID) -> GrantRecord
     return found[0]
 
 
-async def create_grant(
-    connection: AsyncConnection,
-    actor: Actor,
-    *,
-    kind: GranteeKind,
-    subject: str,
-    name: str,
-    role: Role,
-    depot_id: UUID | None,
-) -> GrantRecord:
-    """Grant a role.
+async def create_grant(connection: AsyncConnection, actor: Actor, values: Mapping[str, Any]) -> GrantRecord:
+    """Grant ``role`` to the grantee of ``kind`` and ``subject``, called ``name``, at ``depot_id``; None: at all depots.
 
     Raises:
         Problem: ``DEPOT_NOT_FOUND`` or ``GRANT_EXISTS``.
 
     """
-    await check_depot(connection, depot_id)
-    values = {"kind": kind, "subject": subject, "name": name, "role": role, "depot_id": depot_id}
+    await check_depot(connection, values["depot_id"])
     row = insert(grants).values(**values, created_by=actor.name).on_conflict_do_nothing().returning(grants.c.id)
     grant_id = (await connection.execute(row)).scalar_one_or_none()
     if grant_id is None:
-        raise Problem(ProblemCode.GRANT_EXISTS, f"{name} has this role there already.")
+        raise Problem(ProblemCode.GRANT_EXISTS, f"{values['name']} has this role there already.")
     made = await read_grant(connection, grant_id)
     await _record(connection, actor, "ACCESS_GRANTED", made)
     return made

@@ -1,4 +1,4 @@
-"""People who signed in, as the provider told of them when they last did."""
+"""People who signed in, with what the provider said of them when they last did."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from store.access.tables import people
 
 async def keep_person(connection: AsyncConnection, identity: Identity) -> UUID:
     """Store who signed in, with what the provider says now; answers the person's id here."""
-    told = {
+    profile = {
         "name": identity.name,
         "email": identity.email,
         "email_verified": identity.email_verified,
         "groups": list(identity.groups),
     }
-    statement = insert(people).values(issuer=identity.issuer, sub=identity.sub, **told)
-    again = {**told, "signed_in_at": func.now()}
+    statement = insert(people).values(issuer=identity.issuer, sub=identity.sub, **profile)
+    again = {**profile, "signed_in_at": func.now()}
     statement = statement.on_conflict_do_update(constraint="people_subject", set_=again).returning(people.c.id)
     return (await connection.execute(statement)).scalar_one()
 

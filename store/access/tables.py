@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlalchemy import (
     Boolean,
-    CheckConstraint,
     Column,
     ForeignKey,
     Index,
@@ -17,8 +16,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from domain.access.grants import GranteeKind
 from domain.access.people import MAX_STORED_NAME_LENGTH, MAX_SUB_LENGTH
-from store.base.metadata import id_column, metadata, now_column, time_column
+from domain.access.roles import Role
+from domain.base.names import MAX_NAME_LENGTH
+from store.base.metadata import id_column, metadata, now_column, text_check, time_column, word_check
 
 people = Table(
     "people",
@@ -33,8 +35,8 @@ people = Table(
     now_column("first_signed_in_at"),
     now_column("signed_in_at"),
     UniqueConstraint("issuer", "sub", name="people_subject"),
-    CheckConstraint(f"btrim(sub) <> '' AND char_length(sub) <= {MAX_SUB_LENGTH}", name="people_sub"),
-    CheckConstraint(f"btrim(name) <> '' AND char_length(name) <= {MAX_STORED_NAME_LENGTH}", name="people_name"),
+    text_check("people_sub", "sub", MAX_SUB_LENGTH),
+    text_check("people_name", "name", MAX_STORED_NAME_LENGTH),
 )
 
 sign_ins = Table(
@@ -84,7 +86,7 @@ gateway_secrets = Table(
     time_column("used_at", null=True),
     UniqueConstraint("digest", name="gateway_secrets_digest"),
     UniqueConstraint("gateway_id", "slot", name="gateway_secrets_two"),
-    CheckConstraint("slot IN ('a', 'b')", name="gateway_secrets_slot"),
+    word_check("gateway_secrets_slot", "slot", ("a", "b")),
 )
 
 api_tokens = Table(
@@ -100,7 +102,7 @@ api_tokens = Table(
     time_column("expires_at"),
     time_column("used_at", null=True),
     UniqueConstraint("digest", name="api_tokens_digest"),
-    CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="api_tokens_name"),
+    text_check("api_tokens_name", "name", MAX_NAME_LENGTH),
     Index("api_tokens_owner_id", "owner_id", "id"),
 )
 
@@ -126,13 +128,10 @@ grants = Table(
     Column("depot_id", Uuid, ForeignKey("depots.id", name="grants_depot", ondelete="CASCADE")),
     now_column("created_at"),
     Column("created_by", Text, nullable=False),
-    CheckConstraint("kind IN ('person', 'group', 'program')", name="grants_kind"),
-    CheckConstraint(f"btrim(subject) <> '' AND char_length(subject) <= {MAX_SUBJECT_LENGTH}", name="grants_subject"),
-    CheckConstraint("btrim(name) <> '' AND char_length(name) <= 200", name="grants_name"),
-    CheckConstraint(
-        "role IN ('viewer', 'operator', 'configurator', 'qa', 'administrator', 'auditor', 'gateway')",
-        name="grants_role",
-    ),
+    word_check("grants_kind", "kind", GranteeKind),
+    text_check("grants_subject", "subject", MAX_SUBJECT_LENGTH),
+    text_check("grants_name", "name", MAX_NAME_LENGTH),
+    word_check("grants_role", "role", Role),
     UniqueConstraint("kind", "subject", "role", "depot_id", name="grants_once", postgresql_nulls_not_distinct=True),
     Index("grants_depot_id", "depot_id"),
 )
