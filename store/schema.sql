@@ -667,9 +667,12 @@ CREATE TABLE public.depots (
     created_by text NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_by text NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    allows_simulation boolean DEFAULT false NOT NULL,
     CONSTRAINT depots_name CHECK (((btrim(name) <> ''::text) AND (char_length(name) <= 200))),
     CONSTRAINT depots_provisioning CHECK ((provisioning = ANY (ARRAY['PENDING'::text, 'PROVISIONED'::text, 'FAILED'::text]))),
-    CONSTRAINT depots_provisioning_code CHECK (((provisioning = 'FAILED'::text) = (provisioning_code IS NOT NULL)))
+    CONSTRAINT depots_provisioning_code CHECK (((provisioning = 'FAILED'::text) = (provisioning_code IS NOT NULL))),
+    CONSTRAINT depots_version CHECK ((version >= 1))
 );
 
 CREATE TABLE public.device_readings (
@@ -1277,6 +1280,8 @@ CREATE TRIGGER depots_inserted AFTER INSERT ON public.depots REFERENCING NEW TAB
 CREATE TRIGGER depots_listed AFTER INSERT ON public.depots REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.depots_listed();
 
 CREATE TRIGGER depots_relisted AFTER UPDATE ON public.depots REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.depots_relisted();
+
+CREATE TRIGGER depots_version BEFORE UPDATE ON public.depots FOR EACH ROW WHEN (((new.version = old.version) AND (((old.name IS DISTINCT FROM new.name) OR (old.timezone IS DISTINCT FROM new.timezone)) OR (old.allows_simulation IS DISTINCT FROM new.allows_simulation)))) EXECUTE FUNCTION public.count_version();
 
 CREATE TRIGGER devices_ask_for_fill AFTER INSERT ON public.devices REFERENCING NEW TABLE AS new_devices FOR EACH STATEMENT EXECUTE FUNCTION public.devices_ask_for_fill();
 

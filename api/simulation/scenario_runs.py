@@ -193,8 +193,8 @@ class RunDifferences(BaseModel):
     status_code=status.HTTP_202_ACCEPTED,
     responses=problem_responses(*ONCE,
         ProblemCode.SCENARIO_NOT_FOUND, ProblemCode.INVALID_SCENARIO, ProblemCode.DEPOT_NOT_FOUND,
-        ProblemCode.SCENARIO_NOT_CONFIGURED, ProblemCode.RUN_IN_PROGRESS, ProblemCode.TEMPORAL_UNAVAILABLE,
-        ProblemCode.BODY_TOO_LARGE,
+        ProblemCode.SIMULATION_NOT_ALLOWED, ProblemCode.SCENARIO_NOT_CONFIGURED, ProblemCode.RUN_IN_PROGRESS,
+        ProblemCode.TEMPORAL_UNAVAILABLE, ProblemCode.BODY_TOO_LARGE,
     ),
 )  # fmt: skip
 async def start(

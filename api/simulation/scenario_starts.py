@@ -30,7 +30,7 @@ from sim_scenarios.runs.scenario import Scenario, parse_scenario
 from store.base.changes import record_change
 from store.base.database import snapshot, transaction
 from store.simulation.depot_configurations import ConfiguredSensor, DepotConfiguration, read_depot_configuration
-from store.simulation.scenario_runs import NewRun, forget_run, insert_run
+from store.simulation.scenario_runs import NewRun, forget_run, insert_run, simulation_not_allowed
 from workflows.launch import start_scenario_run
 
 
@@ -91,13 +91,15 @@ async def start_run(
     """Start a run; answer its id, or that of the run that the same request began.
 
     Raises:
-        Problem: ``SCENARIO_NOT_FOUND``, ``INVALID_SCENARIO``, ``DEPOT_NOT_FOUND``, ``SCENARIO_NOT_CONFIGURED``,
-            ``RUN_IN_PROGRESS`` or ``TEMPORAL_UNAVAILABLE``.
+        Problem: ``SCENARIO_NOT_FOUND``, ``INVALID_SCENARIO``, ``DEPOT_NOT_FOUND``,
+            ``SIMULATION_NOT_ALLOWED``, ``SCENARIO_NOT_CONFIGURED``, ``RUN_IN_PROGRESS`` or ``TEMPORAL_UNAVAILABLE``.
 
     """
     scenario = await read_scenario(start)
     async with snapshot(engine) as connection:
         site = await read_depot_configuration(connection, start.depot_id)
+    if not site.allows_simulation:
+        raise simulation_not_allowed()
     devices = [each for each in site.devices if start.gateway_id in (None, each.gateway_id)]
     bindings = bind([_configured(each) for each in devices], has_microgrid=site.microgrid_id is not None)
     missing = missing_for(scenario, bindings)

@@ -4,7 +4,7 @@
 - ``circuits``: Circuits of a depot: list, add, rename, move, delete. The microgrid follows every change
 - ``deletions``: What a deletion takes along, and the consent to exactly that; the same for everything that takes
   something along
-- ``depots``: Depots: create with circuits, list, read
+- ``depots``: Depots: create with circuits, list, read, change
 - ``devices``: Devices: list, add, change, link to a circuit, delete
 - ``fleet_import``: The import of the legacy fleet: a stream of lines, answered with what was stored and every line
   that was refused

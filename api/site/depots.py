@@ -1,4 +1,4 @@
-"""Depots: create with circuits, list, read."""
+"""Depots: create with circuits, list, read, change."""
 
 from __future__ import annotations
 
@@ -14,14 +14,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.base.bodies import StrictRoute
 from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.idempotency import ONCE, OnceDep
-from api.base.problems import problem_responses
+from api.base.problems import conflict_responses, problem_responses
 from api.base.records import Extended
-from api.base.types import Body, Cursor, DepotId, Limit, Name, Search, Timezone, Watts, decode_cursor, encode_cursor
+from api.base.types import (
+    Body,
+    Cursor,
+    DepotId,
+    Limit,
+    Name,
+    Search,
+    Timezone,
+    Watts,
+    decode_cursor,
+    encode_cursor,
+    left_out,
+)
+from api.base.versions import EditDep, shows_version, tagged
 from domain.base.bounds import CIRCUITS
 from domain.base.problems import ProblemCode
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import PROVISIONING_MESSAGES, ProvisioningCode, ProvisioningState
-from store.site.depots import DepotRecord, NewCircuit, create_depot, list_depots, read_depot
+from store.site.depots import DepotRecord, NewCircuit, create_depot, list_depots, read_depot, update_depot
 from store.site.fleet.fleet_list import DepotFilter
 
 router = APIRouter(prefix="/api/depots", tags=["depots"], route_class=StrictRoute)
@@ -47,11 +60,20 @@ class NestedCircuit(Body):
         return NewCircuit(self.name, self.rated_power_w, tuple(child.to_store() for child in self.children))
 
 
+AllowsSimulation = Annotated[
+    bool,
+    Field(
+        description="Whether scenarios may run on the depot. A run sends simulated packets in the place of its devices."
+    ),
+]
+
+
 class DepotCreate(Body):
     """A depot to create, with its circuits, 5,000 at most; the first level are its top-level circuits."""
 
     name: Name
     timezone: Timezone
+    allows_simulation: AllowsSimulation = False
     circuits: list[NestedCircuit] = Field(default=[])
 
     @model_validator(mode="before")
@@ -75,6 +97,14 @@ def _count_nested(circuits: object) -> int:
     return count
 
 
+class DepotChange(Body):
+    """What to change of a depot; what is left out stays."""
+
+    name: Name = Field(default_factory=left_out)
+    timezone: Timezone = Field(default_factory=left_out)
+    allows_simulation: AllowsSimulation = Field(default_factory=left_out)
+
+
 class Provisioning(BaseModel):
     """Whether the depot has its microgrid, and if not, why not."""
 
@@ -91,6 +121,8 @@ class Depot(BaseModel):
     timezone: str
     provisioning: Provisioning
     microgrid_id: UUID | None = Field(description="The depot's canonical microgrid, where it has one.")
+    allows_simulation: AllowsSimulation
+    version: int = Field(description="Moves with every change; the `ETag`.")
     created_at: datetime
     created_by: str
     updated_at: datetime
@@ -115,11 +147,12 @@ class DepotPage(BaseModel):
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=problem_responses(*ONCE,
+    responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.INVALID_NAME, ProblemCode.INVALID_TIMEZONE, ProblemCode.CIRCUIT_TREE_TOO_DEEP,
         ProblemCode.TOO_MANY_CIRCUITS, ProblemCode.BODY_TOO_LARGE,
     ),
 )  # fmt: skip
+@tagged
 async def create(body: DepotCreate, actor: ActorDep, engine: EngineDep, once: OnceDep) -> Depot:
     """Create a depot with its circuits. Its microgrid follows by itself within moments (COR-8.2)."""
     circuits = [circuit.to_store() for circuit in body.circuits]
@@ -152,8 +185,25 @@ async def list_all(
     return DepotPage(items=[Depot.of(record) for record in items], next_cursor=more)
 
 
-@router.get("/{depot_id}", responses=problem_responses(ProblemCode.DEPOT_NOT_FOUND))
+@router.get("/{depot_id}", responses=shows_version() | problem_responses(ProblemCode.DEPOT_NOT_FOUND))
+@tagged
 async def read(depot_id: DepotId, engine: EngineDep) -> Depot:
     """Read one depot."""
     async with engine.connect() as connection:
         return Depot.of(await read_depot(connection, depot_id))
+
+
+@router.patch(
+    "/{depot_id}",
+    responses=shows_version() | conflict_responses() | problem_responses(
+        ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.INVALID_TIMEZONE,
+        ProblemCode.RUN_IN_PROGRESS, ProblemCode.BODY_TOO_LARGE,
+    ),
+)  # fmt: skip
+@tagged
+async def change(depot_id: DepotId, body: DepotChange, edit: EditDep) -> Depot:
+    """Rename a depot, or change its time zone or whether scenarios may run on it.
+
+    Simulation is not disallowed while a scenario run is in progress.
+    """
+    return Depot.of(await edit.store(update_depot, depot_id, body.given(), edit.expected))

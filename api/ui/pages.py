@@ -12,6 +12,7 @@ from api.ui.monitoring import load
 from api.ui.provisioning import backfills, circuits, microgrid
 from api.ui.simulation import scenario_compare, scenario_run, scenarios
 from api.ui.site import (
+    depot_settings,
     depots,
     device,
     device_dialogs,
@@ -26,7 +27,7 @@ from api.ui.site import (
 
 def install_pages(app: FastAPI) -> None:
     """Add the pages to ``app``, whose API and refusals are there already."""
-    site = (depots, load, microgrid, circuits, controllers, controller_forms, remediations)
+    site = (depots, depot_settings, load, microgrid, circuits, controllers, controller_forms, remediations)
     jobs = (backfills, scenarios, scenario_run, scenario_compare)
     configuration = (
         devices, gateway_dialogs, gateway_secret_dialogs, power_source_dialogs, device_dialogs, device,

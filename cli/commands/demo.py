@@ -10,7 +10,7 @@ from cli.client import Api
 from cli.commands.backfill import print_backfill, start_backfill, watch_backfill
 from cli.commands.fleet_import import take_in
 from cli.commands.scenario_run import start_scenario, watch_run
-from cli.commands.simulation_site import DEPOT, simulation_depot
+from cli.commands.simulation_site import DEPOT, everything, simulation_depot
 
 
 async def has_depots(api: Api) -> bool:
@@ -18,10 +18,16 @@ async def has_depots(api: Api) -> bool:
     return bool((await api.get("/api/depots", limit=1))["items"])
 
 
-async def demonstrate(api: Api, fleet: Path, report: Path, console: Console) -> None:
-    """Import the fleet, run the backfill, and print what they came to."""
+async def demonstrate(api: Api, fleet: Path, report: Path, console: Console, *, allow_simulation: bool = False) -> None:
+    """Import the fleet, run the backfill, and print what they came to.
+
+    An import allows no simulation; of a fleet that is there to be tried out, ``allow_simulation`` lets its depots do.
+    """
     console.print()
     await take_in(api, fleet, report, console)
+    if allow_simulation:
+        for depot in await everything(api, "/api/depots"):
+            await api.patch(f"/api/depots/{depot['depot_id']}", {"allows_simulation": True})
     print_backfill(console, await watch_backfill(api, await start_backfill(api), console))
 
 

@@ -246,6 +246,8 @@ def _reasons(error: RefusedError) -> list[str]:
         f"  line {each['line']}: {each['code']}: {each['reason']} (at {each['pointer'] or '/'})"
         for each in context.get("violations", [])
     ]
+    if error.code == "SIMULATION_NOT_ALLOWED":
+        found.append("  On its pages: Settings. By the API: PATCH /api/depots/{depot_id} with allows_simulation.")
     if error.code == "SCENARIO_NOT_CONFIGURED":
         found.append("  ./dev scenario run … --provision sets up what is missing.")
     if error.code == "RUN_IN_PROGRESS" and "run_id" in context:

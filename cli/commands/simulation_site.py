@@ -19,6 +19,7 @@ _PATIENCE = 60.0
 _CIRCUITS = [
     {"name": "Main switchboard", "children": [{"name": "Charging", "rated_power_w": 1_200_000}, {"name": "Battery"}]}
 ]
+_NEW = {"timezone": "Etc/UTC", "allows_simulation": True, "circuits": _CIRCUITS}
 _CONTROLLER = (
     SensorActionKind.UPDATE_MICROGRID_STATE,
     SensorActionKind.UPDATE_POWER_SOURCE_STATE,
@@ -32,7 +33,7 @@ async def simulation_depot(api: Api, name: str = DEPOT, *, heartbeat_seconds: in
     ``heartbeat_seconds`` is the threshold of a controller that is new.
     """
     found = [each for each in await everything(api, "/api/depots", search=name) if each["name"] == name]
-    made = found or [await api.create("/api/depots", {"name": name, "timezone": "Etc/UTC", "circuits": _CIRCUITS})]
+    made = found or [await api.create("/api/depots", _NEW | {"name": name})]
     depot_id = str(made[0]["depot_id"])
     await provision(api, depot_id, heartbeat_seconds=heartbeat_seconds)
     return depot_id

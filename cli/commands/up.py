@@ -121,7 +121,7 @@ class Up:
                 if self.fleet is not None:
                     await demonstrate(api, self.fleet, self.place.report, self.console)
                 elif self.demo and not await has_depots(api):
-                    await demonstrate(api, DEMO_FLEET, self.place.report, self.console)
+                    await demonstrate(api, DEMO_FLEET, self.place.report, self.console, allow_simulation=True)
                     await self._run_demo_scenario(api)
             except CommandFailedError as error:
                 self._warn(f"{error}\nThe fleet may be there in part only. Repeating it creates no duplicates.")

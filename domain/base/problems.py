@@ -633,6 +633,13 @@ class ProblemCode(StrEnum):
         "The scenario breaks the rules of its language.",
         "Correct what `errors` names; `./dev scenario validate FILE` shows line numbers.",
     )
+    SIMULATION_NOT_ALLOWED = (
+        "SIMULATION_NOT_ALLOWED",
+        HTTPStatus.CONFLICT,
+        Subject.SIMULATION,
+        "The depot does not allow scenarios to run on it.",
+        "Run it on another depot; or set `allows_simulation` of this one, if no real device depends on it.",
+    )
     SCENARIO_NOT_CONFIGURED = (
         "SCENARIO_NOT_CONFIGURED",
         HTTPStatus.CONFLICT,

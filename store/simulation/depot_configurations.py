@@ -43,11 +43,12 @@ class DepotConfiguration:
     depot_id: UUID
     microgrid_id: UUID | None
     """Of the active microgrid."""
+    allows_simulation: bool
     devices: tuple[ConfiguredSensor, ...]
 
 
 _DEPOT = text("""
-    SELECT m.id AS microgrid_id
+    SELECT m.id AS microgrid_id, d.allows_simulation
     FROM depots AS d LEFT JOIN microgrids AS m ON m.depot_id = d.id AND m.retired_at IS NULL
     WHERE d.id = :depot_id
 """)
@@ -86,7 +87,10 @@ async def read_depot_configuration(connection: AsyncConnection, depot_id: UUID) 
         rows[row.device_id].append(row)
     routing, kinds = Routing(sources), {source.power_source_id: source.kind for source in sources}
     return DepotConfiguration(
-        depot_id, depot.microgrid_id, tuple(_device(each, routing, kinds) for each in rows.values())
+        depot_id,
+        depot.microgrid_id,
+        depot.allows_simulation,
+        tuple(_device(each, routing, kinds) for each in rows.values()),
     )
 
 

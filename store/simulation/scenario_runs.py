@@ -19,7 +19,7 @@ from store.access.narrowing import within
 from store.base.jobs.rows import JobRecord, newest_first, set_job_state
 from store.base.notifications.notify import ChangeKind, notify
 from store.simulation.tables import scenario_runs
-from store.site.depots import lock_depot
+from store.site.depots import lock_depot, read_depot
 from store.site.tables import depots
 
 
@@ -81,11 +81,22 @@ class RunScript:
     run_record: str
 
 
+def simulation_not_allowed() -> Problem:
+    """Say that scenarios may not run on a depot."""
+    return Problem(
+        ProblemCode.SIMULATION_NOT_ALLOWED,
+        "This depot does not allow simulation: a run would send simulated packets in the place of its devices. "
+        "Whoever configures the depot can allow it in its settings.",
+        "depot_id",
+    )
+
+
 async def insert_run(connection: AsyncConnection, run: NewRun) -> None:
     """Store a new run.
 
     Raises:
-        Problem: ``DEPOT_NOT_FOUND``; ``RUN_IN_PROGRESS``: another run is in progress in the depot.
+        Problem: ``DEPOT_NOT_FOUND``; ``SIMULATION_NOT_ALLOWED``; ``RUN_IN_PROGRESS``: another run is in progress in the
+            depot.
 
     """
     request = run.request
@@ -108,6 +119,8 @@ async def insert_run(connection: AsyncConnection, run: NewRun) -> None:
         "requested_by": request.requested_by,
     }
     await lock_depot(connection, request.depot_id)
+    if not (await read_depot(connection, request.depot_id)).allows_simulation:
+        raise simulation_not_allowed()
     active = await active_run(connection, request.depot_id)
     if active is not None:
         raise Problem(

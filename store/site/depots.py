@@ -8,18 +8,21 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, insert, select, text
+from sqlalchemy import Row, Select, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
+from domain.base.versions import Versions
 from domain.provisioning.outcomes import ProvisioningCode, ProvisioningState
 from domain.site.circuits import MAX_CIRCUITS, CircuitTree
 from store.base.arrays import is_one_of
-from store.base.changes import record_change
+from store.base.changes import differences, differs, record_change
 from store.base.locks import lock_sites
+from store.base.notifications.notify import ChangeKind, notify
 from store.base.off_loop import off_loop
+from store.base.versions import check_version
 from store.site.fleet.fleet_list import DepotFilter, find_page
 from store.site.tables import depots, microgrids
 
@@ -34,6 +37,10 @@ class DepotRecord:
     provisioning: ProvisioningState
     provisioning_code: ProvisioningCode | None
     microgrid_id: UUID | None
+    allows_simulation: bool
+    """Whether scenarios may run on it."""
+    version: int
+    """Moves with every change of what people give."""
     created_at: datetime
     created_by: str
     updated_at: datetime
@@ -89,7 +96,7 @@ def _place(top_level: Sequence[NewCircuit]) -> dict[str, list[Any]]:
 async def create_depot(
     connection: AsyncConnection, actor: Actor, values: Mapping[str, Any], top_level: Sequence[NewCircuit]
 ) -> UUID:
-    """Create a depot of ``name`` and ``timezone`` with its circuits.
+    """Create a depot of ``name``, ``timezone`` and ``allows_simulation`` with its circuits.
 
     The outbox trigger asks for the sync that makes its microgrid.
 
@@ -122,6 +129,48 @@ def _record(row: Row[tuple[object, ...]]) -> DepotRecord:
     values["provisioning"] = ProvisioningState(values["provisioning"])
     values["provisioning_code"] = None if code is None else ProvisioningCode(code)
     return DepotRecord(**values)
+
+
+_CHANGEABLE = ("name", "timezone", "allows_simulation")
+_RUN_IN_PROGRESS = text("SELECT id FROM scenario_runs WHERE depot_id = :depot_id AND finished_at IS NULL")
+
+
+async def update_depot(
+    connection: AsyncConnection, actor: Actor, depot_id: UUID, given: Mapping[str, Any], expected: Versions = None
+) -> DepotRecord:
+    """Change what ``given`` names of ``name``, ``timezone`` and ``allows_simulation``.
+
+    Raises:
+        Problem: ``DEPOT_NOT_FOUND``, ``VERSION_CONFLICT``, or ``RUN_IN_PROGRESS`` where simulation is to be disallowed
+            while a run is in progress.
+
+    """
+    await lock_depot(connection, depot_id)
+    before = await read_depot(connection, depot_id)
+    await check_version(connection, before, "depot", depot_id, expected)
+    changed = {name: value for name, value in given.items() if differs(value, getattr(before, name))}
+    if not changed:
+        return before
+    if changed.get("allows_simulation") is False:
+        await _refuse_during_run(connection, depot_id)
+    row = update(depots).where(depots.c.id == depot_id)
+    await connection.execute(row.values(**changed, updated_at=func.now(), updated_by=actor.name))
+    after = await read_depot(connection, depot_id)
+    detail = differences(before, after, _CHANGEABLE)
+    await record_change(connection, actor, "DEPOT_CHANGED", depot_id=depot_id, subject_id=depot_id, detail=detail)
+    await notify(connection, {depot_id: [ChangeKind.CONFIGURATION]})
+    return after
+
+
+async def _refuse_during_run(connection: AsyncConnection, depot_id: UUID) -> None:
+    run_id = (await connection.execute(_RUN_IN_PROGRESS, {"depot_id": depot_id})).scalar_one_or_none()
+    if run_id is not None:
+        raise Problem(
+            ProblemCode.RUN_IN_PROGRESS,
+            "A scenario run is in progress in this depot. Wait until it ends, or cancel it.",
+            "allows_simulation",
+            context={"run_id": run_id},
+        )
 
 
 async def read_depot(connection: AsyncConnection, depot_id: UUID) -> DepotRecord:

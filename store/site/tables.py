@@ -41,6 +41,10 @@ depots = Table(
     Column("provisioning", Text, nullable=False, server_default="PENDING"),
     Column("provisioning_code", Text),
     *made_columns(),
+    # At the end, as the migrations left them.
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+    Column("allows_simulation", Boolean, nullable=False, server_default=text("false")),
+    CheckConstraint("version >= 1", name="depots_version"),
     text_check("depots_name", "name", MAX_NAME_LENGTH),
     word_check("depots_provisioning", "provisioning", ProvisioningState),
     CheckConstraint("(provisioning = 'FAILED') = (provisioning_code IS NOT NULL)", name="depots_provisioning_code"),

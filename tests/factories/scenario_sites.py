@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cli.client import Api
 from cli.commands.simulation_site import simulation_depot
 from domain.base.jobs import JobState
-from tests.helpers.support import until
+from store.base.database import transaction
+from store.site.depots import update_depot
+from tests.helpers.support import ACTOR, until
 
 HEARTBEAT_SECONDS = 15
 """The heartbeat threshold of these depots. Here product, worker and runs share one process and few processors: a packet
@@ -23,6 +27,12 @@ async def make_depots(url: str, count: int) -> list[str]:
             await simulation_depot(api, f"Simulation depot {number}", heartbeat_seconds=HEARTBEAT_SECONDS)
             for number in range(count)
         ]
+
+
+async def allow_simulation(engine: AsyncEngine, depot_id: UUID) -> None:
+    """Let scenarios run on a depot."""
+    async with transaction(engine, ACTOR) as connection:
+        await update_depot(connection, ACTOR, depot_id, {"allows_simulation": True})
 
 
 async def begin(api: httpx.AsyncClient, depot_id: str, scenario: str, **more: Any) -> str:

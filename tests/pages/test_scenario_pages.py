@@ -80,7 +80,8 @@ async def test_a_run_is_paused_resumed_and_cancelled(product: RunningProduct, vi
 async def test_what_is_wrong_is_told_where_it_is(product: RunningProduct, visitor: Visitor) -> None:
     visitor.expected = ("422",)
     async with http_client(product.url) as api:
-        await api.post("/api/depots", json={"name": "Bare", "timezone": "Etc/UTC", "circuits": [{"name": "Feed"}]})
+        body = {"name": "Bare", "timezone": "Etc/UTC", "circuits": [{"name": "Feed"}]}
+        bare = (await api.post("/api/depots", json=body)).json()
     page = await visitor.open("/scenarios")
     await page.get_by_label("Seed").fill("many")
     await page.get_by_role("button", name="Run").click()
@@ -88,6 +89,15 @@ async def test_what_is_wrong_is_told_where_it_is(product: RunningProduct, visito
     await expect(page.locator("#seed-error")).to_have_text("A whole number from 0 up.")
     await page.get_by_label("Seed").fill("1")
     await page.get_by_label("Depot").fill("Bare")
+    await page.get_by_role("button", name="Run").click()
+    notice = page.locator("#start .notice")
+    await expect(notice).to_contain_text("does not allow simulation")
+    await expect(notice.get_by_role("link")).to_have_attribute("href", f"/depots/{bare['depot_id']}/load")
+    settings = await visitor.open(f"/depots/{bare['depot_id']}/devices", size=PHONE)
+    await settings.get_by_role("button", name="Settings").click()
+    await settings.get_by_role("dialog").get_by_label("Simulation").select_option("Allowed")
+    await settings.get_by_role("dialog").get_by_role("button", name="Save").click()
+    await expect(settings.get_by_role("dialog")).to_be_hidden()
     await page.get_by_role("button", name="Run").click()
     await expect(page.locator("#start .notice")).to_contain_text("not configured for this scenario")
     await expect(page.locator("#start .notice")).to_contain_text("--provision")

@@ -53,7 +53,7 @@ from store.provisioning.tables import backfill_pages, backfills
 from store.simulation.scenario_runs import NewRun, insert_run
 from store.simulation.tables import scenario_run_steps, scenario_runs
 from tests.factories.equipped_depots import problem
-from tests.factories.scenario_sites import begin, ended, evidence_of, make_depots, read, run_scenario
+from tests.factories.scenario_sites import allow_simulation, begin, ended, evidence_of, make_depots, read, run_scenario
 from tests.helpers.live import http_client, make_worker, serving, working
 from tests.helpers.support import ACTOR, make_depot, until
 
@@ -119,6 +119,7 @@ async def make_row(engine: AsyncEngine, kind: str, state: str, *, done: int = ST
             await connection.execute(update(backfills).where(backfills.c.id == request.backfill_id).values(**values))
         return Row(kind, request.backfill_id, "/api/backfills")
     depot_id = await make_depot(engine, "Feed", name=f"Depot {uuid4()}")
+    await allow_simulation(engine, depot_id)
     run = ScenarioRunRequest(uuid4(), depot_id, "quick-look", STEPS, 0.0, "tester")
     async with transaction(engine, ACTOR) as connection:
         await insert_run(

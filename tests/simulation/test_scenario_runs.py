@@ -36,7 +36,16 @@ from store.base.database import transaction
 from store.simulation.run_steps import StepTakenOverError, list_stamps, renew_stamps, store_stamps
 from store.simulation.scenario_runs import read_run
 from tests.factories.equipped_depots import problem
-from tests.factories.scenario_sites import HEARTBEAT_SECONDS, begin, ended, evidence_of, make_depots, read, run_scenario
+from tests.factories.scenario_sites import (
+    HEARTBEAT_SECONDS,
+    allow_simulation,
+    begin,
+    ended,
+    evidence_of,
+    make_depots,
+    read,
+    run_scenario,
+)
 from tests.factories.sites import controller_site
 from tests.helpers.live import http_client, make_worker, serving, working
 from tests.helpers.support import ACTOR, until
@@ -72,6 +81,9 @@ async def live(product: Product) -> AsyncGenerator[httpx.AsyncClient]:
     """The product with its worker."""
     async with product.working():
         yield product.api
+
+
+BARE = {"name": "Bare", "timezone": "Etc/UTC", "allows_simulation": True, "circuits": [{"name": "Feed"}]}
 
 
 def unmet(evidence: bytes) -> list[str]:
@@ -354,7 +366,7 @@ async def test_a_long_run_continues_as_new(product: Product, monkeypatch: pytest
 
 
 async def test_a_depot_that_lacks_what_is_driven_is_refused_with_what_to_do(live: httpx.AsyncClient) -> None:
-    made = await live.post("/api/depots", json={"name": "Bare", "timezone": "Etc/UTC", "circuits": [{"name": "Feed"}]})
+    made = await live.post("/api/depots", json=BARE)
     depot_id = made.json()["depot_id"]
     body = {"depot_id": depot_id, "scenario": "quick-look"}
     refused = await live.post("/api/scenario-runs", json=body)
@@ -414,6 +426,7 @@ async def test_without_temporal_no_run_is_left_behind(
 ) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
     site = await controller_site(engine)
+    await allow_simulation(engine, site.depot_id)
     async with (
         serving(Settings(database_url=SecretStr(database_url))) as address,
         http_client(address) as api,

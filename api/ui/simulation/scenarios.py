@@ -32,7 +32,12 @@ LISTED = 25
 _OFFERED = 20
 """Depots that a search offers."""
 SPEEDS = {"0": "As fast as possible", "0.01": "100 times real time", "0.1": "10 times real time", "1": "Real time"}
-_SHOWN_IN_FORM = (ProblemCode.SCENARIO_NOT_CONFIGURED, ProblemCode.RUN_IN_PROGRESS, ProblemCode.TEMPORAL_UNAVAILABLE)
+_SHOWN_IN_FORM = (
+    ProblemCode.SIMULATION_NOT_ALLOWED,
+    ProblemCode.SCENARIO_NOT_CONFIGURED,
+    ProblemCode.RUN_IN_PROGRESS,
+    ProblemCode.TEMPORAL_UNAVAILABLE,
+)
 """Refusals that are shown in the form."""
 
 
@@ -99,7 +104,7 @@ async def start(request: Request, actor: ActorDep, jobs: JobsDep, permit: Permit
         else:
             there = request.app.url_path_for("page_scenario_run", run_id=run_id)
             return Response(headers={"HX-Redirect": there}) if is_htmx(request) else RedirectResponse(there, 303)
-    context = _form(**given) | {"errors": errors, "problem": problem}
+    context = _form(**given) | {"errors": errors, "problem": problem, "depot_id": depot_id}
     if not is_htmx(request):
         context |= await _list(jobs, permit.principal.scope(Permission.VIEW))
     return render(request, "scenarios.html", context, block="form" if is_htmx(request) else None, status=422)
@@ -119,5 +124,6 @@ def _form(*, scenario: str = "quick-look", depot: str = "", seed: str = "1", spe
         "speeds": SPEEDS,
         "errors": FieldErrors(),
         "problem": None,
+        "depot_id": None,
         "offered": [],
     }

@@ -143,6 +143,8 @@ class Forms:
     """What is said before a thing's id; empty: the id is not said."""
     into: str = "#site"
     """The part of the page that the answer to a form that was sent well replaces."""
+    deletes: bool = True
+    """Whether its forms lead to a deletion."""
 
     def elements(self, fields: Iterable[Field]) -> dict[str, str]:
         """The id of each field's element."""
@@ -185,7 +187,7 @@ class Forms:
             "title": name,
             "save": "Save",
             "to": request.app.url_path_for(f"{self.kind}_change", **path),
-            "delete_at": request.app.url_path_for(f"{self.kind}_delete", **path),
+            "delete_at": request.app.url_path_for(f"{self.kind}_delete", **path) if self.deletes else None,
             "note": f"{self.note}: {thing_id}" if self.note else "",
             "zone": zone,
             "further": further,
