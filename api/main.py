@@ -24,7 +24,7 @@ from fastapi_offline import FastAPIOffline
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api import health
-from api.access import api_tokens, back_channel, gateway_secrets, grants, journal, payload_codec, sessions
+from api.access import api_tokens, back_channel, gateway_secrets, grants, journal, payload_codec, provider, sessions
 from api.access.authorization import authorizer
 from api.access.certificates import ClientCertificates
 from api.base.addresses import Addresses
@@ -142,7 +142,7 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
         client = await connect(settings.keys_of_payloads, lazy=True)
         watch, rights = Watch(), RightsWatch()
         flags = Flags(settings)
-        provider = OpenIdProvider(settings)
+        openid = OpenIdProvider(settings)
         try:
             async with (
                 supervised("watch", lambda: watch.run(engine)),
@@ -168,11 +168,11 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
                     gateways=known_gateways,
                     failed_proofs=FailedProofs(),
                     acts=acts,
-                    provider=provider,
+                    provider=openid,
                 )
         finally:
             flags.close()
-            await provider.close()
+            await openid.close()
 
 
 def create_app(settings: Settings | None = None, *, authenticate: Authenticate | None = None) -> FastAPI:
@@ -211,6 +211,7 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
             app.include_router(module.router, responses=COMMON)
     app.include_router(health.router)
     app.include_router(back_channel.router)
+    app.include_router(provider.router)
     install_document(app, schemas)
     install_pages(app)
     app.add_middleware(Located)

@@ -243,6 +243,44 @@ def token_revoke(token_id: UUID, /, *, api: ApiUrl = None) -> int:
     return run_revoke(str(token_id))
 
 
+@app.command(group=_PRODUCT, sort_key=8)
+def login(*, api: ApiUrl = None) -> int:
+    """Sign in as yourself, where people sign in: later commands there may what you may.
+
+    Prints an address and a code, and waits until you have confirmed the code in a browser, on any machine. What the
+    provider gives is kept in your configuration folder, for this API alone. MANAGE_TOKEN, where it is set, counts
+    before it.
+
+    Parameters
+    ----------
+    api:
+        The API's address. Without it: what MANAGE_API_URL names, else the running `./dev up` of this folder.
+
+    """
+    from cli.client import name_api
+    from cli.commands.login import run_login
+
+    name_api(api)
+    return run_login()
+
+
+@app.command(group=_PRODUCT, sort_key=9)
+def logout(*, api: ApiUrl = None) -> int:
+    """Forget what `./dev login` kept, and have it end at the provider.
+
+    Parameters
+    ----------
+    api:
+        The API's address. Without it: what MANAGE_API_URL names, else the running `./dev up` of this folder.
+
+    """
+    from cli.client import name_api
+    from cli.commands.login import run_logout
+
+    name_api(api)
+    return run_logout()
+
+
 scenario = App(
     name="scenario",
     help="Scenarios of the depot simulation: write, check, list, run, compare.",

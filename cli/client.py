@@ -7,18 +7,19 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
-from ipaddress import ip_address
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
 
+from cli.addresses import is_loopback, is_private
 from cli.errors import CommandFailedError
+from cli.logins import LoginProof, read_login
 from cli.place import running_places
-from cli.token import authorization
+from cli.token import TokenProof, read_token
 
 _CHUNK = 256 * 1024
 _NDJSON = "application/x-ndjson"
@@ -57,20 +58,26 @@ class UnreachableError(CommandFailedError):
 class Api:
     """A connection to the API."""
 
-    def __init__(self, url: str, *, instance_id: str = "", transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        instance_id: str = "",
+        proof: httpx.Auth | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         """Name the API; with ``instance_id`` it must be that of one `./dev up`, whoever answers there.
 
-        ``transport`` is another way there than by the network.
+        ``proof`` says who asks; ``transport`` is another way there than by the network.
         """
         self.url = url
         self._instance_id = instance_id
+        self._proof = proof
         try:
-            is_local = _is_loopback(url)
-            proof = authorization(is_private=is_local or url.lower().startswith("https:"))
             # A proxy of the environment is for other machines.
             self._http = httpx.AsyncClient(
-                base_url=url, timeout=_TIMEOUT, limits=_LIMITS, headers=proof, trust_env=not is_local,
-                transport=transport,
+                base_url=url, timeout=_TIMEOUT, limits=_LIMITS, auth=proof, transport=transport,
+                trust_env=not is_loopback(url),
             )  # fmt: skip
         except (httpx.InvalidURL, ValueError) as error:
             raise CommandFailedError(f"{url} is no address of an API: {error}.") from error
@@ -175,7 +182,7 @@ class Api:
             try:
                 if not response.is_success:
                     await response.aread()
-                    raise _refusal(response)
+                    raise self._refusal(response)
                 counts = b""
                 async for chunk in response.aiter_bytes():
                     if counts.endswith(b"\n"):
@@ -196,7 +203,7 @@ class Api:
             response = await self._http.request(method, path, **options)
         if response.is_success:
             return response
-        raise _refusal(response)
+        raise self._refusal(response)
 
     @contextmanager
     def _reaching(self) -> Generator[None]:
@@ -208,6 +215,20 @@ class Api:
                 f"The API at {self.url} does not answer ({reason}). Start it with ./dev up, "
                 "or set MANAGE_API_URL to where it is."
             ) from error
+
+    def _refusal(self, response: httpx.Response) -> RefusedError:
+        try:
+            problem = response.json()
+            code, detail = str(problem["code"]), str(problem["detail"])
+        except (ValueError, KeyError, TypeError):
+            return RefusedError(f"HTTP {response.status_code}", response.text[:500])
+        if code == "SIGN_IN_REQUIRED":
+            detail += f" Log in with ./dev login --api {self.url}, or set MANAGE_TOKEN to an API token."
+        elif code == "TOKEN_REFUSED" and isinstance(self._proof, LoginProof):
+            detail += f" Log in again with ./dev login --api {self.url}; ./dev logout forgets the login."
+        elif code == "TOKEN_REFUSED":
+            detail += " It is the one that MANAGE_TOKEN holds, or that MANAGE_TOKEN_FILE names."
+        return RefusedError(code, detail, problem)
 
     async def __aenter__(self) -> Self:
         if self._instance_id:
@@ -243,8 +264,17 @@ def name_api(url: str | None) -> None:
         os.environ[_NAMED] = url
 
 
-def find_api() -> Api:
-    """The API that was named, by ``--api`` or ``MANAGE_API_URL``; else that of the running `./dev up` of this folder.
+@dataclass(frozen=True)
+class Address:
+    """Where an API is; with ``instance_id`` it is that of one `./dev up`."""
+
+    url: str
+    instance_id: str = ""
+
+
+def find_address() -> Address:
+    """Where the API is that was named, by ``--api`` or ``MANAGE_API_URL``; else that of the running `./dev up` of this
+    folder.
 
     Raises:
         CommandFailedError: none runs, or more than one, so that nobody knows which is meant.
@@ -252,7 +282,7 @@ def find_api() -> Api:
     """
     named = os.environ.get(_NAMED)
     if named:
-        return Api(named)
+        return Address(named)
     found = running_places()
     if not found:
         raise CommandFailedError(
@@ -263,20 +293,19 @@ def find_api() -> Api:
         listed = [f"  --api {running.api_url}  ({place.shown})" for place, running in found]
         raise CommandFailedError("\n".join(["More than one product of this folder runs. Say which:", *listed]))
     ((_, running),) = found
-    return Api(running.api_url, instance_id=running.instance_id)
+    return Address(running.api_url, running.instance_id)
 
 
-def _refusal(response: httpx.Response) -> RefusedError:
-    try:
-        problem = response.json()
-        return RefusedError(str(problem["code"]), str(problem["detail"]), problem)
-    except (ValueError, KeyError, TypeError):
-        return RefusedError(f"HTTP {response.status_code}", response.text[:500])
+def find_api() -> Api:
+    """The API that ``find_address`` finds, with the proof of who asks: ``MANAGE_TOKEN``, else what `./dev login` kept.
 
+    Raises:
+        CommandFailedError: there is no one API, or the proof cannot be read or would be sent in the clear.
 
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    """
+    there = find_address()
+    token = read_token(is_private=is_private(there.url))
+    if token:
+        return Api(there.url, instance_id=there.instance_id, proof=TokenProof(token))
+    login = read_login(there.url) if is_private(there.url) else None
+    return Api(there.url, instance_id=there.instance_id, proof=None if login is None else LoginProof(login))

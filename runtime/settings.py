@@ -71,6 +71,11 @@ class Settings(BaseSettings):
     """The claim that has the groups of whoever signs in, as a list of texts; grants may be to a group."""
     oidc_audience: str = ""
     """What access tokens for the product's API name as their audience. Empty: ``public_url`` with ``/api``."""
+    oidc_device_client_id: str = ""
+    """What the provider calls the command line: a public client that may use the device flow. Empty: `./dev login` is
+    refused."""
+    oidc_device_scopes: str = ""
+    """The scopes that `./dev login` asks for. Empty: ``oidc_scopes``."""
     public_url: str = ""
     """Where browsers find the product: ``https://grid.example``, without a path. Its host is an allowed one."""
     administrators: list[str] = []

@@ -13,7 +13,7 @@
 - ``journal``: The journal: who did what to what, when and from where, with before and after
 - ``payload_codec``: The codec of Temporal's payloads for Temporal's UI and command line, which show what they cannot
   decrypt themselves
-- ``provider``: What there is only where a provider is configured
+- ``provider``: What there is only where a provider is configured, and what the API says of it
 - ``senders``: Of which gateways somebody may send packets
 - ``sessions``: Sessions: who is signed in, since when and from where; ended by whom they are of, or by an
   administrator

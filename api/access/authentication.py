@@ -36,7 +36,15 @@ _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 CSRF_HEADER = b"x-csrf-token"
 BACKGROUND_HEADER = b"x-manage-background"
 """Says that a page asks by itself, and nobody at it: that keeps no session alive."""
-_PUBLIC = frozenset({"/sign-in", "/sign-in/callback", "/sign-out/done", "/sign-out/back-channel"})
+_PUBLIC = frozenset(
+    {
+        "/sign-in",
+        "/sign-in/callback",
+        "/sign-out/done",
+        "/sign-out/back-channel",
+        "/.well-known/oauth-protected-resource/api",
+    }
+)
 """What is answered to anybody, because nobody is known there yet or any more."""
 _PUBLIC_FOLDER = "/static/"
 

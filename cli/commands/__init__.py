@@ -5,6 +5,8 @@
   life
 - ``fleet_import``: `./dev import`: takes a legacy fleet in
 - ``fleet_make``: `./dev fleet`: makes a legacy fleet to try the product with
+- ``login``: `./dev login` and `./dev logout`: the command line signs in as a person, by the device flow of the
+  provider
 - ``openid``: The OpenID provider of `./dev up --sign-in`: npm's oidc-provider on the loopback, with one demo person a
   role
 - ``resync``: `./dev resync`: makes a depot's microgrid equal to its circuits again

