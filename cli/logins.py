@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote, unquote
 
 import httpx
@@ -88,10 +89,18 @@ def known_logins() -> list[str]:
 @asynccontextmanager
 async def changing(url: str) -> AsyncGenerator[None]:
     """Let no other command change this login while the block runs: a refresh token is good for one use."""
-    make_private(_folder())
-    with open(_path(url).with_suffix(".lock"), "w", opener=private_file) as lock:
-        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+    lock = await asyncio.to_thread(_lock, url)
+    try:
         yield
+    finally:
+        lock.close()
+
+
+def _lock(url: str) -> IO[str]:
+    make_private(_folder())
+    lock = open(_path(url).with_suffix(".lock"), "w", opener=private_file)  # noqa: SIM115 (kept open)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
 
 
 class LoginProof(httpx.Auth):

@@ -270,7 +270,7 @@ def _error_of(answer: httpx.Response) -> str:
         found = answer.json().get("error")
     except (ValueError, AttributeError):
         return ""
-    return found if isinstance(found, str) and found.replace("_", "").isalpha() and len(found) < 60 else ""  # noqa: PLR2004 (far longer than any)
+    return found if isinstance(found, str) and found.replace("_", "").isalpha() and len(found) < 60 else ""
 
 
 def _plain(text: str) -> str:

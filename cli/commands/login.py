@@ -113,7 +113,9 @@ async def _logout() -> int:
         url = find_address().url
     except CommandFailedError as error:
         known = [f"  --api {each}" for each in known_logins()]
-        raise CommandFailedError("\n".join([str(error), *(["You are logged in at:", *known] if known else [])])) from error
+        raise CommandFailedError(
+            "\n".join([str(error), *(["You are logged in at:", *known] if known else [])])
+        ) from error
     async with changing(url):
         login = _readable(url)
         # First here: whatever the provider says, nobody goes on with it on this machine.

@@ -42,7 +42,9 @@ async def confirm(surfer: Surfer, address: str, code: str, login: str, *, refuse
     asked = await surfer.get(address)
     shown = await surfer.send("POST", address, data={"user_code": code, "xsrf": _hidden(asked.text, "xsrf")})
     assert code in shown.text
-    form = {"user_code": code, "xsrf": _hidden(shown.text, "xsrf")} | ({"abort": "yes"} if refuse else {"confirm": "yes"})
+    form = {"user_code": code, "xsrf": _hidden(shown.text, "xsrf")} | (
+        {"abort": "yes"} if refuse else {"confirm": "yes"}
+    )
     answer = await surfer.follow(await surfer.send("POST", address, data=form))
     if 'name="password"' in answer.text:
         sent = await surfer.send("POST", str(answer.url), data={"login": login, "password": login})
