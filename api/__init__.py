@@ -6,6 +6,7 @@
 - ``controllers``: Controller bindings and their live test
 - ``edge``: What stands before the routes and around them: the guard, the fast path, large answers, the
 - ``health``: Is it alive, can it work, and what do its figures say
+- ``history``: What was measured over time
 - ``main``: The API process: `uvicorn api.main:create_app --factory`
 - ``monitoring``: Packets in; statuses, events and load out
 - ``provisioning``: Microgrids with Resync, and backfills

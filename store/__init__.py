@@ -3,6 +3,7 @@
 - ``access``: Access as stored: people, sessions, grants and the journal
 - ``base``: What every statement stands on: connections, locks, notifications, the journal, and the one metadata
 - ``controllers``: Which device supplies which capability of a microgrid, and what its packets would do
+- ``history``: What was measured over time, as it is shown
 - ``migrate``: Bringing a database to the newest schema
 - ``monitoring``: What a site reports: packets, statuses, capacities that follow them, load, and the history's months
 - ``provisioning``: What is derived from circuits, and the requests to derive it: microgrids, outbox, backfills, drift

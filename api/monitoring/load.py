@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -16,20 +15,17 @@ from api.base.problems import problem_responses
 from api.base.records import Extended
 from api.base.types import DepotId, Moment
 from domain.base.problems import Problem, ProblemCode
+from domain.history.buckets import bucket_begin, bucket_for
 from domain.site.capacity_messages import BASIS_MESSAGES, REASON_MESSAGES
 from domain.site.circuit_capacity import CapacityBasis, CapacityMode, FailSafeReason
 from store.base.database import clock, snapshot
-from store.monitoring.load import CapacityPeriod, read_capacity_periods, read_load
+from store.monitoring.load import CapacityPeriod, CapacitySeries, read_capacity_periods, read_load
 from store.site.depots import read_depot
 
 router = APIRouter(prefix="/api/depots", tags=["load"])
 
-MOST_POINTS = 600
-"""Buckets that a series has at most."""
 DEFAULT_SPAN = timedelta(hours=6)
 LONGEST_SPAN = timedelta(days=31)
-_WIDTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
-"""Seconds that a bucket may be wide: those that one can tell in words."""
 
 
 class Load(BaseModel):
@@ -81,6 +77,16 @@ class CircuitCapacities(BaseModel):
     rated_power_w: float | None = Field(description="Watts.")
     periods: list[CapacityHeld] = Field(description="Where there is none, the circuit followed no controller.")
 
+    @staticmethod
+    def of(series: CapacitySeries) -> CircuitCapacities:
+        """The periods as the store has them, in words."""
+        return CircuitCapacities(
+            circuit_id=series.circuit_id,
+            circuit_name=series.circuit_name,
+            rated_power_w=series.rated_power_w,
+            periods=[CapacityHeld.of(period) for period in series.periods],
+        )
+
 
 class DepotLoad(BaseModel):
     """The load of a depot over time, and the capacity of its circuits."""
@@ -91,12 +97,6 @@ class DepotLoad(BaseModel):
     bucket_seconds: float = Field(description="How wide a bucket is.")
     series: list[Load] = Field(description="Each device that sent `TOTAL_POWER_LOAD`, by name.")
     capacities: list[CircuitCapacities] = Field(description="Each circuit that followed a controller.")
-
-
-def bucket_for(span: timedelta) -> timedelta:
-    """The narrowest bucket by which ``span`` has no more than ``MOST_POINTS`` of them."""
-    least = span.total_seconds() / (MOST_POINTS - 1)
-    return timedelta(seconds=next((width for width in _WIDTHS if width >= least), math.ceil(least)))
 
 
 @router.get("/{depot_id}/load", responses=problem_responses(ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_REQUEST))
@@ -122,14 +122,11 @@ def _span(since: datetime | None, until: datetime) -> tuple[datetime, datetime]:
 
 async def _read(connection: AsyncConnection, depot_id: UUID, since: datetime, until: datetime) -> DepotLoad:
     bucket = bucket_for(until - since)
-    # Buckets begin at whole multiples of their width, so that what is measured stays in its bucket as time goes on.
-    width = bucket.total_seconds()
-    first = datetime.fromtimestamp(math.floor(since.timestamp() / width) * width, UTC)
     return DepotLoad(
         depot_id=depot_id,
         since=since,
         until=until,
-        bucket_seconds=width,
+        bucket_seconds=bucket.total_seconds(),
         series=[
             Load(
                 device_id=each.device_id,
@@ -143,15 +140,9 @@ async def _read(connection: AsyncConnection, depot_id: UUID, since: datetime, un
                 last_at=each.last_at,
                 last_w=each.last_w,
             )
-            for each in await read_load(connection, depot_id, first, until, bucket)
+            for each in await read_load(connection, depot_id, bucket_begin(since, bucket), until, bucket)
         ],
         capacities=[
-            CircuitCapacities(
-                circuit_id=each.circuit_id,
-                circuit_name=each.circuit_name,
-                rated_power_w=each.rated_power_w,
-                periods=[CapacityHeld.of(period) for period in each.periods],
-            )
-            for each in await read_capacity_periods(connection, depot_id, since, until)
+            CircuitCapacities.of(each) for each in await read_capacity_periods(connection, depot_id, since, until)
         ],
     )

@@ -194,6 +194,7 @@ OPERATIONS: dict[str, Access] = {
     "update_freshness_thresholds": CONFIGURE,
     "stream_microgrid_events": VIEW,
     "get_depot_load": VIEW,
+    "get_series": VIEW_NARROWED,
     "list_remediations": VIEW_NARROWED,
     "resolve_remediation": OPERATE,
     "start_backfill": ADMINISTER_FLEET,

@@ -486,6 +486,13 @@ class ProblemCode(StrEnum):
         "The time of measurement is too old, even for a late message.",
         "Do not send it again: it will never be accepted.",
     )
+    TOO_MANY_SERIES = (
+        "TOO_MANY_SERIES",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        Subject.TELEMETRY,
+        "More than eight series were asked for at once.",
+        "Leave some out, or ask for them in several requests.",
+    )
     INVALID_CAPABILITY_VALUE = (
         "INVALID_CAPABILITY_VALUE",
         HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.monitoring.load import LONGEST_SPAN, MOST_POINTS, bucket_for
+from api.monitoring.load import LONGEST_SPAN
+from domain.history.buckets import MOST_POINTS, bucket_for
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
 from store.base.database import transaction

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.monitoring.load import bucket_for
+from domain.history.buckets import bucket_for
 from tests.factories.load_sites import measure, read
 from tests.factories.packets import send
 from tests.factories.sites import MadeDepot, add_device, make_site, milliseconds, packet

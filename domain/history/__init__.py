@@ -1,0 +1,5 @@
+"""The rules of what was measured over time: which series there are, and how their time is divided.
+
+- ``buckets``: How wide the buckets of a series are, and where they begin
+- ``series``: Series of a measurand: what is chosen, how long a reading holds, and when it is delayed
+"""
