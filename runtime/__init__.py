@@ -10,6 +10,8 @@
 - ``memory``: How a process that serves collects its garbage
 - ``modes``: Who may read the folders and files that this product makes on a machine: its own user, and nobody else
 - ``openid``: The OpenID provider, as the product asks it: discovery, keys, codes for tokens, and whose a token is
+- ``remembered``: What is asked of a server that may hang or be away: what it said last goes on being used while it is
+  asked again
 - ``search_attributes``: The search attributes by which Temporal's UI and CLI find a workflow at a glance
 - ``secrets``: The product's secrets: where they are read from, and what is kept secret with them
 - ``servers``: PostgreSQL and Temporal as embedded defaults, and the processes that they and the product run in

@@ -6,9 +6,8 @@ a process without one does not pay for it.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +16,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import structlog
 
 from domain.base.problems import Problem, ProblemCode
+from runtime.remembered import Remembered
 from runtime.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
@@ -29,10 +29,6 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 """By which a provider may sign: with a key of its own that nobody else has. Never ``none``, never a shared secret."""
 LEEWAY = 60
 """Seconds by which the clocks of provider and product may differ."""
-_FRESH = 3600.0
-"""Seconds for which what the provider says of itself is believed."""
-_KEYS_AGAIN = 10.0
-"""Seconds between two askings for keys that a token names and nobody knows, however many names somebody makes up."""
 _TIMEOUT = 10.0
 _ACCESS_TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})
 """What an access token says that it is (RFC 9068), so that no other token passes as one."""
@@ -62,17 +58,17 @@ class LogoutNotice:
 class OpenIdProvider:
     """One provider, for as long as the process lives."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take the settings that name the provider, and a clock in seconds."""
         self._settings = settings
-        self._lock = asyncio.Lock()
         self._client: httpx.AsyncClient | None = None
-        self._metadata: dict[str, Any] = {}
-        self._metadata_at = 0.0
-        self._keys: KeySet | None = None
-        self._keys_at = 0.0
+        self._metadata = Remembered("the provider's metadata", self._ask_metadata, clock=clock)
+        self._keys = Remembered("the provider's keys", self._ask_keys, clock=clock)
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._keys.close()
+        await self._metadata.close()
         if self._client is not None:
             await self._client.aclose()
 
@@ -88,17 +84,17 @@ class OpenIdProvider:
             Problem: ``PROVIDER_UNAVAILABLE``.
 
         """
-        async with self._lock:
-            if not self._metadata or time.monotonic() - self._metadata_at > _FRESH:
-                issuer = self._settings.oidc_issuer
-                found = await self._get(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-                if found.get("issuer") != issuer:
-                    raise _unavailable("it names another issuer than MANAGE_OIDC_ISSUER does")
-                for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-                    if not _is_safe(found.get(name), issuer):
-                        raise _unavailable(f"its {name} is missing, or no https address")
-                self._metadata, self._metadata_at = found, time.monotonic()
-            return self._metadata
+        return await self._metadata.get()
+
+    async def _ask_metadata(self) -> Mapping[str, Any]:
+        issuer = self._settings.oidc_issuer
+        found = await self._document(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+        if found.get("issuer") != issuer:
+            raise _unavailable("it names another issuer than MANAGE_OIDC_ISSUER does")
+        for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+            if not _is_safe(found.get(name), issuer):
+                raise _unavailable(f"its {name} is missing, or no https address")
+        return found
 
     async def authorization_address(self, *, state: str, nonce: str, challenge: str) -> str:
         """Where somebody signs in; ``challenge`` is PKCE's, of the method S256.
@@ -225,10 +221,10 @@ class OpenIdProvider:
 
         try:
             try:
-                read = jwt.decode(token, await self._key_set(), algorithms=ALGORITHMS)
+                read = jwt.decode(token, await self._keys.get(), algorithms=ALGORITHMS)
             except InvalidKeyIdError:
                 # The provider may have changed its keys since.
-                read = jwt.decode(token, await self._key_set(again=True), algorithms=ALGORITHMS)
+                read = jwt.decode(token, await self._keys.get(newer=True), algorithms=ALGORITHMS)
             jwt.JWTClaimsRegistry(leeway=LEEWAY, **wanted).validate(read.claims)
         except (JoseError, ValueError) as error:
             raise _refused(f"its token is not to be believed: {type(error).__name__}") from error
@@ -236,21 +232,24 @@ class OpenIdProvider:
             raise _refused("its token was made for something else")
         return read.claims
 
-    async def _key_set(self, *, again: bool = False) -> KeySet:
+    async def _ask_keys(self) -> KeySet:
         from joserfc.errors import JoseError
         from joserfc.jwk import KeySet
 
-        address = (await self.metadata())["jwks_uri"]
-        async with self._lock:
-            age = time.monotonic() - self._keys_at
-            if self._keys is None or age > (_KEYS_AGAIN if again else _FRESH):
-                found = await self._get(address)
-                try:
-                    self._keys = KeySet.import_key_set(cast("Any", found))
-                except (JoseError, ValueError, KeyError, TypeError) as error:
-                    raise _unavailable("its keys cannot be read") from error
-                self._keys_at = time.monotonic()
-            return self._keys
+        found = await self._document((await self.metadata())["jwks_uri"])
+        try:
+            return KeySet.import_key_set(cast("Any", found))
+        except (JoseError, ValueError, KeyError, TypeError) as error:
+            raise _unavailable("its keys cannot be read") from error
+
+    async def _document(self, address: str) -> dict[str, Any]:
+        """Read what the provider tells everybody. Where it refuses, it is no token that is wrong."""
+        try:
+            return await self._get(address)
+        except Problem as problem:
+            if problem.code is ProblemCode.SIGN_IN_REFUSED:
+                raise _unavailable("it does not say what it says to everybody") from problem
+            raise
 
     async def _exchange(self, metadata: Mapping[str, Any], code: str, verifier: str) -> dict[str, Any]:
         import httpx

@@ -9,18 +9,19 @@ import hmac
 import json
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 from pydantic import SecretStr
 
 from domain.base.problems import Problem, ProblemCode
 from runtime.openid import OpenIdProvider
+from runtime.remembered import AGAIN, FRESH, KEPT
 from runtime.servers.processes import free_port
 from runtime.settings import Settings
 from tests.helpers.support import until
@@ -38,6 +39,11 @@ class Forge:
         self.key = RSAKey.generate_key(2048, {"kid": "one", "use": "sig"})
         self.asked_for_keys = 0
         self.told_issuer = self.issuer
+        self.now = 0.0
+        self.answers = asyncio.Event()
+        """Unset: the provider hangs when it is asked for its keys."""
+        self.answers.set()
+        self.is_broken = False
         self.app = FastAPI()
         self.app.get("/.well-known/openid-configuration")(self.metadata)
         self.app.get("/jwks")(self.jwks)
@@ -52,7 +58,13 @@ class Forge:
 
     async def jwks(self) -> Any:
         self.asked_for_keys += 1
+        await self.answers.wait()
+        if self.is_broken:
+            raise HTTPException(403)
         return KeySet([self.key]).as_dict(private=False)
+
+    async def was_asked_twice(self) -> bool:
+        return self.asked_for_keys == 2
 
     def claims(self, **other: Any) -> dict[str, Any]:
         now = int(time.time())
@@ -70,7 +82,8 @@ class Forge:
                 oidc_client_id=CLIENT,
                 oidc_client_secret=SecretStr("secret"),
                 public_url=URL,
-            )
+            ),
+            clock=lambda: self.now,
         )
 
 
@@ -188,7 +201,7 @@ async def test_clocks_may_differ_a_little() -> None:
             assert await provider.read_id_token(forge.sign(forge.claims(**times)), nonce="n")
 
 
-async def test_a_provider_may_change_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_provider_may_change_its_keys() -> None:
     forge = Forge()
     async with asking(forge) as provider:
         await provider.read_id_token(forge.sign(forge.claims()), nonce="n")
@@ -198,8 +211,54 @@ async def test_a_provider_may_change_its_keys(monkeypatch: pytest.MonkeyPatch) -
         with pytest.raises(Problem):
             await provider.read_id_token(new, nonce="n")
         assert forge.asked_for_keys == 1
-        monkeypatch.setattr("runtime.openid._KEYS_AGAIN", 0.0)
+        forge.now += AGAIN
         assert (await provider.read_id_token(new, nonce="n"))["sub"] == "ada"
+
+
+async def test_nobody_waits_for_a_provider_that_hangs() -> None:
+    forge = Forge()
+    async with asking(forge) as provider:
+        good, unknown = forge.sign(forge.claims()), forge.sign(forge.claims(), kid="two")
+        await provider.read_id_token(good, nonce="n")
+        forge.answers.clear()
+        forge.now += FRESH + 1
+        for _ in range(3):
+            # The keys that are known judge it, while newer ones are asked for, once.
+            await provider.read_id_token(good, nonce="n")
+            await until(forge.was_asked_twice)
+        waiting = [asyncio.create_task(provider.read_id_token(unknown, nonce="n")) for _ in range(3)]
+        await provider.read_id_token(good, nonce="n")
+        waiting[0].cancel()
+        forge.answers.set()
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(each) for each in found] == [asyncio.CancelledError, Problem, Problem]
+        assert forge.asked_for_keys == 2
+
+
+async def test_keys_outlast_a_provider_that_is_away_for_a_day() -> None:
+    forge = Forge()
+    async with asking(forge) as provider:
+        good, unknown = forge.sign(forge.claims()), forge.sign(forge.claims(), kid="two")
+        await provider.read_id_token(good, nonce="n")
+        forge.is_broken = True
+        forge.now += FRESH + 1
+        with pytest.raises(Problem) as refused:
+            await provider.read_id_token(unknown, nonce="n")
+        assert (refused.value.code, forge.asked_for_keys) == (ProblemCode.PROVIDER_UNAVAILABLE, 2)
+        for token in (unknown, good, unknown, good):
+            with suppress(Problem):
+                await provider.read_id_token(token, nonce="n")
+        assert forge.asked_for_keys == 2
+        await provider.read_id_token(good, nonce="n")
+        forge.now = KEPT + 1
+        for _ in range(3):
+            with pytest.raises(Problem) as refused:
+                await provider.read_id_token(good, nonce="n")
+            assert refused.value.code is ProblemCode.PROVIDER_UNAVAILABLE
+        assert forge.asked_for_keys == 3
+        forge.is_broken = False
+        forge.now += AGAIN
+        assert (await provider.read_id_token(good, nonce="n"))["sub"] == "ada"
 
 
 async def test_only_logout_tokens_end_sessions() -> None:
