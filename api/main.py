@@ -33,7 +33,7 @@ from api.base.flags import Flags
 from api.base.kept.acts import open_acts
 from api.base.kept.failed_proofs import FailedProofs
 from api.base.kept.known_gateways import open_known_gateways
-from api.base.limits import MAX_IMPORT_BYTES, BodyLimit, ImportLimit
+from api.base.limits import MAX_IMPORT_BYTES, BodyLimit, export_places, import_places
 from api.base.methods import HeadLikeGet
 from api.base.problems import COMMON, install_problems, problem_schemas
 from api.base.streams.live import LiveHub
@@ -46,7 +46,7 @@ from api.edge.guard import Authenticate, Guard, SecurityHeadersMiddleware
 from api.edge.located import Located
 from api.edge.requests import Requests
 from api.edge.temporal_ui import TemporalUi
-from api.history import series
+from api.history import exports, series
 from api.monitoring import capability_status, load, telemetry
 from api.provisioning import backfills, microgrids
 from api.simulation import scenario_runs, scenarios
@@ -126,7 +126,7 @@ _MONITORING = _Subject(
     fast_routes=(*telemetry.FAST_ROUTES, *capability_status.FAST_ROUTES),
     schemas=telemetry.PACKET_SCHEMAS,
 )
-_HISTORY = _Subject((series,))
+_HISTORY = _Subject((series, exports))
 _BACKFILLS = _Subject((backfills,))
 _ACCESS = _Subject((grants, api_tokens, sessions, journal, payload_codec))
 _SIMULATION = _Subject((scenarios, scenario_runs))
@@ -164,7 +164,8 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
                     ingest=ingest,
                     latest=latest,
                     flags=flags,
-                    imports=ImportLimit(),
+                    imports=import_places(),
+                    exports=export_places(),
                     addresses=Addresses(app),
                     rights=rights,
                     gateways=known_gateways,

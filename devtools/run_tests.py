@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from cli.console import make_console
@@ -27,6 +28,22 @@ def pytest_command(args: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "pytest", *([] if chosen else ["-n", "2"]), *args]
 
 
+def _ensure_analysis() -> None:
+    """Install what people open exports with, beside the other packages; `./dev up` does without it."""
+    if all(find_spec(each) for each in ("duckdb", "pandas", "polars")):
+        return
+    sys.stderr.write("Installing DuckDB, pandas and polars …\n")
+    command = ["uv", "sync", "--frozen", "--inexact", "--no-progress", "--group", "analysis", "--project", str(ROOT)]
+    environment = os.environ | {"UV_PROJECT_ENVIRONMENT": sys.prefix, "UV_PYTHON_DOWNLOADS": "never"}
+    environment.pop("VIRTUAL_ENV", None)
+    done = subprocess.run(  # noqa: S603 - the command is the one above
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        sys.stderr.write(f"{done.stdout.decode(errors='replace')}\nThis failed: {' '.join(command)}\n")
+
+
 def run_tests(args: Sequence[str], *, fast: bool = False, coverage: bool = False) -> int:
     """Run pytest and answer its exit code. ``fast``: only the tests that start nothing.
 
@@ -42,6 +59,7 @@ def run_tests(args: Sequence[str], *, fast: bool = False, coverage: bool = False
     else:
         for package, programs in _NEEDED.items():
             ensure(*programs, package=package)
+        _ensure_analysis()
     # A short path: a socket's may have little more than a hundred characters.
     folder = Path(tempfile.mkdtemp(prefix="mt-"))
     # The embedded PostgreSQL runs as a user of its own where it is started by root.

@@ -8,7 +8,7 @@
 - ``idempotency``: Creating something once, however often it is asked for: the ``Idempotency-Key`` of the IETF's draft
 - ``jobs``: What the API does with jobs of every kind
 - ``kept``: What a process keeps in mind between requests
-- ``limits``: How large a request's body may be, how slowly it may come, and how many imports go on at once
+- ``limits``: How large a request's body may be, how slowly it may come, and how many imports and exports go on at once
 - ``methods``: Which methods a path takes: HEAD wherever GET is taken, and the whole of ``Allow`` where a method is not
 - ``problems``: Every refusal as an RFC 9457 problem with a stable code
 - ``records``: Records of the store as documents of the API, where a document has more than its record

@@ -15,7 +15,7 @@ from api.base.flags import Flags
 from api.base.kept.acts import ActLog
 from api.base.kept.failed_proofs import FailedProofs
 from api.base.kept.known_gateways import KnownGateways
-from api.base.limits import ImportLimit
+from api.base.limits import Places
 from api.base.streams.live import LiveHub
 from api.base.streams.rights import RightsWatch
 from api.base.streams.watch import Watch
@@ -30,6 +30,7 @@ __all__ = [
     "ActorDep",
     "ClientDep",
     "EngineDep",
+    "ExportLimitDep",
     "FlagsDep",
     "HealthEngineDep",
     "ImportLimitDep",
@@ -64,7 +65,8 @@ class Resources:
     ingest: PacketIngest
     latest: LatestReader
     flags: Flags
-    imports: ImportLimit
+    imports: Places
+    exports: Places
     addresses: Addresses
     rights: RightsWatch
     gateways: KnownGateways
@@ -122,8 +124,12 @@ async def _flags(request: Request) -> Flags:
     return resources_of(request.app).flags
 
 
-async def _imports(request: Request) -> ImportLimit:
+async def _imports(request: Request) -> Places:
     return resources_of(request.app).imports
+
+
+async def _exports(request: Request) -> Places:
+    return resources_of(request.app).exports
 
 
 async def _rights(request: Request) -> RightsWatch:
@@ -145,6 +151,7 @@ LatestDep = Annotated[LatestReader, Depends(_latest)]
 FlagsDep = Annotated[Flags, Depends(_flags)]
 RightsDep = Annotated[RightsWatch, Depends(_rights)]
 ProviderDep = Annotated[OpenIdProvider, Depends(_provider)]
-ImportLimitDep = Annotated[ImportLimit, Depends(_imports)]
+ImportLimitDep = Annotated[Places, Depends(_imports)]
+ExportLimitDep = Annotated[Places, Depends(_exports)]
 TablesDep = Annotated[ControllerTables, Depends(controller_tables)]
 """What each controller's revision can say."""

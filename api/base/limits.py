@@ -1,4 +1,4 @@
-"""How large a request's body may be, how slowly it may come, and how many imports go on at once."""
+"""How large a request's body may be, how slowly it may come, and how many imports and exports go on at once."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ MAX_IMPORT_BYTES = 2 * 1024**3
 """An import's body, which is put aside on the disk: some ten million lines."""
 MAX_IMPORTS = 4
 """Imports of one process. Each holds a connection to the database while it lands and its report is read."""
+MAX_EXPORTS = 2
+"""Exports of one process. Each holds a connection to the database and a processor while its file is written."""
 GRACE = 10.0
 """Seconds of waiting for a body that cost nothing; a pause that is longer ends the request."""
 MIN_RATE = 1024
@@ -68,29 +70,39 @@ class BodyLimit:
         await self._app(scope, bounded, send)
 
 
-class ImportLimit:
-    """How many imports may go on in one process."""
+class Places:
+    """How many of something may go on at once in one process."""
 
-    def __init__(self, at_once: int = MAX_IMPORTS) -> None:
+    def __init__(self, at_once: int, code: ProblemCode) -> None:
+        """Take how many, and the code with which one more is refused."""
         self._free = at_once
+        self._code = code
 
     @asynccontextmanager
     async def place(self) -> AsyncGenerator[None]:
         """Have one of the places while the block runs.
 
         Raises:
-            Problem: ``TOO_MANY_IMPORTS``.
+            Problem: all are taken.
 
         """
         if not self._free:
-            raise Problem(
-                ProblemCode.TOO_MANY_IMPORTS, "Other imports are going on, as many as may. Send this one again later."
-            )
+            raise Problem(self._code, "Others are going on, as many as may. Try again later.")
         self._free -= 1
         try:
             yield
         finally:
             self._free += 1
+
+
+def import_places() -> Places:
+    """How many imports may go on."""
+    return Places(MAX_IMPORTS, ProblemCode.TOO_MANY_IMPORTS)
+
+
+def export_places() -> Places:
+    """How many exports may go on."""
+    return Places(MAX_EXPORTS, ProblemCode.TOO_MANY_EXPORTS)
 
 
 def _too_slow() -> HTTPException:

@@ -31,6 +31,7 @@ TAGS = {
     "capability status": "Whether peak shaving and the limit of DER export are on, and how fresh that is.",
     "load": "Load and capacity of a depot's circuits over time.",
     "series": "Measurands over time, with what held beside them.",
+    "exports": "Readings and histories as files of CSV or Parquet.",
     "remediations": "What stops updates, and what to do about it.",
     "backfills": "Backfills: every depot gets its microgrid.",
     "scenarios": "The scenarios of the depot simulation.",

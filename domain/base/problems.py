@@ -21,6 +21,7 @@ class Subject(StrEnum):
     PROVISIONING = "Provisioning: syncs and backfills"
     CONFIGURATION = "Sensor actions, bindings and remediations"
     TELEMETRY = "Packets and statuses"
+    HISTORY = "History and exports"
     SIMULATION = "Depot simulation"
 
 
@@ -79,6 +80,28 @@ class ProblemCode(StrEnum):
         Subject.IMPORT,
         "Too many fleet imports are running, so this one was not started.",
         "Send it again later.",
+    )
+    TOO_MANY_EXPORTS = (
+        "TOO_MANY_EXPORTS",
+        HTTPStatus.TOO_MANY_REQUESTS,
+        Subject.HISTORY,
+        "Too many exports are running, so this one was not started.",
+        "Ask for it again later.",
+    )
+    EXPORT_TOO_LARGE = (
+        "EXPORT_TOO_LARGE",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        Subject.HISTORY,
+        "The export would have more rows than one file may have.",
+        "Export a shorter window, or fewer depots or devices at once.",
+    )
+    PARQUET_NOT_INSTALLED = (
+        "PARQUET_NOT_INSTALLED",
+        HTTPStatus.NOT_IMPLEMENTED,
+        Subject.HISTORY,
+        "This installation does not write Parquet.",
+        "Ask for CSV, or install the product with its extra `parquet`.",
+        "No Parquet here",
     )
     INVALID_NAME = (
         "INVALID_NAME",

@@ -1,5 +1,6 @@
 """The rules of what was measured over time: which series there are, and how their time is divided.
 
 - ``buckets``: How wide the buckets of a series are, and where they begin
+- ``exports``: What can be taken away of a site's history: which tables, of what, and how much at once
 - ``series``: Series of a measurand: what is chosen, how long a reading holds, and when it is delayed
 """

@@ -1,0 +1,1 @@
+"""Tests of series, exports and what held at a moment."""

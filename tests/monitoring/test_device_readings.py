@@ -103,11 +103,11 @@ async def test_every_measurand_has_its_column(engine: AsyncEngine) -> None:
         rows = await connection.execute(
             text(
                 "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute "
-                "WHERE attrelid = 'device_readings'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+                "WHERE attrelid = 'device_readings'::regclass AND attnum > 4 AND NOT attisdropped"
             )
         )
-        found = [tuple(row) for row in rows]
-    assert found[4:] == [(column_of(key), COLUMN_TYPES[spec.kind]) for key, spec in MEASURANDS.items()]
+        found = {tuple(row) for row in rows}
+    assert found == {(column_of(key), COLUMN_TYPES[spec.kind]) for key, spec in MEASURANDS.items()}
 
 
 async def test_packets_that_are_there_are_read_to_the_same_readings(
