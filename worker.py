@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -82,19 +83,20 @@ class Resources:
     task_queue: str
 
 
+async def make_token(engine: AsyncEngine) -> str:
+    """Make a token by which this process proves to the API that it is the worker."""
+    token = make_secret(SecretKind.WORKER, secrets.token_bytes(BITS // 8))
+    async with engine.begin() as connection:
+        await create_worker_token(connection, digest_of(token))
+    return token
+
+
 @asynccontextmanager
 async def open_resources(
     engine: AsyncEngine, client: Client, *, task_queue: str, api_url: str
 ) -> AsyncGenerator[Resources]:
     """Keep open, while the block runs, what the worker opens itself. ``api_url`` is where it finds the API."""
-
-    async def make_token() -> str:
-        token = make_secret(SecretKind.WORKER, secrets.token_bytes(BITS // 8))
-        async with engine.begin() as connection:
-            await create_worker_token(connection, digest_of(token))
-        return token
-
-    api = ManageApi(api_url, make_token)
+    api = ManageApi(api_url, partial(make_token, engine))
     try:
         yield Resources(engine, client, api, task_queue)
     finally:

@@ -46,15 +46,19 @@ class ManageApi:
         self._make_token = make_token
         self._made: httpx.AsyncClient | None = None
 
-    async def post_packets(self, packets: Sequence[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
-        """Send packets; answer what each one's sensor actions did.
+    async def post_packets(self, run_id: UUID, packets: Sequence[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
+        """Send packets of a scenario run; answer what each one's sensor actions did.
+
+        Only the worker may send them, so this proves who it is where nobody else has to, too.
 
         Raises:
             UnavailableError: they may be there or not.
             RefusedError: the product does not take one of them.
 
         """
-        answered = await self._call("POST", "/api/telemetry/packets", json=list(packets))
+        path, named = "/api/telemetry/packets", {"Scenario-Run": str(run_id)}
+        await self._prove()
+        answered = await self._call("POST", path, json=list(packets), headers=named)
         for item in answered["items"]:
             if item["status"] != "ACCEPTED":
                 problem = item["problem"]
@@ -119,17 +123,26 @@ class ManageApi:
             reason = str(error) or type(error).__name__
             raise UnavailableError(f"The API at {self.url} does not answer ({reason}).") from error
 
-    async def _call(self, method: str, path: str, **options: Any) -> Any:
+    def _client(self) -> httpx.AsyncClient:
         if self._made is None:
             # A proxy of the environment is for other machines.
             self._made = httpx.AsyncClient(
                 base_url=self.url, timeout=_TIMEOUT, limits=_LIMITS, trust_env=not _is_loopback(self.url)
             )
-        response = await self._send(self._made, method, path, options)
+        return self._made
+
+    async def _prove(self, *, again: bool = False) -> None:
+        """Have a token, or another one than there is."""
+        headers = self._client().headers
+        if self._make_token is not None and (again or "Authorization" not in headers):
+            headers["Authorization"] = f"Bearer {await self._make_token()}"
+
+    async def _call(self, method: str, path: str, **options: Any) -> Any:
+        response = await self._send(self._client(), method, path, options)
         if response.status_code == HTTPStatus.UNAUTHORIZED and self._make_token is not None:
-            # Without a provider nobody asks; with one a token ends in time.
-            self._made.headers["Authorization"] = f"Bearer {await self._make_token()}"
-            response = await self._send(self._made, method, path, options)
+            # What reads is asked for a token where there is a provider alone, and a token ends in time.
+            await self._prove(again=True)
+            response = await self._send(self._client(), method, path, options)
         if response.is_success:
             return response.json()
         words = f"{method} {path} at {self.url} answered {response.status_code}: {response.text[:500]}"

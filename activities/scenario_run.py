@@ -190,7 +190,7 @@ class _Executor:
         missing = [(step, number, document) for step, number, document in sent if (step, number) not in found]
         for start in range(0, len(missing), _MAX_PACKETS):
             part = missing[start : start + _MAX_PACKETS]
-            results = await self.api.post_packets([document for *_, document in part])
+            results = await self.api.post_packets(self.run.run_id, [document for *_, document in part])
             found |= {(step, number): actions for (step, number, _), actions in zip(part, results, strict=True)}
         if tried and missing:
             # What the other try brought in the meantime was answered first.

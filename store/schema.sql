@@ -519,6 +519,7 @@ CREATE TABLE public.capability_events (
     effect text NOT NULL,
     recorded_by text NOT NULL,
     tenure integer DEFAULT 0 NOT NULL,
+    scenario_run_id uuid,
     CONSTRAINT capability_events_effect CHECK ((effect = ANY (ARRAY['SHOWN'::text, 'LATE'::text, 'UNAVAILABLE'::text, 'REPEATED'::text, 'CONFLICTING'::text]))),
     CONSTRAINT capability_events_status CHECK ((status = ANY (ARRAY['ON'::text, 'OFF'::text])))
 )
@@ -534,6 +535,7 @@ CREATE TABLE public.capability_latest (
     provider_event_ref text NOT NULL COLLATE pg_catalog."C",
     source_device_id uuid,
     tenure integer DEFAULT 0 NOT NULL,
+    scenario_run_id uuid,
     CONSTRAINT capability_latest_status CHECK ((status = ANY (ARRAY['ON'::text, 'OFF'::text])))
 )
 WITH (fillfactor='70');
@@ -562,6 +564,7 @@ CREATE TABLE public.capacity_events (
     basis text,
     at timestamp with time zone NOT NULL,
     received_at timestamp with time zone NOT NULL,
+    scenario_run_id uuid,
     CONSTRAINT capacity_events_mode CHECK ((mode = ANY (ARRAY['AWAITING'::text, 'CONTROLLER'::text, 'FAIL_SAFE'::text, 'RELEASED'::text])))
 )
 PARTITION BY RANGE (received_at);
@@ -605,6 +608,8 @@ CREATE TABLE public.circuit_capacities (
     fail_safe_capacity_w double precision,
     received_at timestamp with time zone,
     fail_safe_received_at timestamp with time zone,
+    scenario_run_id uuid,
+    fail_safe_scenario_run_id uuid,
     CONSTRAINT circuit_capacities_capacity CHECK ((capacity_w >= (0)::double precision)),
     CONSTRAINT circuit_capacities_deadline CHECK (((mode = 'FAIL_SAFE'::text) = (deadline IS NULL))),
     CONSTRAINT circuit_capacities_fail_safe CHECK (((mode = 'FAIL_SAFE'::text) = (reason IS NOT NULL))),
@@ -698,7 +703,8 @@ CREATE TABLE public.device_readings (
     limit_der_export boolean,
     soc double precision,
     device_power_state text,
-    bess_operational_mode text
+    bess_operational_mode text,
+    scenario_run_id uuid
 )
 PARTITION BY RANGE (observed_at);
 
@@ -833,7 +839,8 @@ CREATE TABLE public.packets (
     observed_at timestamp with time zone NOT NULL,
     received_at timestamp with time zone NOT NULL,
     document jsonb NOT NULL,
-    answers jsonb NOT NULL
+    answers jsonb NOT NULL,
+    scenario_run_id uuid
 )
 PARTITION BY RANGE (received_at);
 
@@ -860,6 +867,7 @@ CREATE TABLE public.power_source_readings (
     received_at timestamp with time zone NOT NULL,
     device_id uuid NOT NULL,
     released boolean DEFAULT false NOT NULL,
+    scenario_run_id uuid,
     CONSTRAINT power_source_readings_value CHECK (((value_number IS NULL) <> (value_text IS NULL)))
 )
 WITH (fillfactor='70');
@@ -904,6 +912,7 @@ CREATE TABLE public.remediations (
     times bigint NOT NULL,
     closed_at timestamp with time zone,
     closed_by text,
+    scenario_run_id uuid,
     CONSTRAINT remediations_closed CHECK (((closed_at IS NULL) = (closed_by IS NULL)))
 )
 WITH (fillfactor='70');

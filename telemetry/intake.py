@@ -70,7 +70,11 @@ async def ingest_packets(ingest: PacketIngest, body: ReadBody) -> IngestResult:
 
 
 async def read_in(
-    raw: bytes, actor: Actor, now: datetime, may_send: Callable[[UUID], bool] = _of_any_gateway
+    raw: bytes,
+    actor: Actor,
+    now: datetime,
+    may_send: Callable[[UUID], bool] = _of_any_gateway,
+    scenario_run_id: UUID | None = None,
 ) -> ReadBody:
     """Read as ``read_body`` does; a large body in a thread, so that nobody else waits for it.
 
@@ -78,14 +82,21 @@ async def read_in(
         Problem: as of ``read_body``.
 
     """
-    return await off_loop(len(raw) // _TEXT_OF_AN_ITEM, read_body, raw, actor, now, may_send)
+    return await off_loop(len(raw) // _TEXT_OF_AN_ITEM, read_body, raw, actor, now, may_send, scenario_run_id)
 
 
-def read_body(raw: bytes, actor: Actor, now: datetime, may_send: Callable[[UUID], bool] = _of_any_gateway) -> ReadBody:
+def read_body(
+    raw: bytes,
+    actor: Actor,
+    now: datetime,
+    may_send: Callable[[UUID], bool] = _of_any_gateway,
+    scenario_run_id: UUID | None = None,
+) -> ReadBody:
     """Read one packet or an array of them. The largest bodies take the better part of a second.
 
     One bad packet in an array does not stop the others. ``may_send`` says of which gateways the sender may bring
-    packets; those of others are refused with ``FOREIGN_GATEWAY``.
+    packets; those of others are refused with ``FOREIGN_GATEWAY``. ``scenario_run_id`` is the run that sends them; None:
+    they are no simulated ones.
 
     Raises:
         Problem: ``INVALID_JSON``: nothing in the body can be read. ``INVALID_PACKET``: an empty array.
@@ -97,14 +108,17 @@ def read_body(raw: bytes, actor: Actor, now: datetime, may_send: Callable[[UUID]
     except BrokenJsonError as error:
         raise Problem(ProblemCode.INVALID_JSON, error.reason) from None
     if not isinstance(document, list):
-        alone = read_packet(document, actor, now, text) if is_plain else read_packet(in_one_form(document), actor, now)
+        text = text if is_plain else None
+        document = document if is_plain else in_one_form(document)
+        alone = read_packet(document, actor, now, text, scenario_run_id)
         return ReadBody(is_array=False, packets=[_of_sender(alone, may_send)])
     if not document:
         raise Problem(ProblemCode.INVALID_PACKET, "The array has no packet.")
     if len(document) > MAX_PACKETS:
         raise Problem(ProblemCode.BODY_TOO_LARGE, f"An array has at most {MAX_PACKETS} packets.")
     packets = document if is_plain else map(in_one_form, document)
-    return ReadBody(is_array=True, packets=[_of_sender(read_packet(each, actor, now), may_send) for each in packets])
+    read = (read_packet(each, actor, now, None, scenario_run_id) for each in packets)
+    return ReadBody(is_array=True, packets=[_of_sender(each, may_send) for each in read])
 
 
 def _of_sender(
@@ -118,7 +132,9 @@ def _of_sender(
     )
 
 
-def read_packet(document: Any, actor: Actor, now: datetime, raw: str | None = None) -> ReceivedPacket | RefusedPacket:
+def read_packet(
+    document: Any, actor: Actor, now: datetime, raw: str | None = None, scenario_run_id: UUID | None = None
+) -> ReceivedPacket | RefusedPacket:
     """Check one decoded packet. ``raw`` is its text, where there is one that says the same."""
     parsed = parse_packet(document)
     if isinstance(parsed, InvalidPacket):
@@ -131,7 +147,7 @@ def read_packet(document: Any, actor: Actor, now: datetime, raw: str | None = No
     if len(text) > _LONG and stored_length(text) > MAX_STORED_LENGTH:
         reason = f"A packet has at most {MAX_STORED_LENGTH:,} characters when its numbers are written out."
         return RefusedPacket(ProblemCode.INVALID_PACKET, _BROKEN, (Violation("", JsonCode.DOCUMENT_TOO_LONG, reason),))
-    return ReceivedPacket(parsed, text, actor.name)
+    return ReceivedPacket(parsed, text, actor.name, scenario_run_id)
 
 
 async def _through(

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -41,6 +42,7 @@ from tests.factories.scenario_sites import begin, ended, make_depots, read, run_
 from tests.factories.sites import add_action, add_device, make_site, packet
 from tests.helpers.live import http_client, make_worker, serving
 from tests.helpers.support import ACTOR, circuits_of, make_depot, until
+from worker import make_token
 from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow
@@ -325,7 +327,7 @@ async def record(database_url: str, wanted: list[str]) -> None:
     FOLDER.mkdir(exist_ok=True)
     settings = Settings(database_url=SecretStr(database_url), task_queue=QUEUE)
     async with serving(settings) as address:
-        api = ManageApi(address)
+        api = ManageApi(address, partial(make_token, engine))
         async with make_worker(client, engine, QUEUE, api):
             for path in PATHS:
                 if not wanted or any(word in path.__name__ for word in wanted):

@@ -14,7 +14,7 @@
 - ``payload_codec``: The codec of Temporal's payloads for Temporal's UI and command line, which show what they cannot
   decrypt themselves
 - ``provider``: What there is only where a provider is configured, and what the API says of it
-- ``senders``: Of which gateways somebody may send packets
+- ``senders``: Of which gateways somebody may send packets, and whether they are simulated
 - ``sessions``: Sessions: who is signed in, since when and from where; ended by whom they are of, or by an
   administrator
 - ``sign_in``: Signing in by the authorization code flow, with PKCE, ``state`` and ``nonce``; and the session that

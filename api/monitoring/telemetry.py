@@ -12,7 +12,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from api.access.senders import may_send_of
+from api.access.senders import RUN_HEADER, sender_of
 from api.base.access import current_principal
 from api.base.dependencies import EngineDep, IngestDep, PrincipalDep, ScopeDep, resources_of
 from api.base.problems import FieldProblem, problem_response, problem_responses
@@ -166,7 +166,7 @@ _BODY = {
     responses=problem_responses(
         ProblemCode.INVALID_JSON, ProblemCode.INVALID_PACKET, ProblemCode.TIMESTAMP_IN_FUTURE,
         ProblemCode.TIMESTAMP_TOO_OLD, ProblemCode.UNKNOWN_DEVICE, ProblemCode.BODY_TOO_LARGE,
-        ProblemCode.FOREIGN_GATEWAY, ProblemCode.TOO_MANY_PACKETS,
+        ProblemCode.FOREIGN_GATEWAY, ProblemCode.TOO_MANY_PACKETS, ProblemCode.RUN_NOT_RUNNING,
     ),
 )  # fmt: skip
 async def take(request: Request, principal: PrincipalDep, engine: EngineDep, ingest: IngestDep) -> Response:
@@ -177,9 +177,10 @@ async def take(request: Request, principal: PrincipalDep, engine: EngineDep, ing
 
     A gateway sends packets of itself alone, a program those of the gateways at its depots; nothing is stored of others.
     """
-    may_send = await may_send_of(engine, principal)
+    sender = await sender_of(engine, principal, request.headers.get(RUN_HEADER))
     raw = await request.body()
-    intake = await ingest_packets(ingest, await read_in(raw, principal.actor, datetime.now(UTC), may_send))
+    body = await read_in(raw, principal.actor, datetime.now(UTC), sender.may_send, sender.scenario_run_id)
+    intake = await ingest_packets(ingest, body)
     refused = sole_refusal(intake)
     if refused is not None:
         errors = [FieldProblem.model_validate(error) for error in field_errors(refused.violations)]

@@ -696,7 +696,7 @@ class ProblemCode(StrEnum):
         "RUN_NOT_RUNNING",
         HTTPStatus.CONFLICT,
         Subject.SIMULATION,
-        "The scenario run has ended, so it cannot be paused, resumed or cancelled.",
+        "The scenario run has ended, so it cannot be paused, resumed or cancelled, and sends no packets.",
         "Start another one.",
     )
     PAGES_UNAVAILABLE = (

@@ -53,6 +53,17 @@ class NewStatus(NamedTuple):
     source_device_id: UUID | None
     recorded_by: str
     """Who sent it: the actor of the request, or of the packet."""
+    scenario_run_id: UUID | None = None
+    """The scenario run whose packet it came with; None: it is no simulated one."""
+
+
+class PacketSource(NamedTuple):
+    """Where a packet comes from."""
+
+    sent_by: str
+    """The actor who sent it."""
+    scenario_run_id: UUID | None = None
+    """The scenario run that sent it; None: it is no simulated one."""
 
 
 class FoldedStatus(NamedTuple):
@@ -73,6 +84,8 @@ class Reading:
     """When it came; None: ``observed_at`` is taken as it is."""
     is_released: bool = False
     """Whether whoever gave it gives it no longer: the next reading takes its place, whenever that was measured."""
+    scenario_run_id: UUID | None = None
+    """The scenario run that gave it; None: it is no simulated one."""
 
     @property
     def key(self) -> tuple[datetime, datetime]:
@@ -97,6 +110,8 @@ class Stopped:
     action: ConfiguredAction
     code: RemediationCode
     candidates: tuple[UUID, ...] = ()
+    scenario_run_id: UUID | None = None
+    """The scenario run that sent the last packet that was stopped; None: it is no simulated one."""
 
 
 @dataclass
@@ -151,7 +166,7 @@ class PacketBatchState:
             self.shown[key] = len(self.events) - 1
         return accepted
 
-    def take_packet(self, packet: Packet, context: PacketContext, sent_by: str) -> list[ActionAnswer]:
+    def take_packet(self, packet: Packet, context: PacketContext, source: PacketSource) -> list[ActionAnswer]:
         """Let every sensor action of the packet's sensors do what it does, in the order of the sensors."""
         answers: list[ActionAnswer] = []
         is_ahead = packet.observed_at > self.now
@@ -160,7 +175,7 @@ class PacketBatchState:
             if actions is None:
                 continue
             measurands = sensor.standard()
-            answers += [self._act(packet, context, action, measurands, sent_by) for action in actions]
+            answers += [self._act(packet, context, action, measurands, source) for action in actions]
             if is_ahead:
                 self.sent.setdefault(_place(packet, sensor.sensor_id), set()).update(measurands)
         return answers
@@ -171,7 +186,7 @@ class PacketBatchState:
         context: PacketContext,
         action: ConfiguredAction,
         measurands: dict[MeasurandKey, Measurand],
-        sent_by: str,
+        source: PacketSource,
     ) -> ActionAnswer:
         if not action.enabled:
             return _answer(action, ActionOutcome.IGNORED, IgnoredCode.DISABLED)
@@ -180,10 +195,10 @@ class PacketBatchState:
             return _answer(action, ActionOutcome.IGNORED, IgnoredCode.NO_MEASURAND)
         target = SENSOR_ACTIONS[action.kind].target
         if target is ActionTarget.MICROGRID:
-            return self._update_microgrid_state(packet, context, action, found, sent_by)
+            return self._update_microgrid_state(packet, context, action, found, source)
         if target is ActionTarget.POWER_SOURCE:
-            return self._update_power_source(packet, context, action, found)
-        return self._update_circuit_capacity(packet, context, action, found)
+            return self._update_power_source(packet, context, action, found, source)
+        return self._update_circuit_capacity(packet, context, action, found, source)
 
     def _update_microgrid_state(
         self,
@@ -191,11 +206,11 @@ class PacketBatchState:
         context: PacketContext,
         action: ConfiguredAction,
         found: dict[MeasurandKey, Measurand],
-        sent_by: str,
+        source: PacketSource,
     ) -> ActionAnswer:
         resolved = resolve(context, action)
         if isinstance(resolved, Unresolved):
-            return self._stop(context, action, resolved)
+            return self._stop(context, action, resolved, source)
         self.cleared.add(action.sensor_action_id)
         ref = packet_event_ref(packet.device_id, action.sensor_id, packet.timestamp_ms)
         observed_at = packet.observed_at
@@ -207,37 +222,48 @@ class PacketBatchState:
                 continue
             status = None if isinstance(value, Unreadable) else capability_status(value)
             event = StatusEvent(observed_at, ref, status)
-            given = NewStatus(resolved.target_id, CAPABILITY_MEASURANDS[key], event, action.device_id, sent_by)
+            given = NewStatus(resolved.target_id, CAPABILITY_MEASURANDS[key], event, action.device_id, *source)
             answers.append(_measurand_answer(key, self.take_status(given).effect))
         outcome, code = overall(tuple(answers))
         return _answer(action, outcome, code, measurands=tuple(answers), target_id=resolved.target_id)
 
     def _update_power_source(
-        self, packet: Packet, context: PacketContext, action: ConfiguredAction, found: dict[MeasurandKey, Measurand]
+        self,
+        packet: Packet,
+        context: PacketContext,
+        action: ConfiguredAction,
+        found: dict[MeasurandKey, Measurand],
+        source: PacketSource,
     ) -> ActionAnswer:
         routed = resolve(context, action)
         if isinstance(routed, Unresolved):
-            return self._stop(context, action, routed)
+            return self._stop(context, action, routed, source)
         self.cleared.add(action.sensor_action_id)
         sent = self.sent.get(_place(packet, action.sensor_id), ())
         answers = tuple(
             MeasurandAnswer(key, ActionOutcome.IGNORED, IgnoredCode.LATE)
             if key in sent
-            else self._read_power_source(routed.target_id, packet.observed_at, action.device_id, key, measurand)
+            else self._read_power_source(routed.target_id, packet, action.device_id, key, measurand, source)
             for key, measurand in found.items()
         )
         outcome, code = overall(answers)
         return _answer(action, outcome, code, measurands=answers, rule=routed.rule, target_id=routed.target_id)
 
     def _read_power_source(
-        self, power_source_id: UUID, observed_at: datetime, device_id: UUID, key: MeasurandKey, measurand: Measurand
+        self,
+        power_source_id: UUID,
+        packet: Packet,
+        device_id: UUID,
+        key: MeasurandKey,
+        measurand: Measurand,
+        source: PacketSource,
     ) -> MeasurandAnswer:
         value = read_measurand(key, measurand.value, measurand.unit)
         if isinstance(value, Unreadable):
             return MeasurandAnswer(key, ActionOutcome.IGNORED, value.code)
         place = (power_source_id, key)
         before = self.readings.get(place)
-        reading = Reading(value, observed_at, device_id, self.now)
+        reading = Reading(value, packet.observed_at, device_id, self.now, scenario_run_id=source.scenario_run_id)
         if before is not None and not before.is_released and reading.key <= before.key:
             return MeasurandAnswer(key, ActionOutcome.IGNORED, IgnoredCode.LATE)
         self.readings[place] = reading
@@ -245,15 +271,20 @@ class PacketBatchState:
         return MeasurandAnswer(key, ActionOutcome.APPLIED)
 
     def _update_circuit_capacity(
-        self, packet: Packet, context: PacketContext, action: ConfiguredAction, found: dict[MeasurandKey, Measurand]
+        self,
+        packet: Packet,
+        context: PacketContext,
+        action: ConfiguredAction,
+        found: dict[MeasurandKey, Measurand],
+        source: PacketSource,
     ) -> ActionAnswer:
         resolved = resolve(context, action)
         if isinstance(resolved, Unresolved):
-            return self._stop(context, action, resolved)
+            return self._stop(context, action, resolved, source)
         self.cleared.add(action.sensor_action_id)
         if found.keys() <= self.sent.get(_place(packet, action.sensor_id), set()):
             return _answer(action, ActionOutcome.IGNORED, IgnoredCode.LATE, target_id=resolved.target_id)
-        reading = capacity_reading(packet.observed_at, found)
+        reading = capacity_reading(packet.observed_at, found, source.scenario_run_id)
         assert reading is not None
         assert action.capacity_policy is not None
         ignored = self._take_reading(resolved.target_id, reading, action.capacity_policy)
@@ -281,8 +312,11 @@ class PacketBatchState:
         if at is not None:
             self.capacity_steps.append(CapacityStep(circuit_id, after, at))
 
-    def _stop(self, context: PacketContext, action: ConfiguredAction, why: Unresolved) -> ActionAnswer:
-        self.stopped[action.sensor_action_id] = Stopped(context, action, why.code, why.candidates)
+    def _stop(
+        self, context: PacketContext, action: ConfiguredAction, why: Unresolved, source: PacketSource
+    ) -> ActionAnswer:
+        stopped = Stopped(context, action, why.code, why.candidates, source.scenario_run_id)
+        self.stopped[action.sensor_action_id] = stopped
         self.stopped_times[action.sensor_action_id] += 1
         return _answer(action, ActionOutcome.REMEDIATION, why.code)
 

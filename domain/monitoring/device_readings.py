@@ -34,6 +34,8 @@ class DeviceReading:
     values: dict[MeasurandKey, TypedValue] = field(default_factory=dict[MeasurandKey, TypedValue])
     faults: dict[MeasurandKey, ReadingCode] = field(default_factory=dict[MeasurandKey, ReadingCode])
     """Measurands that were sent without a value that can be used, and why."""
+    scenario_run_id: UUID | None = None
+    """A scenario run that sent something of it; None: nothing of it is simulated."""
 
     def add(self, measurands: Mapping[MeasurandKey, Measurand]) -> None:
         """Add what was measured at the same time and came later: what is there already counts."""
@@ -55,15 +57,17 @@ def _typed(key: MeasurandKey, value: float | str) -> TypedValue:
 
 
 def device_readings(
-    packets: Iterable[tuple[Packet, Mapping[str, UUID], datetime]],
+    packets: Iterable[tuple[Packet, Mapping[str, UUID], datetime, UUID | None]],
 ) -> list[DeviceReading]:
-    """Read packets, each with the devices of its gateway by sensor and its time of arrival, in the order of arrival.
+    """Read packets in the order of arrival.
+
+    Each comes with the devices of its gateway by sensor, its time of arrival, and the scenario run that sent it.
 
     The answer is in the order of its key, device and time. Sensors that no device stands for are left out, and keys
     that are no standard measurands.
     """
     found: dict[tuple[UUID, datetime], DeviceReading] = {}
-    for packet, devices, received_at in packets:
+    for packet, devices, received_at, scenario_run_id in packets:
         observed_at = packet.observed_at
         for sensor in packet.sensors:
             device_id = devices.get(sensor.sensor_id)
@@ -74,4 +78,5 @@ def device_readings(
             if reading is None:
                 reading = found[key] = DeviceReading(device_id, observed_at, received_at)
             reading.add(measurands)
+            reading.scenario_run_id = reading.scenario_run_id or scenario_run_id
     return [found[key] for key in sorted(found)]

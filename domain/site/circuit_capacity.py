@@ -10,6 +10,8 @@ harm), and ``apply_policy`` takes a change of the settings. The rules, in the wo
 - *A packet has only one of the two* (or neither): it proves nothing, so it neither changes who decides nor moves the
   deadline. Only a heartbeat other than "ok" is heeded alone.
 - *The deadline passes*: the fail-safe capacity holds.
+- *A simulated packet* is taken like any other, and the state says which scenario run sent what holds, until a packet
+  that is no simulated one has taken its place.
 - *Late and repeated packets* (not newer than the last one heeded) change nothing. A packet whose stamp lies ahead
   counts as measured when it came (``domain.base.clocks``), so that it is late beside none that is measured after that.
 
@@ -22,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from uuid import UUID
 
 from domain.base.clocks import effective_at
 from domain.site.action_outcomes import IgnoredCode
@@ -92,6 +95,8 @@ class CapacityReading:
     heartbeat: HeartbeatStatus | Unreadable | None = None
     available_w: float | Unreadable | None = None
     fail_safe_w: float | Unreadable | None = None
+    scenario_run_id: UUID | None = None
+    """The scenario run that sent the packet; None: it is no simulated one."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +123,22 @@ class CapacityState:
     """When the packet with that fail-safe capacity was measured, as its stamp says."""
     fail_safe_received_at: datetime | None = None
     """When that packet came."""
+    scenario_run_id: UUID | None = None
+    """The scenario run that sent the last packet that was heeded."""
+    fail_safe_scenario_run_id: UUID | None = None
+    """The scenario run that sent that fail-safe capacity."""
+
+    @property
+    def simulated_by(self) -> UUID | None:
+        """The scenario run that brought about what holds; None: nothing simulated is in it."""
+        if self.scenario_run_id is None and self.basis is CapacityBasis.FAIL_SAFE_RECEIVED:
+            return self.fail_safe_scenario_run_id
+        return self.scenario_run_id
 
 
-def capacity_reading(observed_at: datetime, measurands: Mapping[MeasurandKey, Measurand]) -> CapacityReading | None:
+def capacity_reading(
+    observed_at: datetime, measurands: Mapping[MeasurandKey, Measurand], scenario_run_id: UUID | None = None
+) -> CapacityReading | None:
     """Return what a sensor's measurands say to a circuit; None if they say nothing to it."""
 
     def read(key: MeasurandKey) -> float | str | Unreadable | None:
@@ -136,7 +154,7 @@ def capacity_reading(observed_at: datetime, measurands: Mapping[MeasurandKey, Me
     assert not isinstance(available, str)
     assert not isinstance(fail_safe, str)
     status = HeartbeatStatus(heartbeat) if isinstance(heartbeat, str) else heartbeat
-    return CapacityReading(observed_at, status, available, fail_safe)
+    return CapacityReading(observed_at, status, available, fail_safe, scenario_run_id)
 
 
 def begin(policy: CapacityPolicy, now: datetime) -> CapacityState:
@@ -160,7 +178,12 @@ def apply_reading(
     if reason is None and deadline <= now:
         reason = FailSafeReason.NO_PACKET
     if reason is not None:
-        return replace(_fail_safe(state, reason, policy, now), observed_at=reading.observed_at, received_at=now)
+        return replace(
+            _fail_safe(state, reason, policy, now),
+            observed_at=reading.observed_at,
+            received_at=now,
+            scenario_run_id=reading.scenario_run_id,
+        )
     assert isinstance(reading.available_w, float | int)
     return replace(
         state,
@@ -172,6 +195,7 @@ def apply_reading(
         reason=None,
         capacity_w=reading.available_w,
         basis=CapacityBasis.AVAILABLE_CHARGING_CAPACITY,
+        scenario_run_id=reading.scenario_run_id,
     )
 
 
@@ -210,11 +234,13 @@ def apply_policy(state: CapacityState, before: CapacityPolicy, policy: CapacityP
 def step_at(before: CapacityState, after: CapacityState, now: datetime) -> datetime | None:
     """Say since when something else holds after a change at ``now``; None if the same holds as before it.
 
-    A mode or a reason holds since the state says so, which may be before ``now``; a capacity alone, since ``now``.
+    A mode or a reason holds since the state says so, which may be before ``now``; a capacity alone, since ``now``, and
+    so does that it is simulated, or not any more.
     """
     if (after.mode, after.reason) != (before.mode, before.reason):
         return after.since
-    return now if (after.capacity_w, after.basis) != (before.capacity_w, before.basis) else None
+    told = [(each.capacity_w, each.basis, each.simulated_by) for each in (before, after)]
+    return now if told[0] != told[1] else None
 
 
 def _is_newer(
@@ -253,6 +279,7 @@ def _take_fail_safe(state: CapacityState, reading: CapacityReading, now: datetim
         fail_safe_received_w=reading.fail_safe_w,
         fail_safe_observed_at=reading.observed_at,
         fail_safe_received_at=now,
+        fail_safe_scenario_run_id=reading.scenario_run_id,
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.monitoring.action_answers import ActionAnswer
-from domain.monitoring.batch_state import PacketBatchState
+from domain.monitoring.batch_state import PacketBatchState, PacketSource
 from domain.monitoring.capabilities import CAPABILITY_MEASURANDS, packet_event_ref
 from domain.monitoring.packets import DEFAULT_FUTURE_SKEW, DEFAULT_PAST_WINDOW, InvalidPacket, parse_packet
 from domain.site.action_outcomes import IgnoredCode
@@ -139,4 +139,4 @@ async def _try(connection: AsyncConnection, binding: BindingRecord, document: ob
         driver = await driver_in(connection)
         with driver_errors():
             await load_statuses(driver, state, [(context.microgrid_id, each, ref) for each in capabilities], earliest)
-    return next(iter(state.take_packet(packet, context, binding.updated_by)), None)
+    return next(iter(state.take_packet(packet, context, PacketSource(binding.updated_by))), None)

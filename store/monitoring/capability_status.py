@@ -138,22 +138,25 @@ WRITE_STATUSES = """
     given AS MATERIALIZED (
         SELECT uuidv7() AS id, g.* FROM unnest(
             $1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::uuid[], $7::text[], $8::text[],
-            $9::boolean[], $11::integer[]
+            $9::boolean[], $11::integer[], $12::uuid[]
         ) WITH ORDINALITY AS g (microgrid_id, capability, status, observed_at, ref, device_id, effect, actor, shown,
-                                tenure, n)
+                                tenure, run_id, n)
     ), recorded AS (
         INSERT INTO capability_events (id, microgrid_id, capability, status, observed_at, received_at,
-                                       provider_event_ref, source_device_id, effect, recorded_by, tenure)
-        SELECT id, microgrid_id, capability, status, observed_at, $10, ref, device_id, effect, actor, tenure
+                                       provider_event_ref, source_device_id, effect, recorded_by, tenure,
+                                       scenario_run_id)
+        SELECT id, microgrid_id, capability, status, observed_at, $10, ref, device_id, effect, actor, tenure, run_id
         FROM given
     ), latest AS (
         INSERT INTO capability_latest AS l (microgrid_id, capability, event_id, status, observed_at, received_at,
-                                            provider_event_ref, source_device_id, tenure)
-        SELECT microgrid_id, capability, id, status, observed_at, $10, ref, device_id, tenure FROM given WHERE shown
+                                            provider_event_ref, source_device_id, tenure, scenario_run_id)
+        SELECT microgrid_id, capability, id, status, observed_at, $10, ref, device_id, tenure, run_id
+        FROM given WHERE shown
         ON CONFLICT (microgrid_id, capability) DO UPDATE
         SET event_id = excluded.event_id, status = excluded.status, observed_at = excluded.observed_at,
             received_at = excluded.received_at, provider_event_ref = excluded.provider_event_ref,
-            source_device_id = excluded.source_device_id, tenure = excluded.tenure
+            source_device_id = excluded.source_device_id, tenure = excluded.tenure,
+            scenario_run_id = excluded.scenario_run_id
         -- What the domain decided under the lock; the database holds it for whoever came without.
         WHERE (excluded.tenure, least(excluded.observed_at, excluded.received_at), excluded.observed_at,
                excluded.provider_event_ref)
@@ -161,7 +164,7 @@ WRITE_STATUSES = """
     )
 """
 """The parts of a statement that store the accepted updates of a ``PacketBatchState`` and the latest statuses that came
-of them; ``given`` has the events with their ids. The first eleven parameters are those of ``status_parameters``."""
+of them; ``given`` has the events with their ids. The first twelve parameters are those of ``status_parameters``."""
 
 _WRITE = f"WITH {WRITE_STATUSES} SELECT id FROM given ORDER BY n"  # noqa: S608 - a constant
 
@@ -182,6 +185,7 @@ def status_parameters(state: PacketBatchState) -> list[Any]:
         [place in shown for place in range(len(given))],
         state.now,
         [each.event.epoch for each in given],
+        [each.scenario_run_id for each in given],
     ]
 
 

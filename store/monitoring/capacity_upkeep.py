@@ -19,23 +19,27 @@ WRITE_CAPACITIES = """
     SET mode = g.mode, since = g.since, deadline = g.deadline, reason = g.reason, capacity_w = g.capacity_w,
         basis = g.basis, observed_at = g.observed_at, fail_safe_received_w = g.received_w,
         fail_safe_observed_at = g.fail_safe_observed_at, received_at = g.received_at,
-        fail_safe_received_at = g.fail_safe_received_at
+        fail_safe_received_at = g.fail_safe_received_at, scenario_run_id = g.run_id,
+        fail_safe_scenario_run_id = g.fail_safe_run_id
     FROM unnest(
         {}::uuid[], {}::text[], {}::timestamptz[], {}::timestamptz[], {}::text[], {}::double precision[], {}::text[],
-        {}::timestamptz[], {}::double precision[], {}::timestamptz[], {}::timestamptz[], {}::timestamptz[]
+        {}::timestamptz[], {}::double precision[], {}::timestamptz[], {}::timestamptz[], {}::timestamptz[],
+        {}::uuid[], {}::uuid[]
     ) AS g (circuit_id, mode, since, deadline, reason, capacity_w, basis, observed_at, received_w,
-            fail_safe_observed_at, received_at, fail_safe_received_at)
+            fail_safe_observed_at, received_at, fail_safe_received_at, run_id, fail_safe_run_id)
     WHERE c.circuit_id = g.circuit_id
 """
-"""Stores new states of circuits. It has twelve places for the parameters of ``capacity_parameters``."""
+"""Stores new states of circuits. It has ``CAPACITY_PARAMETERS`` places, for those of ``capacity_parameters``."""
 
-_WRITE = WRITE_CAPACITIES.format(*(f"${n}" for n in range(1, 13)))
+CAPACITY_PARAMETERS = 14
+_WRITE = WRITE_CAPACITIES.format(*(f"${n}" for n in range(1, CAPACITY_PARAMETERS + 1)))
 
 _STEPS = """
-    INSERT INTO capacity_events (circuit_id, depot_id, mode, reason, capacity_w, basis, at, received_at)
-    SELECT g.circuit_id, c.depot_id, g.mode, g.reason, g.capacity_w, g.basis, g.at, $7
-    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::double precision[], $5::text[], $6::timestamptz[])
-        WITH ORDINALITY AS g (circuit_id, mode, reason, capacity_w, basis, at, n)
+    INSERT INTO capacity_events (circuit_id, depot_id, mode, reason, capacity_w, basis, at, received_at,
+                                 scenario_run_id)
+    SELECT g.circuit_id, c.depot_id, g.mode, g.reason, g.capacity_w, g.basis, g.at, $7, g.run_id
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::double precision[], $5::text[], $6::timestamptz[], $8::uuid[])
+        WITH ORDINALITY AS g (circuit_id, mode, reason, capacity_w, basis, at, run_id, n)
     JOIN circuit_capacities AS c USING (circuit_id)
     ORDER BY g.n
 """
@@ -59,6 +63,8 @@ def capacity_parameters(state: PacketBatchState) -> list[list[Any]]:
         [state.fail_safe_observed_at for state in states],
         [state.received_at for state in states],
         [state.fail_safe_received_at for state in states],
+        [state.scenario_run_id for state in states],
+        [state.fail_safe_scenario_run_id for state in states],
     ]
 
 
@@ -75,6 +81,7 @@ async def write_capacity_steps(driver: asyncpg.Connection, state: PacketBatchSta
             [step.state.basis for step in steps],
             [step.at for step in steps],
             state.now,
+            [step.state.simulated_by for step in steps],
         )
 
 

@@ -22,17 +22,17 @@ def column_of(key: MeasurandKey) -> str:
 
 
 _COLUMNS = [column_of(key) for key in MEASURANDS]
-_PARAMETERS = len(_COLUMNS) + 4
+_PARAMETERS = len(_COLUMNS) + 5
 
 
 def write_readings_cte(first: int) -> str:
     """A common table expression that stores readings, given as `reading_parameters` from the number ``first`` on.
 
     What is there already counts: of a packet that is sent again nothing is written, and of another packet with the
-    same device and time only the measurands that had not come.
+    same device and time only the measurands that had not come. What a scenario run sent any of is simulated.
     """
     numbers = range(first, first + _PARAMETERS)
-    device, observed, received, faults, *values = (f"${n}" for n in numbers)
+    device, observed, received, faults, run, *values = (f"${n}" for n in numbers)
     types = [COLUMN_TYPES[spec.kind] for spec in MEASURANDS.values()]
     arrays = ", ".join(f"{value}::{kind}[]" for value, kind in zip(values, types, strict=True))
     columns = ", ".join(_COLUMNS)
@@ -44,11 +44,13 @@ def write_readings_cte(first: int) -> str:
     )
     new = " OR ".join(f"(r.{column_of(key)} IS NULL AND excluded.{column_of(key)} IS NOT NULL)" for key in MEASURANDS)
     return f"""
-        INSERT INTO device_readings AS r (device_id, observed_at, received_at, faults, {columns})
-        SELECT device_id, observed_at, received_at, faults::jsonb, {columns}
-        FROM unnest({device}::uuid[], {observed}::timestamptz[], {received}::timestamptz[], {faults}::text[], {arrays})
-            AS g (device_id, observed_at, received_at, faults, {columns})
+        INSERT INTO device_readings AS r (device_id, observed_at, received_at, faults, scenario_run_id, {columns})
+        SELECT device_id, observed_at, received_at, faults::jsonb, scenario_run_id, {columns}
+        FROM unnest({device}::uuid[], {observed}::timestamptz[], {received}::timestamptz[], {faults}::text[],
+                    {run}::uuid[], {arrays})
+            AS g (device_id, observed_at, received_at, faults, scenario_run_id, {columns})
         ON CONFLICT (device_id, observed_at) DO UPDATE SET {kept},
+            scenario_run_id = coalesce(r.scenario_run_id, excluded.scenario_run_id),
             faults = nullif((coalesce(excluded.faults, '{{}}') - array_remove(ARRAY[{known}], NULL))
                             || coalesce(r.faults, '{{}}'), '{{}}')
         WHERE NOT coalesce(r.faults @> excluded.faults, excluded.faults IS NULL) OR {new}
@@ -62,5 +64,6 @@ def reading_parameters(readings: Sequence[DeviceReading]) -> list[Any]:
         [each.observed_at for each in readings],
         [each.received_at for each in readings],
         [json.dumps(each.faults) if each.faults else None for each in readings],
+        [each.scenario_run_id for each in readings],
         *([each.values.get(key) for each in readings] for key in MEASURANDS),
     ]

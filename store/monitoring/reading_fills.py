@@ -37,7 +37,7 @@ _NEXT = """
 """
 _DEVICES = "SELECT sensor_id, id FROM devices WHERE gateway_id = $1 AND id = ANY ($2::uuid[])"
 _PACKETS = """
-    SELECT id, observed_at, received_at, document::text FROM packets
+    SELECT id, observed_at, received_at, document::text, scenario_run_id FROM packets
     WHERE gateway_id = $1 AND (observed_at, id) > (
         coalesce($2::timestamptz, '-infinity'), coalesce($3, '00000000-0000-0000-0000-000000000000'::uuid)
     )
@@ -88,10 +88,10 @@ async def count_open_fills(connection: AsyncConnection) -> int:
 
 
 def _read(rows: Sequence[asyncpg.Record], devices: Mapping[str, UUID]) -> list[DeviceReading]:
-    packets: list[tuple[Packet, Mapping[str, UUID], datetime]] = []
+    packets: list[tuple[Packet, Mapping[str, UUID], datetime, UUID | None]] = []
     for row in rows:
         packet = parse_packet(in_one_form(json.loads(row["document"])))
         # An earlier version may have stored what is no packet today.
         if not isinstance(packet, InvalidPacket):
-            packets.append((packet, devices, row["received_at"]))
+            packets.append((packet, devices, row["received_at"], row["scenario_run_id"]))
     return device_readings(packets)

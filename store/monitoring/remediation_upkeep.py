@@ -22,13 +22,15 @@ _CLOSE = """
 
 _OPEN = """
     INSERT INTO remediations AS r (depot_id, gateway_id, device_id, sensor_action_id, action, code, candidates,
-                                   opened_at, last_seen_at, times)
+                                   opened_at, last_seen_at, times, scenario_run_id)
     SELECT depot_id, gateway_id, device_id, sensor_action_id, action, code,
-           coalesce(string_to_array(nullif(candidates, ''), ','), '{}')::uuid[], $9, $9, times
-    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bigint[])
-        AS g (depot_id, gateway_id, device_id, sensor_action_id, action, code, candidates, times)
+           coalesce(string_to_array(nullif(candidates, ''), ','), '{}')::uuid[], $9, $9, times, run_id
+    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+                $10::uuid[])
+        AS g (depot_id, gateway_id, device_id, sensor_action_id, action, code, candidates, times, run_id)
     ON CONFLICT (sensor_action_id) WHERE closed_at IS NULL DO UPDATE
-    SET last_seen_at = excluded.last_seen_at, times = r.times + excluded.times, candidates = excluded.candidates
+    SET last_seen_at = excluded.last_seen_at, times = r.times + excluded.times, candidates = excluded.candidates,
+        scenario_run_id = excluded.scenario_run_id
 """
 
 
@@ -65,5 +67,6 @@ async def write_remediations(
             [",".join(map(str, stopped[each].candidates)) for each in order],
             [state.stopped_times[each] for each in order],
             state.now,
+            [stopped[each].scenario_run_id for each in order],
         )
     return touched

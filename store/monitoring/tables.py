@@ -61,6 +61,9 @@ packets = Table(
     time_column("received_at"),
     Column("document", JSONB, nullable=False),
     Column("answers", JSONB, nullable=False),
+    # The scenario run that sent it; of what is no simulated packet NULL. The same column stands with all that packets
+    # bring about.
+    Column("scenario_run_id", Uuid),
     PrimaryKeyConstraint("gateway_id", "observed_at", "id", "received_at"),
     postgresql_partition_by="RANGE (received_at)",
 )
@@ -75,6 +78,7 @@ device_readings = Table(
     time_column("received_at"),
     Column("faults", JSONB),
     *(Column(key.value.lower(), _TYPES[spec.kind]) for key, spec in MEASURANDS.items()),
+    Column("scenario_run_id", Uuid),
     PrimaryKeyConstraint("device_id", "observed_at"),
     postgresql_partition_by="RANGE (observed_at)",
 )
@@ -131,6 +135,7 @@ capability_events = Table(
     Column("effect", Text, nullable=False),
     Column("recorded_by", Text, nullable=False),
     Column("tenure", Integer, nullable=False, server_default=text("0")),
+    Column("scenario_run_id", Uuid),
     PrimaryKeyConstraint("microgrid_id", "id", "received_at"),
     word_check("capability_events_status", "status", CapabilityStatus),
     word_check("capability_events_effect", "effect", FoldEffect),
@@ -150,6 +155,7 @@ capability_latest = Table(
     Column("provider_event_ref", Text(collation="C"), nullable=False),
     Column("source_device_id", Uuid),
     Column("tenure", Integer, nullable=False, server_default=text("0")),
+    Column("scenario_run_id", Uuid),
     word_check("capability_latest_status", "status", CapabilityStatus),
     postgresql_with={"fillfactor": 70},
 )

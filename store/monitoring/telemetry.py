@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from domain.base.problems import Problem, ProblemCode
 from domain.monitoring.action_answers import ActionAnswer
-from domain.monitoring.batch_state import PacketBatchState, unknown_sensors
+from domain.monitoring.batch_state import PacketBatchState, PacketSource, unknown_sensors
 from domain.monitoring.capabilities import CAPABILITY_MEASURANDS, Capability, packet_event_ref
 from domain.monitoring.device_readings import device_readings
 from domain.monitoring.packets import DEFAULT_FUTURE_SKEW, Packet
@@ -21,7 +21,12 @@ from domain.site.packet_context import PacketContext
 from domain.site.sensor_actions import SensorActionKind
 from store.base.notifications.notify import CHANNEL, ChangeKind, payloads
 from store.monitoring.capability_status import WRITE_STATUSES, load_statuses, status_parameters
-from store.monitoring.capacity_upkeep import WRITE_CAPACITIES, capacity_parameters, write_capacity_steps
+from store.monitoring.capacity_upkeep import (
+    CAPACITY_PARAMETERS,
+    WRITE_CAPACITIES,
+    capacity_parameters,
+    write_capacity_steps,
+)
 from store.monitoring.device_readings import reading_parameters, write_readings_cte
 from store.monitoring.remediation_upkeep import write_remediations
 from store.site.packet_contexts import PacketContexts, lock_contexts
@@ -36,6 +41,8 @@ class ReceivedPacket:
     """The whole document as JSON text, with the keys that the contract does not know."""
     sent_by: str
     """The actor who sent it."""
+    scenario_run_id: UUID | None = None
+    """The scenario run that sent it; None: it is no simulated one."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ async def take_group(driver: asyncpg.Connection, received: Sequence[ReceivedPack
         if context is None:
             results.append(_unknown(each.packet))
             continue
-        answers = state.take_packet(each.packet, context, each.sent_by)
+        answers = state.take_packet(each.packet, context, PacketSource(each.sent_by, each.scenario_run_id))
         taken = TakenPacket(uuid7(), tuple(answers), _text(answers), tuple(unknown_sensors(each.packet, context)))
         results.append(taken)
         stored.append((each, taken, context))
@@ -154,24 +161,25 @@ async def load_sent(
 # needs to. It also sends the notifications, which are delivered when the transaction commits.
 _WRITE = f"""
     WITH {WRITE_STATUSES}, stored AS (
-        INSERT INTO packets (id, gateway_id, depot_id, observed_at, received_at, document, answers)
-        SELECT id, gateway_id, depot_id, observed_at, $10, document::jsonb, answers::jsonb
-        FROM unnest($12::uuid[], $13::uuid[], $14::uuid[], $15::timestamptz[], $16::text[], $17::text[])
-            AS g (id, gateway_id, depot_id, observed_at, document, answers)
-    ), held AS ({WRITE_CAPACITIES.format(*(f"${n}" for n in range(18, 30)))}),
-    read AS ({write_readings_cte(32)})
-    SELECT pg_notify($30, payload) FROM unnest($31::text[]) AS notifications (payload)
+        INSERT INTO packets (id, gateway_id, depot_id, observed_at, received_at, document, answers, scenario_run_id)
+        SELECT id, gateway_id, depot_id, observed_at, $10, document::jsonb, answers::jsonb, run_id
+        FROM unnest($15::uuid[], $16::uuid[], $17::uuid[], $18::timestamptz[], $19::text[], $20::text[], $21::uuid[])
+            AS g (id, gateway_id, depot_id, observed_at, document, answers, run_id)
+    ), held AS ({WRITE_CAPACITIES.format(*(f"${n}" for n in range(22, 22 + CAPACITY_PARAMETERS)))}),
+    read AS ({write_readings_cte(22 + CAPACITY_PARAMETERS)})
+    SELECT pg_notify($13, payload) FROM unnest($14::text[]) AS notifications (payload)
 """  # noqa: S608 - constants
 
 _READINGS = """
     INSERT INTO power_source_readings AS r (power_source_id, measurand, value_number, value_text, observed_at,
-                                            received_at, device_id)
-    SELECT g.power_source_id, g.measurand, g.number, g.text, g.observed_at, $7, g.device_id
-    FROM unnest($1::uuid[], $2::text[], $3::double precision[], $4::text[], $5::timestamptz[], $6::uuid[])
-        AS g (power_source_id, measurand, number, text, observed_at, device_id)
+                                            received_at, device_id, scenario_run_id)
+    SELECT g.power_source_id, g.measurand, g.number, g.text, g.observed_at, $7, g.device_id, g.run_id
+    FROM unnest($1::uuid[], $2::text[], $3::double precision[], $4::text[], $5::timestamptz[], $6::uuid[], $8::uuid[])
+        AS g (power_source_id, measurand, number, text, observed_at, device_id, run_id)
     ON CONFLICT (power_source_id, measurand) DO UPDATE
     SET value_number = excluded.value_number, value_text = excluded.value_text, observed_at = excluded.observed_at,
-        received_at = excluded.received_at, device_id = excluded.device_id, released = false
+        received_at = excluded.received_at, device_id = excluded.device_id, released = false,
+        scenario_run_id = excluded.scenario_run_id
     WHERE r.released OR (least(excluded.observed_at, excluded.received_at), excluded.observed_at)
                       > (least(r.observed_at, r.received_at), r.observed_at)
 """
@@ -189,16 +197,21 @@ async def _write(
     await driver.fetch(
         _WRITE,
         *status_parameters(state),
+        CHANNEL,
+        list(payloads(_changes(state, stored, contexts, remedied))),
         [taken.packet_id for _, taken, _ in stored],
         [context.gateway_id for _, _, context in stored],
         [context.depot_id for _, _, context in stored],
         [each.packet.observed_at for each, _, _ in stored],
         [each.document for each, _, _ in stored],
         [taken.answers_text for _, taken, _ in stored],
+        [each.scenario_run_id for each, _, _ in stored],
         *capacity_parameters(state),
-        CHANNEL,
-        list(payloads(_changes(state, stored, contexts, remedied))),
-        *reading_parameters(device_readings((each.packet, context.devices, state.now) for each, _, context in stored)),
+        *reading_parameters(
+            device_readings(
+                (each.packet, context.devices, state.now, each.scenario_run_id) for each, _, context in stored
+            )
+        ),
     )
 
 
@@ -244,4 +257,5 @@ async def _write_readings(driver: asyncpg.Connection, state: PacketBatchState) -
         [each.observed_at for each in readings],
         [each.device_id for each in readings],
         state.now,
+        [each.scenario_run_id for each in readings],
     )

@@ -134,6 +134,15 @@ async def insert_run(connection: AsyncConnection, run: NewRun) -> None:
     await notify(connection, {request.depot_id: {ChangeKind.SCENARIO}})
 
 
+async def gateways_of_open_run(connection: AsyncConnection, run_id: UUID) -> frozenset[UUID] | None:
+    """Return the gateways that a run in progress speaks for, those among them that are gone; None: it is none."""
+    query = select(scenario_runs.c.bindings["gateways"]).where(
+        scenario_runs.c.id == run_id, scenario_runs.c.finished_at.is_(None)
+    )
+    found = (await connection.execute(query)).scalar_one_or_none()
+    return None if found is None else frozenset(UUID(each["gateway_id"]) for each in found)
+
+
 async def active_run(connection: AsyncConnection, depot_id: UUID) -> UUID | None:
     """Return the run that is in progress in a depot, if there is one."""
     query = select(scenario_runs.c.id).where(

@@ -71,6 +71,8 @@ def capacity_state(row: Mapping[Any, Any]) -> CapacityState:
         fail_safe_observed_at=row["fail_safe_observed_at"],
         received_at=row["received_at"],
         fail_safe_received_at=row["fail_safe_received_at"],
+        scenario_run_id=row["scenario_run_id"],
+        fail_safe_scenario_run_id=row["fail_safe_scenario_run_id"],
     )
 
 
@@ -88,6 +90,8 @@ def capacity_values(state: CapacityState) -> dict[str, Any]:
         "fail_safe_observed_at": state.fail_safe_observed_at,
         "received_at": state.received_at,
         "fail_safe_received_at": state.fail_safe_received_at,
+        "scenario_run_id": state.scenario_run_id,
+        "fail_safe_scenario_run_id": state.fail_safe_scenario_run_id,
     }
 
 
@@ -132,7 +136,9 @@ _TO_FOLLOW = text("""
 _COLUMNS = tuple(circuit_capacities.c.keys())
 _CHANGING = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in ("circuit_id", "depot_id"))
 _STORE = insert_rows(circuit_capacities, _COLUMNS, f"ON CONFLICT (circuit_id) DO UPDATE SET {_CHANGING}")
-_EVENT_COLUMNS = ("circuit_id", "depot_id", "at", "received_at", "mode", "reason", "capacity_w", "basis")
+_EVENT_COLUMNS = (
+    "circuit_id", "depot_id", "at", "received_at", "mode", "reason", "capacity_w", "basis", "scenario_run_id",
+)  # fmt: skip
 _APPEND = insert_rows(capacity_events, _EVENT_COLUMNS)
 
 
@@ -190,9 +196,10 @@ def _values(following: Following) -> dict[str, Any]:
 def _event(circuit_id: UUID, depot_id: UUID, step: FollowingStep, now: datetime) -> dict[str, Any]:
     state = step.state
     shown = (
-        {"mode": RELEASED, "reason": None, "capacity_w": None, "basis": None}
+        {"mode": RELEASED, "reason": None, "capacity_w": None, "basis": None, "scenario_run_id": None}
         if state is None
         else {name: capacity_values(state)[name] for name in ("mode", "reason", "capacity_w", "basis")}
+        | {"scenario_run_id": state.simulated_by}
     )
     return {"circuit_id": circuit_id, "depot_id": depot_id, "at": step.at, "received_at": now, **shown}
 

@@ -48,7 +48,8 @@ _ACTIONS = """
            a.heartbeat_threshold_seconds AS threshold, a.fail_safe_capacity_w AS fail_safe,
            r.id IS NOT NULL AS stopped, clock_timestamp() AS now,
            c.circuit_id, c.mode, c.since, c.deadline, c.reason, c.capacity_w, c.basis, c.observed_at,
-           c.fail_safe_received_w, c.fail_safe_observed_at, c.received_at, c.fail_safe_received_at
+           c.fail_safe_received_w, c.fail_safe_observed_at, c.received_at, c.fail_safe_received_at,
+           c.scenario_run_id, c.fail_safe_scenario_run_id
     FROM {wanted} JOIN gateways AS g ON g.id = n.gateway_id
     LEFT JOIN microgrids AS m ON m.depot_id = g.depot_id AND m.retired_at IS NULL
     LEFT JOIN devices AS d ON d.gateway_id = g.id {named}
@@ -64,7 +65,7 @@ _NAMED_ACTIONS = _ACTIONS.format(
 
 _POWER_SOURCES = """
     SELECT p.depot_id, p.id, p.kind, p.circuit_id, r.measurand, r.value_number, r.value_text, r.observed_at,
-           r.device_id, r.received_at, r.released
+           r.device_id, r.received_at, r.released, r.scenario_run_id
     FROM power_sources AS p LEFT JOIN power_source_readings AS r ON r.power_source_id = p.id
     WHERE p.depot_id = ANY ($1::uuid[])
     ORDER BY p.id

@@ -258,6 +258,7 @@ capacity_events = Table(
     Column("basis", Text),
     time_column("at"),
     time_column("received_at"),
+    Column("scenario_run_id", Uuid),
     PrimaryKeyConstraint("circuit_id", "at", "id", "received_at"),
     word_check("capacity_events_mode", "mode", (*CapacityMode, "RELEASED")),
     postgresql_partition_by="RANGE (received_at)",
@@ -280,6 +281,7 @@ power_source_readings = Table(
     Column("device_id", Uuid, nullable=False),
     # Whoever gave it gives it no longer: the next one takes its place. Triggers on devices and sensor_actions say so.
     Column("released", Boolean, nullable=False, server_default=text("false")),
+    Column("scenario_run_id", Uuid),
     Index("power_source_readings_device_id", "device_id"),
     CheckConstraint("(value_number IS NULL) <> (value_text IS NULL)", name="power_source_readings_value"),
     postgresql_with={"fillfactor": 70},
@@ -315,6 +317,8 @@ circuit_capacities = Table(
     # The settings of the action as the state was made with them; a change of the settings moves both together.
     Column("heartbeat_threshold_seconds", Double, nullable=False),
     Column("fail_safe_capacity_w", Double),
+    Column("scenario_run_id", Uuid),
+    Column("fail_safe_scenario_run_id", Uuid),
     word_check("circuit_capacities_mode", "mode", CapacityMode),
     CheckConstraint("capacity_w >= 0", name="circuit_capacities_capacity"),
     CheckConstraint("(mode = 'FAIL_SAFE') = (reason IS NOT NULL)", name="circuit_capacities_fail_safe"),
@@ -341,6 +345,8 @@ remediations = Table(
     Column("times", BigInteger, nullable=False),
     time_column("closed_at", null=True),
     Column("closed_by", Text),
+    # The run that sent the last packet that was stopped.
+    Column("scenario_run_id", Uuid),
     CheckConstraint("(closed_at IS NULL) = (closed_by IS NULL)", name="remediations_closed"),
     Index("remediations_one_open", "sensor_action_id", unique=True, postgresql_where=text("closed_at IS NULL")),
     Index("remediations_depot_id", "depot_id", "id"),

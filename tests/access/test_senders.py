@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.access.senders import may_send_of
+from api.access.senders import sender_of
 from domain.access.principals import LOCAL_PRINCIPAL, Grant, Principal, PrincipalKind
 from domain.access.roles import Role
 from domain.base.actor import Actor
@@ -89,8 +89,8 @@ async def test_whoever_was_granted_no_sending_sends_nothing(engine: AsyncEngine,
 async def test_the_local_administrator_and_gateways_cost_no_statement(engine: AsyncEngine) -> None:
     site = await controller_site(engine)
     with statements_of(engine) as seen:
-        anybody = await may_send_of(engine, LOCAL_PRINCIPAL)
-        itself = await may_send_of(engine, gateway(site))
+        anybody = (await sender_of(engine, LOCAL_PRINCIPAL, None)).may_send
+        itself = (await sender_of(engine, gateway(site), None)).may_send
     assert seen.count == 0
     other = missing()["gateway_id"]
     assert [may(each) for may in (anybody, itself) for each in (site.gateway_id, other)] == [True, True, True, False]

@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 from uuid import UUID, uuid4
 from xml.etree.ElementTree import fromstring
@@ -49,6 +50,7 @@ from tests.factories.scenario_sites import (
 from tests.factories.sites import controller_site
 from tests.helpers.live import http_client, make_worker, serving, working
 from tests.helpers.support import ACTOR, until
+from worker import make_token
 from workflows.launch import scenario_run_handle
 from workflows.scenario_run import ScenarioRunWorkflow
 
@@ -151,8 +153,8 @@ async def test_each_row_of_the_truth_table_is_a_step_that_the_product_was_asked_
 class LossyApi(ManageApi):
     """An API whose answers get lost, or that is not reached, once for every request; or that everything is slow to."""
 
-    def __init__(self, url: str, fault: str) -> None:
-        super().__init__(url)
+    def __init__(self, product: Product, fault: str) -> None:
+        super().__init__(product.address, partial(make_token, product.engine))
         self.fault = fault
         self.seen: set[str] = set()
         self.faults = 0
@@ -163,12 +165,12 @@ class LossyApi(ManageApi):
         self.faults += first
         return first
 
-    async def post_packets(self, packets: Sequence[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
+    async def post_packets(self, run_id: UUID, packets: Sequence[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
         # A step that is tried again has other timestamps, and is the same step.
         key = json.dumps([{**each, "timestamp": None} for each in packets])
         if self.fault == "not reached" and self.once(key):
             raise UnavailableError("not reached")
-        answers = await super().post_packets(packets)
+        answers = await super().post_packets(run_id, packets)
         if self.fault == "answer lost" and self.once(key):
             raise UnavailableError("the answer was lost")
         return answers
@@ -188,7 +190,7 @@ async def test_a_fault_changes_no_byte(product: Product, fault: str) -> None:
     async with product.working():
         depots = await make_depots(product.address, len(names))
         undisturbed = await asyncio.gather(*(run_scenario(api, depots[n], name) for n, name in enumerate(names)))
-    lossy = LossyApi(product.address, fault)
+    lossy = LossyApi(product, fault)
     async with make_worker(product.client, product.engine, product.task_queue, lossy):
         disturbed = await asyncio.gather(*(run_scenario(api, depots[n], name) for n, name in enumerate(names)))
     await lossy.close()

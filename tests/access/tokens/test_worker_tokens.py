@@ -32,9 +32,6 @@ async def test_scenarios_run_where_people_sign_in(
         working(client, engine, task_queue, api_url=local),
     ):
         (depot_id,) = await make_depots(local, 1)
-    async with engine.connect() as connection:
-        # Nobody asked.
-        assert (await connection.execute(select(func.count()).select_from(worker_tokens))).scalar_one() == 0
     async with (
         signing_in(database_url, tmp_path, task_queue=task_queue) as (url, _),
         working(client, engine, task_queue, api_url=url),

@@ -26,7 +26,7 @@ def packet(stamp: int = STAMP, **sensors: list[Measurand]) -> Packet:
 
 
 def read(*packets: Packet, came: datetime = CAME) -> list[DeviceReading]:
-    return device_readings((each, DEVICES, came + timedelta(seconds=n)) for n, each in enumerate(packets))
+    return device_readings((each, DEVICES, came + timedelta(seconds=n), None) for n, each in enumerate(packets))
 
 
 @pytest.mark.parametrize(
