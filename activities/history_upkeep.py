@@ -10,6 +10,7 @@ from temporalio import activity
 
 from activities.heartbeat import beating
 from domain.monitoring.upkeep import HistoryReport, HistoryRequest
+from store.access.sessions import forget_sign_ins
 from store.base.idempotency import forget_old_answers
 from store.monitoring.history import keep_months
 
@@ -26,9 +27,10 @@ class HistoryUpkeepActivities:
 
     @activity.defn
     async def keep_months(self, request: HistoryRequest) -> HistoryReport:
-        """Make and drop months in one transaction, and forget old answers. Run again, it finds nothing to do."""
+        """Make and drop months in one transaction; forget old answers and sign-ins. Run again, nothing is left."""
         async with beating():
             async with self._engine.begin() as connection:
                 await forget_old_answers(connection)
+                await forget_sign_ins(connection)
             async with self._engine.begin() as connection:
                 return await keep_months(connection, request)

@@ -33,6 +33,7 @@ from api.base.flags import Flags
 from api.base.kept.acts import open_acts
 from api.base.kept.failed_proofs import FailedProofs
 from api.base.kept.known_gateways import open_known_gateways
+from api.base.kept.sign_in_starts import SignInStarts
 from api.base.limits import MAX_IMPORT_BYTES, BodyLimit, export_places, import_places
 from api.base.methods import HeadLikeGet
 from api.base.problems import COMMON, install_problems, problem_schemas
@@ -170,6 +171,7 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
                     rights=rights,
                     gateways=known_gateways,
                     failed_proofs=FailedProofs(),
+                    sign_in_starts=SignInStarts(),
                     acts=acts,
                     provider=openid,
                 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
+import json
 import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -14,7 +16,7 @@ from api.access.certificates import gateway_by_certificate, has_certificate
 from api.access.cookies import SESSION, read_cookie
 from api.base.access import SAFE_METHODS, is_background
 from api.base.dependencies import Resources
-from api.base.kept.failed_proofs import BEARER
+from api.base.kept.failed_proofs import ACCESS_TOKEN, BEARER, WORKER
 from domain.access.api_tokens import token_actor, token_subject
 from domain.access.people import Identity, read_identity
 from domain.access.principals import WORKER_PRINCIPAL, Grant, Principal, PrincipalKind
@@ -89,8 +91,9 @@ async def _of_bearer(scope: Scope, resources: Resources) -> Principal:
         raise Problem(ProblemCode.TOKEN_REFUSED, "A token comes once, as `Authorization: Bearer TOKEN`.")
     token = found["token"]
     host, digest, attempts = host_of(scope), digest_of(token), resources.failed_proofs
-    await attempts.admit(BEARER, host, digest)
-    prove = _OWN.get(token.partition("_")[0])
+    prove, kind = _OWN.get(token.partition("_")[0], (None, BEARER if _JWT.fullmatch(token) is None else ACCESS_TOKEN))
+    issuer = resources.settings.oidc_issuer
+    await attempts.admit(kind, host, digest, lambda: _claimed(issuer, token))
     if prove is None:
         principal = await _of_access_token(resources, token)
     else:
@@ -98,8 +101,10 @@ async def _of_bearer(scope: Scope, resources: Resources) -> Principal:
         principal = None if await attempts.was_wrong(host, digest) else await prove(resources, token)
     if principal is not None:
         attempts.note_right(digest)
+        if kind == ACCESS_TOKEN:
+            attempts.note_sender(kind, host, principal.subject)
     else:
-        await attempts.note_wrong(BEARER, host, digest)
+        await attempts.note_wrong(kind, host, digest)
         raise Problem(ProblemCode.TOKEN_REFUSED, "This token is not valid here.")
     return principal
 
@@ -165,12 +170,21 @@ async def _of_access_token(resources: Resources, token: str) -> Principal | None
     return Principal(kind, identity.subject, identity.actor, (*granted, *named))
 
 
-_OWN: dict[str, Callable[[Resources, str], Awaitable[Principal | None]]] = {
-    SecretKind.API_TOKEN: _of_api_token,
-    SecretKind.GATEWAY: _of_gateway,
-    SecretKind.WORKER: _of_worker,
+_OWN: dict[str, tuple[Callable[[Resources, str], Awaitable[Principal | None]], str]] = {
+    SecretKind.API_TOKEN: (_of_api_token, BEARER),
+    SecretKind.GATEWAY: (_of_gateway, BEARER),
+    SecretKind.WORKER: (_of_worker, WORKER),
 }
-"""How a token of the product proves who sent it, by what it begins with."""
+"""How a token of the product proves who sent it, by what it begins with, and as what a wrong one counts."""
+
+
+def _claimed(issuer: str, token: str) -> str:
+    """Who made a request, as its token says, which nobody has checked yet."""
+    try:
+        payload = token.split(".")[1]
+        return f"{issuer}#{json.loads(base64.urlsafe_b64decode(payload + '=' * (-len(payload) % 4)))['sub']}"
+    except (ValueError, LookupError, TypeError):
+        return ""
 
 
 async def _of_session(scope: Scope, resources: Resources, secret: str, headers: dict[bytes, bytes]) -> Principal:

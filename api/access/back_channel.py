@@ -6,11 +6,15 @@ from datetime import timedelta
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Depends, Form, Response
+from fastapi import APIRouter, Depends, Form, Request, Response
 
+from api.access.authentication import host_of
 from api.access.provider import needs_provider
-from api.base.dependencies import EngineDep, ProviderDep, SettingsDep
+from api.base.dependencies import EngineDep, FailedProofsDep, ProviderDep, SettingsDep
+from api.base.kept.failed_proofs import LOGOUT
+from domain.access.secrets import digest_of
 from domain.base.actor import Actor
+from domain.base.problems import Problem, ProblemCode
 from runtime.openid import LEEWAY
 from store.access.sessions import end_sessions_of
 from store.base.changes import record_change
@@ -25,13 +29,23 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(needs_provider
 
 @router.post("/sign-out/back-channel", name="back_channel")
 async def hear(
+    request: Request,
     settings: SettingsDep,
     engine: EngineDep,
     provider: ProviderDep,
+    attempts: FailedProofsDep,
     logout_token: Annotated[str, Form(max_length=20_000)],
 ) -> Response:
     """End the sessions that a logout token names. A repeated one ends nothing that began since."""
-    notice = await provider.read_logout_token(logout_token)
+    host, digest = host_of(request.scope), digest_of(logout_token)
+    await attempts.admit(LOGOUT, host, digest)
+    try:
+        notice = await provider.read_logout_token(logout_token)
+    except Problem as problem:
+        if problem.code is ProblemCode.SIGN_IN_REFUSED:
+            await attempts.note_wrong(LOGOUT, host, digest)
+        raise
+    attempts.note_sender(LOGOUT, host, "")
     async with transaction(engine, _PROVIDER) as connection:
         ended = await end_sessions_of(
             connection,

@@ -56,9 +56,10 @@ async def begin(request: Request, resources: Resources, return_to: str | None) -
     """Send somebody to the provider; afterwards they go on at ``return_to``, if that is a page of the product.
 
     Raises:
-        Problem: ``PROVIDER_UNAVAILABLE``.
+        Problem: ``TOO_MANY_SIGN_INS``, ``PROVIDER_UNAVAILABLE``.
 
     """
+    await resources.sign_in_starts.count(host_of(request.scope))
     state, nonce, verifier = (secrets.token_urlsafe(_BYTES) for _ in range(3))
     # Several sign-ins may be under way in one browser, each in a tab of its own.
     known = read_cookie(request.scope["headers"], BROWSER)

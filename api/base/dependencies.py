@@ -15,6 +15,7 @@ from api.base.flags import Flags
 from api.base.kept.acts import ActLog
 from api.base.kept.failed_proofs import FailedProofs
 from api.base.kept.known_gateways import KnownGateways
+from api.base.kept.sign_in_starts import SignInStarts
 from api.base.limits import Places
 from api.base.streams.live import LiveHub
 from api.base.streams.rights import RightsWatch
@@ -31,6 +32,7 @@ __all__ = [
     "ClientDep",
     "EngineDep",
     "ExportLimitDep",
+    "FailedProofsDep",
     "FlagsDep",
     "HealthEngineDep",
     "ImportLimitDep",
@@ -71,6 +73,7 @@ class Resources:
     rights: RightsWatch
     gateways: KnownGateways
     failed_proofs: FailedProofs
+    sign_in_starts: SignInStarts
     acts: ActLog
     """Acts that change nothing, for the journal."""
     provider: OpenIdProvider
@@ -136,6 +139,10 @@ async def _rights(request: Request) -> RightsWatch:
     return resources_of(request.app).rights
 
 
+async def _failed_proofs(request: Request) -> FailedProofs:
+    return resources_of(request.app).failed_proofs
+
+
 async def _provider(request: Request) -> OpenIdProvider:
     return resources_of(request.app).provider
 
@@ -153,5 +160,6 @@ RightsDep = Annotated[RightsWatch, Depends(_rights)]
 ProviderDep = Annotated[OpenIdProvider, Depends(_provider)]
 ImportLimitDep = Annotated[Places, Depends(_imports)]
 ExportLimitDep = Annotated[Places, Depends(_exports)]
+FailedProofsDep = Annotated[FailedProofs, Depends(_failed_proofs)]
 TablesDep = Annotated[ControllerTables, Depends(controller_tables)]
 """What each controller's revision can say."""

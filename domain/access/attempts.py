@@ -7,6 +7,8 @@ from ipaddress import IPv6Address, ip_address
 MOST_FAILED = 20
 """Different wrong proofs that one address may send in a window. Nobody guesses 256 bits; this bounds what trying costs,
 and shows in the log who tries."""
+MOST_STARTED = 60
+"""Sign-ins that one address may begin in a window: an office behind one address begins its day within it."""
 WINDOW_SECONDS = 60
 _SUBSCRIBER = 64
 """Bits of an IPv6 address that are one subscriber's; the rest they choose themselves."""

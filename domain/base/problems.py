@@ -269,6 +269,14 @@ class ProblemCode(StrEnum):
         "Wait as long as `Retry-After` says, and correct the program that sends the wrong ones.",
         "Too many failed attempts",
     )
+    TOO_MANY_SIGN_INS = (
+        "TOO_MANY_SIGN_INS",
+        HTTPStatus.TOO_MANY_REQUESTS,
+        Subject.ACCESS,
+        "Too many sign-ins were begun from this address, so this one was not.",
+        "Wait as long as `Retry-After` says, then sign in.",
+        "Too many sign-ins",
+    )
     GATEWAY_SECRET_NOT_FOUND = (
         "GATEWAY_SECRET_NOT_FOUND",
         HTTPStatus.NOT_FOUND,

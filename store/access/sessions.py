@@ -16,6 +16,9 @@ from domain.base.actor import Actor
 from store.access.tables import people, sessions, sign_ins
 from store.base.changes import record_change
 
+_FORGOTTEN = 100
+"""Sign-ins whose time is over that each new one forgets: more than come, and no more than a moment's work."""
+
 
 @dataclass(frozen=True)
 class SignIn:
@@ -43,10 +46,24 @@ class Session:
 
 
 async def begin_sign_in(connection: AsyncConnection, state: bytes, browser: bytes, sign_in: SignIn) -> None:
-    """Keep a sign-in under the digests of its ``state`` and of the browser's secret; forget those that nobody ended."""
-    await connection.execute(delete(sign_ins).where(sign_ins.c.begun_at < func.now() - SIGN_IN_TIME))
+    """Keep a sign-in under the digests of its ``state`` and of the browser's secret; forget some that nobody ended."""
+    old = (
+        select(sign_ins.c.state_digest)
+        .where(sign_ins.c.begun_at < func.now() - SIGN_IN_TIME)
+        .order_by(sign_ins.c.begun_at)
+        .limit(_FORGOTTEN)
+        # Those that another one forgets at this moment, or somebody comes back with.
+        .with_for_update(skip_locked=True)
+    )
+    await connection.execute(delete(sign_ins).where(sign_ins.c.state_digest.in_(old)))
     values = {"nonce": sign_in.nonce, "verifier": sign_in.verifier, "return_to": sign_in.return_to}
     await connection.execute(insert(sign_ins).values(state_digest=state, browser_digest=browser, **values))
+
+
+async def forget_sign_ins(connection: AsyncConnection) -> int:
+    """Forget all sign-ins whose time is over; answers how many."""
+    ended = delete(sign_ins).where(sign_ins.c.begun_at < func.now() - SIGN_IN_TIME)
+    return (await connection.execute(ended)).rowcount
 
 
 async def take_sign_in(connection: AsyncConnection, state: bytes, browser: bytes) -> SignIn | None:

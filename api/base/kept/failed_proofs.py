@@ -5,20 +5,29 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
 
+from api.base.kept.limiter import make_limiter
 from domain.access.attempts import MOST_FAILED, WINDOW_SECONDS, network_of
+from domain.access.secrets import digest_of
 from domain.base.problems import Problem, ProblemCode
 
 if TYPE_CHECKING:
     from limits import RateLimitItemPerSecond
-    from limits.aio.strategies import MovingWindowRateLimiter
+
+    from api.base.kept.limiter import Limiter
 
 _log = structlog.get_logger("access")
 
 BEARER = "bearer"
+"""API tokens and secrets of gateways."""
+ACCESS_TOKEN = "access-token"  # noqa: S105 (a kind)
+WORKER = "worker"
+"""Counted, and never refused for their number: what one costs is a look into a table, as a wrong session does."""
+LOGOUT = "logout"
 SIGN_IN = "sign-in"
 """Counted apart, so that a program with a wrong token keeps nobody at the same address from signing in."""
 _MOST_RIGHT = 10_000
@@ -34,20 +43,25 @@ class FailedProofs:
     """
 
     def __init__(self) -> None:
-        self._limiter: MovingWindowRateLimiter | None = None
+        self._limiter: Limiter | None = None
         self._right: dict[bytes, None] = {}
 
-    async def admit(self, kind: str, host: str, digest: bytes) -> None:
-        """Refuse a proof, if too many from its address were wrong.
+    async def admit(self, kind: str, host: str, digest: bytes, claimed: Callable[[], str] = lambda: "") -> None:
+        """Refuse a proof, if too many of its kind from its address were wrong.
+
+        ``claimed`` is who sent it, as the proof itself says. If somebody of that name was right from there, it is
+        looked at: tokens are renewed, and a new one is not known yet.
 
         Raises:
             Problem: ``TOO_MANY_FAILED_PROOFS``.
 
         """
-        if digest in self._right or self._limiter is None:
+        if kind == WORKER or digest in self._right or self._limiter is None:
             return
         limit, where = _most(), (kind, network_of(host))
         if await self._limiter.test(limit, *where):
+            return
+        if _sender(kind, host, claimed()) in self._right:
             return
         window = await self._limiter.get_window_stats(limit, *where)
         raise Problem(
@@ -65,7 +79,7 @@ class FailedProofs:
         self._right.pop(digest, None)
         if self._limiter is None:
             # Imported when it is first needed, and beside the loop: neither a start nor a request waits for it.
-            made = await asyncio.to_thread(_make_limiter)
+            made = await asyncio.to_thread(make_limiter)
             self._limiter = self._limiter or made
         if not await self._limiter.hit(_once(), network_of(host), digest.hex()):
             return
@@ -81,12 +95,13 @@ class FailedProofs:
                 del self._right[next(iter(self._right))]
             self._right[digest] = None
 
+    def note_sender(self, kind: str, host: str, name: str) -> None:
+        """Keep in mind that a proof of somebody of this name was right, from there."""
+        self.note_right(_sender(kind, host, name))
 
-def _make_limiter() -> MovingWindowRateLimiter:
-    from limits.aio.storage import MemoryStorage
-    from limits.aio.strategies import MovingWindowRateLimiter
 
-    return MovingWindowRateLimiter(MemoryStorage())
+def _sender(kind: str, host: str, name: str) -> bytes:
+    return digest_of(f"{kind} {network_of(host)} {name}")
 
 
 def _most() -> RateLimitItemPerSecond:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
+from temporalio.testing import ActivityEnvironment
 
-from domain.access.attempts import MOST_FAILED, WINDOW_SECONDS, network_of
-from domain.access.secrets import SecretKind, make_secret
+from activities.history_upkeep import HistoryUpkeepActivities
+from domain.access.attempts import MOST_FAILED, MOST_STARTED, WINDOW_SECONDS, network_of
+from domain.access.secrets import SecretKind, digest_of, make_secret
+from domain.access.sessions import SIGN_IN_TIME
+from domain.monitoring.upkeep import HistoryRequest
+from store.access.sessions import SignIn, begin_sign_in
+from store.access.tables import sign_ins
+from store.access.worker_tokens import create_worker_token
 from tests.access.sites import told
 from tests.access.tokens.made import bearing, make
+from tests.access.tokens.test_access_tokens import CLIENTS, VIEWER, of_person, of_program
 from tests.factories.sites import make_site, packet
 from tests.helpers.openid import Surfer, signing_in
 
@@ -106,6 +116,89 @@ async def test_signing_in_is_bounded_and_apart_from_tokens(
         assert int(answer.headers["retry-after"]) >= 1
         # Who is signed in stays so.
         assert (await viewer.get(f"{url}/")).status_code == 200
+
+
+async def test_renewed_proofs_go_on_beside_one_that_guesses(
+    database_url: str, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    async with (
+        signing_in(database_url, tmp_path, people=[VIEWER], clients=CLIENTS) as (url, provider),
+        httpx.AsyncClient(base_url=url) as caller,
+    ):
+        resource = f"{url}/api"
+
+        async def of(token: str) -> int:
+            return (await caller.get("/api/depots", headers=bearing(token))).status_code
+
+        assert await of(await of_program(caller, provider, resource)) == 200
+        for number in range(MOST_FAILED):
+            assert await of(f"{number}.made.up") == 401
+        assert await of("another.made.up") == 429
+        # A new token of whom that address is known to be is looked at; somebody else's waits.
+        renewed = await of_program(caller, provider, resource)
+        assert await of(renewed) == 200
+        assert await of(renewed[:-4]) == 401
+        assert await of((await of_person(provider, "viewer", resource))["access_token"]) == 429
+        # The product's own tokens are counted apart, and the worker's are never refused for their number.
+        for _ in range(MOST_FAILED):
+            assert told(await caller.get("/api/depots", headers=wrong())) == (401, "TOKEN_REFUSED")
+        for _ in range(MOST_FAILED + 1):
+            answer = await caller.get("/api/depots", headers=wrong(SecretKind.WORKER))
+            assert told(answer) == (401, "TOKEN_REFUSED")
+        token = make_secret(SecretKind.WORKER, os.urandom(32))
+        async with engine.begin() as connection:
+            await create_worker_token(connection, digest_of(token))
+        assert await of(token) == 200
+
+
+async def test_forged_logout_tokens_are_bounded(database_url: str, tmp_path: Path) -> None:
+    async with signing_in(database_url, tmp_path) as (url, _), Surfer() as attacker, Surfer() as viewer:
+        for number in range(MOST_FAILED + 1):
+            form = {"logout_token": f"{number}.made.up"}
+            answer = await attacker.send("POST", f"{url}/sign-out/back-channel", data=form)
+            assert answer.status_code == (400 if number < MOST_FAILED else 429)
+        assert (await viewer.sign_in(f"{url}/", "viewer")).status_code == 200
+
+
+async def test_the_providers_logouts_go_on_beside_forged_ones(database_url: str, tmp_path: Path) -> None:
+    async with signing_in(database_url, tmp_path) as (url, provider), Surfer() as viewer, Surfer() as again:
+        for surfer in (viewer, again):
+            await surfer.sign_in(f"{url}/", "viewer")
+        leave = (await viewer.change("POST", f"{url}/sign-out")).headers["hx-redirect"]
+        await viewer.sign_out_at_provider(leave)
+        for number in range(MOST_FAILED + 1):
+            form = {"logout_token": f"{number}.made.up"}
+            answer = await viewer.send("POST", f"{url}/sign-out/back-channel", data=form)
+            assert answer.status_code == 400
+        metadata = (await again.get(f"{provider.issuer}/.well-known/openid-configuration")).json()
+        await again.sign_out_at_provider(metadata["end_session_endpoint"])
+        assert (await again.send("GET", f"{url}/", headers={"accept": "text/html"})).is_redirect
+
+
+async def test_sign_ins_that_are_begun_are_bounded_and_forgotten(
+    database_url: str, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    async def under_way() -> int:
+        async with engine.connect() as connection:
+            return (await connection.execute(select(func.count()).select_from(sign_ins))).scalar_one()
+
+    async with signing_in(database_url, tmp_path) as (url, _), Surfer() as attacker:
+        for _number in range(MOST_STARTED):
+            answer = await attacker.send("GET", f"{url}/sign-in")
+            assert answer.status_code == 303, answer.text
+        answer = await attacker.send("GET", f"{url}/sign-in")
+        assert answer.status_code == 429
+        assert 1 <= int(answer.headers["retry-after"]) <= WINDOW_SECONDS
+        assert "Too many sign-ins" in answer.text
+        assert answer.headers["content-type"].startswith("text/html")
+    assert await under_way() == MOST_STARTED
+    async with engine.begin() as connection:
+        old = datetime.now(UTC) - SIGN_IN_TIME - timedelta(seconds=1)
+        await connection.execute(update(sign_ins).values(begun_at=old))
+        # A new one forgets some of them, and does not wait for those that others have.
+        await begin_sign_in(connection, b"s" * 32, b"b" * 32, SignIn("n", "v", "/"))
+    await ActivityEnvironment().run(HistoryUpkeepActivities(engine).keep_months, HistoryRequest())
+    assert await under_way() == 1
 
 
 @pytest.mark.parametrize(
