@@ -33,10 +33,12 @@ from activities.history_upkeep import HistoryUpkeepActivities
 from activities.manage_api import ManageApi
 from activities.microgrid_sync import MicrogridSyncActivities
 from activities.reading_fill import ReadingFillActivities
+from activities.rollups import RollupActivities
 from activities.run_audit import RunAuditActivities
 from activities.scenario_run import ScenarioRunActivities
 from activities.steps import Steps
 from domain.access.secrets import BITS, SecretKind, digest_of, make_secret
+from domain.history.rollups import RollupRequest
 from domain.monitoring.upkeep import DriftRequest, HistoryRequest, ReadingFillRequest, RunAuditRequest, WatchInput
 from relay import Relay
 from runtime.begin import begin
@@ -56,6 +58,7 @@ from workflows.drift_audit import DriftAuditWorkflow
 from workflows.history_upkeep import HistoryUpkeepWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
 from workflows.reading_fill import ReadingFillWorkflow
+from workflows.reading_rollup import ReadingRollupWorkflow
 from workflows.run_audit import RunAuditWorkflow
 from workflows.scenario_run import ScenarioRunWorkflow
 from workflows.schedules import Plan, ensure_schedules
@@ -167,6 +170,18 @@ _SUBJECTS = (
         ),
     ),
     _Subject(
+        ReadingRollupWorkflow,
+        lambda given: RollupActivities(given.engine).every(),
+        Plan(
+            "reading-rollup",
+            "READING_ROLLUP",
+            "Rolls readings up by minute, quarter of an hour and day",
+            timedelta(minutes=5),
+            ReadingRollupWorkflow.run,
+            RollupRequest(),
+        ),
+    ),
+    _Subject(
         RunAuditWorkflow,
         lambda given: RunAuditActivities(given.engine, given.client).every(),
         Plan(
@@ -216,7 +231,11 @@ async def working(resources: Resources) -> AsyncGenerator[None]:
 async def _keep_schedules(client: Client, settings: Settings) -> None:
     """Bring the schedules to what the settings want, and make anew, later, those that were lost."""
     wanted = plans(
-        HistoryRequest(months_kept=settings.history_months, journal_months_kept=settings.journal_months),
+        HistoryRequest(
+            months_kept=settings.history_months,
+            journal_months_kept=settings.journal_months,
+            rollup_months_kept=settings.rollup_months,
+        ),
         DriftRequest(repair=settings.drift_repair),
     )
     brought = False

@@ -9,6 +9,7 @@
   HTTP
 - ``microgrid_sync``: The steps of a sync
 - ``reading_fill``: The step that reads stored packets into typed readings
+- ``rollups``: The steps that keep rollups right, and those that hold them against their readings
 - ``run_audit``: The step of the run audit
 - ``scenario_run``: The steps of a scenario run: packets out, answers in, a look at the product, evidence written
 - ``steps``: What is around every step: whose log lines they are, and which of its errors are worth another try

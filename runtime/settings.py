@@ -125,6 +125,9 @@ class Settings(BaseSettings):
     """With it as a bearer token, ``/metrics`` of API and worker may be read from anywhere; empty: there is none."""
     history_months: int = Field(default=25, ge=2, le=1200)
     """Full months of packets and events that are kept before this one; older ones are dropped."""
+    rollup_months: int = Field(default=120, ge=2, le=1200)
+    """Full months of rollups by quarter of an hour and day that are kept before this one; never fewer than of packets.
+    """
     journal_months: int = Field(default=84, ge=12, le=1200)
     """Full months of the journal that are kept before this one; older ones are dropped."""
     drift_repair: bool = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 from store.access import tables as access
 from store.base import tables as base
 from store.base.metadata import metadata
+from store.history import tables as history
 from store.monitoring import tables as monitoring
 from store.provisioning import tables as provisioning
 from store.simulation import tables as simulation
@@ -16,5 +17,5 @@ from store.site import tables as site
 
 __all__ = ["WINGS", "metadata"]
 
-WINGS = (base, access, site, provisioning, monitoring, simulation)
+WINGS = (base, access, site, provisioning, monitoring, history, simulation)
 """The modules that put their tables into ``metadata`` when they are imported; a wing with tables stands here."""

@@ -240,8 +240,19 @@ CREATE FUNCTION public.keep_months(months_ahead integer, months_kept integer, jo
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
+    SELECT * FROM keep_months(months_ahead, months_kept, journal_months_kept, 1200)
+$$;
+
+CREATE FUNCTION public.keep_months(months_ahead integer, months_kept integer, journal_months_kept integer, rollup_months_kept integer) RETURNS TABLE(partition_name text, change text)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
     SELECT * FROM keep_months_of(
-        ARRAY['packets', 'capability_events', 'capacity_events', 'device_readings'], 'history', months_ahead, months_kept)
+        ARRAY['packets', 'capability_events', 'capacity_events', 'device_readings', 'reading_minutes'],
+        'history', months_ahead, months_kept)
+    UNION ALL
+    SELECT * FROM keep_months_of(
+        ARRAY['reading_quarters', 'reading_days'], 'history', months_ahead, greatest(rollup_months_kept, months_kept))
     UNION ALL
     SELECT * FROM keep_months_of(ARRAY['changes'], 'journal', months_ahead, journal_months_kept)
 $$;
@@ -273,7 +284,7 @@ BEGIN
                 'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
                 partition_name, parent, month, (month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC'
             );
-            IF parent <> 'device_readings' THEN
+            IF parent NOT IN ('device_readings', 'reading_minutes', 'reading_quarters', 'reading_days') THEN
                 PERFORM forbid_changes(partition_name::regclass);
             END IF;
             change := 'MADE';
@@ -352,6 +363,14 @@ BEGIN
     WHERE (least(excluded.observed_at, excluded.received_at), excluded.observed_at)
         > (least(s.observed_at, s.received_at), s.observed_at);
     RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.readings_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.written_in := pg_current_xact_id()::text::bigint;
+    RETURN NEW;
 END $$;
 
 CREATE FUNCTION public.release_readings(of_device uuid, measurands text[]) RETURNS void
@@ -704,7 +723,8 @@ CREATE TABLE public.device_readings (
     soc double precision,
     device_power_state text,
     bess_operational_mode text,
-    scenario_run_id uuid
+    scenario_run_id uuid,
+    written_in bigint DEFAULT ((pg_current_xact_id())::text)::bigint NOT NULL
 )
 PARTITION BY RANGE (observed_at);
 
@@ -888,6 +908,191 @@ CREATE TABLE public.power_sources (
     CONSTRAINT power_sources_version CHECK ((version >= 1))
 );
 
+CREATE TABLE public.reading_days (
+    device_id uuid NOT NULL,
+    begins_at timestamp with time zone NOT NULL,
+    faults jsonb,
+    current_least double precision,
+    current_most double precision,
+    current_weighted double precision,
+    current_seconds double precision,
+    current_last double precision,
+    current_readings integer,
+    current_delayed integer,
+    current_simulated integer,
+    current_first_at timestamp with time zone,
+    current_last_at timestamp with time zone,
+    frequency_least double precision,
+    frequency_most double precision,
+    frequency_weighted double precision,
+    frequency_seconds double precision,
+    frequency_last double precision,
+    frequency_readings integer,
+    frequency_delayed integer,
+    frequency_simulated integer,
+    frequency_first_at timestamp with time zone,
+    frequency_last_at timestamp with time zone,
+    voltage_least double precision,
+    voltage_most double precision,
+    voltage_weighted double precision,
+    voltage_seconds double precision,
+    voltage_last double precision,
+    voltage_readings integer,
+    voltage_delayed integer,
+    voltage_simulated integer,
+    voltage_first_at timestamp with time zone,
+    voltage_last_at timestamp with time zone,
+    line_voltage_least double precision,
+    line_voltage_most double precision,
+    line_voltage_weighted double precision,
+    line_voltage_seconds double precision,
+    line_voltage_last double precision,
+    line_voltage_readings integer,
+    line_voltage_delayed integer,
+    line_voltage_simulated integer,
+    line_voltage_first_at timestamp with time zone,
+    line_voltage_last_at timestamp with time zone,
+    total_power_load_least double precision,
+    total_power_load_most double precision,
+    total_power_load_weighted double precision,
+    total_power_load_seconds double precision,
+    total_power_load_last double precision,
+    total_power_load_readings integer,
+    total_power_load_delayed integer,
+    total_power_load_simulated integer,
+    total_power_load_first_at timestamp with time zone,
+    total_power_load_last_at timestamp with time zone,
+    total_reactive_power_least double precision,
+    total_reactive_power_most double precision,
+    total_reactive_power_weighted double precision,
+    total_reactive_power_seconds double precision,
+    total_reactive_power_last double precision,
+    total_reactive_power_readings integer,
+    total_reactive_power_delayed integer,
+    total_reactive_power_simulated integer,
+    total_reactive_power_first_at timestamp with time zone,
+    total_reactive_power_last_at timestamp with time zone,
+    total_apparent_power_least double precision,
+    total_apparent_power_most double precision,
+    total_apparent_power_weighted double precision,
+    total_apparent_power_seconds double precision,
+    total_apparent_power_last double precision,
+    total_apparent_power_readings integer,
+    total_apparent_power_delayed integer,
+    total_apparent_power_simulated integer,
+    total_apparent_power_first_at timestamp with time zone,
+    total_apparent_power_last_at timestamp with time zone,
+    total_power_factor_least double precision,
+    total_power_factor_most double precision,
+    total_power_factor_weighted double precision,
+    total_power_factor_seconds double precision,
+    total_power_factor_last double precision,
+    total_power_factor_readings integer,
+    total_power_factor_delayed integer,
+    total_power_factor_simulated integer,
+    total_power_factor_first_at timestamp with time zone,
+    total_power_factor_last_at timestamp with time zone,
+    phase_1n_voltage_thd_least double precision,
+    phase_1n_voltage_thd_most double precision,
+    phase_1n_voltage_thd_weighted double precision,
+    phase_1n_voltage_thd_seconds double precision,
+    phase_1n_voltage_thd_last double precision,
+    phase_1n_voltage_thd_readings integer,
+    phase_1n_voltage_thd_delayed integer,
+    phase_1n_voltage_thd_simulated integer,
+    phase_1n_voltage_thd_first_at timestamp with time zone,
+    phase_1n_voltage_thd_last_at timestamp with time zone,
+    phase_2n_voltage_thd_least double precision,
+    phase_2n_voltage_thd_most double precision,
+    phase_2n_voltage_thd_weighted double precision,
+    phase_2n_voltage_thd_seconds double precision,
+    phase_2n_voltage_thd_last double precision,
+    phase_2n_voltage_thd_readings integer,
+    phase_2n_voltage_thd_delayed integer,
+    phase_2n_voltage_thd_simulated integer,
+    phase_2n_voltage_thd_first_at timestamp with time zone,
+    phase_2n_voltage_thd_last_at timestamp with time zone,
+    phase_3n_voltage_thd_least double precision,
+    phase_3n_voltage_thd_most double precision,
+    phase_3n_voltage_thd_weighted double precision,
+    phase_3n_voltage_thd_seconds double precision,
+    phase_3n_voltage_thd_last double precision,
+    phase_3n_voltage_thd_readings integer,
+    phase_3n_voltage_thd_delayed integer,
+    phase_3n_voltage_thd_simulated integer,
+    phase_3n_voltage_thd_first_at timestamp with time zone,
+    phase_3n_voltage_thd_last_at timestamp with time zone,
+    available_charging_capacity_least double precision,
+    available_charging_capacity_most double precision,
+    available_charging_capacity_weighted double precision,
+    available_charging_capacity_seconds double precision,
+    available_charging_capacity_last double precision,
+    available_charging_capacity_readings integer,
+    available_charging_capacity_delayed integer,
+    available_charging_capacity_simulated integer,
+    available_charging_capacity_first_at timestamp with time zone,
+    available_charging_capacity_last_at timestamp with time zone,
+    fail_safe_capacity_least double precision,
+    fail_safe_capacity_most double precision,
+    fail_safe_capacity_weighted double precision,
+    fail_safe_capacity_seconds double precision,
+    fail_safe_capacity_last double precision,
+    fail_safe_capacity_readings integer,
+    fail_safe_capacity_delayed integer,
+    fail_safe_capacity_simulated integer,
+    fail_safe_capacity_first_at timestamp with time zone,
+    fail_safe_capacity_last_at timestamp with time zone,
+    heartbeat_status_last text,
+    heartbeat_status_readings integer,
+    heartbeat_status_delayed integer,
+    heartbeat_status_simulated integer,
+    heartbeat_status_first_at timestamp with time zone,
+    heartbeat_status_last_at timestamp with time zone,
+    limit_peak_shaving_least double precision,
+    limit_peak_shaving_most double precision,
+    limit_peak_shaving_weighted double precision,
+    limit_peak_shaving_seconds double precision,
+    limit_peak_shaving_last double precision,
+    limit_peak_shaving_readings integer,
+    limit_peak_shaving_delayed integer,
+    limit_peak_shaving_simulated integer,
+    limit_peak_shaving_first_at timestamp with time zone,
+    limit_peak_shaving_last_at timestamp with time zone,
+    limit_der_export_least double precision,
+    limit_der_export_most double precision,
+    limit_der_export_weighted double precision,
+    limit_der_export_seconds double precision,
+    limit_der_export_last double precision,
+    limit_der_export_readings integer,
+    limit_der_export_delayed integer,
+    limit_der_export_simulated integer,
+    limit_der_export_first_at timestamp with time zone,
+    limit_der_export_last_at timestamp with time zone,
+    soc_least double precision,
+    soc_most double precision,
+    soc_weighted double precision,
+    soc_seconds double precision,
+    soc_last double precision,
+    soc_readings integer,
+    soc_delayed integer,
+    soc_simulated integer,
+    soc_first_at timestamp with time zone,
+    soc_last_at timestamp with time zone,
+    device_power_state_last text,
+    device_power_state_readings integer,
+    device_power_state_delayed integer,
+    device_power_state_simulated integer,
+    device_power_state_first_at timestamp with time zone,
+    device_power_state_last_at timestamp with time zone,
+    bess_operational_mode_last text,
+    bess_operational_mode_readings integer,
+    bess_operational_mode_delayed integer,
+    bess_operational_mode_simulated integer,
+    bess_operational_mode_first_at timestamp with time zone,
+    bess_operational_mode_last_at timestamp with time zone
+)
+PARTITION BY RANGE (begins_at);
+
 CREATE TABLE public.reading_fills (
     gateway_id uuid NOT NULL,
     device_ids uuid[] NOT NULL,
@@ -897,6 +1102,376 @@ CREATE TABLE public.reading_fills (
     packets_read bigint DEFAULT 0 NOT NULL,
     finished_at timestamp with time zone
 );
+
+CREATE TABLE public.reading_minutes (
+    device_id uuid NOT NULL,
+    begins_at timestamp with time zone NOT NULL,
+    faults jsonb,
+    current_least double precision,
+    current_most double precision,
+    current_weighted double precision,
+    current_seconds double precision,
+    current_last double precision,
+    current_readings integer,
+    current_delayed integer,
+    current_simulated integer,
+    current_first_at timestamp with time zone,
+    current_last_at timestamp with time zone,
+    frequency_least double precision,
+    frequency_most double precision,
+    frequency_weighted double precision,
+    frequency_seconds double precision,
+    frequency_last double precision,
+    frequency_readings integer,
+    frequency_delayed integer,
+    frequency_simulated integer,
+    frequency_first_at timestamp with time zone,
+    frequency_last_at timestamp with time zone,
+    voltage_least double precision,
+    voltage_most double precision,
+    voltage_weighted double precision,
+    voltage_seconds double precision,
+    voltage_last double precision,
+    voltage_readings integer,
+    voltage_delayed integer,
+    voltage_simulated integer,
+    voltage_first_at timestamp with time zone,
+    voltage_last_at timestamp with time zone,
+    line_voltage_least double precision,
+    line_voltage_most double precision,
+    line_voltage_weighted double precision,
+    line_voltage_seconds double precision,
+    line_voltage_last double precision,
+    line_voltage_readings integer,
+    line_voltage_delayed integer,
+    line_voltage_simulated integer,
+    line_voltage_first_at timestamp with time zone,
+    line_voltage_last_at timestamp with time zone,
+    total_power_load_least double precision,
+    total_power_load_most double precision,
+    total_power_load_weighted double precision,
+    total_power_load_seconds double precision,
+    total_power_load_last double precision,
+    total_power_load_readings integer,
+    total_power_load_delayed integer,
+    total_power_load_simulated integer,
+    total_power_load_first_at timestamp with time zone,
+    total_power_load_last_at timestamp with time zone,
+    total_reactive_power_least double precision,
+    total_reactive_power_most double precision,
+    total_reactive_power_weighted double precision,
+    total_reactive_power_seconds double precision,
+    total_reactive_power_last double precision,
+    total_reactive_power_readings integer,
+    total_reactive_power_delayed integer,
+    total_reactive_power_simulated integer,
+    total_reactive_power_first_at timestamp with time zone,
+    total_reactive_power_last_at timestamp with time zone,
+    total_apparent_power_least double precision,
+    total_apparent_power_most double precision,
+    total_apparent_power_weighted double precision,
+    total_apparent_power_seconds double precision,
+    total_apparent_power_last double precision,
+    total_apparent_power_readings integer,
+    total_apparent_power_delayed integer,
+    total_apparent_power_simulated integer,
+    total_apparent_power_first_at timestamp with time zone,
+    total_apparent_power_last_at timestamp with time zone,
+    total_power_factor_least double precision,
+    total_power_factor_most double precision,
+    total_power_factor_weighted double precision,
+    total_power_factor_seconds double precision,
+    total_power_factor_last double precision,
+    total_power_factor_readings integer,
+    total_power_factor_delayed integer,
+    total_power_factor_simulated integer,
+    total_power_factor_first_at timestamp with time zone,
+    total_power_factor_last_at timestamp with time zone,
+    phase_1n_voltage_thd_least double precision,
+    phase_1n_voltage_thd_most double precision,
+    phase_1n_voltage_thd_weighted double precision,
+    phase_1n_voltage_thd_seconds double precision,
+    phase_1n_voltage_thd_last double precision,
+    phase_1n_voltage_thd_readings integer,
+    phase_1n_voltage_thd_delayed integer,
+    phase_1n_voltage_thd_simulated integer,
+    phase_1n_voltage_thd_first_at timestamp with time zone,
+    phase_1n_voltage_thd_last_at timestamp with time zone,
+    phase_2n_voltage_thd_least double precision,
+    phase_2n_voltage_thd_most double precision,
+    phase_2n_voltage_thd_weighted double precision,
+    phase_2n_voltage_thd_seconds double precision,
+    phase_2n_voltage_thd_last double precision,
+    phase_2n_voltage_thd_readings integer,
+    phase_2n_voltage_thd_delayed integer,
+    phase_2n_voltage_thd_simulated integer,
+    phase_2n_voltage_thd_first_at timestamp with time zone,
+    phase_2n_voltage_thd_last_at timestamp with time zone,
+    phase_3n_voltage_thd_least double precision,
+    phase_3n_voltage_thd_most double precision,
+    phase_3n_voltage_thd_weighted double precision,
+    phase_3n_voltage_thd_seconds double precision,
+    phase_3n_voltage_thd_last double precision,
+    phase_3n_voltage_thd_readings integer,
+    phase_3n_voltage_thd_delayed integer,
+    phase_3n_voltage_thd_simulated integer,
+    phase_3n_voltage_thd_first_at timestamp with time zone,
+    phase_3n_voltage_thd_last_at timestamp with time zone,
+    available_charging_capacity_least double precision,
+    available_charging_capacity_most double precision,
+    available_charging_capacity_weighted double precision,
+    available_charging_capacity_seconds double precision,
+    available_charging_capacity_last double precision,
+    available_charging_capacity_readings integer,
+    available_charging_capacity_delayed integer,
+    available_charging_capacity_simulated integer,
+    available_charging_capacity_first_at timestamp with time zone,
+    available_charging_capacity_last_at timestamp with time zone,
+    fail_safe_capacity_least double precision,
+    fail_safe_capacity_most double precision,
+    fail_safe_capacity_weighted double precision,
+    fail_safe_capacity_seconds double precision,
+    fail_safe_capacity_last double precision,
+    fail_safe_capacity_readings integer,
+    fail_safe_capacity_delayed integer,
+    fail_safe_capacity_simulated integer,
+    fail_safe_capacity_first_at timestamp with time zone,
+    fail_safe_capacity_last_at timestamp with time zone,
+    heartbeat_status_last text,
+    heartbeat_status_readings integer,
+    heartbeat_status_delayed integer,
+    heartbeat_status_simulated integer,
+    heartbeat_status_first_at timestamp with time zone,
+    heartbeat_status_last_at timestamp with time zone,
+    limit_peak_shaving_least double precision,
+    limit_peak_shaving_most double precision,
+    limit_peak_shaving_weighted double precision,
+    limit_peak_shaving_seconds double precision,
+    limit_peak_shaving_last double precision,
+    limit_peak_shaving_readings integer,
+    limit_peak_shaving_delayed integer,
+    limit_peak_shaving_simulated integer,
+    limit_peak_shaving_first_at timestamp with time zone,
+    limit_peak_shaving_last_at timestamp with time zone,
+    limit_der_export_least double precision,
+    limit_der_export_most double precision,
+    limit_der_export_weighted double precision,
+    limit_der_export_seconds double precision,
+    limit_der_export_last double precision,
+    limit_der_export_readings integer,
+    limit_der_export_delayed integer,
+    limit_der_export_simulated integer,
+    limit_der_export_first_at timestamp with time zone,
+    limit_der_export_last_at timestamp with time zone,
+    soc_least double precision,
+    soc_most double precision,
+    soc_weighted double precision,
+    soc_seconds double precision,
+    soc_last double precision,
+    soc_readings integer,
+    soc_delayed integer,
+    soc_simulated integer,
+    soc_first_at timestamp with time zone,
+    soc_last_at timestamp with time zone,
+    device_power_state_last text,
+    device_power_state_readings integer,
+    device_power_state_delayed integer,
+    device_power_state_simulated integer,
+    device_power_state_first_at timestamp with time zone,
+    device_power_state_last_at timestamp with time zone,
+    bess_operational_mode_last text,
+    bess_operational_mode_readings integer,
+    bess_operational_mode_delayed integer,
+    bess_operational_mode_simulated integer,
+    bess_operational_mode_first_at timestamp with time zone,
+    bess_operational_mode_last_at timestamp with time zone
+)
+PARTITION BY RANGE (begins_at);
+
+CREATE TABLE public.reading_quarters (
+    device_id uuid NOT NULL,
+    begins_at timestamp with time zone NOT NULL,
+    faults jsonb,
+    current_least double precision,
+    current_most double precision,
+    current_weighted double precision,
+    current_seconds double precision,
+    current_last double precision,
+    current_readings integer,
+    current_delayed integer,
+    current_simulated integer,
+    current_first_at timestamp with time zone,
+    current_last_at timestamp with time zone,
+    frequency_least double precision,
+    frequency_most double precision,
+    frequency_weighted double precision,
+    frequency_seconds double precision,
+    frequency_last double precision,
+    frequency_readings integer,
+    frequency_delayed integer,
+    frequency_simulated integer,
+    frequency_first_at timestamp with time zone,
+    frequency_last_at timestamp with time zone,
+    voltage_least double precision,
+    voltage_most double precision,
+    voltage_weighted double precision,
+    voltage_seconds double precision,
+    voltage_last double precision,
+    voltage_readings integer,
+    voltage_delayed integer,
+    voltage_simulated integer,
+    voltage_first_at timestamp with time zone,
+    voltage_last_at timestamp with time zone,
+    line_voltage_least double precision,
+    line_voltage_most double precision,
+    line_voltage_weighted double precision,
+    line_voltage_seconds double precision,
+    line_voltage_last double precision,
+    line_voltage_readings integer,
+    line_voltage_delayed integer,
+    line_voltage_simulated integer,
+    line_voltage_first_at timestamp with time zone,
+    line_voltage_last_at timestamp with time zone,
+    total_power_load_least double precision,
+    total_power_load_most double precision,
+    total_power_load_weighted double precision,
+    total_power_load_seconds double precision,
+    total_power_load_last double precision,
+    total_power_load_readings integer,
+    total_power_load_delayed integer,
+    total_power_load_simulated integer,
+    total_power_load_first_at timestamp with time zone,
+    total_power_load_last_at timestamp with time zone,
+    total_reactive_power_least double precision,
+    total_reactive_power_most double precision,
+    total_reactive_power_weighted double precision,
+    total_reactive_power_seconds double precision,
+    total_reactive_power_last double precision,
+    total_reactive_power_readings integer,
+    total_reactive_power_delayed integer,
+    total_reactive_power_simulated integer,
+    total_reactive_power_first_at timestamp with time zone,
+    total_reactive_power_last_at timestamp with time zone,
+    total_apparent_power_least double precision,
+    total_apparent_power_most double precision,
+    total_apparent_power_weighted double precision,
+    total_apparent_power_seconds double precision,
+    total_apparent_power_last double precision,
+    total_apparent_power_readings integer,
+    total_apparent_power_delayed integer,
+    total_apparent_power_simulated integer,
+    total_apparent_power_first_at timestamp with time zone,
+    total_apparent_power_last_at timestamp with time zone,
+    total_power_factor_least double precision,
+    total_power_factor_most double precision,
+    total_power_factor_weighted double precision,
+    total_power_factor_seconds double precision,
+    total_power_factor_last double precision,
+    total_power_factor_readings integer,
+    total_power_factor_delayed integer,
+    total_power_factor_simulated integer,
+    total_power_factor_first_at timestamp with time zone,
+    total_power_factor_last_at timestamp with time zone,
+    phase_1n_voltage_thd_least double precision,
+    phase_1n_voltage_thd_most double precision,
+    phase_1n_voltage_thd_weighted double precision,
+    phase_1n_voltage_thd_seconds double precision,
+    phase_1n_voltage_thd_last double precision,
+    phase_1n_voltage_thd_readings integer,
+    phase_1n_voltage_thd_delayed integer,
+    phase_1n_voltage_thd_simulated integer,
+    phase_1n_voltage_thd_first_at timestamp with time zone,
+    phase_1n_voltage_thd_last_at timestamp with time zone,
+    phase_2n_voltage_thd_least double precision,
+    phase_2n_voltage_thd_most double precision,
+    phase_2n_voltage_thd_weighted double precision,
+    phase_2n_voltage_thd_seconds double precision,
+    phase_2n_voltage_thd_last double precision,
+    phase_2n_voltage_thd_readings integer,
+    phase_2n_voltage_thd_delayed integer,
+    phase_2n_voltage_thd_simulated integer,
+    phase_2n_voltage_thd_first_at timestamp with time zone,
+    phase_2n_voltage_thd_last_at timestamp with time zone,
+    phase_3n_voltage_thd_least double precision,
+    phase_3n_voltage_thd_most double precision,
+    phase_3n_voltage_thd_weighted double precision,
+    phase_3n_voltage_thd_seconds double precision,
+    phase_3n_voltage_thd_last double precision,
+    phase_3n_voltage_thd_readings integer,
+    phase_3n_voltage_thd_delayed integer,
+    phase_3n_voltage_thd_simulated integer,
+    phase_3n_voltage_thd_first_at timestamp with time zone,
+    phase_3n_voltage_thd_last_at timestamp with time zone,
+    available_charging_capacity_least double precision,
+    available_charging_capacity_most double precision,
+    available_charging_capacity_weighted double precision,
+    available_charging_capacity_seconds double precision,
+    available_charging_capacity_last double precision,
+    available_charging_capacity_readings integer,
+    available_charging_capacity_delayed integer,
+    available_charging_capacity_simulated integer,
+    available_charging_capacity_first_at timestamp with time zone,
+    available_charging_capacity_last_at timestamp with time zone,
+    fail_safe_capacity_least double precision,
+    fail_safe_capacity_most double precision,
+    fail_safe_capacity_weighted double precision,
+    fail_safe_capacity_seconds double precision,
+    fail_safe_capacity_last double precision,
+    fail_safe_capacity_readings integer,
+    fail_safe_capacity_delayed integer,
+    fail_safe_capacity_simulated integer,
+    fail_safe_capacity_first_at timestamp with time zone,
+    fail_safe_capacity_last_at timestamp with time zone,
+    heartbeat_status_last text,
+    heartbeat_status_readings integer,
+    heartbeat_status_delayed integer,
+    heartbeat_status_simulated integer,
+    heartbeat_status_first_at timestamp with time zone,
+    heartbeat_status_last_at timestamp with time zone,
+    limit_peak_shaving_least double precision,
+    limit_peak_shaving_most double precision,
+    limit_peak_shaving_weighted double precision,
+    limit_peak_shaving_seconds double precision,
+    limit_peak_shaving_last double precision,
+    limit_peak_shaving_readings integer,
+    limit_peak_shaving_delayed integer,
+    limit_peak_shaving_simulated integer,
+    limit_peak_shaving_first_at timestamp with time zone,
+    limit_peak_shaving_last_at timestamp with time zone,
+    limit_der_export_least double precision,
+    limit_der_export_most double precision,
+    limit_der_export_weighted double precision,
+    limit_der_export_seconds double precision,
+    limit_der_export_last double precision,
+    limit_der_export_readings integer,
+    limit_der_export_delayed integer,
+    limit_der_export_simulated integer,
+    limit_der_export_first_at timestamp with time zone,
+    limit_der_export_last_at timestamp with time zone,
+    soc_least double precision,
+    soc_most double precision,
+    soc_weighted double precision,
+    soc_seconds double precision,
+    soc_last double precision,
+    soc_readings integer,
+    soc_delayed integer,
+    soc_simulated integer,
+    soc_first_at timestamp with time zone,
+    soc_last_at timestamp with time zone,
+    device_power_state_last text,
+    device_power_state_readings integer,
+    device_power_state_delayed integer,
+    device_power_state_simulated integer,
+    device_power_state_first_at timestamp with time zone,
+    device_power_state_last_at timestamp with time zone,
+    bess_operational_mode_last text,
+    bess_operational_mode_readings integer,
+    bess_operational_mode_delayed integer,
+    bess_operational_mode_simulated integer,
+    bess_operational_mode_first_at timestamp with time zone,
+    bess_operational_mode_last_at timestamp with time zone
+)
+PARTITION BY RANGE (begins_at);
 
 CREATE TABLE public.remediations (
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -922,6 +1497,23 @@ CREATE TABLE public.retention_floors (
     months integer NOT NULL,
     CONSTRAINT retention_floors_months CHECK (((months >= 2) AND (months <= 1200))),
     CONSTRAINT retention_floors_name CHECK ((name = ANY (ARRAY['history'::text, 'journal'::text])))
+);
+
+CREATE TABLE public.rollup_blocks (
+    device_id uuid NOT NULL,
+    block_at timestamp with time zone NOT NULL,
+    since timestamp with time zone NOT NULL,
+    until timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.rollup_mark (
+    is_only boolean DEFAULT true NOT NULL,
+    mark bigint DEFAULT 0 NOT NULL,
+    next_transaction bigint DEFAULT 0 NOT NULL,
+    next_at timestamp with time zone,
+    noted_at timestamp with time zone,
+    complete_at timestamp with time zone,
+    CONSTRAINT rollup_mark_one CHECK (is_only)
 );
 
 CREATE TABLE public.scenario_run_steps (
@@ -1150,14 +1742,29 @@ ALTER TABLE ONLY public.power_source_readings
 ALTER TABLE ONLY public.power_sources
     ADD CONSTRAINT power_sources_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.reading_days
+    ADD CONSTRAINT reading_days_pkey PRIMARY KEY (device_id, begins_at);
+
 ALTER TABLE ONLY public.reading_fills
     ADD CONSTRAINT reading_fills_pkey PRIMARY KEY (gateway_id);
+
+ALTER TABLE ONLY public.reading_minutes
+    ADD CONSTRAINT reading_minutes_pkey PRIMARY KEY (device_id, begins_at);
+
+ALTER TABLE ONLY public.reading_quarters
+    ADD CONSTRAINT reading_quarters_pkey PRIMARY KEY (device_id, begins_at);
 
 ALTER TABLE ONLY public.remediations
     ADD CONSTRAINT remediations_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.retention_floors
     ADD CONSTRAINT retention_floors_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.rollup_blocks
+    ADD CONSTRAINT rollup_blocks_pkey PRIMARY KEY (device_id, block_at);
+
+ALTER TABLE ONLY public.rollup_mark
+    ADD CONSTRAINT rollup_mark_pkey PRIMARY KEY (is_only);
 
 ALTER TABLE ONLY public.scenario_run_steps
     ADD CONSTRAINT scenario_run_steps_pkey PRIMARY KEY (run_id, step);
@@ -1220,6 +1827,8 @@ CREATE INDEX depot_list_provisioning ON public.depot_list USING btree (provision
 
 CREATE INDEX depots_name_id ON public.depots USING btree (name, id);
 
+CREATE INDEX device_readings_written_in ON ONLY public.device_readings USING brin (written_in) WITH (pages_per_range='32');
+
 CREATE INDEX devices_circuit_id ON public.devices USING btree (circuit_id);
 
 CREATE INDEX devices_depot_id ON public.devices USING btree (depot_id);
@@ -1245,6 +1854,8 @@ CREATE INDEX reading_fills_open ON public.reading_fills USING btree (asked_at, g
 CREATE INDEX remediations_depot_id ON public.remediations USING btree (depot_id, id);
 
 CREATE UNIQUE INDEX remediations_one_open ON public.remediations USING btree (sensor_action_id) WHERE (closed_at IS NULL);
+
+CREATE INDEX rollup_blocks_newest ON public.rollup_blocks USING btree (block_at DESC, device_id);
 
 CREATE INDEX scenario_runs_depot_id ON public.scenario_runs USING btree (depot_id, id);
 
@@ -1315,6 +1926,8 @@ CREATE TRIGGER owners_changed AFTER INSERT OR DELETE OR UPDATE ON public.capabil
 CREATE TRIGGER packets_sight_sensors AFTER INSERT ON public.packets REFERENCING NEW TABLE AS new_packets FOR EACH STATEMENT EXECUTE FUNCTION public.packets_sight_sensors();
 
 CREATE TRIGGER power_sources_version BEFORE UPDATE ON public.power_sources FOR EACH ROW WHEN (((new.version = old.version) AND (((old.kind IS DISTINCT FROM new.kind) OR (old.name IS DISTINCT FROM new.name)) OR (old.circuit_id IS DISTINCT FROM new.circuit_id)))) EXECUTE FUNCTION public.count_version();
+
+CREATE TRIGGER readings_changed BEFORE UPDATE ON public.device_readings FOR EACH ROW EXECUTE FUNCTION public.readings_changed();
 
 CREATE TRIGGER scenario_run_steps_written_once BEFORE DELETE OR UPDATE ON public.scenario_run_steps FOR EACH ROW WHEN ((old.record IS NOT NULL)) EXECUTE FUNCTION public.scenario_run_steps_written_once();
 

@@ -27,6 +27,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.manage_api import ManageApi
 from devtools.legacy_fleet import seed_legacy
+from domain.history.rollups import RollupRequest
 from domain.monitoring.upkeep import DriftRequest, HistoryRequest, ReadingFillRequest, RunAuditRequest, WatchInput
 from domain.provisioning.backfill import BackfillInput, BackfillRequest
 from domain.provisioning.outcomes import SyncRequest
@@ -49,6 +50,7 @@ from workflows.drift_audit import DriftAuditWorkflow
 from workflows.history_upkeep import HistoryUpkeepWorkflow
 from workflows.launch import backfill_handle, resync, signal_sync, start_backfill, sync_workflow_id
 from workflows.reading_fill import ReadingFillWorkflow
+from workflows.reading_rollup import ReadingRollupWorkflow
 from workflows.run_audit import RunAuditWorkflow
 
 FOLDER = Path(__file__).parent / "histories"
@@ -210,6 +212,18 @@ class Recorder:
             )
             await self.save(f"reading-fill-{name}", workflow_id)
 
+    async def reading_rollup(self) -> None:
+        site = await make_site(self.engine, feeds=1)
+        await add_device(self.engine, site, "em-1", site.circuit_ids[0])
+        async with http_client(self.address) as api:
+            await api.post("/api/telemetry/packets", json=packet(site, None, "em-1", SOC=50))
+        for name in ("rolled-up", "nothing-to-do"):
+            workflow_id = f"reading-rollup/{uuid4()}"
+            await self.client.start_workflow(
+                ReadingRollupWorkflow.run, RollupRequest(), id=workflow_id, task_queue=QUEUE
+            )
+            await self.save(f"reading-rollup-{name}", workflow_id)
+
     async def run_audit(self) -> None:
         workflow_id = f"run-audit/{uuid4()}"
         await self.client.start_workflow(RunAuditWorkflow.run, RunAuditRequest(), id=workflow_id, task_queue=QUEUE)
@@ -306,6 +320,7 @@ PATHS: list[Callable[[Recorder], Awaitable[None]]] = [
     Recorder.history_upkeep,
     Recorder.drift_audit,
     Recorder.reading_fill,
+    Recorder.reading_rollup,
     Recorder.run_audit,
     Recorder.scenario_completed,
     Recorder.scenario_paused_in_time,

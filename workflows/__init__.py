@@ -11,6 +11,8 @@
 - ``microgrid_sync``: One depot's sync: its microgrid follows its top-level circuits, one pass after the other
 - ``reading_fill``: The reading fill: packets that came before their device, or before there were typed readings, are
   read into them
+- ``reading_rollup``: The reading rollup: what changed of the readings is rolled up by minute, by quarter of an hour
+  and by day
 - ``run_audit``: The run audit: a scenario run or backfill whose workflow is gone ends, although nobody reads it
 - ``scenario_run``: A scenario run: the order of its steps, its waits, and how it is steered
 - ``schedules``: What runs without anyone asking for it: what a schedule is, and how Temporal is brought to have it

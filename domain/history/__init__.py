@@ -2,5 +2,6 @@
 
 - ``buckets``: How wide the buckets of a series are, and where they begin
 - ``exports``: What can be taken away of a site's history: which tables, of what, and how much at once
+- ``rollups``: Rollups of readings: what a measurand came to by minute, by quarter of an hour and by day
 - ``series``: Series of a measurand: what is chosen, how long a reading holds, and when it is delayed
 """

@@ -48,6 +48,8 @@ class HistoryRequest:
     """Full months before this one that are kept; older ones are dropped with everything in them."""
     journal_months_kept: int = 84
     """The same of the journal."""
+    rollup_months_kept: int = 120
+    """The same of rollups by quarter of an hour and day, which are never kept for less than the history."""
 
 
 class HistoryOutcome(StrEnum):

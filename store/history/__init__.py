@@ -4,6 +4,9 @@
 - ``exports``: Exports of a site's history: the statement of each, whose rows PostgreSQL itself writes as CSV
 - ``parquet``: Parquet files of exports, made from their CSV by DuckDB, which is there where the extra ``parquet`` is
   installed
+- ``rollup_statements``: The statements that make rollups: minutes from readings, and wider buckets from narrower ones
+- ``rollups``: Rollups of readings, kept right under late and repeated data
 - ``series``: Series of measurands, in buckets of equal width
 - ``sources``: What the chosen series are called, where they belong, and which device measures each
+- ``tables``: The tables of rollups, and of what is still to be rolled up
 """

@@ -24,6 +24,12 @@ def column_of(key: MeasurandKey) -> str:
 _COLUMNS = [column_of(key) for key in MEASURANDS]
 _PARAMETERS = len(_COLUMNS) + 5
 
+OLDEST_MONTH = """
+    SELECT min(to_date(right(c.relname, 7), 'YYYY_MM'))::timestamp AT TIME ZONE 'UTC'
+    FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = 'device_readings'::regclass
+"""
+"""When the oldest month begins of which readings are kept."""
+
 
 def write_readings_cte(first: int) -> str:
     """A common table expression that stores readings, given as `reading_parameters` from the number ``first`` on.

@@ -10,7 +10,9 @@ from domain.monitoring.upkeep import HistoryReport, HistoryRequest
 # A month is made and dropped under a lock that everyone who reads or writes the history waits behind, in turn for
 # those who read it now. Rather than make them wait for a long report, this gives up and is tried again.
 _LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '3s'")
-_KEEP = text("SELECT partition_name, change FROM keep_months(:ahead, :kept, :journal) ORDER BY change, partition_name")
+_KEEP = text("""
+    SELECT partition_name, change FROM keep_months(:ahead, :kept, :journal, :rollups) ORDER BY change, partition_name
+""")
 
 # Of the tables the one that is worst off; by name, as keep_months names them.
 _AHEAD = text("""
@@ -19,8 +21,8 @@ _AHEAD = text("""
         SELECT max(left(right(c.relname, 7), 4)::integer * 12 + right(c.relname, 2)::integer)
                - (extract(year FROM now() AT TIME ZONE 'UTC') * 12
                   + extract(month FROM now() AT TIME ZONE 'UTC'))::integer AS months
-        FROM unnest(ARRAY['packets', 'capability_events', 'capacity_events', 'device_readings', 'changes'])
-            AS parents (name)
+        FROM unnest(ARRAY['packets', 'capability_events', 'capacity_events', 'device_readings', 'changes',
+                          'reading_minutes', 'reading_quarters', 'reading_days']) AS parents (name)
         LEFT JOIN pg_inherits AS i ON i.inhparent = parents.name::regclass
         LEFT JOIN pg_class AS c ON c.oid = i.inhrelid AND c.relname ~ '_[0-9]{4}_[0-9]{2}$'
         GROUP BY parents.name
@@ -36,7 +38,12 @@ async def keep_months(connection: AsyncConnection, request: HistoryRequest) -> H
 
     """
     await connection.execute(_LOCK_TIMEOUT)
-    given = {"ahead": request.months_ahead, "kept": request.months_kept, "journal": request.journal_months_kept}
+    given = {
+        "ahead": request.months_ahead,
+        "kept": request.months_kept,
+        "journal": request.journal_months_kept,
+        "rollups": request.rollup_months_kept,
+    }
     rows = (await connection.execute(_KEEP, given)).all()
     return HistoryReport(
         made=[row.partition_name for row in rows if row.change == "MADE"],

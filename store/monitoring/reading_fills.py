@@ -16,7 +16,7 @@ from domain.monitoring.device_readings import DeviceReading, device_readings
 from domain.monitoring.packets import InvalidPacket, Packet, in_one_form, parse_packet
 from store.base.driver import driver_errors, driver_in
 from store.base.off_loop import off_loop
-from store.monitoring.device_readings import reading_parameters, write_readings_cte
+from store.monitoring.device_readings import OLDEST_MONTH, reading_parameters, write_readings_cte
 
 PAGE = 1_000
 """Packets that are read in one transaction."""
@@ -43,11 +43,6 @@ _PACKETS = """
     )
     ORDER BY observed_at, id LIMIT $4
 """
-# Packets of the oldest month may have been measured in the one before, which is no longer kept.
-_OLDEST = """
-    SELECT min(to_date(right(c.relname, 7), 'YYYY_MM'))::timestamp AT TIME ZONE 'UTC'
-    FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = 'device_readings'::regclass
-"""
 _NOTE = """
     UPDATE reading_fills
     SET after_observed_at = coalesce($2::timestamptz, after_observed_at),
@@ -72,7 +67,8 @@ async def fill_page(connection: AsyncConnection, page: int = PAGE) -> FilledPage
         devices = {row["sensor_id"]: row["id"] for row in await driver.fetch(_DEVICES, gateway_id, device_ids)}
         found = await driver.fetch(_PACKETS, gateway_id, after, after_id, page) if devices else []
         readings = await off_loop(len(found), _read, found, devices)
-        oldest = await driver.fetchval(_OLDEST)
+        oldest = await driver.fetchval(OLDEST_MONTH)
+        # Packets of the oldest month may have been measured in the one before, which is no longer kept.
         readings = [each for each in readings if oldest is not None and each.observed_at >= oldest]
         if readings:
             await driver.execute(write_readings_cte(1), *reading_parameters(readings))

@@ -79,7 +79,10 @@ device_readings = Table(
     Column("faults", JSONB),
     *(Column(key.value.lower(), _TYPES[spec.kind]) for key, spec in MEASURANDS.items()),
     Column("scenario_run_id", Uuid),
+    # The transaction that wrote it last: rollups find by it what changed.
+    Column("written_in", BigInteger, nullable=False, server_default=text("pg_current_xact_id()::text::bigint")),
     PrimaryKeyConstraint("device_id", "observed_at"),
+    Index("device_readings_written_in", "written_in", postgresql_using="brin", postgresql_with={"pages_per_range": 32}),
     postgresql_partition_by="RANGE (observed_at)",
 )
 

@@ -26,8 +26,11 @@ from tests.helpers.live import make_worker
 from workflows.history_upkeep import HistoryUpkeepWorkflow
 
 APPEND_ONLY = ("packets", "capability_events", "capacity_events", "changes")
-TABLES = ("packets", "capability_events", "capacity_events", "device_readings", "changes")
-"""All that are partitioned by month. Readings can be made again, so they may be changed."""
+ROLLUPS = ("reading_quarters", "reading_days")
+TABLES = (
+    "packets", "capability_events", "capacity_events", "device_readings", "reading_minutes", *ROLLUPS, "changes",
+)  # fmt: skip
+"""All that are partitioned by month. Readings and rollups can be made again, so they may be changed."""
 
 
 def month(offset: int) -> str:
@@ -47,9 +50,9 @@ async def partitions(engine: AsyncEngine, table: str) -> list[str]:
         return list((await connection.execute(query, {"name": table})).scalars())
 
 
-async def keep(engine: AsyncEngine, ahead: int, kept: int, journal: int = 12) -> HistoryReport:
+async def keep(engine: AsyncEngine, ahead: int, kept: int, journal: int = 12, rollups: int = 120) -> HistoryReport:
     async with engine.begin() as connection:
-        return await keep_months(connection, HistoryRequest(ahead, kept, journal))
+        return await keep_months(connection, HistoryRequest(ahead, kept, journal, rollups))
 
 
 async def add_month(engine: AsyncEngine, offset: int) -> None:
@@ -75,6 +78,10 @@ INSERTS = (
     """INSERT INTO capacity_events (circuit_id, depot_id, mode, at, received_at)
     VALUES (uuidv7(), uuidv7(), 'RELEASED', $1, $1)""",
     "INSERT INTO device_readings (device_id, observed_at, received_at) VALUES (uuidv7(), $1, $1)",
+    *(
+        f"INSERT INTO {table} (device_id, begins_at) VALUES (uuidv7(), $1)"
+        for table in ("reading_minutes", "reading_quarters", "reading_days")
+    ),
     "INSERT INTO changes (at, actor, action) VALUES ($1, 'tester', 'TESTED')",
 )
 AT = {"capacity_events": "at", "changes": "at"}
@@ -108,16 +115,19 @@ async def test_months_that_are_old_enough_are_dropped_with_what_is_in_them(
         await connection.execute(insert, old)
         await connection.execute(insert, datetime.now(UTC))
     # Three full months before this one are kept.
-    history = [table for table in TABLES if table != "changes"]
+    history = [table for table in TABLES if table not in (*ROLLUPS, "changes")]
     report = await keep(engine, 3, 3)
     assert report.dropped == sorted(f"{table}_{month(-4)}" for table in history)
     for table in history:
         assert (await partitions(engine, table))[0] == month(-3)
         assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 1
-    # The journal has a retention of its own.
-    assert await connection.fetchval("SELECT count(*) FROM changes") == 2
-    await connection.close()
+    # The journal and the wider rollups have a retention of their own.
+    for table in (*ROLLUPS, "changes"):
+        assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 2
     assert await keep(engine, 3, 3) == HistoryReport()
+    # Rollups are never kept for less than what they are made from.
+    assert (await keep(engine, 3, 3, rollups=2)).dropped == sorted(f"{table}_{month(-4)}" for table in ROLLUPS)
+    await connection.close()
 
 
 @pytest.mark.parametrize(("ahead", "kept"), [(0, 25), (25, 25), (-1, 25), (3, 1), (3, 0), (3, -5), (3, 1201)])
@@ -148,7 +158,7 @@ async def test_a_long_report_is_not_waited_behind(engine: AsyncEngine) -> None:
         with pytest.raises(DBAPIError, match="lock timeout"):
             await keep(engine, 3, 2)
     assert (await keep(engine, 3, 2)).dropped == sorted(
-        f"{table}_{month(-3)}" for table in TABLES if table != "changes"
+        f"{table}_{month(-3)}" for table in TABLES if table not in (*ROLLUPS, "changes")
     )
 
 

@@ -1,0 +1,139 @@
+"""Rollups of readings: what a measurand came to by minute, by quarter of an hour and by day.
+
+A reading belongs to the bucket in which it was measured (its effective time), and holds until the next reading of the
+same measurand, for ``HELD_AT_MOST`` at most; a reading without a value ends what held before. All of a reading's time
+counts in the bucket of the reading, also where it ends in the next one. So a bucket needs nothing from the bucket
+before it, and from what follows only the first reading within ``HELD_AT_MOST``; and buckets add up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+BLOCK = timedelta(hours=6)
+"""What is rolled up of a device at a time, at most."""
+
+
+class RollupWidth(StrEnum):
+    """How wide the buckets of a rollup are. All begin at multiples of their width since the Unix epoch, in UTC."""
+
+    MINUTE = "MINUTE"
+    QUARTER = "QUARTER"
+    """A quarter of an hour. Every zone's day is made of whole ones, so local days are read from them."""
+    DAY = "DAY"
+    """A day in UTC, whatever the depot's zone is: that may change, and its days are 23 to 25 hours long."""
+
+    @property
+    def span(self) -> timedelta:
+        """How long a bucket is."""
+        return {
+            RollupWidth.MINUTE: timedelta(minutes=1),
+            RollupWidth.QUARTER: timedelta(minutes=15),
+            RollupWidth.DAY: timedelta(days=1),
+        }[self]
+
+
+@dataclass(frozen=True)
+class RollupRequest:
+    """How long to roll readings up."""
+
+    rounds: int = 100
+    """Steps of a workflow; what is left after them is the next one's."""
+    round_seconds: float = 60.0
+    """About how long a step works."""
+
+
+class RollupOutcome(StrEnum):
+    """What rolling readings up came to."""
+
+    UP_TO_DATE = "UP_TO_DATE"
+    GOES_ON = "GOES_ON"
+    """More is left; the next workflow goes on."""
+    WAITS = "WAITS"
+    """A transaction that stores something is open for long; what was stored since it began waits for its end."""
+
+
+@dataclass(frozen=True)
+class RollupReport:
+    """What was rolled up."""
+
+    blocks: int
+    """Stretches of a device's readings, each of ``BLOCK`` at most, that had changed."""
+    changed: int
+    """Buckets of all widths that were written or removed."""
+    blocks_left: int
+    lag_seconds: float
+    """How long ago everything that had come was rolled up."""
+
+    def followed_by(self, then: RollupReport) -> RollupReport:
+        """What both came to."""
+        return RollupReport(self.blocks + then.blocks, self.changed + then.changed, then.blocks_left, then.lag_seconds)
+
+    @property
+    def outcome(self) -> RollupOutcome:
+        """What it came to, at a glance."""
+        if self.blocks_left:
+            return RollupOutcome.GOES_ON
+        return RollupOutcome.WAITS if self.lag_seconds > _LONG else RollupOutcome.UP_TO_DATE
+
+    def in_words(self) -> str:
+        """Say it to a person."""
+        return (
+            f"{self.blocks} stretches of readings rolled up, {self.changed} buckets changed, "
+            f"{self.blocks_left} stretches left; everything is in it that came until {self.lag_seconds:.0f} s ago"
+        )
+
+
+_LONG = 300.0
+
+
+@dataclass(frozen=True)
+class RollupCheckRequest:
+    """Which rollups to hold against their readings."""
+
+    days: int = 3
+    """Days in UTC before this one; 0: all of which there are readings."""
+    repair: bool = True
+    """Whether what differs is made right, or only counted."""
+    round_seconds: float = 60.0
+    """About how long a step checks."""
+
+
+class RollupCheckOutcome(StrEnum):
+    """What holding rollups against their readings came to."""
+
+    EQUAL = "EQUAL"
+    DIFFERENCES_FOUND = "DIFFERENCES_FOUND"
+
+
+@dataclass(frozen=True)
+class RollupCheckReport:
+    """Rollups that were held against their readings."""
+
+    blocks: int
+    """Stretches of six hours of one device that were compared."""
+    differences: int
+    """Buckets of all widths that were not what the readings say: wrong, missing, or without readings."""
+    repaired: bool
+    """Whether they were made right."""
+    next_block: float | None = None
+    """Where the next step goes on, in seconds since the Unix epoch; None: all is compared."""
+
+    def followed_by(self, then: RollupCheckReport) -> RollupCheckReport:
+        """What both came to."""
+        return RollupCheckReport(
+            self.blocks + then.blocks, self.differences + then.differences, then.repaired, then.next_block
+        )
+
+    @property
+    def outcome(self) -> RollupCheckOutcome:
+        """Whether there were any differences."""
+        return RollupCheckOutcome.DIFFERENCES_FOUND if self.differences else RollupCheckOutcome.EQUAL
+
+    def in_words(self) -> str:
+        """Say it to a person."""
+        what = "made right" if self.repaired else "left as they are"
+        found = f"{self.differences} buckets differed and were {what}" if self.differences else "no bucket differs"
+        return f"{self.blocks} stretches of six hours compared: {found}"

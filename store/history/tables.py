@@ -1,0 +1,68 @@
+"""The tables of rollups, and of what is still to be rolled up."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    Index,
+    Integer,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from domain.site.measurands import MEASURANDS
+from store.base.metadata import metadata, time_column
+from store.history.rollup_statements import TABLES, parts_of, rollup_column
+
+_TYPES = {
+    "double precision": Double,
+    "integer": Integer,
+    "text": Text,
+    "timestamp with time zone": DateTime(timezone=True),
+}
+
+# What each measurand of a device came to in each minute, quarter of an hour and day (UTC), made from the readings.
+rollups = {
+    width: Table(
+        name,
+        metadata,
+        Column("device_id", Uuid, primary_key=True),
+        Column("begins_at", DateTime(timezone=True), primary_key=True),
+        Column("faults", JSONB),
+        *(Column(rollup_column(key, part), _TYPES[kind]) for key in MEASURANDS for part, kind in parts_of(key).items()),
+        postgresql_partition_by="RANGE (begins_at)",
+    )
+    for width, name in TABLES.items()
+}
+
+# Up to which transaction readings have been looked through for rollups, and when that was. One row.
+rollup_mark = Table(
+    "rollup_mark",
+    metadata,
+    Column("is_only", Boolean, primary_key=True, server_default=text("true")),
+    Column("mark", BigInteger, nullable=False, server_default=text("0")),
+    Column("next_transaction", BigInteger, nullable=False, server_default=text("0")),
+    time_column("next_at", null=True),
+    time_column("noted_at", null=True),
+    time_column("complete_at", null=True),
+    CheckConstraint("is_only", name="rollup_mark_one"),
+)
+
+# Time of devices whose readings changed since it was rolled up.
+rollup_blocks = Table(
+    "rollup_blocks",
+    metadata,
+    Column("device_id", Uuid, primary_key=True),
+    Column("block_at", DateTime(timezone=True), primary_key=True),
+    time_column("since"),
+    time_column("until"),
+    Index("rollup_blocks_newest", text("block_at DESC"), "device_id"),
+)
