@@ -20,7 +20,7 @@ from api.base.dependencies import ActorDep, EngineDep, LatestDep, RightsDep, Wat
 from api.base.idempotency import ONCE, OnceDep
 from api.base.problems import problem_responses
 from api.base.records import Extended
-from api.base.streams.rights import while_permitted
+from api.base.streams.rights import PermittedStream
 from api.base.streams.watch import EVERY_KIND, Watch
 from api.base.types import Body, Cursor, Limit, MicrogridId, Moment, decode_cursor, encode_cursor
 from api.edge.fast_path import FastRoute
@@ -246,7 +246,7 @@ async def set_freshness_thresholds(
             "`changed` with the kinds of anything else that changed in the depot.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
-        **problem_responses(ProblemCode.MICROGRID_NOT_FOUND),
+        **problem_responses(ProblemCode.MICROGRID_NOT_FOUND, ProblemCode.TOO_MANY_STREAMS),
     },
 )
 async def events(
@@ -260,9 +260,7 @@ async def events(
     """Stream changes as they happen, as server-sent events. A stream that was lost begins with what holds now."""
     async with engine.connect() as connection:
         depot_id = (await read_microgrid(connection, microgrid_id=microgrid_id)).depot_id
-    return EventSourceResponse(
-        while_permitted(request, rights, _stream(watch, reader, microgrid_id, depot_id)), ping=PING_SECONDS
-    )
+    return PermittedStream(request, rights, _stream(watch, reader, microgrid_id, depot_id), ping=PING_SECONDS)
 
 
 async def _stream(

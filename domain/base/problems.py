@@ -269,6 +269,14 @@ class ProblemCode(StrEnum):
         "Wait as long as `Retry-After` says, and correct the program that sends the wrong ones.",
         "Too many failed attempts",
     )
+    TOO_MANY_STREAMS = (
+        "TOO_MANY_STREAMS",
+        HTTPStatus.TOO_MANY_REQUESTS,
+        Subject.ACCESS,
+        "Whoever asks follows as many event streams at a time as anybody may.",
+        "Close streams that nobody reads; after `Retry-After`, ask again.",
+        "Too many event streams",
+    )
     TOO_MANY_SIGN_INS = (
         "TOO_MANY_SIGN_INS",
         HTTPStatus.TOO_MANY_REQUESTS,

@@ -19,7 +19,7 @@ from sse_starlette.sse import EventSourceResponse
 from api.access.authorization import Permit, PermitDep
 from api.base.dependencies import LiveDep, RightsDep
 from api.base.streams.live import Kind, Topic
-from api.base.streams.rights import while_permitted
+from api.base.streams.rights import PermittedStream
 
 SPACING = 0.3
 """Seconds between two tellings of one page: a burst is one."""
@@ -53,8 +53,10 @@ async def stream(
                     yield ServerSentEvent(event="changed", data=kind)
                 await asyncio.sleep(SPACING)
 
-    return EventSourceResponse(
-        while_permitted(request, rights, events()),
+    return PermittedStream(
+        request,
+        rights,
+        events(),
         ping=BEAT,
         ping_message_factory=lambda: ServerSentEvent(event="beat", data=_now()),
     )
