@@ -8,6 +8,7 @@ from api.ui.access import grants, journal, sessions, sign_in, tokens
 from api.ui.base import assets, live, problem_list
 from api.ui.base.problem_pages import install_problem_pages
 from api.ui.controllers import controller_forms, controllers
+from api.ui.history import trends
 from api.ui.monitoring import load
 from api.ui.provisioning import backfills, circuits, microgrid
 from api.ui.simulation import scenario_compare, scenario_run, scenarios
@@ -27,7 +28,7 @@ from api.ui.site import (
 
 def install_pages(app: FastAPI) -> None:
     """Add the pages to ``app``, whose API and refusals are there already."""
-    site = (depots, depot_settings, load, microgrid, circuits, controllers, controller_forms, remediations)
+    site = (depots, depot_settings, load, microgrid, circuits, controllers, controller_forms, remediations, trends)
     jobs = (backfills, scenarios, scenario_run, scenario_compare)
     configuration = (
         devices, gateway_dialogs, gateway_secret_dialogs, power_source_dialogs, device_dialogs, device,

@@ -16,9 +16,9 @@ from domain.access.principals import Grant
 from domain.access.roles import Role
 from domain.site.measurands import MeasurandKey
 from tests.access.sites import WHO, asked_as, person, told
+from tests.factories.history.readings import fill_readings
 from tests.factories.load_sites import held
 from tests.factories.packets import send
-from tests.factories.readings import fill_readings
 from tests.factories.sites import (
     MadeDepot,
     add_action,

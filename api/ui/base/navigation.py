@@ -27,6 +27,7 @@ class Link:
 # What a link says, and the name of its route.
 _MAIN = (
     ("Depots", "page_depots"),
+    ("Trends", "page_trends"),
     ("Remediations", "page_remediations"),
     ("Scenarios", "page_scenarios"),
     ("Backfills", "page_backfills"),

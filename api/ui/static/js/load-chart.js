@@ -1,5 +1,6 @@
 // <load-chart src="/api/depots/…/load" zone="…" span="21600">: the load of each circuit's meters and what the circuit
 // may draw, a chart for each circuit, all on one axis of time, which goes on by itself. A fail-safe is a hatched band.
+import { alone, axisLook, coloursIn, element, spaced, timeLabels, inWords as words } from "./charting.js";
 import { now } from "./clock.js";
 import { offset, readable } from "./zones.js";
 
@@ -9,23 +10,14 @@ const TOGETHER = 150; // what comes within so long is one request
 const HATCH = 7;
 const ROWS = 24; // of the table
 const MOST_WATTS = 1e9; // what is more can be no capacity; the history of an earlier version may have it
+const MOST_TRENDS = 8; // series that the Trends page shows
 const RECENT = 300; // seconds for which what was measured last counts as now
 
 const number = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-const spaced = (text) => text.replaceAll(",", "\u202f");
 const kw = (watts) => {
   if (watts == null) return "·";
   return watts > MOST_WATTS ? "more than 1 GW" : spaced(number.format(watts / 1000));
 };
-const words = (code) => code[0] + code.slice(1).toLowerCase().replaceAll("_", " ");
-
-function element(tag, className, ...content) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.append(...content);
-  return made;
-}
-
 // The circuits that have a meter or a capacity of their own, by name; meters without a circuit come last.
 function grouped(load) {
   const groups = new Map();
@@ -68,14 +60,6 @@ function aligned(meters) {
     });
   });
   return times.length > 0 ? [times, ...columns] : [[0, 1], ...columns];
-}
-
-// The places of a column that stand alone between gaps: no line leads there, so they are drawn as points.
-function alone(column) {
-  const known = column.flatMap((value, index) => (value === undefined ? [] : [index]));
-  return known.filter(
-    (index, place) => column[index] !== null && column[known[place - 1]] == null && column[known[place + 1]] == null,
-  );
 }
 
 class LoadChart extends HTMLElement {
@@ -198,6 +182,7 @@ class LoadChart extends HTMLElement {
       this.describe(panel);
     });
     this.slide();
+    this.lead();
     this.tabulate(groups);
     const none = groups.every((group) => group.meters.length === 0);
     const said = none ? ["No meter of this depot sent its load in this time."] : [];
@@ -206,23 +191,26 @@ class LoadChart extends HTMLElement {
     this.note.textContent = said.join(" ");
   }
 
+  // The meters that are shown here, on the page that shows more of them.
+  lead() {
+    const series = this.load.series.slice(0, MOST_TRENDS).map((each) => `device:${each.device_id}:TOTAL_POWER_LOAD`);
+    const query = new URLSearchParams(series.map((each) => ["series", each]));
+    const range = this.querySelector("[name=range]:checked")?.value;
+    if (series.length === 0) return;
+    if (range) query.set("range", range);
+    const link = this.querySelector(".in-trends");
+    link.search = `?${query}`;
+  }
+
   colours() {
-    const style = getComputedStyle(this);
-    // A colour that depends on the theme is resolved only where it is used.
-    const of = (name) => {
-      this.probe ??= this.appendChild(element("span", "probe"));
-      this.probe.style.color = `var(${name})`;
-      return getComputedStyle(this.probe).color;
-    };
-    return {
-      text: of("--text-quiet"),
-      line: of("--line"),
-      capacity: of("--bus"),
-      failSafe: of("--warn"),
-      ground: of("--panel"),
-      loads: ["--load-1", "--load-2", "--load-3", "--load-4"].map(of),
-      font: style.fontFamily,
-    };
+    return coloursIn(this, {
+      text: "--text-quiet",
+      line: "--line",
+      capacity: "--bus",
+      failSafe: "--warn",
+      ground: "--panel",
+      loads: ["--load-1", "--load-2", "--load-3", "--load-4"],
+    });
   }
 
   build(group) {
@@ -235,28 +223,7 @@ class LoadChart extends HTMLElement {
     part.setAttribute("aria-label", `Load of ${group.name}`);
     body.setAttribute("role", "img");
     this.room.append(part);
-    const axis = {
-      stroke: colour.text,
-      font: `11px ${colour.font}`,
-      grid: { stroke: colour.line, width: 1 },
-      ticks: { show: false },
-      gap: 6,
-    };
-    const clock = new Intl.DateTimeFormat("en-GB", {
-      hour: "2-digit",
-      minute: "2-digit",
-      hourCycle: "h23",
-      timeZone: this.zone,
-    });
-    const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: this.zone });
-    const zone = this.zone;
-    const label = (time, step, index, times) => {
-      const at = clock.format(time * 1000);
-      if (step >= 86400 || at === "00:00") return day.format(time * 1000);
-      // An hour that comes twice has the same name twice.
-      const here = offset(zone, time * 1000);
-      return index > 0 && here !== offset(zone, times[index - 1] * 1000) ? `${at} ${here}` : at;
-    };
+    const axis = axisLook(colour);
     const meters = group.meters.flatMap((meter, index) => {
       const stroke = colour.loads[index % colour.loads.length];
       const edge = { scale: "y", width: 0, points: { show: false } };
@@ -276,7 +243,7 @@ class LoadChart extends HTMLElement {
             ...axis,
             size: 26,
             space: 70,
-            values: (_, splits, __, ___, step) => splits.map((time, index) => label(time, step, index, splits)),
+            values: timeLabels(this.zone),
           },
           {
             ...axis,

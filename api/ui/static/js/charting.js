@@ -1,0 +1,60 @@
+// What charts share: elements, numbers, the labels of an axis of time, colours.
+import { offset } from "./zones.js";
+
+export const spaced = (text) => text.replaceAll(",", "\u202f");
+
+export const inWords = (code) => code[0] + code.slice(1).toLowerCase().replaceAll("_", " ");
+
+export function element(tag, className, ...content) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  made.append(...content);
+  return made;
+}
+
+// The places of a column that stand alone between gaps: no line leads there, so they are drawn as points.
+export function alone(column) {
+  const known = column.flatMap((value, index) => (value === undefined ? [] : [index]));
+  return known.filter(
+    (index, place) => column[index] !== null && column[known[place - 1]] == null && column[known[place + 1]] == null,
+  );
+}
+
+// What an axis of time says at its marks, in a zone that this browser has.
+export function timeLabels(zone) {
+  const clock = new Intl.DateTimeFormat("en-GB", {
+    hour: "2-digit",
+    minute: "2-digit",
+    hourCycle: "h23",
+    timeZone: zone,
+  });
+  const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: zone });
+  const label = (time, step, index, times) => {
+    const at = clock.format(time * 1000);
+    if (step >= 86400 || at === "00:00") return day.format(time * 1000);
+    // An hour that comes twice has the same name twice.
+    const here = offset(zone, time * 1000);
+    return index > 0 && here !== offset(zone, times[index - 1] * 1000) ? `${at} ${here}` : at;
+  };
+  return (_, splits, __, ___, step) => splits.map((time, index) => label(time, step, index, splits));
+}
+
+// The look of both axes of a chart.
+export const axisLook = (colour) => ({
+  stroke: colour.text,
+  font: `11px ${colour.font}`,
+  grid: { stroke: colour.line, width: 1 },
+  ticks: { show: false },
+  gap: 6,
+});
+
+// The colours that design tokens have here: one that depends on the theme is resolved only where it is used.
+export function coloursIn(host, names) {
+  host.probe ??= host.appendChild(element("span", "probe"));
+  const of = (name) => {
+    host.probe.style.color = `var(${name})`;
+    return getComputedStyle(host.probe).color;
+  };
+  const found = Object.entries(names).map(([key, name]) => [key, Array.isArray(name) ? name.map(of) : of(name)]);
+  return { ...Object.fromEntries(found), font: getComputedStyle(host).fontFamily };
+}
