@@ -57,6 +57,7 @@ class ApiToken(BaseModel):
     token_id: UUID = Field(description="The token's id; it is no part of the token.")
     name: str
     owner: str = Field(description="Who created it. It may never more than its owner may at that moment.")
+    owner_id: UUID | None = Field(description="The person who created it; null: the local administrator.")
     grants: list[TokenGrant] = Field(description="What it was given.")
     created_at: datetime
     expires_at: datetime = Field(description="When it ends.")

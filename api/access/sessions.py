@@ -16,7 +16,10 @@ from api.base.types import Cursor, Limit, cut_page, decode_id
 from domain.access.principals import Principal, PrincipalKind
 from domain.access.roles import Permission
 from domain.base.problems import Problem, ProblemCode
+from store.access.api_tokens import delete_tokens_of
+from store.access.people import read_identity_of
 from store.access.sessions import SessionRecord, end_sessions, list_sessions
+from store.base.changes import record_change
 from store.base.database import transaction
 
 router = APIRouter(tags=["sessions"], route_class=StrictRoute)
@@ -47,6 +50,13 @@ class SessionPage(BaseModel):
 
     items: list[SessionDocument]
     next_cursor: str | None
+
+
+class ShutOut(BaseModel):
+    """What shutting a person out came to."""
+
+    sessions: int = Field(description="Sessions that were ended.")
+    api_tokens: int = Field(description="API tokens that were revoked.")
 
 
 def own_or_all(principal: Principal) -> str | None:
@@ -87,3 +97,21 @@ async def remove_all(person_id: PersonId, engine: EngineDep, actor: ActorDep) ->
     """End all sessions of a person. Somebody who still may can sign in again."""
     async with transaction(engine, actor) as connection:
         await end_sessions(connection, actor, None, person_id=person_id)
+
+
+@router.post("/api/people/{person_id}/shut-out", responses=problem_responses(ProblemCode.PERSON_NOT_FOUND))
+async def shut_out(person_id: PersonId, engine: EngineDep, actor: ActorDep) -> ShutOut:
+    """End all sessions of a person and revoke all their API tokens: they left, or somebody has what is theirs.
+
+    Lock their account at the provider first, or they sign in again. An access token of the provider is valid until it
+    expires.
+    """
+    async with transaction(engine, actor) as connection:
+        identity = await read_identity_of(connection, person_id)
+        if identity is None:
+            raise Problem(ProblemCode.PERSON_NOT_FOUND, f"There is no person {person_id}.")
+        ended = await end_sessions(connection, actor, None, person_id=person_id)
+        revoked = await delete_tokens_of(connection, actor, person_id)
+        detail = {"person": identity.actor.name, "sessions": ended, "api_tokens": revoked}
+        await record_change(connection, actor, "PERSON_SHUT_OUT", subject_id=person_id, detail=detail)
+    return ShutOut(sessions=ended, api_tokens=revoked)

@@ -100,6 +100,7 @@ _IDS = {
     "scenario_runs.differences": "compare_scenario_runs",
     "grants.deletion": "get_grant_deletion",
     "sessions.remove_all": "delete_person_sessions",
+    "sessions.shut_out": "shut_person_out",
     "health.healthz": "get_health",
     "health.readyz": "get_readiness",
     "health.metrics": "get_metrics",

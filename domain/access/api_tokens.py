@@ -28,6 +28,8 @@ class TokenRecord:
     name: str
     owner: str
     """The name of the actor who made it."""
+    owner_id: UUID | None
+    """The person who made it; None: the local administrator."""
     grants: tuple[Grant, ...]
     """What it was given. It may no more than its owner may at the moment of a request."""
     created_at: datetime

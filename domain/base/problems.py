@@ -435,6 +435,14 @@ class ProblemCode(StrEnum):
         "`GET /api/sessions` lists the sessions.",
         "There is no such session",
     )
+    PERSON_NOT_FOUND = (
+        "PERSON_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
+        Subject.ACCESS,
+        "Nobody with this id has ever signed in.",
+        "List sessions or API tokens; they have the ids of their people.",
+        "There is no such person",
+    )
     GRANT_NOT_FOUND = (
         "GRANT_NOT_FOUND",
         HTTPStatus.NOT_FOUND,

@@ -33,13 +33,13 @@ _GRANTS = (
 
 
 def _tokens() -> Select[*tuple[Any, ...]]:
-    return select(_C.id, _C.name, _C.owner, _GRANTS, _C.created_at, _C.expires_at, _C.used_at, _IS_EXPIRED)
+    return select(_C.id, _C.name, _C.owner, _C.owner_id, _GRANTS, _C.created_at, _C.expires_at, _C.used_at, _IS_EXPIRED)
 
 
 async def _read(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) -> list[TokenRecord]:
     return [
-        TokenRecord(token_id, name, owner, tuple(_grant(*each) for each in given), *rest)
-        for token_id, name, owner, given, *rest in await connection.execute(query)
+        TokenRecord(token_id, name, owner, owner_id, tuple(_grant(*each) for each in given), *rest)
+        for token_id, name, owner, owner_id, given, *rest in await connection.execute(query)
     ]
 
 
@@ -136,6 +136,21 @@ async def delete_token(
         delete(grants).where(grants.c.kind == GranteeKind.PROGRAM, grants.c.subject == token_subject(token_id))
     )
     await _record(connection, actor, "API_TOKEN_REVOKED", record)
+
+
+async def delete_tokens_of(connection: AsyncConnection, actor: Actor, person_id: UUID) -> int:
+    """Revoke all tokens of a person, with all that was granted to them; answers how many."""
+    found = await _read(connection, _tokens().where(_C.owner_id == person_id).order_by(_C.id))
+    ids = [each.token_id for each in found]
+    await connection.execute(delete(api_tokens).where(_C.id.in_(ids)))
+    await connection.execute(
+        delete(grants).where(
+            grants.c.kind == GranteeKind.PROGRAM, grants.c.subject.in_([token_subject(each) for each in ids])
+        )
+    )
+    for each in found:
+        await _record(connection, actor, "API_TOKEN_REVOKED", each)
+    return len(found)
 
 
 async def _record(connection: AsyncConnection, actor: Actor, action: str, record: TokenRecord) -> None:

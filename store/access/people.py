@@ -33,6 +33,14 @@ async def find_person(connection: AsyncConnection, subject: str) -> UUID | None:
     return (await connection.execute(query)).scalar_one_or_none()
 
 
+async def read_identity_of(connection: AsyncConnection, person_id: UUID) -> Identity | None:
+    """Who a person is, as the provider last said; None: there is no such person."""
+    c = people.c
+    query = select(c.issuer, c.sub, c.name, c.email, c.email_verified, c.groups).where(c.id == person_id)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else Identity(*row[:-1], groups=tuple(row[-1]))
+
+
 @dataclass(frozen=True)
 class KnownPerson:
     """Somebody who signed in once."""

@@ -216,11 +216,11 @@ async def end_sessions(
     *,
     session_id: UUID | None = None,
     person_id: UUID | None = None,
-) -> bool:
-    """End one session, or all of a person; with a ``subject`` only theirs. Says whether there was one."""
+) -> int:
+    """End one session, or all of a person; with a ``subject`` only theirs. Answers how many there were."""
     given = {"subject": subject, "session_id": session_id, "person_id": person_id}
     ended = [(row.id, _identity(row).actor) for row in await connection.execute(_END, given)]
     for of in dict.fromkeys(ended):
         detail = {"person": of[1].name, "sessions": ended.count(of)}
         await record_change(connection, actor, "SESSION_ENDED", subject_id=of[0], detail=detail)
-    return bool(ended)
+    return len(ended)

@@ -34,6 +34,7 @@ async def _list(
     return {
         "page": page,
         "own_id": None if own is None else own.session_id,
+        "own_person_id": None if own is None else own.person_id,
         "is_everybodys": service.own_or_all(principal) is None,
     }
 
@@ -81,4 +82,18 @@ async def end_all(
 ) -> Response:
     """End all sessions of a person."""
     await service.remove_all(person_id, engine, actor)
+    return render(request, _TEMPLATE, await _list(request, engine, settings, principal), block="results")
+
+
+@router.post("/of/{person_id:uuid}/shut-out", name="session_shut_out")
+async def shut_out(
+    request: Request,
+    person_id: PersonId,
+    engine: EngineDep,
+    settings: SettingsDep,
+    actor: ActorDep,
+    principal: PrincipalDep,
+) -> Response:
+    """End all sessions of a person, and revoke all their API tokens."""
+    await service.shut_out(person_id, engine, actor)
     return render(request, _TEMPLATE, await _list(request, engine, settings, principal), block="results")

@@ -11,7 +11,10 @@ from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access import api_tokens as service
+from api.access import sessions
 from api.access.api_tokens import ApiTokenCreate, TokenId
+from api.access.authentication import session_of
+from api.access.sessions import PersonId
 from api.base.access import PrincipalDep
 from api.base.dependencies import ActorDep, EngineDep
 from api.base.types import Cursor, Search
@@ -49,8 +52,9 @@ class Filled:
     days: str = "90"
 
 
-async def _list(engine: AsyncEngine, principal: Principal, cursor: str | None) -> dict[str, Any]:
+async def _list(request: Request, engine: AsyncEngine, principal: Principal, cursor: str | None) -> dict[str, Any]:
     page = await service.list_all(engine, principal, cursor, PAGE)
+    own = session_of(request.scope)
     scope = principal.scope(Permission.VIEW)
     given = {grant.depot_id for token in page.items for grant in token.grants if grant.depot_id is not None}
     # What somebody may no longer see has no name for them, although their token names it.
@@ -62,19 +66,20 @@ async def _list(engine: AsyncEngine, principal: Principal, cursor: str | None) -
         "names": names,
         "roles": {role: text.partition(":")[0] for role, text in ROLES.items()},
         "everybodys": principal.may(Permission.ADMINISTER, None),
+        "own_person_id": None if own is None else own.person_id,
     }
 
 
 @router.get("", name="page_tokens")
 async def show(request: Request, engine: EngineDep, principal: PrincipalDep) -> Response:
     """Show the tokens, one's own or everybody's."""
-    return render(request, _TEMPLATE, await _list(engine, principal, None))
+    return render(request, _TEMPLATE, await _list(request, engine, principal, None))
 
 
 @router.get("/rows", name="token_rows")
 async def more(request: Request, engine: EngineDep, principal: PrincipalDep, cursor: Cursor = None) -> Response:
     """The next tokens of the list."""
-    return render(request, _TEMPLATE, await _list(engine, principal, cursor), block="more_rows")
+    return render(request, _TEMPLATE, await _list(request, engine, principal, cursor), block="more_rows")
 
 
 @router.get("/depots", name="token_depots")
@@ -105,7 +110,7 @@ async def create(request: Request, engine: EngineDep, actor: ActorDep, principal
         if problem.code not in _REFUSED:
             raise
         return _form(request, principal, filled, {"token": problem.detail}, problem.code.status)
-    return render(request, _TEMPLATE, {"made": made, **await _list(engine, principal, None)}, block="created")
+    return render(request, _TEMPLATE, {"made": made, **await _list(request, engine, principal, None)}, block="created")
 
 
 async def _read(engine: AsyncEngine, principal: Principal, filled: Filled) -> tuple[ApiTokenCreate | None, FieldErrors]:
@@ -153,7 +158,7 @@ async def revoke(
         await service.remove(token_id, actor, principal, engine)
     except Problem as problem:
         return _gone(request, problem)
-    context = await _list(engine, principal, None)
+    context = await _list(request, engine, principal, None)
     return render(request, _TEMPLATE, context, block="changed", headers={"HX-Trigger": "dialog-done"})
 
 
@@ -169,3 +174,12 @@ def _form(
     roles = {role: text for role, text in ROLES.items() if may_give(principal, role)}
     context = {"filled": filled, "errors": errors, "roles": roles, "lives": LIVES}
     return render(request, _TEMPLATE, context, block="form", status=status)
+
+
+@router.post("/of/{person_id:uuid}/shut-out", name="token_shut_out")
+async def shut_out(
+    request: Request, person_id: PersonId, engine: EngineDep, actor: ActorDep, principal: PrincipalDep
+) -> Response:
+    """Revoke all API tokens of a person, and end all their sessions."""
+    await sessions.shut_out(person_id, engine, actor)
+    return render(request, _TEMPLATE, await _list(request, engine, principal, None), block="results")

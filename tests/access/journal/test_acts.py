@@ -6,16 +6,22 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
 
 from api.base.access import note_principal
 from api.base.kept.acts import MOST, ActLog
 from domain.access.principals import Grant, Principal
 from domain.access.roles import Role
+from runtime.settings import Settings
 from store.base.origin import Origin, coming_from
 from tests.access.sites import WHO, asked_as, depot_with_everything, person
+from tests.factories.scenario_sites import make_depots, run_scenario
+from tests.helpers.live import serving, working
 from tests.helpers.openid import Surfer, signing_in
 from tests.helpers.support import make_depot
 
@@ -65,6 +71,26 @@ async def test_what_leaves_the_product_is_in_the_journal(engine: AsyncEngine, da
     assert {(each.subject_id, each.detail["times"]) for each in found} == {(site["run_id"], 2), (site["other_id"], 1)}
     assert {each.depot_id for each in found} == {site["depot_id"]}
     assert {each.detail["route"] for each in found} == {"GET /api/scenario-runs/{run_id}/evidence"}
+
+
+async def test_a_report_that_leaves_the_product_is_in_the_journal(
+    engine: AsyncEngine, database_url: str, client: Client, task_queue: str
+) -> None:
+    settings = Settings(database_url=SecretStr(database_url), task_queue=task_queue)
+    reports = ("report.html", "report.xml")
+    async with serving(settings) as address, working(client, engine, task_queue, api_url=address):
+        (depot_id,) = await make_depots(address, 1)
+        async with httpx.AsyncClient(base_url=address, timeout=60) as caller:
+            run, _ = await run_scenario(caller, depot_id, "quick-look")
+            for report in (*reports, *reports):
+                answer = await caller.get(f"/api/scenario-runs/{run['run_id']}/{report}")
+                assert answer.status_code == 200, answer.text
+            missing = await caller.get(f"/api/scenario-runs/{UUID(int=1)}/report.xml")
+            assert missing.status_code == 404
+    found = {each.detail["route"]: each for each in await entries(engine, "SCENARIO_RUN_EXPORTED")}
+    for report in reports:
+        entry = found[f"GET /api/scenario-runs/{{run_id}}/{report}"]
+        assert (str(entry.depot_id), str(entry.subject_id), entry.detail["times"]) == (depot_id, run["run_id"], 2)
 
 
 async def test_nobody_fills_the_journal(engine: AsyncEngine) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from playwright.async_api import expect
 from sqlalchemy import text
@@ -23,7 +25,7 @@ ADD = text("""
 async def test_the_journal_is_read_filtered_and_exported(
     product: RunningProduct, visitor: Visitor, name: str, size: tuple[int, int]
 ) -> None:
-    visitor.expected = ("422 (Unprocessable",)
+    visitor.expected = ("422 (Unprocessable", "does not conform to the required format")
     depot_id = await make_depot(product.engine, "Feed", name="Arrow Road")
     async with product.engine.begin() as connection:
         await connection.execute(ADD, {"evil": EVIL})
@@ -63,6 +65,24 @@ async def test_the_journal_is_read_filtered_and_exported(
     found = (await (await coming.value).path()).read_text()
     assert found.count("TESTED") == 120
     assert "CIRCUIT_CREATED" not in found
+
+    # By time, to the minute; the export has the same.
+    async with product.engine.begin() as connection:
+        await connection.execute(
+            text("INSERT INTO changes (at, actor, action) VALUES (now() - interval '2 days', 'ann', 'TESTED_LONG_AGO')")
+        )
+    day = datetime.now(UTC) - timedelta(days=2)
+    await page.get_by_label("From").fill(f"{day - timedelta(hours=1):%Y-%m-%dT%H:%M}")
+    await page.get_by_label("Until").fill(f"{day + timedelta(hours=1):%Y-%m-%dT%H:%M}")
+    await page.get_by_role("button", name="Filter").click()
+    await expect(rows).to_have_count(1)
+    await expect(rows.first).to_contain_text("Tested long ago")
+    async with page.expect_download() as coming:
+        await page.get_by_role("link", name="CSV").click()
+    found = (await (await coming.value).path()).read_text()
+    assert (found.count("TESTED_LONG_AGO"), found.count("TESTED,")) == (1, 0)
+    await page.goto("/journal?since=yesterday")
+    await expect(page.locator("#journal-since-error")).to_be_visible()
 
     await page.goto("/journal?depot=nowhere")
     await expect(page.locator("form")).to_contain_text("No depot's name contains that")
