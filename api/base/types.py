@@ -101,6 +101,9 @@ Moment = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "description": f"With an offset from UTC. {BOUNDS}"}),
 ]
 """Any time that comes from outside, in UTC: see ``domain.base.times``."""
+AsOf = Annotated[
+    Moment | None, Query(description="What the product showed at this moment, beside what is known of it today.")
+]
 Search = Annotated[Text | None, Query(max_length=MAX_NAME_LENGTH)]
 Limit = Annotated[int, Query(ge=1, le=500, description="At most so many items.")]
 Cursor = Annotated[str | None, Query(max_length=2_000, description="`next_cursor` of the page before.")]

@@ -43,7 +43,10 @@ class FastPathMiddleware:
         """Answer, or pass on."""
         if scope["type"] == "http":
             for route in self._routes:
-                if route.method == scope["method"] and (found := route.path.fullmatch(scope["path"])):
+                # What a query asks for is the framework's to read.
+                if scope["query_string"] or route.method != scope["method"]:
+                    continue
+                if found := route.path.fullmatch(scope["path"]):
                     await _answer(route, found.groupdict(), scope, receive, send)
                     return
         await self._app(scope, receive, send)

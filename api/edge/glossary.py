@@ -104,6 +104,7 @@ MEANINGS: dict[str, Meaning] = {
     "unlinked_power_sources": Meaning("Power sources that are linked to no circuit."),
     "version": Meaning("Moves with each change of it.", 3),
     # Packets, statuses, readings
+    "as_of": Meaning("The moment of which it is told.", _MOMENT),
     "code": Meaning("A stable code, for programs."),
     "document": Meaning("The packet as it came."),
     "freshness": Meaning("How old the status is, against its threshold."),

@@ -51,7 +51,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         ProblemCode.PARQUET_NOT_INSTALLED,
     ),
 }
-_FormatOf = Annotated[ExportFormat, Query(alias="format")]
+_FormatOf = Annotated[ExportFormat, Query(alias="format", description="The format of the file.")]
 _Since = Annotated[Moment | None, Query(description="From then on; a day before `until`.")]
 _Until = Annotated[Moment | None, Query(description="Before then; now.")]
 _Devices = Annotated[list[UUID] | None, Query(alias="device_id", max_length=_MOST_NAMED, description="Of these alone.")]

@@ -22,7 +22,7 @@ from api.base.problems import problem_responses
 from api.base.records import Extended
 from api.base.streams.rights import PermittedStream
 from api.base.streams.watch import EVERY_KIND, Watch
-from api.base.types import Body, Cursor, Limit, MicrogridId, Moment, decode_cursor, encode_cursor
+from api.base.types import AsOf, Body, Cursor, Limit, MicrogridId, Moment, decode_cursor, encode_cursor
 from api.edge.fast_path import FastRoute
 from api.site.stamps import Stamped
 from domain.base.names import UUID_PATTERN
@@ -37,8 +37,9 @@ from domain.monitoring.capabilities import (
 )
 from domain.monitoring.freshness import Freshness
 from domain.monitoring.packets import check_timestamp
-from store.base.database import transaction
+from store.base.database import snapshot, transaction
 from store.base.notifications.notify import ChangeKind
+from store.history.statuses_as_of import StatusAsOf, read_statuses_as_of
 from store.monitoring.capability_status import EventRecord, LatestRecord, list_events, post_status, set_thresholds
 from store.provisioning.microgrids import read_microgrid
 from telemetry.latest import LatestReader
@@ -129,6 +130,36 @@ class LatestStatuses(BaseModel):
     items: list[LatestStatus]
 
 
+class KnownStatusDocument(Stamped):
+    """What is known today of a capability at a moment, by when it was seen."""
+
+    event_id: UUID
+    status: CapabilityStatus
+    source_device_id: UUID | None
+
+
+class StatusAsOfDocument(LatestStatus):
+    """One capability as it was shown at a moment; its age and freshness are those of that moment."""
+
+    known: KnownStatusDocument | None = Field(
+        description="What is known of that moment today: what came later and was seen before counts, too."
+    )
+
+    @staticmethod
+    def at(found: StatusAsOf) -> StatusAsOfDocument:
+        """The status as the store has it."""
+        known = None if found.known is None else KnownStatusDocument.model_validate(found.known, from_attributes=True)
+        return StatusAsOfDocument(**LatestStatus.of(found.shown).model_dump(), known=known)
+
+
+class StatusesAsOf(BaseModel):
+    """The status of every capability as it was shown at a moment."""
+
+    microgrid_id: UUID
+    as_of: datetime
+    items: list[StatusAsOfDocument]
+
+
 class StatusHistoryPage(BaseModel):
     """Accepted updates, the last accepted first."""
 
@@ -171,18 +202,26 @@ async def post(
 
 @router.get(
     "/capability-status",
-    response_model=LatestStatuses,
-    responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND),
+    response_model=LatestStatuses | StatusesAsOf,
+    responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND, ProblemCode.AS_OF_OUT_OF_RANGE),
 )
-async def latest(microgrid_id: MicrogridId, reader: LatestDep) -> Response:
+async def latest(microgrid_id: MicrogridId, reader: LatestDep, engine: EngineDep, as_of: AsOf = None) -> Response:
     """Read the latest status of each capability, with its age and freshness."""
-    statuses = await _latest(reader, microgrid_id)
-    return Response(statuses.model_dump_json(), media_type="application/json")
+    if as_of is None:
+        return _as_json(await _latest(reader, microgrid_id))
+    async with snapshot(engine) as connection:
+        found = await read_statuses_as_of(connection, microgrid_id, as_of)
+    items = [StatusAsOfDocument.at(each) for each in found]
+    return _as_json(StatusesAsOf(microgrid_id=microgrid_id, as_of=as_of, items=items))
+
+
+def _as_json(document: BaseModel) -> Response:
+    return Response(document.model_dump_json(), media_type="application/json")
 
 
 async def _latest_on_fast_path(request: Request, parameters: dict[str, str]) -> Response:
     await current_actor(request)
-    return await latest(UUID(parameters["microgrid_id"]), resources_of(request.app).latest)
+    return _as_json(await _latest(resources_of(request.app).latest, UUID(parameters["microgrid_id"])))
 
 
 FAST_ROUTES = (

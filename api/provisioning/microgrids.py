@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import FailureError
 
@@ -15,12 +17,14 @@ from api.base.dependencies import ActorDep, ClientDep, EngineDep, SettingsDep
 from api.base.problems import problem_responses
 from api.base.records import Extended
 from api.base.temporal import CALL_WITHIN, temporal_calls
-from api.base.types import DepotId, MicrogridId
+from api.base.types import AsOf, DepotId, MicrogridId
 from api.edge.large import large_document
 from domain.base.problems import Problem, ProblemCode
 from domain.provisioning.outcomes import NodeChange, SyncOutcome, SyncRequest, SyncResult
 from store.base.database import snapshot
-from store.provisioning.microgrids import MicrogridRecord, read_microgrid
+from store.history.rows_as_of import microgrid_of_depot_as_of
+from store.history.structure_as_of import StructureAsOf, read_structure_as_of
+from store.provisioning.microgrids import MicrogridRecord, NodeRecord, read_microgrid
 from store.provisioning.structure import StructureRecord, read_structure
 from store.site.circuits import CircuitRecord
 from store.site.depots import read_depot
@@ -55,6 +59,21 @@ class Microgrid(BaseModel):
     def of(record: MicrogridRecord) -> Microgrid:
         """The microgrid as the store has it."""
         return Microgrid.model_validate(record, from_attributes=True)
+
+
+class MicrogridAsOf(BaseModel):
+    """The microgrid of a depot as it was shown at a moment."""
+
+    as_of: datetime
+    microgrid_id: UUID
+    depot_id: UUID
+    version: int
+    grid_connections: list[GridConnection]
+
+    @staticmethod
+    def at(found: StructureAsOf, as_of: datetime) -> MicrogridAsOf:
+        """The microgrid as the store has it."""
+        return MicrogridAsOf.model_validate(Extended(found, as_of=as_of), from_attributes=True)
 
 
 class StructureDevice(BaseModel):
@@ -108,45 +127,82 @@ class Structure(BaseModel):
     @staticmethod
     def of(record: StructureRecord) -> Structure:
         """Hang circuits, devices and power sources where they belong."""
-        below: dict[UUID | None, list[CircuitRecord]] = defaultdict(list)
-        for circuit in record.circuits:
-            below[circuit.parent_id].append(circuit)
-        linked_devices: dict[UUID | None, list[StructureDevice]] = defaultdict(list)
-        for device in record.devices:
-            linked_devices[device.circuit_id].append(StructureDevice.model_validate(device, from_attributes=True))
-        sources: dict[UUID | None, list[StructurePowerSource]] = defaultdict(list)
-        for source in record.power_sources:
-            sources[source.circuit_id].append(StructurePowerSource.model_validate(source, from_attributes=True))
-
-        def tree(circuit: CircuitRecord) -> StructureCircuit:
-            extended = Extended(
-                circuit,
-                devices=linked_devices[circuit.circuit_id],
-                power_sources=sources[circuit.circuit_id],
-                circuits=[tree(child) for child in below[circuit.circuit_id]],
-            )
-            return StructureCircuit.model_validate(extended, from_attributes=True)
-
-        by_id = {circuit.circuit_id: circuit for circuit in record.circuits}
+        nodes, unlinked_devices, unlinked_sources = _hung(record, record.microgrid.grid_connections)
         return Structure(
             microgrid_id=record.microgrid.microgrid_id,
             depot_id=record.microgrid.depot_id,
             version=record.microgrid.version,
             synced_at=record.microgrid.synced_at,
             drifted=record.drifted,
-            grid_connections=[
-                StructureGridConnection(
-                    node_id=node.node_id,
-                    circuit_id=node.circuit_id,
-                    name=node.name,
-                    position=node.position,
-                    circuit=tree(by_id[node.circuit_id]) if node.circuit_id in by_id else None,
-                )
-                for node in record.microgrid.grid_connections
-            ],
-            unlinked_devices=linked_devices[None],
-            unlinked_power_sources=sources[None],
+            grid_connections=nodes,
+            unlinked_devices=unlinked_devices,
+            unlinked_power_sources=unlinked_sources,
         )
+
+
+class StructureAsOfDocument(BaseModel):
+    """The microgrid as it was shown at a moment."""
+
+    as_of: datetime
+    microgrid_id: UUID
+    depot_id: UUID
+    version: int
+    drifted: bool = Field(description="Whether the grid connections differed from the top-level circuits.")
+    grid_connections: list[StructureGridConnection]
+    unlinked_devices: list[StructureDevice]
+    unlinked_power_sources: list[StructurePowerSource]
+
+    @staticmethod
+    def at(found: StructureAsOf, as_of: datetime) -> StructureAsOfDocument:
+        """The structure as the store has it."""
+        nodes, unlinked_devices, unlinked_sources = _hung(found, found.grid_connections)
+        return StructureAsOfDocument(
+            as_of=as_of,
+            microgrid_id=found.microgrid_id,
+            depot_id=found.depot_id,
+            version=found.version,
+            drifted=found.drifted,
+            grid_connections=nodes,
+            unlinked_devices=unlinked_devices,
+            unlinked_power_sources=unlinked_sources,
+        )
+
+
+def _hung(
+    record: StructureRecord | StructureAsOf, nodes: Iterable[NodeRecord]
+) -> tuple[list[StructureGridConnection], list[StructureDevice], list[StructurePowerSource]]:
+    """Hang circuits, devices and power sources where they belong; what is linked to no circuit comes after."""
+    below: dict[UUID | None, list[CircuitRecord]] = defaultdict(list)
+    for circuit in record.circuits:
+        below[circuit.parent_id].append(circuit)
+    linked_devices: dict[UUID | None, list[StructureDevice]] = defaultdict(list)
+    for device in record.devices:
+        linked_devices[device.circuit_id].append(StructureDevice.model_validate(device, from_attributes=True))
+    sources: dict[UUID | None, list[StructurePowerSource]] = defaultdict(list)
+    for source in record.power_sources:
+        sources[source.circuit_id].append(StructurePowerSource.model_validate(source, from_attributes=True))
+
+    def tree(circuit: CircuitRecord) -> StructureCircuit:
+        extended = Extended(
+            circuit,
+            devices=linked_devices[circuit.circuit_id],
+            power_sources=sources[circuit.circuit_id],
+            circuits=[tree(child) for child in below[circuit.circuit_id]],
+        )
+        return StructureCircuit.model_validate(extended, from_attributes=True)
+
+    by_id = {circuit.circuit_id: circuit for circuit in record.circuits}
+    connections = [
+        StructureGridConnection(
+            node_id=node.node_id,
+            circuit_id=node.circuit_id,
+            name=node.name,
+            position=node.position,
+            circuit=tree(by_id[node.circuit_id]) if node.circuit_id in by_id else None,
+        )
+        for node in nodes
+    ]
+    return connections, linked_devices[None], sources[None]
 
 
 class NodeChangeDocument(BaseModel):
@@ -195,15 +251,25 @@ class SyncResultDocument(BaseModel):
 
 @router.get(
     "/depots/{depot_id}/microgrid",
-    response_model=Microgrid,
-    responses=problem_responses(ProblemCode.DEPOT_NOT_FOUND, ProblemCode.MICROGRID_NOT_FOUND),
+    response_model=Microgrid | MicrogridAsOf,
+    responses=problem_responses(
+        ProblemCode.DEPOT_NOT_FOUND, ProblemCode.MICROGRID_NOT_FOUND, ProblemCode.AS_OF_OUT_OF_RANGE
+    ),
 )
-async def read_of_depot(depot_id: DepotId, engine: EngineDep) -> Response:
+async def read_of_depot(depot_id: DepotId, engine: EngineDep, as_of: AsOf = None) -> Response:
     """Read the microgrid of a depot (COR-8.3)."""
     async with snapshot(engine) as connection:
         await read_depot(connection, depot_id)
+        if as_of is not None:
+            microgrid_id = await microgrid_of_depot_as_of(connection, depot_id, as_of)
+            return await _microgrid_as_of(connection, microgrid_id, as_of)
         record = await read_microgrid(connection, depot_id=depot_id)
     return await _microgrid(record)
+
+
+async def _microgrid_as_of(connection: AsyncConnection, microgrid_id: UUID, as_of: datetime) -> Response:
+    found = await read_structure_as_of(connection, microgrid_id, as_of)
+    return await large_document(len(found.grid_connections), lambda: MicrogridAsOf.at(found, as_of))
 
 
 async def _microgrid(record: MicrogridRecord) -> Response:
@@ -212,24 +278,29 @@ async def _microgrid(record: MicrogridRecord) -> Response:
 
 @router.get(
     "/microgrids/{microgrid_id}",
-    response_model=Microgrid,
-    responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND),
+    response_model=Microgrid | MicrogridAsOf,
+    responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND, ProblemCode.AS_OF_OUT_OF_RANGE),
 )
-async def read(microgrid_id: MicrogridId, engine: EngineDep) -> Response:
+async def read(microgrid_id: MicrogridId, engine: EngineDep, as_of: AsOf = None) -> Response:
     """Read a microgrid by its own id."""
     async with snapshot(engine) as connection:
+        if as_of is not None:
+            return await _microgrid_as_of(connection, microgrid_id, as_of)
         record = await read_microgrid(connection, microgrid_id=microgrid_id)
     return await _microgrid(record)
 
 
 @router.get(
     "/microgrids/{microgrid_id}/structure",
-    response_model=Structure,
-    responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND),
+    response_model=Structure | StructureAsOfDocument,
+    responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND, ProblemCode.AS_OF_OUT_OF_RANGE),
 )
-async def read_tree(microgrid_id: MicrogridId, engine: EngineDep) -> Response:
+async def read_tree(microgrid_id: MicrogridId, engine: EngineDep, as_of: AsOf = None) -> Response:
     """Read the structure from the grid connections down, with devices and power sources."""
     async with snapshot(engine) as connection:
+        if as_of is not None:
+            found = await read_structure_as_of(connection, microgrid_id, as_of)
+            return await large_document(len(found.circuits), lambda: StructureAsOfDocument.at(found, as_of))
         structure = await read_structure(connection, microgrid_id)
     return await large_document(len(structure.circuits), lambda: Structure.of(structure))
 

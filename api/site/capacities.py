@@ -8,14 +8,17 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.base.dependencies import EngineDep
 from api.base.problems import problem_responses
-from api.base.types import CircuitId, Cursor, Limit, Moment, decode_cursor, encode_cursor
+from api.base.records import Extended
+from api.base.types import AsOf, CircuitId, Cursor, Limit, Moment, decode_cursor, encode_cursor
 from domain.base.problems import ProblemCode
 from domain.site.capacity_messages import capacity_message
 from domain.site.circuit_capacity import CapacityBasis, CapacityMode, FailSafeReason
 from store.base.database import clock, snapshot
+from store.history.capacities_as_of import CapacityAsOf, read_capacity_as_of
 from store.site.capacities import CapacityEvent, CircuitCapacity, capacity_held_before, capacity_history, read_capacity
 
 router = APIRouter(prefix="/api/circuits", tags=["circuits"])
@@ -91,9 +94,45 @@ class CapacityHistory(BaseModel):
     next_cursor: str | None
 
 
-@router.get("/{circuit_id}/capacity", responses=problem_responses(ProblemCode.CIRCUIT_NOT_FOUND))
-async def read(circuit_id: CircuitId, engine: EngineDep) -> CircuitCapacityDocument:
+class CapacityAsOfDocument(BaseModel):
+    """The capacity of one circuit as it was shown at a moment."""
+
+    as_of: datetime
+    circuit_id: UUID
+    depot_id: UUID
+    rated_power_w: float | None = Field(description="Watts, as it was then. Holds where no capacity does.")
+    shown: CapacityChange | None = Field(description="What was shown; null: the circuit followed no controller.")
+    known: CapacityChange | None = Field(
+        description="What is known of that moment today: what came later and held from before counts, too."
+    )
+
+    @staticmethod
+    def at(found: CapacityAsOf, as_of: datetime) -> CapacityAsOfDocument:
+        """The capacity as the store has it."""
+        return CapacityAsOfDocument.model_validate(Extended(found, as_of=as_of), from_attributes=True)
+
+
+@router.get(
+    "/{circuit_id}/capacity",
+    responses=problem_responses(ProblemCode.CIRCUIT_NOT_FOUND, ProblemCode.AS_OF_OUT_OF_RANGE),
+)
+async def read(
+    circuit_id: CircuitId, engine: EngineDep, as_of: AsOf = None
+) -> CircuitCapacityDocument | CapacityAsOfDocument:
     """Read what holds for a circuit's capacity at this moment, and why."""
+    if as_of is not None:
+        async with snapshot(engine) as connection:
+            return CapacityAsOfDocument.at(await read_capacity_as_of(connection, circuit_id, as_of), as_of)
+    return await read_now(circuit_id, engine)
+
+
+async def read_now(circuit_id: UUID, engine: AsyncEngine) -> CircuitCapacityDocument:
+    """Read what holds for a circuit's capacity at this moment, and why.
+
+    Raises:
+        Problem: ``CIRCUIT_NOT_FOUND``.
+
+    """
     async with engine.connect() as connection:
         capacity = await read_capacity(connection, circuit_id, await clock(connection))
     return CircuitCapacityDocument(

@@ -95,6 +95,13 @@ class ProblemCode(StrEnum):
         "The export would have more rows than one file may have.",
         "Export a shorter window, or fewer depots or devices at once.",
     )
+    AS_OF_OUT_OF_RANGE = (
+        "AS_OF_OUT_OF_RANGE",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        Subject.HISTORY,
+        "What held at this moment cannot be told: it lies in the future, or before what is kept.",
+        "Ask for a moment that `detail` allows.",
+    )
     PARQUET_NOT_INSTALLED = (
         "PARQUET_NOT_INSTALLED",
         HTTPStatus.NOT_IMPLEMENTED,

@@ -1,6 +1,8 @@
 """What was measured over time, as it is shown.
 
 - ``bands``: When a depot's capabilities were ON and OFF, by what was known of them
+- ``capacities_as_of``: What held for the capacity of a circuit at a moment: what the product showed, and what is known
+  of it today
 - ``choices``: What of a depot can be chosen as a series: circuits, power sources and devices, with what was measured
   of each
 - ``exports``: Exports of a site's history: the statement of each, whose rows PostgreSQL itself writes as CSV
@@ -8,7 +10,12 @@
   installed
 - ``rollup_statements``: The statements that make rollups: minutes from readings, and wider buckets from narrower ones
 - ``rollups``: Rollups of readings, kept right under late and repeated data
+- ``rows_as_of``: The rows of a site as they were at a moment: the present ones, and for those that changed since, what
+  was kept
 - ``series``: Series of measurands, in buckets of equal width
 - ``sources``: What the chosen series are called, where they belong, and which device measures each
-- ``tables``: The tables of rollups, and of what is still to be rolled up
+- ``statuses_as_of``: The status of capabilities at a moment: what the product showed, and what is known of that moment
+  today
+- ``structure_as_of``: The structure of a microgrid as the product showed it at a moment
+- ``tables``: The tables of rollups, of what is still to be rolled up, and of what a site was before it changed
 """

@@ -1,4 +1,4 @@
-"""The tables of rollups, and of what is still to be rolled up."""
+"""The tables of rollups, of what is still to be rolled up, and of what a site was before it changed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Double,
+    Identity,
     Index,
     Integer,
     Table,
@@ -19,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.site.measurands import MEASURANDS
-from store.base.metadata import metadata, time_column
+from store.base.metadata import metadata, now_column, time_column
 from store.history.rollup_statements import TABLES, parts_of, rollup_column
 
 _TYPES = {
@@ -66,3 +67,18 @@ rollup_blocks = Table(
     time_column("until"),
     Index("rollup_blocks_newest", text("block_at DESC"), "device_id"),
 )
+
+# A row of the site as it was until it was changed or deleted; triggers keep it. Append-only.
+replaced_rows = Table(
+    "replaced_rows",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("depot_id", Uuid, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("row_key", Text, nullable=False),
+    now_column("replaced_at"),
+    Column("content", JSONB, nullable=False),
+    Index("replaced_rows_depot_id", "depot_id", "replaced_at"),
+)
+# One row: from when on they are kept.
+replaced_rows_kept = Table("replaced_rows_kept", metadata, Column("since", DateTime(timezone=True), nullable=False))

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    func,
 )
 
 from domain.base.jobs import JobState
@@ -31,6 +32,8 @@ microgrid_nodes = Table(
     Column("circuit_id", Uuid, nullable=False),
     Column("name", Text, nullable=False),
     Column("position", Integer, nullable=False),
+    # None: as old as the microgrid, as far as is known.
+    Column("created_at", DateTime(timezone=True), server_default=func.now()),
     CheckConstraint("kind = 'GRID_CONNECTION'", name="microgrid_nodes_kind"),
     UniqueConstraint("microgrid_id", "circuit_id", name="microgrid_nodes_circuit"),
     UniqueConstraint("microgrid_id", "position", name="microgrid_nodes_place", deferrable=True, initially="DEFERRED"),

@@ -85,10 +85,11 @@ async def list_circuits(connection: AsyncConnection, depot_id: UUID) -> list[Cir
     await read_depot(connection, depot_id)
     rows = (await connection.execute(_CIRCUITS.where(circuits.c.depot_id == depot_id))).mappings()
     found = rows.all()
-    return await off_loop(len(found), _in_order, found)
+    return await off_loop(len(found), in_order, found)
 
 
-def _in_order(rows: Sequence[RowMapping]) -> list[CircuitRecord]:
+def in_order(rows: Sequence[RowMapping]) -> list[CircuitRecord]:
+    """Order the circuits of one depot as ``list_circuits`` does."""
     records = {row["circuit_id"]: CircuitRecord(**row) for row in rows}
     tree = CircuitTree(CircuitPlace(each.circuit_id, each.parent_id, each.position) for each in records.values())
     return [records[circuit_id] for circuit_id in tree.walk()]

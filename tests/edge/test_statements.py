@@ -40,6 +40,7 @@ NO_LISTS = {
     "/docs/oauth2-redirect": "a file",
 }
 QUERIES = {
+    "/api/series": {"series": "device:{device_id}:SOC"},
     "/api/telemetry/packets": {"gateway_id": "{gateway_id}"},
     "/devices/{device_id}/sensor-actions/new": {"action": "UPDATE_POWER_SOURCE_STATE"},
 }

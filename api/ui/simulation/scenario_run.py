@@ -182,7 +182,7 @@ async def _circuit(engine: AsyncEngine, targets: RunTargets) -> dict[str, str]:
     if targets.circuit_id is None:
         return {}
     try:
-        held = await capacities.read(targets.circuit_id, engine)
+        held = await capacities.read_now(targets.circuit_id, engine)
     except Problem:
         return {}
     if held.mode is None:

@@ -1,0 +1,80 @@
+"""What held for the capacity of a circuit at a moment: what the product showed, and what is known of it today."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.base.problems import Problem, ProblemCode
+from domain.site.circuit_capacity import CapacityBasis, FailSafeReason
+from store.history.rows_as_of import REPLACED, check_as_of, rows_as_of
+from store.site.capacities import RELEASED, CapacityEvent
+
+
+@dataclass(frozen=True)
+class CapacityAsOf:
+    """The capacity of one circuit at a moment."""
+
+    circuit_id: UUID
+    depot_id: UUID
+    rated_power_w: float | None
+    shown: CapacityEvent | None
+    """None: the circuit followed no controller."""
+    known: CapacityEvent | None
+    """What is known today of that moment; None: it followed none."""
+
+
+# A deadline that has passed counts from its moment on, whether or not anybody had noticed it by then.
+_SHOWN = """
+    SELECT id, at, received_at, mode, reason, capacity_w, basis FROM capacity_events
+    WHERE circuit_id = :circuit_id AND (received_at <= :as_of OR (reason = 'NO_PACKET' AND at <= :as_of))
+    ORDER BY id DESC LIMIT 1
+"""
+_KNOWN = """
+    SELECT id, at, received_at, mode, reason, capacity_w, basis FROM capacity_events
+    WHERE circuit_id = :circuit_id AND at <= :as_of ORDER BY at DESC, id DESC LIMIT 1
+"""
+_EVENTS = text(f"SELECT 'SHOWN' AS what, * FROM ({_SHOWN}) AS s UNION ALL SELECT 'KNOWN', * FROM ({_KNOWN}) AS k")  # noqa: S608
+_CIRCUIT = text(f"WITH {REPLACED} SELECT rated_power_w FROM {rows_as_of('circuits')} AS c WHERE id = :circuit_id")  # noqa: S608
+_DEPOT = text("""
+    SELECT depot_id FROM circuits WHERE id = :circuit_id
+    UNION ALL SELECT depot_id FROM replaced_rows WHERE source = 'circuits' AND row_key = :row_key
+    LIMIT 1
+""")
+
+
+async def read_capacity_as_of(connection: AsyncConnection, circuit_id: UUID, as_of: datetime) -> CapacityAsOf:
+    """Read what held for a circuit's capacity at a moment.
+
+    Raises:
+        Problem: ``AS_OF_OUT_OF_RANGE`` or ``CIRCUIT_NOT_FOUND``.
+
+    """
+    await check_as_of(connection, as_of, structure=True)
+    given: dict[str, Any] = {"circuit_id": circuit_id, "as_of": as_of}
+    depot_id = (await connection.execute(_DEPOT, given | {"row_key": str(circuit_id)})).scalar()
+    circuit = (await connection.execute(_CIRCUIT, given | {"depot_id": depot_id})).one_or_none()
+    if depot_id is None or circuit is None:
+        raise Problem(ProblemCode.CIRCUIT_NOT_FOUND, f"There was no circuit {circuit_id} at that moment.")
+    found = {what: _event(row) for what, *row in await connection.execute(_EVENTS, given)}
+    return CapacityAsOf(circuit_id, depot_id, circuit.rated_power_w, found.get("SHOWN"), found.get("KNOWN"))
+
+
+def _event(row: list[Any]) -> CapacityEvent | None:
+    event_id, at, received_at, mode, reason, capacity_w, basis = row
+    if mode == RELEASED:
+        return None
+    return CapacityEvent(
+        event_id,
+        at,
+        received_at,
+        mode,
+        None if reason is None else FailSafeReason(reason),
+        capacity_w,
+        None if basis is None else CapacityBasis(basis),
+    )
