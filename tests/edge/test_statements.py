@@ -30,6 +30,7 @@ NO_LISTS = {
     "/api/microgrids/{microgrid_id}/events": "a stream, which never ends",
     "/api/depots/import": "GET is refused there",
     "/static/{digest}/{name:path}": "a file",
+    "/.well-known/oauth-protected-resource/api": "not without a provider",
     "/sign-in": "not without a provider",
     "/sign-in/callback": "not without a provider",
     "/signed-in": "not without a provider",
