@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from domain.access.people import read_named
 from domain.base.actor import Actor
 from runtime.logs import LogFormat
 from runtime.secrets.files import SecretFiles
@@ -79,8 +80,8 @@ class Settings(BaseSettings):
     public_url: str = ""
     """Where browsers find the product: ``https://grid.example``, without a path. Its host is an allowed one."""
     administrators: list[str] = []
-    """Who is administrator of all depots without a grant, so that there is a first one: a person's ``sub``, an e-mail
-    address that the provider has verified, or ``group:NAME``."""
+    """Who is administrator of all depots without a grant, so that there is a first one: ``sub:SUB``, ``email:ADDRESS``,
+    which the provider has verified, or ``group:NAME``."""
     session_idle_minutes: int = Field(default=60, ge=1)
     """How long a session lasts in which nobody does anything."""
     session_hours: int = Field(default=12, ge=1)
@@ -202,6 +203,11 @@ class Settings(BaseSettings):
                 "MANAGE_OIDC_AUDIENCE is not MANAGE_OIDC_CLIENT_ID, for which the provider makes other tokens."
             )
         return self
+
+    @field_validator("administrators")
+    @classmethod
+    def _check_administrators(cls, given: list[str]) -> list[str]:
+        return [read_named(each) for each in given]
 
     @field_validator("oidc_scopes")
     @classmethod

@@ -18,7 +18,7 @@ from api.base.access import SAFE_METHODS, is_background
 from api.base.dependencies import Resources
 from api.base.kept.failed_proofs import ACCESS_TOKEN, BEARER, WORKER
 from domain.access.api_tokens import token_actor, token_subject
-from domain.access.people import Identity, read_identity
+from domain.access.people import Identity, is_program, read_identity
 from domain.access.principals import WORKER_PRINCIPAL, Grant, Principal, PrincipalKind
 from domain.access.roles import Role
 from domain.access.secrets import SecretKind, digest_of
@@ -162,11 +162,11 @@ async def _of_access_token(resources: Resources, token: str) -> Principal | None
         if problem.code is ProblemCode.PROVIDER_UNAVAILABLE:
             raise
         return None
-    is_program = identity.sub == claims["client_id"]
-    kind, groups = (PrincipalKind.PROGRAM, ()) if is_program else (PrincipalKind.PERSON, identity.groups)
+    of_program = is_program(claims)
+    kind, groups = (PrincipalKind.PROGRAM, ()) if of_program else (PrincipalKind.PERSON, identity.groups)
     async with resources.engine.connect() as connection:
         granted = await read_grants(connection, kind, identity.subject, groups)
-    named = () if is_program else _named(identity, settings)
+    named = () if of_program else _named(identity, settings)
     return Principal(kind, identity.subject, identity.actor, (*granted, *named))
 
 

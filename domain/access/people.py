@@ -19,6 +19,8 @@ MAX_STORED_NAME_LENGTH = 255
 _MAX_EMAIL = 254
 _MAX_GROUPS = 500
 _MAX_GROUP = 300
+_FORMS = ("sub", "email", "group")
+_CLIENT_CREDENTIALS = ("client-credentials", "client_credentials")
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,38 @@ class Identity:
         return Actor(f"{self.name} <{known}>")
 
     def is_named(self, administrators: Collection[str]) -> bool:
-        """Whether one of these entries means the person: a ``sub``, a verified address, or ``group:NAME``."""
-        names = {self.sub, *(f"group:{group}" for group in self.groups)}
+        """Whether one of these entries, as ``read_named`` reads them, means the person."""
+        names = {f"sub:{self.sub}", *(f"group:{group}" for group in self.groups)}
         if self.email is not None and self.email_verified:
-            names.add(self.email)
+            names.add(f"email:{self.email.lower()}")
         return not names.isdisjoint(administrators)
+
+
+def read_named(entry: str) -> str:
+    """Read an entry that names people: ``sub:SUB``, ``email:ADDRESS`` (a verified one) or ``group:NAME``.
+
+    Raises:
+        ValueError: it does not say which of these it is.
+
+    """
+    form, separator, name = entry.strip().partition(":")
+    if not separator or form not in _FORMS or not name.strip():
+        raise ValueError(f"{entry!r} says neither `sub:SUB`, `email:ADDRESS` nor `group:NAME`.")
+    return f"{form}:{name.strip().lower() if form == 'email' else name.strip()}"
+
+
+def is_program(claims: Mapping[str, Any]) -> bool:
+    """Whether an access token is a program's own, by client credentials, and no person's.
+
+    RFC 9068 has the client's id as its ``sub`` then. Others have an account of their own for the client, and say so:
+    Keycloak by a user name that begins with ``service-account-``, Auth0 by ``gty``.
+    """
+    client_id = claims.get("client_id")
+    return (
+        claims.get("sub") == client_id
+        or claims.get("gty") in _CLIENT_CREDENTIALS
+        or claims.get("preferred_username") == f"service-account-{client_id}".lower()
+    )
 
 
 def read_identity(issuer: str, claims: Mapping[str, Any], groups_claim: str) -> Identity:

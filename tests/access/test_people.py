@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from domain.access.people import Identity, read_identity
+from domain.access.people import Identity, is_program, read_identity, read_named
 from domain.access.secrets import SecretKind, digest_of, make_secret
 from domain.access.sessions import return_address
 from domain.base.actor import LOCAL_ADMINISTRATOR
+from runtime.settings import Settings
 
 ISSUER = "https://id.example"
 
@@ -57,14 +59,38 @@ def test_groups_are_texts() -> None:
 
 
 def test_an_administrator_is_named_by_what_nobody_chooses() -> None:
-    verified = identity(email="ada@x.example", email_verified=True, groups=["ops"], name="root")
-    assert verified.is_named(["ada@x.example"])
-    assert verified.is_named(["group:ops"])
-    assert verified.is_named(["248289761001"])
-    assert not verified.is_named(["root", "ops", "ada", ""])
-    assert not identity(email="ada@x.example").is_named(["ada@x.example"])
-    # A group that is named as a person is.
-    assert not identity(groups=["ada@x.example"]).is_named(["ada@x.example"])
+    verified = identity(email="Ada@x.example", email_verified=True, groups=["ops"], name="root")
+    for entry in ("email:ada@X.example", "group:ops", "sub:248289761001", " sub: 248289761001 "):
+        assert verified.is_named([read_named(entry)]), entry
+    others = ("sub:root", "sub:ops", "group:ada@x.example", "email:ops", "sub:ada@x.example", "group:248289761001")
+    assert not verified.is_named([read_named(each) for each in others])
+    assert not identity(email="ada@x.example").is_named(["email:ada@x.example"])
+    # A group or a `sub` that is named as another's address is.
+    assert not identity(groups=["ada@x.example"], sub="ada@x.example").is_named(["email:ada@x.example"])
+
+
+@pytest.mark.parametrize("entry", ["ada@x.example", "248289761001", "user:ada", "sub:", "group: ", "", ":ada", "Sub:x"])
+def test_who_is_administrator_is_said_without_doubt(entry: str) -> None:
+    with pytest.raises(ValueError, match="says neither `sub:SUB`, `email:ADDRESS` nor `group:NAME`"):
+        read_named(entry)
+    with pytest.raises(ValidationError, match="says neither"):
+        Settings(administrators=[entry])
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({"sub": "job"}, True),
+        ({"sub": "0f3e", "preferred_username": "service-account-job"}, True),
+        ({"sub": "job@clients", "gty": "client-credentials"}, True),
+        ({"sub": "0f3e"}, False),
+        # Another client's account is a person to this one, and so is who has a name like it.
+        ({"sub": "0f3e", "preferred_username": "service-account-other"}, False),
+        ({"sub": "0f3e", "preferred_username": "ada", "gty": "password"}, False),
+    ],
+)
+def test_a_program_is_told_from_a_person(claims: dict[str, Any], expected: bool) -> None:
+    assert is_program({"client_id": "job"} | claims) is expected
 
 
 @pytest.mark.parametrize("address", ["/", "/depots/1?x=%2F%2Fevil.example", "/?q=a+b", "/depots/new"])

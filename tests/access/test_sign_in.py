@@ -240,6 +240,16 @@ async def test_sessions_end_when_nobody_uses_them_and_at_last(
         assert (await somebody.send("GET", f"{url}/api/depots")).status_code == 401
 
 
+async def test_what_sign_out_shows_the_provider_is_no_proof(database_url: str, tmp_path: Path) -> None:
+    async with signing_in(database_url, tmp_path) as (url, _), Surfer() as somebody, Surfer() as thief:
+        await somebody.sign_in(f"{url}/", ADMIN)
+        leave = (await somebody.change("POST", f"{url}/sign-out")).headers["hx-redirect"]
+        (hint,) = parse_qs(urlsplit(leave).query)["id_token_hint"]
+        for headers, cookies in (({"authorization": f"Bearer {hint}"}, {}), ({}, {SESSION: hint})):
+            thief.cookies(url).update(cookies)
+            assert (await thief.send("GET", f"{url}/api/depots", headers=headers)).status_code == 401
+
+
 async def test_no_token_is_taken_from_an_address(database_url: str, tmp_path: Path) -> None:
     async with signing_in(database_url, tmp_path) as (url, _), Surfer() as somebody, Surfer() as thief:
         await somebody.sign_in(f"{url}/", ADMIN)

@@ -79,7 +79,7 @@ async def test_a_person_may_what_they_may_in_a_session(database_url: str, engine
     async with AsyncExitStack() as stack:
         url, provider = await stack.enter_async_context(
             signing_in(
-                database_url, tmp_path, people=[VIEWER, ADMINISTRATOR], clients=CLIENTS, administrators=["admin"]
+                database_url, tmp_path, people=[VIEWER, ADMINISTRATOR], clients=CLIENTS, administrators=["sub:admin"]
             )
         )
         admin, client = await stack.enter_async_context(Surfer()), await stack.enter_async_context(httpx.AsyncClient())
@@ -112,7 +112,7 @@ async def test_a_program_may_what_was_granted_to_it(database_url: str, engine: A
         url, provider = await stack.enter_async_context(
             signing_in(
                 database_url, tmp_path, people=[IMPOSTOR, ADMINISTRATOR], clients=CLIENTS,
-                administrators=["admin", "job"],
+                administrators=["sub:admin", "sub:job"],
             )
         )  # fmt: skip
         admin, client = await stack.enter_async_context(Surfer()), await stack.enter_async_context(httpx.AsyncClient())
@@ -133,7 +133,7 @@ async def test_a_person_is_no_program_by_its_sub(database_url: str, engine: Asyn
     async with AsyncExitStack() as stack:
         url, provider = await stack.enter_async_context(
             signing_in(
-                database_url, tmp_path, people=[IMPOSTOR, ADMINISTRATOR], clients=CLIENTS, administrators=["admin"]
+                database_url, tmp_path, people=[IMPOSTOR, ADMINISTRATOR], clients=CLIENTS, administrators=["sub:admin"]
             )
         )
         admin, client = await stack.enter_async_context(Surfer()), await stack.enter_async_context(httpx.AsyncClient())
@@ -143,10 +143,37 @@ async def test_a_person_is_no_program_by_its_sub(database_url: str, engine: Asyn
         assert (await client.get(f"{url}/api/depots", headers=mine)).json()["items"] == []
 
 
+async def test_a_service_account_is_a_program(database_url: str, engine: AsyncEngine, tmp_path: Path) -> None:
+    await make_depot(engine, "Feed")
+    # As Keycloak has them: an account whose `sub` is not the client's id.
+    account: dict[str, object] = {
+        "login": "robot", "password": "robot", "sub": "0f3e",
+        "claims": {"preferred_username": "service-account-desk", "groups": ["watch", "rule"]},
+    }  # fmt: skip
+    async with AsyncExitStack() as stack:
+        url, provider = await stack.enter_async_context(
+            signing_in(
+                database_url, tmp_path, people=[account, ADMINISTRATOR], clients=CLIENTS,
+                administrators=["sub:admin", "sub:0f3e", "group:rule"],
+            )
+        )  # fmt: skip
+        admin, client = await stack.enter_async_context(Surfer()), await stack.enter_async_context(httpx.AsyncClient())
+        await admin.sign_in(f"{url}/sign-in", "admin")
+        await grant(admin, url, kind="group", subject="watch", role="viewer")
+        await grant(admin, url, kind="person", subject=f"{provider.issuer}#0f3e", role="viewer")
+        await grant(admin, url, kind="program", subject=f"{provider.issuer}#desk", role="viewer")
+        mine = bearing((await of_person(provider, "robot", f"{url}/api"))["access_token"])
+        # Neither groups nor the settings nor what a person of this `sub` was granted, nor another's client id.
+        assert (await client.get(f"{url}/api/depots", headers=mine)).json()["items"] == []
+        await grant(admin, url, kind="program", subject=f"{provider.issuer}#0f3e", role="viewer")
+        assert len((await client.get(f"{url}/api/depots", headers=mine)).json()["items"]) == 1
+        assert told(await client.post(f"{url}/api/depots/import", headers=mine)) == (403, "NOT_PERMITTED")
+
+
 async def test_other_tokens_of_the_provider_are_refused(database_url: str, engine: AsyncEngine, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         url, provider = await stack.enter_async_context(
-            signing_in(database_url, tmp_path, people=[ADMINISTRATOR], clients=CLIENTS, administrators=["admin"])
+            signing_in(database_url, tmp_path, people=[ADMINISTRATOR], clients=CLIENTS, administrators=["sub:admin"])
         )
         client = await stack.enter_async_context(httpx.AsyncClient())
         tokens = await of_person(provider, "admin", f"{url}/api")
