@@ -1,6 +1,10 @@
 -- The whole schema as the migrations leave it: read it here, change it with a migration.
 -- Made by `./dev generate schema`. Not shown: owners, rights, the months of the partitioned tables, Alembic's table.
 
+CREATE SCHEMA reporting;
+
+COMMENT ON SCHEMA reporting IS 'Views for dashboards and analysts. Columns are added, and never change their meaning.';
+
 CREATE FUNCTION public.access_changed() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1666,6 +1670,825 @@ CREATE TABLE public.worker_tokens (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL
 );
+
+CREATE VIEW reporting.capability_history AS
+ SELECT m.depot_id,
+    p.name AS depot,
+    e.microgrid_id,
+    e.capability,
+    e.status,
+    e.effect,
+    e.observed_at,
+    e.received_at,
+    e.source_device_id AS device_id,
+    d.name AS device,
+    e.scenario_run_id
+   FROM (((public.capability_events e
+     JOIN public.microgrids m ON ((m.id = e.microgrid_id)))
+     JOIN public.depots p ON ((p.id = m.depot_id)))
+     LEFT JOIN public.devices d ON ((d.id = e.source_device_id)));
+
+COMMENT ON VIEW reporting.capability_history IS 'Every status that was reported';
+
+COMMENT ON COLUMN reporting.capability_history.depot_id IS 'The depot';
+
+COMMENT ON COLUMN reporting.capability_history.depot IS 'Its name';
+
+COMMENT ON COLUMN reporting.capability_history.microgrid_id IS 'Its microgrid';
+
+COMMENT ON COLUMN reporting.capability_history.capability IS 'PEAK_SHAVING or DER';
+
+COMMENT ON COLUMN reporting.capability_history.status IS 'ON or OFF; null: the sender had no value';
+
+COMMENT ON COLUMN reporting.capability_history.effect IS 'What it did to the latest status: SHOWN, LATE, UNAVAILABLE, REPEATED or CONFLICTING';
+
+COMMENT ON COLUMN reporting.capability_history.observed_at IS 'When it was seen, by the sender''s clock';
+
+COMMENT ON COLUMN reporting.capability_history.received_at IS 'When it came';
+
+COMMENT ON COLUMN reporting.capability_history.device_id IS 'The device that it came from; null: not known';
+
+COMMENT ON COLUMN reporting.capability_history.device IS 'Its name';
+
+COMMENT ON COLUMN reporting.capability_history.scenario_run_id IS 'The scenario run that sent it; null: it is real';
+
+CREATE VIEW reporting.capability_status AS
+ SELECT m.depot_id,
+    p.name AS depot,
+    l.microgrid_id,
+    l.capability,
+    l.status,
+    l.observed_at,
+    l.received_at,
+    LEAST(l.observed_at, l.received_at) AS seen_at,
+    ((o.sensor_action_id IS NOT NULL) AND ((LEAST(l.observed_at, l.received_at) + COALESCE(make_interval(secs => t.seconds), k.threshold)) >= clock_timestamp())) AS is_fresh,
+    l.source_device_id AS device_id,
+    d.name AS device,
+    l.scenario_run_id
+   FROM ((((((public.capability_latest l
+     JOIN public.microgrids m ON (((m.id = l.microgrid_id) AND (m.retired_at IS NULL))))
+     JOIN public.depots p ON ((p.id = m.depot_id)))
+     JOIN public.known_capabilities() k(capability, measurand, threshold, is_expected) ON ((k.capability = l.capability)))
+     LEFT JOIN public.freshness_thresholds t ON (((t.microgrid_id = m.id) AND (t.capability = l.capability))))
+     LEFT JOIN public.capability_owners o ON (((o.depot_id = m.depot_id) AND (o.capability = l.capability))))
+     LEFT JOIN public.devices d ON ((d.id = l.source_device_id)));
+
+COMMENT ON VIEW reporting.capability_status IS 'The latest status of each capability';
+
+COMMENT ON COLUMN reporting.capability_status.depot_id IS 'The depot';
+
+COMMENT ON COLUMN reporting.capability_status.depot IS 'Its name';
+
+COMMENT ON COLUMN reporting.capability_status.microgrid_id IS 'Its microgrid';
+
+COMMENT ON COLUMN reporting.capability_status.capability IS 'PEAK_SHAVING or DER';
+
+COMMENT ON COLUMN reporting.capability_status.status IS 'ON or OFF';
+
+COMMENT ON COLUMN reporting.capability_status.observed_at IS 'When it was seen, by the sender''s clock';
+
+COMMENT ON COLUMN reporting.capability_status.received_at IS 'When it came';
+
+COMMENT ON COLUMN reporting.capability_status.seen_at IS 'When it counts as seen: the earlier of both times';
+
+COMMENT ON COLUMN reporting.capability_status.is_fresh IS 'Whether a device updates it and it is not older than its threshold';
+
+COMMENT ON COLUMN reporting.capability_status.device_id IS 'The device that it came from; null: not known';
+
+COMMENT ON COLUMN reporting.capability_status.device IS 'Its name';
+
+COMMENT ON COLUMN reporting.capability_status.scenario_run_id IS 'The scenario run that sent it; null: it is real';
+
+CREATE VIEW reporting.capacity_history AS
+ SELECT e.depot_id,
+    p.name AS depot,
+    e.circuit_id,
+    c.name AS circuit,
+    e.at,
+    e.received_at,
+    e.mode,
+    e.reason,
+    e.capacity_w,
+    e.scenario_run_id
+   FROM ((public.capacity_events e
+     JOIN public.depots p ON ((p.id = e.depot_id)))
+     LEFT JOIN public.circuits c ON ((c.id = e.circuit_id)));
+
+COMMENT ON VIEW reporting.capacity_history IS 'Every change of what a circuit may draw';
+
+COMMENT ON COLUMN reporting.capacity_history.depot_id IS 'The depot';
+
+COMMENT ON COLUMN reporting.capacity_history.depot IS 'Its name';
+
+COMMENT ON COLUMN reporting.capacity_history.circuit_id IS 'The circuit';
+
+COMMENT ON COLUMN reporting.capacity_history.circuit IS 'Its name; null: it is gone';
+
+COMMENT ON COLUMN reporting.capacity_history.at IS 'From when on it held';
+
+COMMENT ON COLUMN reporting.capacity_history.received_at IS 'When the product took it';
+
+COMMENT ON COLUMN reporting.capacity_history.mode IS 'AWAITING, CONTROLLER, FAIL_SAFE, or RELEASED where the rating held again';
+
+COMMENT ON COLUMN reporting.capacity_history.reason IS 'Why the fail-safe held';
+
+COMMENT ON COLUMN reporting.capacity_history.capacity_w IS 'What held, W; null: the rating';
+
+COMMENT ON COLUMN reporting.capacity_history.scenario_run_id IS 'The scenario run that sent it; null: it is real';
+
+CREATE VIEW reporting.circuits AS
+ SELECT c.depot_id,
+    p.name AS depot,
+    c.id AS circuit_id,
+    c.name AS circuit,
+    c.parent_id,
+    c.rated_power_w,
+    k.mode,
+    k.reason,
+    k.capacity_w,
+    k.since AS mode_since,
+    k.scenario_run_id
+   FROM ((public.circuits c
+     JOIN public.depots p ON ((p.id = c.depot_id)))
+     LEFT JOIN public.circuit_capacities k ON ((k.circuit_id = c.id)));
+
+COMMENT ON VIEW reporting.circuits IS 'Circuits, with what holds for their capacity now';
+
+COMMENT ON COLUMN reporting.circuits.depot_id IS 'The depot';
+
+COMMENT ON COLUMN reporting.circuits.depot IS 'Its name';
+
+COMMENT ON COLUMN reporting.circuits.circuit_id IS 'The circuit';
+
+COMMENT ON COLUMN reporting.circuits.circuit IS 'Its name';
+
+COMMENT ON COLUMN reporting.circuits.parent_id IS 'The circuit above it; null: it is at the top';
+
+COMMENT ON COLUMN reporting.circuits.rated_power_w IS 'Its rating, W; null: not known';
+
+COMMENT ON COLUMN reporting.circuits.mode IS 'AWAITING, CONTROLLER or FAIL_SAFE, as it was last noticed; null: it follows no controller';
+
+COMMENT ON COLUMN reporting.circuits.reason IS 'Why the fail-safe holds';
+
+COMMENT ON COLUMN reporting.circuits.capacity_w IS 'What holds, W; null: the rating';
+
+COMMENT ON COLUMN reporting.circuits.mode_since IS 'When the mode or the reason last changed';
+
+COMMENT ON COLUMN reporting.circuits.scenario_run_id IS 'The scenario run that sent it; null: it is real';
+
+CREATE VIEW reporting.depots AS
+ SELECT id AS depot_id,
+    name AS depot,
+    timezone,
+    provisioning,
+    provisioning_code,
+    created_at
+   FROM public.depots;
+
+COMMENT ON VIEW reporting.depots IS 'Depots';
+
+COMMENT ON COLUMN reporting.depots.depot_id IS 'The depot';
+
+COMMENT ON COLUMN reporting.depots.depot IS 'Its name';
+
+COMMENT ON COLUMN reporting.depots.timezone IS 'Its time zone, by its IANA name';
+
+COMMENT ON COLUMN reporting.depots.provisioning IS 'Whether it has its microgrid: PENDING, PROVISIONED or FAILED';
+
+COMMENT ON COLUMN reporting.depots.provisioning_code IS 'Why it failed; null: it did not';
+
+COMMENT ON COLUMN reporting.depots.created_at IS 'When it was made';
+
+CREATE VIEW reporting.readings AS
+ SELECT LEAST(r.observed_at, r.received_at) AS "time",
+    r.observed_at,
+    r.received_at,
+    d.depot_id,
+    p.name AS depot,
+    d.id AS device_id,
+    d.name AS device,
+    d.circuit_id,
+    c.name AS circuit,
+    r.current,
+    r.frequency,
+    r.voltage,
+    r.line_voltage,
+    r.total_power_load,
+    r.total_reactive_power,
+    r.total_apparent_power,
+    r.total_power_factor,
+    r.phase_1n_voltage_thd,
+    r.phase_2n_voltage_thd,
+    r.phase_3n_voltage_thd,
+    r.available_charging_capacity,
+    r.fail_safe_capacity,
+    r.soc,
+    r.heartbeat_status,
+    r.limit_peak_shaving,
+    r.limit_der_export,
+    r.device_power_state,
+    r.bess_operational_mode,
+    r.faults,
+    r.scenario_run_id
+   FROM (((public.device_readings r
+     JOIN public.devices d ON ((d.id = r.device_id)))
+     JOIN public.depots p ON ((p.id = d.depot_id)))
+     LEFT JOIN public.circuits c ON ((c.id = d.circuit_id)));
+
+COMMENT ON VIEW reporting.readings IS 'What devices measured: a row for a device and time of measurement';
+
+COMMENT ON COLUMN reporting.readings."time" IS 'When it counts as measured; ask for a window of observed_at, too: it has the index';
+
+COMMENT ON COLUMN reporting.readings.observed_at IS 'When it was measured, by the gateway''s clock';
+
+COMMENT ON COLUMN reporting.readings.received_at IS 'When it came';
+
+COMMENT ON COLUMN reporting.readings.depot_id IS 'The depot';
+
+COMMENT ON COLUMN reporting.readings.depot IS 'Its name';
+
+COMMENT ON COLUMN reporting.readings.device_id IS 'The device';
+
+COMMENT ON COLUMN reporting.readings.device IS 'Its name';
+
+COMMENT ON COLUMN reporting.readings.circuit_id IS 'The circuit that the device is linked to now; null: none';
+
+COMMENT ON COLUMN reporting.readings.circuit IS 'Its name';
+
+COMMENT ON COLUMN reporting.readings.current IS 'Total RMS current, A';
+
+COMMENT ON COLUMN reporting.readings.frequency IS 'Grid frequency, Hz';
+
+COMMENT ON COLUMN reporting.readings.voltage IS 'RMS voltage, phase to neutral, V';
+
+COMMENT ON COLUMN reporting.readings.line_voltage IS 'RMS voltage, line to line, V';
+
+COMMENT ON COLUMN reporting.readings.total_power_load IS 'Total active power, W';
+
+COMMENT ON COLUMN reporting.readings.total_reactive_power IS 'Total reactive power, var';
+
+COMMENT ON COLUMN reporting.readings.total_apparent_power IS 'Total apparent power, VA';
+
+COMMENT ON COLUMN reporting.readings.total_power_factor IS 'Total power factor';
+
+COMMENT ON COLUMN reporting.readings.phase_1n_voltage_thd IS 'Total harmonic distortion of the voltage, phase 1, %';
+
+COMMENT ON COLUMN reporting.readings.phase_2n_voltage_thd IS 'Total harmonic distortion of the voltage, phase 2, %';
+
+COMMENT ON COLUMN reporting.readings.phase_3n_voltage_thd IS 'Total harmonic distortion of the voltage, phase 3, %';
+
+COMMENT ON COLUMN reporting.readings.available_charging_capacity IS 'Power available for charging, W';
+
+COMMENT ON COLUMN reporting.readings.fail_safe_capacity IS 'Power to fall back to when the controller is lost, W';
+
+COMMENT ON COLUMN reporting.readings.soc IS 'State of charge of the battery, %';
+
+COMMENT ON COLUMN reporting.readings.heartbeat_status IS 'The state of the controller''s heartbeat';
+
+COMMENT ON COLUMN reporting.readings.limit_peak_shaving IS 'Whether peak shaving limits the site';
+
+COMMENT ON COLUMN reporting.readings.limit_der_export IS 'Whether the export of distributed energy resources is limited';
+
+COMMENT ON COLUMN reporting.readings.device_power_state IS 'Whether the device is switched on';
+
+COMMENT ON COLUMN reporting.readings.bess_operational_mode IS 'What the battery is doing';
+
+COMMENT ON COLUMN reporting.readings.faults IS 'Measurands that came without a value that can be used, with the code of each';
+
+COMMENT ON COLUMN reporting.readings.scenario_run_id IS 'The scenario run that sent it; null: it is real';
+
+CREATE VIEW reporting.readings_by_day AS
+ SELECT r.begins_at AS "time",
+    d.depot_id,
+    p.name AS depot,
+    d.id AS device_id,
+    d.name AS device,
+    d.circuit_id,
+    c.name AS circuit,
+    (r.current_weighted / NULLIF(r.current_seconds, (0)::double precision)) AS current_mean,
+    r.current_least,
+    r.current_most,
+    r.current_last,
+    r.current_readings,
+    (r.frequency_weighted / NULLIF(r.frequency_seconds, (0)::double precision)) AS frequency_mean,
+    r.frequency_least,
+    r.frequency_most,
+    r.frequency_last,
+    r.frequency_readings,
+    (r.voltage_weighted / NULLIF(r.voltage_seconds, (0)::double precision)) AS voltage_mean,
+    r.voltage_least,
+    r.voltage_most,
+    r.voltage_last,
+    r.voltage_readings,
+    (r.line_voltage_weighted / NULLIF(r.line_voltage_seconds, (0)::double precision)) AS line_voltage_mean,
+    r.line_voltage_least,
+    r.line_voltage_most,
+    r.line_voltage_last,
+    r.line_voltage_readings,
+    (r.total_power_load_weighted / NULLIF(r.total_power_load_seconds, (0)::double precision)) AS total_power_load_mean,
+    r.total_power_load_least,
+    r.total_power_load_most,
+    r.total_power_load_last,
+    r.total_power_load_readings,
+    (r.total_reactive_power_weighted / NULLIF(r.total_reactive_power_seconds, (0)::double precision)) AS total_reactive_power_mean,
+    r.total_reactive_power_least,
+    r.total_reactive_power_most,
+    r.total_reactive_power_last,
+    r.total_reactive_power_readings,
+    (r.total_apparent_power_weighted / NULLIF(r.total_apparent_power_seconds, (0)::double precision)) AS total_apparent_power_mean,
+    r.total_apparent_power_least,
+    r.total_apparent_power_most,
+    r.total_apparent_power_last,
+    r.total_apparent_power_readings,
+    (r.total_power_factor_weighted / NULLIF(r.total_power_factor_seconds, (0)::double precision)) AS total_power_factor_mean,
+    r.total_power_factor_least,
+    r.total_power_factor_most,
+    r.total_power_factor_last,
+    r.total_power_factor_readings,
+    (r.phase_1n_voltage_thd_weighted / NULLIF(r.phase_1n_voltage_thd_seconds, (0)::double precision)) AS phase_1n_voltage_thd_mean,
+    r.phase_1n_voltage_thd_least,
+    r.phase_1n_voltage_thd_most,
+    r.phase_1n_voltage_thd_last,
+    r.phase_1n_voltage_thd_readings,
+    (r.phase_2n_voltage_thd_weighted / NULLIF(r.phase_2n_voltage_thd_seconds, (0)::double precision)) AS phase_2n_voltage_thd_mean,
+    r.phase_2n_voltage_thd_least,
+    r.phase_2n_voltage_thd_most,
+    r.phase_2n_voltage_thd_last,
+    r.phase_2n_voltage_thd_readings,
+    (r.phase_3n_voltage_thd_weighted / NULLIF(r.phase_3n_voltage_thd_seconds, (0)::double precision)) AS phase_3n_voltage_thd_mean,
+    r.phase_3n_voltage_thd_least,
+    r.phase_3n_voltage_thd_most,
+    r.phase_3n_voltage_thd_last,
+    r.phase_3n_voltage_thd_readings,
+    (r.available_charging_capacity_weighted / NULLIF(r.available_charging_capacity_seconds, (0)::double precision)) AS available_charging_capacity_mean,
+    r.available_charging_capacity_least,
+    r.available_charging_capacity_most,
+    r.available_charging_capacity_last,
+    r.available_charging_capacity_readings,
+    (r.fail_safe_capacity_weighted / NULLIF(r.fail_safe_capacity_seconds, (0)::double precision)) AS fail_safe_capacity_mean,
+    r.fail_safe_capacity_least,
+    r.fail_safe_capacity_most,
+    r.fail_safe_capacity_last,
+    r.fail_safe_capacity_readings,
+    (r.soc_weighted / NULLIF(r.soc_seconds, (0)::double precision)) AS soc_mean,
+    r.soc_least,
+    r.soc_most,
+    r.soc_last,
+    r.soc_readings,
+    (r.total_power_load_weighted / (3600)::double precision) AS energy_wh,
+    r.total_power_load_seconds AS covered_seconds
+   FROM (((public.reading_days r
+     JOIN public.devices d ON ((d.id = r.device_id)))
+     JOIN public.depots p ON ((p.id = d.depot_id)))
+     LEFT JOIN public.circuits c ON ((c.id = d.circuit_id)));
+
+COMMENT ON VIEW reporting.readings_by_day IS 'Readings by day (UTC)';
+
+COMMENT ON COLUMN reporting.readings_by_day."time" IS 'When the bucket begins';
+
+COMMENT ON COLUMN reporting.readings_by_day.depot_id IS 'The depot';
+
+COMMENT ON COLUMN reporting.readings_by_day.depot IS 'Its name';
+
+COMMENT ON COLUMN reporting.readings_by_day.device_id IS 'The device';
+
+COMMENT ON COLUMN reporting.readings_by_day.device IS 'Its name';
+
+COMMENT ON COLUMN reporting.readings_by_day.circuit_id IS 'The circuit that the device is linked to now; null: none';
+
+COMMENT ON COLUMN reporting.readings_by_day.circuit IS 'Its name';
+
+COMMENT ON COLUMN reporting.readings_by_day.current_mean IS 'Total RMS current, A: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_day.current_least IS 'Total RMS current, A: least';
+
+COMMENT ON COLUMN reporting.readings_by_day.current_most IS 'Total RMS current, A: most';
+
+COMMENT ON COLUMN reporting.readings_by_day.current_last IS 'Total RMS current, A: last';
+
+COMMENT ON COLUMN reporting.readings_by_day.current_readings IS 'Total RMS current, A: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_day.frequency_mean IS 'Grid frequency, Hz: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_day.frequency_least IS 'Grid frequency, Hz: least';
+
+COMMENT ON COLUMN reporting.readings_by_day.frequency_most IS 'Grid frequency, Hz: most';
+
+COMMENT ON COLUMN reporting.readings_by_day.frequency_last IS 'Grid frequency, Hz: last';
+
+COMMENT ON COLUMN reporting.readings_by_day.frequency_readings IS 'Grid frequency, Hz: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_day.voltage_mean IS 'RMS voltage, phase to neutral, V: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_day.voltage_least IS 'RMS voltage, phase to neutral, V: least';
+
+COMMENT ON COLUMN reporting.readings_by_day.voltage_most IS 'RMS voltage, phase to neutral, V: most';
+
+COMMENT ON COLUMN reporting.readings_by_day.voltage_last IS 'RMS voltage, phase to neutral, V: last';
+
+COMMENT ON COLUMN reporting.readings_by_day.voltage_readings IS 'RMS voltage, phase to neutral, V: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_day.line_voltage_mean IS 'RMS voltage, line to line, V: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_day.line_voltage_least IS 'RMS voltage, line to line, V: least';
+
+COMMENT ON COLUMN reporting.readings_by_day.line_voltage_most IS 'RMS voltage, line to line, V: most';
+
+COMMENT ON COLUMN reporting.readings_by_day.line_voltage_last IS 'RMS voltage, line to line, V: last';
+
+COMMENT ON COLUMN reporting.readings_by_day.line_voltage_readings IS 'RMS voltage, line to line, V: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_power_load_mean IS 'Total active power, W: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_power_load_least IS 'Total active power, W: least';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_power_load_most IS 'Total active power, W: most';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_power_load_last IS 'Total active power, W: last';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_power_load_readings IS 'Total active power, W: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_reactive_power_mean IS 'Total reactive power, var: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_reactive_power_least IS 'Total reactive power, var: least';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_reactive_power_most IS 'Total reactive power, var: most';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_reactive_power_last IS 'Total reactive power, var: last';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_reactive_power_readings IS 'Total reactive power, var: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_apparent_power_mean IS 'Total apparent power, VA: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_apparent_power_least IS 'Total apparent power, VA: least';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_apparent_power_most IS 'Total apparent power, VA: most';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_apparent_power_last IS 'Total apparent power, VA: last';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_apparent_power_readings IS 'Total apparent power, VA: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_power_factor_mean IS 'Total power factor: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_power_factor_least IS 'Total power factor: least';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_power_factor_most IS 'Total power factor: most';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_power_factor_last IS 'Total power factor: last';
+
+COMMENT ON COLUMN reporting.readings_by_day.total_power_factor_readings IS 'Total power factor: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_day.phase_1n_voltage_thd_mean IS 'Total harmonic distortion of the voltage, phase 1, %: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_day.phase_1n_voltage_thd_least IS 'Total harmonic distortion of the voltage, phase 1, %: least';
+
+COMMENT ON COLUMN reporting.readings_by_day.phase_1n_voltage_thd_most IS 'Total harmonic distortion of the voltage, phase 1, %: most';
+
+COMMENT ON COLUMN reporting.readings_by_day.phase_1n_voltage_thd_last IS 'Total harmonic distortion of the voltage, phase 1, %: last';
+
+COMMENT ON COLUMN reporting.readings_by_day.phase_1n_voltage_thd_readings IS 'Total harmonic distortion of the voltage, phase 1, %: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_day.phase_2n_voltage_thd_mean IS 'Total harmonic distortion of the voltage, phase 2, %: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_day.phase_2n_voltage_thd_least IS 'Total harmonic distortion of the voltage, phase 2, %: least';
+
+COMMENT ON COLUMN reporting.readings_by_day.phase_2n_voltage_thd_most IS 'Total harmonic distortion of the voltage, phase 2, %: most';
+
+COMMENT ON COLUMN reporting.readings_by_day.phase_2n_voltage_thd_last IS 'Total harmonic distortion of the voltage, phase 2, %: last';
+
+COMMENT ON COLUMN reporting.readings_by_day.phase_2n_voltage_thd_readings IS 'Total harmonic distortion of the voltage, phase 2, %: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_day.phase_3n_voltage_thd_mean IS 'Total harmonic distortion of the voltage, phase 3, %: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_day.phase_3n_voltage_thd_least IS 'Total harmonic distortion of the voltage, phase 3, %: least';
+
+COMMENT ON COLUMN reporting.readings_by_day.phase_3n_voltage_thd_most IS 'Total harmonic distortion of the voltage, phase 3, %: most';
+
+COMMENT ON COLUMN reporting.readings_by_day.phase_3n_voltage_thd_last IS 'Total harmonic distortion of the voltage, phase 3, %: last';
+
+COMMENT ON COLUMN reporting.readings_by_day.phase_3n_voltage_thd_readings IS 'Total harmonic distortion of the voltage, phase 3, %: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_day.available_charging_capacity_mean IS 'Power available for charging, W: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_day.available_charging_capacity_least IS 'Power available for charging, W: least';
+
+COMMENT ON COLUMN reporting.readings_by_day.available_charging_capacity_most IS 'Power available for charging, W: most';
+
+COMMENT ON COLUMN reporting.readings_by_day.available_charging_capacity_last IS 'Power available for charging, W: last';
+
+COMMENT ON COLUMN reporting.readings_by_day.available_charging_capacity_readings IS 'Power available for charging, W: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_day.fail_safe_capacity_mean IS 'Power to fall back to when the controller is lost, W: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_day.fail_safe_capacity_least IS 'Power to fall back to when the controller is lost, W: least';
+
+COMMENT ON COLUMN reporting.readings_by_day.fail_safe_capacity_most IS 'Power to fall back to when the controller is lost, W: most';
+
+COMMENT ON COLUMN reporting.readings_by_day.fail_safe_capacity_last IS 'Power to fall back to when the controller is lost, W: last';
+
+COMMENT ON COLUMN reporting.readings_by_day.fail_safe_capacity_readings IS 'Power to fall back to when the controller is lost, W: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_day.soc_mean IS 'State of charge of the battery, %: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_day.soc_least IS 'State of charge of the battery, %: least';
+
+COMMENT ON COLUMN reporting.readings_by_day.soc_most IS 'State of charge of the battery, %: most';
+
+COMMENT ON COLUMN reporting.readings_by_day.soc_last IS 'State of charge of the battery, %: last';
+
+COMMENT ON COLUMN reporting.readings_by_day.soc_readings IS 'State of charge of the battery, %: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_day.energy_wh IS 'Active energy over the time that readings cover, Wh';
+
+COMMENT ON COLUMN reporting.readings_by_day.covered_seconds IS 'The time that readings of the active power cover, s';
+
+CREATE VIEW reporting.readings_by_quarter AS
+ SELECT r.begins_at AS "time",
+    d.depot_id,
+    p.name AS depot,
+    d.id AS device_id,
+    d.name AS device,
+    d.circuit_id,
+    c.name AS circuit,
+    (r.current_weighted / NULLIF(r.current_seconds, (0)::double precision)) AS current_mean,
+    r.current_least,
+    r.current_most,
+    r.current_last,
+    r.current_readings,
+    (r.frequency_weighted / NULLIF(r.frequency_seconds, (0)::double precision)) AS frequency_mean,
+    r.frequency_least,
+    r.frequency_most,
+    r.frequency_last,
+    r.frequency_readings,
+    (r.voltage_weighted / NULLIF(r.voltage_seconds, (0)::double precision)) AS voltage_mean,
+    r.voltage_least,
+    r.voltage_most,
+    r.voltage_last,
+    r.voltage_readings,
+    (r.line_voltage_weighted / NULLIF(r.line_voltage_seconds, (0)::double precision)) AS line_voltage_mean,
+    r.line_voltage_least,
+    r.line_voltage_most,
+    r.line_voltage_last,
+    r.line_voltage_readings,
+    (r.total_power_load_weighted / NULLIF(r.total_power_load_seconds, (0)::double precision)) AS total_power_load_mean,
+    r.total_power_load_least,
+    r.total_power_load_most,
+    r.total_power_load_last,
+    r.total_power_load_readings,
+    (r.total_reactive_power_weighted / NULLIF(r.total_reactive_power_seconds, (0)::double precision)) AS total_reactive_power_mean,
+    r.total_reactive_power_least,
+    r.total_reactive_power_most,
+    r.total_reactive_power_last,
+    r.total_reactive_power_readings,
+    (r.total_apparent_power_weighted / NULLIF(r.total_apparent_power_seconds, (0)::double precision)) AS total_apparent_power_mean,
+    r.total_apparent_power_least,
+    r.total_apparent_power_most,
+    r.total_apparent_power_last,
+    r.total_apparent_power_readings,
+    (r.total_power_factor_weighted / NULLIF(r.total_power_factor_seconds, (0)::double precision)) AS total_power_factor_mean,
+    r.total_power_factor_least,
+    r.total_power_factor_most,
+    r.total_power_factor_last,
+    r.total_power_factor_readings,
+    (r.phase_1n_voltage_thd_weighted / NULLIF(r.phase_1n_voltage_thd_seconds, (0)::double precision)) AS phase_1n_voltage_thd_mean,
+    r.phase_1n_voltage_thd_least,
+    r.phase_1n_voltage_thd_most,
+    r.phase_1n_voltage_thd_last,
+    r.phase_1n_voltage_thd_readings,
+    (r.phase_2n_voltage_thd_weighted / NULLIF(r.phase_2n_voltage_thd_seconds, (0)::double precision)) AS phase_2n_voltage_thd_mean,
+    r.phase_2n_voltage_thd_least,
+    r.phase_2n_voltage_thd_most,
+    r.phase_2n_voltage_thd_last,
+    r.phase_2n_voltage_thd_readings,
+    (r.phase_3n_voltage_thd_weighted / NULLIF(r.phase_3n_voltage_thd_seconds, (0)::double precision)) AS phase_3n_voltage_thd_mean,
+    r.phase_3n_voltage_thd_least,
+    r.phase_3n_voltage_thd_most,
+    r.phase_3n_voltage_thd_last,
+    r.phase_3n_voltage_thd_readings,
+    (r.available_charging_capacity_weighted / NULLIF(r.available_charging_capacity_seconds, (0)::double precision)) AS available_charging_capacity_mean,
+    r.available_charging_capacity_least,
+    r.available_charging_capacity_most,
+    r.available_charging_capacity_last,
+    r.available_charging_capacity_readings,
+    (r.fail_safe_capacity_weighted / NULLIF(r.fail_safe_capacity_seconds, (0)::double precision)) AS fail_safe_capacity_mean,
+    r.fail_safe_capacity_least,
+    r.fail_safe_capacity_most,
+    r.fail_safe_capacity_last,
+    r.fail_safe_capacity_readings,
+    (r.soc_weighted / NULLIF(r.soc_seconds, (0)::double precision)) AS soc_mean,
+    r.soc_least,
+    r.soc_most,
+    r.soc_last,
+    r.soc_readings,
+    (r.total_power_load_weighted / (3600)::double precision) AS energy_wh,
+    r.total_power_load_seconds AS covered_seconds
+   FROM (((public.reading_quarters r
+     JOIN public.devices d ON ((d.id = r.device_id)))
+     JOIN public.depots p ON ((p.id = d.depot_id)))
+     LEFT JOIN public.circuits c ON ((c.id = d.circuit_id)));
+
+COMMENT ON VIEW reporting.readings_by_quarter IS 'Readings by quarter of an hour';
+
+COMMENT ON COLUMN reporting.readings_by_quarter."time" IS 'When the bucket begins';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.depot_id IS 'The depot';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.depot IS 'Its name';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.device_id IS 'The device';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.device IS 'Its name';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.circuit_id IS 'The circuit that the device is linked to now; null: none';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.circuit IS 'Its name';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.current_mean IS 'Total RMS current, A: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.current_least IS 'Total RMS current, A: least';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.current_most IS 'Total RMS current, A: most';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.current_last IS 'Total RMS current, A: last';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.current_readings IS 'Total RMS current, A: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.frequency_mean IS 'Grid frequency, Hz: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.frequency_least IS 'Grid frequency, Hz: least';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.frequency_most IS 'Grid frequency, Hz: most';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.frequency_last IS 'Grid frequency, Hz: last';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.frequency_readings IS 'Grid frequency, Hz: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.voltage_mean IS 'RMS voltage, phase to neutral, V: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.voltage_least IS 'RMS voltage, phase to neutral, V: least';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.voltage_most IS 'RMS voltage, phase to neutral, V: most';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.voltage_last IS 'RMS voltage, phase to neutral, V: last';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.voltage_readings IS 'RMS voltage, phase to neutral, V: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.line_voltage_mean IS 'RMS voltage, line to line, V: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.line_voltage_least IS 'RMS voltage, line to line, V: least';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.line_voltage_most IS 'RMS voltage, line to line, V: most';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.line_voltage_last IS 'RMS voltage, line to line, V: last';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.line_voltage_readings IS 'RMS voltage, line to line, V: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_power_load_mean IS 'Total active power, W: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_power_load_least IS 'Total active power, W: least';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_power_load_most IS 'Total active power, W: most';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_power_load_last IS 'Total active power, W: last';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_power_load_readings IS 'Total active power, W: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_reactive_power_mean IS 'Total reactive power, var: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_reactive_power_least IS 'Total reactive power, var: least';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_reactive_power_most IS 'Total reactive power, var: most';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_reactive_power_last IS 'Total reactive power, var: last';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_reactive_power_readings IS 'Total reactive power, var: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_apparent_power_mean IS 'Total apparent power, VA: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_apparent_power_least IS 'Total apparent power, VA: least';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_apparent_power_most IS 'Total apparent power, VA: most';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_apparent_power_last IS 'Total apparent power, VA: last';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_apparent_power_readings IS 'Total apparent power, VA: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_power_factor_mean IS 'Total power factor: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_power_factor_least IS 'Total power factor: least';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_power_factor_most IS 'Total power factor: most';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_power_factor_last IS 'Total power factor: last';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.total_power_factor_readings IS 'Total power factor: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.phase_1n_voltage_thd_mean IS 'Total harmonic distortion of the voltage, phase 1, %: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.phase_1n_voltage_thd_least IS 'Total harmonic distortion of the voltage, phase 1, %: least';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.phase_1n_voltage_thd_most IS 'Total harmonic distortion of the voltage, phase 1, %: most';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.phase_1n_voltage_thd_last IS 'Total harmonic distortion of the voltage, phase 1, %: last';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.phase_1n_voltage_thd_readings IS 'Total harmonic distortion of the voltage, phase 1, %: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.phase_2n_voltage_thd_mean IS 'Total harmonic distortion of the voltage, phase 2, %: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.phase_2n_voltage_thd_least IS 'Total harmonic distortion of the voltage, phase 2, %: least';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.phase_2n_voltage_thd_most IS 'Total harmonic distortion of the voltage, phase 2, %: most';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.phase_2n_voltage_thd_last IS 'Total harmonic distortion of the voltage, phase 2, %: last';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.phase_2n_voltage_thd_readings IS 'Total harmonic distortion of the voltage, phase 2, %: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.phase_3n_voltage_thd_mean IS 'Total harmonic distortion of the voltage, phase 3, %: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.phase_3n_voltage_thd_least IS 'Total harmonic distortion of the voltage, phase 3, %: least';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.phase_3n_voltage_thd_most IS 'Total harmonic distortion of the voltage, phase 3, %: most';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.phase_3n_voltage_thd_last IS 'Total harmonic distortion of the voltage, phase 3, %: last';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.phase_3n_voltage_thd_readings IS 'Total harmonic distortion of the voltage, phase 3, %: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.available_charging_capacity_mean IS 'Power available for charging, W: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.available_charging_capacity_least IS 'Power available for charging, W: least';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.available_charging_capacity_most IS 'Power available for charging, W: most';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.available_charging_capacity_last IS 'Power available for charging, W: last';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.available_charging_capacity_readings IS 'Power available for charging, W: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.fail_safe_capacity_mean IS 'Power to fall back to when the controller is lost, W: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.fail_safe_capacity_least IS 'Power to fall back to when the controller is lost, W: least';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.fail_safe_capacity_most IS 'Power to fall back to when the controller is lost, W: most';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.fail_safe_capacity_last IS 'Power to fall back to when the controller is lost, W: last';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.fail_safe_capacity_readings IS 'Power to fall back to when the controller is lost, W: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.soc_mean IS 'State of charge of the battery, %: mean, weighted by time';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.soc_least IS 'State of charge of the battery, %: least';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.soc_most IS 'State of charge of the battery, %: most';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.soc_last IS 'State of charge of the battery, %: last';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.soc_readings IS 'State of charge of the battery, %: how many readings';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.energy_wh IS 'Active energy over the time that readings cover, Wh';
+
+COMMENT ON COLUMN reporting.readings_by_quarter.covered_seconds IS 'The time that readings of the active power cover, s';
+
+CREATE VIEW reporting.remediations AS
+ SELECT e.depot_id,
+    p.name AS depot,
+    e.id AS remediation_id,
+    e.device_id,
+    d.name AS device,
+    e.code,
+    e.action,
+    e.opened_at,
+    e.last_seen_at,
+    e.times,
+    e.closed_at,
+    e.scenario_run_id
+   FROM ((public.remediations e
+     JOIN public.depots p ON ((p.id = e.depot_id)))
+     LEFT JOIN public.devices d ON ((d.id = e.device_id)));
+
+COMMENT ON VIEW reporting.remediations IS 'What stops updates, open and closed';
+
+COMMENT ON COLUMN reporting.remediations.depot_id IS 'The depot';
+
+COMMENT ON COLUMN reporting.remediations.depot IS 'Its name';
+
+COMMENT ON COLUMN reporting.remediations.remediation_id IS 'The remediation';
+
+COMMENT ON COLUMN reporting.remediations.device_id IS 'The device whose update is stopped';
+
+COMMENT ON COLUMN reporting.remediations.device IS 'Its name; null: it is gone';
+
+COMMENT ON COLUMN reporting.remediations.code IS 'Why, as the API names it';
+
+COMMENT ON COLUMN reporting.remediations.action IS 'What cannot be done with its packets';
+
+COMMENT ON COLUMN reporting.remediations.opened_at IS 'When the first packet was stopped';
+
+COMMENT ON COLUMN reporting.remediations.last_seen_at IS 'When the last one was';
+
+COMMENT ON COLUMN reporting.remediations.times IS 'How many packets were';
+
+COMMENT ON COLUMN reporting.remediations.closed_at IS 'When it was closed; null: it is open';
+
+COMMENT ON COLUMN reporting.remediations.scenario_run_id IS 'The scenario run that sent it; null: it is real';
 
 ALTER TABLE ONLY public.api_tokens
     ADD CONSTRAINT api_tokens_digest UNIQUE (digest);

@@ -8,6 +8,8 @@
 -- manage_owner owns the schema and migrates it; manage_app, which API and worker use, only moves rows.
 CREATE ROLE manage_owner LOGIN PASSWORD :'owner_password';
 CREATE ROLE manage_app LOGIN PASSWORD :'app_password';
+-- manage_report reads the views of the schema reporting, for Grafana and analysts. It gets a password from whoever wants it.
+CREATE ROLE manage_report LOGIN;
 CREATE ROLE temporal LOGIN PASSWORD :'temporal_password';
 
 CREATE DATABASE manage OWNER manage_owner;
@@ -16,9 +18,14 @@ CREATE DATABASE temporal_visibility OWNER temporal;
 
 REVOKE ALL ON DATABASE manage, temporal, temporal_visibility FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE manage TO manage_app;
+GRANT CONNECT ON DATABASE manage TO manage_report;
 
 \connect manage
 ALTER DEFAULT PRIVILEGES FOR ROLE manage_owner IN SCHEMA public
     GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO manage_app;
 ALTER DEFAULT PRIVILEGES FOR ROLE manage_owner IN SCHEMA public
     GRANT USAGE, SELECT ON SEQUENCES TO manage_app;
+CREATE SCHEMA reporting AUTHORIZATION manage_owner;
+GRANT USAGE ON SCHEMA reporting TO manage_report;
+ALTER DEFAULT PRIVILEGES FOR ROLE manage_owner IN SCHEMA reporting
+    GRANT SELECT ON TABLES TO manage_report;

@@ -16,7 +16,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent.parent
 DATABASES = ("manage", "temporal", "temporal_visibility")
-ROLES = ("manage_owner", "manage_app", "temporal")
+ROLES = ("manage_owner", "manage_app", "manage_report", "temporal")
 PASSWORDS = ("POSTGRES_PASSWORD", "MANAGE_OWNER_PASSWORD", "MANAGE_APP_PASSWORD", "TEMPORAL_DB_PASSWORD")
 OLDEST_COMPOSE = 2
 _VARIABLE = re.compile(r"\$\{(\w+)(:-|:\?|:\+)?")
