@@ -2704,6 +2704,8 @@ CREATE INDEX depot_list_provisioning ON public.depot_list USING btree (provision
 
 CREATE INDEX depots_name_id ON public.depots USING btree (name, id);
 
+CREATE INDEX device_readings_simulated ON ONLY public.device_readings USING btree (device_id, observed_at) WHERE (scenario_run_id IS NOT NULL);
+
 CREATE INDEX device_readings_written_in ON ONLY public.device_readings USING brin (written_in) WITH (pages_per_range='32');
 
 CREATE INDEX devices_circuit_id ON public.devices USING btree (circuit_id);

@@ -21,6 +21,7 @@ from api.base.problems import FieldProblem, conflict_responses, problem_response
 from api.base.records import Extended
 from api.base.types import BindingId, Cursor, Limit, OfDepot, cut_page, decode_cursor, decode_id
 from api.base.versions import EditDep, shows_version, tagged
+from api.site.simulated import Simulated, SimulatedByRun
 from api.site.stamps import Stamped
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
@@ -106,6 +107,7 @@ class LastValue(Stamped):
 
     value: float | str | None = Field(description="As it was sent.")
     status: CapabilityStatus | None = Field(description="What it means; null where it means nothing.")
+    simulated_by: Simulated
 
 
 class SuppliedCapability(BaseModel):
@@ -128,7 +130,11 @@ class SuppliedCapability(BaseModel):
             last_value=None
             if last is None
             else LastValue(
-                value=last.value, status=record.status, observed_at=last.observed_at, received_at=last.received_at
+                value=last.value,
+                status=record.status,
+                observed_at=last.observed_at,
+                received_at=last.received_at,
+                simulated_by=last.simulated_by and SimulatedByRun.model_validate(last.simulated_by),
             ),
             age_seconds=None if age is None else age.age.total_seconds(),
             freshness=None if age is None else age.freshness,
@@ -150,6 +156,8 @@ class BoundDevice(BaseModel):
 
 class BindingPacket(Stamped):
     """The last packet that the device was in."""
+
+    simulated_by: Simulated
 
     packet_id: UUID
 

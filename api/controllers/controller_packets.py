@@ -18,6 +18,7 @@ from api.base.streams.watch import EVERY_KIND, Watcher
 from api.base.types import BindingId, Moment
 from api.monitoring.telemetry import ActionAnswerDocument
 from api.site.resolutions import Reported
+from api.site.simulated import Simulated
 from api.site.stamps import Stamped
 from domain.base.problems import ProblemCode
 from store.base.database import clock, snapshot
@@ -41,6 +42,7 @@ class ArrivedPacket(Stamped):
         description="What the binding would have done, under today's configuration, where it was switched off or not "
         "there yet. Null: it acted, as `actions` says."
     )
+    simulated_by: Simulated
 
     @staticmethod
     def of(record: PacketArrival) -> ArrivedPacket:

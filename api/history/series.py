@@ -16,6 +16,7 @@ from api.base.dependencies import EngineDep
 from api.base.problems import problem_responses
 from api.base.types import Moment
 from api.monitoring.load import CircuitCapacities
+from api.site.simulated import SimulatedByRun, SimulatedPeriod, SimulatedPeriods
 from domain.base.problems import Problem, ProblemCode
 from domain.history.buckets import LONGEST_SPAN, bucket_begin, bucket_for
 from domain.history.series import MOST_SERIES, SeriesSubject, parse_selections
@@ -26,6 +27,7 @@ from store.history.bands import CapabilityPeriod, read_capability_periods
 from store.history.series import Series, depots_in, read_series
 from store.history.sources import SeriesSource, read_sources
 from store.monitoring.load import read_capacity_periods
+from store.monitoring.simulated import SimulatedReadings, read_simulated
 
 router = APIRouter(prefix="/api/series", tags=["series"])
 
@@ -76,9 +78,10 @@ class SeriesDocument(BaseModel):
     delayed: list[int] = Field(description="Those of them that came more than 5 minutes after they were measured.")
     faults: SeriesFaults = Field(description="Readings without a value that can be used.")
     last_at: datetime | None = Field(description="When the last value was measured; null: none was.")
+    simulated: SimulatedPeriods
 
     @staticmethod
-    def of(series: Series) -> SeriesDocument:
+    def of(series: Series, simulated: Sequence[SimulatedReadings]) -> SeriesDocument:
         """The series as the store has it, with what the contract says of its measurand."""
         source, selection = series.source, series.source.selection
         spec = MEASURANDS[selection.measurand]
@@ -110,6 +113,7 @@ class SeriesDocument(BaseModel):
                 counts=[count for _, _, count in series.faults],
             ),
             last_at=series.last_at,
+            simulated=[SimulatedPeriod.model_validate(each) for each in simulated],
         )
 
 
@@ -122,6 +126,7 @@ class CapabilityBand(BaseModel):
     statuses: list[CapabilityStatus] = Field(description="What was known of it.")
     since: list[datetime] = Field(description="From when on.")
     until: list[datetime] = Field(description="When another status came or this one became stale, or the end.")
+    simulated_by: list[SimulatedByRun | None] = Field(description="The scenario run that sent it; null: none.")
 
 
 class SeriesAnswer(BaseModel):
@@ -192,12 +197,17 @@ async def _read(
         for each in await read_capacity_periods(connection, depot_id, since, until)
         if each.circuit_id in chosen
     ]
+    devices = {each.device_id for each in sources if each.device_id is not None}
+    simulated = await read_simulated(connection, devices, bucket_begin(since, width), until)
     found = await read_series(connection, sources, bucket_begin(since, width), until, width)
     return SeriesAnswer(
         since=since,
         until=until,
         bucket_seconds=width.total_seconds(),
-        series=[SeriesDocument.of(each) for each in found],
+        series=[
+            SeriesDocument.of(each, () if each.source.device_id is None else simulated.get(each.source.device_id, ()))
+            for each in found
+        ],
         capabilities=_bands(periods, depots),
         capabilities_complete=complete,
         circuits=capacities,
@@ -218,6 +228,9 @@ def _bands(periods: Sequence[CapabilityPeriod], depots: dict[UUID, str]) -> list
                         statuses=[each.status for each in held],
                         since=[each.since for each in held],
                         until=[each.until for each in held],
+                        simulated_by=[
+                            each.simulated_by and SimulatedByRun.model_validate(each.simulated_by) for each in held
+                        ],
                     )
                 )
     return bands

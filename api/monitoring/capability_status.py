@@ -24,6 +24,7 @@ from api.base.streams.rights import PermittedStream
 from api.base.streams.watch import EVERY_KIND, Watch
 from api.base.types import AsOf, Body, Cursor, Limit, MicrogridId, Moment, decode_cursor, encode_cursor
 from api.edge.fast_path import FastRoute
+from api.site.simulated import Simulated
 from api.site.stamps import Stamped
 from domain.base.names import UUID_PATTERN
 from domain.base.problems import Problem, ProblemCode
@@ -74,6 +75,7 @@ class StatusEventDocument(Stamped):
     provider_event_ref: str
     source_device_id: UUID | None
     recorded_by: str
+    simulated_by: Simulated
 
     @staticmethod
     def of(record: EventRecord) -> StatusEventDocument:
@@ -107,6 +109,7 @@ class LatestStatus(BaseModel):
     source_device_name: str | None
     owner_device_id: UUID | None = Field(description="The device that updates it now; null: none does.")
     owner_device_name: str | None
+    simulated_by: Simulated
 
     @staticmethod
     def of(record: LatestRecord) -> LatestStatus:
@@ -136,6 +139,7 @@ class KnownStatusDocument(Stamped):
     event_id: UUID
     status: CapabilityStatus
     source_device_id: UUID | None
+    simulated_by: Simulated
 
 
 class StatusAsOfDocument(LatestStatus):

@@ -14,6 +14,7 @@ from api.base.dependencies import EngineDep
 from api.base.problems import problem_responses
 from api.base.records import Extended
 from api.base.types import DepotId, Moment
+from api.site.simulated import Simulated, SimulatedPeriod, SimulatedPeriods
 from domain.base.problems import Problem, ProblemCode
 from domain.history.buckets import bucket_begin, bucket_for
 from domain.site.capacity_messages import BASIS_MESSAGES, REASON_MESSAGES
@@ -47,6 +48,7 @@ class Load(BaseModel):
     max_w: list[float | None] = Field(description="Watts; null in a gap.")
     last_at: datetime = Field(description="When the last of it was measured.")
     last_w: float = Field(description="What was measured then, in watts.")
+    simulated: SimulatedPeriods
 
 
 class CapacityHeld(BaseModel):
@@ -59,6 +61,7 @@ class CapacityHeld(BaseModel):
     message: str | None = Field(description="The reason in words.")
     capacity_w: float | None = Field(description="Watts; null where the circuit's own rating held.")
     basis: CapacityBasis | None = Field(description="Where `capacity_w` came from.")
+    simulated_by: Simulated
 
     @staticmethod
     def of(period: CapacityPeriod) -> CapacityHeld:
@@ -139,6 +142,7 @@ async def _read(connection: AsyncConnection, depot_id: UUID, since: datetime, un
                 max_w=each.most_w,
                 last_at=each.last_at,
                 last_w=each.last_w,
+                simulated=[SimulatedPeriod.model_validate(period) for period in each.simulated],
             )
             for each in await read_load(connection, depot_id, bucket_begin(since, bucket), until, bucket)
         ],

@@ -19,6 +19,7 @@ from api.base.problems import FieldProblem, problem_response, problem_responses
 from api.base.types import Cursor, Limit, Moment, decode_cursor, encode_cursor
 from api.edge.fast_path import FastRoute
 from api.edge.large import large_document
+from api.site.simulated import Simulated
 from api.site.stamps import Stamped
 from domain.base.problems import ProblemCode
 from domain.monitoring.packet_schema import packet_schema
@@ -93,6 +94,7 @@ class StoredPacket(Stamped):
         "value for one; the first counts. Null: its readings came for the first time."
     )
     repeat_of: UUID | None = Field(description="The packet that brought them first.")
+    simulated_by: Simulated
 
 
 class StoredPacketPage(BaseModel):

@@ -14,6 +14,7 @@ from api.base.dependencies import EngineDep
 from api.base.problems import problem_responses
 from api.base.records import Extended
 from api.base.types import AsOf, CircuitId, Cursor, Limit, Moment, decode_cursor, encode_cursor
+from api.site.simulated import Simulated, SimulatedByRun
 from domain.base.problems import ProblemCode
 from domain.site.capacity_messages import capacity_message
 from domain.site.circuit_capacity import CapacityBasis, CapacityMode, FailSafeReason
@@ -40,6 +41,7 @@ class Capacity(BaseModel):
     observed_at: datetime | None = Field(description="When the last packet that was heeded was measured.")
     device_id: UUID | None = Field(description="The device whose sensor action the circuit follows.")
     message: str = Field(description="Why, for people.")
+    simulated_by: Simulated
 
     @staticmethod
     def of(capacity: CircuitCapacity) -> Capacity:
@@ -55,6 +57,9 @@ class Capacity(BaseModel):
             observed_at=None if state is None else state.observed_at,
             device_id=capacity.device_id,
             message=capacity_message(state),
+            simulated_by=None
+            if capacity.simulated_by is None
+            else SimulatedByRun.model_validate(capacity.simulated_by),
         )
 
 
@@ -77,6 +82,7 @@ class CapacityChange(BaseModel):
     reason: Reason
     capacity_w: Held
     basis: Basis
+    simulated_by: Simulated
 
     @staticmethod
     def of(event: CapacityEvent) -> CapacityChange:

@@ -29,6 +29,7 @@ from api.base.types import (
 )
 from api.base.versions import EditDep, shows_version, tagged
 from api.site.deletions import Consent, DeletionDocument, preview_deletion
+from api.site.simulated import Simulated
 from api.site.stamps import Stamped
 from domain.base.problems import ProblemCode
 from domain.site.deletions import SubjectKind
@@ -72,6 +73,7 @@ class Reading(Stamped):
     value: float | str = Field(description="A number in the unit, or one of the measurand's texts.")
     unit: str | None
     device_id: UUID = Field(description="The device that measured it; it may be gone.")
+    simulated_by: Simulated
 
     @staticmethod
     def of(record: ReadingRecord) -> Reading:

@@ -14,6 +14,7 @@ from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.problems import problem_responses
 from api.base.records import Extended
 from api.base.types import Cursor, Limit, OfDepot, RemediationId, cut_page, decode_id
+from api.site.simulated import SimulatedByRun
 from domain.base.problems import ProblemCode
 from domain.site.remediations import RemediationCode
 from domain.site.sensor_actions import SENSOR_ACTIONS, SensorActionKind
@@ -61,6 +62,10 @@ class Remediation(BaseModel):
     times: int = Field(description="How many packets it stopped.")
     closed_at: datetime | None
     closed_by: str | None
+    simulated_by: Annotated[
+        SimulatedByRun | None,
+        Field(description="The scenario run that sent the last packet that was stopped. Null: no simulated one."),
+    ]
 
     @staticmethod
     def of(record: RemediationRecord) -> Remediation:

@@ -12,6 +12,7 @@ from api.base.dependencies import EngineDep
 from api.base.problems import problem_responses
 from api.base.records import Extended
 from api.base.types import DeviceId
+from api.site.simulated import Simulated
 from api.site.stamps import Stamped
 from domain.base.problems import ProblemCode
 from domain.site.measurands import ReadingCode
@@ -103,6 +104,7 @@ class Reported(Stamped):
     unit: str | None
     standard: bool = Field(description="Whether the packet contract knows the key; no action takes another.")
     unreadable: ReadingCode | None = Field(description="Why the value cannot be used.")
+    simulated_by: Simulated
 
     @staticmethod
     def of(value: ReportedValue) -> Reported:

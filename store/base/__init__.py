@@ -14,6 +14,7 @@
 - ``off_loop``: Work for the processor that grows with what is stored or sent: in a thread, so that nobody else waits
   for it
 - ``origin``: Where what is done comes from: the request in which it is done, and the address of who sent it
+- ``simulated``: Which scenario run brought something about, as people know it: by its scenario
 - ``sql_script``: SQL scripts, cut into the single statements that the driver wants
 - ``tables``: The tables of whatever every wing does: the journal, and the answers that can be asked for again
 - ``versions``: Whether something that is edited is still as the caller read it; and if not, who changed what of it

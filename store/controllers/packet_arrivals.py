@@ -18,6 +18,7 @@ from domain.site.action_outcomes import IgnoredCode
 from domain.site.packet_context import alone
 from store.base.database import clock
 from store.base.driver import driver_errors, driver_in
+from store.base.simulated import SCENARIO_OF, SimulatedBy
 from store.controllers.controller_bindings import BindingRecord
 from store.monitoring.capability_status import load_statuses
 from store.monitoring.device_reports import ReportedValue
@@ -42,6 +43,8 @@ class PacketArrival:
     """What each sensor action of the device did with it."""
     if_enabled: ActionAnswer | None
     """What the binding would have done, under today's configuration; None: it was switched on, and acted."""
+    simulated_by: SimulatedBy | None = None
+    """The scenario run that sent it."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ _CAME = """
 """
 # A packet may be large, so only the one that has the device is read here.
 _FIRST = text(f"""
-    SELECT id, observed_at, received_at, document, answers {_CAME}
+    SELECT id, observed_at, received_at, document, answers, scenario_run_id,
+           {SCENARIO_OF.format("scenario_run_id")} {_CAME}
       AND document @> jsonb_build_object('sensors', jsonb_build_array(
           jsonb_build_object('sensor_id', CAST(:sensor_id AS text))))
     ORDER BY received_at, id
@@ -108,16 +112,18 @@ async def _arrival(connection: AsyncConnection, binding: BindingRecord, row: Row
     answers = tuple(each for each in row.answers if each["sensor_id"] == binding.sensor_id)
     mine = next((each for each in answers if each["sensor_action_id"] == str(binding.binding_id)), None)
     acted = mine is not None and mine["code"] != IgnoredCode.DISABLED
+    simulated_by = SimulatedBy.of(row.scenario_run_id, row.scenario)
     return PacketArrival(
         row.id,
         row.observed_at,
         row.received_at,
         tuple(
-            ReportedValue(each["key"], each["value"], each.get("unit"), row.observed_at, row.received_at)
+            ReportedValue(each["key"], each["value"], each.get("unit"), row.observed_at, row.received_at, simulated_by)
             for each in sent["measurands"]
         ),
         answers,
         None if acted else await _try(connection, binding, row.document),
+        simulated_by,
     )
 
 

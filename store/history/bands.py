@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.monitoring.capabilities import Capability, CapabilityStatus
 from domain.monitoring.packets import DEFAULT_PAST_WINDOW
+from store.base.simulated import SCENARIO_OF, SimulatedBy
 from store.monitoring.freshness import capabilities_and_thresholds
 
 
@@ -25,14 +26,16 @@ class CapabilityPeriod:
     since: datetime
     until: datetime
     """When another status came, or the last one became stale; or the end of what was asked for."""
+    simulated_by: SimulatedBy | None = None
+    """The scenario run that sent it."""
 
 
 # A status holds until the next one, as long as it is fresh. Of an earlier tenure nothing counts once a later one began,
 # and what has no value changes nothing (domain.monitoring.capabilities).
-_PERIODS = text("""
+_PERIODS = text(f"""
     WITH events AS (
         SELECT m.depot_id, e.capability, e.status, least(e.observed_at, e.received_at) AS at, e.observed_at,
-               e.provider_event_ref AS ref, e.tenure,
+               e.provider_event_ref AS ref, e.tenure, e.scenario_run_id,
                coalesce(make_interval(secs => t.seconds), CAST(k.threshold AS interval)) AS threshold
         FROM microgrids AS m
         CROSS JOIN unnest(CAST(:capabilities AS text[]), CAST(:thresholds AS interval[])) AS k (capability, threshold)
@@ -49,22 +52,25 @@ _PERIODS = text("""
         SELECT *, max(tenure) OVER (PARTITION BY depot_id, capability ORDER BY at, observed_at, ref) AS newest
         FROM events
     ), neighbours AS (
-        SELECT *, lag(status) OVER place AS status_before, lag(at) OVER place AS before, lead(at) OVER place AS next
+        SELECT *, lag(status) OVER place AS status_before,
+               lag(scenario_run_id) OVER place AS run_before, lag(at) OVER place AS before, lead(at) OVER place AS next
         FROM counted WHERE tenure = newest
         WINDOW place AS (PARTITION BY depot_id, capability ORDER BY at, observed_at, ref)
     ), islands AS (
-        SELECT *, count(*) FILTER (WHERE status_before IS DISTINCT FROM status OR at > before + threshold)
+        SELECT *, count(*) FILTER (WHERE status_before IS DISTINCT FROM status OR at > before + threshold
+                                         OR run_before IS DISTINCT FROM scenario_run_id)
                       OVER (PARTITION BY depot_id, capability ORDER BY at, observed_at, ref) AS island
         FROM neighbours
     )
     SELECT depot_id, capability, status, greatest(min(at), :since) AS since,
-           least(max(least(coalesce(next, 'infinity'), at + threshold)), :until, clock_timestamp()) AS until
+           least(max(least(coalesce(next, 'infinity'), at + threshold)), :until, clock_timestamp()) AS until,
+           scenario_run_id, {SCENARIO_OF.format("scenario_run_id")}
     FROM islands
-    GROUP BY depot_id, capability, status, island
+    GROUP BY depot_id, capability, status, island, scenario_run_id
     HAVING max(least(coalesce(next, 'infinity'), at + threshold)) > :since
     ORDER BY depot_id, capability, since
     LIMIT :limit
-""")
+""")  # noqa: S608 - constants
 _LATE = DEFAULT_PAST_WINDOW + timedelta(minutes=10)
 MOST_PERIODS = 5_000
 """Periods that are read at once; a capability that changes as often as that is no band any more."""
@@ -81,8 +87,15 @@ async def read_capability_periods(
     }  # fmt: skip
     rows = (await connection.execute(_PERIODS, given)).all()
     periods = [
-        CapabilityPeriod(depot_id, Capability(capability), CapabilityStatus(status), begin, end)
-        for depot_id, capability, status, begin, end in rows[:MOST_PERIODS]
+        CapabilityPeriod(
+            depot_id,
+            Capability(capability),
+            CapabilityStatus(status),
+            begin,
+            end,
+            SimulatedBy.of(run_id, scenario),
+        )
+        for depot_id, capability, status, begin, end, run_id, scenario in rows[:MOST_PERIODS]
         if begin < end
     ]
     return periods, len(rows) <= MOST_PERIODS

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.base.problems import Problem, ProblemCode
 from domain.site.circuit_capacity import CapacityBasis, FailSafeReason
+from store.base.simulated import SCENARIO_OF, SimulatedBy
 from store.history.rows_as_of import REPLACED, check_as_of, rows_as_of
 from store.site.capacities import RELEASED, CapacityEvent
 
@@ -30,15 +31,17 @@ class CapacityAsOf:
 
 
 # A deadline that has passed counts from its moment on, whether or not anybody had noticed it by then.
-_SHOWN = """
-    SELECT id, at, received_at, mode, reason, capacity_w, basis FROM capacity_events
+_SHOWN = f"""
+    SELECT id, at, received_at, mode, reason, capacity_w, basis, scenario_run_id,
+           {SCENARIO_OF.format("scenario_run_id")} FROM capacity_events
     WHERE circuit_id = :circuit_id AND (received_at <= :as_of OR (reason = 'NO_PACKET' AND at <= :as_of))
     ORDER BY id DESC LIMIT 1
-"""
-_KNOWN = """
-    SELECT id, at, received_at, mode, reason, capacity_w, basis FROM capacity_events
+"""  # noqa: S608 - constants
+_KNOWN = f"""
+    SELECT id, at, received_at, mode, reason, capacity_w, basis, scenario_run_id,
+           {SCENARIO_OF.format("scenario_run_id")} FROM capacity_events
     WHERE circuit_id = :circuit_id AND at <= :as_of ORDER BY at DESC, id DESC LIMIT 1
-"""
+"""  # noqa: S608 - constants
 _EVENTS = text(f"SELECT 'SHOWN' AS what, * FROM ({_SHOWN}) AS s UNION ALL SELECT 'KNOWN', * FROM ({_KNOWN}) AS k")  # noqa: S608
 _CIRCUIT = text(f"WITH {REPLACED} SELECT rated_power_w FROM {rows_as_of('circuits')} AS c WHERE id = :circuit_id")  # noqa: S608
 _DEPOT = text("""
@@ -66,7 +69,7 @@ async def read_capacity_as_of(connection: AsyncConnection, circuit_id: UUID, as_
 
 
 def _event(row: list[Any]) -> CapacityEvent | None:
-    event_id, at, received_at, mode, reason, capacity_w, basis = row
+    event_id, at, received_at, mode, reason, capacity_w, basis, run_id, scenario = row
     if mode == RELEASED:
         return None
     return CapacityEvent(
@@ -77,4 +80,5 @@ def _event(row: list[Any]) -> CapacityEvent | None:
         None if reason is None else FailSafeReason(reason),
         capacity_w,
         None if basis is None else CapacityBasis(basis),
+        SimulatedBy.of(run_id, scenario),
     )

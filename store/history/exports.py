@@ -84,6 +84,13 @@ class _Table:
 _IN_DEPOTS = "(CAST(:depots AS uuid[]) IS NULL OR p.id = ANY (:depots))"
 
 
+def _simulated_by(table: str) -> tuple[ExportColumn, ...]:
+    """The scenario run that sent what a row of a table says; empty: it is no simulated one."""
+    run_id = f"{table}.scenario_run_id"
+    scenario = f"(SELECT scenario FROM scenario_runs WHERE id = {run_id})"  # noqa: S608 - a constant
+    return ExportColumn("scenario_run_id", _ID, run_id), ExportColumn("scenario", _TEXT, scenario, free=True)
+
+
 def _readings(selection: ExportSelection) -> _Table:
     keys = [key for key in MEASURANDS if not selection.measurands or key in selection.measurands]
     names = ", ".join(f"r.{column_of(key)}" for key in keys)
@@ -98,6 +105,7 @@ def _readings(selection: ExportSelection) -> _Table:
                 for key in keys
             ),
             ExportColumn("faults", _TEXT, "r.faults::text"),
+            *_simulated_by("r"),
         ),
         f"""
             FROM devices AS d JOIN depots AS p ON p.id = d.depot_id LEFT JOIN circuits AS c ON c.id = d.circuit_id
@@ -127,6 +135,7 @@ _CAPABILITY_HISTORY = _Table(
         ExportColumn("device", _TEXT, "d.name", free=True),
         ExportColumn("provider_event_ref", _TEXT, "e.provider_event_ref", free=True),
         ExportColumn("recorded_by", _TEXT, "e.recorded_by", free=True),
+        *_simulated_by("e"),
     ),
     f"""
         FROM capability_events AS e JOIN microgrids AS m ON m.id = e.microgrid_id
@@ -148,6 +157,7 @@ _CAPACITY_HISTORY = _Table(
         ExportColumn("reason", _TEXT, "e.reason"),
         ExportColumn("capacity [W]", _NUMBER, "e.capacity_w"),
         ExportColumn("basis", _TEXT, "e.basis"),
+        *_simulated_by("e"),
     ),
     f"""
         FROM capacity_events AS e JOIN depots AS p ON p.id = e.depot_id LEFT JOIN circuits AS c ON c.id = e.circuit_id
@@ -171,6 +181,7 @@ _REMEDIATIONS = _Table(
         ExportColumn("code", _TEXT, "e.code"),
         ExportColumn("action", _TEXT, "e.action"),
         ExportColumn("times", ColumnType.COUNT, "e.times"),
+        *_simulated_by("e"),
     ),
     f"""
         FROM remediations AS e JOIN depots AS p ON p.id = e.depot_id LEFT JOIN devices AS d ON d.id = e.device_id

@@ -13,6 +13,7 @@ from domain.base.clocks import effective_at
 from domain.monitoring.capabilities import Capability, CapabilityStatus
 from domain.monitoring.freshness import threshold_for, timeliness_of
 from domain.monitoring.packets import DEFAULT_PAST_WINDOW
+from store.base.simulated import SCENARIO_OF, SimulatedBy
 from store.history.rows_as_of import REPLACED, THRESHOLDS, check_as_of, depot_of_microgrid_as_of, rows_as_of
 from store.monitoring.capability_status import LatestRecord
 
@@ -26,6 +27,8 @@ class KnownStatus:
     observed_at: datetime
     received_at: datetime
     source_device_id: UUID | None
+    simulated_by: SimulatedBy | None = None
+    """The scenario run that sent it."""
 
     @property
     def effective_at(self) -> datetime:
@@ -49,7 +52,9 @@ _STATUSES = text(f"""
     SELECT k.capability, l.id, l.status, l.observed_at, l.received_at, l.provider_event_ref, l.source_device_id,
            s.name AS source_device_name, t.seconds, o.device_id AS owner_device_id, n.name AS owner_device_name,
            w.id AS known_id, w.status AS known_status, w.observed_at AS known_observed_at,
-           w.received_at AS known_received_at, w.source_device_id AS known_source_id
+           w.received_at AS known_received_at, w.source_device_id AS known_source_id,
+           l.scenario_run_id, {SCENARIO_OF.format("l.scenario_run_id")}, w.scenario_run_id AS known_run_id,
+           (SELECT scenario FROM scenario_runs WHERE id = w.scenario_run_id) AS known_scenario
     FROM unnest(CAST(:capabilities AS text[]), CAST(:measurands AS text[])) WITH ORDINALITY
         AS k (capability, measurand, n)
     LEFT JOIN LATERAL (
@@ -59,10 +64,11 @@ _STATUSES = text(f"""
     ) AS l ON true
     LEFT JOIN LATERAL (
         SELECT * FROM (
-            SELECT l.id, l.status, l.observed_at, l.received_at, l.provider_event_ref, l.source_device_id, l.tenure
+            SELECT l.id, l.status, l.observed_at, l.received_at, l.provider_event_ref, l.source_device_id, l.tenure,
+                   l.scenario_run_id
             WHERE l.id IS NOT NULL
             UNION ALL
-            SELECT id, status, observed_at, received_at, provider_event_ref, source_device_id, tenure
+            SELECT id, status, observed_at, received_at, provider_event_ref, source_device_id, tenure, scenario_run_id
             FROM capability_events
             WHERE microgrid_id = :microgrid_id AND capability = k.capability AND effect IN ('SHOWN', 'LATE')
               AND received_at > :as_of AND received_at <= CAST(:as_of AS timestamptz) + CAST(:late AS interval)
@@ -118,6 +124,7 @@ async def read_statuses_as_of(connection: AsyncConnection, microgrid_id: UUID, a
             None if seen is None else timeliness_of(seen, as_of, seen + threshold, is_fresh=is_fresh),
             row.owner_device_id,
             row.owner_device_name,
+            SimulatedBy.of(row.scenario_run_id, row.scenario),
         )
         known = None
         if row.known_id is not None:
@@ -127,6 +134,7 @@ async def read_statuses_as_of(connection: AsyncConnection, microgrid_id: UUID, a
                 row.known_observed_at,
                 row.known_received_at,
                 row.known_source_id,
+                SimulatedBy.of(row.known_run_id, row.known_scenario),
             )
         found.append(StatusAsOf(shown, known))
     return found

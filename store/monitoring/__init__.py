@@ -15,6 +15,7 @@
 - ``packets``: The stored packets, as they came, with what was answered
 - ``reading_fills``: Reading stored packets into typed readings, gateway by gateway and page by page
 - ``remediation_upkeep``: Remediations as packets open, count and close them
+- ``simulated``: When what devices measured was simulated
 - ``tables``: The tables of packets and of the capabilities' statuses, as they came and as they hold
 - ``telemetry``: The taking of packets: a group of them in one transaction, each with what its sensor actions did
 """

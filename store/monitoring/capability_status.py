@@ -23,6 +23,7 @@ from store.base.changes import record_change
 from store.base.database import clock
 from store.base.driver import KeptConnection, driver_errors, driver_in
 from store.base.notifications.notify import ChangeKind, notify
+from store.base.simulated import SCENARIO_OF, SimulatedBy, scenario_of
 from store.monitoring.freshness import EFFECTIVE_AT, IS_FRESH, STALE_AT, STATUS_JOINS, capabilities_and_thresholds
 from store.monitoring.tables import capability_events, freshness_thresholds
 from store.provisioning.microgrids import read_microgrid
@@ -51,6 +52,8 @@ class LatestRecord:
     owner_device_id: UUID | None
     """The device whose sensor action updates the capability now; None: no device does."""
     owner_device_name: str | None
+    simulated_by: SimulatedBy | None = None
+    """The scenario run that sent the status."""
 
     @property
     def clock_ahead(self) -> timedelta | None:
@@ -73,6 +76,8 @@ class EventRecord:
     provider_event_ref: str
     source_device_id: UUID | None
     recorded_by: str
+    simulated_by: SimulatedBy | None = None
+    """The scenario run that sent it."""
 
     @property
     def effective_at(self) -> datetime:
@@ -277,7 +282,8 @@ _LATEST = f"""
     SELECT m.id, k.capability, l.event_id, l.status, l.observed_at, l.received_at, {EFFECTIVE_AT} AS effective_at,
            l.provider_event_ref, l.source_device_id, s.name AS source_device_name, t.seconds,
            d.id AS owner_device_id, d.name AS owner_device_name, clock_timestamp() AS now,
-           {STALE_AT} AS stale_at, {IS_FRESH} AS is_fresh
+           {STALE_AT} AS stale_at, {IS_FRESH} AS is_fresh, l.scenario_run_id,
+           {SCENARIO_OF.format("l.scenario_run_id")}
     FROM microgrids AS m
     CROSS JOIN unnest($2::text[], $3::interval[]) WITH ORDINALITY AS k (capability, threshold, n)
     {STATUS_JOINS}
@@ -317,7 +323,7 @@ def _latest_records(rows: Iterable[Any]) -> dict[UUID, list[LatestRecord]]:
     for row in rows:
         (
             microgrid_id, name, event_id, status, observed_at, received_at, effective_at, ref, source_id, source_name,
-            seconds, owner_id, owner_name, now, stale_at, is_fresh,
+            seconds, owner_id, owner_name, now, stale_at, is_fresh, run_id, scenario,
         ) = row  # fmt: skip
         capability = Capability(name)
         own = {} if seconds is None else {capability: timedelta(seconds=seconds)}
@@ -337,6 +343,7 @@ def _latest_records(rows: Iterable[Any]) -> dict[UUID, list[LatestRecord]]:
                 None if effective_at is None else timeliness_of(effective_at, now, stale_at, is_fresh=is_fresh),
                 owner_id,
                 owner_name,
+                SimulatedBy.of(run_id, scenario),
             )
         )
     return found
@@ -362,6 +369,8 @@ async def list_events(
             capability_events.c.provider_event_ref,
             capability_events.c.source_device_id,
             capability_events.c.recorded_by,
+            capability_events.c.scenario_run_id,
+            scenario_of(capability_events.c.scenario_run_id),
         )
         .where(capability_events.c.microgrid_id == microgrid_id)
         .order_by(capability_events.c.id.desc())
@@ -378,6 +387,7 @@ async def list_events(
             None if status is None else CapabilityStatus(status),
             FoldEffect(effect),
             *rest,
+            simulated_by=SimulatedBy.of(run_id, scenario),
         )
-        for event_id, found, status, effect, *rest in await connection.execute(query)
+        for event_id, found, status, effect, *rest, run_id, scenario in await connection.execute(query)
     ]

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.monitoring.capabilities import Capability, CapabilityStatus
+from store.base.simulated import SCENARIO_OF, SimulatedBy
 from store.monitoring.freshness import EFFECTIVE_AT, IS_FRESH, STALE_AT, STATUS_JOINS, capabilities_and_thresholds
 
 
@@ -28,11 +29,14 @@ class LatestCapabilityStatus:
     is_updated: bool
     """Whether an enabled device updates it."""
     is_fresh: bool
+    simulated_by: SimulatedBy | None = None
+    """The scenario run that sent it."""
 
 
 _LATEST = text(f"""
     SELECT m.depot_id, l.capability, l.status, {EFFECTIVE_AT} AS effective_at, {STALE_AT} AS stale_at,
-           o.sensor_action_id IS NOT NULL AS is_updated, {IS_FRESH} AS is_fresh
+           o.sensor_action_id IS NOT NULL AS is_updated, {IS_FRESH} AS is_fresh,
+           l.scenario_run_id, {SCENARIO_OF.format("l.scenario_run_id")}
     FROM microgrids AS m
     CROSS JOIN unnest(CAST(:capabilities AS text[]), CAST(:thresholds AS interval[])) WITH ORDINALITY
         AS k (capability, threshold, n)
@@ -50,6 +54,9 @@ async def read_latest_statuses(
     capabilities, thresholds = capabilities_and_thresholds()
     given = {"depot_ids": list(depot_ids), "capabilities": capabilities, "thresholds": thresholds}
     rows = await connection.execute(_LATEST, given)
-    for depot_id, capability, status, *rest in rows:
-        found[depot_id] += (LatestCapabilityStatus(Capability(capability), CapabilityStatus(status), *rest),)
+    for depot_id, capability, status, *rest, run_id, scenario in rows:
+        latest = LatestCapabilityStatus(
+            Capability(capability), CapabilityStatus(status), *rest, simulated_by=SimulatedBy.of(run_id, scenario)
+        )
+        found[depot_id] += (latest,)
     return found

@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.monitoring.capabilities import Capability
 from domain.site.circuit_capacity import CapacityBasis, FailSafeReason
+from store.base.simulated import SCENARIO_OF, SimulatedBy
+from store.monitoring.simulated import SimulatedReadings, read_simulated
 from store.site.capacities import RELEASED
 
 
@@ -36,6 +38,8 @@ class LoadSeries:
     last_at: datetime
     """When the last of it was measured."""
     last_w: float
+    simulated: tuple[SimulatedReadings, ...] = ()
+    """What of it scenario runs sent."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class CapacityPeriod:
     capacity_w: float | None
     """None: the circuit's own rating holds."""
     basis: CapacityBasis | None
+    simulated_by: SimulatedBy | None = None
+    """The scenario run that brought it about."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,9 @@ async def read_load(
         "depot_id": depot_id, "since": since, "until": until, "width": bucket, "margin": _MARGIN, "usual": usual,
     }  # fmt: skip
     rows = await connection.execute(_LOAD, given)
-    return [_with_gaps(LoadSeries(*row), set(after), bucket.total_seconds()) for *row, after in rows]
+    found = [_with_gaps(LoadSeries(*row), set(after), bucket.total_seconds()) for *row, after in rows]
+    simulated = await read_simulated(connection, [each.device_id for each in found], since, until)
+    return [replace(each, simulated=tuple(simulated.get(each.device_id, ()))) for each in found]
 
 
 def _with_gaps(series: LoadSeries, after: Collection[float], width: float) -> LoadSeries:
@@ -148,20 +156,21 @@ def _with_gaps(series: LoadSeries, after: Collection[float], width: float) -> Lo
 
 
 # What held before is the last event before ``since``, by the history's own order; each circuit has one at most.
-_CAPACITIES = text("""
-    SELECT c.id, c.name, c.rated_power_w, e.at, e.mode, e.reason, e.capacity_w, e.basis
+_CAPACITIES = text(f"""
+    SELECT c.id, c.name, c.rated_power_w, e.at, e.mode, e.reason, e.capacity_w, e.basis, e.scenario_run_id,
+           {SCENARIO_OF.format("e.scenario_run_id")}
     FROM circuits AS c
     CROSS JOIN LATERAL (
-        (SELECT at, id, mode, reason, capacity_w, basis FROM capacity_events
+        (SELECT at, id, mode, reason, capacity_w, basis, scenario_run_id FROM capacity_events
          WHERE circuit_id = c.id AND at <= :since ORDER BY at DESC, id DESC LIMIT 1)
         UNION ALL
-        (SELECT at, id, mode, reason, capacity_w, basis FROM capacity_events
+        (SELECT at, id, mode, reason, capacity_w, basis, scenario_run_id FROM capacity_events
          WHERE circuit_id = c.id AND at > :since AND at < :until
            AND received_at > CAST(:since AS timestamptz) - interval '10 minutes')
     ) AS e
     WHERE c.depot_id = :depot_id
     ORDER BY c.id, e.at, e.id
-""")
+""")  # noqa: S608 - constants
 
 
 async def read_capacity_periods(
@@ -171,9 +180,8 @@ async def read_capacity_periods(
     found: dict[UUID, list[CapacityPeriod]] = defaultdict(list)
     circuits: dict[UUID, tuple[str, float | None]] = {}
     given = {"depot_id": depot_id, "since": since, "until": until}
-    for circuit_id, name, rated_power_w, at, mode, reason, capacity_w, basis in await connection.execute(
-        _CAPACITIES, given
-    ):
+    rows = await connection.execute(_CAPACITIES, given)
+    for circuit_id, name, rated_power_w, at, mode, reason, capacity_w, basis, run_id, scenario in rows:
         circuits[circuit_id] = (name, rated_power_w)
         step = CapacityPeriod(
             max(at, since),
@@ -182,6 +190,7 @@ async def read_capacity_periods(
             None if reason is None else FailSafeReason(reason),
             capacity_w,
             None if basis is None else CapacityBasis(basis),
+            SimulatedBy.of(run_id, scenario),
         )
         periods = found[circuit_id]
         if periods and replace(periods[-1], since=step.since) == step:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.access.principals import DepotScope
 from domain.monitoring.repeats import Repeat
 from store.access.narrowing import within
+from store.base.simulated import SimulatedBy, scenario_of
 from store.monitoring.tables import packets
 
 
@@ -32,6 +33,8 @@ class PacketRecord:
     """What it is beside ``repeat_of``; None: it brought no reading that came before."""
     repeat_of: UUID | None = None
     """The first packet that brought a reading of this one."""
+    simulated_by: SimulatedBy | None = None
+    """The scenario run that sent it."""
 
 
 MOST_TEXT = 1_000_000
@@ -95,6 +98,8 @@ async def list_packets(
             packets.c.received_at,
             cast(packets.c.document, Text),
             packets.c.answers,
+            packets.c.scenario_run_id,
+            scenario_of(packets.c.scenario_run_id),
         )
         .where(packets.c.gateway_id == gateway_id, within(packets.c.depot_id, scope))
         .order_by(packets.c.observed_at.desc(), packets.c.id.desc())
@@ -109,7 +114,7 @@ async def list_packets(
             has_more = len(found) == limit or length >= MOST_TEXT
             if has_more:
                 break
-            found.append(PacketRecord(*row))
+            found.append(PacketRecord(*row[:-2], simulated_by=SimulatedBy.of(*row[-2:])))
             length += len(found[-1].document)
     given = {
         "gateway_id": gateway_id,

@@ -83,6 +83,12 @@ device_readings = Table(
     Column("written_in", BigInteger, nullable=False, server_default=text("pg_current_xact_id()::text::bigint")),
     PrimaryKeyConstraint("device_id", "observed_at"),
     Index("device_readings_written_in", "written_in", postgresql_using="brin", postgresql_with={"pages_per_range": 32}),
+    Index(
+        "device_readings_simulated",
+        "device_id",
+        "observed_at",
+        postgresql_where=text("scenario_run_id IS NOT NULL"),
+    ),
     postgresql_partition_by="RANGE (observed_at)",
 )
 

@@ -22,6 +22,7 @@ from domain.site.circuit_capacity import (
     on_deadline,
 )
 from store.base.arrays import as_columns, insert_rows, is_one_of
+from store.base.simulated import SimulatedBy, scenario_of
 from store.site.tables import capacity_events, circuit_capacities, circuits, sensor_actions
 
 RELEASED = "RELEASED"
@@ -41,6 +42,8 @@ class CircuitCapacity:
     """The device of that action."""
     state: CapacityState | None
     """None where the circuit follows nothing, so that its own rating holds."""
+    simulated_by: SimulatedBy | None = None
+    """The scenario run that brought about what holds."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class CapacityEvent:
     reason: FailSafeReason | None
     capacity_w: float | None
     basis: CapacityBasis | None
+    simulated_by: SimulatedBy | None = None
+    """The scenario run that brought it about."""
 
 
 def capacity_state(row: Mapping[Any, Any]) -> CapacityState:
@@ -211,6 +216,8 @@ _CAPACITIES = (
         circuits.c.rated_power_w,
         sensor_actions.c.device_id,
         circuit_capacities,
+        scenario_of(circuit_capacities.c.scenario_run_id).label("scenario"),
+        scenario_of(circuit_capacities.c.fail_safe_scenario_run_id).label("fail_safe_scenario"),
     )
     .select_from(circuits)
     .outerjoin(circuit_capacities, circuit_capacities.c.circuit_id == circuits.c.id)
@@ -219,11 +226,19 @@ _CAPACITIES = (
 
 
 def _capacity(row: Mapping[Any, Any], now: datetime) -> CircuitCapacity:
-    state = None
+    state, simulated_by = None, None
     if row["sensor_action_id"] is not None:
         state = on_deadline(capacity_state(row), capacity_policy(row), now)
+        scenario = row["fail_safe_scenario"] if state.scenario_run_id is None else row["scenario"]
+        simulated_by = SimulatedBy.of(state.simulated_by, scenario)
     return CircuitCapacity(
-        row["id"], row["of_depot_id"], row["rated_power_w"], row["sensor_action_id"], row["device_id"], state
+        row["id"],
+        row["of_depot_id"],
+        row["rated_power_w"],
+        row["sensor_action_id"],
+        row["device_id"],
+        state,
+        simulated_by,
     )
 
 
@@ -255,6 +270,8 @@ _EVENTS = select(
     capacity_events.c.reason,
     capacity_events.c.capacity_w,
     capacity_events.c.basis,
+    capacity_events.c.scenario_run_id,
+    scenario_of(capacity_events.c.scenario_run_id).label("scenario"),
 )
 
 
@@ -304,6 +321,7 @@ def _read_events(rows: Sequence[Mapping[Any, Any]]) -> list[CapacityEvent]:
             None if row["reason"] is None else FailSafeReason(row["reason"]),
             row["capacity_w"],
             None if row["basis"] is None else CapacityBasis(row["basis"]),
+            SimulatedBy.of(row["scenario_run_id"], row["scenario"]),
         )
         for row in rows
     ]

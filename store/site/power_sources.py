@@ -22,6 +22,7 @@ from domain.site.measurands import MeasurandKey
 from domain.site.routing import PowerSourceKind
 from store.access.narrowing import within
 from store.base.arrays import is_one_of
+from store.base.simulated import SimulatedBy, scenario_of
 from store.site.deletions import check_consent
 from store.site.resolutions import list_rerouted
 from store.site.site_changes import Configurable, change_of, check_circuit, check_room, configuration_change
@@ -37,6 +38,8 @@ class ReadingRecord:
     observed_at: datetime
     received_at: datetime
     device_id: UUID
+    simulated_by: SimulatedBy | None = None
+    """The scenario run that sent it."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ _POWER_SOURCES = (
 async def _readings(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, tuple[ReadingRecord, ...]]:
     readings = power_source_readings.c
     query = (
-        select(power_source_readings)
+        select(power_source_readings, scenario_of(readings.scenario_run_id).label("scenario"))
         .where(is_one_of(readings.power_source_id, ids))
         .order_by(readings.power_source_id, readings.measurand)
     )
@@ -88,7 +91,14 @@ async def _readings(connection: AsyncConnection, ids: Collection[UUID]) -> dict[
     for row in await connection.execute(query):
         value = row.value_text if row.value_number is None else row.value_number
         found[row.power_source_id] += (
-            ReadingRecord(MeasurandKey(row.measurand), value, row.observed_at, row.received_at, row.device_id),
+            ReadingRecord(
+                MeasurandKey(row.measurand),
+                value,
+                row.observed_at,
+                row.received_at,
+                row.device_id,
+                SimulatedBy.of(row.scenario_run_id, row.scenario),
+            ),
         )
     return found
 

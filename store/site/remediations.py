@@ -22,6 +22,7 @@ from store.base.arrays import is_one_of
 from store.base.changes import record_change
 from store.base.database import clock
 from store.base.notifications.notify import ChangeKind, notify
+from store.base.simulated import SimulatedBy, scenario_of
 from store.site.depots import lock_depot
 from store.site.tables import depots, devices, gateways, power_sources, remediations
 
@@ -62,6 +63,8 @@ class RemediationRecord:
     times: int
     closed_at: datetime | None
     closed_by: str | None
+    simulated_by: SimulatedBy | None = None
+    """The scenario run that sent the last packet that was stopped."""
 
 
 def _remediations() -> Select[*tuple[Any, ...]]:
@@ -82,6 +85,8 @@ def _remediations() -> Select[*tuple[Any, ...]]:
         remediations.c.times,
         remediations.c.closed_at,
         remediations.c.closed_by,
+        remediations.c.scenario_run_id,
+        scenario_of(remediations.c.scenario_run_id).label("scenario"),
     ).select_from(
         remediations.outerjoin(depots, depots.c.id == remediations.c.depot_id)
         .outerjoin(gateways, gateways.c.id == remediations.c.gateway_id)
@@ -99,6 +104,7 @@ async def _read(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) ->
     for row in rows:
         row["action"] = SensorActionKind(row["action"])
         row["code"] = RemediationCode(row["code"])
+        row["simulated_by"] = SimulatedBy.of(row.pop("scenario_run_id"), row.pop("scenario"))
         row["candidates"] = tuple(Candidate(each, names.get(each)) for each in row["candidates"])
     return [RemediationRecord(**row) for row in rows]
 

@@ -35,6 +35,15 @@ async def allow_simulation(engine: AsyncEngine, depot_id: UUID) -> None:
         await update_depot(connection, ACTOR, depot_id, {"allows_simulation": True})
 
 
+async def run_into_remediation(api: httpx.AsyncClient, depot_id: str) -> dict[str, Any]:
+    """Run a scenario whose controller is linked to no circuit, so that a remediation opens; answer the run."""
+    devices = (await api.get("/api/devices", params={"depot_id": depot_id})).raise_for_status().json()["items"]
+    (controller,) = [each for each in devices if each["sensor_id"] == "mgc-1"]
+    (await api.patch(f"/api/devices/{controller['device_id']}", json={"circuit_id": None})).raise_for_status()
+    run, _ = await run_scenario(api, depot_id, "quick-look", force=True)
+    return run
+
+
 async def begin(api: httpx.AsyncClient, depot_id: str, scenario: str, **more: Any) -> str:
     """Start a run; answer its id."""
     what = {"text": scenario} if "\n" in scenario else {"scenario": scenario}

@@ -340,4 +340,4 @@ async def test_one_more_than_may_go_on_is_refused() -> None:
 
 def test_every_measurand_has_a_column() -> None:
     headers = [column.header for column in columns_of(ExportKind.READINGS, ExportSelection(NOW, NOW))]
-    assert len(headers) == len(set(headers)) == len(MEASURANDS) + 9
+    assert len(headers) == len(set(headers)) == len(MEASURANDS) + 11

@@ -68,6 +68,7 @@ async def test_what_a_meter_measured_is_averaged_by_buckets(api: httpx.AsyncClie
             "avg_w": [-500.3, 500.0],
             "min_w": [-2000.5, 500.0],
             "max_w": [1000.0, 500.0],
+            "simulated": [],
         },
         {
             "device_id": str(site.devices["em-2"]),
@@ -78,6 +79,7 @@ async def test_what_a_meter_measured_is_averaged_by_buckets(api: httpx.AsyncClie
             "avg_w": [7.0],
             "min_w": [7.0],
             "max_w": [7.0],
+            "simulated": [],
         },
     ]
     assert load["capacities"] == []

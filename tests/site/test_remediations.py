@@ -82,6 +82,7 @@ async def test_a_remediation_says_what_to_do(engine: AsyncEngine, api: httpx.Asy
         "times": 3,
         "closed_at": None,
         "closed_by": None,
+        "simulated_by": None,
     }
 
 

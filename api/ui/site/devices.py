@@ -190,10 +190,11 @@ async def show_changed(request: Request, engine: AsyncEngine, depot_id: UUID) ->
 
 
 def source_now(source: power_sources.PowerSource) -> dict[str, Any]:
-    """A power source, with those of its readings that say how it stands."""
+    """A power source, with those of its readings that say how it stands, and whether any of them is simulated."""
     readings = {reading.measurand: reading for reading in source.readings}
     return {
         "of": source,
         "states": [readings[key] for key in STATE_MEASURANDS if key in readings],
         "load": readings.get(MeasurandKey.TOTAL_POWER_LOAD),
+        "simulated_by": next((each.simulated_by for each in source.readings if each.simulated_by is not None), None),
     }

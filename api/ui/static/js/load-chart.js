@@ -2,6 +2,7 @@
 // may draw, a chart for each circuit, all on one axis of time, which goes on by itself. A fail-safe is a hatched band.
 import { alone, axisLook, coloursIn, element, spaced, timeLabels, inWords as words } from "./charting.js";
 import { now } from "./clock.js";
+import { tellSimulated } from "./simulated.js";
 import { offset, readable } from "./zones.js";
 
 const HEIGHT = { few: 200, many: 122 }; // of a chart, so that those of four circuits are seen at once
@@ -183,6 +184,8 @@ class LoadChart extends HTMLElement {
     });
     this.slide();
     this.lead();
+    const { series, capacities: circuits } = this.load;
+    tellSimulated(this.querySelector(".simulated-notes"), { series, circuits }, this.zone);
     this.tabulate(groups);
     const none = groups.every((group) => group.meters.length === 0);
     const said = none ? ["No meter of this depot sent its load in this time."] : [];

@@ -3,6 +3,7 @@
 // and its form #trend hold what is shown.
 import { coloursIn, element } from "./charting.js";
 import { now } from "./clock.js";
+import { tellSimulated } from "./simulated.js";
 import { bandsOf, drawBands } from "./trend-bands.js";
 import { figure, isNumber, moved, qualityIn, unitOf } from "./trend-data.js";
 import { ACTS, listenToFingers, listenToKeys } from "./trend-moves.js";
@@ -273,6 +274,7 @@ class TrendChart extends HTMLElement {
       said.push(`This browser does not know the time zone ${this.getAttribute("zone")}: times are shown in UTC.`);
     }
     this.note.textContent = said.join(" ");
+    tellSimulated(this.querySelector(".simulated-notes"), this.answer, this.zone);
     this.answer.series.forEach((series, index) => {
       const quality = this.querySelectorAll(".trend-chosen li")[index]?.querySelector(".trend-quality");
       if (!quality) return;

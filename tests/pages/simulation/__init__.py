@@ -1,0 +1,1 @@
+"""The pages of the depot simulation: simulated values, and what says so beside them."""
