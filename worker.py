@@ -38,7 +38,7 @@ from activities.run_audit import RunAuditActivities
 from activities.scenario_run import ScenarioRunActivities
 from activities.steps import Steps
 from domain.access.secrets import BITS, SecretKind, digest_of, make_secret
-from domain.history.rollups import RollupRequest
+from domain.history.rollups import RollupCheckRequest, RollupRequest
 from domain.monitoring.upkeep import DriftRequest, HistoryRequest, ReadingFillRequest, RunAuditRequest, WatchInput
 from relay import Relay
 from runtime.begin import begin
@@ -59,6 +59,7 @@ from workflows.history_upkeep import HistoryUpkeepWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
 from workflows.reading_fill import ReadingFillWorkflow
 from workflows.reading_rollup import ReadingRollupWorkflow
+from workflows.rollup_check import RollupCheckWorkflow
 from workflows.run_audit import RunAuditWorkflow
 from workflows.scenario_run import ScenarioRunWorkflow
 from workflows.schedules import Plan, ensure_schedules
@@ -179,6 +180,18 @@ _SUBJECTS = (
             timedelta(minutes=5),
             ReadingRollupWorkflow.run,
             RollupRequest(),
+        ),
+    ),
+    _Subject(
+        RollupCheckWorkflow,
+        lambda _: [],
+        Plan(
+            "rollup-check",
+            "ROLLUP_CHECK",
+            "Holds the rollups of the last days against their readings, and makes them right",
+            timedelta(days=1),
+            RollupCheckWorkflow.run,
+            RollupCheckRequest(),
         ),
     ),
     _Subject(

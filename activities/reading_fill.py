@@ -11,7 +11,7 @@ from temporalio import activity
 
 from activities.heartbeat import beating
 from domain.monitoring.upkeep import ReadingFillReport, ReadingFillRequest
-from store.monitoring.reading_fills import count_open_fills, fill_page
+from store.monitoring.reading_fills import fill_page, read_fill_progress
 
 
 class ReadingFillActivities:
@@ -41,5 +41,5 @@ class ReadingFillActivities:
                 packets += page.packets
                 gateways += page.finished
             async with self._engine.connect() as connection:
-                left = await count_open_fills(connection)
+                left = (await read_fill_progress(connection)).gateways_left
         return ReadingFillReport(packets, gateways, left)

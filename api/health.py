@@ -22,7 +22,9 @@ from api.ui.base.assets import missing_assets
 from domain.base.problems import ProblemCode
 from runtime.version import version
 from store.base.database import FAILURES, is_used_up, snapshot
+from store.history.rollups import read_backlog
 from store.monitoring.history import months_ahead
+from store.monitoring.reading_fills import read_fill_progress
 from store.provisioning.outbox import OutboxDepth, outbox_depth
 from store.schema_version import is_migrated
 from store.site.fleet.fleet_list import count_fleet
@@ -137,12 +139,23 @@ async def metrics(health_engine: HealthEngineDep, ingest: IngestDep) -> Response
     rows = Gauge("outbox_rows", "Changes that have not been delivered to a sync workflow yet", registry=registry)
     age = Gauge("outbox_age_seconds", "How long the oldest of them waits", registry=registry)
     ahead = Gauge("history_months_ahead", "Months after this one that the history has room for", registry=registry)
+    stretches = Gauge(
+        "rollup_stretches_left",
+        "Stretches of a device's time, of six hours at most, to be rolled up",
+        registry=registry,
+    )
+    lag = Gauge("rollup_lag_seconds", "How long ago everything that had come was rolled up", registry=registry)
+    fills = Gauge("reading_fill_gateways_left", "Gateways whose packets are to be read", registry=registry)
     states = Gauge("depots", "Depots by provisioning state", ["provisioning"], registry=registry)
     async with snapshot(health_engine) as connection:
         depth = await outbox_depth(connection)
         ahead.set(await months_ahead(connection))
+        backlog = await read_backlog(connection)
+        fills.set((await read_fill_progress(connection)).gateways_left)
         for state, count in (await count_fleet(connection)).by_provisioning().items():
             states.labels(state).set(count)
+    stretches.set(backlog.blocks)
+    lag.set(backlog.lag_seconds)
     rows.set(depth.rows)
     age.set(_age(depth))
     registry.register(_IngestCollector(ingest))

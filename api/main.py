@@ -47,7 +47,7 @@ from api.edge.guard import Authenticate, Guard, SecurityHeadersMiddleware
 from api.edge.located import Located
 from api.edge.requests import Requests
 from api.edge.temporal_ui import TemporalUi
-from api.history import exports, series
+from api.history import exports, rollups, series
 from api.monitoring import capability_status, load, telemetry
 from api.provisioning import backfills, microgrids
 from api.simulation import scenario_runs, scenarios
@@ -127,7 +127,7 @@ _MONITORING = _Subject(
     fast_routes=(*telemetry.FAST_ROUTES, *capability_status.FAST_ROUTES),
     schemas=telemetry.PACKET_SCHEMAS,
 )
-_HISTORY = _Subject((series, exports))
+_HISTORY = _Subject((series, exports, rollups))
 _BACKFILLS = _Subject((backfills,))
 _ACCESS = _Subject((grants, api_tokens, sessions, journal, payload_codec))
 _SIMULATION = _Subject((scenarios, scenario_runs))

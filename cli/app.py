@@ -142,6 +142,37 @@ def resync(depot: str, /, *, api: ApiUrl = None) -> int:
 
 
 @app.command(group=_PRODUCT, sort_key=5)
+def rollups(
+    *,
+    check: Flag = False,
+    days: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    repair: bool = True,
+    api: ApiUrl = None,
+) -> int:
+    """Show how far readings are rolled up; check the rollups, and make them right.
+
+    The exit code is 1 where a check found differences.
+
+    Parameters
+    ----------
+    check:
+        Hold the rollups against the readings that they are made from.
+    days:
+        Of so many of the last whole days. Without it: of all of which readings are kept.
+    repair:
+        Make right what differs; otherwise only count it.
+    api:
+        The API's address. Without it: what MANAGE_API_URL names, else the running `./dev up` of this folder.
+
+    """
+    from cli.client import name_api
+    from cli.rollups import run_rollups
+
+    name_api(api)
+    return run_rollups(check=check, days=days, repair=repair)
+
+
+@app.command(group=_PRODUCT, sort_key=5)
 def fleet(
     depots: Annotated[int, Parameter(validator=validators.Number(gte=1))], /, *, seed: int = 1, flaws: Flag = False
 ) -> int:

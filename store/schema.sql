@@ -1561,6 +1561,20 @@ CREATE TABLE public.rollup_blocks (
     until timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.rollup_checks (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    requested_by text NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    since timestamp with time zone,
+    until timestamp with time zone,
+    repair boolean NOT NULL,
+    day timestamp with time zone,
+    after_device uuid,
+    compared bigint DEFAULT 0 NOT NULL,
+    differences bigint DEFAULT 0 NOT NULL,
+    finished_at timestamp with time zone
+);
+
 CREATE TABLE public.rollup_mark (
     is_only boolean DEFAULT true NOT NULL,
     mark bigint DEFAULT 0 NOT NULL,
@@ -2639,6 +2653,9 @@ ALTER TABLE ONLY public.retention_floors
 
 ALTER TABLE ONLY public.rollup_blocks
     ADD CONSTRAINT rollup_blocks_pkey PRIMARY KEY (device_id, block_at);
+
+ALTER TABLE ONLY public.rollup_checks
+    ADD CONSTRAINT rollup_checks_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.rollup_mark
     ADD CONSTRAINT rollup_mark_pkey PRIMARY KEY (is_only);

@@ -27,7 +27,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.manage_api import ManageApi
 from devtools.legacy_fleet import seed_legacy
-from domain.history.rollups import RollupRequest
+from domain.history.rollups import RollupCheckRequest, RollupRequest
 from domain.monitoring.upkeep import DriftRequest, HistoryRequest, ReadingFillRequest, RunAuditRequest, WatchInput
 from domain.provisioning.backfill import BackfillInput, BackfillRequest
 from domain.provisioning.outcomes import SyncRequest
@@ -51,6 +51,7 @@ from workflows.history_upkeep import HistoryUpkeepWorkflow
 from workflows.launch import backfill_handle, resync, signal_sync, start_backfill, sync_workflow_id
 from workflows.reading_fill import ReadingFillWorkflow
 from workflows.reading_rollup import ReadingRollupWorkflow
+from workflows.rollup_check import RollupCheckWorkflow
 from workflows.run_audit import RunAuditWorkflow
 
 FOLDER = Path(__file__).parent / "histories"
@@ -224,6 +225,13 @@ class Recorder:
             )
             await self.save(f"reading-rollup-{name}", workflow_id)
 
+    async def rollup_check(self) -> None:
+        workflow_id = f"rollup-check/{uuid4()}"
+        await self.client.start_workflow(
+            RollupCheckWorkflow.run, RollupCheckRequest(), id=workflow_id, task_queue=QUEUE
+        )
+        await self.save("rollup-check-equal", workflow_id)
+
     async def run_audit(self) -> None:
         workflow_id = f"run-audit/{uuid4()}"
         await self.client.start_workflow(RunAuditWorkflow.run, RunAuditRequest(), id=workflow_id, task_queue=QUEUE)
@@ -321,6 +329,7 @@ PATHS: list[Callable[[Recorder], Awaitable[None]]] = [
     Recorder.drift_audit,
     Recorder.reading_fill,
     Recorder.reading_rollup,
+    Recorder.rollup_check,
     Recorder.run_audit,
     Recorder.scenario_completed,
     Recorder.scenario_paused_in_time,

@@ -13,6 +13,7 @@
   read into them
 - ``reading_rollup``: The reading rollup: what changed of the readings is rolled up by minute, by quarter of an hour
   and by day
+- ``rollup_check``: The rollup check: rollups are held against the readings that they are made from, and made right
 - ``run_audit``: The run audit: a scenario run or backfill whose workflow is gone ends, although nobody reads it
 - ``scenario_run``: A scenario run: the order of its steps, its waits, and how it is steered
 - ``schedules``: What runs without anyone asking for it: what a schedule is, and how Temporal is brought to have it

@@ -24,18 +24,21 @@ from temporalio.common import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.base.jobs import JobKind
+from domain.history.rollups import RollupCheckRequest
 from domain.provisioning.backfill import BACKFILL, BackfillInput, BackfillProgress
 from domain.provisioning.outcomes import SyncRequest, SyncResult
 from domain.simulation.scenario_runs import SCENARIO_RUN, EndedRun, ScenarioRunInput
 from runtime.search_attributes import DEPOT_ID, JOB_KIND
 from workflows.backfill import BackfillWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
+from workflows.rollup_check import RollupCheckWorkflow
 from workflows.scenario_run import ScenarioRunWorkflow
 
 WorkflowT = TypeVar("WorkflowT")
 InputT = TypeVar("InputT")
 
 SYNC_KIND = "SYNC"
+ROLLUP_CHECK_KIND = "ROLLUP_CHECK"
 
 SYNC_TASK_TIMEOUT = timedelta(seconds=3)
 """After so long the task of a sync that a killed worker held goes to another worker.
@@ -143,6 +146,21 @@ async def start_scenario_run(client: Client, task_queue: str, given: ScenarioRun
 def scenario_run_handle(client: Client, run_id: UUID) -> WorkflowHandle[ScenarioRunWorkflow, EndedRun]:
     """Take hold of a scenario run's workflow."""
     return client.get_workflow_handle_for(ScenarioRunWorkflow.run, SCENARIO_RUN.workflow_id(run_id))
+
+
+async def start_rollup_check(client: Client, task_queue: str, request: RollupCheckRequest) -> None:
+    """Start a check of rollups. Starting the same one again changes nothing."""
+    await client.start_workflow(
+        RollupCheckWorkflow.run,
+        request,
+        id=f"rollup-check/{request.check_id}",
+        task_queue=task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        search_attributes=TypedSearchAttributes([SearchAttributePair(JOB_KIND, ROLLUP_CHECK_KIND)]),
+        static_summary=f"Check of the rollups by {request.requested_by}",
+        rpc_timeout=timedelta(seconds=10),
+    )
 
 
 async def _start_job(

@@ -201,6 +201,8 @@ OPERATIONS: dict[str, Access] = {
     "export_remediations": VIEW_NARROWED,
     "list_remediations": VIEW_NARROWED,
     "resolve_remediation": OPERATE,
+    "get_reading_upkeep": VIEW_FLEET,
+    "check_rollups": ADMINISTER_FLEET,
     "start_backfill": ADMINISTER_FLEET,
     "list_backfills": VIEW_FLEET,
     "get_backfill": VIEW_FLEET,

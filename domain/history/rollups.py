@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from uuid import UUID
 
 BLOCK = timedelta(hours=6)
 """What is rolled up of a device at a time, at most."""
@@ -93,12 +94,17 @@ _LONG = 300.0
 class RollupCheckRequest:
     """Which rollups to hold against their readings."""
 
-    days: int = 3
-    """Days in UTC before this one; 0: all of which there are readings."""
+    days: int | None = 3
+    """The last whole days in UTC that are rolled up; None: all of which readings are kept."""
     repair: bool = True
     """Whether what differs is made right, or only counted."""
+    check_id: UUID | None = None
+    """None: the workflow makes one."""
+    requested_by: str = "schedule:rollup-check"
+    rounds: int = 1_000
+    """Steps of a workflow."""
     round_seconds: float = 60.0
-    """About how long a step checks."""
+    """About how long a step compares."""
 
 
 class RollupCheckOutcome(StrEnum):
@@ -112,20 +118,14 @@ class RollupCheckOutcome(StrEnum):
 class RollupCheckReport:
     """Rollups that were held against their readings."""
 
-    blocks: int
-    """Stretches of six hours of one device that were compared."""
+    compared: int
+    """Days of devices that were compared."""
     differences: int
     """Buckets of all widths that were not what the readings say: wrong, missing, or without readings."""
     repaired: bool
     """Whether they were made right."""
-    next_block: float | None = None
-    """Where the next step goes on, in seconds since the Unix epoch; None: all is compared."""
-
-    def followed_by(self, then: RollupCheckReport) -> RollupCheckReport:
-        """What both came to."""
-        return RollupCheckReport(
-            self.blocks + then.blocks, self.differences + then.differences, then.repaired, then.next_block
-        )
+    finished: bool
+    """Whether all is compared."""
 
     @property
     def outcome(self) -> RollupCheckOutcome:
@@ -136,4 +136,4 @@ class RollupCheckReport:
         """Say it to a person."""
         what = "made right" if self.repaired else "left as they are"
         found = f"{self.differences} buckets differed and were {what}" if self.differences else "no bucket differs"
-        return f"{self.blocks} stretches of six hours compared: {found}"
+        return f"{self.compared} days of devices compared: {found}{'' if self.finished else '; more is left'}"

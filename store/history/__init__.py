@@ -8,6 +8,7 @@
 - ``exports``: Exports of a site's history: the statement of each, whose rows PostgreSQL itself writes as CSV
 - ``parquet``: Parquet files of exports, made from their CSV by DuckDB, which is there where the extra ``parquet`` is
   installed
+- ``rollup_checks``: Rollups held against the readings that they are made from, day by day and device by device
 - ``rollup_statements``: The statements that make rollups: minutes from readings, and wider buckets from narrower ones
 - ``rollups``: Rollups of readings, kept right under late and repeated data
 - ``rows_as_of``: The rows of a site as they were at a moment: the present ones, and for those that changed since, what

@@ -54,6 +54,17 @@ _CLOCKS = "interval '10 minutes'"
 """A clock runs ahead by less, at most."""
 _GIVEN = "unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) AS g (device_id, since, until)"
 
+_SETTLED = f"""
+    SELECT * FROM {_GIVEN}
+    WHERE $4::bigint IS NULL OR NOT (
+        EXISTS (SELECT FROM device_readings AS r
+                WHERE r.device_id = g.device_id AND r.observed_at >= g.since
+                  AND r.observed_at < g.until + {_HELD} + {_CLOCKS} AND r.written_in >= $4)
+        OR EXISTS (SELECT FROM rollup_blocks AS n
+                   WHERE n.device_id = g.device_id AND n.since < g.until + {_HELD} AND n.until > g.since)
+    )
+"""  # noqa: S608 - constants
+
 
 def _each(made: Iterable[str]) -> str:
     return ",\n           ".join(made)
@@ -150,14 +161,7 @@ def roll_up_statement() -> str:
     )
     return f"""
     WITH given AS MATERIALIZED (
-        SELECT * FROM {_GIVEN}
-        WHERE $4::bigint IS NULL OR NOT (
-            EXISTS (SELECT FROM device_readings AS r
-                    WHERE r.device_id = g.device_id AND r.observed_at >= g.since
-                      AND r.observed_at < g.until + {_HELD} + {_CLOCKS} AND r.written_in >= $4)
-            OR EXISTS (SELECT FROM rollup_blocks AS n
-                       WHERE n.device_id = g.device_id AND n.since < g.until + {_HELD} AND n.until > g.since)
-        )
+        {_SETTLED}
     ), readings AS (
         SELECT g.since, g.until, least(r.observed_at, r.received_at) AS at,
                r.received_at - r.observed_at > {_DELAY} AS is_delayed,
@@ -196,6 +200,11 @@ def roll_up_statement() -> str:
         SELECT g.*, f.faults FROM grouped AS g LEFT JOIN faulty AS f USING (device_id, begins_at)
     ), {_write(TABLES[RollupWidth.MINUTE])}
     """  # noqa: S608 - constants
+
+
+def settled_statement() -> str:
+    """Which of given stretches have no readings that a transaction or a later one wrote, and are not noted."""
+    return _SETTLED
 
 
 @cache

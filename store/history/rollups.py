@@ -7,7 +7,7 @@ all of their readings, whatever is there (`roll_up_page`). Both may be done agai
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.history.rollups import BLOCK, RollupWidth
 from domain.history.series import HELD_AT_MOST
 from store.base.driver import driver_errors, driver_in
-from store.history.rollup_statements import TABLES, combine_statement, roll_up_statement
+from store.history.rollup_statements import TABLES, combine_statement, roll_up_statement, settled_statement
 from store.monitoring.device_readings import OLDEST_MONTH
 
 PAGE = timedelta(hours=150)
@@ -61,9 +61,10 @@ class RollupBacklog:
     """How long ago that is."""
 
 
-_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('rollups', 0))"
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('rollups', 0))"
+"""One makes rollups at a time."""
 # A month is dropped under a lock that waits for this one, so what is read to be there stays there.
-_KEEP_MONTHS = "LOCK TABLE device_readings IN ACCESS SHARE MODE"
+KEEP_MONTHS = "LOCK TABLE device_readings IN ACCESS SHARE MODE"
 _SNAPSHOT = """
     SELECT pg_snapshot_xmin(s)::text::bigint AS oldest, pg_snapshot_xmax(s)::text::bigint AS next,
            clock_timestamp() AS at
@@ -109,7 +110,7 @@ async def note_touched(connection: AsyncConnection) -> None:
     """
     driver = await driver_in(connection)
     with driver_errors():
-        await driver.execute(_LOCK)
+        await driver.execute(LOCK)
         state = await driver.fetchrow(_MARK)
         found = await driver.fetchrow(_SNAPSHOT)
         assert state is not None
@@ -134,8 +135,8 @@ async def roll_up_page(connection: AsyncConnection, page: timedelta = PAGE) -> R
     """Roll up the newest of what is noted; None: nothing is."""
     driver = await driver_in(connection)
     with driver_errors():
-        await driver.execute(_LOCK)
-        await driver.execute(_KEEP_MONTHS)
+        await driver.execute(LOCK)
+        await driver.execute(KEEP_MONTHS)
         taken = [Stretch(*row) for row in await driver.fetch(_TAKE, page, _BLOCKS)]
         if not taken:
             return None
@@ -162,23 +163,31 @@ async def roll_up(driver: asyncpg.Connection, stretches: Iterable[Stretch], sett
     Months whose readings are no longer kept are left as they are.
     """
     oldest = await driver.fetchval(OLDEST_MONTH)
+    if settled is not None:
+        # What comes between this and the next statement is left out there.
+        rows = await driver.fetch(settled_statement(), *_arrays(aligned(stretches, BLOCK, oldest)), settled)
+        stretches = [Stretch(*row) for row in rows]
     changed = 0
     source: RollupWidth | None = None
     for width in RollupWidth:
         stretches = aligned(stretches, width.span, oldest)
         if not stretches:
             break
-        given = (
-            [each.device_id for each in stretches],
-            [each.since for each in stretches],
-            [each.until for each in stretches],
-        )
+        given = _arrays(stretches)
         if source is None:
             changed += await driver.fetchval(roll_up_statement(), *given, settled) or 0
         else:
             changed += await driver.fetchval(combine_statement(TABLES[source], width), *given) or 0
         source = width
     return changed
+
+
+def _arrays(stretches: Sequence[Stretch]) -> tuple[list[UUID], list[datetime], list[datetime]]:
+    return (
+        [each.device_id for each in stretches],
+        [each.since for each in stretches],
+        [each.until for each in stretches],
+    )
 
 
 def aligned(stretches: Iterable[Stretch], width: timedelta, oldest: datetime | None) -> list[Stretch]:

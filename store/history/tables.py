@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.site.measurands import MEASURANDS
-from store.base.metadata import metadata, now_column, time_column
+from store.base.metadata import id_column, metadata, now_column, time_column
 from store.history.rollup_statements import TABLES, parts_of, rollup_column
 
 _TYPES = {
@@ -55,6 +55,23 @@ rollup_mark = Table(
     time_column("noted_at", null=True),
     time_column("complete_at", null=True),
     CheckConstraint("is_only", name="rollup_mark_one"),
+)
+
+# Rollups that were held against their readings, with how far that is. The last hundred.
+rollup_checks = Table(
+    "rollup_checks",
+    metadata,
+    id_column(),
+    Column("requested_by", Text, nullable=False),
+    now_column("requested_at"),
+    time_column("since", null=True),
+    time_column("until", null=True),
+    Column("repair", Boolean, nullable=False),
+    time_column("day", null=True),
+    Column("after_device", Uuid),
+    Column("compared", BigInteger, nullable=False, server_default=text("0")),
+    Column("differences", BigInteger, nullable=False, server_default=text("0")),
+    time_column("finished_at", null=True),
 )
 
 # Time of devices whose readings changed since it was rolled up.

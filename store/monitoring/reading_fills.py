@@ -31,6 +31,15 @@ class FilledPage:
     """Whether it was its gateway's last."""
 
 
+@dataclass(frozen=True)
+class FillProgress:
+    """Gateways whose packets are still to be read."""
+
+    gateways_left: int
+    packets_read: int
+    """Packets of these that are read already."""
+
+
 _NEXT = """
     SELECT gateway_id, device_ids, after_observed_at, after_packet_id FROM reading_fills
     WHERE finished_at IS NULL ORDER BY asked_at, gateway_id LIMIT 1 FOR UPDATE SKIP LOCKED
@@ -50,7 +59,10 @@ _NOTE = """
         packets_read = packets_read + $4, finished_at = CASE WHEN $5 THEN now() END
     WHERE gateway_id = $1
 """
-_OPEN = text("SELECT count(*) FROM reading_fills WHERE finished_at IS NULL")
+_PROGRESS = text("""
+    SELECT count(*) AS gateways_left, coalesce(sum(packets_read), 0) AS packets_read
+    FROM reading_fills WHERE finished_at IS NULL
+""")
 
 
 async def fill_page(connection: AsyncConnection, page: int = PAGE) -> FilledPage | None:
@@ -78,9 +90,10 @@ async def fill_page(connection: AsyncConnection, page: int = PAGE) -> FilledPage
     return FilledPage(len(found), finished)
 
 
-async def count_open_fills(connection: AsyncConnection) -> int:
-    """Say of how many gateways packets are still to be read."""
-    return (await connection.execute(_OPEN)).scalar_one()
+async def read_fill_progress(connection: AsyncConnection) -> FillProgress:
+    """Say how much is still to be read."""
+    row = (await connection.execute(_PROGRESS)).one()
+    return FillProgress(row.gateways_left, int(row.packets_read))
 
 
 def _read(rows: Sequence[asyncpg.Record], devices: Mapping[str, UUID]) -> list[DeviceReading]:
