@@ -21,6 +21,8 @@ class Statements:
     most_parameters: int = 0
     many: list[str] = field(default_factory=list[str])
     """Those that were executed once for each of a list of parameters."""
+    texts: list[str] = field(default_factory=list[str])
+    """All of them."""
 
 
 @contextmanager
@@ -30,6 +32,7 @@ def statements_of(engine: AsyncEngine) -> Generator[Statements]:
 
     def note(_c: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, executemany: bool) -> None:
         seen.count += 1
+        seen.texts.append(statement)
         seen.most_parameters = max(seen.most_parameters, len(parameters))
         if executemany:
             seen.many.append(statement)
