@@ -16,7 +16,6 @@
 - ``place``: Where `./dev up` keeps its state, and how other commands find a running one
 - ``provider``: The OpenID provider, as the command line asks it: the device flow (RFC 8628), refreshing, and revoking
   (RFC 7009)
-- ``rollups``: `./dev rollups`: how far readings are rolled up; holds rollups against their readings, and makes them
-  right
 - ``token``: The token by which commands prove who runs them, where they are not run beside the product itself
+- ``upkeep``: Commands that look after what is derived from what came
 """

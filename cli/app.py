@@ -166,7 +166,7 @@ def rollups(
 
     """
     from cli.client import name_api
-    from cli.rollups import run_rollups
+    from cli.upkeep.rollups import run_rollups
 
     name_api(api)
     return run_rollups(check=check, days=days, repair=repair)

@@ -17,12 +17,12 @@ from domain.history.rollups import RollupCheckReport, RollupWidth
 from store.history.rollup_checks import begin_check, check_page, read_last_check
 from store.history.tables import rollup_blocks, rollups
 from store.monitoring.tables import device_readings
+from tests.factories.rollups import add_readings, at, roll_up, stored
 from tests.factories.sites import add_device, make_site
 from tests.factories.stored_packets import ask_for_fill
 from tests.helpers.journal import journal
 from tests.helpers.live import make_worker
 from tests.helpers.support import until
-from tests.history.test_rollups import add_readings, at, roll_up, stored
 
 CORRUPTIONS = {
     "wrong": (3, "UPDATE {table} SET soc_most = 99, soc_readings = soc_readings + 1 WHERE device_id = :device_id"),

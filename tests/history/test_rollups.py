@@ -20,48 +20,15 @@ from domain.history.series import DELAYED_AFTER, HELD_AT_MOST
 from domain.site.measurands import MEASURANDS, MeasurandKey, ValueKind
 from runtime.search_attributes import OUTCOME
 from store.history.rollup_statements import parts_of, rollup_column
-from store.history.rollups import note_touched, read_backlog, roll_up_page
+from store.history.rollups import read_backlog
 from store.history.tables import rollup_mark, rollups
 from store.monitoring.device_readings import column_of
 from store.monitoring.tables import device_readings
+from tests.factories.rollups import NOON, Rollup, Rollups, add_readings, at, roll_up, stored
 from tests.factories.sites import add_device, make_site, milliseconds, packet
 from tests.helpers.live import make_worker
 from tests.helpers.support import until
 from workflows.reading_rollup import ReadingRollupWorkflow
-
-NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=2)
-Rollup = dict[str, Any]
-Rollups = dict[RollupWidth, dict[tuple[UUID, datetime], Rollup]]
-
-
-async def roll_up(engine: AsyncEngine, page: timedelta = timedelta(hours=150)) -> int:
-    """Do what the workflow does; answer how many buckets changed."""
-    changed = 0
-    async with engine.begin() as connection:
-        await note_touched(connection)
-    while True:
-        async with engine.begin() as connection:
-            rolled = await roll_up_page(connection, page)
-        if rolled is None:
-            return changed
-        changed += rolled.changed
-
-
-async def stored(engine: AsyncEngine) -> Rollups:
-    """All rollups, without what is not in them."""
-    found: Rollups = {}
-    async with engine.connect() as connection:
-        for width, table in rollups.items():
-            rows = (await connection.execute(select(table))).mappings()
-            found[width] = {
-                (row["device_id"], row["begins_at"]): {
-                    name: value
-                    for name, value in row.items()
-                    if value is not None and name not in ("device_id", "begins_at")
-                }
-                for row in rows
-            }
-    return found
 
 
 async def expected(engine: AsyncEngine) -> Rollups:
@@ -130,17 +97,6 @@ async def assert_right(engine: AsyncEngine) -> None:
                 for name, value in rollup.items()
             }, place
     assert await roll_up(engine) == 0
-
-
-async def add_readings(engine: AsyncEngine, *readings: dict[str, Any]) -> None:
-    """Store readings as they are; those that came without a time of arrival came when they were measured."""
-    async with engine.begin() as connection:
-        for each in readings:
-            await connection.execute(device_readings.insert().values({"received_at": each["observed_at"]} | each))
-
-
-def at(seconds: float, device_id: UUID, **measured: object) -> dict[str, Any]:
-    return {"device_id": device_id, "observed_at": NOON + timedelta(seconds=seconds), **measured}
 
 
 @pytest.mark.parametrize("seed", range(6))

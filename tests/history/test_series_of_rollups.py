@@ -19,8 +19,8 @@ from store.history.sources import SeriesSource
 from store.history.tables import rollup_mark
 from store.monitoring.device_readings import column_of
 from store.monitoring.tables import device_readings
+from tests.factories.rollups import roll_up
 from tests.helpers.counting import statements_of
-from tests.history.test_rollups import roll_up
 
 KEYS = (MeasurandKey.TOTAL_POWER_LOAD, MeasurandKey.LIMIT_DER_EXPORT, MeasurandKey.HEARTBEAT_STATUS, MeasurandKey.SOC)
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
