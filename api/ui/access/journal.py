@@ -106,6 +106,7 @@ async def show(
     """Show the journal, the last entry first."""
     wanted, errors = await _read_filter(engine, scope, asked)
     context = await _entries(request, engine, scope, wanted, None) | {"asked": asked, "errors": errors}
+    context["reads_any"] = not scope.is_empty
     return render(request, _TEMPLATE, context, status=422 if errors else 200)
 
 
