@@ -376,6 +376,7 @@ def scenario_run(
     provision: Flag = False,
     force: Flag = False,
     twice: Flag = False,
+    confirm: str | None = None,
     junit: Path | None = None,
     html: Path | None = None,
     evidence: Path | None = None,
@@ -404,6 +405,8 @@ def scenario_run(
         Run although the configuration lacks what the scenario expects something of.
     twice:
         Run each scenario twice and compare the evidence.
+    confirm:
+        The depot's name, where real devices reported within the last day: the run sends in their place.
     junit:
         Write a JUnit XML report of all runs into this file.
     html:
@@ -423,7 +426,8 @@ def scenario_run(
     if bool(scenarios) is all_:
         raise CommandFailedError("Name scenarios, or say --all for every preset.")
     wanted = preset_names() if all_ else scenarios
-    return run_scenarios(Asked(wanted, depot, seed, time_scale, provision, force, twice, junit, html, evidence))
+    kept = (junit, html, evidence)
+    return run_scenarios(Asked(wanted, depot, seed, time_scale, provision, force, twice, confirm, *kept))
 
 
 @scenario.command(name="diff")

@@ -35,6 +35,7 @@ from api.base.types import (
 from api.simulation.scenario_starts import RunStart, start_run
 from domain.base.actor import Actor
 from domain.base.jobs import JobControl, JobState
+from domain.base.names import MAX_NAME_LENGTH
 from domain.base.problems import ProblemCode
 from domain.simulation.scenario_runs import MAX_SEED, MAX_TIME_SCALE, SCENARIO_RUN, RunOutcome
 from reconciliation.reconcile import ReconciledRow
@@ -67,6 +68,11 @@ class ScenarioRunCreate(Body):
     time_scale: float = Field(
         default=0, ge=0, le=MAX_TIME_SCALE, allow_inf_nan=False,
         description="Real seconds a virtual second: 0 for as fast as possible, 1 for real time.",
+    )  # fmt: skip
+    confirm_depot_name: Text | None = Field(
+        default=None, max_length=MAX_NAME_LENGTH,
+        description="The depot's name, where a device of it really reported within the last day: the run sends in its "
+        "place.",
     )  # fmt: skip
     force: bool = Field(
         default=False, description="Run although the configuration lacks what the scenario expects something of."
@@ -193,7 +199,8 @@ class RunDifferences(BaseModel):
     status_code=status.HTTP_202_ACCEPTED,
     responses=problem_responses(*ONCE,
         ProblemCode.SCENARIO_NOT_FOUND, ProblemCode.INVALID_SCENARIO, ProblemCode.DEPOT_NOT_FOUND,
-        ProblemCode.SIMULATION_NOT_ALLOWED, ProblemCode.SCENARIO_NOT_CONFIGURED, ProblemCode.RUN_IN_PROGRESS,
+        ProblemCode.SIMULATION_NOT_ALLOWED, ProblemCode.SIMULATION_NOT_CONFIRMED,
+        ProblemCode.SCENARIO_NOT_CONFIGURED, ProblemCode.RUN_IN_PROGRESS,
         ProblemCode.TEMPORAL_UNAVAILABLE, ProblemCode.BODY_TOO_LARGE,
     ),
 )  # fmt: skip

@@ -30,7 +30,9 @@ from sim_scenarios.runs.scenario import Scenario, parse_scenario
 from store.base.changes import record_change
 from store.base.database import snapshot, transaction
 from store.simulation.depot_configurations import ConfiguredSensor, DepotConfiguration, read_depot_configuration
+from store.simulation.overwrites import read_overwritten
 from store.simulation.scenario_runs import NewRun, forget_run, insert_run, simulation_not_allowed
+from store.site.depots import read_depot
 from workflows.launch import start_scenario_run
 
 
@@ -45,6 +47,8 @@ class RunStart:
     gateway_id: UUID | None
     seed: int
     time_scale: float
+    confirm_depot_name: str | None
+    """The depot's name, repeated by whoever knows that real devices report there."""
     force: bool
     """Whether to run although the configuration lacks what the scenario expects something of."""
 
@@ -92,7 +96,8 @@ async def start_run(
 
     Raises:
         Problem: ``SCENARIO_NOT_FOUND``, ``INVALID_SCENARIO``, ``DEPOT_NOT_FOUND``,
-            ``SIMULATION_NOT_ALLOWED``, ``SCENARIO_NOT_CONFIGURED``, ``RUN_IN_PROGRESS`` or ``TEMPORAL_UNAVAILABLE``.
+            ``SIMULATION_NOT_ALLOWED``, ``SIMULATION_NOT_CONFIRMED``, ``SCENARIO_NOT_CONFIGURED``, ``RUN_IN_PROGRESS``
+            or ``TEMPORAL_UNAVAILABLE``.
 
     """
     scenario = await read_scenario(start)
@@ -104,6 +109,8 @@ async def start_run(
     bindings = bind([_configured(each) for each in devices], has_microgrid=site.microgrid_id is not None)
     missing = missing_for(scenario, bindings)
     _refuse_what_blocks(missing, force=start.force)
+    targets = _targets(site, devices, bindings)
+    await _check_confirmed(engine, start, targets)
     request = ScenarioRunRequest(uuid7(), start.depot_id, scenario.name, scenario.steps, start.time_scale, actor.name)
     run = NewRun(
         request=request,
@@ -113,7 +120,7 @@ async def start_run(
         gateway_id=start.gateway_id,
         seed=start.seed,
         bindings=bindings.document(),
-        targets=_targets(site, devices, bindings),
+        targets=targets,
         warnings=[asdict(each) for each in missing],
         run_record=line(run_record(scenario, start.seed, bindings)).decode().rstrip("\n"),
     )
@@ -148,6 +155,30 @@ async def start_run(
             await once.forget(connection, actor)
         raise
     return request.run_id
+
+
+async def _check_confirmed(engine: AsyncEngine, start: RunStart, targets: RunTargets) -> None:
+    """Refuse a run in the place of devices that really report, unless its depot is named."""
+    async with snapshot(engine) as connection:
+        depot = await read_depot(connection, start.depot_id)
+        found = await read_overwritten(connection, targets.device_ids)
+    if not found.is_real or (start.confirm_depot_name or "").strip() == depot.name:
+        return
+    real = [name for _, name, last_at in found.devices if last_at is not None]
+    raise Problem(
+        ProblemCode.SIMULATION_NOT_CONFIRMED,
+        f"{', '.join(real)} really reported within the last day. The run sends in the place of all devices that "
+        f"`context` names, and overwrites what they said. To run it all the same, repeat the depot's name.",
+        "confirm_depot_name",
+        context={
+            "devices": [
+                {"device_id": device_id, "name": name, "last_real_at": last_at}
+                for device_id, name, last_at in found.devices
+            ],
+            "capabilities": list(found.capabilities),
+            "circuits": [{"circuit_id": circuit_id, "name": name} for circuit_id, name in found.circuits],
+        },
+    )
 
 
 def _configured(device: ConfiguredSensor) -> ConfiguredDevice:

@@ -49,6 +49,8 @@ class Asked:
     provision: bool
     force: bool
     twice: bool
+    confirm: str | None
+    """The name of the depot, where real devices report in it."""
     junit: Path | None
     html: Path | None
     evidence: Path | None
@@ -197,6 +199,7 @@ async def _once(api: Api, asked: Asked, depot_id: str, what: dict[str, str], con
         "seed": asked.seed,
         "time_scale": asked.time_scale,
         "force": asked.force,
+        "confirm_depot_name": asked.confirm,
     }
     run = await start_scenario(api, body)
     try:
@@ -248,6 +251,11 @@ def _reasons(error: RefusedError) -> list[str]:
     ]
     if error.code == "SIMULATION_NOT_ALLOWED":
         found.append("  On its pages: Settings. By the API: PATCH /api/depots/{depot_id} with allows_simulation.")
+    if error.code == "SIMULATION_NOT_CONFIRMED":
+        found += [f"  in the place of the device {each['name']}" for each in context["devices"]]
+        found += [f"  overwrites the status of {each}" for each in context["capabilities"]]
+        found += [f"  overwrites the capacity of {each['name']}" for each in context["circuits"]]
+        found.append('  ./dev scenario run … --confirm "NAME OF THE DEPOT" runs it all the same.')
     if error.code == "SCENARIO_NOT_CONFIGURED":
         found.append("  ./dev scenario run … --provision sets up what is missing.")
     if error.code == "RUN_IN_PROGRESS" and "run_id" in context:

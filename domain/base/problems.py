@@ -701,6 +701,13 @@ class ProblemCode(StrEnum):
         "The depot does not allow scenarios to run on it.",
         "Run it on another depot; or set `allows_simulation` of this one, if no real device depends on it.",
     )
+    SIMULATION_NOT_CONFIRMED = (
+        "SIMULATION_NOT_CONFIRMED",
+        HTTPStatus.CONFLICT,
+        Subject.SIMULATION,
+        "A device of the depot really reported within the last day, and the run would send in its place.",
+        "See in `context` what it would overwrite; the depot's name in `confirm_depot_name` runs it all the same.",
+    )
     SCENARIO_NOT_CONFIGURED = (
         "SCENARIO_NOT_CONFIGURED",
         HTTPStatus.CONFLICT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -11,6 +12,8 @@ from domain.base.problems import ProblemCode
 
 MAX_TIME_SCALE = 1.0
 """In real time; slower than that proves nothing more."""
+REPORTED_LATELY = timedelta(days=1)
+"""A depot with a device that really reported within so long is in operation: a run on it has to be confirmed."""
 MAX_SEED = 2**53 - 1
 """What every JSON reader keeps exactly."""
 

@@ -111,6 +111,27 @@ async def test_what_a_run_sends_is_marked_until_real_values_replace_it(
     assert None in await runs_in(engine, "packets")
 
 
+async def test_where_devices_really_report_a_run_needs_the_depots_name(live: httpx.AsyncClient) -> None:
+    (depot_id,) = await make_depots(str(live.base_url), 1)
+    # What a run sent is no real report.
+    await run_scenario(live, depot_id, "quick-look")
+    await run_scenario(live, depot_id, "quick-look")
+    gateway_id = (await live.get("/api/gateways", params={"depot_id": depot_id})).json()["items"][0]["gateway_id"]
+    await send(live, gateway_id, mgc_1={"SOC": (50, "%")})
+    body = {"depot_id": depot_id, "scenario": "quick-look"}
+    for given in ({}, {"confirm_depot_name": "Another depot"}):
+        refused = await live.post("/api/scenario-runs", json=body | given)
+        assert told(refused) == (409, "SIMULATION_NOT_CONFIRMED")
+    context = refused.json()["context"]
+    last = {each["name"]: each["last_real_at"] is not None for each in context["devices"]}
+    assert last["Simulated microgrid controller"] is True
+    assert sum(last.values()) == 1
+    assert context["capabilities"] == ["DER", "PEAK_SHAVING"]
+    assert [each["name"] for each in context["circuits"]] == ["Charging"]
+    run, _ = await run_scenario(live, depot_id, "quick-look", confirm_depot_name="Simulation depot 0")
+    assert run["outcome"] == "PASSED"
+
+
 async def test_the_migration_marks_what_runs_had_sent(
     engine: AsyncEngine, client: Client, database_url: str, task_queue: str
 ) -> None:

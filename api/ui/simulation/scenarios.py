@@ -34,6 +34,7 @@ _OFFERED = 20
 SPEEDS = {"0": "As fast as possible", "0.01": "100 times real time", "0.1": "10 times real time", "1": "Real time"}
 _SHOWN_IN_FORM = (
     ProblemCode.SIMULATION_NOT_ALLOWED,
+    ProblemCode.SIMULATION_NOT_CONFIRMED,
     ProblemCode.SCENARIO_NOT_CONFIGURED,
     ProblemCode.RUN_IN_PROGRESS,
     ProblemCode.TEMPORAL_UNAVAILABLE,
@@ -80,7 +81,7 @@ async def about(request: Request, scenario: Search = None) -> Response:
 async def start(request: Request, actor: ActorDep, jobs: JobsDep, permit: PermitDep, once: FormOnceDep) -> Response:
     """Start a run and lead to it."""
     async with request.form() as form:
-        given = {name: str(form.get(name, "")).strip() for name in ("scenario", "depot", "seed", "speed")}
+        given = {name: str(form.get(name, "")).strip() for name in ("scenario", "depot", "seed", "speed", "confirm")}
     errors = FieldErrors()
     if given["scenario"] not in preset_names():
         errors["scenario"] = "Choose a scenario."
@@ -94,7 +95,9 @@ async def start(request: Request, actor: ActorDep, jobs: JobsDep, permit: Permit
     problem: Problem | None = None
     if seed is not None and depot_id is not None and not errors:
         await permit.check(depot_id=depot_id)
-        asked = RunStart(depot_id, given["scenario"], None, None, seed, float(given["speed"]), force=False)
+        confirmed = given["confirm"] or None
+        speed = float(given["speed"])
+        asked = RunStart(depot_id, given["scenario"], None, None, seed, speed, confirmed, force=False)
         try:
             run_id = await service.begin(jobs, actor, asked, once)
         except Problem as refused:
@@ -115,10 +118,12 @@ async def _list(jobs: JobService, scope: DepotScope, cursor: str | None = None) 
     return {"page": page, "topics": [Topic(Kind.RUNS)]}
 
 
-def _form(*, scenario: str = "quick-look", depot: str = "", seed: str = "1", speed: str = "0") -> dict[str, Any]:
+def _form(
+    *, scenario: str = "quick-look", depot: str = "", seed: str = "1", speed: str = "0", confirm: str = ""
+) -> dict[str, Any]:
     presets = [preset(name) for name in preset_names()]
     return {
-        "given": {"scenario": scenario, "depot": depot, "seed": seed, "speed": speed},
+        "given": {"scenario": scenario, "depot": depot, "seed": seed, "speed": speed, "confirm": confirm},
         "presets": presets,
         "chosen": next((each for each in presets if each.name == scenario), presets[0]),
         "speeds": SPEEDS,
