@@ -21,7 +21,7 @@ from domain.base.problems import Problem, ProblemCode
 from domain.history.buckets import LONGEST_SPAN, bucket_begin, bucket_for
 from domain.history.series import MOST_SERIES, SeriesSubject, parse_selections
 from domain.monitoring.capabilities import Capability, CapabilityStatus
-from domain.site.measurands import MEASURANDS, MeasurandKey, ReadingCode
+from domain.site.measurands import MEASURANDS, MeasurandKey, ReadingCode, ValueKind
 from store.base.database import clock, snapshot
 from store.history.bands import CapabilityPeriod, read_capability_periods
 from store.history.series import Series, depots_in, read_series
@@ -61,6 +61,7 @@ class SeriesDocument(BaseModel):
     other_devices: int = Field(description="Further devices of the subject that measure it. They are not mixed in.")
     measurand: MeasurandKey
     meaning: str = Field(description="What the measurand is.")
+    kind: ValueKind = Field(description="Of texts and booleans there is no `min`, `mean` and `max`.")
     unit: str | None = Field(description="Of all its values; null: the quantity has none.")
     times: list[float] = Field(
         description="When each bucket begins, in seconds since the Unix epoch. Buckets without a reading are left out, "
@@ -99,6 +100,7 @@ class SeriesDocument(BaseModel):
             other_devices=source.others,
             measurand=selection.measurand,
             meaning=spec.meaning,
+            kind=spec.kind,
             unit=spec.unit,
             times=series.times,
             min=series.least,

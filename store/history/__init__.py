@@ -3,8 +3,6 @@
 - ``bands``: When a depot's capabilities were ON and OFF, by what was known of them
 - ``capacities_as_of``: What held for the capacity of a circuit at a moment: what the product showed, and what is known
   of it today
-- ``choices``: What of a depot can be chosen as a series: circuits, power sources and devices, with what was measured
-  of each
 - ``exports``: Exports of a site's history: the statement of each, whose rows PostgreSQL itself writes as CSV
 - ``parquet``: Parquet files of exports, made from their CSV by DuckDB, which is there where the extra ``parquet`` is
   installed
@@ -19,4 +17,5 @@
   today
 - ``structure_as_of``: The structure of a microgrid as the product showed it at a moment
 - ``tables``: The tables of rollups, of what is still to be rolled up, and of what a site was before it changed
+- ``trends``: What the Trends page and small trends ask beside the series themselves
 """

@@ -158,6 +158,8 @@ async def test_two_measurands_have_their_own_units_and_texts_have_words(
     found = {each["measurand"]: each for each in answer["series"]}
     assert list(found) == [*values, "CURRENT"]
     assert [each["unit"] for each in answer["series"]] == ["%", "V", None, None, "A"]
+    kinds = [each["kind"] for each in answer["series"]]
+    assert kinds == ["NUMBER", "NUMBER", "TEXT", "BOOLEAN_TEXT", "NUMBER"]
     assert [each["last"] for each in answer["series"]] == [[80], [230], ["on"], ["true"], []]
     assert found["DEVICE_POWER_STATE"]["mean"] == [None]
     assert found["CURRENT"]["times"] == []

@@ -26,9 +26,9 @@ from domain.history.buckets import LONGEST_SPAN
 from domain.history.series import MOST_SERIES, Selection, SeriesSubject
 from domain.site.measurands import MEASURANDS
 from store.base.database import clock, snapshot
-from store.history.choices import Choice, list_choices
 from store.history.series import depots_in
 from store.history.sources import SeriesSource, read_sources
+from store.history.trends.choices import Choice, list_choices
 from store.site.depots import depot_not_found
 
 router = APIRouter(prefix="/trends", include_in_schema=False)

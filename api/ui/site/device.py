@@ -17,9 +17,12 @@ from api.site import devices as service
 from api.ui.base.navigation import address_of
 from api.ui.base.rendering import render
 from api.ui.base.schema_forms import FieldKind, draw_fields, in_words
+from api.ui.base.sparks import Spark, draw_spark
 from domain.base.problems import Problem, ProblemCode
 from domain.site.measurands import MEASURANDS, MeasurandKey
 from domain.site.sensor_actions import SensorActionKind
+from store.base.database import clock
+from store.history.trends.sparks import read_sparks
 from store.monitoring.device_reports import DEPTH
 from store.site.site_overview import read_gateway_overview, read_last_packets
 
@@ -43,6 +46,8 @@ async def read_page(request: Request, engine: AsyncEngine, device_id: UUID) -> d
         last_packets = await read_last_packets(connection, (device_id,))
         overview = await read_gateway_overview(connection, (device.gateway_id,))
     schemas = (await sensor_actions.schemas()).items
+    reported = await read_reported(engine, device_id)
+    measured = [MeasurandKey(key) for key, heard in reported.items() if heard["of"].standard]
     return {
         "device": device,
         "depot": depot,
@@ -52,7 +57,9 @@ async def read_page(request: Request, engine: AsyncEngine, device_id: UUID) -> d
             each.action: _settings(each.json_schema, carried[each.action]) for each in schemas if each.action in carried
         },
         "resolutions": {each.sensor_action_id: each for each in resolved},
-        "reported": await read_reported(engine, device_id),
+        "reported": reported,
+        "sparks": await _read_sparks(engine, device_id, measured),
+        "in_trends": frozenset(key.value for key in measured),
         "meanings": {key.value: spec.meaning for key, spec in MEASURANDS.items()},
         "used_by": {key.value: _users(key, schemas, carried) for key in MeasurandKey},
         "last_packet_at": last_packets.get(device_id),
@@ -61,6 +68,13 @@ async def read_page(request: Request, engine: AsyncEngine, device_id: UUID) -> d
         "controllers_at": address_of(request, "page_controllers", depot_id=device.depot_id),
         "topics": [Topic(kind, device.depot_id) for kind in _WATCHED],
     }
+
+
+async def _read_sparks(engine: AsyncEngine, device_id: UUID, keys: list[MeasurandKey]) -> dict[str, Spark]:
+    """Small trends of what the device measured in the last day, by measurand."""
+    async with engine.connect() as connection:
+        found = await read_sparks(connection, [(device_id, key) for key in keys], await clock(connection))
+    return {key.value: draw_spark(key, values) for (_, key), values in found.items()}
 
 
 async def read_reported(engine: AsyncEngine, device_id: UUID) -> dict[str, dict[str, Any]]:

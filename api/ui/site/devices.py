@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import SplitResult, parse_qsl, urlencode
@@ -10,7 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.base.dependencies import EngineDep
 from api.base.streams.live import Kind, Topic
@@ -19,13 +20,15 @@ from api.site import depots, gateways, power_sources, sensor_actions
 from api.site import devices as service
 from api.ui.base.forms import shown_address
 from api.ui.base.rendering import is_htmx, render
+from api.ui.base.sparks import Spark, draw_spark
 from api.ui.site.translations import Translation, read_translation
 from domain.access.gateway_secrets import SecretRecord
 from domain.access.principals import DepotScope
 from domain.site.measurands import MeasurandKey
 from domain.site.sensor_actions import STATE_MEASURANDS
 from store.access.gateway_secrets import list_secrets
-from store.base.database import snapshot
+from store.base.database import clock, snapshot
+from store.history.trends.sparks import SparkOf, read_sparks
 from store.site.devices import count_devices
 from store.site.site_overview import list_carried_actions, read_gateway_overview, read_last_packets
 
@@ -92,6 +95,7 @@ async def _read_site(engine: AsyncEngine, depot_id: UUID) -> dict[str, Any]:
         secrets: dict[UUID, list[SecretRecord]] = {}
         for secret in await list_secrets(connection, ids):
             secrets.setdefault(secret.gateway_id, []).append(secret)
+        sparks = await _read_source_sparks(connection, sources.items)
     return {
         "depot": depot,
         "gateways": found,
@@ -99,8 +103,23 @@ async def _read_site(engine: AsyncEngine, depot_id: UUID) -> dict[str, Any]:
         "gateway_secrets": secrets,
         "translations": translations,
         "sources": [source_now(source) for source in sources.items],
+        "source_sparks": sparks,
         "more_sources": sources.next_cursor is not None,
     }
+
+
+async def _read_source_sparks(
+    connection: AsyncConnection, sources: Sequence[power_sources.PowerSource]
+) -> dict[UUID, tuple[MeasurandKey, Spark]]:
+    """A small trend of each power source that has one: of its state of charge, else of its first number."""
+    wanted: dict[UUID, SparkOf] = {}
+    for source in sources:
+        numbers = [each for each in source.readings if not isinstance(each.value, str)]
+        numbers.sort(key=lambda each: each.measurand is not MeasurandKey.SOC)
+        if numbers:
+            wanted[source.power_source_id] = (numbers[0].device_id, numbers[0].measurand)
+    found = await read_sparks(connection, set(wanted.values()), await clock(connection))
+    return {source_id: (of[1], draw_spark(of[1], found[of])) for source_id, of in wanted.items() if of in found}
 
 
 async def _read_devices(engine: AsyncEngine, depot_id: UUID, wanted: Wanted) -> dict[str, Any]:

@@ -57,7 +57,7 @@ async def test_a_week_of_a_depot_is_seen(
     await expect(page.locator(".chart h3")).to_have_text(["kW", "%"])
     meter, battery = page.locator(".trend-chosen li").nth(0), page.locator(".trend-chosen li").nth(1)
     await expect(meter.locator(".trend-quality")).to_have_text("1 gap")
-    await expect(battery.locator(".trend-quality")).to_contain_text(re.compile(r"^120 delayed, 60 unavailable"))
+    await expect(battery.locator(".trend-quality")).to_contain_text(re.compile(r"^120 delayed, 60 unavailable$"))
     titles = page.locator(".band-title")
     await expect(titles).to_have_text(["Peak shaving", "DER export limit", "Capacity of Feed 1"])
     await expect(page.locator(".band-track").nth(2)).to_have_attribute(
@@ -258,3 +258,35 @@ async def test_an_hour_that_comes_twice_has_two_names(product: RunningProduct, v
     }""")
     # On the day before, clocks were an hour ahead of what they are now.
     assert [each / 3_600_000 for each in days] == [-25, -169, 24]
+
+
+async def test_small_trends_lead_to_the_whole_one(product: RunningProduct, visitor: Visitor) -> None:
+    site = await make_trend_site(product.engine, span=timedelta(hours=30))
+    await send(product, packet(site, milliseconds(), "bess-1", SOC=50))
+    page = await visitor.open(f"/depots/{site.depot_id}/devices")
+    await look(page, "devices-with-trends")
+    await page.locator(".power-sources").get_by_role("link", name=re.compile("State of charge.*last 24 hours")).click()
+    await is_drawn(page)
+    await expect(page.locator(".trend-chosen li")).to_contain_text(["A battery"])
+    for name, size in (("desktop", (1360, 900)), ("phone", PHONE)):
+        page = await visitor.open(f"/devices/{site.devices['bess-1']}", size=size)
+        small = page.get_by_role("link", name=re.compile("State of charge.*last 24 hours"))
+        await expect(small).to_be_visible()
+        await look(page, f"device-with-trends-{name}")
+    await small.click()
+    await is_drawn(page)
+    assert query_of(page)["series"] == [series_of(site)[1]]
+
+
+async def test_the_load_page_leads_to_its_meters(product: RunningProduct, visitor: Visitor) -> None:
+    site = await make_trend_site(product.engine, span=timedelta(hours=3))
+    page = await visitor.open(f"/depots/{site.depot_id}/load?range=1h")
+    link = page.get_by_role("link", name="In trends")
+    await expect(link).to_have_attribute("href", re.compile("series=device"))
+    await link.click()
+    await is_drawn(page)
+    query = query_of(page)
+    assert (query["series"], query["range"]) == ([series_of(site)[0]], ["1h"])
+    await page.goto(f"/depots/{site.depot_id}/load")
+    await page.locator(".depot-head").get_by_role("link", name="Trends").click()
+    await expect(page.get_by_role("heading", name="Arrow Road")).to_be_visible()

@@ -230,6 +230,7 @@ class TrendChart extends HTMLElement {
       text: "--text-quiet",
       line: "--line",
       warn: "--warn",
+      ground: "--panel",
       series: Array.from({ length: 8 }, (_, index) => `--series-${index + 1}`),
     });
   }
@@ -279,7 +280,8 @@ class TrendChart extends HTMLElement {
       const quality = this.querySelectorAll(".trend-chosen li")[index]?.querySelector(".trend-quality");
       if (!quality) return;
       const told = qualityIn(series, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
-      const gaps = series.last.filter((value, at) => value === null && series.counts[at] === 0).length;
+      const faulty = new Set(series.faults.times);
+      const gaps = series.last.filter((value, at) => value === null && !faulty.has(series.times[at])).length;
       const broken = gaps > 0 ? `${gaps} ${gaps === 1 ? "gap" : "gaps"}` : "";
       quality.textContent =
         series.device_id === null ? "no device measures it" : [told, broken].filter(Boolean).join(", ");

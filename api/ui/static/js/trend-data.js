@@ -6,7 +6,7 @@ const KILO = { W: "kW", var: "kvar", VA: "kVA" };
 const HOUR = 3600;
 
 export const unitOf = (series) => KILO[series.unit] ?? series.unit ?? "";
-export const isNumber = (series) => series.last.every((value) => value === null || typeof value === "number");
+export const isNumber = (series) => series.kind === "NUMBER";
 
 const forms = [0, 1, 2, 3].map((digits) => new Intl.NumberFormat("en-GB", { maximumFractionDigits: digits }));
 
@@ -59,7 +59,7 @@ export function moved(series, zone, days) {
     return time + hours.get(hour);
   };
   const faults = { ...series.faults, times: series.faults.times.map(later) };
-  return { ...series, times: series.times.map(later), faults };
+  return { ...series, times: series.times.map(later), faults, simulated: [] };
 }
 
 const total = (numbers) => numbers.reduce((sum, value) => sum + value, 0);
@@ -72,12 +72,17 @@ const WORDS = {
   WRONG_UNIT: "in the wrong unit",
 };
 
+// Whether a scenario run sent any of it, from one time to before another.
+export const isSimulated = (series, from, to) =>
+  series.simulated.some(({ since, until }) => Date.parse(since) / 1000 < to && Date.parse(until) / 1000 >= from);
+
 // What is to be known of the readings from one time to before another, in words; empty: nothing.
 export function qualityIn(series, from, to) {
   const inside = (time) => time >= from && time < to;
   const said = [];
   const delayed = total(series.delayed.filter((_, index) => inside(series.times[index])));
   if (delayed > 0) said.push(`${delayed} delayed`);
+  if (isSimulated(series, from, to)) said.push("simulated");
   for (const [code, word] of Object.entries(WORDS)) {
     const { times, codes, counts } = series.faults;
     const many = total(counts.filter((_, index) => codes[index] === code && inside(times[index])));

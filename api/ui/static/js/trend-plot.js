@@ -1,11 +1,12 @@
 // One chart of trends: the series of one unit, those of another day dashed, and what is wrong with their readings as
 // marks on the axis of time. Each line ends with the number that its series has in the list, so no colour is needed.
 import { alone, axisLook, element, spaced, timeLabels } from "./charting.js";
-import { aligned, isNumber, unitOf } from "./trend-data.js";
+import { aligned, isNumber, isSimulated, unitOf } from "./trend-data.js";
 
 const HEIGHT = { one: 300, few: 200, many: 140 };
 const FROM_ZERO = new Set(["kW", "kvar", "kVA", "A"]);
-const AXIS = 56; // pixels; the bands below begin as far in
+const AXIS = 56; // pixels; the bands below begin as far in, and end as far before the edge
+const EDGE = 12;
 
 export class TrendPlot {
   // `group`: { unit, members: [{ series, place, compared }] }
@@ -42,6 +43,7 @@ export class TrendPlot {
       {
         width: Math.max(200, this.body.clientWidth),
         height: this.height,
+        padding: [8, EDGE, 0, 0],
         tzDate: (time) => uPlot.tzDate(new Date(time * 1000), this.zone),
         legend: { show: false },
         cursor: {
@@ -98,19 +100,20 @@ export class TrendPlot {
     if (this.plot.width !== width) this.plot.setSize({ width, height: this.height });
   }
 
-  // Numbers at the ends of lines; on the axis a triangle where readings were delayed, a cross where they had no value.
+  // Numbers at the ends of lines; on the axis a triangle where readings were delayed, a cross where they had no value;
+  // above a square where a scenario run sent them.
   mark(plot) {
     const { ctx, bbox } = plot;
     const scale = devicePixelRatio;
     const floor = bbox.top + bbox.height;
+    const width = this.host.answer.bucket_seconds;
     const inside = (x) => x >= bbox.left && x <= bbox.left + bbox.width;
     ctx.save();
     ctx.font = `700 ${11 * scale}px ${this.colour.font}`;
     ctx.textBaseline = "middle";
-    ctx.lineWidth = 1.5 * scale;
     this.group.members.forEach(({ place, dashed }, index) => {
       if (dashed) return;
-      ctx.fillStyle = ctx.strokeStyle = this.colour.series[place];
+      ctx.fillStyle = this.colour.series[place];
       const values = plot.data[3 * index + 1];
       const end = values.findLastIndex(
         (value, at) => value != null && inside(plot.valToPos(plot.data[0][at], "x", true)),
@@ -119,6 +122,9 @@ export class TrendPlot {
         const x = plot.valToPos(plot.data[0][end], "x", true);
         const at = Math.min(x + 4 * scale, bbox.left + bbox.width - 9 * scale);
         const y = Math.max(bbox.top + 7 * scale, plot.valToPos(values[end], "y", true) - 8 * scale);
+        ctx.strokeStyle = this.colour.ground;
+        ctx.lineWidth = 4 * scale;
+        ctx.strokeText(String(place + 1), at, y);
         ctx.fillText(String(place + 1), at, y);
       }
     });
@@ -129,6 +135,7 @@ export class TrendPlot {
       }
     };
     ctx.strokeStyle = ctx.fillStyle = this.colour.warn;
+    ctx.lineWidth = 1.5 * scale;
     for (const { series, dashed } of this.group.members) {
       if (dashed) continue;
       each(
@@ -140,6 +147,10 @@ export class TrendPlot {
           ctx.lineTo(x + 4 * scale, floor - scale);
           ctx.fill();
         },
+      );
+      each(
+        series.times.filter((time, index) => series.counts[index] > 0 && isSimulated(series, time, time + width)),
+        (x) => ctx.strokeRect(x - 3 * scale, bbox.top + 2 * scale, 6 * scale, 6 * scale),
       );
       each(series.faults.times, (x) => {
         ctx.beginPath();

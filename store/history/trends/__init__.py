@@ -1,0 +1,6 @@
+"""What the Trends page and small trends ask beside the series themselves.
+
+- ``choices``: What of a depot can be chosen as a series: circuits, power sources and devices, with what was measured
+  of each
+- ``sparks``: Small trends of the last day: of each half hour the value that was measured last
+"""
