@@ -8,7 +8,7 @@ from api.ui.access import grants, journal, sessions, sign_in, tokens
 from api.ui.base import assets, live, problem_list
 from api.ui.base.problem_pages import install_problem_pages
 from api.ui.controllers import controller_forms, controllers
-from api.ui.history import trends
+from api.ui.history import as_of, trends
 from api.ui.monitoring import load
 from api.ui.provisioning import backfills, circuits, microgrid
 from api.ui.simulation import scenario_compare, scenario_run, scenarios
@@ -28,13 +28,14 @@ from api.ui.site import (
 
 def install_pages(app: FastAPI) -> None:
     """Add the pages to ``app``, whose API and refusals are there already."""
-    site = (depots, depot_settings, load, microgrid, circuits, controllers, controller_forms, remediations, trends)
+    site = (depots, depot_settings, load, microgrid, circuits, controllers, controller_forms, remediations)
+    history = (trends, as_of)
     jobs = (backfills, scenarios, scenario_run, scenario_compare)
     configuration = (
         devices, gateway_dialogs, gateway_secret_dialogs, power_source_dialogs, device_dialogs, device,
         sensor_action_dialogs,
     )  # fmt: skip
-    for module in (*site, *configuration, *jobs, grants, tokens, journal, sessions, problem_list, sign_in):
+    for module in (*site, *history, *configuration, *jobs, grants, tokens, journal, sessions, problem_list, sign_in):
         app.include_router(module.router, dependencies=[Depends(assets.needs_assets)])
     for module in (live, assets):
         app.include_router(module.router)

@@ -271,6 +271,8 @@ PAGES: dict[str, Access] = {
     "depot_change": CONFIGURE,
     "page_load": VIEW,
     "load_parts": VIEW,
+    "page_as_of": VIEW,
+    "as_of_told": VIEW,
     "page_of_microgrid": VIEW,
     "page_trends": VIEW_NARROWED,
     "trends_finder": VIEW_NARROWED,

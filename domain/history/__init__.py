@@ -1,5 +1,6 @@
 """The rules of what was measured over time: which series there are, and how their time is divided.
 
+- ``as_of``: How far back the slider on pages reaches, and in how many places
 - ``buckets``: How wide the buckets of a series are, and where they begin
 - ``exports``: What can be taken away of a site's history: which tables, of what, and how much at once
 - ``rollups``: Rollups of readings: what a measurand came to by minute, by quarter of an hour and by day

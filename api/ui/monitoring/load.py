@@ -20,6 +20,7 @@ from api.ui.base.rendering import render
 from api.ui.site.devices import source_now
 from domain.access.principals import DepotScope
 from domain.base.actor import Actor
+from domain.history.as_of import SPANS, STEPS
 from runtime.settings import MICROGRID_CARD
 from store.base.database import clock, snapshot
 from store.controllers.controller_bindings import disabled_bindings
@@ -100,7 +101,7 @@ async def show(
     """Show the page (COR-9.1). Where its card has no microgrid to show, the status is 404 and the card says why."""
     context = await _read_page(engine, flags, actor, depot_id)
     missing = context["has_card"] and context["card"] is None
-    context |= {"ranges": RANGES, "chosen": span}
+    context |= {"ranges": RANGES, "chosen": span, "spans": SPANS, "steps": STEPS}
     return render(request, "load.html", context, status=404 if missing else 200)
 
 

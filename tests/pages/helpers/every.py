@@ -52,6 +52,7 @@ async def every_page(product: RunningProduct) -> dict[str, str]:
         "page_depots": "/",
         "page_new_depot": "/depots/new",
         "page_load": f"{depot}/load",
+        "page_as_of": f"{depot}/as-of?span=1h&place=499",
         "page_trends": f"/trends?series=device:{devices[0]['device_id']}:TOTAL_POWER_LOAD",
         "page_microgrid": f"{depot}/microgrid",
         "page_controllers": f"{depot}/controllers",
