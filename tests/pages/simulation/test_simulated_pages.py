@@ -78,3 +78,16 @@ async def test_every_page_marks_what_is_simulated_until_it_is_no_more(
         await expect(page.locator("#card .capability > .simulated")).to_have_count(0)
         await expect(page.locator("#site-now tbody .simulated")).to_have_count(0)
         await expect(page.locator("#site-now tbody")).to_contain_text("450")
+
+    # Where a device really reports, the depot is named.
+    visitor.expected = ("422",)
+    page = await visitor.open("/scenarios?depot=Simulation+depot+0", size=PHONE)
+    await page.get_by_role("button", name="Run").click()
+    notice = page.locator("#start .notice")
+    await expect(notice).to_contain_text("Simulated microgrid controller really reported, last")
+    await expect(notice).to_contain_text("the status of Peak shaving")
+    await expect(notice).to_contain_text("the capacity of Charging")
+    await look(page, "simulated-confirm-phone")
+    await page.get_by_label("type the depot's name").fill("Simulation depot 0")
+    await page.get_by_role("button", name="Run").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("All eight measurands in five steps")
