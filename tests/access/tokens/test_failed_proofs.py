@@ -23,7 +23,7 @@ from store.access.tables import sign_ins
 from store.access.worker_tokens import create_worker_token
 from tests.access.sites import told
 from tests.access.tokens.made import bearing, make
-from tests.access.tokens.test_access_tokens import CLIENTS, VIEWER, of_person, of_program
+from tests.access.tokens.of_provider import CLIENTS, VIEWER, of_person, of_program
 from tests.factories.sites import make_site, packet
 from tests.helpers.openid import Surfer, signing_in
 
