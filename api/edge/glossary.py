@@ -23,6 +23,7 @@ MEANINGS: dict[str, Meaning] = {
     # Ids
     "backfill_id": Meaning("The backfill's id.", _ID),
     "binding_id": Meaning("The controller binding's id.", _ID),
+    "check_id": Meaning("The check's id.", _ID),
     "circuit_id": Meaning("The circuit's id.", _ID),
     "depot_id": Meaning("The depot's id.", _ID),
     "device_id": Meaning("The device's id.", _ID),

@@ -60,14 +60,14 @@ class RollupCheckDocument(BaseModel):
 class ReadingUpkeep(BaseModel):
     """How far the upkeep of readings is."""
 
-    fill: ReadingFill
+    fill: ReadingFill = Field(description="Packets from before there were readings, or before their device.")
     stretches_left: int = Field(description="Stretches of a device's time, of six hours at most, to be rolled up.")
     complete_at: datetime | None = Field(
         description="Everything that came before is rolled up. Null: the readings that were there before there were "
         "rollups are not rolled up yet."
     )
     lag_seconds: float | None = Field(description="How long ago that is.")
-    last_check: RollupCheckDocument | None
+    last_check: RollupCheckDocument | None = Field(description="The check that was asked for last; null: none was.")
 
 
 class RollupCheckCreate(Body):
