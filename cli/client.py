@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
@@ -74,6 +75,8 @@ class Api:
         self._instance_id = instance_id
         self._proof = proof
         try:
+            # httpx takes half an IPv6 address for a name.
+            urlsplit(url)
             # A proxy of the environment is for other machines.
             self._http = httpx.AsyncClient(
                 base_url=url, timeout=_TIMEOUT, limits=_LIMITS, auth=proof, transport=transport,
