@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from domain.base.clocks import is_wrong
 from domain.base.jobs import JobState
 from domain.base.timezones import find_timezone, known_timezones
+from domain.history.exports import ExportKind
 from domain.monitoring.capabilities import Capability, FoldEffect
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.backfill import BackfillOutcome
@@ -72,6 +73,12 @@ FRESHNESS = {
     DepotFreshness.NONE: Badge("No status", "circle-dashed", "quiet"),
 }
 CAPABILITY = {each: each.label for each in Capability}
+EXPORT = {
+    ExportKind.READINGS: "Readings of all devices",
+    ExportKind.CAPABILITY_HISTORY: "Capability history",
+    ExportKind.CAPACITY_HISTORY: "Capacity history",
+    ExportKind.REMEDIATIONS: "Remediations",
+}
 SHORT_CAPABILITY = {each: each.short_label for each in Capability}
 EFFECT = {
     FoldEffect.SHOWN: "became the status",

@@ -24,6 +24,7 @@ from domain.history.as_of import SPANS, STEPS
 from runtime.settings import MICROGRID_CARD
 from store.base.database import clock, snapshot
 from store.controllers.controller_bindings import disabled_bindings
+from store.history.parquet import can_write_parquet
 from store.monitoring.capability_status import list_events, read_latest
 from store.provisioning.microgrids import read_microgrid
 from store.site.capacities import list_capacities
@@ -102,6 +103,7 @@ async def show(
     context = await _read_page(engine, flags, actor, depot_id)
     missing = context["has_card"] and context["card"] is None
     context |= {"ranges": RANGES, "chosen": span, "spans": SPANS, "steps": STEPS}
+    context["exports_parquet"] = can_write_parquet()
     return render(request, "load.html", context, status=404 if missing else 200)
 
 
