@@ -21,6 +21,7 @@ from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from store.access.grants import check_depot
 from store.access.tables import api_tokens, grants, people
+from store.base.arrays import is_one_of, is_one_of_texts
 from store.base.changes import record_change
 
 _C = api_tokens.c
@@ -142,12 +143,9 @@ async def delete_tokens_of(connection: AsyncConnection, actor: Actor, person_id:
     """Revoke all tokens of a person, with all that was granted to them; answers how many."""
     found = await _read(connection, _tokens().where(_C.owner_id == person_id).order_by(_C.id))
     ids = [each.token_id for each in found]
-    await connection.execute(delete(api_tokens).where(_C.id.in_(ids)))
-    await connection.execute(
-        delete(grants).where(
-            grants.c.kind == GranteeKind.PROGRAM, grants.c.subject.in_([token_subject(each) for each in ids])
-        )
-    )
+    await connection.execute(delete(api_tokens).where(is_one_of(_C.id, ids)))
+    subjects = is_one_of_texts(grants.c.subject, [token_subject(each) for each in ids])
+    await connection.execute(delete(grants).where(grants.c.kind == GranteeKind.PROGRAM, subjects))
     for each in found:
         await _record(connection, actor, "API_TOKEN_REVOKED", each)
     return len(found)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, insert, or_, select, text, update
+from sqlalchemy import Row, any_, delete, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access.people import Identity
@@ -55,7 +55,7 @@ async def begin_sign_in(connection: AsyncConnection, state: bytes, browser: byte
         # Those that another one forgets at this moment, or somebody comes back with.
         .with_for_update(skip_locked=True)
     )
-    await connection.execute(delete(sign_ins).where(sign_ins.c.state_digest.in_(old)))
+    await connection.execute(delete(sign_ins).where(sign_ins.c.state_digest == any_(old.scalar_subquery())))
     values = {"nonce": sign_in.nonce, "verifier": sign_in.verifier, "return_to": sign_in.return_to}
     await connection.execute(insert(sign_ins).values(state_digest=state, browser_digest=browser, **values))
 
