@@ -309,33 +309,24 @@ BEGIN
     END LOOP;
 END $$;
 
-CREATE FUNCTION public.keep_replaced_rows() RETURNS trigger
+CREATE FUNCTION public.keep_replaced_row() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    ignored text[] := coalesce(TG_ARGV, '{}');
+    was jsonb := to_jsonb(OLD);
 BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        INSERT INTO replaced_rows (depot_id, source, row_key, content)
-        SELECT coalesce((o.content ->> 'depot_id')::uuid, m.depot_id), TG_TABLE_NAME, o.key, o.content
-        FROM (SELECT to_jsonb(r) AS content, key_of_row(to_jsonb(r)) AS key FROM old_rows AS r) AS o
-        JOIN (SELECT to_jsonb(r) AS content, key_of_row(to_jsonb(r)) AS key FROM new_rows AS r) AS n ON n.key = o.key
-        LEFT JOIN microgrids AS m ON m.id = (o.content ->> 'microgrid_id')::uuid
-        WHERE o.content - ignored <> n.content - ignored;
-    ELSE
-        INSERT INTO replaced_rows (depot_id, source, row_key, content)
-        SELECT coalesce((o.content ->> 'depot_id')::uuid, m.depot_id), TG_TABLE_NAME, o.key, o.content
-        FROM (SELECT to_jsonb(r) AS content, key_of_row(to_jsonb(r)) AS key FROM old_rows AS r) AS o
-        LEFT JOIN microgrids AS m ON m.id = (o.content ->> 'microgrid_id')::uuid;
-    END IF;
+    INSERT INTO replaced_rows (depot_id, source, row_key, content)
+    VALUES (
+        coalesce(
+            (was ->> 'depot_id')::uuid,
+            (SELECT m.depot_id FROM microgrids AS m WHERE m.id = (was ->> 'microgrid_id')::uuid)
+        ),
+        TG_TABLE_NAME,
+        coalesce(was ->> 'id', (was ->> 'microgrid_id') || ' ' || (was ->> 'capability')),
+        was
+    );
     RETURN NULL;
 END $$;
-
-CREATE FUNCTION public.key_of_row(content jsonb) RETURNS text
-    LANGUAGE sql IMMUTABLE
-    AS $$
-    SELECT coalesce(content ->> 'id', (content ->> 'microgrid_id') || ' ' || (content ->> 'capability'))
-$$;
 
 CREATE FUNCTION public.known_capabilities() RETURNS TABLE(capability text, measurand text, threshold interval, is_expected boolean)
     LANGUAGE sql IMMUTABLE ROWS 2 PARALLEL SAFE
@@ -2779,7 +2770,7 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.replaced_rows FOR E
 
 CREATE TRIGGER circuits_deleted AFTER DELETE ON public.circuits REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.circuits_deleted();
 
-CREATE TRIGGER circuits_gone AFTER DELETE ON public.circuits REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_replaced_rows();
+CREATE TRIGGER circuits_gone AFTER DELETE ON public.circuits FOR EACH ROW EXECUTE FUNCTION public.keep_replaced_row();
 
 CREATE TRIGGER circuits_inserted AFTER INSERT ON public.circuits REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.circuits_inserted();
 
@@ -2787,7 +2778,7 @@ CREATE TRIGGER circuits_inserted_no_cycle AFTER INSERT ON public.circuits REFERE
 
 CREATE TRIGGER circuits_no_cycle BEFORE UPDATE OF parent_id ON public.circuits FOR EACH ROW WHEN (((new.parent_id IS NOT NULL) AND (new.parent_id IS DISTINCT FROM old.parent_id))) EXECUTE FUNCTION public.circuits_no_cycle();
 
-CREATE TRIGGER circuits_replaced AFTER UPDATE ON public.circuits REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_replaced_rows();
+CREATE TRIGGER circuits_replaced AFTER UPDATE ON public.circuits FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.keep_replaced_row();
 
 CREATE TRIGGER circuits_updated AFTER UPDATE ON public.circuits REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.circuits_updated();
 
@@ -2811,35 +2802,35 @@ CREATE TRIGGER devices_ask_for_fill AFTER INSERT ON public.devices REFERENCING N
 
 CREATE TRIGGER devices_change_source AFTER UPDATE ON public.devices FOR EACH ROW WHEN ((((new.gateway_id IS DISTINCT FROM old.gateway_id) OR (new.sensor_id IS DISTINCT FROM old.sensor_id)) OR (new.circuit_id IS DISTINCT FROM old.circuit_id))) EXECUTE FUNCTION public.devices_change_source();
 
-CREATE TRIGGER devices_gone AFTER DELETE ON public.devices REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_replaced_rows();
+CREATE TRIGGER devices_gone AFTER DELETE ON public.devices FOR EACH ROW EXECUTE FUNCTION public.keep_replaced_row();
 
-CREATE TRIGGER devices_replaced AFTER UPDATE ON public.devices REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_replaced_rows();
+CREATE TRIGGER devices_replaced AFTER UPDATE ON public.devices FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.keep_replaced_row();
 
 CREATE TRIGGER devices_version BEFORE UPDATE ON public.devices FOR EACH ROW WHEN (((new.version = old.version) AND (((((old.gateway_id IS DISTINCT FROM new.gateway_id) OR (old.sensor_id IS DISTINCT FROM new.sensor_id)) OR (old.name IS DISTINCT FROM new.name)) OR (old.circuit_id IS DISTINCT FROM new.circuit_id)) OR (old.controller IS DISTINCT FROM new.controller)))) EXECUTE FUNCTION public.count_version();
 
-CREATE TRIGGER freshness_thresholds_gone AFTER DELETE ON public.freshness_thresholds REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_replaced_rows();
+CREATE TRIGGER freshness_thresholds_gone AFTER DELETE ON public.freshness_thresholds FOR EACH ROW EXECUTE FUNCTION public.keep_replaced_row();
 
-CREATE TRIGGER freshness_thresholds_replaced AFTER UPDATE ON public.freshness_thresholds REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_replaced_rows();
+CREATE TRIGGER freshness_thresholds_replaced AFTER UPDATE ON public.freshness_thresholds FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.keep_replaced_row();
 
 CREATE TRIGGER gateway_secrets_changed AFTER INSERT OR DELETE OR UPDATE OF gateway_id, slot, digest, mqtt_hash ON public.gateway_secrets FOR EACH STATEMENT EXECUTE FUNCTION public.gateway_secrets_changed();
 
-CREATE TRIGGER gateways_gone AFTER DELETE ON public.gateways REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_replaced_rows();
+CREATE TRIGGER gateways_gone AFTER DELETE ON public.gateways FOR EACH ROW EXECUTE FUNCTION public.keep_replaced_row();
 
-CREATE TRIGGER gateways_replaced AFTER UPDATE ON public.gateways REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_replaced_rows();
+CREATE TRIGGER gateways_replaced AFTER UPDATE ON public.gateways FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.keep_replaced_row();
 
 CREATE TRIGGER gateways_version BEFORE UPDATE ON public.gateways FOR EACH ROW WHEN (((new.version = old.version) AND (((old.name IS DISTINCT FROM new.name) OR (old.site_model_name IS DISTINCT FROM new.site_model_name)) OR (old.output_translation IS DISTINCT FROM new.output_translation)))) EXECUTE FUNCTION public.count_version();
 
 CREATE TRIGGER grants_changed AFTER INSERT OR DELETE OR UPDATE ON public.grants FOR EACH STATEMENT EXECUTE FUNCTION public.access_changed();
 
-CREATE TRIGGER microgrid_nodes_gone AFTER DELETE ON public.microgrid_nodes REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_replaced_rows();
+CREATE TRIGGER microgrid_nodes_gone AFTER DELETE ON public.microgrid_nodes FOR EACH ROW EXECUTE FUNCTION public.keep_replaced_row();
 
-CREATE TRIGGER microgrid_nodes_replaced AFTER UPDATE ON public.microgrid_nodes REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_replaced_rows();
+CREATE TRIGGER microgrid_nodes_replaced AFTER UPDATE ON public.microgrid_nodes FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.keep_replaced_row();
 
-CREATE TRIGGER microgrids_gone AFTER DELETE ON public.microgrids REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_replaced_rows('synced_at', 'updated_at', 'updated_by');
+CREATE TRIGGER microgrids_gone AFTER DELETE ON public.microgrids FOR EACH ROW EXECUTE FUNCTION public.keep_replaced_row();
 
 CREATE TRIGGER microgrids_inserted AFTER INSERT ON public.microgrids REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.microgrids_changed();
 
-CREATE TRIGGER microgrids_replaced AFTER UPDATE ON public.microgrids REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_replaced_rows('synced_at', 'updated_at', 'updated_by');
+CREATE TRIGGER microgrids_replaced AFTER UPDATE ON public.microgrids FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.retired_at IS DISTINCT FROM new.retired_at))) EXECUTE FUNCTION public.keep_replaced_row();
 
 CREATE TRIGGER microgrids_retired AFTER UPDATE OF retired_at ON public.microgrids FOR EACH ROW WHEN ((old.retired_at IS DISTINCT FROM new.retired_at)) EXECUTE FUNCTION public.owners_changed();
 
@@ -2849,9 +2840,9 @@ CREATE TRIGGER owners_changed AFTER INSERT OR DELETE OR UPDATE ON public.capabil
 
 CREATE TRIGGER packets_sight_sensors AFTER INSERT ON public.packets REFERENCING NEW TABLE AS new_packets FOR EACH STATEMENT EXECUTE FUNCTION public.packets_sight_sensors();
 
-CREATE TRIGGER power_sources_gone AFTER DELETE ON public.power_sources REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_replaced_rows();
+CREATE TRIGGER power_sources_gone AFTER DELETE ON public.power_sources FOR EACH ROW EXECUTE FUNCTION public.keep_replaced_row();
 
-CREATE TRIGGER power_sources_replaced AFTER UPDATE ON public.power_sources REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_replaced_rows();
+CREATE TRIGGER power_sources_replaced AFTER UPDATE ON public.power_sources FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.keep_replaced_row();
 
 CREATE TRIGGER power_sources_version BEFORE UPDATE ON public.power_sources FOR EACH ROW WHEN (((new.version = old.version) AND (((old.kind IS DISTINCT FROM new.kind) OR (old.name IS DISTINCT FROM new.name)) OR (old.circuit_id IS DISTINCT FROM new.circuit_id)))) EXECUTE FUNCTION public.count_version();
 
@@ -2859,13 +2850,13 @@ CREATE TRIGGER readings_changed BEFORE UPDATE ON public.device_readings FOR EACH
 
 CREATE TRIGGER scenario_run_steps_written_once BEFORE DELETE OR UPDATE ON public.scenario_run_steps FOR EACH ROW WHEN ((old.record IS NOT NULL)) EXECUTE FUNCTION public.scenario_run_steps_written_once();
 
-CREATE TRIGGER sensor_actions_gone AFTER DELETE ON public.sensor_actions REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_replaced_rows();
+CREATE TRIGGER sensor_actions_gone AFTER DELETE ON public.sensor_actions FOR EACH ROW EXECUTE FUNCTION public.keep_replaced_row();
 
 CREATE TRIGGER sensor_actions_own_capabilities AFTER INSERT OR UPDATE ON public.sensor_actions FOR EACH ROW EXECUTE FUNCTION public.sensor_actions_own_capabilities();
 
 CREATE TRIGGER sensor_actions_release_readings AFTER DELETE OR UPDATE ON public.sensor_actions FOR EACH ROW EXECUTE FUNCTION public.sensor_actions_release_readings();
 
-CREATE TRIGGER sensor_actions_replaced AFTER UPDATE ON public.sensor_actions REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.keep_replaced_rows();
+CREATE TRIGGER sensor_actions_replaced AFTER UPDATE ON public.sensor_actions FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.keep_replaced_row();
 
 CREATE TRIGGER sensor_actions_version BEFORE UPDATE ON public.sensor_actions FOR EACH ROW WHEN (((new.version = old.version) AND (((((old.device_id IS DISTINCT FROM new.device_id) OR (old.measurands IS DISTINCT FROM new.measurands)) OR (old.heartbeat_threshold_seconds IS DISTINCT FROM new.heartbeat_threshold_seconds)) OR (old.fail_safe_capacity_w IS DISTINCT FROM new.fail_safe_capacity_w)) OR (old.enabled IS DISTINCT FROM new.enabled)))) EXECUTE FUNCTION public.count_version();
 

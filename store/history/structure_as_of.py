@@ -69,5 +69,6 @@ async def read_structure_as_of(connection: AsyncConnection, microgrid_id: UUID, 
     devices = [DeviceRecord(*row) for row in await connection.execute(_DEVICES, given)]
     sources = [PowerSourceRecord(*row) for row in await connection.execute(_POWER_SOURCES, given)]
     top = [TopLevelCircuit(each.circuit_id, each.name) for each in circuits if each.parent_id is None]
-    plan = plan_reconcile([GridConnection(each.circuit_id, each.name, each.position) for each in nodes], top)
+    connections = [GridConnection(each.circuit_id, each.name, each.position) for each in nodes]
+    plan = await off_loop(len(nodes) + len(top), plan_reconcile, connections, top)
     return StructureAsOf(microgrid_id, depot_id, version, nodes, circuits, devices, sources, bool(plan.rewrites))

@@ -295,7 +295,7 @@ async def test_what_grows_with_a_depot_is_not_done_on_the_event_loop(
 ) -> None:
     seen = watch_threads(
         monkeypatch,
-        (depot_store, "_place"), (circuit_store, "_in_order"), (circuit_store, "CircuitTree"),
+        (depot_store, "_place"), (circuit_store, "in_order"), (circuit_store, "CircuitTree"),
         (microgrid_store, "plan_reconcile"), (Circuit, "of"), (Structure, "of"), (Microgrid, "of"),
     )  # fmt: skip
     made = await api.post("/api/depots", json={"name": "Large", "timezone": "UTC", "circuits": flat(400)})

@@ -11,17 +11,18 @@ down_revision = "0024"
 branch_labels = None
 depends_on = None
 
-# The columns of each table that say nothing of what it shows: a row in which only they differ is the same one.
-_TABLES = {
-    "circuits": (),
-    "devices": (),
-    "gateways": (),
-    "power_sources": (),
-    "sensor_actions": (),
-    "freshness_thresholds": (),
-    "microgrids": ("synced_at", "updated_at", "updated_by"),
-    "microgrid_nodes": (),
-}
+_TABLES = (
+    "circuits",
+    "devices",
+    "gateways",
+    "power_sources",
+    "sensor_actions",
+    "freshness_thresholds",
+    "microgrids",
+    "microgrid_nodes",
+)
+# A microgrid in which nothing else differs, such as when it was synced, is the same one.
+_OF_MICROGRIDS = ("version", "retired_at")
 
 _MAKE = """
 CREATE TABLE replaced_rows (
@@ -45,45 +46,39 @@ CREATE TABLE replaced_rows_kept (since timestamptz NOT NULL);
 INSERT INTO replaced_rows_kept VALUES (now());
 SELECT forbid_changes('replaced_rows_kept');
 
--- The arguments: columns that do not count.
-CREATE FUNCTION keep_replaced_rows() RETURNS trigger LANGUAGE plpgsql AS $$
+-- A row at a time: a plan for all rows of a statement, made when they were few, would be kept for when they are many.
+CREATE FUNCTION keep_replaced_row() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    ignored text[] := coalesce(TG_ARGV, '{}');
+    was jsonb := to_jsonb(OLD);
 BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        INSERT INTO replaced_rows (depot_id, source, row_key, content)
-        SELECT coalesce((o.content ->> 'depot_id')::uuid, m.depot_id), TG_TABLE_NAME, o.key, o.content
-        FROM (SELECT to_jsonb(r) AS content, key_of_row(to_jsonb(r)) AS key FROM old_rows AS r) AS o
-        JOIN (SELECT to_jsonb(r) AS content, key_of_row(to_jsonb(r)) AS key FROM new_rows AS r) AS n ON n.key = o.key
-        LEFT JOIN microgrids AS m ON m.id = (o.content ->> 'microgrid_id')::uuid
-        WHERE o.content - ignored <> n.content - ignored;
-    ELSE
-        INSERT INTO replaced_rows (depot_id, source, row_key, content)
-        SELECT coalesce((o.content ->> 'depot_id')::uuid, m.depot_id), TG_TABLE_NAME, o.key, o.content
-        FROM (SELECT to_jsonb(r) AS content, key_of_row(to_jsonb(r)) AS key FROM old_rows AS r) AS o
-        LEFT JOIN microgrids AS m ON m.id = (o.content ->> 'microgrid_id')::uuid;
-    END IF;
+    INSERT INTO replaced_rows (depot_id, source, row_key, content)
+    VALUES (
+        coalesce(
+            (was ->> 'depot_id')::uuid,
+            (SELECT m.depot_id FROM microgrids AS m WHERE m.id = (was ->> 'microgrid_id')::uuid)
+        ),
+        TG_TABLE_NAME,
+        coalesce(was ->> 'id', (was ->> 'microgrid_id') || ' ' || (was ->> 'capability')),
+        was
+    );
     RETURN NULL;
 END $$;
-CREATE FUNCTION key_of_row(content jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT coalesce(content ->> 'id', (content ->> 'microgrid_id') || ' ' || (content ->> 'capability'))
-$$;
 """
 
 
 def upgrade() -> None:
     for statement in statements(_MAKE):
         op.execute(statement)
-    for table, ignored in _TABLES.items():
-        arguments = ", ".join(f"'{column}'" for column in ignored)
+    for table in _TABLES:
+        was, now = "OLD.*", "NEW.*"
+        if table == "microgrids":
+            was, now = (f"({', '.join(f'{row}.{column}' for column in _OF_MICROGRIDS)})" for row in ("OLD", "NEW"))
         op.execute(f"""
-            CREATE TRIGGER {table}_replaced AFTER UPDATE ON {table}
-            REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-            FOR EACH STATEMENT EXECUTE FUNCTION keep_replaced_rows({arguments})
+            CREATE TRIGGER {table}_replaced AFTER UPDATE ON {table} FOR EACH ROW
+            WHEN ({was} IS DISTINCT FROM {now}) EXECUTE FUNCTION keep_replaced_row()
         """)
         op.execute(f"""
-            CREATE TRIGGER {table}_gone AFTER DELETE ON {table} REFERENCING OLD TABLE AS old_rows
-            FOR EACH STATEMENT EXECUTE FUNCTION keep_replaced_rows({arguments})
+            CREATE TRIGGER {table}_gone AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION keep_replaced_row()
         """)
 
 
@@ -91,7 +86,6 @@ def downgrade() -> None:
     for table in _TABLES:
         op.execute(f"DROP TRIGGER {table}_replaced ON {table}")
         op.execute(f"DROP TRIGGER {table}_gone ON {table}")
-    op.execute("DROP FUNCTION keep_replaced_rows()")
-    op.execute("DROP FUNCTION key_of_row(jsonb)")
+    op.execute("DROP FUNCTION keep_replaced_row()")
     op.execute("ALTER TABLE microgrid_nodes DROP COLUMN created_at")
     op.execute("DROP TABLE replaced_rows, replaced_rows_kept")
