@@ -108,6 +108,7 @@ _IDS = {
 """Operations that do not follow from the names of a function and its module."""
 
 LOCATIONS = {
+    "check_rollups": "/api/rollups",
     "create_depot": "/api/depots/{depot_id}",
     "create_circuit": "/api/circuits/{circuit_id}",
     "create_gateway": "/api/gateways/{gateway_id}",
