@@ -243,7 +243,13 @@ async def test_a_power_source_shows_its_latest_readings(engine: AsyncEngine, api
     path = f"/api/power-sources/{source['power_source_id']}"
     found = (await api.get(path)).json()
     at = "2025-03-01T12:00:00Z"
-    stamped = {"observed_at": at, "received_at": at, "effective_at": at, "clock_ahead_seconds": 0.0}
+    stamped = {
+        "observed_at": at,
+        "received_at": at,
+        "effective_at": at,
+        "clock_ahead_seconds": 0.0,
+        "simulated_by": None,
+    }
     assert found["readings"] == [
         {"measurand": "DEVICE_POWER_STATE", "value": "on", "unit": None, "device_id": equipped.devices[0], **stamped},
         {"measurand": "SOC", "value": 0.0, "unit": "%", "device_id": equipped.devices[0], **stamped},
