@@ -26,5 +26,5 @@ async def test_the_last_day_is_exported_from_the_load_page(product: RunningProdu
         async with page.expect_download():
             await page.get_by_role("link", name=name).click()
     async with page.expect_download() as parquet:
-        await page.get_by_role("link", name="Readings of all devices (Parquet)").click()
+        await page.get_by_role("link", name="Parquet (Readings of all devices)").click()
     assert (await parquet.value).suggested_filename.endswith(".parquet")
