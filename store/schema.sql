@@ -14,11 +14,137 @@ BEGIN
 END
 $$;
 
+CREATE TABLE public.depot_alarms (
+    depot_id uuid NOT NULL,
+    priority integer NOT NULL,
+    since timestamp with time zone NOT NULL,
+    silent_controllers integer NOT NULL,
+    silent_since timestamp with time zone,
+    silent_run_id uuid,
+    fail_safe_circuits integer NOT NULL,
+    fail_safe_since timestamp with time zone,
+    fail_safe_run_id uuid,
+    open_remediations integer NOT NULL,
+    remediations_since timestamp with time zone,
+    remediations_run_id uuid,
+    failed_since timestamp with time zone,
+    stale_since timestamp with time zone,
+    stale_by_silence boolean NOT NULL,
+    stale_run_id uuid
+)
+WITH (fillfactor='70');
+
+CREATE FUNCTION public.alarms_of(wanted uuid[]) RETURNS SETOF public.depot_alarms
+    LANGUAGE sql STABLE
+    AS $$
+    WITH given AS MATERIALIZED (
+        SELECT x.depot_id, x.provisioning, depot_fresh_until(x.depot_id) AS fresh_until, k.failed_since, k.stale_since
+        FROM depot_list AS x LEFT JOIN depot_alarms AS k ON k.depot_id = x.depot_id
+        WHERE x.depot_id = ANY (wanted)
+    ), held AS MATERIALIZED (
+        -- A deadline that has passed counts although nobody has noticed it yet.
+        SELECT c.depot_id, a.device_id, coalesce(c.deadline, c.since) AS since,
+               c.deadline IS NOT NULL OR c.reason = 'NO_PACKET' AS is_unheard,
+               make_interval(secs => c.heartbeat_threshold_seconds) AS threshold,
+               coalesce(c.scenario_run_id, CASE WHEN c.fail_safe_received_w IS NOT NULL
+                   THEN c.fail_safe_scenario_run_id END) AS run_id
+        FROM circuit_capacities AS c JOIN sensor_actions AS a ON a.id = c.sensor_action_id
+        WHERE c.depot_id = ANY (wanted) AND (c.mode = 'FAIL_SAFE' OR c.deadline <= clock_timestamp())
+    ), late AS MATERIALIZED (
+        SELECT x.depot_id, a.device_id, least(l.observed_at, l.received_at) AS since,
+               coalesce(make_interval(secs => t.seconds), k.threshold) AS threshold, l.scenario_run_id AS run_id
+        FROM given AS x
+        JOIN microgrids AS m ON m.depot_id = x.depot_id AND m.retired_at IS NULL
+        JOIN capability_latest AS l ON l.microgrid_id = m.id
+        JOIN known_capabilities() AS k ON k.capability = l.capability
+        LEFT JOIN freshness_thresholds AS t ON t.microgrid_id = m.id AND t.capability = l.capability
+        LEFT JOIN capability_owners AS o ON o.depot_id = x.depot_id AND o.capability = l.capability
+        LEFT JOIN sensor_actions AS a ON a.id = o.sensor_action_id
+        WHERE x.fresh_until < clock_timestamp() AND (a.id IS NULL OR least(l.observed_at, l.received_at)
+            + coalesce(make_interval(secs => t.seconds), k.threshold) < clock_timestamp())
+    ), unheard AS (
+        SELECT depot_id, device_id, min(threshold) AS threshold, min(since) AS since,
+               (array_agg(run_id) FILTER (WHERE run_id IS NOT NULL))[1] AS run_id
+        FROM (
+            SELECT depot_id, device_id, threshold, since, run_id FROM held WHERE is_unheard
+            UNION ALL SELECT depot_id, device_id, threshold, since, run_id FROM late WHERE device_id IS NOT NULL
+        ) AS each
+        GROUP BY depot_id, device_id
+    ), silent AS MATERIALIZED (
+        -- Who sends something else is not silent.
+        SELECT u.depot_id, u.device_id, coalesce(least(s.observed_at, s.received_at), u.since) AS since, u.run_id
+        FROM unheard AS u JOIN devices AS d ON d.id = u.device_id
+        LEFT JOIN sensor_sightings AS s ON s.gateway_id = d.gateway_id AND s.sensor_id = d.sensor_id
+        WHERE s.sensor_id IS NULL OR least(s.observed_at, s.received_at) + u.threshold < clock_timestamp()
+    ), silences AS (
+        SELECT depot_id, count(*) AS count, min(since) AS since,
+               (array_agg(run_id) FILTER (WHERE run_id IS NOT NULL))[1] AS run_id
+        FROM silent GROUP BY depot_id
+    ), fail_safes AS (
+        SELECT depot_id, count(*) AS count, min(since) AS since,
+               (array_agg(run_id) FILTER (WHERE run_id IS NOT NULL))[1] AS run_id
+        FROM held GROUP BY depot_id
+    ), stopped AS (
+        SELECT depot_id, count(*) AS count, min(opened_at) AS since,
+               (array_agg(scenario_run_id) FILTER (WHERE scenario_run_id IS NOT NULL))[1] AS run_id
+        FROM remediations WHERE depot_id = ANY (wanted) AND closed_at IS NULL GROUP BY depot_id
+    ), lates AS (
+        SELECT l.depot_id, bool_and(s.device_id IS NOT NULL) AS by_silence,
+               (array_agg(l.run_id) FILTER (WHERE l.run_id IS NOT NULL))[1] AS run_id
+        FROM late AS l LEFT JOIN silent AS s ON s.depot_id = l.depot_id AND s.device_id = l.device_id
+        GROUP BY l.depot_id
+    ), told AS (
+        SELECT x.depot_id, coalesce(q.count, 0) AS silent_controllers, q.since AS silent_since,
+               q.run_id AS silent_run_id, coalesce(f.count, 0) AS fail_safe_circuits, f.since AS fail_safe_since,
+               f.run_id AS fail_safe_run_id, coalesce(r.count, 0) AS open_remediations,
+               r.since AS remediations_since, r.run_id AS remediations_run_id,
+               CASE WHEN x.provisioning = 'FAILED' THEN coalesce(x.failed_since, now()) END AS failed_since,
+               CASE WHEN l.depot_id IS NOT NULL
+                   THEN coalesce(x.stale_since, nullif(x.fresh_until, '-infinity'), now()) END AS stale_since,
+               coalesce(l.by_silence, false) AS stale_by_silence, l.run_id AS stale_run_id
+        FROM given AS x
+        LEFT JOIN silences AS q ON q.depot_id = x.depot_id
+        LEFT JOIN fail_safes AS f ON f.depot_id = x.depot_id
+        LEFT JOIN stopped AS r ON r.depot_id = x.depot_id
+        LEFT JOIN lates AS l ON l.depot_id = x.depot_id
+    ), worst AS (
+        SELECT *, CASE WHEN silent_since IS NOT NULL OR fail_safe_since IS NOT NULL THEN 1
+            WHEN failed_since IS NOT NULL OR remediations_since IS NOT NULL THEN 2 ELSE 3 END AS priority
+        FROM told
+        WHERE coalesce(silent_since, fail_safe_since, failed_since, remediations_since, stale_since) IS NOT NULL
+    )
+    SELECT depot_id, priority, CASE priority WHEN 1 THEN least(silent_since, fail_safe_since)
+               WHEN 2 THEN least(failed_since, remediations_since) ELSE stale_since END,
+           silent_controllers::integer, silent_since, silent_run_id, fail_safe_circuits::integer, fail_safe_since,
+           fail_safe_run_id, open_remediations::integer, remediations_since, remediations_run_id, failed_since,
+           stale_since, stale_by_silence, stale_run_id
+    FROM worst
+$$;
+
 CREATE FUNCTION public.append_only() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+CREATE FUNCTION public.capacity_alarms_deleted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM settle_alarms(array_agg(DISTINCT depot_id)) FROM old_rows WHERE mode = 'FAIL_SAFE' HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.capacity_alarms_updated() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM settle_alarms(array_agg(DISTINCT n.depot_id)) FROM new_rows AS n JOIN old_rows AS o USING (circuit_id)
+    WHERE 'FAIL_SAFE' IN (n.mode, o.mode)
+      AND (n.mode, n.reason, n.scenario_run_id) IS DISTINCT FROM (o.mode, o.reason, o.scenario_run_id)
+    HAVING count(*) > 0;
+    RETURN NULL;
 END $$;
 
 CREATE FUNCTION public.circuits_deleted() RETURNS trigger
@@ -337,6 +463,25 @@ CREATE FUNCTION public.known_capabilities() RETURNS TABLE(capability text, measu
     ) AS known (capability, measurand, threshold, is_expected)
 $$;
 
+CREATE FUNCTION public.list_alarms_inserted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM settle_alarms(array_agg(depot_id)) FROM new_rows WHERE provisioning = 'FAILED' HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.list_alarms_updated() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM settle_alarms(array_agg(n.depot_id)) FROM new_rows AS n JOIN old_rows AS o USING (depot_id)
+    WHERE (n.freshness = 'STALE') <> (o.freshness = 'STALE')
+       OR (n.provisioning = 'FAILED') <> (o.provisioning = 'FAILED')
+    HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.microgrids_changed() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -403,6 +548,24 @@ CREATE FUNCTION public.release_readings(of_device uuid, measurands text[]) RETUR
     WHERE device_id = of_device AND (measurands IS NULL OR measurand = ANY (measurands)) AND NOT released
 $$;
 
+CREATE FUNCTION public.remediation_alarms_inserted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM settle_alarms(array_agg(DISTINCT depot_id)) FROM new_rows HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.remediation_alarms_updated() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM settle_alarms(array_agg(DISTINCT n.depot_id)) FROM new_rows AS n JOIN old_rows AS o USING (id)
+    WHERE (n.closed_at IS NULL) <> (o.closed_at IS NULL) OR n.scenario_run_id IS DISTINCT FROM o.scenario_run_id
+    HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.request_sync(depots_changed uuid[], why text) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -462,6 +625,27 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.settle_alarms(changed uuid[]) RETURNS void
+    LANGUAGE sql
+    AS $$
+    WITH told AS MATERIALIZED (
+        SELECT * FROM alarms_of(changed)
+    ), mended AS (
+        DELETE FROM depot_alarms
+        WHERE depot_id = ANY (changed) AND depot_id <> ALL (ARRAY(SELECT depot_id FROM told))
+    )
+    INSERT INTO depot_alarms AS k SELECT * FROM told
+    ON CONFLICT (depot_id) DO UPDATE
+    SET priority = excluded.priority, since = excluded.since, silent_controllers = excluded.silent_controllers,
+        silent_since = excluded.silent_since, silent_run_id = excluded.silent_run_id,
+        fail_safe_circuits = excluded.fail_safe_circuits, fail_safe_since = excluded.fail_safe_since,
+        fail_safe_run_id = excluded.fail_safe_run_id, open_remediations = excluded.open_remediations,
+        remediations_since = excluded.remediations_since, remediations_run_id = excluded.remediations_run_id,
+        failed_since = excluded.failed_since, stale_since = excluded.stale_since,
+        stale_by_silence = excluded.stale_by_silence, stale_run_id = excluded.stale_run_id
+    WHERE k.* IS DISTINCT FROM excluded.*
+$$;
 
 CREATE FUNCTION public.settle_freshness(changed uuid[]) RETURNS void
     LANGUAGE sql
@@ -2540,6 +2724,9 @@ ALTER TABLE ONLY public.circuits
 ALTER TABLE ONLY public.circuits
     ADD CONSTRAINT circuits_place UNIQUE NULLS NOT DISTINCT (depot_id, parent_id, "position") DEFERRABLE INITIALLY DEFERRED;
 
+ALTER TABLE ONLY public.depot_alarms
+    ADD CONSTRAINT depot_alarms_pkey PRIMARY KEY (depot_id);
+
 ALTER TABLE ONLY public.depot_counts
     ADD CONSTRAINT depot_counts_pkey PRIMARY KEY (id);
 
@@ -2700,6 +2887,8 @@ CREATE INDEX circuit_capacities_sensor_action_id ON public.circuit_capacities US
 
 CREATE INDEX circuits_parent_id ON public.circuits USING btree (parent_id);
 
+CREATE INDEX depot_alarms_worst ON public.depot_alarms USING btree (priority, since, depot_id);
+
 CREATE INDEX depot_list_both ON public.depot_list USING btree (provisioning, freshness, name, depot_id);
 
 CREATE INDEX depot_list_freshness_name ON public.depot_list USING btree (freshness, name, depot_id);
@@ -2742,6 +2931,8 @@ CREATE INDEX remediations_depot_id ON public.remediations USING btree (depot_id,
 
 CREATE UNIQUE INDEX remediations_one_open ON public.remediations USING btree (sensor_action_id) WHERE (closed_at IS NULL);
 
+CREATE INDEX remediations_open ON public.remediations USING btree (depot_id) WHERE (closed_at IS NULL);
+
 CREATE INDEX replaced_rows_depot_id ON public.replaced_rows USING btree (depot_id, replaced_at);
 
 CREATE INDEX rollup_blocks_newest ON public.rollup_blocks USING btree (block_at DESC, device_id);
@@ -2767,6 +2958,10 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.changes FOR EACH RO
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.packets FOR EACH ROW EXECUTE FUNCTION public.append_only();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.replaced_rows FOR EACH ROW EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER capacity_alarms_deleted AFTER DELETE ON public.circuit_capacities REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.capacity_alarms_deleted();
+
+CREATE TRIGGER capacity_alarms_updated AFTER UPDATE ON public.circuit_capacities REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.capacity_alarms_updated();
 
 CREATE TRIGGER circuits_deleted AFTER DELETE ON public.circuits REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.circuits_deleted();
 
@@ -2822,6 +3017,10 @@ CREATE TRIGGER gateways_version BEFORE UPDATE ON public.gateways FOR EACH ROW WH
 
 CREATE TRIGGER grants_changed AFTER INSERT OR DELETE OR UPDATE ON public.grants FOR EACH STATEMENT EXECUTE FUNCTION public.access_changed();
 
+CREATE TRIGGER list_alarms_inserted AFTER INSERT ON public.depot_list REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.list_alarms_inserted();
+
+CREATE TRIGGER list_alarms_updated AFTER UPDATE ON public.depot_list REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.list_alarms_updated();
+
 CREATE TRIGGER microgrid_nodes_gone AFTER DELETE ON public.microgrid_nodes FOR EACH ROW EXECUTE FUNCTION public.keep_replaced_row();
 
 CREATE TRIGGER microgrid_nodes_replaced AFTER UPDATE ON public.microgrid_nodes FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.keep_replaced_row();
@@ -2847,6 +3046,10 @@ CREATE TRIGGER power_sources_replaced AFTER UPDATE ON public.power_sources FOR E
 CREATE TRIGGER power_sources_version BEFORE UPDATE ON public.power_sources FOR EACH ROW WHEN (((new.version = old.version) AND (((old.kind IS DISTINCT FROM new.kind) OR (old.name IS DISTINCT FROM new.name)) OR (old.circuit_id IS DISTINCT FROM new.circuit_id)))) EXECUTE FUNCTION public.count_version();
 
 CREATE TRIGGER readings_changed BEFORE UPDATE ON public.device_readings FOR EACH ROW EXECUTE FUNCTION public.readings_changed();
+
+CREATE TRIGGER remediation_alarms_inserted AFTER INSERT ON public.remediations REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.remediation_alarms_inserted();
+
+CREATE TRIGGER remediation_alarms_updated AFTER UPDATE ON public.remediations REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.remediation_alarms_updated();
 
 CREATE TRIGGER scenario_run_steps_written_once BEFORE DELETE OR UPDATE ON public.scenario_run_steps FOR EACH ROW WHEN ((old.record IS NOT NULL)) EXECUTE FUNCTION public.scenario_run_steps_written_once();
 
@@ -2894,6 +3097,9 @@ ALTER TABLE ONLY public.circuits
 
 ALTER TABLE ONLY public.circuits
     ADD CONSTRAINT circuits_parent FOREIGN KEY (parent_id, depot_id) REFERENCES public.circuits(id, depot_id);
+
+ALTER TABLE ONLY public.depot_alarms
+    ADD CONSTRAINT depot_alarms_depot FOREIGN KEY (depot_id) REFERENCES public.depot_list(depot_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.depot_list
     ADD CONSTRAINT depot_list_depot FOREIGN KEY (depot_id) REFERENCES public.depots(id) ON DELETE CASCADE;

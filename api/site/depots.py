@@ -32,6 +32,7 @@ from api.base.types import (
 from api.base.versions import EditDep, shows_version, tagged
 from domain.base.bounds import CIRCUITS
 from domain.base.problems import ProblemCode
+from domain.monitoring.alarms import AlarmKind
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import PROVISIONING_MESSAGES, ProvisioningCode, ProvisioningState
 from store.site.depots import DepotRecord, NewCircuit, create_depot, list_depots, read_depot, update_depot
@@ -44,6 +45,15 @@ FreshnessFilter = Annotated[
     Query(
         description="As fresh as the worse of the two capabilities: `NONE` where one has no status yet, else `STALE` "
         "where one is older than its threshold or no device updates it any more, else `FRESH`."
+    ),
+]
+
+AlarmFilter = Annotated[
+    AlarmKind | None,
+    Query(
+        description="What of the depot needs attention: `CONTROLLER_SILENT` where nothing came from a controller for "
+        "longer than its limit, `FAIL_SAFE` where the fail-safe capacity holds at a circuit, `PROVISIONING_FAILED`, "
+        "`REMEDIATION_OPEN`, `STATUS_STALE` where a status is too old although its controller is not silent."
     ),
 ]
 
@@ -171,6 +181,7 @@ async def list_all(
     search: Search = None,
     provisioning: Annotated[ProvisioningState | None, Query()] = None,
     freshness: FreshnessFilter = None,
+    alarm: AlarmFilter = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> DepotPage:
@@ -178,7 +189,7 @@ async def list_all(
     after = decode_cursor(cursor, tuple[str, UUID])
     async with engine.connect() as connection:
         found = await list_depots(
-            connection, DepotFilter(search, provisioning, freshness, scope), after=after, limit=limit + 1
+            connection, DepotFilter(search, provisioning, freshness, scope, alarm), after=after, limit=limit + 1
         )
     items = found[:limit]
     more = encode_cursor(items[-1].name, items[-1].depot_id) if len(found) > limit else None

@@ -1,6 +1,7 @@
 """The rules of what a site reports: packets, what they do to it, the capabilities' statuses and their age.
 
 - ``action_answers``: What the sensor actions of a device answer for one packet
+- ``alarms``: Alarms of a depot: what of it needs attention, the worst first
 - ``batch_state``: What a batch of packets does: the one place where sensor actions meet the state of a site
 - ``capabilities``: Capability status of a microgrid: what a value means, and which of many events is the latest
 - ``device_readings``: Typed readings: what one device measured at one time, read from its packets by the rules of the

@@ -90,6 +90,36 @@ depot_counts = Table(
     Column("depots", BigInteger, nullable=False),
 )
 
+# A row a depot that needs attention, kept by triggers. The rule is `domain/monitoring/alarms.py`, in SQL `alarms_of()`.
+depot_alarms = Table(
+    "depot_alarms",
+    metadata,
+    Column(
+        "depot_id",
+        Uuid,
+        ForeignKey("depot_list.depot_id", name="depot_alarms_depot", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    # The highest priority (1) of its alarms, and since when it has it: by these the worst come first.
+    Column("priority", Integer, nullable=False),
+    time_column("since"),
+    Column("silent_controllers", Integer, nullable=False),
+    time_column("silent_since", null=True),
+    Column("silent_run_id", Uuid),
+    Column("fail_safe_circuits", Integer, nullable=False),
+    time_column("fail_safe_since", null=True),
+    Column("fail_safe_run_id", Uuid),
+    Column("open_remediations", Integer, nullable=False),
+    time_column("remediations_since", null=True),
+    Column("remediations_run_id", Uuid),
+    time_column("failed_since", null=True),
+    time_column("stale_since", null=True),
+    Column("stale_by_silence", Boolean, nullable=False),
+    Column("stale_run_id", Uuid),
+    Index("depot_alarms_worst", "priority", "since", "depot_id"),
+    postgresql_with={"fillfactor": 70},
+)
+
 circuits = Table(
     "circuits",
     metadata,
@@ -350,5 +380,6 @@ remediations = Table(
     CheckConstraint("(closed_at IS NULL) = (closed_by IS NULL)", name="remediations_closed"),
     Index("remediations_one_open", "sensor_action_id", unique=True, postgresql_where=text("closed_at IS NULL")),
     Index("remediations_depot_id", "depot_id", "id"),
+    Index("remediations_open", "depot_id", postgresql_where=text("closed_at IS NULL")),
     postgresql_with={"fillfactor": 70},
 )

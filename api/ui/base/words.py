@@ -10,6 +10,7 @@ from domain.base.clocks import is_wrong
 from domain.base.jobs import JobState
 from domain.base.timezones import find_timezone, known_timezones
 from domain.history.exports import ExportKind
+from domain.monitoring.alarms import AlarmKind
 from domain.monitoring.capabilities import Capability, FoldEffect
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.backfill import BackfillOutcome
@@ -71,6 +72,13 @@ FRESHNESS = {
     DepotFreshness.FRESH: FRESH,
     DepotFreshness.STALE: STALE,
     DepotFreshness.NONE: Badge("No status", "circle-dashed", "quiet"),
+}
+ALARM = {
+    AlarmKind.CONTROLLER_SILENT: Badge("Controller silent", "clock", "bad"),
+    AlarmKind.FAIL_SAFE: Badge("In fail-safe", "triangle-alert", "bad"),
+    AlarmKind.PROVISIONING_FAILED: Badge("Provisioning failed", "circle-x", "warn"),
+    AlarmKind.REMEDIATION_OPEN: Badge("Remediation open", "circle-alert", "warn"),
+    AlarmKind.STATUS_STALE: Badge("Status stale", "triangle-alert", "warn"),
 }
 CAPABILITY = {each: each.label for each in Capability}
 EXPORT = {

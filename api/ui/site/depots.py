@@ -26,6 +26,7 @@ from api.ui.site.site_forms import Field
 from domain.access.principals import DepotScope
 from domain.base.problems import Problem, ProblemCode
 from domain.base.timezones import check_timezone, known_timezones
+from domain.monitoring.alarms import AlarmKind
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
 from domain.site.circuits import MAX_CIRCUITS, MAX_DEPTH
@@ -40,6 +41,7 @@ PAGE = 100
 
 State = Annotated[ProvisioningState | None, Query(alias="provisioning")]
 Fresh = Annotated[DepotFreshness | None, Query(alias="freshness")]
+OfAlarm = Annotated[AlarmKind | None, Query(alias="alarm")]
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,12 @@ class Wanted:
     search: str | None
     provisioning: ProvisioningState | None
     freshness: DepotFreshness | None
+    alarm: AlarmKind | None
 
     def query(self, **other: object) -> str:
         """Ask for the same with something else in it; None takes a filter away."""
-        given = {"search": self.search, "provisioning": self.provisioning, "freshness": self.freshness, **other}
+        filters = {"provisioning": self.provisioning, "freshness": self.freshness, "alarm": self.alarm}
+        given = {"search": self.search, **filters, **other}
         return urlencode({name: value for name, value in given.items() if value})
 
 
@@ -100,6 +104,7 @@ async def _rows(engine: AsyncEngine, scope: DepotScope, wanted: Wanted, cursor: 
         search=wanted.search,
         provisioning=wanted.provisioning,
         freshness=wanted.freshness,
+        alarm=wanted.alarm,
         cursor=cursor,
         limit=PAGE,
     )
@@ -111,7 +116,7 @@ async def _rows(engine: AsyncEngine, scope: DepotScope, wanted: Wanted, cursor: 
 async def _counts(engine: AsyncEngine, scope: DepotScope, wanted: Wanted) -> dict[str, Any]:
     """Count by each filter what the other filters leave."""
     async with snapshot(engine) as connection:
-        found = await count_fleet(connection, wanted.search, scope)
+        found = await count_fleet(connection, wanted.search, scope, wanted.alarm)
     counts, fresh = found.by_provisioning(wanted.freshness), found.by_freshness(wanted.provisioning)
     return {
         "counts": counts,
@@ -131,9 +136,10 @@ async def show(
     search: Search = None,
     provisioning: State = None,
     freshness: Fresh = None,
+    alarm: OfAlarm = None,
 ) -> Response:
     """Show all depots, or those that were searched for."""
-    wanted = Wanted(search, provisioning, freshness)
+    wanted = Wanted(search, provisioning, freshness, alarm)
     context = await _rows(engine, scope, wanted, None) | await _counts(engine, scope, wanted)
     return render(
         request,
@@ -151,10 +157,11 @@ async def more(
     search: Search = None,
     provisioning: State = None,
     freshness: Fresh = None,
+    alarm: OfAlarm = None,
     cursor: Cursor = None,
 ) -> Response:
     """The next depots of the list."""
-    context = await _rows(engine, scope, Wanted(search, provisioning, freshness), cursor)
+    context = await _rows(engine, scope, Wanted(search, provisioning, freshness, alarm), cursor)
     return render(request, "depots.html", context, block="more_rows")
 
 

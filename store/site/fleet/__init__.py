@@ -1,5 +1,6 @@
 """Many depots at once: the list that is kept of them, and the import.
 
+- ``fleet_alarms``: Alarms of depots: those of one, the depots that are worst, and how many there are in a fleet
 - ``fleet_import``: The import of the legacy fleet: staged line by line, then stored depot by depot (decisions 0006 and
   0009)
 - ``fleet_list``: The list of depots as it is filtered, searched and counted: kept by triggers, so that it costs the

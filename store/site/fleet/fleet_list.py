@@ -17,6 +17,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access.principals import EVERYWHERE, DepotScope
+from domain.monitoring.alarms import AlarmKind
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
 from store.access.narrowing import given_within, is_within
@@ -32,6 +33,18 @@ _LAPSED = """lapsed AS MATERIALIZED (
     WHERE fresh_until < clock_timestamp() AND depot_fresh_until(depot_id) < clock_timestamp()
 )"""
 _IS_FOUND = "x.grams @> search_grams(:search) AND x.name ILIKE :pattern"
+_OF_ALARM = {
+    AlarmKind.CONTROLLER_SILENT: "silent_controllers > 0",
+    AlarmKind.FAIL_SAFE: "fail_safe_circuits > 0",
+    AlarmKind.PROVISIONING_FAILED: "failed_since IS NOT NULL",
+    AlarmKind.REMEDIATION_OPEN: "open_remediations > 0",
+    AlarmKind.STATUS_STALE: "stale_since IS NOT NULL AND NOT stale_by_silence",
+}
+
+
+def has_alarm(kind: AlarmKind) -> str:
+    """The condition that a depot ``x`` of the list has an alarm of this kind."""
+    return f"x.depot_id IN (SELECT depot_id FROM depot_alarms WHERE {_OF_ALARM[kind]})"
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,8 @@ class DepotFilter:
     freshness: DepotFreshness | None = None
     scope: DepotScope = EVERYWHERE
     """The depots that may be seen."""
+    alarm: AlarmKind | None = None
+    """What of the depot needs attention."""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -74,6 +89,8 @@ def page_statement(
         _IS_FOUND: bool(wanted.search) and not is_walk,
     }
     conditions = [condition for condition, is_asked in asked.items() if is_asked]
+    if wanted.alarm is not None:
+        conditions.append(has_alarm(wanted.alarm))
 
     def page(condition: str, more: str = "") -> str:
         where = " AND ".join([*conditions, condition])
@@ -164,17 +181,27 @@ COUNT_FOUND = _count_those(_IS_FOUND, f"LIMIT {MOST_COUNTED + 1}")
 
 
 def _count_statement(wanted: DepotFilter) -> TextClause:
-    if wanted.scope.everywhere:
+    if wanted.scope.everywhere and wanted.alarm is None:
         return COUNT_FOUND if wanted.search else COUNT_ALL
-    seen = is_within("x.depot_id", wanted.scope)
-    return _count_those(f"{seen} AND {_IS_FOUND}", f"LIMIT {MOST_COUNTED + 1}") if wanted.search else _count_those(seen)
+    counted = is_within("x.depot_id", wanted.scope)
+    if wanted.alarm is not None:
+        counted = f"{counted} AND {has_alarm(wanted.alarm)}"
+    if wanted.search:
+        return _count_those(f"{counted} AND {_IS_FOUND}", f"LIMIT {MOST_COUNTED + 1}")
+    return _count_those(counted)
 
 
 async def count_fleet(
-    connection: AsyncConnection, search: str | None = None, scope: DepotScope = EVERYWHERE
+    connection: AsyncConnection,
+    search: str | None = None,
+    scope: DepotScope = EVERYWHERE,
+    alarm: AlarmKind | None = None,
 ) -> FleetCounts:
-    """Count depots by provisioning and freshness: all within ``scope``, or those whose name holds ``search``."""
-    wanted = DepotFilter(search, scope=scope)
+    """Count depots by provisioning and freshness: all within ``scope``, or those whose name holds ``search``.
+
+    With ``alarm``, those of them that have such an alarm.
+    """
+    wanted = DepotFilter(search, scope=scope, alarm=alarm)
     if search:
         await fresh_plans(connection)
     rows = await connection.execute(_count_statement(wanted), wanted.parameters)
