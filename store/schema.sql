@@ -290,8 +290,8 @@ CREATE FUNCTION public.depots_listed() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    INSERT INTO depot_list (depot_id, name, provisioning, grams)
-    SELECT id, name, provisioning, name_grams(name) FROM new_rows;
+    INSERT INTO depot_list (depot_id, name, provisioning, grams, region, tags)
+    SELECT id, name, provisioning, name_grams(name), lower(region), lower_all(tags) FROM new_rows;
     RETURN NULL;
 END $$;
 
@@ -301,9 +301,12 @@ CREATE FUNCTION public.depots_relisted() RETURNS trigger
 BEGIN
     UPDATE depot_list AS x
     SET name = n.name, provisioning = n.provisioning,
-        grams = CASE WHEN x.name = n.name THEN x.grams ELSE name_grams(n.name) END
+        grams = CASE WHEN x.name = n.name THEN x.grams ELSE name_grams(n.name) END,
+        region = lower(n.region), tags = lower_all(n.tags)
     FROM new_rows AS n
-    WHERE x.depot_id = n.id AND (x.name, x.provisioning) IS DISTINCT FROM (n.name, n.provisioning);
+    WHERE x.depot_id = n.id
+      AND (x.name, x.provisioning, x.region, x.tags)
+          IS DISTINCT FROM (n.name, n.provisioning, lower(n.region), lower_all(n.tags));
     RETURN NULL;
 END $$;
 
@@ -481,6 +484,13 @@ BEGIN
     HAVING count(*) > 0;
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.lower_all(texts text[]) RETURNS text[]
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+            SELECT coalesce(array_agg(lower(each) ORDER BY place), '{}')
+            FROM unnest(texts) WITH ORDINALITY AS given (each, place)
+        $$;
 
 CREATE FUNCTION public.microgrids_changed() RETURNS trigger
     LANGUAGE plpgsql
@@ -885,6 +895,8 @@ CREATE TABLE public.depot_list (
     provisioning text NOT NULL,
     freshness text DEFAULT 'NONE'::text NOT NULL,
     grams text[] NOT NULL,
+    region text,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT depot_list_freshness CHECK ((freshness = ANY (ARRAY['NONE'::text, 'STALE'::text, 'FRESH'::text])))
 );
 
@@ -900,9 +912,13 @@ CREATE TABLE public.depots (
     updated_by text NOT NULL,
     version bigint DEFAULT 1 NOT NULL,
     allows_simulation boolean DEFAULT false NOT NULL,
+    region text,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT depots_name CHECK (((btrim(name) <> ''::text) AND (char_length(name) <= 200))),
     CONSTRAINT depots_provisioning CHECK ((provisioning = ANY (ARRAY['PENDING'::text, 'PROVISIONED'::text, 'FAILED'::text]))),
     CONSTRAINT depots_provisioning_code CHECK (((provisioning = 'FAILED'::text) = (provisioning_code IS NOT NULL))),
+    CONSTRAINT depots_region CHECK (((btrim(region) <> ''::text) AND (char_length(region) <= 100))),
+    CONSTRAINT depots_tags CHECK ((cardinality(tags) <= 20)),
     CONSTRAINT depots_version CHECK ((version >= 1))
 );
 
@@ -2031,7 +2047,9 @@ CREATE VIEW reporting.depots AS
     timezone,
     provisioning,
     provisioning_code,
-    created_at
+    created_at,
+    region,
+    tags
    FROM public.depots;
 
 COMMENT ON VIEW reporting.depots IS 'Depots';
@@ -2047,6 +2065,10 @@ COMMENT ON COLUMN reporting.depots.provisioning IS 'Whether it has its microgrid
 COMMENT ON COLUMN reporting.depots.provisioning_code IS 'Why it failed; null: it did not';
 
 COMMENT ON COLUMN reporting.depots.created_at IS 'When it was made';
+
+COMMENT ON COLUMN reporting.depots.region IS 'The region that it is filed under; null: none';
+
+COMMENT ON COLUMN reporting.depots.tags IS 'Its tags';
 
 CREATE VIEW reporting.readings AS
  SELECT LEAST(r.observed_at, r.received_at) AS "time",
@@ -2899,6 +2921,10 @@ CREATE INDEX depot_list_name ON public.depot_list USING btree (name, depot_id);
 
 CREATE INDEX depot_list_provisioning ON public.depot_list USING btree (provisioning, name, depot_id);
 
+CREATE INDEX depot_list_region ON public.depot_list USING btree (region, name, depot_id);
+
+CREATE INDEX depot_list_tags ON public.depot_list USING gin (tags);
+
 CREATE INDEX depots_name_id ON public.depots USING btree (name, id);
 
 CREATE INDEX device_readings_simulated ON ONLY public.device_readings USING btree (device_id, observed_at) WHERE (scenario_run_id IS NOT NULL);
@@ -2991,7 +3017,7 @@ CREATE TRIGGER depots_listed AFTER INSERT ON public.depots REFERENCING NEW TABLE
 
 CREATE TRIGGER depots_relisted AFTER UPDATE ON public.depots REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.depots_relisted();
 
-CREATE TRIGGER depots_version BEFORE UPDATE ON public.depots FOR EACH ROW WHEN (((new.version = old.version) AND (((old.name IS DISTINCT FROM new.name) OR (old.timezone IS DISTINCT FROM new.timezone)) OR (old.allows_simulation IS DISTINCT FROM new.allows_simulation)))) EXECUTE FUNCTION public.count_version();
+CREATE TRIGGER depots_version BEFORE UPDATE ON public.depots FOR EACH ROW WHEN (((new.version = old.version) AND (((((old.name IS DISTINCT FROM new.name) OR (old.timezone IS DISTINCT FROM new.timezone)) OR (old.allows_simulation IS DISTINCT FROM new.allows_simulation)) OR (old.region IS DISTINCT FROM new.region)) OR (old.tags IS DISTINCT FROM new.tags)))) EXECUTE FUNCTION public.count_version();
 
 CREATE TRIGGER devices_ask_for_fill AFTER INSERT ON public.devices REFERENCING NEW TABLE AS new_devices FOR EACH STATEMENT EXECUTE FUNCTION public.devices_ask_for_fill();
 

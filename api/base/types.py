@@ -24,7 +24,15 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from api.base.bodies import once_each
-from domain.base.names import MAX_NAME_LENGTH, clean_name
+from domain.base.names import (
+    MAX_NAME_LENGTH,
+    MAX_REGION_LENGTH,
+    MAX_TAG_LENGTH,
+    MAX_TAGS,
+    clean_name,
+    clean_region,
+    clean_tags,
+)
 from domain.base.problems import Problem, ProblemCode
 from domain.base.strict_json import is_storable
 from domain.base.texts import fault_of, normal, why_not
@@ -58,6 +66,16 @@ Timezone = Annotated[
     str,
     AfterValidator(check_timezone),
     Field(description="A name of the IANA time zone database.", examples=["America/Toronto"]),
+]
+Region = Annotated[
+    str,
+    AfterValidator(clean_region),
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_REGION_LENGTH}, examples=["Ontario"]),
+]
+Tags = Annotated[
+    list[Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_TAG_LENGTH, "pattern": "^[^,]*$"})]],
+    AfterValidator(clean_tags),
+    Field(json_schema_extra={"maxItems": MAX_TAGS}, examples=[["night shift", "north"]]),
 ]
 Watts = Annotated[float, Field(gt=0, le=MAX_RATED_POWER_W, allow_inf_nan=False, description="Watts.")]
 Position = Annotated[

@@ -22,7 +22,10 @@ from api.base.types import (
     DepotId,
     Limit,
     Name,
+    Region,
     Search,
+    Tags,
+    Text,
     Timezone,
     Watts,
     decode_cursor,
@@ -31,6 +34,7 @@ from api.base.types import (
 )
 from api.base.versions import EditDep, shows_version, tagged
 from domain.base.bounds import CIRCUITS
+from domain.base.names import MAX_REGION_LENGTH, MAX_TAG_LENGTH
 from domain.base.problems import ProblemCode
 from domain.monitoring.alarms import AlarmKind
 from domain.monitoring.freshness import DepotFreshness
@@ -77,6 +81,24 @@ AllowsSimulation = Annotated[
     ),
 ]
 
+OfRegion = Annotated[
+    Region | None,
+    Field(description="What the depot is filed under, such as a part of the country; null: nothing."),
+]
+OfTags = Annotated[
+    Tags,
+    Field(
+        description="Short texts without commas by which depots are found; of two that differ only in case, the first "
+        "stays. In the answer they are in alphabetical order."
+    ),
+]
+RegionFilter = Annotated[
+    Text | None, Query(max_length=MAX_REGION_LENGTH, description="Of this region, in upper or lower case.")
+]
+TagFilter = Annotated[
+    Text | None, Query(max_length=MAX_TAG_LENGTH, description="With this tag, in upper or lower case.")
+]
+
 
 class DepotCreate(Body):
     """A depot to create, with its circuits, 5,000 at most; the first level are its top-level circuits."""
@@ -84,6 +106,8 @@ class DepotCreate(Body):
     name: Name
     timezone: Timezone
     allows_simulation: AllowsSimulation = False
+    region: OfRegion = None
+    tags: OfTags = Field(default=[])
     circuits: list[NestedCircuit] = Field(default=[])
 
     @model_validator(mode="before")
@@ -113,6 +137,8 @@ class DepotChange(Body):
     name: Name = Field(default_factory=left_out)
     timezone: Timezone = Field(default_factory=left_out)
     allows_simulation: AllowsSimulation = Field(default_factory=left_out)
+    region: OfRegion = Field(default_factory=left_out)
+    tags: OfTags = Field(default_factory=left_out)
 
 
 class Provisioning(BaseModel):
@@ -132,6 +158,8 @@ class Depot(BaseModel):
     provisioning: Provisioning
     microgrid_id: UUID | None = Field(description="The depot's canonical microgrid, where it has one.")
     allows_simulation: AllowsSimulation
+    region: str | None = Field(description="What it is filed under; null: nothing.")
+    tags: list[str] = Field(description="In alphabetical order.")
     version: int = Field(description="Moves with every change; the `ETag`.")
     created_at: datetime
     created_by: str
@@ -182,15 +210,16 @@ async def list_all(
     provisioning: Annotated[ProvisioningState | None, Query()] = None,
     freshness: FreshnessFilter = None,
     alarm: AlarmFilter = None,
+    region: RegionFilter = None,
+    tag: TagFilter = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> DepotPage:
     """List depots by name; `search` is a part of the name."""
     after = decode_cursor(cursor, tuple[str, UUID])
     async with engine.connect() as connection:
-        found = await list_depots(
-            connection, DepotFilter(search, provisioning, freshness, scope, alarm), after=after, limit=limit + 1
-        )
+        wanted = DepotFilter(search, provisioning, freshness, scope, alarm, region=region, tag=tag)
+        found = await list_depots(connection, wanted, after=after, limit=limit + 1)
     items = found[:limit]
     more = encode_cursor(items[-1].name, items[-1].depot_id) if len(found) > limit else None
     return DepotPage(items=[Depot.of(record) for record in items], next_cursor=more)
@@ -213,7 +242,7 @@ async def read(depot_id: DepotId, engine: EngineDep) -> Depot:
 )  # fmt: skip
 @tagged
 async def change(depot_id: DepotId, body: DepotChange, edit: EditDep) -> Depot:
-    """Rename a depot, or change its time zone or whether scenarios may run on it.
+    """Change a depot's settings: its name, time zone, region and tags, and whether scenarios may run on it.
 
     Simulation is not disallowed while a scenario run is in progress.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from domain.base.problems import Problem, ProblemCode
@@ -14,13 +14,20 @@ MAX_NAME_LENGTH = 200
 """Characters, after surrounding white space is removed."""
 MAX_ID_LENGTH = 200
 """Characters of a sensor's id."""
+MAX_REGION_LENGTH = 100
+"""Characters of the region that a depot is filed under."""
+MAX_TAG_LENGTH = 50
+MAX_TAGS = 20
+"""Tags of a depot."""
 MAX_CONTROLLER_LENGTH = 100
 """Characters of the name of a controller's translation table."""
 NamedT = TypeVar("NamedT")
 
 
-def clean_name(raw: str, *, field: str = "name") -> str:
+def clean_name(raw: str, *, field: str = "name", noun: str = "A name", most: int = MAX_NAME_LENGTH) -> str:
     """Return the one form of ``raw`` (see ``domain.base.texts``), without surrounding white space.
+
+    ``noun`` is what messages call it, ``most`` how many characters it may have.
 
     Raises:
         Problem: ``INVALID_NAME`` for a blank or overlong name, or one that holds what no text may hold.
@@ -28,17 +35,48 @@ def clean_name(raw: str, *, field: str = "name") -> str:
     """
     name = normal(raw).strip()
     if is_blank(name):
-        raise Problem(ProblemCode.INVALID_NAME, "A name must not be blank.", field)
-    if len(name) > MAX_NAME_LENGTH:
+        raise Problem(ProblemCode.INVALID_NAME, f"{noun} must not be blank.", field)
+    if len(name) > most:
         raise Problem(
             ProblemCode.INVALID_NAME,
-            f"A name has at most {MAX_NAME_LENGTH} characters; this one has {len(name)}.",
+            f"{noun} has at most {most} characters; this one has {len(name)}.",
             field,
         )
     fault = fault_of(name)
     if fault is not None:
-        raise Problem(ProblemCode.INVALID_NAME, f"A name must not hold {fault}.", field)
+        raise Problem(ProblemCode.INVALID_NAME, f"{noun} must not hold {fault}.", field)
     return name
+
+
+def clean_region(raw: str) -> str:
+    """Return the one form of the region that a depot is filed under.
+
+    Raises:
+        Problem: ``INVALID_NAME`` for what no name may be.
+
+    """
+    return clean_name(raw, field="region", noun="A region", most=MAX_REGION_LENGTH)
+
+
+def clean_tags(raw: Sequence[str]) -> list[str]:
+    """Return the one form of a depot's tags: in alphabetical order, each once, as it was first written in any case.
+
+    A tag has no comma, because people write tags with commas between them.
+
+    Raises:
+        Problem: ``INVALID_NAME`` for a tag that no name may be, or that has a comma; ``INVALID_REQUEST`` for too many.
+
+    """
+    if len(raw) > MAX_TAGS:
+        detail = f"A depot has at most {MAX_TAGS} tags; here are {len(raw):,}."
+        raise Problem(ProblemCode.INVALID_REQUEST, detail, "tags")
+    tags: dict[str, str] = {}
+    for each in raw:
+        tag = clean_name(each, field="tags", noun="A tag", most=MAX_TAG_LENGTH)
+        if "," in tag:
+            raise Problem(ProblemCode.INVALID_NAME, "A tag must not hold a comma.", "tags")
+        tags.setdefault(tag.lower(), tag)
+    return [tags[key] for key in sorted(tags)]
 
 
 def clean_sensor_id(raw: str) -> str:

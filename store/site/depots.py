@@ -39,6 +39,10 @@ class DepotRecord:
     microgrid_id: UUID | None
     allows_simulation: bool
     """Whether scenarios may run on it."""
+    region: str | None
+    """What it is filed under; None: nothing."""
+    tags: list[str]
+    """In alphabetical order."""
     version: int
     """Moves with every change of what people give."""
     created_at: datetime
@@ -96,7 +100,7 @@ def _place(top_level: Sequence[NewCircuit]) -> dict[str, list[Any]]:
 async def create_depot(
     connection: AsyncConnection, actor: Actor, values: Mapping[str, Any], top_level: Sequence[NewCircuit]
 ) -> UUID:
-    """Create a depot of ``name``, ``timezone`` and ``allows_simulation`` with its circuits.
+    """Create a depot of ``values``, by the names of its settings, with its circuits.
 
     The outbox trigger asks for the sync that makes its microgrid.
 
@@ -131,14 +135,14 @@ def _record(row: Row[tuple[object, ...]]) -> DepotRecord:
     return DepotRecord(**values)
 
 
-_CHANGEABLE = ("name", "timezone", "allows_simulation")
+_CHANGEABLE = ("name", "timezone", "allows_simulation", "region", "tags")
 _RUN_IN_PROGRESS = text("SELECT id FROM scenario_runs WHERE depot_id = :depot_id AND finished_at IS NULL")
 
 
 async def update_depot(
     connection: AsyncConnection, actor: Actor, depot_id: UUID, given: Mapping[str, Any], expected: Versions = None
 ) -> DepotRecord:
-    """Change what ``given`` names of ``name``, ``timezone`` and ``allows_simulation``.
+    """Change what ``given`` names of a depot's settings: name, time zone, region, tags, whether scenarios may run.
 
     Raises:
         Problem: ``DEPOT_NOT_FOUND``, ``VERSION_CONFLICT``, or ``RUN_IN_PROGRESS`` where simulation is to be disallowed

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from domain.base.names import MAX_CONTROLLER_LENGTH, MAX_ID_LENGTH, MAX_NAME_LENGTH
+from domain.base.names import MAX_CONTROLLER_LENGTH, MAX_ID_LENGTH, MAX_NAME_LENGTH, MAX_REGION_LENGTH, MAX_TAGS
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
 from domain.site.circuit_capacity import CapacityMode
@@ -44,7 +44,11 @@ depots = Table(
     # At the end, as the migrations left them.
     Column("version", BigInteger, nullable=False, server_default=text("1")),
     Column("allows_simulation", Boolean, nullable=False, server_default=text("false")),
+    Column("region", Text),
+    Column("tags", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     CheckConstraint("version >= 1", name="depots_version"),
+    text_check("depots_region", "region", MAX_REGION_LENGTH),
+    CheckConstraint(f"cardinality(tags) <= {MAX_TAGS}", name="depots_tags"),
     text_check("depots_name", "name", MAX_NAME_LENGTH),
     word_check("depots_provisioning", "provisioning", ProvisioningState),
     CheckConstraint("(provisioning = 'FAILED') = (provisioning_code IS NOT NULL)", name="depots_provisioning_code"),
@@ -59,12 +63,17 @@ depot_list = Table(
     Column("provisioning", Text, nullable=False),
     Column("freshness", Text, nullable=False, server_default="NONE"),
     Column("grams", ARRAY(Text), nullable=False),
+    # In lower case, as they are filtered by.
+    Column("region", Text),
+    Column("tags", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     word_check("depot_list_freshness", "freshness", reversed(DepotFreshness)),
     Index("depot_list_name", "name", "depot_id"),
     Index("depot_list_provisioning", "provisioning", "name", "depot_id"),
     Index("depot_list_freshness_name", "freshness", "name", "depot_id"),
     Index("depot_list_both", "provisioning", "freshness", "name", "depot_id"),
     Index("depot_list_grams", "grams", postgresql_using="gin"),
+    Index("depot_list_region", "region", "name", "depot_id"),
+    Index("depot_list_tags", "tags", postgresql_using="gin"),
 )
 
 fresh_depots = Table(

@@ -1,7 +1,8 @@
 """The depots' list and the pages and dialogs of what is configured in one.
 
 - ``depot_circuits``: A depot's circuits as dialogs offer them: by path, by place, by parent
-- ``depot_settings``: The dialog of a depot's settings: its name, its time zone, and whether scenarios may run on it
+- ``depot_settings``: The dialog of a depot's settings: name, time zone, region, tags, and whether scenarios may run on
+  it
 - ``depots``: The pages of all depots: the list, and the creation of one
 - ``device``: The page of one device: what its sensor actions do with what it sends, and what it has sent lately
 - ``device_dialogs``: The dialogs that add, change and delete a device: of the Devices tab, and of the device's own

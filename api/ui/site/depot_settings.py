@@ -1,4 +1,4 @@
-"""The dialog of a depot's settings: its name, its time zone, and whether scenarios may run on it."""
+"""The dialog of a depot's settings: name, time zone, region, tags, and whether scenarios may run on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from api.base.types import DepotId
 from api.base.versions import Edit
 from api.site import depots as service
 from api.ui.base.forms import FieldErrors, shown_address
-from api.ui.site.depots import depot_fields
+from api.ui.site.depots import depot_fields, write_value
 from api.ui.site.site_forms import Field, Filled, Forms, gone
 from domain.base.problems import Problem
 
@@ -33,7 +33,7 @@ def _fields() -> tuple[Field, ...]:
 
 
 def _written(name: str, value: Any) -> object:
-    return _ALLOWS[value] if name == "allows_simulation" else value
+    return _ALLOWS[value] if name == "allows_simulation" else write_value(value)
 
 
 def _body(filled: Filled, errors: FieldErrors) -> dict[str, Any]:

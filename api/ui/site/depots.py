@@ -19,11 +19,13 @@ from api.base.limits import MAX_FIELDS
 from api.base.streams.live import Kind, Topic
 from api.base.types import Cursor, DepotId, Search
 from api.site import depots as service
+from api.site.depots import RegionFilter, TagFilter
 from api.ui.base.forms import FieldErrors, read_name, read_whole
 from api.ui.base.rendering import is_htmx, render
 from api.ui.site.outline import Line, Outline
 from api.ui.site.site_forms import Field
 from domain.access.principals import DepotScope
+from domain.base.names import clean_region, clean_tags
 from domain.base.problems import Problem, ProblemCode
 from domain.base.timezones import check_timezone, known_timezones
 from domain.monitoring.alarms import AlarmKind
@@ -54,6 +56,17 @@ class DepotField(Field):
     """Class of its cells in the list."""
     plain: bool = False
     """Whether a card of the list shows its value without its label, for the value speaks for itself."""
+    filter: str = ""
+    """The filter of the list by which a value leads to all depots that have the same; empty: none."""
+
+    def say(self, value: object) -> str:
+        """A value of the field, to be read; those of a list have commas between them."""
+        return super().say(write_value(value))
+
+
+def write_value(value: object) -> object:
+    """A value of a field as its form has it: those of a list have commas between them."""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 @cache
@@ -72,7 +85,31 @@ def depot_fields() -> tuple[DepotField, ...]:
             look="zone",
             plain=True,
         ),
+        DepotField(
+            "region",
+            "Region",
+            hint="What the depot is filed under, such as a part of the country.",
+            optional=True,
+            read=_read_region,
+            filter="region",
+        ),
+        DepotField(
+            "tags",
+            "Tags",
+            hint="Short texts by which the depot is found, with commas between them.",
+            optional=True,
+            read=_read_tags,
+            filter="tag",
+        ),
     )
+
+
+def _read_region(given: str) -> str | None:
+    return clean_region(given) if given.strip() else None
+
+
+def _read_tags(given: str) -> list[str]:
+    return clean_tags([each for each in given.split(",") if each.strip()])
 
 
 def _read_timezone(given: str) -> str:
@@ -89,11 +126,28 @@ class Wanted:
     provisioning: ProvisioningState | None
     freshness: DepotFreshness | None
     alarm: AlarmKind | None
+    region: str | None = None
+    tag: str | None = None
+
+    @property
+    def filters(self) -> dict[str, str | None]:
+        """All of it but the search, by the names of the address."""
+        return {
+            "provisioning": self.provisioning,
+            "freshness": self.freshness,
+            "alarm": self.alarm,
+            "region": self.region,
+            "tag": self.tag,
+        }
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The filters by region and tag that are asked for, by the names of the address."""
+        return {name: value for name, value in (("region", self.region), ("tag", self.tag)) if value}
 
     def query(self, **other: object) -> str:
         """Ask for the same with something else in it; None takes a filter away."""
-        filters = {"provisioning": self.provisioning, "freshness": self.freshness, "alarm": self.alarm}
-        given = {"search": self.search, **filters, **other}
+        given = {"search": self.search, **self.filters, **other}
         return urlencode({name: value for name, value in given.items() if value})
 
 
@@ -105,6 +159,8 @@ async def _rows(engine: AsyncEngine, scope: DepotScope, wanted: Wanted, cursor: 
         provisioning=wanted.provisioning,
         freshness=wanted.freshness,
         alarm=wanted.alarm,
+        region=wanted.region,
+        tag=wanted.tag,
         cursor=cursor,
         limit=PAGE,
     )
@@ -116,7 +172,7 @@ async def _rows(engine: AsyncEngine, scope: DepotScope, wanted: Wanted, cursor: 
 async def _counts(engine: AsyncEngine, scope: DepotScope, wanted: Wanted) -> dict[str, Any]:
     """Count by each filter what the other filters leave."""
     async with snapshot(engine) as connection:
-        found = await count_fleet(connection, wanted.search, scope, wanted.alarm)
+        found = await count_fleet(connection, wanted.search, scope, wanted.alarm, region=wanted.region, tag=wanted.tag)
     counts, fresh = found.by_provisioning(wanted.freshness), found.by_freshness(wanted.provisioning)
     return {
         "counts": counts,
@@ -137,9 +193,11 @@ async def show(
     provisioning: State = None,
     freshness: Fresh = None,
     alarm: OfAlarm = None,
+    region: RegionFilter = None,
+    tag: TagFilter = None,
 ) -> Response:
     """Show all depots, or those that were searched for."""
-    wanted = Wanted(search, provisioning, freshness, alarm)
+    wanted = Wanted(search, provisioning, freshness, alarm, region, tag)
     context = await _rows(engine, scope, wanted, None) | await _counts(engine, scope, wanted)
     return render(
         request,
@@ -158,10 +216,12 @@ async def more(
     provisioning: State = None,
     freshness: Fresh = None,
     alarm: OfAlarm = None,
+    region: RegionFilter = None,
+    tag: TagFilter = None,
     cursor: Cursor = None,
 ) -> Response:
     """The next depots of the list."""
-    context = await _rows(engine, scope, Wanted(search, provisioning, freshness, alarm), cursor)
+    context = await _rows(engine, scope, Wanted(search, provisioning, freshness, alarm, region, tag), cursor)
     return render(request, "depots.html", context, block="more_rows")
 
 

@@ -25,7 +25,7 @@ from store.base.arrays import containing
 from store.base.locks import SITE_KEY
 
 MOST_COUNTED = 1_000
-"""Depots that a search counts at most."""
+"""Depots that a search, a region or a tag counts at most."""
 
 # Few: the watch settles them each minute.
 _LAPSED = """lapsed AS MATERIALIZED (
@@ -59,6 +59,16 @@ class DepotFilter:
     """The depots that may be seen."""
     alarm: AlarmKind | None = None
     """What of the depot needs attention."""
+    region: str | None = None
+    """The region, in any case."""
+    tag: str | None = None
+    """One of the tags, in any case."""
+
+    @property
+    def labels(self) -> list[str]:
+        """The conditions of region and tag on a row ``x`` of ``depot_list``."""
+        asked = {"x.region = lower(:region)": self.region, "x.tags @> ARRAY[lower(:tag)]": self.tag}
+        return [condition for condition, value in asked.items() if value]
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -68,6 +78,10 @@ class DepotFilter:
             given |= {"search": self.search, "pattern": containing(self.search)}
         if self.provisioning is not None:
             given["provisioning"] = self.provisioning.value
+        if self.region:
+            given["region"] = self.region
+        if self.tag:
+            given["tag"] = self.tag
         return given
 
 
@@ -88,7 +102,7 @@ def page_statement(
         "(x.name, x.depot_id) > (:after_name, CAST(:after_id AS uuid))": after is not None,
         _IS_FOUND: bool(wanted.search) and not is_walk,
     }
-    conditions = [condition for condition, is_asked in asked.items() if is_asked]
+    conditions = [*wanted.labels, *(condition for condition, is_asked in asked.items() if is_asked)]
     if wanted.alarm is not None:
         conditions.append(has_alarm(wanted.alarm))
 
@@ -121,7 +135,7 @@ async def find_page(
     connection: AsyncConnection, wanted: DepotFilter, after: tuple[str, UUID] | None, limit: int
 ) -> list[UUID]:
     """Find a page of depots by name, then id, beginning after the place ``after``."""
-    if wanted.search:
+    if wanted.search or wanted.tag:
         await fresh_plans(connection)
     if wanted.search and wanted.scope.everywhere:
         near = list((await connection.execute(*page_statement(wanted, after, limit, is_walk=True))).scalars())
@@ -181,14 +195,15 @@ COUNT_FOUND = _count_those(_IS_FOUND, f"LIMIT {MOST_COUNTED + 1}")
 
 
 def _count_statement(wanted: DepotFilter) -> TextClause:
-    if wanted.scope.everywhere and wanted.alarm is None:
-        return COUNT_FOUND if wanted.search else COUNT_ALL
-    counted = is_within("x.depot_id", wanted.scope)
+    conditions = [*wanted.labels, *([_IS_FOUND] if wanted.search else [])]
+    limit = f"LIMIT {MOST_COUNTED + 1}" if conditions else ""
     if wanted.alarm is not None:
-        counted = f"{counted} AND {has_alarm(wanted.alarm)}"
-    if wanted.search:
-        return _count_those(f"{counted} AND {_IS_FOUND}", f"LIMIT {MOST_COUNTED + 1}")
-    return _count_those(counted)
+        conditions.append(has_alarm(wanted.alarm))
+    if not wanted.scope.everywhere:
+        conditions.append(is_within("x.depot_id", wanted.scope))
+    if not conditions:
+        return COUNT_ALL
+    return COUNT_FOUND if conditions == [_IS_FOUND] else _count_those(" AND ".join(conditions), limit)
 
 
 async def count_fleet(
@@ -196,17 +211,21 @@ async def count_fleet(
     search: str | None = None,
     scope: DepotScope = EVERYWHERE,
     alarm: AlarmKind | None = None,
+    *,
+    region: str | None = None,
+    tag: str | None = None,
 ) -> FleetCounts:
-    """Count depots by provisioning and freshness: all within ``scope``, or those whose name holds ``search``.
+    """Count depots by provisioning and freshness: all within ``scope``, or those of a search, a region or a tag.
 
     With ``alarm``, those of them that have such an alarm.
     """
-    wanted = DepotFilter(search, scope=scope, alarm=alarm)
-    if search:
+    wanted = DepotFilter(search, scope=scope, alarm=alarm, region=region, tag=tag)
+    is_bounded = bool(search or wanted.labels)
+    if is_bounded:
         await fresh_plans(connection)
     rows = await connection.execute(_count_statement(wanted), wanted.parameters)
     found = {(ProvisioningState(state), DepotFreshness(fresh)): int(count) for state, fresh, count in rows}
-    return FleetCounts(found, is_capped=bool(search) and sum(found.values()) > MOST_COUNTED)
+    return FleetCounts(found, is_capped=is_bounded and sum(found.values()) > MOST_COUNTED)
 
 
 async def fresh_plans(connection: AsyncConnection) -> None:
