@@ -104,7 +104,9 @@ async def _hashes(console: Console, api: Api, depots: Sequence[str]) -> int:
 
 
 async def _play(api: Api, depot_id: str, scenario: str) -> dict[str, Any]:
-    run = await start_scenario(api, {"depot_id": depot_id, "scenario": scenario})
+    # The baseline's packets were no simulated ones, so a run repeats the depot's name before it overwrites them.
+    name = (await api.get(f"/api/depots/{depot_id}"))["name"]
+    run = await start_scenario(api, {"depot_id": depot_id, "scenario": scenario, "confirm_depot_name": name})
     while not JobState(run["state"]).ended:
         await asyncio.sleep(_LOOK_EVERY)
         with suppress(UnreachableError):
