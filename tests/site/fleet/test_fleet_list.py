@@ -393,6 +393,36 @@ async def test_whoever_refreshes_some_depots_reads_no_others(engine: AsyncEngine
         assert 100 <= await _fresh_depots_read(connection) - before <= 300
 
 
+async def test_the_freshness_of_a_depot_is_read_by_key_with_a_plan_of_an_empty_table(engine: AsyncEngine) -> None:
+    """A connection keeps its plan from when nothing had reported, and reads no other depot's statuses by it."""
+    async with engine.connect() as connection:
+        # Nothing follows from these rows: what lies behind them is left out.
+        await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        await connection.execute(_FLEET, {"depots": 1_000})
+        made = "INSERT INTO microgrids (depot_id, created_by, updated_by) SELECT id, 'tester', 'tester' FROM depots"
+        await connection.execute(text(made))
+        for table in ("capability_latest", "capability_owners", "freshness_thresholds"):
+            await connection.execute(text(f"ANALYZE {table}"))
+        judged = text("SELECT depot_fresh_until(depot_id) FROM microgrids LIMIT 20")
+        await connection.execute(judged)
+        await connection.execute(
+            text("""
+                INSERT INTO capability_latest (microgrid_id, capability, event_id, status, observed_at, received_at,
+                                               provider_event_ref)
+                SELECT id, capability, uuidv7(), 'ON', now(), now(), '1'
+                FROM microgrids CROSS JOIN unnest(ARRAY['PEAK_SHAVING', 'DER']) AS k (capability)
+            """)
+        )
+        before = await _read(connection, "capability_latest")
+        await connection.execute(judged)
+        assert await _read(connection, "capability_latest") - before == 20 * 2
+
+
 async def _fresh_depots_read(connection: AsyncConnection) -> int:
-    read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'fresh_depots'"
-    return (await connection.execute(text(read))).scalar_one()
+    return await _read(connection, "fresh_depots")
+
+
+async def _read(connection: AsyncConnection, table: str) -> int:
+    """Rows of a table that this transaction has read."""
+    read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = :relname"
+    return (await connection.execute(text(read), {"relname": table})).scalar_one()
