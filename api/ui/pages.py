@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 
 from api.ui.access import grants, journal, sessions, sign_in, tokens
-from api.ui.base import assets, live, problem_list
+from api.ui.base import assets, depot_head, live, problem_list
 from api.ui.base.problem_pages import install_problem_pages
 from api.ui.controllers import controller_forms, controllers
 from api.ui.history import as_of, trends
@@ -28,7 +28,7 @@ from api.ui.site import (
 
 def install_pages(app: FastAPI) -> None:
     """Add the pages to ``app``, whose API and refusals are there already."""
-    site = (depots, depot_settings, load, microgrid, circuits, controllers, controller_forms, remediations)
+    site = (depots, depot_settings, depot_head, load, microgrid, circuits, controllers, controller_forms, remediations)
     history = (trends, as_of)
     jobs = (backfills, scenarios, scenario_run, scenario_compare)
     configuration = (

@@ -269,6 +269,7 @@ PAGES: dict[str, Access] = {
     "page_depot": VIEW,
     "depot_edit": CONFIGURE,
     "depot_change": CONFIGURE,
+    "depot_verdict": VIEW,
     "page_load": VIEW,
     "load_parts": VIEW,
     "page_as_of": VIEW,

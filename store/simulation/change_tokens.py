@@ -13,6 +13,7 @@ from store.access.narrowing import given_within, within
 from store.base.jobs.change_tokens import job_list_token, job_tokens
 from store.provisioning.tables import backfill_pages, backfills
 from store.simulation.tables import scenario_runs
+from store.site.fleet.fleet_alarms import WORST, count_alarms, list_worst
 from store.site.fleet.fleet_list import count_fleet
 
 _DEPOTS = text("""
@@ -23,6 +24,7 @@ _DEPOTS = text("""
     FROM depots AS d LEFT JOIN microgrids AS m ON m.depot_id = d.id AND m.retired_at IS NULL
     WHERE d.id = ANY (CAST(:ids AS uuid[]))
 """)
+_DEPOT_ALARMS = text("SELECT depot_id, md5(k::text) FROM depot_alarms AS k WHERE depot_id = ANY (CAST(:ids AS uuid[]))")
 _NEWEST_STATUS = text("SELECT max(received_at) FROM capability_latest")
 _NEWEST_STATUS_WITHIN = text("""
     SELECT max(l.received_at) FROM microgrids AS m JOIN capability_latest AS l ON l.microgrid_id = m.id
@@ -33,6 +35,18 @@ _NEWEST_STATUS_WITHIN = text("""
 async def depot_tokens(connection: AsyncConnection, depot_ids: Collection[UUID]) -> dict[UUID, str]:
     """Read the change tokens of depots: their names, provisioning, circuits and microgrids."""
     return {row[0]: row[1] for row in await connection.execute(_DEPOTS, {"ids": list(depot_ids)})}
+
+
+async def depot_alarm_tokens(connection: AsyncConnection, depot_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Read the change tokens of depots' alarms; a depot without an alarm is left out."""
+    return {row[0]: row[1] for row in await connection.execute(_DEPOT_ALARMS, {"ids": list(depot_ids)})}
+
+
+async def alarms_token(connection: AsyncConnection, scope: DepotScope) -> str:
+    """Read the change token of the alarms within ``scope``: how many there are, and those of the worst depots."""
+    worst = await list_worst(connection, scope, WORST)
+    told = [(each.depot_id, each.depot_name, each.alarms) for each in worst]
+    return f"{await count_alarms(connection, scope)}/{hash(tuple(told))}"
 
 
 async def backfill_tokens(connection: AsyncConnection, backfill_ids: Collection[UUID]) -> dict[UUID, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -14,7 +14,7 @@ from domain.site.circuit_capacity import CapacityPolicy, begin
 from store.base.database import transaction
 from store.provisioning.microgrids import reconcile_microgrid
 from store.site.capacities import capacity_values, policy_values
-from store.site.tables import circuit_capacities, devices, gateways, power_sources, sensor_actions
+from store.site.tables import circuit_capacities, devices, gateways, power_sources, remediations, sensor_actions
 from tests.helpers.support import ACTOR, circuits_of, make_depot, microgrid_of
 
 MADE = {"created_by": ACTOR.name, "updated_by": ACTOR.name}
@@ -133,6 +133,18 @@ async def add_power_source(
             depot_id=site.depot_id, circuit_id=circuit_id, kind=kind, name=f"A {kind.lower()}", **MADE
         )
         return (await connection.execute(row.returning(power_sources.c.id))).scalar_one()
+
+
+async def open_remediation(engine: AsyncEngine, site: MadeDepot, at: datetime, run_id: UUID | None = None) -> UUID:
+    """Open a remediation of a site, as packets do."""
+    values: dict[str, Any] = {
+        "depot_id": site.depot_id, "gateway_id": site.gateway_id, "device_id": uuid4(), "sensor_action_id": uuid4(),
+        "action": "UPDATE_POWER_SOURCE_LOAD", "code": "NO_POWER_SOURCE", "candidates": [], "opened_at": at,
+        "last_seen_at": at, "times": 1, "scenario_run_id": run_id,
+    }  # fmt: skip
+    async with engine.begin() as connection:
+        made = await connection.execute(insert(remediations).values(**values).returning(remediations.c.id))
+        return made.scalar_one()
 
 
 async def controller_site(engine: AsyncEngine) -> MadeDepot:

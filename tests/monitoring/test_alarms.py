@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -18,10 +17,10 @@ from store.base.database import transaction
 from store.monitoring.capacity_upkeep import pass_deadlines
 from store.site.fleet.fleet_alarms import AlarmCounts, count_alarms, list_worst, read_alarms
 from store.site.fleet.fleet_list import refresh_fleet_freshness
-from store.site.tables import circuit_capacities, circuits, depot_alarms, depots, devices, remediations
+from store.site.tables import circuit_capacities, circuits, depot_alarms, depots, devices
 from tests.factories.capacities import POLICY, capacity_site, expire
 from tests.factories.packets import send
-from tests.factories.sites import MADE, MadeDepot, add_device, controller_site, milliseconds, packet
+from tests.factories.sites import MADE, MadeDepot, add_device, controller_site, milliseconds, open_remediation, packet
 from tests.helpers.support import ACTOR, make_depot
 
 BOTH = {"LIMIT_PEAK_SHAVING": "true", "LIMIT_DER_EXPORT": "false"}
@@ -71,18 +70,6 @@ async def pass_time(engine: AsyncEngine, site: MadeDepot, seconds: float) -> Non
         await connection.execute(text("SET LOCAL session_replication_role = replica"))
         for statement in _AGO:
             await connection.execute(text(statement), given)
-
-
-async def stop(engine: AsyncEngine, site: MadeDepot, at: datetime, run_id: UUID | None = None) -> UUID:
-    """Open a remediation, as packets do."""
-    values: dict[str, Any] = {
-        "depot_id": site.depot_id, "gateway_id": site.gateway_id, "device_id": uuid4(), "sensor_action_id": uuid4(),
-        "action": "UPDATE_POWER_SOURCE_LOAD", "code": "NO_POWER_SOURCE", "candidates": [], "opened_at": at,
-        "last_seen_at": at, "times": 1, "scenario_run_id": run_id,
-    }  # fmt: skip
-    async with engine.begin() as connection:
-        made = await connection.execute(insert(remediations).values(**values).returning(remediations.c.id))
-        return made.scalar_one()
 
 
 async def provisioning(engine: AsyncEngine, depot_id: UUID, state: ProvisioningState) -> None:
@@ -195,7 +182,10 @@ async def test_a_status_that_no_device_updates_is_stale(engine: AsyncEngine, api
 async def test_remediations_until_the_last_is_closed(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
     site = await controller_site(engine)
     at = datetime.now(UTC) - timedelta(hours=1)
-    first, second = await stop(engine, site, at), await stop(engine, site, at + timedelta(minutes=1))
+    first, second = (
+        await open_remediation(engine, site, at),
+        await open_remediation(engine, site, at + timedelta(minutes=1)),
+    )
     assert await alarms(engine, site.depot_id) == [Alarm(AlarmKind.REMEDIATION_OPEN, at, 2)]
     assert (await api.post(f"/api/remediations/{first}/resolve")).is_success
     assert await alarms(engine, site.depot_id) == [Alarm(AlarmKind.REMEDIATION_OPEN, at + timedelta(minutes=1), 1)]
@@ -231,8 +221,8 @@ async def test_the_worst_come_first_and_only_those_that_may_be_seen(
 ) -> None:
     now = datetime.now(UTC)
     stopped, longer = await controller_site(engine), await controller_site(engine)
-    await stop(engine, stopped, now - timedelta(minutes=10))
-    await stop(engine, longer, now - timedelta(days=9))
+    await open_remediation(engine, stopped, now - timedelta(minutes=10))
+    await open_remediation(engine, longer, now - timedelta(days=9))
     failing = await capacity_site(engine)
     await expire(engine, *failing.circuit_ids)
     await settle(engine)
@@ -251,7 +241,7 @@ async def test_the_worst_come_first_and_only_those_that_may_be_seen(
 async def test_what_a_run_brought_about_says_so(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
     site = await controller_site(engine)
     run_id = uuid4()
-    await stop(engine, site, datetime.now(UTC), run_id)
+    await open_remediation(engine, site, datetime.now(UTC), run_id)
     async with engine.connect() as connection:
         found = await read_alarms(connection, site.depot_id)
     assert found is not None
@@ -272,7 +262,7 @@ async def test_depots_are_listed_by_their_alarms(
     await make_depot(engine)
     await expire(engine, *silent.circuit_ids)
     await settle(engine)
-    await stop(engine, stopped, datetime.now(UTC))
+    await open_remediation(engine, stopped, datetime.now(UTC))
     await provisioning(engine, failed, ProvisioningState.FAILED)
     await send(api, packet(stale, **BOTH))
     action = f"/api/sensor-actions/{stale.actions['mgc-1', 'UPDATE_MICROGRID_STATE']}"

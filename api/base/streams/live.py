@@ -25,9 +25,11 @@ from runtime.supervision import SupervisedTask
 from store.base.database import FAILURES, snapshot
 from store.base.notifications.notify import ChangeKind
 from store.simulation.change_tokens import (
+    alarms_token,
     ask,
     backfill_list_token,
     backfill_tokens,
+    depot_alarm_tokens,
     depot_tokens,
     fleet_status_token,
     fleet_token,
@@ -60,6 +62,10 @@ class Kind(StrEnum):
     """The packets of one depot's gateways."""
     POWER_SOURCE = "power-source"
     """The readings of one depot's power sources."""
+    DEPOT_ALARMS = "depot-alarms"
+    """What of one depot needs attention."""
+    ALARMS = "alarms"
+    """Which depots need attention, and how many."""
     REMEDIATIONS = "remediations"
     """Which remediations are open."""
     BACKFILLS = "backfills"
@@ -82,7 +88,7 @@ _NOTIFIED_BY = {
 }
 """The notifications that belong to each kind of topic."""
 _OF_DEPOT = (Kind.DEPOT, Kind.STATUS, Kind.CAPACITY, Kind.PACKET, Kind.POWER_SOURCE)
-_TOKENS_OF_ONE = {Kind.BACKFILL: backfill_tokens, Kind.RUN: run_tokens}
+_TOKENS_OF_ONE = {Kind.DEPOT_ALARMS: depot_alarm_tokens, Kind.BACKFILL: backfill_tokens, Kind.RUN: run_tokens}
 _TOKENS_OF_ALL = {Kind.FLEET: fleet_token, Kind.BACKFILLS: backfill_list_token, Kind.RUNS: run_list_token}
 _OF_ONE = (*_OF_DEPOT, *_TOKENS_OF_ONE)
 
@@ -280,4 +286,6 @@ async def _audit_tokens(connection: AsyncConnection, topics: frozenset[Topic]) -
     for topic in topics:
         if topic.kind is Kind.FLEET:
             tokens[topic] = await fleet_status_token(connection, topic.scope)
+        elif topic.kind is Kind.ALARMS:
+            tokens[topic] = await alarms_token(connection, topic.scope)
     return tokens

@@ -10,7 +10,7 @@ from domain.base.clocks import is_wrong
 from domain.base.jobs import JobState
 from domain.base.timezones import find_timezone, known_timezones
 from domain.history.exports import ExportKind
-from domain.monitoring.alarms import AlarmKind
+from domain.monitoring.alarms import MENDED_AT, Alarm, AlarmKind
 from domain.monitoring.capabilities import Capability, FoldEffect
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.backfill import BackfillOutcome
@@ -80,6 +80,10 @@ ALARM = {
     AlarmKind.REMEDIATION_OPEN: Badge("Remediation open", "circle-alert", "warn"),
     AlarmKind.STATUS_STALE: Badge("Status stale", "triangle-alert", "warn"),
 }
+ALARM_MENDED_AT = MENDED_AT
+"""Where a person mends what an alarm is about."""
+LASTS = (AlarmKind.CONTROLLER_SILENT, AlarmKind.STATUS_STALE)
+"""The alarms that say how long they have lasted wherever they are told."""
 CAPABILITY = {each: each.label for each in Capability}
 EXPORT = {
     ExportKind.READINGS: "Readings of all devices",
@@ -187,6 +191,19 @@ def count(number: int) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """A count with its noun."""
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def alarm(of: Alarm) -> str:
+    """What is wrong, as an alarm of a depot says it."""
+    match of.kind:
+        case AlarmKind.CONTROLLER_SILENT:
+            return "Controller silent" if of.count == 1 else f"{count(of.count)} controllers silent"
+        case AlarmKind.FAIL_SAFE:
+            return f"{counted(of.count, 'circuit')} in fail-safe"
+        case AlarmKind.REMEDIATION_OPEN:
+            return counted(of.count, "remediation")
+        case AlarmKind.PROVISIONING_FAILED | AlarmKind.STATUS_STALE:
+            return ALARM[of.kind].word
 
 
 def power(watts: float) -> str:

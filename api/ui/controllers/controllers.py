@@ -18,6 +18,7 @@ from api.controllers import controller_bindings as service
 from api.controllers import controller_packets
 from api.controllers.controller_packets import WatchDep
 from api.site import depots
+from api.ui.base.depot_head import with_head
 from api.ui.base.navigation import device_address
 from api.ui.base.rendering import render
 from api.ui.controllers import controller_words
@@ -96,7 +97,7 @@ async def read_tab(request: Request, engine: AsyncEngine, tables: ControllerTabl
 @router.get("", name="page_controllers")
 async def show(request: Request, depot_id: DepotId, engine: EngineDep, tables: TablesDep) -> Response:
     """Show the tab (COR-39.1, COR-39.3)."""
-    context = await read_tab(request, engine, tables, depot_id)
+    context = await with_head(engine, depot_id, await read_tab(request, engine, tables, depot_id))
     return render(request, "controllers.html", context | {"listening": None})
 
 

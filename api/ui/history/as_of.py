@@ -13,6 +13,7 @@ from api.base.dependencies import EngineDep
 from api.base.types import DepotId, Moment
 from api.monitoring.capability_status import StatusAsOfDocument
 from api.site import depots
+from api.ui.base.depot_head import with_head
 from api.ui.base.rendering import render
 from domain.base.problems import Problem
 from domain.history.as_of import SPANS, STEPS
@@ -69,7 +70,8 @@ async def show(
     at: Moment | None = None,
 ) -> Response:  # fmt: skip
     """Show the page; ``at`` names a moment for good, ``place`` is one of the slider's."""
-    return render(request, _TEMPLATE, await _context(engine, depot_id, span, place, at))
+    context = await with_head(engine, depot_id, await _context(engine, depot_id, span, place, at))
+    return render(request, _TEMPLATE, context)
 
 
 @router.get("/depots/{depot_id}/as-of/told", name="as_of_told")

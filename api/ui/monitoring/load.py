@@ -16,6 +16,7 @@ from api.base.types import DepotId, MicrogridId
 from api.monitoring import capability_status
 from api.site import depots, power_sources
 from api.site.capacities import Capacity
+from api.ui.base.depot_head import with_head
 from api.ui.base.rendering import render
 from api.ui.site.devices import source_now
 from domain.access.principals import DepotScope
@@ -104,6 +105,7 @@ async def show(
     missing = context["has_card"] and context["card"] is None
     context |= {"ranges": RANGES, "chosen": span, "spans": SPANS, "steps": STEPS}
     context["exports_parquet"] = can_write_parquet()
+    context = await with_head(engine, depot_id, context)
     return render(request, "load.html", context, status=404 if missing else 200)
 
 

@@ -15,6 +15,7 @@ from api.base.temporal import workflow_url
 from api.base.types import DepotId
 from api.provisioning import microgrids as service
 from api.site import depots
+from api.ui.base.depot_head import with_head
 from api.ui.base.rendering import render_large
 from api.ui.provisioning.structure_view import Place, place_of, view_structure
 from domain.base.problems import Problem, ProblemCode
@@ -76,7 +77,7 @@ def _drift(structure: StructureRecord) -> ReconcilePlan | None:
 @router.get("", name="page_microgrid")
 async def show(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
     """Show the tab (COR-8.8). Without a microgrid the status is 404, and the page says why and what to do."""
-    context = await read_tab(engine, depot_id, place_of(request))
+    context = await with_head(engine, depot_id, await read_tab(engine, depot_id, place_of(request)))
     return await render_large(
         request,
         "microgrid.html",

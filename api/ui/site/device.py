@@ -14,6 +14,7 @@ from api.base.streams.live import Kind, Topic
 from api.base.types import DeviceId
 from api.site import depots, resolutions, sensor_actions
 from api.site import devices as service
+from api.ui.base.depot_head import with_head
 from api.ui.base.navigation import address_of
 from api.ui.base.rendering import render
 from api.ui.base.schema_forms import FieldKind, draw_fields, in_words
@@ -104,7 +105,8 @@ def _settings(schema: dict[str, Any], action: sensor_actions.SensorAction) -> li
 @router.get("", name="page_device")
 async def show(request: Request, device_id: DeviceId, engine: EngineDep) -> Response:
     """Show the page."""
-    return render(request, "device.html", await read_page(request, engine, device_id))
+    context = await read_page(request, engine, device_id)
+    return render(request, "device.html", await with_head(engine, context["depot"].depot_id, context))
 
 
 @router.get("/parts", name="device_parts")

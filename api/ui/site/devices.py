@@ -18,6 +18,7 @@ from api.base.streams.live import Kind, Topic
 from api.base.types import DepotId, Search
 from api.site import depots, gateways, power_sources, sensor_actions
 from api.site import devices as service
+from api.ui.base.depot_head import with_head
 from api.ui.base.forms import shown_address
 from api.ui.base.rendering import is_htmx, render
 from api.ui.base.sparks import Spark, draw_spark
@@ -185,7 +186,9 @@ async def show(
 ) -> Response:
     """Show the tab: all devices, or those that were searched for."""
     context = await read_tab(engine, depot_id, Wanted(search, gateway_id, shown))
-    return render(request, "devices.html", context, block="results" if is_htmx(request) else None)
+    if is_htmx(request):
+        return render(request, "devices.html", context, block="results")
+    return render(request, "devices.html", await with_head(engine, depot_id, context))
 
 
 @router.get("/site", name="devices_site")

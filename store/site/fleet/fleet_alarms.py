@@ -20,6 +20,9 @@ from domain.monitoring.alarms import Alarm, AlarmFigures
 from store.access.narrowing import given_within, is_within
 from store.base.simulated import SimulatedBy
 
+WORST = 10
+"""Depots that an overview names."""
+
 
 @dataclass(frozen=True)
 class DepotAlarms:

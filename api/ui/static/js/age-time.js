@@ -1,4 +1,5 @@
 // <age-time datetime="…"><time>exact</time></age-time>: shows how long ago it was, and the exact time after it.
+// <lasting-time datetime="…">: how long something has lasted since then.
 // <zone-clock zone="…">: the time of day in a time zone, or in UTC where the browser does not have that zone.
 // Both go on by themselves, with or without a connection.
 import { now } from "./clock.js";
@@ -13,6 +14,14 @@ export function age(seconds) {
   if (s < 3600) return `${Math.floor(s / 60)} min ago`;
   if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min ago`;
   return `${Math.floor(s / 86400)} d ago`;
+}
+
+export function lasting(seconds) {
+  const s = Math.max(0, Math.floor(seconds));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+  return `${Math.floor(s / 86400)} d`;
 }
 
 class Ticking extends HTMLElement {
@@ -55,6 +64,19 @@ class AgeTime extends Ticking {
   }
 }
 
+class LastingTime extends Ticking {
+  static observedAttributes = ["datetime"];
+
+  build(root) {
+    this.text = document.createTextNode("");
+    root.append(this.text);
+  }
+
+  tick() {
+    this.write(lasting((now() - Date.parse(this.getAttribute("datetime"))) / 1000));
+  }
+}
+
 class ZoneClock extends Ticking {
   static observedAttributes = ["zone"];
 
@@ -76,6 +98,7 @@ class ZoneClock extends Ticking {
 }
 
 customElements.define("age-time", AgeTime);
+customElements.define("lasting-time", LastingTime);
 customElements.define("zone-clock", ZoneClock);
 setInterval(() => {
   for (const each of shown) each.tick();
