@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from domain.base.problems import Problem, ProblemCode
-from domain.base.texts import fault_of, is_blank, normal
+from domain.base.texts import fault_of, is_blank, is_plain, normal
 
 UUID_PATTERN = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 """The one form of a UUID in a packet, in either case."""
@@ -34,6 +34,8 @@ def clean_name(raw: str, *, field: str = "name", noun: str = "A name", most: int
 
     """
     name = normal(raw).strip()
+    if name and len(name) <= MAX_NAME_LENGTH and is_plain(name):
+        return name
     if is_blank(name):
         raise Problem(ProblemCode.INVALID_NAME, f"{noun} must not be blank.", field)
     if len(name) > most:
@@ -89,6 +91,8 @@ def clean_sensor_id(raw: str) -> str:
 
     """
     sensor_id = normal(raw)
+    if len(sensor_id) <= MAX_ID_LENGTH and is_plain(sensor_id) and not sensor_id.isspace() and sensor_id:
+        return sensor_id
     if is_blank(sensor_id) or len(sensor_id) > MAX_ID_LENGTH:
         detail = f"A sensor id has 1 to {MAX_ID_LENGTH} characters, exactly as in its packets, and is not blank."
         raise Problem(ProblemCode.INVALID_REQUEST, detail, "sensor_id")

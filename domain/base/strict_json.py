@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from pydantic_core import from_json
+
 from domain.base.violations import Violation, below
 
 MAX_DEPTH = 32
@@ -158,6 +160,34 @@ def read_json(raw: bytes) -> ReadJson:
     except RecursionError:
         reason = f"Arrays and objects may be nested {MAX_DEPTH} levels deep."
         raise BrokenJsonError(JsonCode.TOO_DEEP, reason) from None
+
+
+_FLAT_LENGTH = 1_000
+"""Bytes of an object in which no number is too long."""
+_FLAT = frozenset({str, int, float, bool, type(None)})
+
+
+def read_flat(raw: bytes) -> dict[str, Any] | None:
+    """Read one object of texts and numbers as ``decode_json`` does, in a third of the time.
+
+    None: it is something else, or might be. ``decode_json`` says what.
+    """
+    if len(raw) > _FLAT_LENGTH or b"\\" in raw:
+        return None
+    try:
+        found = from_json(raw, allow_inf_nan=False)
+    except ValueError:
+        return None
+    if type(found) is not dict:
+        return None
+    kinds = list(map(type, found.values()))
+    # Without escapes each pair of quotes is a key or a text. What a repeated key lost is missing here.
+    if raw.count(b'"') != 2 * (len(kinds) + kinds.count(str)) or not _FLAT.issuperset(kinds):
+        return None
+    # What a double holds as 0 may have been another number.
+    if float in kinds and any(type(each) is float and not each for each in found.values()):
+        return None
+    return found
 
 
 def _decode(text: str) -> object:

@@ -25,6 +25,7 @@ from domain.base.strict_json import (
     decode_json,
     faults_in,
     is_storable,
+    read_flat,
 )
 from domain.base.texts import fault_of, normal, why_not
 from domain.base.timezones import check_timezone
@@ -239,10 +240,12 @@ def refusal_of(
 
 def parse_line(raw: bytes) -> FleetRecord | Refusal:
     """Judge one line by itself."""
-    try:
-        line = decode_json(raw)
-    except BrokenJsonError as error:
-        return _refusal(FleetCode(error.code))
+    line: object = read_flat(raw)
+    if line is None:
+        try:
+            line = decode_json(raw)
+        except BrokenJsonError as error:
+            return _refusal(FleetCode(error.code))
     if isinstance(line, RepeatedKeys):
         return _refusal(FleetCode.REPEATED_KEY)
     if not isinstance(line, dict):
@@ -250,9 +253,9 @@ def parse_line(raw: bytes) -> FleetRecord | Refusal:
     kind = line.get("type", _ABSENT)
     if kind is _ABSENT:
         return _refusal(FleetCode.MISSING_FIELD, "type")
-    if type(kind) is not str or kind not in _FIELDS:
+    if type(kind) is not str or kind not in _KINDS:
         return _refusal(FleetCode.UNKNOWN_TYPE, "type")
-    return _read(LineKind(kind), line)
+    return _read(_KINDS[kind], line)
 
 
 _ABSENT: Any = object()
@@ -283,17 +286,17 @@ def _read(kind: LineKind, line: dict[str, Any]) -> FleetRecord | Refusal:
     name = "id"
     values: dict[str, Any] = {}
     try:
-        for name, field in fields.items():
+        for name, (read, required) in fields.items():
             value = line.get(name, _ABSENT)
-            if field.required:
+            if required:
                 if value is _ABSENT:
                     raise _Refused(FleetCode.MISSING_FIELD)
             elif value is _ABSENT or value is None:
                 continue
-            values[name] = field.read(value)
-        for name in line:
-            if name not in fields and name != "type":
-                raise _Refused(FleetCode.UNKNOWN_FIELD)
+            values[name] = read(value)
+        if not line.keys() <= _KNOWN[kind]:
+            name = next(each for each in line if each not in _KNOWN[kind])
+            raise _Refused(FleetCode.UNKNOWN_FIELD)
     except _Refused as refused:
         shown = name if name in fields or (len(name) <= MAX_NAME_LENGTH and name.isprintable()) else None
         return Refusal(refused.code, refused.reason, shown, kind, values.get("id"))
@@ -430,5 +433,7 @@ _FIELDS: dict[str, dict[str, _Field]] = {
         "circuit_id": _Field(_id, required=False),
     },
 }
+_KINDS = {kind.value: kind for kind in LineKind}
+_KNOWN = {kind: frozenset((*fields, "type")) for kind, fields in _FIELDS.items()}
 DEPOT_FIELDS = tuple(name for name in _FIELDS[LineKind.DEPOT] if name != "id")
 """What a line says of a depot, by the names of the depots' columns."""

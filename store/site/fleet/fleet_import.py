@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -21,8 +22,9 @@ from store.site.fleet import fleet_statements as sql
 
 BATCH_LINES = 20_000
 """Lines in one transaction, as far as depots are whole."""
-_STAGING_LINES = 4_000
-_STAGING_BYTES = 1_048_576
+# Twice as much is held: some lines are written while the next ones are judged.
+_STAGING_LINES = 2_000
+_STAGING_BYTES = 524_288
 _TRIES = 5
 # Unique violation, foreign key violation, deadlock: someone brought, or took, the same thing under another depot at
 # this very moment. That is committed by now, or gone, so the batch is processed again.
@@ -61,14 +63,14 @@ class FleetImport:
         async with self._connection.begin():
             for statement in sql.PREPARE:
                 await self._connection.execute(text(statement))
-        staging = _Staging(await _driver(self._connection))
         splitter = LineSplitter(MAX_LINE_BYTES)
-        async for chunk in chunks:
-            for number, line in splitter.feed(chunk):
+        async with _staging(await _driver(self._connection)) as staging:
+            async for chunk in chunks:
+                for number, line in splitter.feed(chunk):
+                    await staging.add(number, line)
+            for number, line in splitter.end():
                 await staging.add(number, line)
-        for number, line in splitter.end():
-            await staging.add(number, line)
-        await staging.flush()
+            await staging.end()
         self.summary.lines = staging.lines
 
     async def store(self) -> None:
@@ -123,7 +125,7 @@ class FleetImport:
         await connection.execute(text("SELECT set_config('manage.importing', 'on', true)"))
         await connection.execute(sql.FILL, {"after": after, "upto": upto})
         await connection.execute(sql.ANALYZE_BATCH)
-        await connection.execute(sql.STORE_DEPOTS, actor)
+        await self._store_rows(sql.STORE_DEPOTS)
         await connection.execute(sql.LOCK_DEPOTS)
         for statement in (*sql.COMPARE, sql.REFUSE_DELETED, sql.REFUSE_WITHOUT_DEPOT, sql.REFUSE_WITHOUT_PARENT):
             await connection.execute(statement)
@@ -132,19 +134,23 @@ class FleetImport:
         await connection.execute(sql.REFUSE_TOO_MANY_CIRCUITS)
         await connection.execute(sql.REFUSE_TOO_MANY_GATEWAYS)
         await connection.execute(sql.ANALYZE_STATES)
-        await connection.execute(sql.STORE_CIRCUITS, actor)
-        await connection.execute(sql.STORE_GATEWAYS, actor)
+        await self._store_rows(sql.STORE_CIRCUITS, sql.STORE_GATEWAYS)
         for statement in (
             sql.REFUSE_WITHOUT_GATEWAY, sql.REFUSE_WITHOUT_CIRCUIT, sql.REFUSE_REPEATED_SENSORS,
             sql.REFUSE_TOO_MANY_DEVICES, sql.REFUSE_TOO_MANY_POWER_SOURCES,
         ):  # fmt: skip
             await connection.execute(statement)
-        await connection.execute(sql.STORE_DEVICES, actor)
-        await connection.execute(sql.STORE_POWER_SOURCES, actor)
+        await self._store_rows(sql.STORE_DEVICES, sql.STORE_POWER_SOURCES)
         await connection.execute(sql.RECORD_REFUSED)
         await connection.execute(sql.WRITE_JOURNAL, actor)
         counted = await connection.execute(sql.COUNT_BATCH)
         return {LineKind(kind): (stored, unchanged) for kind, stored, unchanged in counted}
+
+    async def _store_rows(self, *statements: TextClause) -> None:
+        await self._connection.execute(sql.KEEP_PLANS)
+        for statement in statements:
+            await self._connection.execute(statement, {"actor": self._actor.name})
+        await self._connection.execute(sql.PLAN_ANEW)
 
     async def _refuse_unreached(self) -> None:
         """Tell circuits in a cycle from those that hang under something refused."""
@@ -170,13 +176,14 @@ async def fleet_import(
 
 
 class _Staging:
-    """Lines on their way into the temporary tables, some thousand at a time."""
+    """Lines on their way into the temporary tables: PostgreSQL writes some while the next ones are judged."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
         self._good: list[tuple[object, ...]] = []
         self._refused: list[tuple[object, ...]] = []
         self._bytes = 0
+        self._writing: asyncio.Task[None] | None = None
         self.lines = 0
 
     async def add(self, number: int, line: bytes | None) -> None:
@@ -189,19 +196,44 @@ class _Staging:
         self.lines += 1
         self._bytes += len(line or b"")
         if len(self._good) + len(self._refused) >= _STAGING_LINES or self._bytes >= _STAGING_BYTES:
-            await self.flush()
+            await self._flush()
 
-    async def flush(self) -> None:
+    async def end(self) -> None:
         """Write what was kept."""
-        for table, columns, records in (("staged", sql.STAGED, self._good), ("refused", sql.REFUSED, self._refused)):
-            if records:
-                await self._copy(table, columns, records)
-                records.clear()
-        self._bytes = 0
+        await self._flush()
+        await self._written()
 
-    async def _copy(self, table: str, columns: Sequence[str], records: Sequence[tuple[object, ...]]) -> None:
+    async def abandon(self) -> None:
+        """Write nothing more, whatever is under way."""
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.wait([self._writing])
+
+    async def _flush(self) -> None:
+        await self._written()
+        self._writing = asyncio.create_task(self._write(self._good, self._refused))
+        self._good, self._refused, self._bytes = [], [], 0
+
+    async def _written(self) -> None:
+        """Wait until nothing is being written."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            await writing
+
+    async def _write(self, good: Sequence[tuple[object, ...]], refused: Sequence[tuple[object, ...]]) -> None:
         with driver_errors():
-            await self._connection.copy_records_to_table(table, columns=columns, records=records)
+            for table, columns, records in (("staged", sql.STAGED, good), ("refused", sql.REFUSED, refused)):
+                if records:
+                    await self._connection.copy_records_to_table(table, columns=columns, records=records)
+
+
+@asynccontextmanager
+async def _staging(connection: asyncpg.Connection) -> AsyncGenerator[_Staging]:
+    staging = _Staging(connection)
+    try:
+        yield staging
+    finally:
+        await staging.abandon()
 
 
 async def _driver(connection: AsyncConnection) -> asyncpg.Connection:

@@ -90,7 +90,7 @@ def _same_lines(table: str) -> str:
 
 # The way from what was staged to what is to do. Nothing of it is written outside of temporary tables.
 SORT = [
-    "ANALYZE staged",
+    "ANALYZE staged (line, kind, id, gateway_id)",
     """
     INSERT INTO repeats
     SELECT s.*, f.first_line
@@ -115,7 +115,7 @@ SORT = [
     """,
     "CREATE INDEX ON todo (depot_id)",
     "CREATE INDEX ON todo (id)",
-    "ANALYZE todo",
+    "ANALYZE todo (line, kind, id, depot_id)",
 ]
 COUNT_UNCHANGED = text("""
     SELECT (SELECT count(*) FROM staged) - (SELECT count(*) FROM repeats) - (SELECT count(*) FROM todo)
@@ -155,6 +155,14 @@ REFUSE_DEVICES_OF_NOWHERE = text(f"""
 FILL = text(f"""
     INSERT INTO batch ({_NAMES}) SELECT {_NAMES} FROM todo
     WHERE (CAST(:after AS uuid) IS NULL OR depot_id > :after) AND depot_id <= :upto
+""")
+# PostgreSQL checks the references of each row by a statement, whose plan it can keep: planning takes longer than
+# looking one row up by its key. The plan must look it up: made while a table is small it would read all of it later.
+KEEP_PLANS = text("""
+    SELECT set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)
+""")
+PLAN_ANEW = text("""
+    SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'on', true)
 """)
 ANALYZE_BATCH = text("ANALYZE batch (line, kind, id, depot_id, parent_id, state)")
 ANALYZE_STATES = text("ANALYZE batch (state)")
@@ -279,8 +287,8 @@ REFUSE_TOO_MANY_CIRCUITS = _refuse_too_many(LineKind.CIRCUIT, CIRCUITS, "b.state
 REFUSE_TOO_MANY_GATEWAYS = _refuse_too_many(LineKind.GATEWAY, GATEWAYS, "b.state IS NULL")
 REFUSE_TOO_MANY_DEVICES = _refuse_too_many(LineKind.DEVICE, DEVICES, "b.state IS NULL")
 REFUSE_TOO_MANY_POWER_SOURCES = _refuse_too_many(LineKind.POWER_SOURCE, POWER_SOURCES, "b.state IS NULL")
-# After the siblings that are there already, without a gap. The last of them is looked up before anything is inserted:
-# afterwards the index would be full of rows that this statement may not see yet.
+# After the siblings that are there already, without a gap; a depot that this batch made has none. The last of them is
+# looked up before anything is inserted: afterwards the index would be full of rows that this statement may not see yet.
 STORE_CIRCUITS = text("""
     WITH places AS MATERIALIZED (
         SELECT depot_id, parent_id, CASE
@@ -289,7 +297,10 @@ STORE_CIRCUITS = text("""
             ELSE (
                 SELECT max(c.position) FROM circuits AS c
                 WHERE c.depot_id = d.depot_id AND c.parent_id = d.parent_id) END AS last
-        FROM (SELECT DISTINCT depot_id, parent_id FROM batch WHERE kind = 'circuit' AND state = 'STORED') AS d
+        FROM (
+            SELECT DISTINCT depot_id, parent_id FROM batch WHERE kind = 'circuit' AND state = 'STORED'
+            AND depot_id NOT IN (SELECT id FROM batch WHERE kind = 'depot' AND state = 'STORED')
+        ) AS d
     )
     INSERT INTO circuits (id, depot_id, parent_id, name, position, rated_power_w, created_by, updated_by)
     SELECT b.id, b.depot_id, b.parent_id, b.name,
@@ -297,7 +308,7 @@ STORE_CIRCUITS = text("""
                + row_number() OVER (PARTITION BY b.depot_id, b.parent_id ORDER BY b.position NULLS LAST, b.line),
            b.rated_power_w, :actor, :actor
     FROM batch AS b
-    JOIN places AS p ON p.depot_id = b.depot_id AND (p.parent_id IS NULL) = (b.parent_id IS NULL)
+    LEFT JOIN places AS p ON p.depot_id = b.depot_id AND (p.parent_id IS NULL) = (b.parent_id IS NULL)
         AND coalesce(p.parent_id, p.depot_id) = coalesce(b.parent_id, b.depot_id)
     WHERE b.kind = 'circuit' AND b.state = 'STORED'
 """)

@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.base.strict_json import MAX_DEPTH, BrokenJsonError, JsonCode, RepeatedKeys, decode_json, faults_in
+from domain.base.strict_json import (
+    MAX_DEPTH,
+    MAX_NUMBER_LENGTH,
+    BrokenJsonError,
+    JsonCode,
+    RepeatedKeys,
+    decode_json,
+    faults_in,
+    read_flat,
+)
 from domain.base.violations import below
 
 
@@ -176,3 +185,74 @@ def test_no_bytes_bring_the_reader_down(raw: bytes) -> None:
         decode_json(raw)
     except BrokenJsonError as error:
         assert error.code in {JsonCode.NOT_UTF8, JsonCode.NOT_JSON}
+
+
+# The quick way to read one flat object
+
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters())
+_VALUES = _SCALARS | st.lists(_SCALARS, max_size=2) | st.dictionaries(st.text(max_size=2), _SCALARS, max_size=2)
+_KEYS = st.sampled_from(["a", "b", "", "é", '"', "\\", "\x7f", "\ud800"])
+
+
+@given(st.lists(st.tuples(_KEYS, _VALUES), max_size=4), st.booleans(), st.sampled_from(["", " ", "\t", "\x0b"]))
+def test_what_is_read_quickly_is_what_is_read_else(pairs: list[tuple[str, object]], escaped: bool, space: str) -> None:
+    written = ",".join(f"{json.dumps(key, ensure_ascii=escaped)}:{json.dumps(value)}" for key, value in pairs)
+    raw = f"{{{space}{written}{space}}}{space}".encode("utf-8", "surrogatepass")
+    found = read_flat(raw)
+    if found is not None:
+        read = decode_json(raw)
+        assert type(read) is dict
+        assert list(found.items()) == list(read.items())
+        assert [type(each) for each in found.values()] == [type(each) for each in read.values()]
+
+
+@given(st.binary(max_size=40) | st.text('{}[]":,\\\n 01-.eEntrufalsNI', max_size=30).map(str.encode))
+def test_nothing_is_read_quickly_that_is_no_flat_object(raw: bytes) -> None:
+    found = read_flat(raw)
+    if found is not None:
+        assert found == decode_json(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a": 1, "a": 1}',
+        b'{"a": "", "b": 1, "a": null}',
+        b'{"a": {}, "a": 1}',
+        b'{"a": [1]}',
+        b'{"a": {}}',
+        b'{"a": 1e-400}',
+        b'{"a": 0e99999}',
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b'{"a": 1} {}',
+        b'{"a": "\\u0000"}',
+        b'{"a": "\xed\xa0\x80"}',
+        b'\xef\xbb\xbf{"a": 1}',
+        b'{"a": 1' + b"0" * MAX_NUMBER_LENGTH + b"}",
+        b'{"a": "',
+        b"[]",
+        b"",
+    ],
+)
+def test_what_is_not_beyond_doubt_is_not_read_quickly(raw: bytes) -> None:
+    assert read_flat(raw) is None
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "-0", "1e0", "1E2", "0.1", "1e400", "9007199254740993", "9007199254740993.0", "1" * 400, "-1.5e-7", "5e-324",
+        "2.2250738585072011e-308", "0.1000000000000000055511151231257827021181583404541015625",
+        "1.7976931348623157e308",
+    ],
+)  # fmt: skip
+def test_a_number_is_read_quickly_as_it_is_read_else(number: str) -> None:
+    raw = f'{{"a": {number}}}'.encode()
+    found = read_flat(raw)
+    assert found is None or repr(found) == repr(decode_json(raw))
+
+
+def test_lines_as_they_come_are_read_quickly() -> None:
+    line = {"type": "circuit", "name": "Zürich 1", "position": 0, "parent_id": None, "rated_power_w": 1.5}
+    assert read_flat(json.dumps(line, ensure_ascii=False).encode()) == line

@@ -381,6 +381,27 @@ async def test_what_is_stored_is_looked_up_for_each_line_and_not_for_each_pair_o
     assert looked_up[0] < 10 * len(given)
 
 
+async def test_references_of_a_later_batch_are_not_checked_by_reading_whole_tables(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Their plans are kept from the first batch, when the tables were empty.
+    read: list[int] = []
+    rows_read = "SELECT sum(seq_tup_read) FROM pg_stat_xact_user_tables WHERE relname IN ('depots', 'circuits')"
+    land = FleetImport._store_batch  # pyright: ignore[reportPrivateUsage]
+
+    async def counted(self: FleetImport, after: UUID | None, upto: UUID) -> dict[LineKind, tuple[int, int]]:
+        landed = await land(self, after, upto)
+        read.append((await self._connection.execute(text(rows_read))).scalar_one())  # pyright: ignore[reportPrivateUsage]
+        return landed
+
+    monkeypatch.setattr(FleetImport, "_store_batch", counted)
+    body = "".join(lines(300, seed=1, flaws=False)).encode()
+    await import_lines(engine, body, batch_lines=300)
+    stored = await count(engine, "circuits")
+    assert len(read) > 5
+    assert read[-1] < 60 * stored, "some statements read a small table as a whole; hundreds of checks must not"
+
+
 async def test_the_report_may_come_line_by_line(api: httpx.AsyncClient) -> None:
     body = "".join(lines(200, seed=2, flaws=True)).encode()
     document = await post(api, body)
