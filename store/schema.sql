@@ -782,6 +782,7 @@ CREATE TABLE public.capability_latest (
     source_device_id uuid,
     tenure integer DEFAULT 0 NOT NULL,
     scenario_run_id uuid,
+    since timestamp with time zone,
     CONSTRAINT capability_latest_status CHECK ((status = ANY (ARRAY['ON'::text, 'OFF'::text])))
 )
 WITH (fillfactor='70');
@@ -2900,6 +2901,8 @@ ALTER TABLE ONLY public.worker_tokens
 CREATE INDEX api_tokens_owner_id ON public.api_tokens USING btree (owner_id, id);
 
 CREATE INDEX capability_events_ref ON ONLY public.capability_events USING btree (microgrid_id, capability, provider_event_ref);
+
+CREATE INDEX capability_events_said ON ONLY public.capability_events USING btree (microgrid_id, capability, status, ((scenario_run_id IS NOT NULL)), tenure, LEAST(observed_at, received_at)) WHERE (effect = ANY (ARRAY['SHOWN'::text, 'LATE'::text]));
 
 CREATE INDEX capability_owners_sensor_action_id ON public.capability_owners USING btree (sensor_action_id);
 

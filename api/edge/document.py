@@ -90,6 +90,7 @@ _IDS = {
     "capability_status.post": "record_capability_status",
     "capability_status.latest": "get_capability_status",
     "capability_status.history": "list_capability_status_history",
+    "capability_status.transitions": "list_capability_status_transitions",
     "capability_status.set_freshness_thresholds": "update_freshness_thresholds",
     "capability_status.events": "stream_microgrid_events",
     "backfills.outcomes": "list_backfill_outcomes",

@@ -42,12 +42,14 @@ from store.base.database import snapshot, transaction
 from store.base.notifications.notify import ChangeKind
 from store.history.statuses_as_of import StatusAsOf, read_statuses_as_of
 from store.monitoring.capability_status import EventRecord, LatestRecord, list_events, post_status, set_thresholds
+from store.monitoring.statuses.transitions import MOST_UPDATES, StatusTransition, list_transitions
 from store.provisioning.microgrids import read_microgrid
 from telemetry.latest import LatestReader
 
 router = APIRouter(prefix="/api/microgrids/{microgrid_id}", tags=["capability status"], route_class=StrictRoute)
 
 MAX_THRESHOLD_SECONDS = 30 * 86_400
+Epoch = Annotated[int, Field(ge=0, lt=2**31)]
 PING_SECONDS = 15
 """A quiet stream says this often that it lives."""
 
@@ -103,6 +105,11 @@ class LatestStatus(BaseModel):
     )
     stale_at: datetime | None = Field(description="The last moment at which its age lets it be fresh.")
     threshold_seconds: float = Field(description="How old it may be and still count as fresh.")
+    since: datetime | None = Field(
+        description="Since when it holds: the `effective_at` of the first update that said the same. Repeated updates "
+        "and hand-overs do not restart it; updates that come late count where they belong. Where it begins or ends to "
+        "be simulated, it starts again."
+    )
     event_id: UUID | None
     provider_event_ref: str | None
     source_device_id: UUID | None
@@ -162,6 +169,39 @@ class StatusesAsOf(BaseModel):
     microgrid_id: UUID
     as_of: datetime
     items: list[StatusAsOfDocument]
+
+
+class ReportedUpdate(Stamped):
+    """One update of a transition, and the device that it came from."""
+
+    device_id: UUID | None = Field(description="Null: no device was named.")
+    device_name: str | None = Field(description="Null: no device was named, or it is gone.")
+    simulated_by: Simulated
+
+
+class StatusTransitionDocument(BaseModel):
+    """A status that began to hold, and the updates that repeated it."""
+
+    event_id: UUID = Field(description="The update with which it began.")
+    status: CapabilityStatus
+    since: datetime = Field(description="Since when it held: the `effective_at` of its first update.")
+    until: datetime | None = Field(description="When another one began; null: it is the latest.")
+    updates: int = Field(description=f"Updates that said so, the first one included; {MOST_UPDATES:,} at most.")
+    first: ReportedUpdate
+    last: ReportedUpdate = Field(description="The last update that said so.")
+    simulated_by: Simulated
+
+    @staticmethod
+    def of(record: StatusTransition) -> StatusTransitionDocument:
+        """The transition as the store has it."""
+        return StatusTransitionDocument.model_validate(record, from_attributes=True)
+
+
+class StatusTransitionPage(BaseModel):
+    """The transitions of a capability, the last first."""
+
+    items: list[StatusTransitionDocument]
+    next_cursor: str | None
 
 
 class StatusHistoryPage(BaseModel):
@@ -264,6 +304,41 @@ async def history(
     items = found[:limit]
     more = encode_cursor(items[-1].event_id) if len(found) > limit else None
     return StatusHistoryPage(items=[StatusEventDocument.of(record) for record in items], next_cursor=more)
+
+
+@router.get(
+    "/capability-status/transitions",
+    responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND, ProblemCode.INVALID_CURSOR),
+)
+async def transitions(
+    microgrid_id: MicrogridId,
+    engine: EngineDep,
+    capability: Annotated[Capability, Query()],
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> StatusTransitionPage:
+    """List when the status of a capability changed, the last change first; updates that repeat it are counted."""
+    async with snapshot(engine) as connection:
+        await read_microgrid(connection, microgrid_id=microgrid_id)
+        return await read_transitions(connection, microgrid_id, capability, cursor=cursor, limit=limit)
+
+
+async def read_transitions(
+    connection: AsyncConnection, microgrid_id: UUID, capability: Capability, *, cursor: str | None, limit: int
+) -> StatusTransitionPage:
+    """Read a page of transitions.
+
+    Raises:
+        Problem: ``INVALID_CURSOR``.
+
+    """
+    before = decode_cursor(cursor, tuple[Epoch, Moment, Moment, str])
+    found = await list_transitions(connection, microgrid_id, capability, before=before, limit=limit + 1)
+    items, more = found[:limit], None
+    if len(found) > limit:
+        epoch, *times, ref = items[-1].key
+        more = encode_cursor(epoch, *(each.isoformat() for each in times), ref)
+    return StatusTransitionPage(items=[StatusTransitionDocument.of(each) for each in items], next_cursor=more)
 
 
 @router.patch("/freshness-thresholds", responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND))

@@ -16,7 +16,7 @@ from api.base.records import Extended
 from api.base.types import AsOf, CircuitId, Cursor, Limit, Moment, decode_cursor, encode_cursor
 from api.site.simulated import Simulated, SimulatedByRun
 from domain.base.problems import ProblemCode
-from domain.site.capacity_messages import capacity_message
+from domain.site.capacity_messages import FAIL_SAFE_ENDS, capacity_message
 from domain.site.circuit_capacity import CapacityBasis, CapacityMode, FailSafeReason
 from store.base.database import clock, snapshot
 from store.history.capacities_as_of import CapacityAsOf, read_capacity_as_of
@@ -38,9 +38,13 @@ class Capacity(BaseModel):
     capacity_w: Held
     basis: Basis
     deadline: datetime | None = Field(description="Without a packet until then, the fail-safe holds.")
+    heartbeat_threshold_seconds: float | None = Field(
+        description="How long after a packet the fail-safe takes over; null: the circuit follows no controller."
+    )
     observed_at: datetime | None = Field(description="When the last packet that was heeded was measured.")
     device_id: UUID | None = Field(description="The device whose sensor action the circuit follows.")
     message: str = Field(description="Why, for people.")
+    ends_with: str | None = Field(description="What ends the fail-safe, for people; null in other modes.")
     simulated_by: Simulated
 
     @staticmethod
@@ -54,9 +58,13 @@ class Capacity(BaseModel):
             capacity_w=None if state is None else state.capacity_w,
             basis=None if state is None else state.basis,
             deadline=None if state is None else state.deadline,
+            heartbeat_threshold_seconds=None
+            if capacity.heartbeat_threshold is None
+            else capacity.heartbeat_threshold.total_seconds(),
             observed_at=None if state is None else state.observed_at,
             device_id=capacity.device_id,
             message=capacity_message(state),
+            ends_with=FAIL_SAFE_ENDS if state is not None and state.mode is CapacityMode.FAIL_SAFE else None,
             simulated_by=None
             if capacity.simulated_by is None
             else SimulatedByRun.model_validate(capacity.simulated_by),

@@ -20,9 +20,12 @@ from domain.monitoring.capabilities import (
     CAPABILITY_MEASURANDS,
     Capability,
     FoldEffect,
+    Held,
     StatusEvent,
     capability_status,
     fold_one,
+    hold,
+    may_change_since,
     packet_event_ref,
 )
 from domain.monitoring.packets import Packet
@@ -122,6 +125,8 @@ class PacketBatchState:
     """When the group came, the same for all of it."""
     latest: dict[tuple[UUID, Capability], StatusEvent] = field(default_factory=dict)
     """The event that is shown, by microgrid and capability."""
+    held: dict[tuple[UUID, Capability], Held] = field(default_factory=dict)
+    """Since when that event's status holds."""
     epochs: dict[tuple[UUID, Capability], int] = field(default_factory=dict)
     """How often each microgrid's capability was handed over to another device, where it was."""
     earlier: dict[tuple[UUID, Capability, str], StatusEvent] = field(default_factory=dict)
@@ -138,6 +143,8 @@ class PacketBatchState:
     """Every capability update that was accepted, in order."""
     shown: dict[tuple[UUID, Capability], int] = field(default_factory=dict)
     """Which of ``events`` became the latest status, by its place."""
+    unsettled: set[tuple[UUID, Capability]] = field(default_factory=set)
+    """Of which it must be looked up in the history since when the status holds: something came late."""
     changed_readings: set[tuple[UUID, MeasurandKey]] = field(default_factory=set)
     changed_capacities: set[UUID] = field(default_factory=set)
     capacity_steps: list[CapacityStep] = field(default_factory=list)
@@ -157,14 +164,33 @@ class PacketBatchState:
             event=StatusEvent(observed_at, event_ref, status, self.now, self.epochs.get(key, 0)),
         )
         ref = (*key, event_ref)
-        folded = fold_one(self.latest.get(key), given.event, self.earlier.get(ref))
+        latest = self.latest.get(key)
+        folded = fold_one(latest, given.event, self.earlier.get(ref))
         self.earlier.setdefault(ref, given.event)
         accepted = FoldedStatus(given, folded.effect)
         self.events.append(accepted)
         if folded.effect is FoldEffect.SHOWN:
             self.latest[key] = given.event
             self.shown[key] = len(self.events) - 1
+        if folded.effect is FoldEffect.SHOWN or folded.effect is FoldEffect.LATE:
+            self._hold(key, latest, given, folded.effect)
         return accepted
+
+    def _hold(
+        self, key: tuple[UUID, Capability], latest: StatusEvent | None, given: NewStatus, effect: FoldEffect
+    ) -> None:
+        """Keep since when the latest status of a capability holds."""
+        held, is_simulated = self.held.get(key), given.scenario_run_id is not None
+        if effect is FoldEffect.SHOWN:
+            held = self.held[key] = hold(latest, held, given.event, is_simulated=is_simulated)
+            if held.since is None:
+                self.unsettled.add(key)
+        elif (
+            latest is not None
+            and held is not None
+            and may_change_since(latest, held, given.event, is_simulated=is_simulated)
+        ):
+            self.unsettled.add(key)
 
     def take_packet(self, packet: Packet, context: PacketContext, source: PacketSource) -> list[ActionAnswer]:
         """Let every sensor action of the packet's sensors do what it does, in the order of the sensors."""

@@ -178,6 +178,16 @@ class StatusEvent(NamedTuple):
         return (self.observed_at, self.status) == (other.observed_at, other.status)
 
 
+class Held(NamedTuple):
+    """Since when the latest status holds."""
+
+    since: datetime | None
+    """When the first of the events that say the same, without another one between them, counts as seen. None: it must
+    be looked up in the history."""
+    is_simulated: bool
+    """Whether scenario runs sent those events; such a status and a real one are not the same."""
+
+
 class FoldEffect(StrEnum):
     """What an accepted event did to the latest status. It is recorded in every case."""
 
@@ -219,6 +229,43 @@ def fold_one(latest: StatusEvent | None, event: StatusEvent, earlier: StatusEven
     if latest is not None and event.key < latest.key:
         return Folded(latest, FoldEffect.LATE)
     return Folded(event, FoldEffect.SHOWN)
+
+
+def hold(before: StatusEvent | None, held: Held | None, event: StatusEvent, *, is_simulated: bool) -> Held:
+    """Say since when an event holds that becomes the latest after ``before``: what it repeats goes on."""
+    repeats = (
+        before is not None and held is not None and (before.status, held.is_simulated) == (event.status, is_simulated)
+    )
+    return held if held is not None and repeats else Held(event.effective_at, is_simulated)
+
+
+def may_change_since(latest: StatusEvent, held: Held, event: StatusEvent, *, is_simulated: bool) -> bool:
+    """Say whether an event that comes late may change since when the latest status holds.
+
+    One that says something else may lie between those that say the same; one that says the same may lie before the
+    first of them.
+    """
+    if (latest.status, held.is_simulated) != (event.status, is_simulated) or held.since is None:
+        return True
+    return event.effective_at <= held.since
+
+
+def since(events: Iterable[tuple[StatusEvent, bool]]) -> datetime | None:
+    """Return since when the latest status holds, from a whole history in the order of acceptance.
+
+    Args:
+        events: Each with whether a scenario run sent it.
+
+    """
+    counted: dict[str, tuple[StatusEvent, bool]] = {}
+    for event, is_simulated in events:
+        counted.setdefault(event.provider_event_ref, (event, is_simulated))
+    known = sorted((each for each in counted.values() if each[0].status is not None), key=lambda each: each[0].key)
+    began: datetime | None = None
+    for n, (event, is_simulated) in enumerate(known):
+        if n == 0 or (known[n - 1][0].status, known[n - 1][1]) != (event.status, is_simulated):
+            began = event.effective_at
+    return began
 
 
 def fold(events: Iterable[StatusEvent]) -> StatusEvent | None:

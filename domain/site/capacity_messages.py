@@ -41,6 +41,9 @@ PACKETS_TOO_OLD = (
 )
 """Why the fail-safe holds for ``NO_PACKET`` although packets come."""
 
+FAIL_SAFE_ENDS = "Ends with its next packet with heartbeat ok and a capacity."
+"""What ends a fail-safe, whatever its reason."""
+
 BASIS_MESSAGES: Mapping[CapacityBasis, str] = MappingProxyType(
     {
         CapacityBasis.FAIL_SAFE_RECEIVED: "The last fail-safe capacity from the controller applies.",

@@ -16,6 +16,7 @@ from domain.monitoring.packets import DEFAULT_PAST_WINDOW
 from store.base.simulated import SCENARIO_OF, SimulatedBy
 from store.history.rows_as_of import REPLACED, THRESHOLDS, check_as_of, depot_of_microgrid_as_of, rows_as_of
 from store.monitoring.capability_status import LatestRecord
+from store.monitoring.statuses.transitions import since_of
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,18 @@ _STATUSES = text(f"""
            s.name AS source_device_name, t.seconds, o.device_id AS owner_device_id, n.name AS owner_device_name,
            w.id AS known_id, w.status AS known_status, w.observed_at AS known_observed_at,
            w.received_at AS known_received_at, w.source_device_id AS known_source_id,
-           l.scenario_run_id, {SCENARIO_OF.format("l.scenario_run_id")}, w.scenario_run_id AS known_run_id,
+           l.scenario_run_id, {SCENARIO_OF.format("l.scenario_run_id")}, l.since, w.scenario_run_id AS known_run_id,
            (SELECT scenario FROM scenario_runs WHERE id = w.scenario_run_id) AS known_scenario
     FROM unnest(CAST(:capabilities AS text[]), CAST(:measurands AS text[])) WITH ORDINALITY
         AS k (capability, measurand, n)
     LEFT JOIN LATERAL (
-        SELECT * FROM capability_events
-        WHERE microgrid_id = :microgrid_id AND capability = k.capability AND effect = 'SHOWN' AND received_at <= :as_of
-        ORDER BY id DESC LIMIT 1
+        SELECT c.*, ({since_of("c", "e.received_at <= :as_of")}) AS since
+        FROM (
+            SELECT * FROM capability_events
+            WHERE microgrid_id = :microgrid_id AND capability = k.capability AND effect = 'SHOWN'
+                  AND received_at <= :as_of
+            ORDER BY id DESC LIMIT 1
+        ) AS c
     ) AS l ON true
     LEFT JOIN LATERAL (
         SELECT * FROM (
@@ -125,6 +130,7 @@ async def read_statuses_as_of(connection: AsyncConnection, microgrid_id: UUID, a
             row.owner_device_id,
             row.owner_device_name,
             SimulatedBy.of(row.scenario_run_id, row.scenario),
+            row.since,
         )
         known = None
         if row.known_id is not None:

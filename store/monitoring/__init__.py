@@ -6,7 +6,6 @@
   measurand
 - ``device_reports``: What devices really send: the last value of each measurand, from the last packets of their
   gateways
-- ``fleet_status``: The capabilities' statuses of many depots at once
 - ``freshness``: How fresh the statuses are that are shown: the one rule in SQL, for one microgrid and for a whole
   fleet
 - ``history``: The months of the append-only history and of the journal: made ahead, dropped when they are old enough
@@ -16,6 +15,7 @@
 - ``reading_fills``: Reading stored packets into typed readings, gateway by gateway and page by page
 - ``remediation_upkeep``: Remediations as packets open, count and close them
 - ``simulated``: When what devices measured was simulated
+- ``statuses``: Statuses beyond the latest of one microgrid: those of many depots, and when each changed
 - ``tables``: The tables of packets and of the capabilities' statuses, as they came and as they hold
 - ``telemetry``: The taking of packets: a group of them in one transaction, each with what its sensor actions did
 """

@@ -17,7 +17,7 @@ from domain.base.actor import Actor
 from domain.base.clocks import ahead, effective_at
 from domain.base.problems import Problem, ProblemCode
 from domain.monitoring.batch_state import NewStatus, PacketBatchState
-from domain.monitoring.capabilities import Capability, CapabilityStatus, FoldEffect, StatusEvent
+from domain.monitoring.capabilities import Capability, CapabilityStatus, FoldEffect, Held, StatusEvent
 from domain.monitoring.freshness import Timeliness, threshold_for, timeliness_of
 from store.base.changes import record_change
 from store.base.database import clock
@@ -25,6 +25,7 @@ from store.base.driver import KeptConnection, driver_errors, driver_in
 from store.base.notifications.notify import ChangeKind, notify
 from store.base.simulated import SCENARIO_OF, SimulatedBy, scenario_of
 from store.monitoring.freshness import EFFECTIVE_AT, IS_FRESH, STALE_AT, STATUS_JOINS, capabilities_and_thresholds
+from store.monitoring.statuses.transitions import settle_since
 from store.monitoring.tables import capability_events, freshness_thresholds
 from store.provisioning.microgrids import read_microgrid
 from store.site.depots import lock_depot
@@ -54,6 +55,8 @@ class LatestRecord:
     owner_device_name: str | None
     simulated_by: SimulatedBy | None = None
     """The scenario run that sent the status."""
+    since: datetime | None = None
+    """When the first of the updates that say the same, without another one between them, counts as seen."""
 
     @property
     def clock_ahead(self) -> timedelta | None:
@@ -88,16 +91,17 @@ class EventRecord:
 # What is shown of these microgrids, which of their capabilities were handed over how often, and the first accepted
 # event of each microgrid, capability and reference.
 _STATUSES = """
-    SELECT 'LATEST' AS what, microgrid_id, capability, provider_event_ref, observed_at, status, received_at, tenure
+    SELECT 'LATEST' AS what, microgrid_id, capability, provider_event_ref, observed_at, status, received_at, tenure,
+           since, scenario_run_id IS NOT NULL AS is_simulated
     FROM capability_latest WHERE microgrid_id = ANY ($1::uuid[])
     UNION ALL
-    SELECT 'EPOCH', m.id, t.capability, NULL, NULL, NULL, NULL, t.tenure
+    SELECT 'EPOCH', m.id, t.capability, NULL, NULL, NULL, NULL, t.tenure, NULL, NULL
     FROM microgrids AS m JOIN capability_tenures AS t ON t.depot_id = m.depot_id
     WHERE m.id = ANY ($1::uuid[]) AND t.tenure > 0
     UNION ALL (
         SELECT DISTINCT ON (e.microgrid_id, e.capability, e.provider_event_ref)
                'FIRST', e.microgrid_id, e.capability, e.provider_event_ref, e.observed_at, e.status, e.received_at,
-               e.tenure
+               e.tenure, NULL::timestamptz, NULL::boolean
         FROM unnest($2::uuid[], $3::text[], $4::text[]) AS k (microgrid_id, capability, ref)
         CROSS JOIN LATERAL (
             SELECT * FROM capability_events
@@ -125,7 +129,7 @@ async def load_statuses(
         return
     microgrid_ids, capabilities, refs = zip(*keys, strict=True)
     rows = await driver.fetch(_STATUSES, list(set(microgrid_ids)), microgrid_ids, capabilities, refs, since)
-    for what, microgrid_id, name, ref, observed_at, status, received_at, epoch in rows:
+    for what, microgrid_id, name, ref, observed_at, status, received_at, epoch, since_when, is_simulated in rows:
         capability = Capability(name)
         if what == "EPOCH":
             state.epochs[microgrid_id, capability] = epoch
@@ -136,6 +140,7 @@ async def load_statuses(
             state.earlier[microgrid_id, capability, ref] = event
         else:
             state.latest[microgrid_id, capability] = event
+            state.held[microgrid_id, capability] = Held(since_when, is_simulated)
 
 
 # The ids are made in the order of acceptance, under the depot's lock, by one clock: the history's order is theirs.
@@ -143,9 +148,9 @@ WRITE_STATUSES = """
     given AS MATERIALIZED (
         SELECT uuidv7() AS id, g.* FROM unnest(
             $1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::uuid[], $7::text[], $8::text[],
-            $9::boolean[], $11::integer[], $12::uuid[]
+            $9::boolean[], $11::integer[], $12::uuid[], $13::timestamptz[]
         ) WITH ORDINALITY AS g (microgrid_id, capability, status, observed_at, ref, device_id, effect, actor, shown,
-                                tenure, run_id, n)
+                                tenure, run_id, since, n)
     ), recorded AS (
         INSERT INTO capability_events (id, microgrid_id, capability, status, observed_at, received_at,
                                        provider_event_ref, source_device_id, effect, recorded_by, tenure,
@@ -154,14 +159,14 @@ WRITE_STATUSES = """
         FROM given
     ), latest AS (
         INSERT INTO capability_latest AS l (microgrid_id, capability, event_id, status, observed_at, received_at,
-                                            provider_event_ref, source_device_id, tenure, scenario_run_id)
-        SELECT microgrid_id, capability, id, status, observed_at, $10, ref, device_id, tenure, run_id
+                                            provider_event_ref, source_device_id, tenure, scenario_run_id, since)
+        SELECT microgrid_id, capability, id, status, observed_at, $10, ref, device_id, tenure, run_id, since
         FROM given WHERE shown
         ON CONFLICT (microgrid_id, capability) DO UPDATE
         SET event_id = excluded.event_id, status = excluded.status, observed_at = excluded.observed_at,
             received_at = excluded.received_at, provider_event_ref = excluded.provider_event_ref,
             source_device_id = excluded.source_device_id, tenure = excluded.tenure,
-            scenario_run_id = excluded.scenario_run_id
+            scenario_run_id = excluded.scenario_run_id, since = excluded.since
         -- What the domain decided under the lock; the database holds it for whoever came without.
         WHERE (excluded.tenure, least(excluded.observed_at, excluded.received_at), excluded.observed_at,
                excluded.provider_event_ref)
@@ -169,7 +174,7 @@ WRITE_STATUSES = """
     )
 """
 """The parts of a statement that store the accepted updates of a ``PacketBatchState`` and the latest statuses that came
-of them; ``given`` has the events with their ids. The first twelve parameters are those of ``status_parameters``."""
+of them; ``given`` has the events with their ids. The first thirteen parameters are those of ``status_parameters``."""
 
 _WRITE = f"WITH {WRITE_STATUSES} SELECT id FROM given ORDER BY n"  # noqa: S608 - a constant
 
@@ -191,6 +196,7 @@ def status_parameters(state: PacketBatchState) -> list[Any]:
         state.now,
         [each.event.epoch for each in given],
         [each.scenario_run_id for each in given],
+        [state.held[each.microgrid_id, each.capability].since if n in shown else None for n, each in enumerate(given)],
     ]
 
 
@@ -220,6 +226,7 @@ async def post_status(
         await load_statuses(driver, state, [(microgrid_id, capability, event.provider_event_ref)])
         folded = state.take_status(NewStatus(microgrid_id, capability, event, source_device_id, actor.name))
         (written,) = await driver.fetch(_WRITE, *status_parameters(state))
+        await settle_since(driver, state.unsettled)
     await notify(connection, {depot_id: [ChangeKind.STATUS]})
     return EventRecord(
         written["id"],
@@ -283,7 +290,7 @@ _LATEST = f"""
            l.provider_event_ref, l.source_device_id, s.name AS source_device_name, t.seconds,
            d.id AS owner_device_id, d.name AS owner_device_name, clock_timestamp() AS now,
            {STALE_AT} AS stale_at, {IS_FRESH} AS is_fresh, l.scenario_run_id,
-           {SCENARIO_OF.format("l.scenario_run_id")}
+           {SCENARIO_OF.format("l.scenario_run_id")}, l.since
     FROM microgrids AS m
     CROSS JOIN unnest($2::text[], $3::interval[]) WITH ORDINALITY AS k (capability, threshold, n)
     {STATUS_JOINS}
@@ -323,7 +330,7 @@ def _latest_records(rows: Iterable[Any]) -> dict[UUID, list[LatestRecord]]:
     for row in rows:
         (
             microgrid_id, name, event_id, status, observed_at, received_at, effective_at, ref, source_id, source_name,
-            seconds, owner_id, owner_name, now, stale_at, is_fresh, run_id, scenario,
+            seconds, owner_id, owner_name, now, stale_at, is_fresh, run_id, scenario, since,
         ) = row  # fmt: skip
         capability = Capability(name)
         own = {} if seconds is None else {capability: timedelta(seconds=seconds)}
@@ -344,6 +351,7 @@ def _latest_records(rows: Iterable[Any]) -> dict[UUID, list[LatestRecord]]:
                 owner_id,
                 owner_name,
                 SimulatedBy.of(run_id, scenario),
+                since,
             )
         )
     return found

@@ -149,6 +149,17 @@ capability_events = Table(
     word_check("capability_events_status", "status", CapabilityStatus),
     word_check("capability_events_effect", "effect", FoldEffect),
     Index("capability_events_ref", "microgrid_id", "capability", "provider_event_ref"),
+    # Finds the first and the last of those that say the same: where the status changed.
+    Index(
+        "capability_events_said",
+        "microgrid_id",
+        "capability",
+        "status",
+        text("(scenario_run_id IS NOT NULL)"),
+        "tenure",
+        text("least(observed_at, received_at)"),
+        postgresql_where=text("effect IN ('SHOWN', 'LATE')"),
+    ),
     postgresql_partition_by="RANGE (received_at)",
 )
 
@@ -165,6 +176,9 @@ capability_latest = Table(
     Column("source_device_id", Uuid),
     Column("tenure", Integer, nullable=False, server_default=text("0")),
     Column("scenario_run_id", Uuid),
+    # When the first of the events that say so without another one between them counts as seen. The version before did
+    # not write it.
+    time_column("since", null=True),
     word_check("capability_latest_status", "status", CapabilityStatus),
     postgresql_with={"fillfactor": 70},
 )

@@ -29,6 +29,7 @@ from store.monitoring.capacity_upkeep import (
 )
 from store.monitoring.device_readings import reading_parameters, write_readings_cte
 from store.monitoring.remediation_upkeep import write_remediations
+from store.monitoring.statuses.transitions import settle_since
 from store.site.packet_contexts import PacketContexts, lock_contexts
 
 
@@ -163,11 +164,11 @@ _WRITE = f"""
     WITH {WRITE_STATUSES}, stored AS (
         INSERT INTO packets (id, gateway_id, depot_id, observed_at, received_at, document, answers, scenario_run_id)
         SELECT id, gateway_id, depot_id, observed_at, $10, document::jsonb, answers::jsonb, run_id
-        FROM unnest($15::uuid[], $16::uuid[], $17::uuid[], $18::timestamptz[], $19::text[], $20::text[], $21::uuid[])
+        FROM unnest($16::uuid[], $17::uuid[], $18::uuid[], $19::timestamptz[], $20::text[], $21::text[], $22::uuid[])
             AS g (id, gateway_id, depot_id, observed_at, document, answers, run_id)
-    ), held AS ({WRITE_CAPACITIES.format(*(f"${n}" for n in range(22, 22 + CAPACITY_PARAMETERS)))}),
-    read AS ({write_readings_cte(22 + CAPACITY_PARAMETERS)})
-    SELECT pg_notify($13, payload) FROM unnest($14::text[]) AS notifications (payload)
+    ), held AS ({WRITE_CAPACITIES.format(*(f"${n}" for n in range(23, 23 + CAPACITY_PARAMETERS)))}),
+    read AS ({write_readings_cte(23 + CAPACITY_PARAMETERS)})
+    SELECT pg_notify($14, payload) FROM unnest($15::text[]) AS notifications (payload)
 """  # noqa: S608 - constants
 
 _READINGS = """
@@ -213,6 +214,7 @@ async def _write(
             )
         ),
     )
+    await settle_since(driver, state.unsettled)
 
 
 def _changes(

@@ -44,6 +44,8 @@ class CircuitCapacity:
     """None where the circuit follows nothing, so that its own rating holds."""
     simulated_by: SimulatedBy | None = None
     """The scenario run that brought about what holds."""
+    heartbeat_threshold: timedelta | None = None
+    """How long after a packet the fail-safe takes over; None where the circuit follows nothing."""
 
 
 @dataclass(frozen=True)
@@ -226,9 +228,10 @@ _CAPACITIES = (
 
 
 def _capacity(row: Mapping[Any, Any], now: datetime) -> CircuitCapacity:
-    state, simulated_by = None, None
+    state, simulated_by, threshold = None, None, None
     if row["sensor_action_id"] is not None:
-        state = on_deadline(capacity_state(row), capacity_policy(row), now)
+        policy = capacity_policy(row)
+        state, threshold = on_deadline(capacity_state(row), policy, now), policy.heartbeat_threshold
         scenario = row["fail_safe_scenario"] if state.scenario_run_id is None else row["scenario"]
         simulated_by = SimulatedBy.of(state.simulated_by, scenario)
     return CircuitCapacity(
@@ -239,6 +242,7 @@ def _capacity(row: Mapping[Any, Any], now: datetime) -> CircuitCapacity:
         row["device_id"],
         state,
         simulated_by,
+        threshold,
     )
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.monitoring.capabilities import Capability, CapabilityStatus, StatusEvent, fold
+from domain.monitoring.capabilities import Capability, CapabilityStatus, StatusEvent, fold, since
 from store.base.database import clock, make_engine, snapshot, transaction
 from store.history.statuses_as_of import read_statuses_as_of
 from store.monitoring.capability_status import post_status
@@ -93,6 +93,7 @@ async def _check_moments(
             assert (each.shown.status, each.shown.provider_event_ref) == (
                 (None, None) if expected is None else (expected.status, expected.provider_event_ref)
             )
+            assert each.shown.since == since((event, False) for event in arrived)
             # The first with a reference counts, whenever that was.
             counted: dict[str, StatusEvent] = {}
             for event in events:

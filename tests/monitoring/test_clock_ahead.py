@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.site.circuit_capacity import CapacityPolicy
 from store.base.database import transaction
 from store.site.site_changes import apply_configuration_change
-from tests.factories.folds import assert_latest_is_the_fold
+from tests.factories.folds import assert_latest_is_the_fold, assert_since_is_the_fold
 from tests.factories.packets import latest, send
 from tests.factories.sites import (
     MadeDepot,
@@ -75,6 +75,7 @@ async def test_after_a_stamp_ahead_right_packets_are_shown_at_once(api: httpx.As
     (item,) = await send(api, packet(site, stamp(-AHEAD), LIMIT_PEAK_SHAVING="true"))
     assert told(item) == [("IGNORED", "LATE")]
     await assert_latest_is_the_fold(engine)
+    await assert_since_is_the_fold(engine)
 
 
 async def test_a_lost_connection_is_heeded_after_a_stamp_ahead(api: httpx.AsyncClient, engine: AsyncEngine) -> None:
@@ -149,6 +150,7 @@ async def test_after_a_hand_over_the_old_devices_status_is_in_nobodys_way(
     peak = (await latest(api, site))["PEAK_SHAVING"]
     assert (peak["status"], peak["source_device_id"], peak["owner_device_id"]) == ("OFF", str(new), str(new))
     await assert_latest_is_the_fold(engine)
+    await assert_since_is_the_fold(engine)
 
 
 async def test_a_device_that_is_switched_off_and_on_again_goes_on(api: httpx.AsyncClient, engine: AsyncEngine) -> None:
@@ -161,6 +163,7 @@ async def test_a_device_that_is_switched_off_and_on_again_goes_on(api: httpx.Asy
     (item,) = await send(api, packet(site, stamp(-AHEAD), LIMIT_PEAK_SHAVING="false"))
     assert told(item) == [("IGNORED", "LATE")]
     await assert_latest_is_the_fold(engine)
+    await assert_since_is_the_fold(engine)
 
 
 async def test_another_sensor_under_a_devices_name_begins_anew(api: httpx.AsyncClient, engine: AsyncEngine) -> None:
@@ -177,6 +180,7 @@ async def test_another_sensor_under_a_devices_name_begins_anew(api: httpx.AsyncC
     (item,) = await send(api, packet(site, stamp(-timedelta(minutes=1)), "mgc-9", **said))
     assert {outcome for outcome, _ in answers(item)} == {"APPLIED"}
     await assert_latest_is_the_fold(engine)
+    await assert_since_is_the_fold(engine)
 
 
 @pytest.mark.parametrize("how", ["deleted", "switched off", "takes the measurand no longer"])
@@ -236,6 +240,7 @@ async def test_hand_overs_and_wrong_clocks_at_once_come_to_the_fold(
         sender("mgc-1", AHEAD), sender("mgc-2", -AHEAD), sender("mgc-2", timedelta()), sender("mgc-1", -AHEAD), owner()
     )
     await assert_latest_is_the_fold(engine)
+    await assert_since_is_the_fold(engine)
     async with engine.connect() as connection:
         epoch = (await connection.execute(text("SELECT max(tenure) FROM capability_tenures"))).scalar_one()
     assert epoch == 6

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.monitoring.capabilities import Capability
 from domain.monitoring.freshness import DepotFreshness
-from store.monitoring.fleet_status import read_latest_statuses
+from store.monitoring.statuses.fleet import read_latest_statuses
 from store.site.fleet.fleet_list import count_fleet
 from store.site.tables import capability_owners
 from tests.factories.packets import latest, send

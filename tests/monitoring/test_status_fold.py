@@ -6,6 +6,7 @@ import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -19,19 +20,21 @@ from domain.monitoring.packets import parse_packet
 from store.base.database import make_engine
 from store.base.driver import driver_in
 from store.monitoring.telemetry import ReceivedPacket, take_group
-from tests.factories.folds import assert_latest_is_the_fold, histories, shown
+from tests.factories.folds import assert_latest_is_the_fold, assert_since_is_the_fold, histories, shown
 from tests.factories.packets import send
 from tests.factories.sites import MadeDepot, controller_site, milliseconds, packet
 
 VALUES = st.sampled_from(["true", "false", None, "nonsense"])
-EVENT = st.tuples(st.integers(0, 12) | st.integers(80, 84), VALUES, VALUES)
-"""A packet: how many steps of time, and what it says of each capability. Equal times are equal references. The late
-steps lie ahead of the time of arrival."""
+RUNS = st.sampled_from([None, UUID(int=1), UUID(int=2)])
+Event = tuple[int, str | None, str | None, UUID | None]
+EVENT = st.tuples(st.integers(0, 12) | st.integers(80, 84), VALUES, VALUES, RUNS)
+"""A packet: how many steps of time, what it says of each capability, and which scenario run sent it.
+Equal times are equal references. The late steps lie ahead of the time of arrival."""
 GROUPS = st.lists(st.lists(EVENT, min_size=1, max_size=6), min_size=1, max_size=8)
 
 
-def as_packet(site: MadeDepot, base: int, event: tuple[int, str | None, str | None]) -> dict[str, Any]:
-    step, peak, der = event
+def as_packet(site: MadeDepot, base: int, event: Event) -> dict[str, Any]:
+    step, peak, der, _ = event
     return packet(site, base + step * 1000, LIMIT_PEAK_SHAVING=peak, LIMIT_DER_EXPORT=der)
 
 
@@ -49,17 +52,18 @@ def test_shuffled_repeated_late_and_future_events_come_to_the_fold(database_url:
             derandomize=True,
         )
         @given(GROUPS)
-        def check(groups: list[list[tuple[int, str | None, str | None]]]) -> None:
+        def check(groups: list[list[Event]]) -> None:
             runner.run(_check_groups(engine, groups))
 
         try:
             check()
             runner.run(assert_latest_is_the_fold(engine))
+            runner.run(assert_since_is_the_fold(engine))
         finally:
             runner.run(engine.dispose())
 
 
-async def _check_groups(engine: AsyncEngine, groups: list[list[tuple[int, str | None, str | None]]]) -> None:
+async def _check_groups(engine: AsyncEngine, groups: list[list[Event]]) -> None:
     site = await controller_site(engine)
     base = milliseconds(datetime.now(UTC) - timedelta(minutes=1))
     for group in groups:
@@ -68,7 +72,7 @@ async def _check_groups(engine: AsyncEngine, groups: list[list[tuple[int, str | 
             document = as_packet(site, base, event)
             parsed = parse_packet(document)
             assert not hasattr(parsed, "violations")
-            received.append(ReceivedPacket(parsed, "{}", "tester"))  # pyright: ignore[reportArgumentType]
+            received.append(ReceivedPacket(parsed, "{}", "tester", event[3]))  # pyright: ignore[reportArgumentType]
         async with engine.begin() as connection:
             results = await take_group(await driver_in(connection), received)
         assert len(results) == len(group)
@@ -93,7 +97,7 @@ async def test_many_senders_at_once_come_to_the_fold(api: httpx.AsyncClient, eng
     base = milliseconds(datetime.now(UTC) - timedelta(minutes=1))
 
     def some() -> dict[str, Any]:
-        event = (chance.randrange(20), chance.choice(["true", "false", None]), chance.choice(["true", "false"]))
+        event = (chance.randrange(20), chance.choice(["true", "false", None]), chance.choice(["true", "false"]), None)
         return as_packet(chance.choice(sites), base, event)
 
     async def sender(bodies: list[Any]) -> None:
@@ -104,6 +108,7 @@ async def test_many_senders_at_once_come_to_the_fold(api: httpx.AsyncClient, eng
     total = sum(len(body) for load in loads for body in load)
     await asyncio.gather(*(sender(load) for load in loads))
     await assert_latest_is_the_fold(engine)
+    await assert_since_is_the_fold(engine)
     async with engine.connect() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM packets"))).scalar_one() == total
         assert (await connection.execute(text("SELECT count(*) FROM capability_events"))).scalar_one() == 2 * total
@@ -132,3 +137,4 @@ async def test_the_two_ways_in_are_one_history(api: httpx.AsyncClient, engine: A
     assert await canonical(9, value=None) == "UNAVAILABLE"
     await asyncio.gather(*(canonical(10 + step, value=bool(step % 2)) for step in range(8)))
     await assert_latest_is_the_fold(engine)
+    await assert_since_is_the_fold(engine)

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Page, Route, expect
 from sqlalchemy import text
 
-from api.ui.base.words import exact
+from api.ui.base.words import clock_second, clock_time, exact
 from domain.site.circuit_capacity import CapacityPolicy
 from runtime.settings import MICROGRID_CARD
 from tests.factories.depots import make_depot_with
@@ -33,6 +33,7 @@ from tests.pages.helpers.looking import NOBODY, is_wider_than_the_screen, look, 
 
 TITLES = {"PEAK_SHAVING": "Peak shaving", "DER": "DER export limit"}
 OTHER_SIZES = ((768, 1024), (1920, 1080), (320, 640))
+_TICKING = "each => each.shadowRoot.textContent"
 _TOO_SMALL = """
     section => [...section.querySelectorAll("h3, .onoff, .freshness, age-time, dt, dd")].filter(each => {
         const box = each.getBoundingClientRect();
@@ -55,6 +56,14 @@ async def post(
     async with http_client(product.url) as caller:
         answer = await caller.post(f"/api/microgrids/{made.microgrid_id}/capability-status", json=body)
     assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def api_get(product: RunningProduct, path: str, **query: Any) -> dict[str, Any]:
+    """Read from the API."""
+    async with http_client(product.url) as caller:
+        answer = await caller.get(path, params=query)
+    assert answer.status_code == 200, answer.text
     return answer.json()
 
 
@@ -203,7 +212,7 @@ async def test_the_card_shows_when_the_status_was_observed(product: RunningProdu
     page = await visitor.open(f"/depots/{made.depot_id}/load", zone="Australia/Sydney")
     for capability, minutes in (("PEAK_SHAVING", 3), ("DER", 1)):
         record = (await latest(product, made))[capability]
-        age = section(page, capability).locator(".pairs age-time")
+        age = section(page, capability).locator(".updated age-time")
         await expect(age.locator("[part=age]")).to_have_text(f"{minutes} min ago")
         observed_at = datetime.fromisoformat(record["observed_at"])
         await expect(age.locator("time")).to_have_text(exact(observed_at, "America/Toronto"))
@@ -244,7 +253,7 @@ async def test_fresh_becomes_stale_by_itself_also_without_a_connection(
     for capability in TITLES:
         await expect(section(page, capability).locator(".freshness")).to_have_text("Stale", use_inner_text=True)
     assert await shown(page) == {"PEAK_SHAVING": ("OFF", "Stale"), "DER": ("OFF", "Stale")}
-    age = section(page, "DER").locator(".pairs [part=age]")
+    age = section(page, "DER").locator(".updated [part=age]")
     before = await age.inner_text()
     await expect(age).not_to_have_text(before)
     await product.start()
@@ -288,17 +297,20 @@ async def test_status_and_time_come_from_the_same_record(product: RunningProduct
     await post(product, made, "PEAK_SHAVING", False, "a", 1)
     await post(product, made, "PEAK_SHAVING", None, "none", 1)
     part = section(page, "PEAK_SHAVING")
-    await part.get_by_text("Last updates").click()
+    history = await api_get(product, f"/api/microgrids/{made.microgrid_id}/capability-status/history")
+    assert [(each["status"], each["effect"]) for each in history["items"]] == [
+        (None, "UNAVAILABLE"), ("OFF", "CONFLICTING"), ("OFF", "LATE"), ("ON", "SHOWN"),
+    ]  # fmt: skip
+    await part.get_by_text("Changes").click()
     rows = part.locator(".history li")
-    await expect(rows).to_have_count(4)
-    await expect(rows.locator(".was")).to_have_text(["no value", "OFF", "OFF", "ON"])
-    await expect(rows.nth(1)).to_contain_text("ignored: its event reference was used before")
+    await expect(rows.locator(".was")).to_have_text(["ON", "OFF"])
+    await expect(rows.first).to_contain_text("until now 1 update from no named device", use_inner_text=True)
     for reloaded in (False, True):
         if reloaded:
             await page.reload()
         await expect(part).to_have_attribute("data-event", event["event_id"])
         await expect(part.locator(".onoff")).to_have_text("ON")
-        seen = await part.locator(".pairs age-time").get_attribute("datetime") or ""
+        seen = await part.locator(".updated age-time").get_attribute("datetime") or ""
         assert datetime.fromisoformat(seen) == datetime.fromisoformat(event["observed_at"]).replace(microsecond=0)
     async with product.engine.connect() as connection:
         row = (
@@ -307,6 +319,100 @@ async def test_status_and_time_come_from_the_same_record(product: RunningProduct
             )
         ).one()
     assert (row.status, row.observed_at.replace(microsecond=0)) == ("ON", datetime.fromisoformat(seen))
+
+
+@pytest.mark.parametrize(("size", "name"), [(DESKTOP, "desktop"), (PHONE, "phone")])
+async def test_the_card_says_since_when_and_who_supplied_it(
+    product: RunningProduct, visitor: Visitor, size: tuple[int, int], name: str
+) -> None:
+    made = await controller_site(product.engine)
+    now = datetime.now(UTC)
+
+    def of(minutes: float, value: str) -> dict[str, Any]:
+        return packet(made, milliseconds(now - timedelta(minutes=minutes)), LIMIT_PEAK_SHAVING=value)
+
+    # Changes of a day, then what repeats the last one.
+    for hour in range(14):
+        await send(product, of(1440 - hour * 60, "false" if hour % 2 else "true"))
+    await send(product, of(192, "true"), of(100, "true"), of(50, "true"), of(0, "true"))
+    page = await visitor.open(f"/depots/{made.depot_id}/load", size=size)
+    await is_live(page)
+    part = section(page, "PEAK_SHAVING")
+    held = part.locator(".capability-since .when-fresh")
+    began = (now - timedelta(minutes=192)).replace(microsecond=0)
+    told = clock_time(began, "America/Toronto", datetime.now(UTC))
+    lasting = held.locator("lasting-time")
+    await expect(held.locator("time")).to_have_text(told)
+    assert datetime.fromisoformat(await held.locator("time").get_attribute("datetime") or "") == began
+    assert re.fullmatch(r"3 h 1\d min", await lasting.evaluate(_TICKING))
+    # By device, and not by account.
+    await expect(part.locator(".pairs")).to_contain_text("Device mgc-1")
+    await expect(part).not_to_contain_text("local-administrator")
+    await part.get_by_text("Changes").click()
+    rows = part.locator(".history li")
+    await expect(rows).to_have_count(5)
+    await expect(rows.locator(".was")).to_have_text(["ON", "OFF", "ON", "OFF", "ON"])
+    await expect(rows.first).to_contain_text("until now 4 updates from Device mgc-1", use_inner_text=True)
+    await expect(rows.nth(1)).to_contain_text("1 update from Device mgc-1")
+    await look(page, f"card-changes-{name}")
+    # What came late begins where it belongs: between what repeats.
+    await send(product, of(70, "false"))
+    await expect(held.locator("time")).not_to_have_text(told)
+    assert re.fullmatch(r"5\d min", await lasting.evaluate(_TICKING))
+    await expect(rows.locator(".was")).to_have_text(["ON", "OFF", "ON", "OFF", "ON"])
+    await expect(rows.first).to_contain_text("2 updates")
+    # Those before are in the dialog.
+    await part.get_by_role("button", name="Earlier").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.locator(".was")).to_have_text(["OFF", "ON"] * 6)
+    await look(page, f"card-earlier-{name}")
+    shown = await api_get(
+        product, f"/api/microgrids/{made.microgrid_id}/capability-status/transitions",
+        capability="PEAK_SHAVING", limit=10,
+    )  # fmt: skip
+    more = await api_get(
+        product, f"/api/microgrids/{made.microgrid_id}/capability-status/transitions",
+        capability="PEAK_SHAVING", limit=10, cursor=shown["next_cursor"],
+    )  # fmt: skip
+    assert more["next_cursor"] is None
+    items = [*shown["items"], *more["items"]]
+    assert [each["status"] for each in items] == ["ON", "OFF"] * 8 + ["ON"]
+    assert [each["until"] for each in items] == [None, *(each["since"] for each in items[:-1])]
+    assert items[0]["since"] == (await latest(product, made))["PEAK_SHAVING"]["since"]
+
+
+async def test_fresh_beside_a_fail_safe_says_that_the_limits_differ(product: RunningProduct, visitor: Visitor) -> None:
+    made = await make_site(product.engine)
+    await add_device(product.engine, made, "mgc-1", made.circuit_ids[0])
+    await add_action(product.engine, made, "UPDATE_MICROGRID_STATE", "LIMIT_PEAK_SHAVING", "LIMIT_DER_EXPORT")
+    measurands = ("AVAILABLE_CHARGING_CAPACITY", "FAIL_SAFE_CAPACITY", "HEARTBEAT_STATUS")
+    policy = CapacityPolicy(timedelta(seconds=5), 120e3)
+    followed = made.circuit_ids[0]
+    await add_action(product.engine, made, "UPDATE_CIRCUIT_CAPACITY", *measurands, policy=policy, follows=followed)
+    sent = datetime.now(UTC) - timedelta(seconds=60)
+    await send(
+        product,
+        packet(made, milliseconds(sent), LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false", HEARTBEAT_STATUS="ok",
+               AVAILABLE_CHARGING_CAPACITY=200e3),
+    )  # fmt: skip
+    page = await visitor.open(f"/depots/{made.depot_id}/load")
+    part = section(page, "PEAK_SHAVING")
+    await expect(part.locator(".freshness")).to_have_text("Fresh", use_inner_text=True)
+    await expect(part).to_contain_text("Fresh means updated within 5 min.")
+    await expect(part).to_contain_text(
+        "Feed 1 needs a packet of the same controller within 5 s and is in fail-safe: no packet."
+    )
+    await expect(part.locator(".sign").last).to_have_text("status 5 min, Feed 1 5 s")
+    await expect(part.locator(".sign").nth(1)).to_contain_text("ok")
+    row = page.locator(f"#capacity-{made.circuit_ids[0]}")
+    await expect(row).to_contain_text("Fail-safe")
+    await expect(row).to_contain_text("120.0")
+    why = page.locator(f"#capacity-{made.circuit_ids[0]}-below .held-why")
+    last = clock_second(sent, "America/Toronto", datetime.now(UTC))
+    await expect(why).to_contain_text(f"Last packet {last} from Device mgc-1. Limit 5 s, exceeded")
+    await expect(why).to_contain_text("Ends with its next packet with heartbeat ok and a capacity.")
+    await why.get_by_role("link", name="Device mgc-1").click()
+    await expect(page).to_have_url(f"{product.url}/devices/{made.devices['mgc-1']}")
 
 
 async def test_a_status_that_no_device_updates_is_not_passed_off_as_current(

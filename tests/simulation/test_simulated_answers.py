@@ -94,6 +94,7 @@ async def test_every_answer_marks_what_is_simulated(live: httpx.AsyncClient) -> 
     queries: dict[str, dict[str, Any]] = {
         "list_packets": {"gateway_id": things["gateway_id"]},
         "get_capability_status": {"as_of": later},
+        "list_capability_status_transitions": {"capability": "DER"},
         "get_circuit_capacity": {"as_of": later},
         "get_next_packet": {"after": begun.isoformat()},
         "get_series": {
@@ -138,7 +139,8 @@ async def test_every_answer_marks_what_is_simulated(live: httpx.AsyncClient) -> 
     # It was not silence that passed.
     shown = {name for name, count in told.items() if count}
     assert shown >= {
-        "get_capability_status", "list_capability_status_history", "get_circuit_capacity",
+        "get_capability_status", "list_capability_status_history",
+        "list_capability_status_transitions", "get_circuit_capacity",
         "list_circuit_capacity_history", "get_depot_load", "get_power_source", "list_power_sources", "list_packets",
         "list_device_measurands", "list_remediations", "get_next_packet", "get_series",
     }  # fmt: skip

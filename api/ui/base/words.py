@@ -20,6 +20,7 @@ from domain.site.circuit_capacity import CapacityMode, FailSafeReason
 from domain.site.measurands import BessOperationalMode, DevicePowerState, MeasurandKey, ReadingCode
 from domain.site.routing import RoutingRule
 from domain.site.sensor_actions import ActionTarget
+from store.monitoring.statuses.transitions import MOST_UPDATES
 from store.site.remediations import RemediationState
 
 
@@ -206,6 +207,11 @@ def alarm(of: Alarm) -> str:
             return ALARM[of.kind].word
 
 
+def updates(number: int) -> str:
+    """How many updates said the same; more than are counted."""
+    return counted(number, "update") + (" or more" if number >= MOST_UPDATES else "")
+
+
 def power(watts: float) -> str:
     """A power in the unit in which it is read at a site."""
     for unit, factor in (("GW", 1e9), ("MW", 1e6), ("kW", 1e3)):
@@ -249,6 +255,20 @@ def exact(moment: datetime, zone: str = "UTC") -> str:
 def time_of_day(moment: datetime, zone: str) -> str:
     """What a clock shows in a time zone; in UTC where there is no such zone."""
     return f"{moment.astimezone(find_timezone(zone)):%H:%M} {'local' if zone in known_timezones() else 'UTC'}"
+
+
+def clock_time(moment: datetime, zone: str, now: datetime) -> str:
+    """A moment as it is told on the same day: the time of day alone; on another day, with its date."""
+    place = find_timezone(zone)
+    there, today = moment.astimezone(place), now.astimezone(place)
+    return f"{there:%H:%M}" if there.date() == today.date() else f"{there:%Y-%m-%d %H:%M}"
+
+
+def clock_second(moment: datetime, zone: str, now: datetime) -> str:
+    """The same to the second."""
+    place = find_timezone(zone)
+    there, today = moment.astimezone(place), now.astimezone(place)
+    return f"{there:%H:%M:%S}" if there.date() == today.date() else f"{there:%Y-%m-%d %H:%M:%S}"
 
 
 def duration(seconds: float) -> str:

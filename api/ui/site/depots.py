@@ -33,7 +33,7 @@ from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
 from domain.site.circuits import MAX_CIRCUITS, MAX_DEPTH
 from store.base.database import snapshot
-from store.monitoring.fleet_status import read_latest_statuses
+from store.monitoring.statuses.fleet import read_latest_statuses
 from store.site.fleet.fleet_list import MOST_COUNTED, count_fleet
 
 router = APIRouter(include_in_schema=False)
