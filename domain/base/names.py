@@ -34,7 +34,7 @@ def clean_name(raw: str, *, field: str = "name", noun: str = "A name", most: int
 
     """
     name = normal(raw).strip()
-    if name and len(name) <= MAX_NAME_LENGTH and is_plain(name):
+    if name and len(name) <= most and is_plain(name):
         return name
     if is_blank(name):
         raise Problem(ProblemCode.INVALID_NAME, f"{noun} must not be blank.", field)
