@@ -49,7 +49,7 @@ from api.edge.requests import Requests
 from api.edge.temporal_ui import TemporalUi
 from api.history import exports, rollups, series
 from api.monitoring import capability_status, load, telemetry
-from api.provisioning import backfills, microgrids
+from api.provisioning import backfills, microgrids, retirement
 from api.simulation import scenario_runs, scenarios
 from api.site import (
     capacities,
@@ -112,6 +112,7 @@ _SITE = _Subject(
         depots,
         circuits,
         microgrids,
+        retirement,
         capacities,
         gateways,
         gateway_secrets,

@@ -320,6 +320,21 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.depots_retired() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+        BEGIN
+            IF NEW.retired_at IS NOT NULL THEN
+                DELETE FROM depot_list WHERE depot_id = NEW.id;
+            ELSE
+                INSERT INTO depot_list (depot_id, name, provisioning, grams, region, tags)
+                VALUES (NEW.id, NEW.name, NEW.provisioning, name_grams(NEW.name), lower(NEW.region),
+                        lower_all(NEW.tags));
+                PERFORM settle_freshness(ARRAY[NEW.id]);
+            END IF;
+            RETURN NULL;
+        END $$;
+
 CREATE FUNCTION public.devices_ask_for_fill() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -925,6 +940,7 @@ CREATE TABLE public.depots (
     allows_simulation boolean DEFAULT false NOT NULL,
     region text,
     tags text[] DEFAULT '{}'::text[] NOT NULL,
+    retired_at timestamp with time zone,
     CONSTRAINT depots_name CHECK (((btrim(name) <> ''::text) AND (char_length(name) <= 200))),
     CONSTRAINT depots_provisioning CHECK ((provisioning = ANY (ARRAY['PENDING'::text, 'PROVISIONED'::text, 'FAILED'::text]))),
     CONSTRAINT depots_provisioning_code CHECK (((provisioning = 'FAILED'::text) = (provisioning_code IS NOT NULL))),
@@ -2060,7 +2076,8 @@ CREATE VIEW reporting.depots AS
     provisioning_code,
     created_at,
     region,
-    tags
+    tags,
+    retired_at
    FROM public.depots;
 
 COMMENT ON VIEW reporting.depots IS 'Depots';
@@ -2080,6 +2097,8 @@ COMMENT ON COLUMN reporting.depots.created_at IS 'When it was made';
 COMMENT ON COLUMN reporting.depots.region IS 'The region that it is filed under; null: none';
 
 COMMENT ON COLUMN reporting.depots.tags IS 'Its tags';
+
+COMMENT ON COLUMN reporting.depots.retired_at IS 'When it was retired; null: it is in service';
 
 CREATE VIEW reporting.readings AS
  SELECT LEAST(r.observed_at, r.received_at) AS "time",
@@ -2940,6 +2959,8 @@ CREATE INDEX depot_list_tags ON public.depot_list USING gin (tags);
 
 CREATE INDEX depots_name_id ON public.depots USING btree (name, id);
 
+CREATE INDEX depots_retired ON public.depots USING btree (name, id) WHERE (retired_at IS NOT NULL);
+
 CREATE INDEX device_readings_simulated ON ONLY public.device_readings USING btree (device_id, observed_at) WHERE (scenario_run_id IS NOT NULL);
 
 CREATE INDEX device_readings_written_in ON ONLY public.device_readings USING brin (written_in) WITH (pages_per_range='32');
@@ -3030,7 +3051,9 @@ CREATE TRIGGER depots_listed AFTER INSERT ON public.depots REFERENCING NEW TABLE
 
 CREATE TRIGGER depots_relisted AFTER UPDATE ON public.depots REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.depots_relisted();
 
-CREATE TRIGGER depots_version BEFORE UPDATE ON public.depots FOR EACH ROW WHEN (((new.version = old.version) AND (((((old.name IS DISTINCT FROM new.name) OR (old.timezone IS DISTINCT FROM new.timezone)) OR (old.allows_simulation IS DISTINCT FROM new.allows_simulation)) OR (old.region IS DISTINCT FROM new.region)) OR (old.tags IS DISTINCT FROM new.tags)))) EXECUTE FUNCTION public.count_version();
+CREATE TRIGGER depots_retired AFTER UPDATE OF retired_at ON public.depots FOR EACH ROW WHEN (((old.retired_at IS NULL) <> (new.retired_at IS NULL))) EXECUTE FUNCTION public.depots_retired();
+
+CREATE TRIGGER depots_version BEFORE UPDATE ON public.depots FOR EACH ROW WHEN (((new.version = old.version) AND ((((((old.name IS DISTINCT FROM new.name) OR (old.timezone IS DISTINCT FROM new.timezone)) OR (old.allows_simulation IS DISTINCT FROM new.allows_simulation)) OR (old.region IS DISTINCT FROM new.region)) OR (old.tags IS DISTINCT FROM new.tags)) OR (old.retired_at IS DISTINCT FROM new.retired_at)))) EXECUTE FUNCTION public.count_version();
 
 CREATE TRIGGER devices_ask_for_fill AFTER INSERT ON public.devices REFERENCING NEW TABLE AS new_devices FOR EACH STATEMENT EXECUTE FUNCTION public.devices_ask_for_fill();
 

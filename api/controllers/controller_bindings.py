@@ -309,7 +309,8 @@ def _named(body: Mapping[str, Any]) -> dict[str, UUID]:
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=shows_version(201) | problem_responses(*ONCE, ProblemCode.INVALID_CONTROLLER_BINDING),
+    responses=shows_version(201)
+    | problem_responses(*ONCE, ProblemCode.DEPOT_RETIRED, ProblemCode.INVALID_CONTROLLER_BINDING),
 )
 @tagged
 async def create(
@@ -370,7 +371,10 @@ _CHANGED = (
     shows_version()
     | conflict_responses()
     | problem_responses(
-        ProblemCode.BINDING_NOT_FOUND, ProblemCode.INVALID_CONTROLLER_BINDING, ProblemCode.VERSION_CONFLICT
+        ProblemCode.BINDING_NOT_FOUND,
+        ProblemCode.DEPOT_RETIRED,
+        ProblemCode.INVALID_CONTROLLER_BINDING,
+        ProblemCode.VERSION_CONFLICT,
     )
 )
 
@@ -398,7 +402,7 @@ async def enable(binding_id: BindingId, edit: EditDep, tables: TablesDep, versio
     "/{binding_id:uuid}/disable",
     responses=shows_version()
     | conflict_responses()
-    | problem_responses(ProblemCode.BINDING_NOT_FOUND, ProblemCode.VERSION_CONFLICT),
+    | problem_responses(ProblemCode.BINDING_NOT_FOUND, ProblemCode.DEPOT_RETIRED, ProblemCode.VERSION_CONFLICT),
 )
 @tagged
 async def disable(binding_id: BindingId, edit: EditDep, version: Version = None) -> ControllerBinding:
@@ -409,7 +413,8 @@ async def disable(binding_id: BindingId, edit: EditDep, version: Version = None)
 @router.delete(
     "/{binding_id:uuid}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=conflict_responses() | problem_responses(ProblemCode.BINDING_NOT_FOUND, ProblemCode.VERSION_CONFLICT),
+    responses=conflict_responses()
+    | problem_responses(ProblemCode.BINDING_NOT_FOUND, ProblemCode.DEPOT_RETIRED, ProblemCode.VERSION_CONFLICT),
 )
 async def remove(binding_id: BindingId, edit: EditDep, version: Version = None) -> None:
     """Delete a binding, which is the device's sensor action. What it supplied stays in the history."""

@@ -60,6 +60,7 @@ _NOUNS = {
     "load": ("depot_load", "depot_loads"),
     "series": ("series", "series"),
     "remediations": ("remediation", "remediations"),
+    "retirement": ("depot", "depots"),
     "backfills": ("backfill", "backfills"),
     "scenarios": ("scenario", "scenarios"),
     "scenario_runs": ("scenario_run", "scenario_runs"),

@@ -43,7 +43,7 @@ from store.base.notifications.notify import ChangeKind
 from store.history.statuses_as_of import StatusAsOf, read_statuses_as_of
 from store.monitoring.capability_status import EventRecord, LatestRecord, list_events, post_status, set_thresholds
 from store.monitoring.statuses.transitions import MOST_UPDATES, StatusTransition, list_transitions
-from store.provisioning.microgrids import read_microgrid
+from store.provisioning.microgrids import check_microgrid, read_microgrid
 from telemetry.latest import LatestReader
 
 router = APIRouter(prefix="/api/microgrids/{microgrid_id}", tags=["capability status"], route_class=StrictRoute)
@@ -223,7 +223,8 @@ class FreshnessThresholds(Body):
     "/capability-status",
     status_code=status.HTTP_201_CREATED,
     responses=problem_responses(*ONCE,
-        ProblemCode.MICROGRID_NOT_FOUND, ProblemCode.DEVICE_NOT_IN_DEPOT, ProblemCode.INVALID_CAPABILITY_VALUE,
+        ProblemCode.MICROGRID_NOT_FOUND, ProblemCode.DEPOT_RETIRED, ProblemCode.DEVICE_NOT_IN_DEPOT,
+        ProblemCode.INVALID_CAPABILITY_VALUE,
         ProblemCode.INVALID_EVENT_REF, ProblemCode.TIMESTAMP_IN_FUTURE, ProblemCode.TIMESTAMP_TOO_OLD,
     ),
 )  # fmt: skip
@@ -297,7 +298,7 @@ async def history(
     """List the accepted updates, the last accepted first."""
     before = decode_cursor(cursor, tuple[UUID])
     async with engine.connect() as connection:
-        await read_microgrid(connection, microgrid_id=microgrid_id)
+        await check_microgrid(connection, microgrid_id)
         found = await list_events(
             connection, microgrid_id, capability=capability, before=before[0] if before else None, limit=limit + 1
         )
@@ -319,7 +320,7 @@ async def transitions(
 ) -> StatusTransitionPage:
     """List when the status of a capability changed, the last change first; updates that repeat it are counted."""
     async with snapshot(engine) as connection:
-        await read_microgrid(connection, microgrid_id=microgrid_id)
+        await check_microgrid(connection, microgrid_id)
         return await read_transitions(connection, microgrid_id, capability, cursor=cursor, limit=limit)
 
 
@@ -341,7 +342,9 @@ async def read_transitions(
     return StatusTransitionPage(items=[StatusTransitionDocument.of(each) for each in items], next_cursor=more)
 
 
-@router.patch("/freshness-thresholds", responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND))
+@router.patch(
+    "/freshness-thresholds", responses=problem_responses(ProblemCode.MICROGRID_NOT_FOUND, ProblemCode.DEPOT_RETIRED)
+)
 async def set_freshness_thresholds(
     microgrid_id: MicrogridId, body: FreshnessThresholds, actor: ActorDep, engine: EngineDep, reader: LatestDep
 ) -> LatestStatuses:

@@ -169,6 +169,7 @@ _BODY = {
         ProblemCode.INVALID_JSON, ProblemCode.INVALID_PACKET, ProblemCode.TIMESTAMP_IN_FUTURE,
         ProblemCode.TIMESTAMP_TOO_OLD, ProblemCode.UNKNOWN_DEVICE, ProblemCode.BODY_TOO_LARGE,
         ProblemCode.FOREIGN_GATEWAY, ProblemCode.TOO_MANY_PACKETS, ProblemCode.RUN_NOT_RUNNING,
+        ProblemCode.DEPOT_RETIRED,
     ),
 )  # fmt: skip
 async def take(request: Request, principal: PrincipalDep, engine: EngineDep, ingest: IngestDep) -> Response:

@@ -2,4 +2,5 @@
 
 - ``backfills``: Backfills: start, watch, pause, resume, cancel, and what was found for each depot
 - ``microgrids``: Microgrids: read by depot or by their own id, their structure, and Resync
+- ``retirement``: Retire a depot with its microgrid, and bring it back
 """

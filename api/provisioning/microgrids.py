@@ -27,7 +27,7 @@ from store.history.structure_as_of import StructureAsOf, read_structure_as_of
 from store.provisioning.microgrids import MicrogridRecord, NodeRecord, read_microgrid
 from store.provisioning.structure import StructureRecord, read_structure
 from store.site.circuits import CircuitRecord
-from store.site.depots import read_depot
+from store.site.depots import depot_retired, read_depot
 from workflows.launch import resync
 
 router = APIRouter(prefix="/api", tags=["microgrids"])
@@ -309,6 +309,7 @@ async def read_tree(microgrid_id: MicrogridId, engine: EngineDep, as_of: AsOf = 
     "/depots/{depot_id}/microgrid/resync",
     responses=problem_responses(
         ProblemCode.DEPOT_NOT_FOUND,
+        ProblemCode.DEPOT_RETIRED,
         ProblemCode.SYNC_TIMED_OUT,
         ProblemCode.SYNC_FAILED,
         ProblemCode.TEMPORAL_UNAVAILABLE,
@@ -322,7 +323,8 @@ async def resync_depot(
     A depot without a top-level circuit answers with the outcome `NO_TOP_LEVEL_CIRCUITS`.
     """
     async with engine.connect() as connection:
-        await read_depot(connection, depot_id)
+        if (await read_depot(connection, depot_id)).retired_at is not None:
+            raise depot_retired(depot_id)
     request = SyncRequest(depot_id, actor.name, "RESYNC")
     timeout = timedelta(seconds=settings.sync_timeout_seconds)
     async with temporal_calls():

@@ -199,6 +199,7 @@ class RunDifferences(BaseModel):
     status_code=status.HTTP_202_ACCEPTED,
     responses=problem_responses(*ONCE,
         ProblemCode.SCENARIO_NOT_FOUND, ProblemCode.INVALID_SCENARIO, ProblemCode.DEPOT_NOT_FOUND,
+        ProblemCode.DEPOT_RETIRED,
         ProblemCode.SIMULATION_NOT_ALLOWED, ProblemCode.SIMULATION_NOT_CONFIRMED,
         ProblemCode.SCENARIO_NOT_CONFIGURED, ProblemCode.RUN_IN_PROGRESS,
         ProblemCode.TEMPORAL_UNAVAILABLE, ProblemCode.BODY_TOO_LARGE,

@@ -32,7 +32,7 @@ from store.base.database import snapshot, transaction
 from store.simulation.depot_configurations import ConfiguredSensor, DepotConfiguration, read_depot_configuration
 from store.simulation.overwrites import read_overwritten
 from store.simulation.scenario_runs import NewRun, forget_run, insert_run, simulation_not_allowed
-from store.site.depots import read_depot
+from store.site.depots import depot_retired, read_depot
 from workflows.launch import start_scenario_run
 
 
@@ -96,13 +96,15 @@ async def start_run(
 
     Raises:
         Problem: ``SCENARIO_NOT_FOUND``, ``INVALID_SCENARIO``, ``DEPOT_NOT_FOUND``,
-            ``SIMULATION_NOT_ALLOWED``, ``SIMULATION_NOT_CONFIRMED``, ``SCENARIO_NOT_CONFIGURED``, ``RUN_IN_PROGRESS``
-            or ``TEMPORAL_UNAVAILABLE``.
+            ``DEPOT_RETIRED``, ``SIMULATION_NOT_ALLOWED``, ``SIMULATION_NOT_CONFIRMED``, ``SCENARIO_NOT_CONFIGURED``,
+            ``RUN_IN_PROGRESS`` or ``TEMPORAL_UNAVAILABLE``.
 
     """
     scenario = await read_scenario(start)
     async with snapshot(engine) as connection:
         site = await read_depot_configuration(connection, start.depot_id)
+    if site.is_retired:
+        raise depot_retired(start.depot_id)
     if not site.allows_simulation:
         raise simulation_not_allowed()
     devices = [each for each in site.devices if start.gateway_id in (None, each.gateway_id)]

@@ -112,6 +112,7 @@ async def list_all(depot_id: DepotId, engine: EngineDep) -> Response:
     status_code=status.HTTP_201_CREATED,
     responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.DEPOT_NOT_FOUND, ProblemCode.PARENT_NOT_FOUND, ProblemCode.CIRCUIT_TREE_TOO_DEEP,
+        ProblemCode.DEPOT_RETIRED,
         ProblemCode.TOO_MANY_CIRCUITS, ProblemCode.INVALID_NAME,
     ),
 )  # fmt: skip
@@ -138,6 +139,7 @@ async def read(circuit_id: CircuitId, engine: EngineDep) -> Circuit:
     "/circuits/{circuit_id}",
     responses=shows_version() | conflict_responses() | problem_responses(
         ProblemCode.CIRCUIT_NOT_FOUND, ProblemCode.PARENT_NOT_FOUND, ProblemCode.CIRCUIT_CYCLE,
+        ProblemCode.DEPOT_RETIRED,
         ProblemCode.CIRCUIT_TREE_TOO_DEEP, ProblemCode.INVALID_NAME,
     ),
 )  # fmt: skip
@@ -159,7 +161,12 @@ async def deletion(circuit_id: CircuitId, engine: EngineDep) -> DeletionDocument
     "/circuits/{circuit_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=conflict_responses()
-    | problem_responses(ProblemCode.CIRCUIT_NOT_FOUND, ProblemCode.DELETION_CHANGED, ProblemCode.CIRCUIT_HAS_CHILDREN),
+    | problem_responses(
+        ProblemCode.CIRCUIT_NOT_FOUND,
+        ProblemCode.DEPOT_RETIRED,
+        ProblemCode.DELETION_CHANGED,
+        ProblemCode.CIRCUIT_HAS_CHILDREN,
+    ),
 )
 async def remove(
     circuit_id: CircuitId,

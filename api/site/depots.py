@@ -95,6 +95,9 @@ OfTags = Annotated[
 RegionFilter = Annotated[
     Text | None, Query(max_length=MAX_REGION_LENGTH, description="Of this region, in upper or lower case.")
 ]
+RetiredFilter = Annotated[
+    bool, Query(description="Those that are retired, which are left out of every other list of depots.")
+]
 TagFilter = Annotated[
     Text | None, Query(max_length=MAX_TAG_LENGTH, description="With this tag, in upper or lower case.")
 ]
@@ -160,6 +163,7 @@ class Depot(BaseModel):
     allows_simulation: AllowsSimulation
     region: str | None = Field(description="What it is filed under; null: nothing.")
     tags: list[str] = Field(description="In alphabetical order.")
+    retired_at: datetime | None = Field(description="Since when it is retired; null: it is in service.")
     version: int = Field(description="Moves with every change; the `ETag`.")
     created_at: datetime
     created_by: str
@@ -212,13 +216,14 @@ async def list_all(
     alarm: AlarmFilter = None,
     region: RegionFilter = None,
     tag: TagFilter = None,
+    retired: RetiredFilter = False,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> DepotPage:
     """List depots by name; `search` is a part of the name."""
     after = decode_cursor(cursor, tuple[str, UUID])
     async with engine.connect() as connection:
-        wanted = DepotFilter(search, provisioning, freshness, scope, alarm, region=region, tag=tag)
+        wanted = DepotFilter(search, provisioning, freshness, scope, alarm, region=region, tag=tag, retired=retired)
         found = await list_depots(connection, wanted, after=after, limit=limit + 1)
     items = found[:limit]
     more = encode_cursor(items[-1].name, items[-1].depot_id) if len(found) > limit else None
@@ -237,7 +242,7 @@ async def read(depot_id: DepotId, engine: EngineDep) -> Depot:
     "/{depot_id}",
     responses=shows_version() | conflict_responses() | problem_responses(
         ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.INVALID_TIMEZONE,
-        ProblemCode.RUN_IN_PROGRESS, ProblemCode.BODY_TOO_LARGE,
+        ProblemCode.DEPOT_RETIRED, ProblemCode.RUN_IN_PROGRESS, ProblemCode.BODY_TOO_LARGE,
     ),
 )  # fmt: skip
 @tagged

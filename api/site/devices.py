@@ -140,6 +140,7 @@ async def list_all(
     status_code=status.HTTP_201_CREATED,
     responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,
+        ProblemCode.DEPOT_RETIRED,
         ProblemCode.SENSOR_ID_TAKEN, ProblemCode.UNKNOWN_CONTROLLER, ProblemCode.TOO_MANY_DEVICES,
     ),
 )  # fmt: skip
@@ -169,6 +170,7 @@ async def read(device_id: DeviceId, engine: EngineDep) -> Device:
     "/{device_id}",
     responses=shows_version() | conflict_responses() | problem_responses(
         ProblemCode.DEVICE_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,
+        ProblemCode.DEPOT_RETIRED,
         ProblemCode.GATEWAY_NOT_IN_DEPOT, ProblemCode.SENSOR_ID_TAKEN, ProblemCode.UNKNOWN_CONTROLLER,
         ProblemCode.UNSUPPORTED_BY_REVISION,
     ),
@@ -192,7 +194,8 @@ async def deletion(device_id: DeviceId, engine: EngineDep) -> DeletionDocument:
 @router.delete(
     "/{device_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=conflict_responses() | problem_responses(ProblemCode.DEVICE_NOT_FOUND, ProblemCode.DELETION_CHANGED),
+    responses=conflict_responses()
+    | problem_responses(ProblemCode.DEVICE_NOT_FOUND, ProblemCode.DEPOT_RETIRED, ProblemCode.DELETION_CHANGED),
 )
 async def remove(device_id: DeviceId, edit: EditDep, consent: Consent = None) -> None:
     """Delete a device with its sensor actions. What it reported is kept in the history."""

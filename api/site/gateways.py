@@ -126,6 +126,7 @@ async def list_all(
     status_code=status.HTTP_201_CREATED,
     responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.INVALID_OUTPUT_TRANSLATION,
+        ProblemCode.DEPOT_RETIRED,
         ProblemCode.TOO_MANY_GATEWAYS, ProblemCode.BODY_TOO_LARGE,
     ),
 )  # fmt: skip
@@ -153,6 +154,7 @@ async def read(gateway_id: GatewayId, engine: EngineDep) -> Gateway:
     "/{gateway_id}",
     responses=shows_version() | conflict_responses() | problem_responses(
         ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.INVALID_OUTPUT_TRANSLATION,
+        ProblemCode.DEPOT_RETIRED,
         ProblemCode.BODY_TOO_LARGE,
     ),
 )  # fmt: skip
@@ -172,7 +174,12 @@ async def deletion(gateway_id: GatewayId, engine: EngineDep) -> DeletionDocument
     "/{gateway_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=conflict_responses()
-    | problem_responses(ProblemCode.GATEWAY_NOT_FOUND, ProblemCode.DELETION_CHANGED, ProblemCode.GATEWAY_HAS_DEVICES),
+    | problem_responses(
+        ProblemCode.GATEWAY_NOT_FOUND,
+        ProblemCode.DEPOT_RETIRED,
+        ProblemCode.DELETION_CHANGED,
+        ProblemCode.GATEWAY_HAS_DEVICES,
+    ),
 )
 async def remove(
     gateway_id: GatewayId,

@@ -128,6 +128,7 @@ async def list_all(
     status_code=status.HTTP_201_CREATED,
     responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.DEPOT_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT,
+        ProblemCode.DEPOT_RETIRED,
         ProblemCode.TOO_MANY_POWER_SOURCES,
     ),
 )  # fmt: skip
@@ -157,7 +158,12 @@ async def read(power_source_id: PowerSourceId, engine: EngineDep) -> PowerSource
     "/{power_source_id}",
     responses=shows_version()
     | conflict_responses()
-    | problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND, ProblemCode.INVALID_NAME, ProblemCode.CIRCUIT_NOT_IN_DEPOT),
+    | problem_responses(
+        ProblemCode.POWER_SOURCE_NOT_FOUND,
+        ProblemCode.DEPOT_RETIRED,
+        ProblemCode.INVALID_NAME,
+        ProblemCode.CIRCUIT_NOT_IN_DEPOT,
+    ),
 )
 @tagged
 async def change(power_source_id: PowerSourceId, body: PowerSourceChange, edit: EditDep) -> PowerSource:
@@ -175,7 +181,7 @@ async def deletion(power_source_id: PowerSourceId, engine: EngineDep) -> Deletio
     "/{power_source_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=conflict_responses()
-    | problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND, ProblemCode.DELETION_CHANGED),
+    | problem_responses(ProblemCode.POWER_SOURCE_NOT_FOUND, ProblemCode.DEPOT_RETIRED, ProblemCode.DELETION_CHANGED),
 )
 async def remove(power_source_id: PowerSourceId, edit: EditDep, consent: Consent = None) -> None:
     """Delete a power source with its latest readings."""

@@ -108,7 +108,10 @@ async def list_all(
     return RemediationPage(items=[Remediation.of(record) for record in items], next_cursor=more)
 
 
-@router.post("/{remediation_id}/resolve", responses=problem_responses(ProblemCode.REMEDIATION_NOT_FOUND))
+@router.post(
+    "/{remediation_id}/resolve",
+    responses=problem_responses(ProblemCode.REMEDIATION_NOT_FOUND, ProblemCode.DEPOT_RETIRED),
+)
 async def resolve(remediation_id: RemediationId, actor: ActorDep, engine: EngineDep) -> Remediation:
     """Close a remediation by hand. One that is closed stays as it is; the next packet that is stopped opens another."""
     async with transaction(engine, actor) as connection:

@@ -151,6 +151,7 @@ async def list_all(device_id: DeviceId, engine: EngineDep) -> SensorActionList:
     status_code=status.HTTP_201_CREATED,
     responses=shows_version(201) | problem_responses(*ONCE,
         ProblemCode.DEVICE_NOT_FOUND, ProblemCode.INVALID_SENSOR_ACTION, ProblemCode.SENSOR_ACTION_EXISTS,
+        ProblemCode.DEPOT_RETIRED,
         ProblemCode.CAPABILITY_OWNED,
     ),
 )  # fmt: skip
@@ -181,6 +182,7 @@ async def read(sensor_action_id: SensorActionId, engine: EngineDep) -> SensorAct
     "/sensor-actions/{sensor_action_id}",
     responses=shows_version() | conflict_responses() | problem_responses(
         ProblemCode.SENSOR_ACTION_NOT_FOUND, ProblemCode.INVALID_SENSOR_ACTION, ProblemCode.VERSION_CONFLICT,
+        ProblemCode.DEPOT_RETIRED,
         ProblemCode.CAPABILITY_OWNED,
     ),
 )  # fmt: skip
@@ -211,7 +213,7 @@ async def deletion(sensor_action_id: SensorActionId, engine: EngineDep) -> Delet
     "/sensor-actions/{sensor_action_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=conflict_responses()
-    | problem_responses(ProblemCode.SENSOR_ACTION_NOT_FOUND, ProblemCode.DELETION_CHANGED),
+    | problem_responses(ProblemCode.SENSOR_ACTION_NOT_FOUND, ProblemCode.DEPOT_RETIRED, ProblemCode.DELETION_CHANGED),
 )
 async def remove(sensor_action_id: SensorActionId, edit: EditDep, consent: Consent = None) -> None:
     """Delete a sensor action. What it published stays."""

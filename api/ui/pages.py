@@ -10,7 +10,7 @@ from api.ui.base.problem_pages import install_problem_pages
 from api.ui.controllers import controller_forms, controllers
 from api.ui.history import as_of, trends
 from api.ui.monitoring import load
-from api.ui.provisioning import backfills, circuits, microgrid
+from api.ui.provisioning import backfills, circuits, microgrid, retirement
 from api.ui.simulation import scenario_compare, scenario_run, scenarios
 from api.ui.site import (
     depot_settings,
@@ -28,7 +28,10 @@ from api.ui.site import (
 
 def install_pages(app: FastAPI) -> None:
     """Add the pages to ``app``, whose API and refusals are there already."""
-    site = (depots, depot_settings, depot_head, load, microgrid, circuits, controllers, controller_forms, remediations)
+    site = (
+        depots, depot_settings, depot_head, retirement, load, microgrid, circuits, controllers, controller_forms,
+        remediations,
+    )  # fmt: skip
     history = (trends, as_of)
     jobs = (backfills, scenarios, scenario_run, scenario_compare)
     configuration = (

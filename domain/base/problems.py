@@ -132,6 +132,14 @@ class ProblemCode(StrEnum):
         "Check the id; `GET /api/depots` lists the depots.",
         "There is no such depot",
     )
+    DEPOT_RETIRED = (
+        "DEPOT_RETIRED",
+        HTTPStatus.CONFLICT,
+        Subject.SITE,
+        "The depot is retired: nothing of it changes, and nothing of its packets is stored.",
+        "Bring it back with `POST /api/depots/{depot_id}/restore`, or on its page; or stop what still sends for it.",
+        "This depot is retired",
+    )
     CIRCUIT_NOT_FOUND = (
         "CIRCUIT_NOT_FOUND",
         HTTPStatus.NOT_FOUND,

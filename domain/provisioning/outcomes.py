@@ -53,6 +53,8 @@ class SyncOutcome(StrEnum):
     """There is no top-level circuit. A microgrid that exists is kept, without grid connections."""
     DEPOT_GONE = "DEPOT_GONE"
     """The depot does not exist any more."""
+    DEPOT_RETIRED = "DEPOT_RETIRED"
+    """The depot is retired, and so is its microgrid."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,8 @@ class SyncResult:
         """Tell what happened in one line, for a log, a terminal or Temporal's UI."""
         if self.outcome is SyncOutcome.DEPOT_GONE:
             return "The depot does not exist any more."
+        if self.outcome is SyncOutcome.DEPOT_RETIRED:
+            return "The depot is retired, and its microgrid with it."
         if self.outcome is SyncOutcome.NO_TOP_LEVEL_CIRCUITS and self.microgrid_id is None:
             return "No top-level circuit, so no microgrid."
         touched = self.touched

@@ -94,6 +94,8 @@ class FleetCode(StrEnum):
     DEPOT_NOT_FOUND = "DEPOT_NOT_FOUND"
     DEPOT_REFUSED = "DEPOT_REFUSED"
     """The line of the depot was refused."""
+    DEPOT_RETIRED = "DEPOT_RETIRED"
+    """The depot is retired, and nothing comes into it."""
     PARENT_NOT_FOUND = "PARENT_NOT_FOUND"
     PARENT_IN_OTHER_DEPOT = "PARENT_IN_OTHER_DEPOT"
     PARENT_REFUSED = "PARENT_REFUSED"
@@ -149,6 +151,7 @@ _REASONS = {
     FleetCode.CIRCUIT_DELETED: "The circuit was here and was deleted; an import does not bring it back.",
     FleetCode.DEPOT_NOT_FOUND: "There is no depot {id}, neither here nor in the file.",
     FleetCode.DEPOT_REFUSED: "The depot stands on line {line}, which was refused.",
+    FleetCode.DEPOT_RETIRED: "The depot is retired. Bring it back before anything is imported into it.",
     FleetCode.PARENT_NOT_FOUND: "There is no circuit {id} to hang under, neither here nor in the file.",
     FleetCode.PARENT_IN_OTHER_DEPOT: "The parent, circuit {id}, is of another depot.",
     FleetCode.PARENT_REFUSED: "The parent stands on line {line}, which was refused.",
@@ -171,6 +174,7 @@ _POINTING_FIELDS = {
     FleetCode.REPEATED_ID: "id",
     FleetCode.DEPOT_NOT_FOUND: "depot_id",
     FleetCode.DEPOT_REFUSED: "depot_id",
+    FleetCode.DEPOT_RETIRED: "depot_id",
     FleetCode.PARENT_NOT_FOUND: "parent_id",
     FleetCode.PARENT_IN_OTHER_DEPOT: "parent_id",
     FleetCode.PARENT_REFUSED: "parent_id",

@@ -29,7 +29,7 @@ from store.monitoring.statuses.transitions import settle_since
 from store.monitoring.tables import capability_events, freshness_thresholds
 from store.provisioning.microgrids import read_microgrid
 from store.site.depots import lock_depot
-from store.site.tables import devices
+from store.site.tables import devices, microgrids
 
 
 @dataclass(frozen=True)
@@ -211,11 +211,11 @@ async def post_status(
     """Accept one update by the canonical path.
 
     Raises:
-        Problem: ``MICROGRID_NOT_FOUND``; ``DEVICE_NOT_IN_DEPOT`` for a source that is no device of the depot.
+        Problem: ``MICROGRID_NOT_FOUND`` or ``DEPOT_RETIRED``; ``DEVICE_NOT_IN_DEPOT`` for a source that is no device
+            of the depot.
 
     """
-    depot_id = (await read_microgrid(connection, microgrid_id=microgrid_id)).depot_id
-    await lock_depot(connection, depot_id)
+    depot_id = await _lock_depot_of(connection, microgrid_id)
     if source_device_id is not None:
         query = select(devices.c.id).where(devices.c.id == source_device_id, devices.c.depot_id == depot_id)
         if (await connection.execute(query)).one_or_none() is None:
@@ -241,17 +241,25 @@ async def post_status(
     )
 
 
+async def _lock_depot_of(connection: AsyncConnection, microgrid_id: UUID) -> UUID:
+    """Lock the depot of a microgrid, as of which the microgrid is active until the transaction ends; answer its id."""
+    query = select(microgrids.c.depot_id).where(microgrids.c.id == microgrid_id)
+    depot_id = (await connection.execute(query)).scalar_one_or_none()
+    if depot_id is not None:
+        await lock_depot(connection, depot_id)
+    return (await read_microgrid(connection, microgrid_id=microgrid_id)).depot_id
+
+
 async def set_thresholds(
     connection: AsyncConnection, actor: Actor, microgrid_id: UUID, given: Mapping[Capability, timedelta | None]
 ) -> None:
     """Set how old a status may be, by capability; None goes back to the default.
 
     Raises:
-        Problem: ``MICROGRID_NOT_FOUND``.
+        Problem: ``MICROGRID_NOT_FOUND`` or ``DEPOT_RETIRED``.
 
     """
-    microgrid = await read_microgrid(connection, microgrid_id=microgrid_id)
-    await lock_depot(connection, microgrid.depot_id)
+    depot_id = await _lock_depot_of(connection, microgrid_id)
     for capability, threshold in given.items():
         if threshold is None:
             await connection.execute(
@@ -278,11 +286,11 @@ async def set_thresholds(
         connection,
         actor,
         "FRESHNESS_THRESHOLDS_SET",
-        depot_id=microgrid.depot_id,
+        depot_id=depot_id,
         subject_id=microgrid_id,
         detail=detail,
     )
-    await notify(connection, {microgrid.depot_id: [ChangeKind.STATUS]})
+    await notify(connection, {depot_id: [ChangeKind.STATUS]})
 
 
 _LATEST = f"""

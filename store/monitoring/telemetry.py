@@ -30,6 +30,7 @@ from store.monitoring.capacity_upkeep import (
 from store.monitoring.device_readings import reading_parameters, write_readings_cte
 from store.monitoring.remediation_upkeep import write_remediations
 from store.monitoring.statuses.transitions import settle_since
+from store.site.depots import depot_retired
 from store.site.packet_contexts import PacketContexts, lock_contexts
 
 
@@ -61,7 +62,8 @@ class TakenPacket:
 async def take_group(driver: asyncpg.Connection, received: Sequence[ReceivedPacket]) -> list[TakenPacket | Problem]:
     """Take a group of packets in the open transaction, as if they came one by one in this order.
 
-    A packet of a gateway that does not exist is answered with the problem ``UNKNOWN_DEVICE`` and not stored.
+    A packet of a gateway that does not exist is answered with the problem ``UNKNOWN_DEVICE`` and not stored; one of a
+    retired depot with ``DEPOT_RETIRED``.
     """
     named: dict[UUID, set[str]] = defaultdict(set)
     for each in received:
@@ -78,6 +80,9 @@ async def take_group(driver: asyncpg.Connection, received: Sequence[ReceivedPack
         context = contexts.by_gateway.get(each.packet.device_id)
         if context is None:
             results.append(_unknown(each.packet))
+            continue
+        if context.depot_id in contexts.retired:
+            results.append(depot_retired(context.depot_id))
             continue
         answers = state.take_packet(each.packet, context, PacketSource(each.sent_by, each.scenario_run_id))
         taken = TakenPacket(uuid7(), tuple(answers), _text(answers), tuple(unknown_sensors(each.packet, context)))

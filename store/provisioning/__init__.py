@@ -4,6 +4,8 @@
 - ``drift``: Microgrids that do not follow their depots' circuits, over all depots at once
 - ``microgrids``: Microgrids: read them, and reconcile one with its depot's top-level circuits
 - ``outbox``: The outbox: depots whose circuits changed, waiting for the relay to tell their sync workflow
+- ``retirement``: The retirement of depots: a depot is taken out of service with its microgrid, and brought back with
+  it
 - ``structure``: A microgrid's structure: its grid connections and all that hangs below them, as the depot has it now
 - ``tables``: The tables of what is derived from circuits, of the outbox, and of backfills
 """

@@ -64,7 +64,9 @@ async def insert_backfill(connection: AsyncConnection, request: BackfillRequest)
 async def begin_backfill(connection: AsyncConnection, request: BackfillRequest) -> int:
     """Count the depots and note the start; the first count stands when this runs again."""
     await insert_backfill(connection, request)
-    total = (await connection.execute(select(func.count()).select_from(depots))).scalar_one()
+    total = (
+        await connection.execute(select(func.count()).select_from(depots).where(depots.c.retired_at.is_(None)))
+    ).scalar_one()
     stored = await connection.execute(
         update(backfills)
         .where(backfills.c.id == request.backfill_id)
@@ -122,7 +124,7 @@ PROVISION_PAGE = text("""
     ), page AS (
         SELECT d.id, m.id AS microgrid_id, d.provisioning, EXISTS (SELECT 1 FROM tops WHERE depot_id = d.id) AS has_tops
         FROM depots AS d LEFT JOIN microgrids AS m ON m.depot_id = d.id AND m.retired_at IS NULL
-        WHERE d.id > :after AND d.id <= :upto
+        WHERE d.id > :after AND d.id <= :upto AND d.retired_at IS NULL
     ), made AS (
         INSERT INTO microgrids (depot_id, created_by, updated_by)
         SELECT id, :actor, :actor FROM page WHERE microgrid_id IS NULL AND has_tops
@@ -159,7 +161,7 @@ _EVALUATE_PAGE = text("""
                     WHEN m.id IS NULL THEN 'CREATED' ELSE 'ALREADY_PROVISIONED' END,
                m.id
         FROM depots AS d LEFT JOIN microgrids AS m ON m.depot_id = d.id AND m.retired_at IS NULL
-        WHERE d.id > :after AND d.id <= :upto
+        WHERE d.id > :after AND d.id <= :upto AND d.retired_at IS NULL
         RETURNING outcome
     )
     SELECT outcome, count(*) FROM recorded GROUP BY outcome

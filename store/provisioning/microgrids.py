@@ -89,6 +89,18 @@ async def read_microgrid(
     return MicrogridRecord(**row, grid_connections=connections)
 
 
+async def check_microgrid(connection: AsyncConnection, microgrid_id: UUID) -> None:
+    """Refuse an id that no microgrid ever had. One that is retired has its history.
+
+    Raises:
+        Problem: ``MICROGRID_NOT_FOUND``.
+
+    """
+    query = select(microgrids.c.id).where(microgrids.c.id == microgrid_id)
+    if (await connection.execute(query)).one_or_none() is None:
+        raise Problem(ProblemCode.MICROGRID_NOT_FOUND, f"There is no microgrid {microgrid_id}.")
+
+
 async def reconcile_microgrid(connection: AsyncConnection, actor: Actor, depot_id: UUID) -> SyncResult:
     """Make the depot's microgrid follow its top-level circuits. Running it twice changes nothing more.
 
@@ -97,8 +109,10 @@ async def reconcile_microgrid(connection: AsyncConnection, actor: Actor, depot_i
     """
     try:
         await lock_depot(connection, depot_id)
-    except Problem:
-        return SyncResult(depot_id, None, SyncOutcome.DEPOT_GONE, None, None)
+    except Problem as problem:
+        is_retired = problem.code is ProblemCode.DEPOT_RETIRED
+        outcome = SyncOutcome.DEPOT_RETIRED if is_retired else SyncOutcome.DEPOT_GONE
+        return SyncResult(depot_id, None, outcome, None, None)
     circuits_now = await _top_level_circuits(connection, depot_id)
     stored = (
         await connection.execute(
@@ -154,7 +168,7 @@ def _result(
 
 
 async def note_failed_sync(connection: AsyncConnection, actor: Actor, depot_id: UUID, failure: str) -> None:
-    """Say of a depot that its sync failed for good. A depot that is gone needs no word."""
+    """Say of a depot that its sync failed for good. A depot that is gone or retired needs no word."""
     try:
         await lock_depot(connection, depot_id)
     except Problem:

@@ -44,11 +44,12 @@ class DepotConfiguration:
     microgrid_id: UUID | None
     """Of the active microgrid."""
     allows_simulation: bool
+    is_retired: bool
     devices: tuple[ConfiguredSensor, ...]
 
 
 _DEPOT = text("""
-    SELECT m.id AS microgrid_id, d.allows_simulation
+    SELECT m.id AS microgrid_id, d.allows_simulation, d.retired_at IS NOT NULL AS is_retired
     FROM depots AS d LEFT JOIN microgrids AS m ON m.depot_id = d.id AND m.retired_at IS NULL
     WHERE d.id = :depot_id
 """)
@@ -90,6 +91,7 @@ async def read_depot_configuration(connection: AsyncConnection, depot_id: UUID) 
         depot_id,
         depot.microgrid_id,
         depot.allows_simulation,
+        depot.is_retired,
         tuple(_device(each, routing, kinds) for each in rows.values()),
     )
 

@@ -95,8 +95,8 @@ async def insert_run(connection: AsyncConnection, run: NewRun) -> None:
     """Store a new run.
 
     Raises:
-        Problem: ``DEPOT_NOT_FOUND``; ``SIMULATION_NOT_ALLOWED``; ``RUN_IN_PROGRESS``: another run is in progress in the
-            depot.
+        Problem: ``DEPOT_NOT_FOUND``; ``DEPOT_RETIRED``; ``SIMULATION_NOT_ALLOWED``; ``RUN_IN_PROGRESS``: another run is
+            in progress in the depot.
 
     """
     request = run.request

@@ -127,6 +127,7 @@ _TO_FOLLOW = text("""
         FROM sensor_actions AS a JOIN devices AS d ON d.id = a.device_id
         WHERE a.depot_id = :depot_id AND a.action = 'UPDATE_CIRCUIT_CAPACITY' AND a.enabled
           AND d.circuit_id IS NOT NULL
+          AND NOT EXISTS (SELECT FROM depots AS p WHERE p.id = :depot_id AND p.retired_at IS NOT NULL)
         ORDER BY d.circuit_id, a.id
     ), followed AS (
         SELECT * FROM circuit_capacities WHERE depot_id = :depot_id
@@ -153,8 +154,9 @@ async def follow_capacities(connection: AsyncConnection, depot_id: UUID, now: da
     """Let every circuit of the depot follow what the configuration says since ``now``; tell which look different.
 
     A circuit follows the first made of the enabled actions ``UPDATE_CIRCUIT_CAPACITY`` among the devices linked to
-    it. Called at the end of every change that can matter, under the depot's lock. What is to be deleted is unlinked
-    or switched off before this call and deleted after it: a deletion takes the circuit's state with it, unseen.
+    it; nothing of a retired depot does. Called at the end of every change that can matter, under the depot's lock. What
+    is to be deleted is unlinked or switched off before this call and deleted after it: a deletion takes the circuit's
+    state with it, unseen.
 
     The number of statements does not depend on the number of circuits. Running it twice changes nothing more.
     """

@@ -43,6 +43,8 @@ class DepotRecord:
     """What it is filed under; None: nothing."""
     tags: list[str]
     """In alphabetical order."""
+    retired_at: datetime | None
+    """Since when it is retired; None: it is not."""
     version: int
     """Moves with every change of what people give."""
     created_at: datetime
@@ -63,6 +65,13 @@ class NewCircuit:
 def depot_not_found(depot_id: UUID) -> Problem:
     """Say that a depot does not exist."""
     return Problem(ProblemCode.DEPOT_NOT_FOUND, f"There is no depot {depot_id}.")
+
+
+def depot_retired(depot_id: UUID) -> Problem:
+    """Say that a depot is retired."""
+    return Problem(
+        ProblemCode.DEPOT_RETIRED, f"Depot {depot_id} is retired. Bring it back before anything of it is changed."
+    )
 
 
 async def depot_names(connection: AsyncConnection, depot_ids: Iterable[UUID]) -> dict[UUID, str]:
@@ -145,8 +154,8 @@ async def update_depot(
     """Change what ``given`` names of a depot's settings: name, time zone, region, tags, whether scenarios may run.
 
     Raises:
-        Problem: ``DEPOT_NOT_FOUND``, ``VERSION_CONFLICT``, or ``RUN_IN_PROGRESS`` where simulation is to be disallowed
-            while a run is in progress.
+        Problem: ``DEPOT_NOT_FOUND``, ``DEPOT_RETIRED``, ``VERSION_CONFLICT``, or ``RUN_IN_PROGRESS`` where simulation
+            is to be disallowed while a run is in progress.
 
     """
     await lock_depot(connection, depot_id)
@@ -156,7 +165,7 @@ async def update_depot(
     if not changed:
         return before
     if changed.get("allows_simulation") is False:
-        await _refuse_during_run(connection, depot_id)
+        await refuse_during_run(connection, depot_id, "allows_simulation")
     row = update(depots).where(depots.c.id == depot_id)
     await connection.execute(row.values(**changed, updated_at=func.now(), updated_by=actor.name))
     after = await read_depot(connection, depot_id)
@@ -166,13 +175,19 @@ async def update_depot(
     return after
 
 
-async def _refuse_during_run(connection: AsyncConnection, depot_id: UUID) -> None:
+async def refuse_during_run(connection: AsyncConnection, depot_id: UUID, field: str | None = None) -> None:
+    """Refuse what would pull the rug from under a scenario run; called under the depot's lock.
+
+    Raises:
+        Problem: ``RUN_IN_PROGRESS``.
+
+    """
     run_id = (await connection.execute(_RUN_IN_PROGRESS, {"depot_id": depot_id})).scalar_one_or_none()
     if run_id is not None:
         raise Problem(
             ProblemCode.RUN_IN_PROGRESS,
             "A scenario run is in progress in this depot. Wait until it ends, or cancel it.",
-            "allows_simulation",
+            field,
             context={"run_id": run_id},
         )
 
@@ -199,18 +214,22 @@ async def list_depots(
     return [_record(row) for row in await connection.execute(query)]
 
 
-async def lock_depot(connection: AsyncConnection, depot_id: UUID) -> None:
+async def lock_depot(connection: AsyncConnection, depot_id: UUID, *, even_retired: bool = False) -> None:
     """Wait until no one else changes this depot's site, and keep others out until the transaction ends.
 
     Every change of circuits, gateways, devices, power sources and sensor actions, every sync and every landing of an
     import takes this lock first. Packets take the first half of it (``lock_sites``): they wait for a change of the
-    configuration, and it for them.
+    configuration, and it for them. Nothing of a retired depot is changed, but that it is brought back
+    (``even_retired``).
 
     Raises:
-        Problem: ``DEPOT_NOT_FOUND``.
+        Problem: ``DEPOT_NOT_FOUND`` or ``DEPOT_RETIRED``.
 
     """
     await lock_sites(connection, (depot_id,))
-    query = select(depots.c.id).where(depots.c.id == depot_id).with_for_update(key_share=True)
-    if (await connection.execute(query)).one_or_none() is None:
+    query = select(depots.c.retired_at).where(depots.c.id == depot_id).with_for_update(key_share=True)
+    found = (await connection.execute(query)).one_or_none()
+    if found is None:
         raise depot_not_found(depot_id)
+    if found.retired_at is not None and not even_retired:
+        raise depot_retired(depot_id)

@@ -39,6 +39,8 @@ class PacketContexts:
     """What is known of the depots' power sources."""
     stopped: frozenset[UUID]
     """The sensor actions for which a remediation is open."""
+    retired: frozenset[UUID]
+    """The depots that are retired: nothing of their packets is stored."""
 
 
 _ACTIONS = """
@@ -70,6 +72,8 @@ _POWER_SOURCES = """
     WHERE p.depot_id = ANY ($1::uuid[])
     ORDER BY p.id
 """
+
+_RETIRED = "SELECT id FROM depots WHERE id = ANY ($1::uuid[]) AND retired_at IS NOT NULL"
 
 
 async def lock_contexts(driver: asyncpg.Connection, named: Mapping[UUID, Collection[str]]) -> PacketContexts | None:
@@ -113,7 +117,15 @@ async def _read_contexts(driver: asyncpg.Connection, rows: Sequence[Any]) -> Pac
         {row["circuit_id"]: row["depot_id"] for row in followed},
         readings,
         frozenset(row["action_id"] for row in rows if row["stopped"]),
+        await _retired(driver, {row["depot_id"] for row in rows if row["microgrid_id"] is None}),
     )
+
+
+async def _retired(driver: asyncpg.Connection, without_microgrid: Collection[UUID]) -> frozenset[UUID]:
+    """Find out which depots are retired; those that have a microgrid are not, so that they cost no statement."""
+    if not without_microgrid:
+        return frozenset()
+    return frozenset(row["id"] for row in await driver.fetch(_RETIRED, list(without_microgrid)))
 
 
 def _is_routed(action: str) -> bool:

@@ -207,7 +207,7 @@ async def resolve_remediation(connection: AsyncConnection, actor: Actor, remedia
 _CLOSE = text("""
     UPDATE remediations SET closed_at = clock_timestamp(), closed_by = :actor
     WHERE depot_id = :depot_id AND closed_at IS NULL
-      AND (sensor_action_id = ANY (:sensor_action_ids) OR device_id = ANY (:device_ids))
+      AND (:every OR sensor_action_id = ANY (:sensor_action_ids) OR device_id = ANY (:device_ids))
 """)
 
 
@@ -218,8 +218,11 @@ async def close_remediations(
     *,
     sensor_action_ids: Collection[UUID] = (),
     device_ids: Collection[UUID] = (),
+    every: bool = False,
 ) -> set[ChangeKind]:
     """Close what is open for sensor actions that are deleted or switched off, and for devices that are deleted.
+
+    With ``every``, all that is open in the depot, which is retired.
 
     No packet will ever go through for them, which is how remediations close by themselves. Answers what changed.
     """
@@ -230,6 +233,7 @@ async def close_remediations(
             "depot_id": depot_id,
             "sensor_action_ids": list(sensor_action_ids),
             "device_ids": list(device_ids),
+            "every": every,
         },
     )
     return {ChangeKind.REMEDIATION} if closed.rowcount else set()

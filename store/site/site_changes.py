@@ -110,11 +110,16 @@ class ConfigurationChange:
         )
 
     async def close_remediations(
-        self, *, sensor_action_ids: Collection[UUID] = (), device_ids: Collection[UUID] = ()
+        self, *, sensor_action_ids: Collection[UUID] = (), device_ids: Collection[UUID] = (), every: bool = False
     ) -> None:
         """Close the open remediations of what is deleted or switched off (see ``store.site.remediations``)."""
         self._kinds |= await close_remediations(
-            self.connection, self.actor, self.depot_id, sensor_action_ids=sensor_action_ids, device_ids=device_ids
+            self.connection,
+            self.actor,
+            self.depot_id,
+            sensor_action_ids=sensor_action_ids,
+            device_ids=device_ids,
+            every=every,
         )
 
     def defer(self, step: Callable[[], Awaitable[object]]) -> None:
@@ -136,19 +141,20 @@ class ConfigurationChange:
 
 @asynccontextmanager
 async def configuration_change(
-    connection: AsyncConnection, actor: Actor, depot_id: UUID
+    connection: AsyncConnection, actor: Actor, depot_id: UUID, *, even_retired: bool = False
 ) -> AsyncGenerator[ConfigurationChange]:
     """Change a depot's configuration, in the caller's transaction.
 
     The depot is locked before the block, so what the block reads holds until the commit. After the block, if it
     recorded a change, capacities follow the new configuration, deferred steps run, and subscribers are notified.
-    A block that raises has no follow-ups; its transaction is to be rolled back.
+    A block that raises has no follow-ups; its transaction is to be rolled back. ``even_retired`` is for the change
+    that brings a depot back.
 
     Raises:
-        Problem: ``DEPOT_NOT_FOUND``.
+        Problem: ``DEPOT_NOT_FOUND`` or ``DEPOT_RETIRED``.
 
     """
-    await lock_depot(connection, depot_id)
+    await lock_depot(connection, depot_id, even_retired=even_retired)
     change = ConfigurationChange(connection, actor, depot_id)
     yield change
     await change.end()
@@ -164,7 +170,8 @@ async def change_in_depot_of(
     """Change the configuration of the depot that something belongs to. Yields it as it is under the lock.
 
     Raises:
-        Problem: What ``read`` raises, before the lock or, where the thing was deleted meanwhile, after it.
+        Problem: What ``read`` raises, before the lock or, where the thing was deleted meanwhile, after it;
+            ``DEPOT_RETIRED``.
 
     """
     # Nothing ever moves to another depot, so this much may be read before the lock.

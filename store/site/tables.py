@@ -46,6 +46,7 @@ depots = Table(
     Column("allows_simulation", Boolean, nullable=False, server_default=text("false")),
     Column("region", Text),
     Column("tags", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("retired_at", DateTime(timezone=True)),
     CheckConstraint("version >= 1", name="depots_version"),
     text_check("depots_region", "region", MAX_REGION_LENGTH),
     CheckConstraint(f"cardinality(tags) <= {MAX_TAGS}", name="depots_tags"),
@@ -53,6 +54,7 @@ depots = Table(
     word_check("depots_provisioning", "provisioning", ProvisioningState),
     CheckConstraint("(provisioning = 'FAILED') = (provisioning_code IS NOT NULL)", name="depots_provisioning_code"),
     Index("depots_name_id", "name", "id"),
+    Index("depots_retired", "name", "id", postgresql_where=text("retired_at IS NOT NULL")),
 )
 
 depot_list = Table(

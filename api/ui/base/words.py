@@ -64,8 +64,10 @@ SYNC = {
     SyncOutcome.UNCHANGED: Badge("Nothing to change", "check", "quiet"),
     SyncOutcome.NO_TOP_LEVEL_CIRCUITS: Badge("No top-level circuit", "circle-x", "bad"),
     SyncOutcome.DEPOT_GONE: Badge("The depot was deleted", "circle-x", "bad"),
+    SyncOutcome.DEPOT_RETIRED: Badge("The depot is retired", "circle-slash", "quiet"),
 }
 
+RETIRED = Badge("Retired", "circle-slash", "quiet")
 FRESH = Badge("Fresh", "circle-check", "good")
 STALE = Badge("Stale", "triangle-alert", "warn")
 NOT_UPDATING = Badge("Not updating", "circle-slash", "quiet")

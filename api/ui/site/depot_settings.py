@@ -49,8 +49,9 @@ async def edit(request: Request, depot_id: DepotId, engine: EngineDep) -> Respon
     """The dialog that changes a depot."""
     depot = await service.read(depot_id, engine)
     values = {field.name: _written(field.name, getattr(depot, field.name)) for field in _fields()}
+    leave = (str(request.app.url_path_for("depot_retirement", depot_id=depot_id)), "circle-slash", "Retire …")
     return await _FORMS.editing(
-        request, depot_id, depot_id, depot.name, _fields(), Filled.begin(depot.version, **values)
+        request, depot_id, depot_id, depot.name, _fields(), Filled.begin(depot.version, **values), further=[leave]
     )
 
 

@@ -19,7 +19,7 @@ from api.base.limits import MAX_FIELDS
 from api.base.streams.live import Kind, Topic
 from api.base.types import Cursor, DepotId, Search
 from api.site import depots as service
-from api.site.depots import RegionFilter, TagFilter
+from api.site.depots import RegionFilter, RetiredFilter, TagFilter
 from api.ui.base.forms import FieldErrors, read_name, read_whole
 from api.ui.base.rendering import is_htmx, render
 from api.ui.site.outline import Line, Outline
@@ -34,7 +34,7 @@ from domain.provisioning.outcomes import ProvisioningState
 from domain.site.circuits import MAX_CIRCUITS, MAX_DEPTH
 from store.base.database import snapshot
 from store.monitoring.statuses.fleet import read_latest_statuses
-from store.site.fleet.fleet_list import MOST_COUNTED, count_fleet
+from store.site.fleet.fleet_list import MOST_COUNTED, count_fleet, count_retired
 
 router = APIRouter(include_in_schema=False)
 
@@ -128,6 +128,7 @@ class Wanted:
     alarm: AlarmKind | None
     region: str | None = None
     tag: str | None = None
+    retired: bool = False
 
     @property
     def filters(self) -> dict[str, str | None]:
@@ -138,6 +139,7 @@ class Wanted:
             "alarm": self.alarm,
             "region": self.region,
             "tag": self.tag,
+            "retired": "true" if self.retired else None,
         }
 
     @property
@@ -150,6 +152,14 @@ class Wanted:
         given = {"search": self.search, **self.filters, **other}
         return urlencode({name: value for name, value in given.items() if value})
 
+    def in_service(self, **other: object) -> str:
+        """Ask for the same of the depots that are not retired, with something else in it."""
+        return self.query(**other, retired=None)
+
+    def has_any(self, name: str) -> bool:
+        """Whether depots in service are asked for, whatever they have of one filter."""
+        return not (self.retired or self.filters[name])
+
 
 async def _rows(engine: AsyncEngine, scope: DepotScope, wanted: Wanted, cursor: str | None) -> dict[str, Any]:
     page = await service.list_all(
@@ -161,6 +171,7 @@ async def _rows(engine: AsyncEngine, scope: DepotScope, wanted: Wanted, cursor: 
         alarm=wanted.alarm,
         region=wanted.region,
         tag=wanted.tag,
+        retired=wanted.retired,
         cursor=cursor,
         limit=PAGE,
     )
@@ -172,6 +183,7 @@ async def _rows(engine: AsyncEngine, scope: DepotScope, wanted: Wanted, cursor: 
 async def _counts(engine: AsyncEngine, scope: DepotScope, wanted: Wanted) -> dict[str, Any]:
     """Count by each filter what the other filters leave."""
     async with snapshot(engine) as connection:
+        retired = await count_retired(connection, scope)
         found = await count_fleet(connection, wanted.search, scope, wanted.alarm, region=wanted.region, tag=wanted.tag)
     counts, fresh = found.by_provisioning(wanted.freshness), found.by_freshness(wanted.provisioning)
     return {
@@ -179,6 +191,7 @@ async def _counts(engine: AsyncEngine, scope: DepotScope, wanted: Wanted) -> dic
         "total": sum(counts.values()),
         "fresh": fresh,
         "fresh_total": sum(fresh.values()),
+        "retired": retired,
         "most_counted": MOST_COUNTED if found.is_capped else None,
     }
 
@@ -195,9 +208,10 @@ async def show(
     alarm: OfAlarm = None,
     region: RegionFilter = None,
     tag: TagFilter = None,
+    retired: RetiredFilter = False,
 ) -> Response:
     """Show all depots, or those that were searched for."""
-    wanted = Wanted(search, provisioning, freshness, alarm, region, tag)
+    wanted = Wanted(search, provisioning, freshness, alarm, region, tag, retired)
     context = await _rows(engine, scope, wanted, None) | await _counts(engine, scope, wanted)
     return render(
         request,
@@ -218,10 +232,11 @@ async def more(
     alarm: OfAlarm = None,
     region: RegionFilter = None,
     tag: TagFilter = None,
+    retired: RetiredFilter = False,
     cursor: Cursor = None,
 ) -> Response:
     """The next depots of the list."""
-    context = await _rows(engine, scope, Wanted(search, provisioning, freshness, alarm, region, tag), cursor)
+    context = await _rows(engine, scope, Wanted(search, provisioning, freshness, alarm, region, tag, retired), cursor)
     return render(request, "depots.html", context, block="more_rows")
 
 

@@ -127,7 +127,10 @@ class FleetImport:
         await connection.execute(sql.ANALYZE_BATCH)
         await self._store_rows(sql.STORE_DEPOTS)
         await connection.execute(sql.LOCK_DEPOTS)
-        for statement in (*sql.COMPARE, sql.REFUSE_DELETED, sql.REFUSE_WITHOUT_DEPOT, sql.REFUSE_WITHOUT_PARENT):
+        for statement in (
+            *sql.COMPARE, sql.REFUSE_OF_RETIRED, sql.REFUSE_DELETED, sql.REFUSE_WITHOUT_DEPOT,
+            sql.REFUSE_WITHOUT_PARENT,
+        ):  # fmt: skip
             await connection.execute(statement)
         await connection.execute(sql.REACH_CIRCUITS)
         await self._refuse_unreached()

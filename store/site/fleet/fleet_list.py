@@ -1,8 +1,9 @@
 """The list of depots as it is filtered, searched and counted: kept by triggers, so that it costs the same at any size.
 
-``depot_list`` has a row a depot with its freshness as it was last refreshed, ``fresh_depots`` until when those that are
-fresh stay so at least, and ``depot_counts`` the counts as sums of differences. Time passes without anybody writing:
-what lapsed since it was last refreshed is found by ``fresh_depots`` and checked by the rule (``depot_fresh_until``).
+``depot_list`` has a row a depot that is not retired, with its freshness when it was last refreshed, ``fresh_depots``
+until when those that are fresh stay so at least, and ``depot_counts`` the counts as sums of differences. Time passes
+without anybody writing: what lapsed since it was last refreshed is found by ``fresh_depots`` and checked by the rule
+(``depot_fresh_until``).
 """
 
 # ruff: noqa: S608 (what is put into the statements are constants of this module)
@@ -63,6 +64,8 @@ class DepotFilter:
     """The region, in any case."""
     tag: str | None = None
     """One of the tags, in any case."""
+    retired: bool = False
+    """Whether those that are retired are asked for, which are in no other list."""
 
     @property
     def labels(self) -> list[str]:
@@ -131,10 +134,40 @@ def page_statement(
     return text(statement), given
 
 
+def retired_statement(
+    wanted: DepotFilter, after: tuple[str, UUID] | None, limit: int
+) -> tuple[TextClause, dict[str, Any]]:
+    """The same of retired depots. They are few, and have neither a status nor an alarm."""
+    asked = {
+        "name ILIKE :pattern": bool(wanted.search),
+        "provisioning = :provisioning": wanted.provisioning is not None,
+        "lower(region) = lower(:region)": bool(wanted.region),
+        "lower_all(tags) @> ARRAY[lower(:tag)]": bool(wanted.tag),
+        "false": wanted.freshness not in (None, DepotFreshness.NONE) or wanted.alarm is not None,
+        is_within("id", wanted.scope): not wanted.scope.everywhere,
+        "(name, id) > (:after_name, CAST(:after_id AS uuid))": after is not None,
+    }
+    conditions = " AND ".join(["retired_at IS NOT NULL", *(each for each, is_asked in asked.items() if is_asked)])
+    given = wanted.parameters | {"limit": limit}
+    given.pop("search", None)
+    if after is not None:
+        given |= {"after_name": after[0], "after_id": after[1]}
+    return text(f"SELECT id FROM depots WHERE {conditions} ORDER BY name, id LIMIT :limit"), given
+
+
+async def count_retired(connection: AsyncConnection, scope: DepotScope = EVERYWHERE) -> int:
+    """Count the retired depots within ``scope``."""
+    seen = "" if scope.everywhere else f" AND {is_within('id', scope)}"
+    query = text(f"SELECT count(*) FROM depots WHERE retired_at IS NOT NULL{seen}")
+    return (await connection.execute(query, given_within(scope))).scalar_one()
+
+
 async def find_page(
     connection: AsyncConnection, wanted: DepotFilter, after: tuple[str, UUID] | None, limit: int
 ) -> list[UUID]:
     """Find a page of depots by name, then id, beginning after the place ``after``."""
+    if wanted.retired:
+        return list((await connection.execute(*retired_statement(wanted, after, limit))).scalars())
     if wanted.search or wanted.tag:
         await fresh_plans(connection)
     if wanted.search and wanted.scope.everywhere:

@@ -190,6 +190,11 @@ COMPARE = [
     """)
     for kind, (stored, same) in _STORED.items()
 ]
+REFUSE_OF_RETIRED = text(f"""
+    UPDATE batch AS b SET state = '{FleetCode.DEPOT_RETIRED}'
+    FROM depots AS d
+    WHERE b.state IS NULL AND d.id = b.depot_id AND d.retired_at IS NOT NULL
+""")
 REFUSE_DELETED = text(f"""
     UPDATE batch AS b SET state = '{FleetCode.CIRCUIT_DELETED}'
     FROM changes AS c

@@ -1,1 +1,1 @@
-"""The pages of access: signing in and out, grants."""
+"""The pages of depots: their settings, their retirement."""
