@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,9 +21,8 @@ from store.site.fleet import fleet_statements as sql
 
 BATCH_LINES = 20_000
 """Lines in one transaction, as far as depots are whole."""
-# Twice as much is held: some lines are written while the next ones are judged.
-_STAGING_LINES = 2_000
-_STAGING_BYTES = 524_288
+_STAGING_LINES = 4_000
+_STAGING_BYTES = 1_048_576
 _TRIES = 5
 # Unique violation, foreign key violation, deadlock: someone brought, or took, the same thing under another depot at
 # this very moment. That is committed by now, or gone, so the batch is processed again.
@@ -63,14 +61,14 @@ class FleetImport:
         async with self._connection.begin():
             for statement in sql.PREPARE:
                 await self._connection.execute(text(statement))
+        staging = _Staging(await _driver(self._connection))
         splitter = LineSplitter(MAX_LINE_BYTES)
-        async with _staging(await _driver(self._connection)) as staging:
-            async for chunk in chunks:
-                for number, line in splitter.feed(chunk):
-                    await staging.add(number, line)
-            for number, line in splitter.end():
+        async for chunk in chunks:
+            for number, line in splitter.feed(chunk):
                 await staging.add(number, line)
-            await staging.end()
+        for number, line in splitter.end():
+            await staging.add(number, line)
+        await staging.flush()
         self.summary.lines = staging.lines
 
     async def store(self) -> None:
@@ -179,14 +177,13 @@ async def fleet_import(
 
 
 class _Staging:
-    """Lines on their way into the temporary tables: PostgreSQL writes some while the next ones are judged."""
+    """Lines on their way into the temporary tables, some thousand at a time."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
         self._good: list[tuple[object, ...]] = []
         self._refused: list[tuple[object, ...]] = []
         self._bytes = 0
-        self._writing: asyncio.Task[None] | None = None
         self.lines = 0
 
     async def add(self, number: int, line: bytes | None) -> None:
@@ -199,44 +196,19 @@ class _Staging:
         self.lines += 1
         self._bytes += len(line or b"")
         if len(self._good) + len(self._refused) >= _STAGING_LINES or self._bytes >= _STAGING_BYTES:
-            await self._flush()
+            await self.flush()
 
-    async def end(self) -> None:
+    async def flush(self) -> None:
         """Write what was kept."""
-        await self._flush()
-        await self._written()
+        for table, columns, records in (("staged", sql.STAGED, self._good), ("refused", sql.REFUSED, self._refused)):
+            if records:
+                await self._copy(table, columns, records)
+                records.clear()
+        self._bytes = 0
 
-    async def abandon(self) -> None:
-        """Write nothing more, whatever is under way."""
-        if self._writing is not None:
-            self._writing.cancel()
-            await asyncio.wait([self._writing])
-
-    async def _flush(self) -> None:
-        await self._written()
-        self._writing = asyncio.create_task(self._write(self._good, self._refused))
-        self._good, self._refused, self._bytes = [], [], 0
-
-    async def _written(self) -> None:
-        """Wait until nothing is being written."""
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            await writing
-
-    async def _write(self, good: Sequence[tuple[object, ...]], refused: Sequence[tuple[object, ...]]) -> None:
+    async def _copy(self, table: str, columns: Sequence[str], records: Sequence[tuple[object, ...]]) -> None:
         with driver_errors():
-            for table, columns, records in (("staged", sql.STAGED, good), ("refused", sql.REFUSED, refused)):
-                if records:
-                    await self._connection.copy_records_to_table(table, columns=columns, records=records)
-
-
-@asynccontextmanager
-async def _staging(connection: asyncpg.Connection) -> AsyncGenerator[_Staging]:
-    staging = _Staging(connection)
-    try:
-        yield staging
-    finally:
-        await staging.abandon()
+            await self._connection.copy_records_to_table(table, columns=columns, records=records)
 
 
 async def _driver(connection: AsyncConnection) -> asyncpg.Connection:
