@@ -199,6 +199,32 @@ def restart(*, rounds: int = 5, depots: int = 40) -> int:
     return asyncio.run(run(rounds, depots))
 
 
+@bench.command(sort_key=6)
+def history(
+    *, days: int = 365, rounds: int = 100, colds: int = 3, packets: int = 20_000,
+    growth: Sizes = (1_000_000, 10_000_000, 50_000_000),
+) -> int:  # fmt: skip
+    """Measure charts, exports and what is kept of a long history of four meters.
+
+    Parameters
+    ----------
+    days:
+        How long the meters have measured, each ten seconds three measurands: 38 million in a year.
+    rounds:
+        Times that each chart is asked for.
+    colds:
+        Times that each is asked for after a start of PostgreSQL, and that each file is exported.
+    packets:
+        Packets that the API takes, to see what is kept of one.
+    growth:
+        Readings in the database, with which reads are repeated.
+
+    """
+    from devtools.bench.history import HistoryOptions, run
+
+    return asyncio.run(run(HistoryOptions(days, rounds, colds, packets, growth)))
+
+
 @bench.command(sort_key=4)
 def simulation(*, rounds: int = 3, at_once: int = 50, runs: int = 20) -> int:
     """Measure scenario runs, and compare the evidence of equal ones.

@@ -5,6 +5,7 @@
 - ``deadlines``: Ten thousand circuits whose fail-safe falls due at once, beside one bare UPDATE of the same rows
 - ``figures``: Figures: medians, percentiles, rates
 - ``fleet``: `./dev bench fleet`: what the list of depots costs in a large fleet, beside what it costs in a small one
+- ``history``: `./dev bench history`: what a long history takes and costs to read, beside the bare database
 - ``load``: A load generator in a process of its own: many clients, each sending its next request as soon as it is
   answered
 - ``product``: The product for a benchmark: servers of its own, and each part a process that can be killed

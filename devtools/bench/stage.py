@@ -41,6 +41,12 @@ class Databases:
         await self.execute("postgres", "CREATE DATABASE migrated")
         await asyncio.to_thread(upgrade, self._postgres.url_of("migrated"))
 
+    async def restart(self) -> None:
+        """End the server and start it again, so that nothing is in its memory."""
+        await asyncio.to_thread(self._postgres.stop)
+        self._postgres.launch()
+        await asyncio.to_thread(self._postgres.wait_until_ready)
+
     async def fill(self, name: str, depots: int) -> None:
         """Make a database with a legacy fleet of ``depots``, to be copied."""
         await self.execute("postgres", f"CREATE DATABASE {name} TEMPLATE migrated")

@@ -100,7 +100,9 @@ class Connector:
         try:
             await connection.execute(
                 f"SET lock_timeout = {self._timeouts.lock * 1000:.0f}; "
-                f"SET statement_timeout = {self._timeouts.statement * 1000:.0f}"
+                f"SET statement_timeout = {self._timeouts.statement * 1000:.0f}; "
+                # Compiling a statement takes longer than running it saves: none works for many seconds.
+                "SET jit = off"
             )
         except BaseException:
             connection.terminate()

@@ -1,0 +1,391 @@
+"""`./dev bench history`: what a long history takes and costs to read, beside the bare database.
+
+One depot has four meters that measured each ten seconds until now. Their readings are filled in by SQL; the product's
+own statements roll them up.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from uuid import UUID
+
+import asyncpg
+import httpx
+from pydantic import SecretStr
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.main import create_app
+from cli.errors import CommandFailedError
+from devtools.bench.figures import Latency
+from devtools.bench.site import DepotIds, make_sites, packet_template, read_sites
+from devtools.bench.stage import Databases, databases
+from domain.history.buckets import bucket_begin, bucket_for
+from domain.history.rollups import RollupWidth
+from runtime.settings import Settings
+from store.base.database import make_engine
+from store.history.parquet import can_write_parquet
+from store.history.rollup_statements import TABLES
+from store.history.rollups import note_touched, roll_up_page
+
+METERS = 4
+EVERY = timedelta(seconds=10)
+PER_DAY = METERS * (timedelta(days=1) // EVERY)
+SPANS = {
+    "1 h": timedelta(hours=1),
+    "24 h": timedelta(days=1),
+    "7 d": timedelta(days=7),
+    "90 d": timedelta(days=90),
+    "1 y": timedelta(days=365),
+}
+EXPORTED = timedelta(days=7)
+ARRAY = 100
+_DATABASE = "history"
+_KEPT = ("device_readings", *TABLES.values())
+
+_METERS = """
+    INSERT INTO devices (depot_id, gateway_id, sensor_id, name, circuit_id, created_by, updated_by)
+    SELECT depot_id, gateway_id, 'em-' || n, 'Meter ' || n, circuit_id, 'bench', 'bench'
+    FROM devices CROSS JOIN generate_series(1, :meters) AS n RETURNING id
+"""
+# As it is in the field, those of one moment come together.
+_FILL = """
+    INSERT INTO device_readings (device_id, observed_at, received_at, total_power_load, current, voltage)
+    SELECT d.id, t, t + interval '200 milliseconds', p.watts, p.watts / 400, 400 + extract(second FROM t)::float8 / 10
+    FROM generate_series($1::timestamptz, $2::timestamptz - $3::interval, $3::interval) AS t
+    CROSS JOIN unnest($4::uuid[]) WITH ORDINALITY AS d (id, n)
+    CROSS JOIN LATERAL (
+        SELECT 50000 * d.n + 40000 * sin(extract(epoch FROM t)::float8 / 13750)
+               + (extract(epoch FROM t)::bigint * 7919 % 1000) AS watts
+    ) AS p
+"""
+_SIZES = """
+    SELECT coalesce(sum(pg_table_size(inhrelid)), 0)::bigint, coalesce(sum(pg_indexes_size(inhrelid)), 0)::bigint
+    FROM pg_inherits WHERE inhparent = $1::text::regclass
+"""
+_BARE_OF_READINGS = """
+    SELECT device_id, date_bin($4, observed_at, 'epoch'), min(total_power_load), avg(total_power_load),
+           max(total_power_load), count(*)
+    FROM device_readings WHERE device_id = ANY ($1::uuid[]) AND observed_at >= $2 AND observed_at < $3
+    GROUP BY 1, 2 ORDER BY 1, 2
+"""
+_BARE_OF_ROLLUPS = """
+    SELECT device_id, date_bin($4, begins_at, 'epoch'), min(total_power_load_least),
+           sum(total_power_load_weighted) / sum(total_power_load_seconds), max(total_power_load_most),
+           sum(total_power_load_readings)
+    FROM {} WHERE device_id = ANY ($1::uuid[]) AND begins_at >= $2 AND begins_at < $3
+    GROUP BY 1, 2 ORDER BY 1, 2
+"""
+_BARE_EXPORT = """
+    SELECT * FROM device_readings WHERE device_id = ANY ($1::uuid[]) AND observed_at >= $2 AND observed_at < $3
+"""
+
+
+@dataclass(frozen=True)
+class HistoryOptions:
+    """What was asked for."""
+
+    days: int
+    rounds: int
+    colds: int
+    packets: int
+    growth: Sequence[int]
+
+
+@dataclass(frozen=True)
+class _Past:
+    """The depot with its past, which ends at ``end``."""
+
+    made: Databases
+    site: DepotIds
+    meters: Sequence[UUID]
+    end: datetime
+
+    @property
+    def url(self) -> str:
+        return self.made.url_of(_DATABASE)
+
+
+@dataclass(frozen=True)
+class _Chart:
+    """One chart, and the bare statement of the same buckets."""
+
+    path: str
+    bare: str
+    given: tuple[object, ...]
+    width: timedelta
+    source: str
+
+    @staticmethod
+    def of(past: _Past, span: timedelta) -> _Chart:
+        width = bucket_for(span)
+        rolled = [each for each in RollupWidth if not width % each.span]
+        source = TABLES[max(rolled, key=lambda each: each.span)] if rolled else "device_readings"
+        since = past.end - span
+        names = [("series", f"device:{each}:TOTAL_POWER_LOAD") for each in past.meters]
+        window = [("since", since.isoformat()), ("until", past.end.isoformat())]
+        return _Chart(
+            f"/api/series?{httpx.QueryParams([*names, *window])}",
+            _BARE_OF_ROLLUPS.format(source) if rolled else _BARE_OF_READINGS,
+            (list(past.meters), bucket_begin(since, width), past.end, width),
+            width,
+            source,
+        )
+
+
+async def run(options: HistoryOptions) -> int:
+    """Measure and print."""
+    console = Console()
+    async with databases() as made:
+        past = await _make(made)
+        console.print(await _packets_table(past, options.packets))
+        growth = Table(title="Growth, milliseconds (p50, p99)")
+        for column in ("readings", "status", "chart, 24 h", "chart, 7 d", "door, packets/s"):
+            growth.add_column(column, justify="right")
+        filled = past.end
+        steps = sorted({options.days * PER_DAY, *options.growth})
+        for readings in steps:
+            since = past.end - EVERY * (readings // METERS)
+            filled = await _fill(past, since, filled, console)
+            if readings in options.growth:
+                growth.add_row(f"{readings:,}", *await _growth(past, options.rounds))
+            if readings == options.days * PER_DAY:
+                console.print(await _rollups_table(past, readings))
+                console.print(await _charts_table(past, options, console))
+                console.print(await _exports_table(past, since, options.colds))
+        if options.growth:
+            console.print(growth)
+    return 0
+
+
+async def _make(made: Databases) -> _Past:
+    await made.execute("postgres", f"CREATE DATABASE {_DATABASE} TEMPLATE migrated")
+    engine = make_engine(made.url_of(_DATABASE), pool_size=1)
+    async with engine.begin() as connection:
+        await make_sites(connection, 1)
+        (site,) = await read_sites(connection)
+        meters = (await connection.execute(text(_METERS), {"meters": METERS})).scalars().all()
+    await engine.dispose()
+    return _Past(made, site, meters, bucket_begin(datetime.now(UTC), EVERY))
+
+
+async def _packets_table(past: _Past, packets: int) -> Table:
+    """What is kept of packets of a controller, which the product takes."""
+    async with _api(past) as api:
+        await _send(api, past.site, past.end - timedelta(seconds=packets), packets)
+    table = Table(title=f"Kept of a packet with five measurands ({packets:,} packets)")
+    for column in ("", "rows", "table, bytes", "indexes, bytes"):
+        table.add_column(column, justify="right" if column else "left")
+    async with _bare(past) as driver:
+        for name in ("packets", "device_readings", "capability_events", "capacity_events"):
+            rows, heap, indexes = await _kept(driver, name)
+            table.add_row(name, f"{rows / packets:.2f}", f"{heap / packets:,.0f}", f"{indexes / packets:,.0f}")
+    return table
+
+
+async def _send(api: httpx.AsyncClient, site: DepotIds, since: datetime, packets: int) -> float:
+    """Send packets that were measured each second; answer how many a second were taken."""
+    template, first = packet_template(site), int(since.timestamp())
+    began = time.perf_counter()
+    for at in range(first, first + packets, ARRAY):
+        array = ",".join(template % (1000 * each) for each in range(at, min(at + ARRAY, first + packets)))
+        answer = await api.post(
+            "/api/telemetry/packets", content=f"[{array}]", headers={"content-type": "application/json"}
+        )
+        _check(answer)
+    return packets / (time.perf_counter() - began)
+
+
+async def _fill(past: _Past, since: datetime, until: datetime, console: Console) -> datetime:
+    """Fill readings in before what is there, a day at a time, and roll them up; answer where they begin now."""
+    async with _bare(past) as driver:
+        for statement in _months(since, past.end):
+            await driver.execute(statement)
+        days = [(max(until - timedelta(days=n + 1), since), until - timedelta(days=n))
+                for n in range(-(-(until - since) // timedelta(days=1)))]  # fmt: skip
+        for begin, end in track(days, description="filling", console=console, transient=True):
+            await driver.execute(_FILL, begin, end, EVERY, list(past.meters), timeout=600)
+    engine = make_engine(past.url, pool_size=1)
+    async with engine.begin() as connection:
+        await note_touched(connection)
+    with console.status("rolling up"):
+        while await _roll_up(engine):
+            pass
+    await engine.dispose()
+    await past.made.execute(_DATABASE, "VACUUM ANALYZE")
+    await past.made.execute(_DATABASE, "CHECKPOINT")
+    return since
+
+
+async def _roll_up(engine: AsyncEngine) -> bool:
+    async with engine.begin() as connection:
+        return await roll_up_page(connection) is not None
+
+
+def _months(since: datetime, until: datetime) -> list[str]:
+    """What makes the months of readings and rollups that may be missing."""
+    made: list[str] = []
+    month = datetime(since.year, since.month, 1, tzinfo=UTC)
+    while month <= until:
+        following = (month + timedelta(days=32)).replace(day=1)
+        made += [
+            f"CREATE TABLE IF NOT EXISTS {parent}_{month:%Y_%m} PARTITION OF {parent} "
+            f"FOR VALUES FROM ('{month}') TO ('{following}')"
+            for parent in _KEPT
+        ]
+        month = following
+    return made
+
+
+async def _rollups_table(past: _Past, readings: int) -> Table:
+    table = Table(title=f"Kept of {readings:,} readings of three measurands")
+    for column in ("", "rows a reading", "table, bytes a reading", "indexes, bytes a reading"):
+        table.add_column(column, justify="right" if column else "left")
+    async with _bare(past) as driver:
+        for name in _KEPT:
+            rows, heap, indexes = await _kept(driver, name)
+            table.add_row(name, f"{rows / readings:.4f}", f"{heap / readings:.1f}", f"{indexes / readings:.1f}")
+    return table
+
+
+async def _kept(driver: asyncpg.Connection, table: str) -> tuple[int, int, int]:
+    """The rows of a table, the bytes of its months, and those of their indexes."""
+    rows = await driver.fetchval(f"SELECT count(*) FROM {table}") or 0  # noqa: S608 - a constant
+    sizes = await driver.fetchrow(_SIZES, table)
+    assert sizes is not None
+    return rows, *sizes
+
+
+async def _charts_table(past: _Past, options: HistoryOptions, console: Console) -> Table:
+    table = Table(title=f"Charts of {METERS} meters, milliseconds (p50, p99)")
+    for column in ("", "buckets of", "read from", "chart", "bare SELECT", "ratio", "cold", "bare, cold", "ratio"):
+        table.add_column(column, justify="right")
+    for name, span in track(SPANS.items(), description="charts", console=console, transient=True):
+        chart = _Chart.of(past, span)
+        warm = await _warm(past, chart, options.rounds)
+        colds = [await _cold(past, chart) for _ in range(options.colds)]
+        cold, bare = (median(each) * 1000 for each in zip(*colds, strict=True))
+        table.add_row(
+            name, f"{chart.width.total_seconds():,.0f} s", chart.source, *map(_shown, warm),
+            f"{warm[0].p50 / warm[1].p50:.2f}", f"{cold:.1f}", f"{bare:.1f}", f"{cold / bare:.2f}",
+        )  # fmt: skip
+    return table
+
+
+async def _warm(past: _Past, chart: _Chart, rounds: int) -> tuple[Latency, Latency]:
+    """The chart and the bare statement, in turn."""
+    took: tuple[list[float], list[float]] = ([], [])
+    async with _api(past) as api, _bare(past) as driver:
+        for number in range(rounds + 2):
+            times = await _ask(api, chart.path), await _select(driver, chart)
+            # Whoever asks first fills what others find.
+            if number >= 2:
+                for each, seconds in zip(took, times, strict=True):
+                    each.append(seconds)
+    return Latency.of(took[0]), Latency.of(took[1])
+
+
+async def _cold(past: _Past, chart: _Chart) -> tuple[float, float]:
+    """Each by itself as the first after a start of PostgreSQL; the system may still have the files in memory."""
+    await past.made.restart()
+    async with _api(past) as api:
+        await _ask(api, "/readyz")
+        asked = await _ask(api, chart.path)
+    await past.made.restart()
+    async with _bare(past) as driver:
+        return asked, await _select(driver, chart)
+
+
+async def _growth(past: _Past, rounds: int) -> list[str]:
+    paths = [
+        f"/api/microgrids/{past.site.microgrid_id}/capability-status",
+        *(_Chart.of(past, SPANS[span]).path for span in ("24 h", "7 d")),
+    ]
+    async with _api(past) as api:
+        took: list[list[float]] = [[] for _ in paths]
+        for _ in range(rounds + 2):
+            for path, each in zip(paths, took, strict=True):
+                each.append(await _ask(api, path))
+        door = await _send(api, past.site, datetime.now(UTC) - timedelta(seconds=2_000), 2_000)
+    return [*(_shown(Latency.of(each[2:])) for each in took), f"{door:,.0f}"]
+
+
+async def _exports_table(past: _Past, since: datetime, rounds: int) -> Table:
+    """Rows a second as a file of the product, and by ``COPY`` of the same readings, in turn."""
+    since = max(since, past.end - EXPORTED)
+    rows = METERS * ((past.end - since) // EVERY)
+    named = [("device_id", str(each)) for each in past.meters]
+    window = [("since", since.isoformat()), ("until", past.end.isoformat())]
+    formats = ["csv", *(["parquet"] if can_write_parquet() else [])]
+    took: dict[str, list[float]] = {each: [] for each in (*formats, "COPY")}
+    async with _api(past) as api, _bare(past) as driver:
+        for _ in range(rounds + 1):
+            for each in formats:
+                path = f"/api/exports/readings?{httpx.QueryParams([*named, *window, ('format', each)])}"
+                took[each].append(await _ask(api, path))
+            with tempfile.TemporaryFile() as file:
+                began = time.perf_counter()
+                await driver.copy_from_query(
+                    _BARE_EXPORT, list(past.meters), since, past.end, output=file, format="csv", header=True
+                )
+                took["COPY"].append(time.perf_counter() - began)
+    rates = {name: rows / median(seconds[1:]) for name, seconds in took.items()}
+    table = Table(title=f"Exports of {rows:,} readings")
+    for column in ("", "rows/s", "of COPY"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, rate in rates.items():
+        table.add_row(name, f"{rate:,.0f}", f"{rate / rates['COPY']:.2f}")
+    return table
+
+
+@asynccontextmanager
+async def _api(past: _Past) -> AsyncGenerator[httpx.AsyncClient]:
+    """The API in this process."""
+    application = create_app(Settings(database_url=SecretStr(past.url)))
+    transport = httpx.ASGITransport(application)
+    async with (
+        application.router.lifespan_context(application),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=600) as caller,
+    ):
+        yield caller
+
+
+@asynccontextmanager
+async def _bare(past: _Past) -> AsyncGenerator[asyncpg.Connection]:
+    driver = await asyncpg.connect(past.url)
+    try:
+        yield driver
+    finally:
+        await driver.close()
+
+
+async def _ask(api: httpx.AsyncClient, path: str) -> float:
+    began = time.perf_counter()
+    answer = await api.get(path)
+    took = time.perf_counter() - began
+    _check(answer)
+    return took
+
+
+def _check(answer: httpx.Response) -> None:
+    if not answer.is_success:
+        raise CommandFailedError(f"{answer.request.url.path} answered {answer.status_code}: {answer.text[:500]}")
+
+
+async def _select(driver: asyncpg.Connection, chart: _Chart) -> float:
+    began = time.perf_counter()
+    await driver.fetch(chart.bare, *chart.given, timeout=600)
+    return time.perf_counter() - began
+
+
+def _shown(latency: Latency) -> str:
+    return f"{latency.p50:.1f}, {latency.p99:.1f}"
