@@ -175,7 +175,8 @@ def read_flat(raw: bytes) -> dict[str, Any] | None:
     if len(raw) > _FLAT_LENGTH or b"\\" in raw:
         return None
     try:
-        found = from_json(raw, allow_inf_nan=False)
+        # Keys come again and again. Ids do not, and would be remembered by the thousand.
+        found = from_json(raw, allow_inf_nan=False, cache_strings="keys")
     except ValueError:
         return None
     if type(found) is not dict:
