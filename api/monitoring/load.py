@@ -20,7 +20,8 @@ from domain.history.buckets import bucket_begin, bucket_for
 from domain.site.capacity_messages import BASIS_MESSAGES, REASON_MESSAGES
 from domain.site.circuit_capacity import CapacityBasis, CapacityMode, FailSafeReason
 from store.base.database import clock, snapshot
-from store.monitoring.load import CapacityPeriod, CapacitySeries, read_capacity_periods, read_load
+from store.history.load import read_load
+from store.monitoring.load import CapacityPeriod, CapacitySeries, read_capacity_periods
 from store.site.depots import read_depot
 
 router = APIRouter(prefix="/api/depots", tags=["load"])
@@ -37,12 +38,13 @@ class Load(BaseModel):
     circuit_id: UUID | None = Field(description="The device's linked circuit.")
     circuit_name: str | None
     times: list[float] = Field(
-        description="When each bucket begins, in seconds since the Unix epoch. Buckets without a packet are left out, "
-        "but for one with nulls in each gap: where the device sent nothing for longer than it usually does."
+        description="When each bucket begins, in seconds since the Unix epoch. Buckets without a reading are left out, "
+        "but for one with nulls in each gap: where the device sent nothing for longer than it usually does, or nothing "
+        "that can be used."
     )
     avg_w: list[float | None] = Field(
-        description="The mean of `TOTAL_POWER_LOAD` in the bucket, in watts. A reading that came more than once counts "
-        "once. Null: a gap, of which nothing is known."
+        description="The mean of `TOTAL_POWER_LOAD` in the bucket, in watts, weighted by time: a reading counts until "
+        "the next one, for 15 minutes at most. Null: a gap, of which nothing is known."
     )
     min_w: list[float | None] = Field(description="Watts; null in a gap.")
     max_w: list[float | None] = Field(description="Watts; null in a gap.")

@@ -9,8 +9,7 @@
 - ``freshness``: How fresh the statuses are that are shown: the one rule in SQL, for one microgrid and for a whole
   fleet
 - ``history``: The months of the append-only history and of the journal: made ahead, dropped when they are old enough
-- ``load``: What a depot's meters measured over time, and what held for the capacity of its circuits: what a chart
-  shows
+- ``load``: What held over time for the capacity of a depot's circuits: what a chart shows beside the load
 - ``packets``: The stored packets, as they came, with what was answered
 - ``reading_fills``: Reading stored packets into typed readings, gateway by gateway and page by page
 - ``remediation_upkeep``: Remediations as packets open, count and close them

@@ -65,7 +65,8 @@ async def test_what_a_meter_measured_is_averaged_by_buckets(api: httpx.AsyncClie
             "circuit_id": str(site.circuit_ids[0]),
             "circuit_name": "Feed 1",
             "times": [begin, begin + 60],
-            "avg_w": [-500.3, 500.0],
+            # Weighted by time: 1 kW for 10 seconds, the other for 50.
+            "avg_w": [-1500.4, 500.0],
             "min_w": [-2000.5, 500.0],
             "max_w": [1000.0, 500.0],
             "simulated": [],
@@ -91,7 +92,7 @@ async def test_what_cannot_be_a_load_breaks_no_chart_and_is_not_drawn(
     """Numbers that no double holds, which an earlier version stored, and those that say that there is no value."""
     site = await make_site(engine, feeds=1)
     await add_device(engine, site, "em-1", site.circuit_ids[0])
-    minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=10)
+    minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=20)
     numbers = [
         "1000", "1e-400", "-1e-16000", "1e400", "1.7e308", "1.7e308", "-1.7e308", "4294967295", "65535", "65535.0",
         "32767", "-32768", "2000", "0." + "1" * 16_000, "-0.0",
@@ -117,8 +118,8 @@ async def test_what_cannot_be_a_load_breaks_no_chart_and_is_not_drawn(
     await fill(engine)
     (series,) = (await read(api, site.depot_id))["series"]
     assert (series["min_w"], series["max_w"]) == ([0.0], [2000.0])
-    # 1000, 2000, and four that are next to nothing.
-    assert series["avg_w"] == [500.0]
+    # 1000 and 2000 for a second each, three that are next to nothing, and the last for a quarter of an hour.
+    assert series["avg_w"] == [round(3000 / 905, 1)]
     assert str(series["last_w"]) == "0.0"
     for path in (f"/api/telemetry/packets?gateway_id={site.gateway_id}", f"/depots/{site.depot_id}/load"):
         assert (await api.get(path)).status_code == 200

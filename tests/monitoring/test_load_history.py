@@ -8,11 +8,13 @@ from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.history.buckets import bucket_for
+from domain.history.buckets import bucket_begin, bucket_for
 from tests.factories.load_sites import measure, read
 from tests.factories.packets import send
+from tests.factories.rollups import roll_up
 from tests.factories.sites import MadeDepot, add_device, make_site, milliseconds, packet
 
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
@@ -39,12 +41,13 @@ async def test_a_packet_that_is_sent_again_does_not_change_the_mean(
     api: httpx.AsyncClient, engine: AsyncEngine, times: int, *, together: bool
 ) -> None:
     site = await meter(engine)
-    first = packet(site, at(10), "em-1", TOTAL_POWER_LOAD=100_000)
-    sent = [first, packet(site, at(9.9), "em-1", TOTAL_POWER_LOAD=0), *[first] * times]
+    first = packet(site, at(20), "em-1", TOTAL_POWER_LOAD=100_000)
+    sent = [first, packet(site, at(19.9), "em-1", TOTAL_POWER_LOAD=0), *[first] * times]
     for body in [sent] if together else sent[:10]:
         await send(api, body)
     (series,) = (await read(api, site.depot_id))["series"]
-    assert (series["avg_w"], series["min_w"], series["max_w"]) == ([50_000], [0], [100_000])
+    # The first for 6 seconds, the other for a quarter of an hour.
+    assert (series["avg_w"], series["min_w"], series["max_w"]) == ([round(600_000 / 906, 1)], [0], [100_000])
     assert series["last_w"] == 0
 
 
@@ -83,6 +86,31 @@ async def test_a_stamp_ahead_is_drawn_where_it_came(api: httpx.AsyncClient, engi
     await send(api, packet(site, milliseconds(now + timedelta(minutes=4)), "em-1", TOTAL_POWER_LOAD=9))
     (series,) = (await read(api, site.depot_id))["series"]
     assert now <= datetime.fromisoformat(series["last_at"]) <= datetime.now(UTC)
+
+
+# Rollups
+
+
+async def test_a_load_is_the_same_from_rollups_and_readings(api: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    site = await meter(engine, "em-1", "em-2", "silent")
+    end = bucket_begin(NOW - timedelta(hours=1), timedelta(minutes=5))
+    await measure(engine, site, feeds=2, span=timedelta(hours=20), step=timedelta(seconds=15), until=end)
+    window = {"since": (end - timedelta(days=1)).isoformat(), "until": end.isoformat()}
+    async with engine.begin() as connection:
+        # An outage of one of them.
+        await connection.execute(
+            text("DELETE FROM device_readings WHERE device_id = :id AND observed_at BETWEEN :since AND :until"),
+            {"id": site.devices["em-2"], "since": end - timedelta(hours=9), "until": end - timedelta(hours=7)},
+        )
+    from_readings = await read(api, site.depot_id, **window)
+    assert [len(each["times"]) for each in from_readings["series"]] == [240, 217]
+    assert [len(gaps(each)) for each in from_readings["series"]] == [0, 1]
+    await roll_up(engine)
+    assert await read(api, site.depot_id, **window) == from_readings
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE reading_minutes SET total_power_load_most = 1e9"))
+    for each in (await read(api, site.depot_id, **window))["series"]:
+        assert {most for most in each["max_w"] if most is not None} == {1e9}, "rollups are what is read"
 
 
 # Gaps
