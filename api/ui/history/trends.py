@@ -20,12 +20,15 @@ from api.base.streams.live import Kind, Topic
 from api.base.types import Moment, Search, fit_text
 from api.site import depots
 from api.ui.base.rendering import render
+from api.ui.base.words import EXPORT
 from domain.access.principals import DepotScope
 from domain.base.problems import Problem
 from domain.history.buckets import LONGEST_SPAN
+from domain.history.exports import ExportKind
 from domain.history.series import MOST_SERIES, Selection, SeriesSubject
 from domain.site.measurands import MEASURANDS
 from store.base.database import clock, snapshot
+from store.history.parquet import can_write_parquet
 from store.history.series import depots_in
 from store.history.sources import SeriesSource, read_sources
 from store.history.trends.choices import Choice, list_choices
@@ -132,6 +135,7 @@ async def show(
         return RedirectResponse(f"{request.url.path}?{query}" if query else request.url.path, 303)
     async with snapshot(engine) as connection:
         sources, missing = await _read_chosen(connection, scope, shown.series)
+        now = await clock(connection)
     beside = depot or (sources[0].depot_id if sources else None)
     found = await _find(engine, scope, beside, None)
     chosen = [str(each.selection) for each in sources]
@@ -144,10 +148,33 @@ async def show(
         "zones": list(dict.fromkeys(each.timezone for each in sources)),
         "ranges": RANGES,
         "compared": COMPARED,
+        "exports": _exports(sources, shown, now),
+        "exports_parquet": can_write_parquet(),
         "topics": [Topic(kind, depot_id) for depot_id in depots_in(sources) for kind in _WATCHED],
         **found,
     }
     return render(request, _TEMPLATE, context)
+
+
+def _exports(sources: Sequence[SeriesSource], shown: Shown, now: datetime) -> list[tuple[str, str]]:
+    """The exports of what is shown: the text and the address of each, of the time as it is now."""
+    since, until = shown.since or now - timedelta(seconds=shown.seconds), shown.until or now
+    window = [("since", since.isoformat()), ("until", until.isoformat())]
+    devices = dict.fromkeys(str(each.device_id) for each in sources if each.device_id is not None)
+    measurands = dict.fromkeys(each.selection.measurand.value for each in sources if each.device_id is not None)
+    made: list[tuple[str, str]] = []
+    if devices:
+        named = [*(("device_id", each) for each in devices), *(("measurand", each) for each in measurands)]
+        made.append(("Readings", _export(ExportKind.READINGS, [*named, *window])))
+    return made + [
+        (f"{EXPORT[kind]} of {name}", _export(kind, [("depot_id", str(depot_id)), *window]))
+        for depot_id, name in depots_in(sources).items()
+        for kind in (ExportKind.CAPABILITY_HISTORY, ExportKind.CAPACITY_HISTORY)
+    ]
+
+
+def _export(kind: ExportKind, given: Sequence[tuple[str, str]]) -> str:
+    return f"/api/exports/{kind}?{urlencode(given)}"
 
 
 async def _read_chosen(

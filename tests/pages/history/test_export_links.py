@@ -1,10 +1,15 @@
-"""The load page leads to the exports of its depot."""
+"""The load page leads to the exports of its depot, and Trends to those of what is shown."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
+from urllib.parse import urlencode
 
+from playwright.async_api import Locator, Page, expect
+
+from tests.factories.history.trend_sites import make_trend_site
 from tests.factories.load_sites import make_load_site
 from tests.pages.conftest import PHONE, RunningProduct, Visitor
 from tests.pages.helpers.looking import look
@@ -28,3 +33,33 @@ async def test_the_last_day_is_exported_from_the_load_page(product: RunningProdu
     async with page.expect_download() as parquet:
         await page.get_by_role("link", name="Parquet (Readings of all devices)").click()
     assert (await parquet.value).suggested_filename.endswith(".parquet")
+
+
+async def test_what_trends_show_is_exported(product: RunningProduct, visitor: Visitor) -> None:
+    site = await make_trend_site(product.engine)
+    chosen = [("series", f"device:{site.devices['em-1']}:TOTAL_POWER_LOAD"), ("range", "6h")]
+    page = await visitor.open(f"/trends?{urlencode(chosen)}", size=PHONE)
+    await expect(page.locator("trend-chart:not([aria-busy]) .chart canvas").first).to_be_visible()
+    await page.get_by_text("Export what is shown").click()
+    await look(page, "trends-exports-phone")
+    readings = page.get_by_role("link", name="Readings (CSV)")
+    rows = await _downloaded(page, readings)
+    assert {row["device_id"] for row in rows} == {str(site.devices["em-1"])}
+    assert "TOTAL_POWER_LOAD [W]" in rows[0]
+    assert "SOC [%]" not in rows[0]
+    # The links follow the time that is shown.
+    await page.get_by_role("radio", name="1 h", exact=True).check()
+    await expect(page.locator("trend-chart:not([aria-busy]) .trend-window")).to_be_visible()
+    fewer = await _downloaded(page, readings)
+    assert 0 < len(fewer) < len(rows) / 3
+    for name in ("Capability history of", "Capacity history of"):
+        await _downloaded(page, page.get_by_role("link", name=re.compile(rf"^{name} .+ \(CSV\)$")))
+    async with page.expect_download() as parquet:
+        await page.get_by_role("link", name="Parquet (Readings)").click()
+    assert (await parquet.value).suggested_filename.endswith(".parquet")
+
+
+async def _downloaded(page: Page, link: Locator) -> list[dict[str, str]]:
+    async with page.expect_download() as download:
+        await link.click()
+    return list(csv.DictReader(io.StringIO((await (await download.value).path()).read_text())))

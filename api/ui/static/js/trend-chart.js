@@ -193,6 +193,7 @@ class TrendChart extends HTMLElement {
     const turn = this.turn;
     const [from, to] = [this.shown.from * 1000, this.shown.to * 1000 + (this.fixed ? 0 : 1000)];
     const before = this.compare;
+    this.aimExports(from, to);
     this.setAttribute("aria-busy", "true");
     try {
       const [answer, other] = await Promise.all([
@@ -213,6 +214,16 @@ class TrendChart extends HTMLElement {
       this.tellFailure();
     } finally {
       if (turn === this.turn) this.removeAttribute("aria-busy");
+    }
+  }
+
+  // What is exported is of the time that is shown.
+  aimExports(from, to) {
+    for (const link of this.querySelectorAll(".exports a")) {
+      const address = new URL(link.href);
+      address.searchParams.set("since", new Date(from).toISOString());
+      address.searchParams.set("until", new Date(to).toISOString());
+      link.href = address;
     }
   }
 
