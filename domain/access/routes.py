@@ -353,6 +353,7 @@ PAGES: dict[str, Access] = {
     "token_revoke": SIGNED_IN,
     "page_backfills": VIEW_FLEET,
     "backfill_rows": VIEW_FLEET,
+    "reading_upkeep": VIEW_FLEET,
     "backfill_start": ADMINISTER_FLEET,
     "page_backfill": VIEW_FLEET,
     "backfill_progress": VIEW_FLEET,

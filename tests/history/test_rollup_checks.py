@@ -156,6 +156,10 @@ async def test_operators_see_what_is_left(api: httpx.AsyncClient, engine: AsyncE
     shown = (await api.get("/api/rollups")).json()
     assert shown["fill"] == {"gateways_left": 1, "packets_read": 0}
     assert shown["stretches_left"] == 1
+    page = (await api.get("/backfills")).text
+    assert "1 gateway left" in page
+    part = (await api.get("/backfills/readings")).text
+    assert part[part.index("<dl") : part.index("</dl>")] in page
     found = await figures()
     assert (found["reading_fill_gateways_left"], found["rollup_stretches_left"]) == (1, 1)
     assert found["rollup_lag_seconds"] >= shown["lag_seconds"] >= 0

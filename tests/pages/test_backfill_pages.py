@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from uuid import uuid4
 
 from playwright.async_api import expect
 
+from store.history.rollup_checks import begin_check
 from tests.factories.depots import make_fleet
 from tests.pages.conftest import PHONE, RunningProduct, Visitor
-from tests.pages.helpers.looking import is_wider_than_the_screen, picture
+from tests.pages.helpers.looking import is_wider_than_the_screen, look, picture
 
 
 async def test_a_dry_run_then_a_real_one_are_watched_to_their_end(product: RunningProduct, visitor: Visitor) -> None:
@@ -91,3 +93,19 @@ async def test_what_is_wrong_with_the_form_is_told(product: RunningProduct, visi
         await page.get_by_role("button", name="Start").click()
         await expect(page.locator("#page-size-error")).to_have_text("A whole number from 1 to 20000.")
         await expect(size).to_have_value(given)
+
+
+async def test_how_far_readings_are_is_seen_below(product: RunningProduct, visitor: Visitor) -> None:
+    page = await visitor.open("/backfills")
+    part = page.locator("#readings")
+    await expect(part.locator("dt")).to_have_text(
+        ["Stored packets", "Rolled up until", "Six-hour stretches left", "Last check of rollups"]
+    )
+    async with product.engine.begin() as connection:
+        await begin_check(connection, uuid4(), "tester", 3, repair=True)
+    # It is looked at again by itself.
+    await expect(part.locator("dd").last).to_have_text("goes on, 0 days of devices compared")
+    await look(page, "backfills-readings")
+    narrow = await visitor.open("/backfills", size=PHONE)
+    await expect(narrow.locator("#readings")).to_contain_text("goes on")
+    await look(narrow, "backfills-readings-phone")

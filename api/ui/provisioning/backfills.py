@@ -1,4 +1,7 @@
-"""The Backfill monitor: start one, watch it, steer it, and see what it found for each depot."""
+"""The Backfill monitor: start one, watch it, steer it, and see what it found for each depot.
+
+Below them stands how far the upkeep of readings is, which goes on by itself.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.base.dependencies import ActorDep
+from api.base.dependencies import ActorDep, EngineDep
 from api.base.idempotency import FormOnceDep
 from api.base.jobs.service import JobsDep, JobService
 from api.base.streams.live import Kind, Topic
 from api.base.types import BackfillId, Cursor, encode_cursor
+from api.history.rollups import read_upkeep
 from api.provisioning import backfills as service
 from api.ui.base.forms import FieldErrors, read_whole
 from api.ui.base.rendering import is_htmx, render
@@ -22,6 +26,7 @@ from domain.base.jobs import JobControl, JobState
 from domain.base.problems import Problem, ProblemCode
 from domain.provisioning.backfill import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, BackfillOutcome
 from reconciliation.backfills import BACKFILLS
+from store.base.database import snapshot
 
 router = APIRouter(prefix="/backfills", include_in_schema=False)
 
@@ -36,7 +41,13 @@ Filter = Annotated[BackfillOutcome | None, Query(alias="outcome")]
 @router.get("", name="page_backfills")
 async def show(request: Request, jobs: JobsDep) -> Response:
     """Show the backfills, and the form that starts one."""
-    return render(request, "backfills.html", await _list(jobs) | _form())
+    return render(request, "backfills.html", await _list(jobs) | await _upkeep(jobs.engine) | _form())
+
+
+@router.get("/readings", name="reading_upkeep")
+async def upkeep(request: Request, engine: EngineDep) -> Response:
+    """How far the upkeep of readings is now."""
+    return render(request, "backfills.html", await _upkeep(engine), block="readings")
 
 
 @router.get("/rows", name="backfill_rows")
@@ -70,7 +81,7 @@ async def start(request: Request, actor: ActorDep, jobs: JobsDep, once: FormOnce
             return Response(headers={"HX-Redirect": there}) if is_htmx(request) else RedirectResponse(there, 303)
     context = _form(given, mode) | {"errors": errors}
     if not is_htmx(request):
-        context |= await _list(jobs)
+        context |= await _list(jobs) | await _upkeep(jobs.engine)
     return render(request, "backfills.html", context, block="form" if is_htmx(request) else None, status=422)
 
 
@@ -136,6 +147,11 @@ async def steer(
 async def _list(jobs: JobService, cursor: str | None = None) -> dict[str, Any]:
     page = await service.list_all(jobs, cursor=cursor, limit=LISTED)
     return {"page": page, "topics": [Topic(Kind.BACKFILLS)]}
+
+
+async def _upkeep(engine: AsyncEngine) -> dict[str, Any]:
+    async with snapshot(engine) as connection:
+        return {"upkeep": await read_upkeep(connection)}
 
 
 def _form(page_size: str = str(DEFAULT_PAGE_SIZE), mode: str = "dry") -> dict[str, Any]:
