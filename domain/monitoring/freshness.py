@@ -9,6 +9,9 @@ from enum import StrEnum
 
 from domain.monitoring.capabilities import Capability
 
+READING_THRESHOLD = timedelta(minutes=5)
+"""A reading of a power source that is older may not hold any more."""
+
 
 class Freshness(StrEnum):
     """What the age of a status says."""

@@ -54,6 +54,28 @@ BASIS_MESSAGES: Mapping[CapacityBasis, str] = MappingProxyType(
 """Which fail-safe capacity it is."""
 
 
+_LEAST_USUAL_W = 1_000
+"""Below it, somebody has probably meant kilowatts."""
+
+
+def doubt_of_fail_safe(fail_safe_w: float | None, circuit: str | None, rated_power_w: float | None) -> str | None:
+    """Say what is worth a second look at a fail-safe capacity that somebody enters; None: nothing is.
+
+    Args:
+        fail_safe_w: Watts; None: none is given.
+        circuit: The name of the circuit that it is for, where there is one.
+        rated_power_w: That circuit's rating in watts, where it is known.
+
+    """
+    if fail_safe_w is None:
+        return None
+    if 0 < fail_safe_w < _LEAST_USUAL_W:
+        return f"{fail_safe_w / 1000:.12g} kW is less than 1 kW."
+    if rated_power_w is not None and fail_safe_w > rated_power_w:
+        return f"{fail_safe_w / 1000:.12g} kW is above the rating of {circuit}, {rated_power_w / 1000:.12g} kW."
+    return None
+
+
 def capacity_message(state: CapacityState | None) -> str:
     """Say why what holds for a circuit does; None: it follows no controller."""
     if state is None:

@@ -92,7 +92,7 @@ _CAPACITY_SETTINGS = (
     NumberSetting(
         "fail_safe_capacity_w",
         "Fail-safe capacity",
-        "Holds until the controller has sent a fail-safe capacity of its own; without it, 0 W does.",
+        "Holds until the controller has sent a fail-safe capacity of its own. Left empty, it is 0 kW: charging stops.",
         "W",
         0,
         MAX_POWER_W,
@@ -289,6 +289,7 @@ def _setting_schema(setting: NumberSetting) -> dict[str, Any]:
         "type": ["number", "null"] if setting.default is None else "number",
         "title": f"{setting.title} ({setting.unit})",
         "description": setting.description,
+        "unit": setting.unit,
         "minimum": setting.minimum,
         "maximum": setting.maximum,
         "default": setting.default,

@@ -92,7 +92,12 @@ async def test_filter_counts_rows_and_status_agree_in_every_state(api: httpx.Asy
         told = [each["freshness"] for each in shown.values()] or [None]
         worst = DepotFreshness.NONE if None in told else max(map(DepotFreshness, told), key=["FRESH", "STALE"].index)
         expected[site.depot_id] = worst
-        in_row = {each.capability: "FRESH" if each.is_fresh else "STALE" for each in rows.get(site.depot_id, ())}
+        found = rows.get(site.depot_id, ())
+        in_row = {each.capability: "FRESH" if each.is_fresh else "STALE" for each in found if each.status}
+        waiting = {each.capability for each in found if each.status is None and each.is_updated}
+        assert waiting == {
+            name for name, each in shown.items() if each["status"] is None and each["owner_device_id"] is not None
+        }
         assert in_row == {name: each["freshness"] for name, each in shown.items() if each["status"]}
         for each in shown.values():
             if each["owner_device_id"] is None and each["status"]:

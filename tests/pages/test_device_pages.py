@@ -9,7 +9,9 @@ from playwright.async_api import Locator, Page, expect
 from sqlalchemy import text
 
 from domain.site.circuit_capacity import CapacityPolicy
+from store.base.database import transaction
 from store.monitoring.device_reports import DEPTH
+from store.site.circuits import update_circuit
 from store.site.depots import NewCircuit
 from tests.factories.depots import make_depot_with
 from tests.factories.sites import (
@@ -23,7 +25,7 @@ from tests.factories.sites import (
     packet,
 )
 from tests.helpers.live import http_client
-from tests.helpers.support import synced
+from tests.helpers.support import ACTOR, synced
 from tests.pages.conftest import DESKTOP, PHONE, RunningProduct, Visitor
 from tests.pages.helpers.load import is_live, section, send
 from tests.pages.helpers.looking import is_wider_than_the_screen, look
@@ -64,7 +66,7 @@ async def test_a_device_is_set_up_on_the_pages_and_its_status_shows_on_the_card(
     depot_id = await make_depot_with(product.engine, NewCircuit("Feed 1"))
     await synced(product.engine, depot_id)
     page = await visitor.open(f"/depots/{depot_id}/load")
-    await page.get_by_role("link", name="System Admin / Devices").click()
+    await page.get_by_role("link", name="Devices").click()
 
     await page.get_by_role("button", name="Add gateway").click()
     await dialog(page).get_by_label("Name").fill("Gateway east")
@@ -242,25 +244,71 @@ async def test_all_that_is_wrong_is_said_beside_its_field(product: RunningProduc
         await dialog(page).get_by_label(measurand).uncheck()
     await dialog(page).get_by_label("FAIL_SAFE_CAPACITY").check()
     await dialog(page).get_by_label("Heartbeat threshold").fill("2")
-    await dialog(page).get_by_label("Fail-safe capacity (W)").fill("much")
+    await dialog(page).get_by_label("Fail-safe capacity (kW)").fill("much")
     await dialog(page).get_by_role("button", name="Configure").click()
     await expect(dialog(page).locator("#action-measurands-error")).to_have_text(
         f"{CAPACITY} needs AVAILABLE_CHARGING_CAPACITY. {CAPACITY} needs HEARTBEAT_STATUS."
     )
     await expect(dialog(page).locator("#action-heartbeat_threshold_seconds-error")).to_contain_text("between 5 and")
-    await expect(dialog(page).locator("#action-fail_safe_capacity_w-error")).to_have_text("Must be a number, in W.")
+    await expect(dialog(page).locator("#action-fail_safe_capacity_w-error")).to_have_text(
+        "Is a number from 0 to 1\u202f000\u202f000 kW."
+    )
     # What was filled in is kept.
-    await expect(dialog(page).get_by_label("Fail-safe capacity (W)")).to_have_value("much")
+    await expect(dialog(page).get_by_label("Fail-safe capacity (kW)")).to_have_value("much")
     await expect(dialog(page).get_by_label("FAIL_SAFE_CAPACITY")).to_be_checked()
     for measurand in ("AVAILABLE_CHARGING_CAPACITY", "HEARTBEAT_STATUS"):
         await dialog(page).get_by_label(measurand).check()
     await dialog(page).get_by_label("Heartbeat threshold").fill("90,5")
-    await dialog(page).get_by_label("Fail-safe capacity (W)").fill("")
+    await dialog(page).get_by_label("Fail-safe capacity (kW)").fill("")
     await dialog(page).get_by_role("button", name="Configure").click()
     await expect(card(page, CAPACITY).locator(".sensor-action-end")).to_contain_text("Heartbeat threshold (s) 90.5")
     found = (await configured(product, made.devices["em-1"]))["UPDATE_CIRCUIT_CAPACITY"]
     assert (found["heartbeat_threshold_seconds"], found["fail_safe_capacity_w"]) == (90.5, None)
     await expect(card(page, CAPACITY).locator(".problem-code")).to_have_text("DEVICE_WITHOUT_CIRCUIT")
+
+
+@pytest.mark.parametrize(("size", "name"), [(DESKTOP, "desktop"), (PHONE, "phone")])
+async def test_a_fail_safe_is_asked_in_kilowatts_and_doubtful_ones_twice(
+    product: RunningProduct, visitor: Visitor, size: tuple[int, int], name: str
+) -> None:
+    made = await make_site(product.engine)
+    async with transaction(product.engine, ACTOR) as connection:
+        await update_circuit(connection, ACTOR, made.circuit_ids[0], {"rated_power_w": 400e3})
+    await add_device(product.engine, made, circuit_id=made.circuit_ids[0])
+    visitor.expected = ("422",)
+    page = await visitor.open(f"/devices/{made.devices['mgc-1']}", size=size)
+    await page.get_by_role("button", name=f"Configure {CAPACITY}").click()
+    field = dialog(page).get_by_label("Fail-safe capacity (kW)")
+    await expect(dialog(page).locator("#action-fail_safe_capacity_w-hint")).to_contain_text(
+        "Left empty, it is 0 kW: charging stops. 0 to 1\u202f000\u202f000."
+    )
+    doubt = dialog(page).locator("#action-doubt")
+    for given, why in (
+        ("0.5", "0.5 kW is less than 1 kW."),
+        ("120000", "120000 kW is above the rating of Feed 1, 400 kW."),
+    ):
+        await field.fill(given)
+        await dialog(page).get_by_role("button", name="Configure").click()
+        await expect(doubt).to_contain_text(why)
+        await expect(field).to_have_value(given)
+    await look(page, f"fail-safe-doubt-{name}")
+    assert "UPDATE_CIRCUIT_CAPACITY" not in await configured(product, made.devices["mgc-1"])
+    await field.fill("120")
+    await dialog(page).get_by_role("button", name="Configure").click()
+    await expect(card(page, CAPACITY).locator(".sensor-action-end")).to_contain_text("Fail-safe capacity (kW) 120")
+    # What was looked at is stored, however doubtful.
+    await page.get_by_role("button", name=f"Edit {CAPACITY}").click()
+    await field.fill("500")
+    await dialog(page).get_by_role("button", name="Save").click()
+    await expect(doubt).to_contain_text("500 kW is above the rating of Feed 1, 400 kW. Save again to keep it.")
+    await dialog(page).get_by_role("button", name="Save").click()
+    await expect(card(page, CAPACITY).locator(".sensor-action-end")).to_contain_text("Fail-safe capacity (kW) 500")
+    found = (await configured(product, made.devices["mgc-1"]))["UPDATE_CIRCUIT_CAPACITY"]
+    assert found["fail_safe_capacity_w"] == 500e3
+    await page.get_by_role("button", name=f"Edit {CAPACITY}").click()
+    await field.fill("")
+    await dialog(page).get_by_role("button", name="Save").click()
+    await expect(card(page, CAPACITY).locator(".sensor-action-end")).to_contain_text("0: charging stops")
 
 
 async def test_a_capability_has_one_owner_and_the_form_leads_to_it(product: RunningProduct, visitor: Visitor) -> None:
@@ -484,7 +532,7 @@ async def test_a_remediation_leads_to_the_very_action(product: RunningProduct, v
     await page.get_by_role("link", name="Open the device").click()
     await expect(page).to_have_url(f"{product.url}/devices/{made.devices['mgc-9']}#action-{action_id}")
     await expect(page.locator(f"#action-{action_id} .remedy")).to_contain_text("is linked to none")
-    await expect(page.get_by_role("link", name="System Admin / Devices")).to_have_attribute("aria-current", "page")
+    await expect(page.get_by_role("link", name="Devices")).to_have_attribute("aria-current", "page")
 
 
 async def test_a_name_is_never_markup_and_long_names_have_room(product: RunningProduct, visitor: Visitor) -> None:

@@ -119,7 +119,7 @@ async def test_a_refreshed_card_shows_what_was_posted_last(product: RunningProdu
     made = await controller_site(product.engine)
     page = await visitor.open(f"/depots/{made.depot_id}/load")
     for capability in TITLES:
-        await expect(section(page, capability)).to_contain_text("No status received yet")
+        await expect(section(page, capability)).to_contain_text("Bound, nothing sent yet")
         await expect(section(page, capability)).to_contain_text("Device mgc-1 is bound and has sent no status yet.")
         await expect(section(page, capability).locator(".onoff, .freshness")).to_have_count(0)
     await post(product, made, "PEAK_SHAVING", True, "a", 2)
@@ -162,7 +162,7 @@ async def test_a_depot_without_a_microgrid_says_why_with_status_404(product: Run
         await expect(page.locator("#unresolved")).to_contain_text("NO_TOP_LEVEL_CIRCUITS")
         await expect(page.locator(".capability")).to_have_count(0)
     assert await violations(page) == []
-    await page.get_by_role("link", name="System Admin / Microgrid").first.click()
+    await page.get_by_role("link", name="Circuits").first.click()
     await expect(page).to_have_url(f"{product.url}/depots/{depot_id}/microgrid")
     for path, title in (
         (f"/depots/{NOBODY}/load", "There is no such depot"),
@@ -381,7 +381,31 @@ async def test_the_card_says_since_when_and_who_supplied_it(
     assert items[0]["since"] == (await latest(product, made))["PEAK_SHAVING"]["since"]
 
 
-async def test_fresh_beside_a_fail_safe_says_that_the_limits_differ(product: RunningProduct, visitor: Visitor) -> None:
+@pytest.mark.parametrize(("size", "name"), [(DESKTOP, "desktop"), (PHONE, "phone")])
+async def test_old_readings_of_power_sources_look_old(
+    product: RunningProduct, visitor: Visitor, size: tuple[int, int], name: str
+) -> None:
+    made = await make_site(product.engine)
+    source = await add_power_source(product.engine, made, "BATTERY", made.circuit_ids[0])
+    await add_device(product.engine, made, "bess-1", made.circuit_ids[0])
+    await add_action(product.engine, made, "UPDATE_POWER_SOURCE_STATE", "SOC", sensor_id="bess-1")
+    await add_action(product.engine, made, "UPDATE_POWER_SOURCE_LOAD", "TOTAL_POWER_LOAD", sensor_id="bess-1")
+    await send(product, packet(made, milliseconds() - 7_200_000, "bess-1", SOC=55))
+    await send(product, packet(made, None, "bess-1", TOTAL_POWER_LOAD=12_500))
+    page = await visitor.open(f"/depots/{made.depot_id}/load", size=size)
+    readings = page.locator(f"#source-{source} .reading")
+    await expect(readings.nth(0)).to_contain_text("55 %")
+    await expect(readings.nth(0).locator(".old")).to_be_visible()
+    await expect(readings.nth(0).locator(".old")).to_contain_text("Old")
+    await expect(readings.nth(1)).to_contain_text("12.5 kW")
+    await expect(readings.nth(1).locator(".old")).to_be_hidden()
+    await look(page, f"sources-old-{name}")
+
+
+@pytest.mark.parametrize(("size", "name"), [(DESKTOP, "desktop"), (PHONE, "phone")])
+async def test_fresh_beside_a_fail_safe_says_that_the_limits_differ(
+    product: RunningProduct, visitor: Visitor, size: tuple[int, int], name: str
+) -> None:
     made = await make_site(product.engine)
     await add_device(product.engine, made, "mgc-1", made.circuit_ids[0])
     await add_action(product.engine, made, "UPDATE_MICROGRID_STATE", "LIMIT_PEAK_SHAVING", "LIMIT_DER_EXPORT")
@@ -395,8 +419,10 @@ async def test_fresh_beside_a_fail_safe_says_that_the_limits_differ(product: Run
         packet(made, milliseconds(sent), LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false", HEARTBEAT_STATUS="ok",
                AVAILABLE_CHARGING_CAPACITY=200e3),
     )  # fmt: skip
-    page = await visitor.open(f"/depots/{made.depot_id}/load")
+    page = await visitor.open(f"/depots/{made.depot_id}/load", size=size)
     part = section(page, "PEAK_SHAVING")
+    await expect(section(page, "DER")).to_contain_text("Export to the grid: not limited")
+    await look(page, f"fail-safe-card-{name}")
     await expect(part.locator(".freshness")).to_have_text("Fresh", use_inner_text=True)
     await expect(part).to_contain_text("Fresh means updated within 5 min.")
     await expect(part).to_contain_text(
@@ -443,7 +469,7 @@ async def test_the_history_stays_open_when_the_card_is_refreshed(product: Runnin
     page = await visitor.open(f"/depots/{made.depot_id}/load")
     await is_live(page)
     part = section(page, "DER")
-    await part.get_by_text("Last updates").press("Enter")
+    await part.get_by_text("Changes", exact=True).press("Enter")
     await post(product, made, "DER", False, "b", 1)
     await expect(part.locator(".history li .was")).to_have_text(["OFF", "ON"], use_inner_text=True)
     await expect(part.locator(".history")).to_have_attribute("open", "")
@@ -563,7 +589,7 @@ async def test_the_page_is_accessible_in_every_state(
     await _loaded(page)
     assert await shown(page) == {"PEAK_SHAVING": ("ON", "Fresh"), "DER": ("OFF", "Stale")}
     await look(page, f"load-{name}")
-    await section(page, "DER").get_by_text("Last updates").click()
+    await section(page, "DER").get_by_text("Changes", exact=True).click()
     await page.get_by_text("As a table").click()
     await look(page, f"load-open-{name}")
     bare = await controller_site(product.engine)

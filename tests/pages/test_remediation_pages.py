@@ -200,7 +200,7 @@ async def test_depots_are_filtered_by_how_fresh_they_are(product: RunningProduct
     for word, made, seen in (
         ("Fresh", fresh, ["ON Fresh", "OFF Fresh"]),
         ("Stale", stale, ["ON Stale", "ON Fresh"]),
-        ("No status", bare, ["no status", "no status"]),
+        ("No status", bare, ["no controller bound", "no controller bound"]),
     ):
         await counts.filter(has_text=word).click()
         await expect(rows).to_have_count(1)
@@ -219,6 +219,18 @@ async def test_depots_are_filtered_by_how_fresh_they_are(product: RunningProduct
     await send(product, packet(stale, milliseconds() + 1000, LIMIT_PEAK_SHAVING="true"))
     await expect(page.get_by_text("No depots match")).to_be_visible()
     await expect(counts).to_have_text(["Any status 3", "Fresh 2", "Stale 0", "No status 1"])
+
+
+async def test_a_depot_without_a_status_says_whether_a_controller_is_bound(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    made = await controller_site(product.engine)
+    page = await visitor.open("/")
+    await is_live(page)
+    statuses = page.locator("#rows .latest-status")
+    await expect(statuses).to_have_text(["bound, nothing sent yet"] * 2, use_inner_text=True)
+    await send(product, packet(made, LIMIT_PEAK_SHAVING="true"))
+    await expect(statuses).to_have_text(["ON Fresh", "bound, nothing sent yet"], use_inner_text=True)
 
 
 async def test_thousands_of_reporting_depots_are_filtered_without_waiting(

@@ -33,7 +33,7 @@ async def test_a_scenario_is_chosen_run_and_watched_to_its_end(product: RunningP
     # Step by step, without anybody reloading the page.
     for step in (1, 3, 5):
         await expect(page.locator(f"#step-{step - 1}")).to_be_visible()
-    await expect(badge).to_have_text("Passed")
+    await expect(badge).to_have_text("Checks passed")
     await expect(page.locator("#checks-failed")).to_have_text("0")
     # What was sent stands beside what the product shows of it.
     beside = page.locator(".beside")
@@ -56,7 +56,7 @@ async def test_a_scenario_is_chosen_run_and_watched_to_its_end(product: RunningP
         await page.get_by_role("link", name="Evidence NDJSON").click()
     assert (await started.value).suggested_filename.endswith(".ndjson")
     # Who only watched the list saw it, too.
-    await expect(watching.locator("#rows .badge")).to_have_text("Passed")
+    await expect(watching.locator("#rows .badge")).to_have_text("Checks passed")
     assert not await is_wider_than_the_screen(watching)
 
 
@@ -71,8 +71,13 @@ async def test_a_run_is_paused_resumed_and_cancelled(product: RunningProduct, vi
     await expect(badge).to_have_text("Paused")
     await page.get_by_role("button", name="Resume").click()
     await expect(badge).to_have_text("Running")
-    await page.get_by_role("button", name="Cancel").click()
-    await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    await page.get_by_role("button", name="End run").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("button", name="Keep running").click()
+    await expect(dialog).to_be_hidden()
+    await expect(badge).to_have_text("Running")
+    await page.get_by_role("button", name="End run").click()
+    await dialog.get_by_role("button", name="End run").click()
     await expect(badge).to_have_text("Cancelled")
     await expect(page.get_by_role("link", name="Run again")).to_be_visible()
 

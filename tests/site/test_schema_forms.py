@@ -56,13 +56,32 @@ def test_numbers_are_read_as_people_write_them() -> None:
     fields = draw_fields(action_schema(SensorActionKind.UPDATE_CIRCUIT_CAPACITY))
     threshold, fail_safe = fields[1:]
     assert (threshold.kind, threshold.is_optional, threshold.limits) == (FieldKind.NUMBER, False, "5 to 86\u202f400")
-    assert (fail_safe.is_optional, fail_safe.limits) == (True, "0 to 1\u202f000\u202f000\u202f000")
+    assert (fail_safe.is_optional, fail_safe.limits) == (True, "0 to 1\u202f000\u202f000")
     filled = fill(fields, {"measurands": [], "heartbeat_threshold_seconds": 90.5, "fail_safe_capacity_w": None})
     assert filled == {"measurands": [], "heartbeat_threshold_seconds": "90.5", "fail_safe_capacity_w": ""}
     for given, read in ((" 12,5 ", 12.5), ("1e3", 1000.0), ("soon", "soon"), ("", "")):
         values = {"measurands": [], "heartbeat_threshold_seconds": given, "fail_safe_capacity_w": " "}
         made = make_document(fields, values)
         assert (made["heartbeat_threshold_seconds"], made["fail_safe_capacity_w"]) == (read, None)
+
+
+def test_people_read_and_write_kilowatts_where_documents_have_watts() -> None:
+    _, threshold, fail_safe = fields = draw_fields(action_schema(SensorActionKind.UPDATE_CIRCUIT_CAPACITY))
+    assert (threshold.title, fail_safe.title) == ("Heartbeat threshold (s)", "Fail-safe capacity (kW)")
+    for watts, written in ((120_000, "120"), (412_500.25, "412.50025"), (0, "0"), (1, "0.001")):
+        document = {"measurands": [], "heartbeat_threshold_seconds": 5, "fail_safe_capacity_w": watts}
+        values = fill(fields, document)
+        assert values["fail_safe_capacity_w"] == written
+        assert make_document(fields, values) == document
+    assert [fail_safe.say(value) for value in (120_000, None)] == ["120", "0: charging stops"]
+    errors = FieldErrors()
+    parsed = parse_action(
+        {"action": "UPDATE_CIRCUIT_CAPACITY", "measurands": ["HEARTBEAT_STATUS", "AVAILABLE_CHARGING_CAPACITY"],
+         "fail_safe_capacity_w": -1}
+    )  # fmt: skip
+    assert isinstance(parsed, InvalidAction)
+    note_violations(errors, "action", parsed.violations, fields)
+    assert errors == {"action-fail_safe_capacity_w": "Is a number from 0 to 1\u202f000\u202f000 kW."}
 
 
 def test_all_that_is_wrong_stands_beside_its_field_once() -> None:

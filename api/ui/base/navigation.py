@@ -22,6 +22,8 @@ class Link:
     current: bool
     count_address: str | None = None
     """Where the number beside it comes from."""
+    section: str | None = None
+    """The section that it begins: it and those after it belong there."""
 
 
 # What a link says, and the name of its route.
@@ -42,10 +44,12 @@ _COUNTS = {"page_remediations": "remediation_count"}
 """What is counted beside a link, and the name of the route that counts."""
 _DEPOT = (
     ("Load", "page_load"),
-    ("System Admin / Microgrid", "page_microgrid"),
-    ("System Admin / Devices", "page_devices"),
-    ("System Admin / Controllers", "page_controllers"),
+    ("Circuits", "page_microgrid"),
+    ("Devices", "page_devices"),
+    ("Controllers", "page_controllers"),
 )
+_SECTIONS = {"page_microgrid": "System Admin"}
+"""The sections of a depot's tabs, by the name of the route of their first one."""
 
 
 def address_of(request: Request, name: str, **values: Any) -> str | None:
@@ -73,7 +77,9 @@ def _links(request: Request, wanted: tuple[tuple[str, str], ...], **values: Any)
         path = request.scope["path"]
         counted = str(request.app.url_path_for(_COUNTS[name])) if name in _COUNTS else None
         below = (f"{area}/", _ALSO[name]) if name in _ALSO else (f"{area}/",)
-        links.append(Link(text, address, path in (address, area) or path.startswith(below), counted))
+        links.append(
+            Link(text, address, path in (address, area) or path.startswith(below), counted, _SECTIONS.get(name))
+        )
     return links
 
 

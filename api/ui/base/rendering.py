@@ -54,7 +54,7 @@ def _environment() -> Environment:
     filters: list[Callable[..., str]] = [
         words.count, words.counted, words.power, words.kilowatts, words.exact, words.to_second, words.duration,
         words.kw, words.in_words, words.threshold, words.figure, words.time_of_day,
-        words.clock_time, words.clock_second,
+        words.clock_time, words.clock_second, words.stale_at,
     ]  # fmt: skip
     made.filters.update({each.__name__: each for each in filters})
     return made

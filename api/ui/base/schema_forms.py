@@ -49,13 +49,24 @@ class SchemaField:
     maximum: float | None = None
     is_optional: bool = False
     """Whether a number may be left empty, which is null."""
+    unit: str = ""
+    """Of a number, as people read and write it."""
+    factor: float = 1
+    """How many of the document's units that is: documents have watts, people kilowatts."""
 
     @property
     def limits(self) -> str:
         """What a number lies between, in words."""
         if self.minimum is None or self.maximum is None:
             return ""
-        return f"{figure(self.minimum)} to {figure(self.maximum)}"
+        return f"{figure(self.minimum / self.factor)} to {figure(self.maximum / self.factor)}"
+
+    def say(self, value: Any) -> str:
+        """A value of the document, to be read."""
+        if self.unit == "kW" and value is None:
+            return "0: charging stops"
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return in_words(value / self.factor if is_number else value)
 
 
 def draw_fields(schema: Mapping[str, Any]) -> list[SchemaField]:
@@ -84,15 +95,19 @@ def _field(name: str, field: Mapping[str, Any], required: Iterable[str]) -> Sche
         return SchemaField(name, FieldKind.CHOICES, title, description, [], choices)
     if "boolean" in kinds:
         return SchemaField(name, FieldKind.SWITCH, title, description, field.get("default", False))
+    unit = str(field.get("unit", ""))
+    shown, factor = ("kW", 1000) if unit == "W" else (unit, 1)
     return SchemaField(
         name,
         FieldKind.NUMBER,
-        title,
+        title.replace(f"({unit})", f"({shown})"),
         description,
         field.get("default"),
         minimum=field.get("minimum"),
         maximum=field.get("maximum"),
         is_optional="null" in kinds and name not in required,
+        unit=shown,
+        factor=factor,
     )
 
 
@@ -104,7 +119,7 @@ def fill(fields: Sequence[SchemaField], document: Mapping[str, Any]) -> dict[str
 def _filled(field: SchemaField, value: Any) -> Any:
     if field.kind is not FieldKind.NUMBER:
         return value
-    return "" if value is None else f"{value:.15g}"
+    return "" if value is None else f"{value / field.factor:.15g}"
 
 
 def read_form(fields: Sequence[SchemaField], form: FormData, prefix: str = "") -> dict[str, Any]:
@@ -147,7 +162,7 @@ def _number(field: SchemaField, given: str) -> Any:
     if not text and field.is_optional:
         return None
     try:
-        return float(text.replace(",", "."))
+        return float(f"{float(text.replace(',', '.')) * field.factor:.15g}")
     except ValueError:
         return text
 
@@ -163,11 +178,15 @@ def in_words(value: Any) -> str:
     return str(value) if isinstance(value, str) else ", ".join(str(each) for each in value)
 
 
-def note_violations(errors: FieldErrors, prefix: str, violations: Iterable[Violation]) -> None:
-    """Put all that is wrong with a document beside the fields that it is about."""
+def note_violations(
+    errors: FieldErrors, prefix: str, violations: Iterable[Violation], fields: Iterable[SchemaField] = ()
+) -> None:
+    """Put all that is wrong with a document beside the fields that it is about, in the units of the form."""
+    scaled = {each.name: each for each in fields if each.factor != 1}
     for violation in violations:
         name = violation.pointer.removeprefix("/").split("/")[0]
         field = f"{prefix}-{name}"
+        reason = f"Is a number from {scaled[name].limits} {scaled[name].unit}." if name in scaled else violation.reason
         message = errors.get(field, "")
-        if violation.reason not in message:
-            errors[field] = f"{message} {violation.reason}".strip()
+        if reason not in message:
+            errors[field] = f"{message} {reason}".strip()

@@ -11,8 +11,8 @@ from domain.base.jobs import JobState
 from domain.base.timezones import find_timezone, known_timezones
 from domain.history.exports import ExportKind
 from domain.monitoring.alarms import MENDED_AT, Alarm, AlarmKind
-from domain.monitoring.capabilities import Capability, FoldEffect
-from domain.monitoring.freshness import DepotFreshness
+from domain.monitoring.capabilities import Capability, CapabilityStatus
+from domain.monitoring.freshness import READING_THRESHOLD, DepotFreshness
 from domain.provisioning.backfill import BackfillOutcome
 from domain.provisioning.outcomes import NAMED_CHANGES, ProvisioningCode, ProvisioningState, SyncOutcome
 from domain.simulation.scenario_runs import RunOutcome
@@ -70,6 +70,7 @@ SYNC = {
 RETIRED = Badge("Retired", "circle-slash", "quiet")
 FRESH = Badge("Fresh", "circle-check", "good")
 STALE = Badge("Stale", "triangle-alert", "warn")
+OLD = Badge("Old", "triangle-alert", "warn")
 NOT_UPDATING = Badge("Not updating", "circle-slash", "quiet")
 FRESHNESS = {
     DepotFreshness.FRESH: FRESH,
@@ -88,6 +89,11 @@ ALARM_MENDED_AT = MENDED_AT
 LASTS = (AlarmKind.CONTROLLER_SILENT, AlarmKind.STATUS_STALE)
 """The alarms that say how long they have lasted wherever they are told."""
 CAPABILITY = {each: each.label for each in Capability}
+MEANING = {
+    (Capability.DER, CapabilityStatus.ON): "Export to the grid: limited",
+    (Capability.DER, CapabilityStatus.OFF): "Export to the grid: not limited",
+}
+"""What a status means for the site, where its name does not say it."""
 EXPORT = {
     ExportKind.READINGS: "Readings of all devices",
     ExportKind.CAPABILITY_HISTORY: "Capability history",
@@ -95,13 +101,6 @@ EXPORT = {
     ExportKind.REMEDIATIONS: "Remediations",
 }
 SHORT_CAPABILITY = {each: each.short_label for each in Capability}
-EFFECT = {
-    FoldEffect.SHOWN: "became the status",
-    FoldEffect.LATE: "late: a newer status was shown already",
-    FoldEffect.UNAVAILABLE: "no value: the status stayed",
-    FoldEffect.REPEATED: "repeated: changed nothing",
-    FoldEffect.CONFLICTING: "ignored: its event reference was used before",
-}
 CAPACITY = {
     CapacityMode.CONTROLLER: Badge("Controller", "circle-check", "good"),
     CapacityMode.FAIL_SAFE: Badge("Fail-safe", "triangle-alert", "warn"),
@@ -147,8 +146,8 @@ UNREADABLE = {
 }
 RUN_STATE = JOB | {JobState.FAILED: Badge("Aborted", "circle-alert", "bad")}
 RUN_OUTCOME = {
-    RunOutcome.PASSED: Badge("Passed", "circle-check", "good"),
-    RunOutcome.FAILED: Badge("Failed", "circle-x", "bad"),
+    RunOutcome.PASSED: Badge("Checks passed", "circle-check", "good"),
+    RunOutcome.FAILED: Badge("Checks failed", "circle-x", "bad"),
 }
 CHECK = {True: Badge("Passed", "check", "good"), False: Badge("Failed", "x", "bad")}
 RUN_CAPACITY = {
@@ -207,6 +206,13 @@ def alarm(of: Alarm) -> str:
             return counted(of.count, "remediation")
         case AlarmKind.PROVISIONING_FAILED | AlarmKind.STATUS_STALE:
             return ALARM[of.kind].word
+
+
+def sent_nothing(*, is_bound: bool, is_disabled: bool = False) -> str:
+    """Why there is no status of a capability."""
+    if is_bound:
+        return "bound, nothing sent yet"
+    return "the binding is disabled" if is_disabled else "no controller bound"
 
 
 def updates(number: int) -> str:
@@ -282,6 +288,11 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def stale_at(reading_at: datetime) -> str:
+    """When a reading of a power source becomes an old one."""
+    return (reading_at + READING_THRESHOLD).isoformat()
 
 
 def threshold(seconds: float) -> str:

@@ -17,7 +17,7 @@ from api.site import devices as service
 from api.ui.base.depot_head import with_head
 from api.ui.base.navigation import address_of
 from api.ui.base.rendering import render
-from api.ui.base.schema_forms import FieldKind, draw_fields, in_words
+from api.ui.base.schema_forms import FieldKind, draw_fields
 from api.ui.base.sparks import Spark, draw_spark
 from domain.base.problems import Problem, ProblemCode
 from domain.site.measurands import MEASURANDS, MeasurandKey
@@ -99,7 +99,7 @@ def _users(
 
 def _settings(schema: dict[str, Any], action: sensor_actions.SensorAction) -> list[tuple[str, str]]:
     numbers = [field for field in draw_fields(schema) if field.kind is FieldKind.NUMBER]
-    return [(field.title, in_words(getattr(action, field.name))) for field in numbers]
+    return [(field.title, field.say(getattr(action, field.name))) for field in numbers]
 
 
 @router.get("", name="page_device")

@@ -41,14 +41,17 @@ from api.ui.site.site_forms import CascadeItem, Refusal, delete, delete_dialog, 
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from domain.controllers.controller_support import ControllerTables
+from domain.site.capacity_messages import doubt_of_fail_safe
 from domain.site.deletions import SubjectKind
 from domain.site.sensor_actions import SensorActionKind
+from store.site.circuits import read_circuit
 from store.site.site_overview import read_last_packets
 
 router = APIRouter(prefix="/devices/{device_id}/sensor-actions", include_in_schema=False)
 
 _PREFIX = "action"
 _TEMPLATE = "sensor_action_dialogs.html"
+_FAIL_SAFE = "fail_safe_capacity_w"
 
 
 @dataclass(kw_only=True)
@@ -61,6 +64,10 @@ class Form(EditForm):
     conflict: Conflict | None = None
     owners: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
     """Who publishes the capabilities that were asked for."""
+    doubt: str | None = None
+    """What is worth a second look before it is stored; saved again as it is, it is stored."""
+    looked_at: str = ""
+    """The fail-safe capacity that was entered when it was looked at a second time."""
 
     @staticmethod
     async def of(kind: SensorActionKind, document: Mapping[str, Any] | None = None) -> Form:
@@ -76,7 +83,21 @@ class Form(EditForm):
             self.values = read_form(self.fields, form)
             self.was = read_form(self.fields, form, WAS)
             self.version = read_version(form)
+            self.looked_at = str(form.get("looked_at", ""))
         return self
+
+    async def is_doubtful(self, engine: AsyncEngine, device: devices.Device) -> bool:
+        """Whether the fail-safe capacity is worth a second look that it did not have yet; the form then says why."""
+        given = self.values.get(_FAIL_SAFE, "")
+        watts = make_document(self.fields, self.values).get(_FAIL_SAFE)
+        if not isinstance(watts, float) or given in (self.looked_at, self.was.get(_FAIL_SAFE)):
+            return False
+        rating = None
+        if device.circuit_id is not None:
+            async with engine.connect() as connection:
+                rating = (await read_circuit(connection, device.circuit_id)).rated_power_w
+        self.doubt, self.looked_at = doubt_of_fail_safe(watts, device.circuit_name, rating), given
+        return self.doubt is not None
 
     def document(self) -> dict[str, Any]:
         """The form as the API takes it; of a change, what was changed."""
@@ -95,12 +116,17 @@ class Form(EditForm):
         if problem.code is ProblemCode.VERSION_CONFLICT:
             titles = {each.name: each.title for each in self.fields} | {"device_id": "Device"}
             holds = current(problem)
-            words = {each.name: in_words(holds[each.name]) for each in self.fields}
+            by_name = {each.name: each for each in self.fields}
+            words = {name: each.say(holds[name]) for name, each in by_name.items()}
             self.conflict = self.go_on(
-                problem, fill(self.fields, holds), titles, lambda _, value: in_words(value), words
+                problem,
+                fill(self.fields, holds),
+                titles,
+                lambda name, value: by_name[name].say(value) if name in by_name else in_words(value),
+                words,
             )
         elif problem.violations:
-            note_violations(self.errors, _PREFIX, problem.violations)
+            note_violations(self.errors, _PREFIX, problem.violations, self.fields)
             self.owners = list((problem.context or {}).get("owners", ()))
         elif problem.code is ProblemCode.SENSOR_ACTION_EXISTS:
             self.errors[_PREFIX] = problem.detail
@@ -142,7 +168,7 @@ async def _dialog(
         "to": to,
         "delete_at": delete_at,
     }
-    status = 409 if form.conflict else 422 if form.errors else 200
+    status = 409 if form.conflict else 422 if form.errors or form.doubt else 200
     return render(request, _TEMPLATE, context, block="form", status=status)
 
 
@@ -180,6 +206,8 @@ async def create(
     form = await (await Form.of(action)).read(request)
     try:
         device = await devices.read(device_id, engine)
+        if await form.is_doubtful(engine, device):
+            return await _dialog(request, engine, device, form)
         await service.create(device_id, form.document(), actor, engine, tables, once)
     except Problem as problem:
         if problem.code is ProblemCode.DEVICE_NOT_FOUND:
@@ -213,6 +241,9 @@ async def change(
     except Problem as problem:
         return gone(request, problem)
     form = await (await Form.of(action.action)).read(request)
+    device = await devices.read(device_id, engine)
+    if await form.is_doubtful(engine, device):
+        return await _dialog(request, engine, device, form, sensor_action_id)
     return await _save(request, engine, actor, tables, action, form, form.document())
 
 
