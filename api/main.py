@@ -48,7 +48,7 @@ from api.edge.located import Located
 from api.edge.requests import Requests
 from api.edge.temporal_ui import TemporalUi
 from api.history import exports, rollups, series
-from api.monitoring import capability_status, load, telemetry
+from api.monitoring import capability_status, load, overview, telemetry
 from api.provisioning import backfills, microgrids, retirement
 from api.simulation import scenario_runs, scenarios
 from api.site import (
@@ -124,7 +124,7 @@ _SITE = _Subject(
 )
 _CONTROLLERS = _Subject((controller_bindings, controller_packets, resolutions))
 _MONITORING = _Subject(
-    (telemetry, capability_status, load, remediations),
+    (telemetry, capability_status, load, overview, remediations),
     fast_routes=(*telemetry.FAST_ROUTES, *capability_status.FAST_ROUTES),
     schemas=telemetry.PACKET_SCHEMAS,
 )

@@ -111,6 +111,7 @@ MEANINGS: dict[str, Meaning] = {
     "freshness": Meaning("How old the status is, against its threshold."),
     "key": Meaning("The measurand's key in packets.", "TOTAL_POWER_LOAD"),
     "last_value": Meaning("The last value that came; null: none yet."),
+    "mended_at": Meaning("Where a person mends it."),
     "mode": Meaning("Whose capacity holds: the controller's, or the fail-safe."),
     "problem": Meaning("Why it was refused; null: it was not."),
     "provider_event_ref": Meaning("The sender's own reference; the same one again changes nothing.", "evt-2041"),

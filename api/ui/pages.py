@@ -9,7 +9,7 @@ from api.ui.base import assets, depot_head, live, problem_list
 from api.ui.base.problem_pages import install_problem_pages
 from api.ui.controllers import controller_forms, controllers
 from api.ui.history import as_of, trends
-from api.ui.monitoring import load
+from api.ui.monitoring import load, overview
 from api.ui.provisioning import backfills, circuits, microgrid, retirement
 from api.ui.simulation import scenario_compare, scenario_run, scenarios
 from api.ui.site import (
@@ -29,8 +29,8 @@ from api.ui.site import (
 def install_pages(app: FastAPI) -> None:
     """Add the pages to ``app``, whose API and refusals are there already."""
     site = (
-        depots, depot_settings, depot_head, retirement, load, microgrid, circuits, controllers, controller_forms,
-        remediations,
+        depots, depot_settings, depot_head, retirement, overview, load, microgrid, circuits, controllers,
+        controller_forms, remediations,
     )  # fmt: skip
     history = (trends, as_of)
     jobs = (backfills, scenarios, scenario_run, scenario_compare)

@@ -22,11 +22,12 @@ from store.base.database import make_engine
 from store.site.fleet.fleet_list import add_counts_up
 
 _ASKED = {
-    "page": "/",
-    "page, searched": "/?search=depot",
-    "page, one letter": "/?search=e",
-    "page, nothing found": "/?search=zqx",
-    "page, stale": "/?freshness=STALE",
+    "overview": "/",
+    "page": "/depots",
+    "page, searched": "/depots?search=depot",
+    "page, one letter": "/depots?search=e",
+    "page, nothing found": "/depots?search=zqx",
+    "page, stale": "/depots?freshness=STALE",
     "list": "/api/depots",
     "list, failed": "/api/depots?provisioning=FAILED",
     "list, pending": "/api/depots?provisioning=PENDING",

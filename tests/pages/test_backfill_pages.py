@@ -24,7 +24,7 @@ async def test_a_dry_run_then_a_real_one_are_watched_to_their_end(product: Runni
     await expect(page.locator("#counts a")).to_have_text(
         ["All 450", "Would be created 420", "Already provisioned 0", "No top-level circuit 30"]
     )
-    await page.goto("/")
+    await page.goto("/depots")
     await expect(page.locator("#counts a").nth(1)).to_have_text("Provisioned 0")
 
     await page.goto("/backfills")

@@ -21,7 +21,7 @@ async def test_thousands_of_depots_are_searched_filtered_and_scrolled_through(
 ) -> None:
     await make_fleet(product.engine, DEPOTS, flawed=300)
     empty = await make_depot_with(product.engine, name="Yard without a feed")
-    page = await visitor.open("/")
+    page = await visitor.open("/depots")
     rows = page.locator("#rows > tr:not(.more)")
     counts = page.locator("#by-provisioning a")
     await expect(counts).to_have_text(["All 5\u202f201", "Provisioned 0", "Pending 5\u202f200", "Failed 1"])
@@ -35,25 +35,25 @@ async def test_thousands_of_depots_are_searched_filtered_and_scrolled_through(
     names = await page.locator("#rows th a").all_text_contents()
     assert names == [f"Depot {number:05}" for number in range(1, len(names) + 1)]
     # To the very end of a list, where nothing more is offered.
-    await page.goto("/?search=depot+05")
+    await page.goto("/depots?search=depot+05")
     await expect(counts.first).to_have_text("All 201")
     while (loaded := await rows.count()) < 201:
         await page.evaluate("scrollTo(0, document.body.scrollHeight)")
         await expect(rows.nth(loaded)).to_be_attached()
     await expect(page.locator("#rows > .more")).to_have_count(0)
-    await page.goto("/")
+    await page.goto("/depots")
 
     await page.evaluate("scrollTo(0, 0)")
     await page.get_by_role("searchbox").press_sequentially("depot 0519")
     await expect(rows).to_have_count(10)
     await expect(counts.first).to_have_text("All 10")
-    await expect(page).to_have_url(f"{product.url}/?search=depot+0519")
+    await expect(page).to_have_url(f"{product.url}/depots?search=depot+0519")
     await page.reload()
     await expect(rows).to_have_count(10)
-    await page.goto("/?search=no+such+name")
+    await page.goto("/depots?search=no+such+name")
     await expect(page.get_by_text("No depots match")).to_be_visible()
 
-    await page.goto("/")
+    await page.goto("/depots")
     await page.get_by_role("link", name="Failed").click()
     await expect(rows).to_have_count(1)
     await expect(rows).to_contain_text("No top-level circuit")
@@ -64,7 +64,7 @@ async def test_thousands_of_depots_are_searched_filtered_and_scrolled_through(
 
 async def test_the_list_follows_what_changes(product: RunningProduct, visitor: Visitor) -> None:
     await make_depot_with(product.engine, name="Old yard")
-    page = await visitor.open("/")
+    page = await visitor.open("/depots")
     await expect(page.locator("#live")).to_have_attribute("data-state", "live")
     await make_depot_with(product.engine, name="Another yard")
     await expect(page.locator("#rows th")).to_have_text(["Another yard", "Old yard"])

@@ -28,8 +28,9 @@ async def test_every_page_is_accessible_in_both_themes(product: RunningProduct, 
     window = SIZES[size]
     visitor.expected = ("404", "422")
 
-    await look(await visitor.open("/", size=window), f"depots-{size}")
-    await look(await visitor.open("/?search=nothing", size=window), f"depots-none-{size}")
+    await look(await visitor.open("/", size=window), f"overview-{size}")
+    await look(await visitor.open("/depots", size=window), f"depots-{size}")
+    await look(await visitor.open("/depots?search=nothing", size=window), f"depots-none-{size}")
 
     page = await visitor.open("/depots/new", size=window)
     await page.get_by_label("Name of circuit 1", exact=True).fill("Feed 1")
@@ -178,7 +179,7 @@ async def test_the_colours_are_chosen_and_kept(visitor: Visitor) -> None:
 
 
 async def test_the_keyboard_reaches_everything_in_order(visitor: Visitor) -> None:
-    page = await visitor.open("/")
+    page = await visitor.open("/depots")
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     await page.keyboard.press("Enter")

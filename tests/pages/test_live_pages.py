@@ -68,7 +68,7 @@ async def test_without_the_database_a_page_says_so_and_heals(product: RunningPro
     await expect(page.locator("#notices")).to_contain_text("Nothing was changed; try again.")
     # What was known is still shown.
     await expect(page.locator(".infeed > .head .called")).to_have_text(["Feed 1"])
-    other = await visitor.open("/", status=503)
+    other = await visitor.open("/depots", status=503)
     await expect(other.get_by_role("heading", level=1)).to_have_text("The database is unavailable")
     await make_circuit(product, depot_id, "Feed 2")
     await product.gate.open()

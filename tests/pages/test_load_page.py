@@ -99,7 +99,7 @@ async def shown(page: Page) -> dict[str, tuple[str, str]]:
 async def test_selecting_a_depot_opens_its_microgrid_card(product: RunningProduct, visitor: Visitor) -> None:
     made = await controller_site(product.engine)
     await send(product, packet(made, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
-    page = await visitor.open("/")
+    page = await visitor.open("/depots")
     await page.get_by_role("link", name="Arrow Road").click()
     await expect(page).to_have_url(f"{product.url}/depots/{made.depot_id}/load")
     tabs = page.get_by_role("navigation", name="Depot").get_by_role("link")

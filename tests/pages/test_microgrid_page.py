@@ -38,7 +38,7 @@ async def test_the_tab_loads_by_depot_and_draws_the_structure(product: RunningPr
         NewCircuit("HV intake"),
     )
     microgrid = await synced(product.engine, depot_id)
-    page = await visitor.open("/")
+    page = await visitor.open("/depots")
     await page.get_by_role("link", name="Arrow Road").click()
     await page.get_by_role("link", name="Circuits").click()
     await expect(page).to_have_url(f"{product.url}/depots/{depot_id}/microgrid")

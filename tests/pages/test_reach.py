@@ -102,7 +102,7 @@ async def test_every_page_is_printed_stands_still_and_has_times_to_the_second(
 
 async def test_names_are_whole_on_a_tablet_and_on_paper(product: RunningProduct, visitor: Visitor) -> None:
     await make_fleet(product.engine, 3)
-    page = await visitor.open("/")
+    page = await visitor.open("/depots")
     for media, width in (("screen", 768), ("print", 680)):
         await page.set_viewport_size({"width": width, "height": 900})
         await page.emulate_media(media="print" if media == "print" else "screen")

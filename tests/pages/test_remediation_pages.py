@@ -179,7 +179,7 @@ async def test_the_pages_are_accessible_in_both_themes(
     await page.get_by_role("button", name="Resolve").click()
     await expect(page.get_by_role("dialog")).to_be_visible()
     await look(page, f"remediation-resolve-{name}")
-    await look(await visitor.open("/", size=size), f"depots-statuses-{name}")
+    await look(await visitor.open("/depots", size=size), f"depots-statuses-{name}")
 
 
 async def test_depots_are_filtered_by_how_fresh_they_are(product: RunningProduct, visitor: Visitor) -> None:
@@ -192,7 +192,7 @@ async def test_depots_are_filtered_by_how_fresh_they_are(product: RunningProduct
         packet(stale, milliseconds() - 400_000, LIMIT_PEAK_SHAVING="true"),
         packet(stale, LIMIT_DER_EXPORT="true"),
     )
-    page = await visitor.open("/")
+    page = await visitor.open("/depots")
     await is_live(page)
     counts = page.locator("#by-freshness a")
     await expect(counts).to_have_text(["Any status 3", "Fresh 1", "Stale 1", "No status 1"])
@@ -207,14 +207,14 @@ async def test_depots_are_filtered_by_how_fresh_they_are(product: RunningProduct
         await expect(rows.locator(".latest-status")).to_have_text(seen, use_inner_text=True)
         await expect(rows.get_by_role("link")).to_have_attribute("href", f"/depots/{made.depot_id}")
     # With what was searched for, and with the other filter.
-    await page.goto("/?freshness=FRESH&provisioning=PROVISIONED&search=arrow")
+    await page.goto("/depots?freshness=FRESH&provisioning=PROVISIONED&search=arrow")
     await expect(rows).to_have_count(1)
     await expect(page.locator("#by-provisioning [aria-current]")).to_have_text("Provisioned 1")
     await page.get_by_role("searchbox").fill("none such")
     await expect(page.get_by_text("No depots match")).to_be_visible()
     await expect(page.locator("#by-freshness [aria-current]")).to_have_text("Fresh 0")
     # What comes is shown without a reload.
-    await page.goto("/?freshness=STALE")
+    await page.goto("/depots?freshness=STALE")
     await is_live(page)
     await send(product, packet(stale, milliseconds() + 1000, LIMIT_PEAK_SHAVING="true"))
     await expect(page.get_by_text("No depots match")).to_be_visible()
@@ -242,7 +242,7 @@ async def test_thousands_of_reporting_depots_are_filtered_without_waiting(
         await connection.execute(text("SELECT set_config('manage.importing', 'on', true)"))
         await connection.execute(_FLEET)
         await connection.execute(text("ANALYZE"))
-    page = await visitor.open("/?freshness=STALE")
+    page = await visitor.open("/depots?freshness=STALE")
     await expect(page.locator("#by-freshness a")).to_have_text(
         ["Any status 6\u202f001", "Fresh 2\u202f001", "Stale 2\u202f000", "No status 2\u202f000"]
     )

@@ -158,7 +158,7 @@ async def test_a_sync_that_cannot_succeed_ends_and_the_depot_says_so(
         assert found["message"]
         page = (await api.get(f"/depots/{depot_id}/microgrid", headers={"accept": "text/html"})).text
         assert "The last sync failed" in page
-        listed = (await api.get("/?provisioning=FAILED", headers={"accept": "text/html"})).text
+        listed = (await api.get("/depots?provisioning=FAILED", headers={"accept": "text/html"})).text
         assert "The last sync failed" in listed
         answer = await api.post(f"/api/depots/{depot_id}/microgrid/resync")
         assert (answer.status_code, answer.json()["code"]) == (500, "SYNC_FAILED")

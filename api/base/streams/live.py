@@ -78,7 +78,11 @@ class Kind(StrEnum):
     """One scenario run and how far it is."""
 
 
+# What came and went between two polls leaves the tokens as they were: whoever read in between is told by these.
+_OF_ALARMS = {ChangeKind.CONFIGURATION, ChangeKind.CAPACITY, ChangeKind.REMEDIATION}
 _NOTIFIED_BY = {
+    Kind.DEPOT_ALARMS: _OF_ALARMS,
+    Kind.ALARMS: _OF_ALARMS,
     Kind.DEPOT: {ChangeKind.STRUCTURE, ChangeKind.CONFIGURATION},
     Kind.STATUS: {ChangeKind.STATUS},
     Kind.CAPACITY: {ChangeKind.CAPACITY},

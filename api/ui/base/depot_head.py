@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.base.dependencies import EngineDep
 from api.base.streams.live import Kind, Topic
 from api.base.types import DepotId
+from api.monitoring.overview import DepotInAlarm
 from api.ui.base.rendering import render
 from store.base.database import snapshot
 from store.site.depots import read_depot
@@ -24,7 +25,8 @@ router = APIRouter(include_in_schema=False)
 async def with_head(engine: AsyncEngine, depot_id: UUID, context: Mapping[str, Any]) -> dict[str, Any]:
     """Add to the context of a depot's page what its head shows and watches."""
     async with engine.connect() as connection:
-        alarms = await read_alarms(connection, depot_id)
+        found = await read_alarms(connection, depot_id)
+    alarms = None if found is None else DepotInAlarm.of(found)
     topics = [*context.get("topics", ()), Topic(Kind.DEPOT_ALARMS, depot_id)]
     return {**context, "alarms": alarms, "topics": topics}
 
@@ -34,5 +36,6 @@ async def verdict(request: Request, depot_id: DepotId, engine: EngineDep) -> Res
     """What of the depot needs attention, as it is now."""
     async with snapshot(engine) as connection:
         depot = await read_depot(connection, depot_id)
-        alarms = await read_alarms(connection, depot_id)
+        found = await read_alarms(connection, depot_id)
+    alarms = None if found is None else DepotInAlarm.of(found)
     return render(request, "depot_area.html", {"depot": depot, "alarms": alarms}, block="verdict")

@@ -28,6 +28,7 @@ class Link:
 
 # What a link says, and the name of its route.
 _MAIN = (
+    ("Overview", "page_overview"),
     ("Depots", "page_depots"),
     ("Trends", "page_trends"),
     ("Remediations", "page_remediations"),
@@ -36,7 +37,7 @@ _MAIN = (
     ("Access", "page_access"),
     ("Journal", "page_journal"),
 )
-_AREAS = {"/": "/depots", "/scenarios": "/scenario-runs"}
+_AREAS = {"/scenarios": "/scenario-runs"}
 """Where what a link leads to has its pages, where that is elsewhere."""
 _ALSO = {"page_depots": "/devices/", "page_devices": "/devices/"}
 """Where further pages of a link's area are, by the name of its route."""

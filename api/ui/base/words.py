@@ -10,7 +10,7 @@ from domain.base.clocks import is_wrong
 from domain.base.jobs import JobState
 from domain.base.timezones import find_timezone, known_timezones
 from domain.history.exports import ExportKind
-from domain.monitoring.alarms import MENDED_AT, Alarm, AlarmKind
+from domain.monitoring.alarms import AlarmKind
 from domain.monitoring.capabilities import Capability, CapabilityStatus
 from domain.monitoring.freshness import READING_THRESHOLD, DepotFreshness
 from domain.provisioning.backfill import BackfillOutcome
@@ -84,8 +84,8 @@ ALARM = {
     AlarmKind.REMEDIATION_OPEN: Badge("Remediation open", "circle-alert", "warn"),
     AlarmKind.STATUS_STALE: Badge("Status stale", "triangle-alert", "warn"),
 }
-ALARM_MENDED_AT = MENDED_AT
-"""Where a person mends what an alarm is about."""
+ALARM_FILTERS = (AlarmKind.CONTROLLER_SILENT, AlarmKind.FAIL_SAFE, AlarmKind.REMEDIATION_OPEN)
+"""Those that a list is narrowed down to where provisioning and freshness are filters of their own."""
 LASTS = (AlarmKind.CONTROLLER_SILENT, AlarmKind.STATUS_STALE)
 """The alarms that say how long they have lasted wherever they are told."""
 CAPABILITY = {each: each.label for each in Capability}
@@ -195,17 +195,17 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
 
 
-def alarm(of: Alarm) -> str:
-    """What is wrong, as an alarm of a depot says it."""
-    match of.kind:
+def alarm(kind: AlarmKind, number: int) -> str:
+    """What is wrong, as an alarm of a depot says it, and how much of it there is."""
+    match kind:
         case AlarmKind.CONTROLLER_SILENT:
-            return "Controller silent" if of.count == 1 else f"{count(of.count)} controllers silent"
+            return "Controller silent" if number == 1 else f"{count(number)} controllers silent"
         case AlarmKind.FAIL_SAFE:
-            return f"{counted(of.count, 'circuit')} in fail-safe"
+            return f"{counted(number, 'circuit')} in fail-safe"
         case AlarmKind.REMEDIATION_OPEN:
-            return counted(of.count, "remediation")
+            return counted(number, "remediation")
         case AlarmKind.PROVISIONING_FAILED | AlarmKind.STATUS_STALE:
-            return ALARM[of.kind].word
+            return ALARM[kind].word
 
 
 def sent_nothing(*, is_bound: bool, is_disabled: bool = False) -> str:

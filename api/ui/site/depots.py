@@ -118,6 +118,10 @@ def _read_timezone(given: str) -> str:
     return check_timezone(given.strip())
 
 
+FILTERS = frozenset({"search", "provisioning", "freshness", "alarm", "region", "tag", "retired"})
+"""What the list is narrowed down by, in its address."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """Which depots are asked for."""
@@ -196,8 +200,7 @@ async def _counts(engine: AsyncEngine, scope: DepotScope, wanted: Wanted) -> dic
     }
 
 
-@router.get("/", name="page_depots")
-@router.get("/depots", name="depots_address")
+@router.get("/depots", name="page_depots")
 async def show(
     request: Request,
     engine: EngineDep,

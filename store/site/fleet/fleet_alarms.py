@@ -46,7 +46,8 @@ _RUNS = ", ".join(f"a.{name}" for name in _FIGURES if name.endswith("_run_id"))
 _ALARMS = f"""
     SELECT a.depot_id, d.name, d.timezone, {", ".join(f"a.{name}" for name in _FIGURES)},
            (SELECT jsonb_object_agg(r.id, r.scenario) FROM scenario_runs AS r WHERE r.id IN ({_RUNS})) AS scenarios
-    FROM alarms_of(ARRAY({{}})) AS a JOIN depots AS d ON d.id = a.depot_id
+    FROM alarms_of(ARRAY({{}})) AS a
+    CROSS JOIN LATERAL (SELECT name, timezone FROM depots WHERE id = a.depot_id LIMIT 1) AS d
     ORDER BY a.priority, a.since, a.depot_id
 """
 _OF_ONE = text(_ALARMS.format("SELECT CAST(:depot_id AS uuid)"))

@@ -213,7 +213,7 @@ async def test_an_administrator_ends_a_session(desk: Desk, size: tuple[int, int]
     other = await (await desk.browse()).new_page()
     await sign_in(page, "/")
     await sign_in(other, "/", "vera")
-    await expect(other.locator("h1")).to_have_text("Depots")
+    await expect(other.locator("h1")).to_have_text("Overview")
     await page.locator("details.person summary").click()
     await page.get_by_role("link", name="Sessions").click()
     rows = page.locator("#rows tr")
@@ -227,7 +227,7 @@ async def test_an_administrator_ends_a_session(desk: Desk, size: tuple[int, int]
     # The provider still knows her, and signs her in again: it is another session.
     before = await session_cookie(other)
     await other.goto("/")
-    await expect(other.locator("h1")).to_have_text("Depots")
+    await expect(other.locator("h1")).to_have_text("Overview")
     assert await session_cookie(other) != before
     await page.reload()
     await expect(rows).to_have_count(2)

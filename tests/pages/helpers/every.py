@@ -49,7 +49,8 @@ async def every_page(product: RunningProduct) -> dict[str, str]:
         backfill = (await api.post("/api/backfills", json={"dry_run": True})).json()
     depot, run = f"/depots/{depot_id}", f"/scenario-runs/{first['run_id']}"
     return {
-        "page_depots": "/",
+        "page_overview": "/",
+        "page_depots": "/depots",
         "page_new_depot": "/depots/new",
         "page_load": f"{depot}/load",
         "page_as_of": f"{depot}/as-of?span=1h&place=499",

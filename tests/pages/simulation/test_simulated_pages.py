@@ -57,7 +57,7 @@ async def test_every_page_marks_what_is_simulated_until_it_is_no_more(
             await expect(notes).to_have_count(1)
             await expect(notes).to_contain_text("Simulated by scenario quick-look, ")
             await look(page, f"simulated-load-{name}")
-            await look(await visitor.open("/", size=size), f"simulated-depots-{name}")
+            await look(await visitor.open("/depots", size=size), f"simulated-depots-{name}")
 
         page = await visitor.open(f"/trends?series=device:{controller['device_id']}:SOC")
         await expect(page.locator(".simulated-notes li")).to_contain_text("Simulated by scenario quick-look, ")

@@ -234,7 +234,7 @@ async def test_whatever_searches_finds_the_same(
         assert (await api.post("/api/devices", json=device)).status_code == 201
     listed = (await api.get("/api/depots", params={"search": search})).json()["items"]
     assert {each["name"] for each in listed} == found
-    page = (await api.get("/", params={"search": search})).text
+    page = (await api.get("/depots", params={"search": search})).text
     assert {html.unescape(each) for each in re.findall(r'class="row-link"\s+href="[^"]+">([^<]+)<', page)} == found
     offers = (await api.get("/scenarios/depots", params={"depot": search}, headers=HTMX)).text
     assert {html.unescape(each) for each in re.findall(r'<option value="([^"]+)"', offers)} == found
@@ -376,7 +376,7 @@ async def test_a_search_that_fits_many_depots_is_not_counted_to_the_end(
         assert counts.is_capped
         assert sum(counts.depots.values()) == MOST_COUNTED + 1
         assert not (await count_fleet(connection, "road 39")).is_capped
-    page = await api.get("/", params={"search": "a"})
+    page = await api.get("/depots", params={"search": "a"})
     assert "Type more of the name" in " ".join(page.text.split())
 
 

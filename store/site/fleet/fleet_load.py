@@ -1,0 +1,69 @@
+"""What the depots of a fleet draw together, beside what they may draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.access.principals import DepotScope
+from store.access.narrowing import given_within, is_within
+
+RECENT = timedelta(minutes=15)
+"""A load that was measured longer ago is none of now."""
+
+
+@dataclass(frozen=True)
+class FleetLoad:
+    """The last load of each depot that measured one lately, summed."""
+
+    depots: int
+    load_w: float
+    capacity_w: float | None
+    """Of the top-level circuits of these depots. None: no capacity is known."""
+    simulated_depots: int
+    """Those of which any of it is simulated."""
+
+
+# A circuit below another one that is measured is in what that one draws.
+_LOAD = """
+    WITH RECURSIVE measured AS MATERIALIZED (
+        SELECT d.depot_id, d.circuit_id, sum(r.watts) AS watts, bool_or(r.is_simulated) AS is_simulated
+        FROM sensor_sightings AS s
+        JOIN devices AS d ON d.gateway_id = s.gateway_id AND d.sensor_id = s.sensor_id
+        CROSS JOIN LATERAL (
+            SELECT total_power_load AS watts, scenario_run_id IS NOT NULL AS is_simulated FROM device_readings
+            WHERE device_id = d.id AND observed_at > now() - CAST(:recent AS interval) AND total_power_load IS NOT NULL
+            ORDER BY observed_at DESC LIMIT 1
+        ) AS r
+        WHERE s.received_at > now() - CAST(:recent AS interval) AND d.circuit_id IS NOT NULL AND {within}
+        GROUP BY d.depot_id, d.circuit_id
+    ), above (circuit_id, parent_id) AS (
+        SELECT m.circuit_id, c.parent_id FROM measured AS m JOIN circuits AS c ON c.id = m.circuit_id
+        UNION ALL
+        SELECT a.circuit_id, c.parent_id FROM above AS a JOIN circuits AS c ON c.id = a.parent_id
+    ), loads AS (
+        SELECT depot_id, sum(watts) AS watts, bool_or(is_simulated) AS is_simulated FROM measured
+        WHERE circuit_id NOT IN (
+            SELECT a.circuit_id FROM above AS a JOIN measured AS m ON m.circuit_id = a.parent_id)
+        GROUP BY depot_id
+    ), capacities AS (
+        SELECT c.depot_id, sum(coalesce(h.capacity_w, c.rated_power_w)) AS watts,
+               bool_or(h.scenario_run_id IS NOT NULL) AS is_simulated
+        FROM circuits AS c LEFT JOIN circuit_capacities AS h ON h.circuit_id = c.id
+        WHERE c.parent_id IS NULL AND c.depot_id IN (SELECT depot_id FROM loads)
+        GROUP BY c.depot_id
+    )
+    SELECT count(*), coalesce(sum(l.watts), 0), sum(c.watts),
+           count(*) FILTER (WHERE l.is_simulated OR c.is_simulated)
+    FROM loads AS l LEFT JOIN capacities AS c USING (depot_id)
+"""
+
+
+async def read_fleet_load(connection: AsyncConnection, scope: DepotScope) -> FleetLoad:
+    """Read what the depots within ``scope`` draw, and what they may draw."""
+    statement = text(_LOAD.format(within=is_within("d.depot_id", scope)))
+    found = (await connection.execute(statement, {"recent": RECENT, **given_within(scope)})).one()
+    return FleetLoad(*found)
