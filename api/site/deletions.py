@@ -32,7 +32,8 @@ class AffectedDocument(BaseModel):
     id: UUID = Field(description="Its id, as its kind names it.")
     name: str
     effect: DeletionEffect = Field(
-        description="`UNLINKED`: it stays, without its circuit. `REROUTED`: it stays, and writes to another power "
+        description="`UNLINKED`: it stays, without its circuit. `STOPPED`: a sensor action that stays and is stopped, "
+        "because the circuit that it updated is gone. `REROUTED`: it stays, and writes to another power "
         "source or is stopped."
     )
 

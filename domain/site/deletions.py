@@ -25,6 +25,8 @@ class DeletionEffect(StrEnum):
     DELETED = "DELETED"
     UNLINKED = "UNLINKED"
     """It stays, without the circuit that it was linked to."""
+    STOPPED = "STOPPED"
+    """It stays, and is stopped with a remediation: the circuit that it updated is gone."""
     REROUTED = "REROUTED"
     """It stays, and writes to another power source by the rules of routing, or is stopped."""
 

@@ -27,6 +27,14 @@ _AFFECTED = {
             FROM devices AS d JOIN below AS b ON b.id = d.circuit_id
             UNION ALL SELECT 'POWER_SOURCE', p.id, p.name, 'UNLINKED', NULL, 3, NULL
             FROM power_sources AS p JOIN below AS b ON b.id = p.circuit_id
+            -- What updates the circuit has nothing to update any more; what found its power source by the circuit looks
+            -- for another one.
+            UNION ALL SELECT 'SENSOR_ACTION', a.id, d.name || ', ' || a.action,
+                   CASE a.action WHEN 'UPDATE_CIRCUIT_CAPACITY' THEN 'STOPPED' ELSE 'REROUTED' END, NULL, 4, NULL
+            FROM devices AS d JOIN below AS b ON b.id = d.circuit_id
+            JOIN sensor_actions AS a ON a.device_id = d.id AND a.enabled
+            WHERE a.action = 'UPDATE_CIRCUIT_CAPACITY' OR a.action <> 'UPDATE_MICROGRID_STATE'
+                  AND EXISTS (SELECT FROM power_sources WHERE circuit_id = d.circuit_id)
         ) AS affected
         ORDER BY part, path, name, id
     """),
@@ -78,7 +86,11 @@ async def read_deletion(
 
 
 def _name(kind: str, name: str) -> str:
-    return SENSOR_ACTIONS[SensorActionKind(name)].title if kind == SubjectKind.SENSOR_ACTION else name
+    if kind != SubjectKind.SENSOR_ACTION:
+        return name
+    # Of an action that stays, the device stands before it.
+    device, separator, action = name.rpartition(", ")
+    return f"{device}{separator}{SENSOR_ACTIONS[SensorActionKind(action)].title}"
 
 
 async def check_consent(

@@ -10,13 +10,15 @@ from playwright.async_api import Locator, Page, expect
 from sqlalchemy import text
 
 from api.ui.base.words import exact
+from domain.site.circuit_capacity import CapacityPolicy
 from store.base.database import transaction
 from store.site.circuits import list_circuits, update_circuit
 from store.site.depots import NewCircuit
 from tests.factories.depots import make_depot_with, make_large_depot
+from tests.factories.sites import add_action, add_device, make_site
 from tests.helpers.support import ACTOR, assert_follows, microgrid_of, synced
 from tests.pages.conftest import DESKTOP, PHONE, RunningProduct, Visitor
-from tests.pages.helpers.looking import is_wider_than_the_screen, picture, violations
+from tests.pages.helpers.looking import is_wider_than_the_screen, look, picture, violations
 
 _HARD_TO_READ = """
     names => names.filter(name => {
@@ -165,6 +167,25 @@ async def test_a_deletion_names_what_goes_and_asks_for_the_cascade(product: Runn
     await page.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
     await expect(page.get_by_role("button", name="Edit Feed 2")).to_be_focused()
+
+
+@pytest.mark.parametrize(("size", "name"), [(DESKTOP, "desktop"), (PHONE, "phone")])
+async def test_a_deletion_names_the_devices_and_actions_that_stop(
+    product: RunningProduct, visitor: Visitor, size: tuple[int, int], name: str
+) -> None:
+    made = await make_site(product.engine, feeds=2)
+    await add_device(product.engine, made, circuit_id=made.circuit_ids[0])
+    measurands = ("AVAILABLE_CHARGING_CAPACITY", "HEARTBEAT_STATUS")
+    await add_action(product.engine, made, "UPDATE_CIRCUIT_CAPACITY", *measurands, policy=CapacityPolicy())
+    page = await visitor.open(f"/depots/{made.depot_id}/microgrid", size=size)
+    await expect(page.locator("#resync-hint")).to_contain_text("Resync is normally not needed")
+    dialog = page.get_by_role("dialog")
+    await page.get_by_role("button", name="Edit Feed 1").click()
+    await dialog.get_by_role("button", name="Delete").click()
+    await expect(dialog).to_contain_text("What is linked to it stays, without a circuit:")
+    await expect(dialog).to_contain_text("These sensor actions stop, with a remediation")
+    await expect(dialog.locator(".cascade li")).to_have_text(["Device mgc-1", "Device mgc-1, Update Circuit Capacity"])
+    await look(page, f"circuit-delete-{name}")
 
 
 @pytest.mark.acceptance("COR-8.8")

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.factories.equipped_depots import (
     CAPACITY,
     LOAD_ACTION,
+    STATE,
     EquippedDepot,
     add_action,
     add_device,
@@ -145,6 +146,23 @@ async def test_a_deletion_says_what_goes_and_what_stays(engine: AsyncEngine, api
         ("DEVICE", "Device one", "UNLINKED"),
         ("POWER_SOURCE", "Roof", "UNLINKED"),
     ]
+
+
+async def test_deleting_a_circuit_names_the_actions_that_stop(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
+    equipped = await make_equipped_depot(engine, api)
+    path = f"/api/circuits/{equipped.circuits[0]}"
+    for action in (CAPACITY, LOAD_ACTION, STATE):
+        await add_action(api, equipped.devices[0], action)
+
+    async def actions() -> list[tuple[str, str]]:
+        told = (await api.get(f"{path}/deletion")).json()["affected"]
+        return [(each["name"], each["effect"]) for each in told if each["kind"] == "SENSOR_ACTION"]
+
+    stopped = ("Device one, Update Circuit Capacity", "STOPPED")
+    assert await actions() == [stopped]
+    # What finds its power source by the circuit looks for another one; the microgrid's state has no circuit.
+    await source_of(api, equipped)
+    assert await actions() == [stopped, ("Device one, Update Power Source Load", "REROUTED")]
 
 
 async def test_consent_is_no_cascade_and_what_is_elsewhere_does_not_matter(

@@ -31,6 +31,14 @@ from store.site.circuits import CircuitRecord
 router = APIRouter(prefix="/depots/{depot_id}/circuits", include_in_schema=False)
 
 _FORMS = Forms("circuit", "circuit", note="", into="#parts")
+_ACTIONS = (
+    (
+        DeletionEffect.STOPPED,
+        "These sensor actions stop, with a remediation, until their device is linked again:",
+    ),
+    (DeletionEffect.REROUTED, "These sensor actions write to another power source of the depot, or stop:"),
+)
+"""What becomes of the sensor actions of devices that a deletion unlinks."""
 _NAMES = {"name": "name", "rated_power_w": "kilowatts", "parent_id": "parent_id", "position": "place"}
 """The fields of the API, and what the form calls them."""
 _TITLES = {
@@ -169,6 +177,10 @@ async def _asking(
     if unlinked:
         text = f"What is linked to {'them' if below else 'it'} stays, without a circuit:"
         cascade.append(CascadeItem.of(text, [each.name for each in unlinked]))
+    for effect, text in _ACTIONS:
+        actions = deletion.of(SubjectKind.SENSOR_ACTION, effect)
+        if actions:
+            cascade.append(CascadeItem.of(text, [each.name for each in actions]))
     return delete_dialog(
         request,
         name=circuit.name,
