@@ -225,7 +225,7 @@ async def test_a_depot_without_a_status_says_whether_a_controller_is_bound(
     product: RunningProduct, visitor: Visitor
 ) -> None:
     made = await controller_site(product.engine)
-    page = await visitor.open("/")
+    page = await visitor.open("/depots")
     await is_live(page)
     statuses = page.locator("#rows .latest-status")
     await expect(statuses).to_have_text(["bound, nothing sent yet"] * 2, use_inner_text=True)

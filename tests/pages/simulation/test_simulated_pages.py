@@ -12,7 +12,7 @@ from tests.pages.conftest import DESKTOP, PHONE, RunningProduct, Visitor
 from tests.pages.helpers.looking import look
 
 SHOWN = {
-    "/": "td .onoff",
+    "/depots": "td .onoff",
     "/depots/{depot_id}/load": ".capability .onoff, .history li, #site-now tbody, .sources > li",
     "/depots/{depot_id}/devices": ".source-now",
     "/depots/{depot_id}/controllers": ".value-now .onoff",
