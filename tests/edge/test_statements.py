@@ -41,6 +41,8 @@ NO_LISTS = {
     "/docs/oauth2-redirect": "a file",
 }
 QUERIES = {
+    "/depots/{depot_id}/transitions": {"capability": "DER"},
+    "/api/microgrids/{microgrid_id}/capability-status/transitions": {"capability": "DER"},
     "/api/series": {"series": "device:{device_id}:SOC"},
     "/api/telemetry/packets": {"gateway_id": "{gateway_id}"},
     "/devices/{device_id}/sensor-actions/new": {"action": "UPDATE_POWER_SOURCE_STATE"},

@@ -123,9 +123,10 @@ async def parts(request: Request, depot_id: DepotId, actor: ActorDep, engine: En
     return render(request, "load.html", await _read_page(engine, flags, actor, depot_id), block="moving")
 
 
-@router.get("/depots/{depot_id}/capabilities/{capability}/transitions", name="capability_transitions")
+@router.get("/depots/{depot_id}/transitions", name="capability_transitions")
 async def transitions(
-    request: Request, depot_id: DepotId, capability: Capability, engine: EngineDep, cursor: Cursor = None,
+    request: Request, depot_id: DepotId, capability: Annotated[Capability, Query()], engine: EngineDep,
+    cursor: Cursor = None,
     more: Annotated[bool, Query()] = False,
 ) -> Response:  # fmt: skip
     """The dialog with the earlier transitions of a capability; with ``more``, further ones of it."""
