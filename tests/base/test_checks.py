@@ -12,7 +12,7 @@ from domain.access.grants import GranteeKind
 from domain.access.people import MAX_STORED_NAME_LENGTH, MAX_SUB_LENGTH
 from domain.access.roles import Role
 from domain.base.jobs import JobState
-from domain.base.names import MAX_CONTROLLER_LENGTH, MAX_ID_LENGTH, MAX_NAME_LENGTH
+from domain.base.names import MAX_CONTROLLER_LENGTH, MAX_ID_LENGTH, MAX_NAME_LENGTH, MAX_REGION_LENGTH
 from domain.monitoring.capabilities import CapabilityStatus, FoldEffect
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.backfill import BackfillOutcome
@@ -49,6 +49,7 @@ LENGTHS = {
     "api_tokens_name": MAX_NAME_LENGTH,
     "circuits_name": MAX_NAME_LENGTH,
     "depots_name": MAX_NAME_LENGTH,
+    "depots_region": MAX_REGION_LENGTH,
     "devices_controller": MAX_CONTROLLER_LENGTH,
     "devices_name": MAX_NAME_LENGTH,
     "devices_sensor_id": MAX_ID_LENGTH,

@@ -211,7 +211,8 @@ def test_every_change_of_a_configuration_is_a_block_that_locks_first_and_notifie
     changing = callers_in_store("configuration_change") | callers_in_store("change_in_depot_of")
     changing |= callers_in_store("change_of")
     assert changing == {
-        "circuits", "gateways", "devices", "power_sources", "sensor_actions", "controller_bindings", "site_changes",
+        "circuits", "gateways", "devices", "power_sources", "sensor_actions", "controller_bindings", "retirement",
+        "site_changes",
     }  # fmt: skip
     # Whoever changes a configuration takes the lock, and the journal, of the block alone.
     others = changing - {"site_changes"}
