@@ -300,8 +300,8 @@ CREATE FUNCTION public.depots_listed() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    INSERT INTO depot_list (depot_id, name, provisioning, grams, region, tags)
-    SELECT id, name, provisioning, name_grams(name), lower(region), lower_all(tags) FROM new_rows;
+    INSERT INTO depot_list (depot_id, name, provisioning, grams, region, tags, sort_key)
+    SELECT id, name, provisioning, name_grams(name), lower(region), lower_all(tags), natural_key(name) FROM new_rows;
     RETURN NULL;
 END $$;
 
@@ -312,6 +312,7 @@ BEGIN
     UPDATE depot_list AS x
     SET name = n.name, provisioning = n.provisioning,
         grams = CASE WHEN x.name = n.name THEN x.grams ELSE name_grams(n.name) END,
+        sort_key = CASE WHEN x.name = n.name THEN x.sort_key ELSE natural_key(n.name) END,
         region = lower(n.region), tags = lower_all(n.tags)
     FROM new_rows AS n
     WHERE x.depot_id = n.id
@@ -323,17 +324,17 @@ END $$;
 CREATE FUNCTION public.depots_retired() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
-        BEGIN
-            IF NEW.retired_at IS NOT NULL THEN
-                DELETE FROM depot_list WHERE depot_id = NEW.id;
-            ELSE
-                INSERT INTO depot_list (depot_id, name, provisioning, grams, region, tags)
-                VALUES (NEW.id, NEW.name, NEW.provisioning, name_grams(NEW.name), lower(NEW.region),
-                        lower_all(NEW.tags));
-                PERFORM settle_freshness(ARRAY[NEW.id]);
-            END IF;
-            RETURN NULL;
-        END $$;
+BEGIN
+    IF NEW.retired_at IS NOT NULL THEN
+        DELETE FROM depot_list WHERE depot_id = NEW.id;
+    ELSE
+        INSERT INTO depot_list (depot_id, name, provisioning, grams, region, tags, sort_key)
+        VALUES (NEW.id, NEW.name, NEW.provisioning, name_grams(NEW.name), lower(NEW.region),
+                lower_all(NEW.tags), natural_key(NEW.name));
+        PERFORM settle_freshness(ARRAY[NEW.id]);
+    END IF;
+    RETURN NULL;
+END $$;
 
 CREATE FUNCTION public.devices_ask_for_fill() RETURNS trigger
     LANGUAGE plpgsql
@@ -536,6 +537,17 @@ CREATE FUNCTION public.name_grams(name text) RETURNS text[]
     AS $$
     SELECT coalesce(array_agg(DISTINCT substr(lower(name), place, size)), '{}')
     FROM generate_series(1, 2) AS size, generate_series(1, char_length(lower(name)) - size + 1) AS place
+$$;
+
+CREATE FUNCTION public.natural_key(name text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    SELECT coalesce(string_agg(
+        CASE WHEN part[1] ~ '^[0-9]'
+            THEN lpad(char_length(ltrim(part[1], '0'))::text, 3, '0') || ltrim(part[1], '0') ELSE part[1] END,
+        '' ORDER BY place), '')
+    FROM regexp_matches(regexp_replace(normalize(lower(name), NFD), U&'[\0300-\036f]', '', 'g'),
+                        '[0-9]+|[^0-9]+', 'g') WITH ORDINALITY AS found (part, place)
 $$;
 
 CREATE FUNCTION public.owners_changed() RETURNS trigger
@@ -923,6 +935,7 @@ CREATE TABLE public.depot_list (
     grams text[] NOT NULL,
     region text,
     tags text[] DEFAULT '{}'::text[] NOT NULL,
+    sort_key text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
     CONSTRAINT depot_list_freshness CHECK ((freshness = ANY (ARRAY['NONE'::text, 'STALE'::text, 'FRESH'::text])))
 );
 
@@ -2943,17 +2956,17 @@ CREATE INDEX circuits_parent_id ON public.circuits USING btree (parent_id);
 
 CREATE INDEX depot_alarms_worst ON public.depot_alarms USING btree (priority, since, depot_id);
 
-CREATE INDEX depot_list_both ON public.depot_list USING btree (provisioning, freshness, name, depot_id);
+CREATE INDEX depot_list_both ON public.depot_list USING btree (provisioning, freshness, sort_key, depot_id) INCLUDE (name);
 
-CREATE INDEX depot_list_freshness_name ON public.depot_list USING btree (freshness, name, depot_id);
+CREATE INDEX depot_list_freshness_name ON public.depot_list USING btree (freshness, sort_key, depot_id) INCLUDE (name);
 
 CREATE INDEX depot_list_grams ON public.depot_list USING gin (grams);
 
-CREATE INDEX depot_list_name ON public.depot_list USING btree (name, depot_id);
+CREATE INDEX depot_list_name ON public.depot_list USING btree (sort_key, depot_id) INCLUDE (name);
 
-CREATE INDEX depot_list_provisioning ON public.depot_list USING btree (provisioning, name, depot_id);
+CREATE INDEX depot_list_provisioning ON public.depot_list USING btree (provisioning, sort_key, depot_id) INCLUDE (name);
 
-CREATE INDEX depot_list_region ON public.depot_list USING btree (region, name, depot_id);
+CREATE INDEX depot_list_region ON public.depot_list USING btree (region, sort_key, depot_id) INCLUDE (name);
 
 CREATE INDEX depot_list_tags ON public.depot_list USING gin (tags);
 

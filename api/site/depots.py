@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -21,6 +21,7 @@ from api.base.types import (
     Cursor,
     DepotId,
     Limit,
+    Moment,
     Name,
     Region,
     Search,
@@ -39,7 +40,15 @@ from domain.base.problems import ProblemCode
 from domain.monitoring.alarms import AlarmKind
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import PROVISIONING_MESSAGES, ProvisioningCode, ProvisioningState
-from store.site.depots import DepotRecord, NewCircuit, create_depot, list_depots, read_depot, update_depot
+from store.site.depots import (
+    DepotRecord,
+    NewCircuit,
+    create_depot,
+    list_depots,
+    list_worst_depots,
+    read_depot,
+    update_depot,
+)
 from store.site.fleet.fleet_list import DepotFilter
 
 router = APIRouter(prefix="/api/depots", tags=["depots"], route_class=StrictRoute)
@@ -220,14 +229,23 @@ async def list_all(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> DepotPage:
-    """List depots by name; `search` is a part of the name."""
-    after = decode_cursor(cursor, tuple[str, UUID])
+    """List depots by name, numbers in their order; with `alarm`, the worst first. `search` is a part of the name."""
     async with engine.connect() as connection:
         wanted = DepotFilter(search, provisioning, freshness, scope, alarm, region=region, tag=tag, retired=retired)
-        found = await list_depots(connection, wanted, after=after, limit=limit + 1)
-    items = found[:limit]
-    more = encode_cursor(items[-1].name, items[-1].depot_id) if len(found) > limit else None
-    return DepotPage(items=[Depot.of(record) for record in items], next_cursor=more)
+        found = await _listed(connection, wanted, cursor, limit + 1)
+    more = encode_cursor(*found[limit - 1][0]) if len(found) > limit else None
+    return DepotPage(items=[Depot.of(record) for _, record in found[:limit]], next_cursor=more)
+
+
+async def _listed(
+    connection: AsyncConnection, wanted: DepotFilter, cursor: str | None, limit: int
+) -> Sequence[tuple[tuple[object, ...], DepotRecord]]:
+    """Read depots in the order of their list, each with its place there, as a cursor has it."""
+    if wanted.alarm is not None and not wanted.retired:
+        after = decode_cursor(cursor, tuple[int, Moment, UUID])
+        return await list_worst_depots(connection, wanted, after=after, limit=limit)
+    found = await list_depots(connection, wanted, after=decode_cursor(cursor, tuple[str, UUID]), limit=limit)
+    return [((each.name, each.depot_id), each) for each in found]
 
 
 @router.get("/{depot_id}", responses=shows_version() | problem_responses(ProblemCode.DEPOT_NOT_FOUND))

@@ -23,7 +23,7 @@ from store.base.locks import lock_sites
 from store.base.notifications.notify import ChangeKind, notify
 from store.base.off_loop import off_loop
 from store.base.versions import check_version
-from store.site.fleet.fleet_list import DepotFilter, find_page
+from store.site.fleet.fleet_list import DepotFilter, WorstKey, find_page, find_worst
 from store.site.tables import depots, microgrids
 
 
@@ -208,10 +208,23 @@ async def read_depot(connection: AsyncConnection, depot_id: UUID) -> DepotRecord
 async def list_depots(
     connection: AsyncConnection, wanted: DepotFilter, *, after: tuple[str, UUID] | None, limit: int
 ) -> list[DepotRecord]:
-    """List depots by name, then id, beginning after the place ``after``."""
-    ids = await find_page(connection, wanted, after, limit)
-    query = _depots().where(is_one_of(depots.c.id, ids)).order_by(depots.c.name, depots.c.id)
-    return [_record(row) for row in await connection.execute(query)]
+    """List depots in the natural order of names, then by id, beginning after the place ``after``."""
+    return await _read_those(connection, await find_page(connection, wanted, after, limit))
+
+
+async def list_worst_depots(
+    connection: AsyncConnection, wanted: DepotFilter, *, after: WorstKey | None, limit: int
+) -> list[tuple[WorstKey, DepotRecord]]:
+    """List the depots with an alarm, the worst first, beginning after the place ``after``; each with its place."""
+    keys = await find_worst(connection, wanted, after, limit)
+    return list(zip(keys, await _read_those(connection, [depot_id for _, _, depot_id in keys]), strict=True))
+
+
+async def _read_those(connection: AsyncConnection, depot_ids: Sequence[UUID]) -> list[DepotRecord]:
+    """Read depots in the order in which they are named; none of them is ever deleted."""
+    query = _depots().where(is_one_of(depots.c.id, depot_ids))
+    found = {record.depot_id: record for record in map(_record, await connection.execute(query))}
+    return [found[depot_id] for depot_id in depot_ids]
 
 
 async def lock_depot(connection: AsyncConnection, depot_id: UUID, *, even_retired: bool = False) -> None:

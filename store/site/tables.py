@@ -68,13 +68,15 @@ depot_list = Table(
     # In lower case, as they are filtered by.
     Column("region", Text),
     Column("tags", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    # The name as it is sorted by (``natural_key``).
+    Column("sort_key", Text(collation="C"), nullable=False, server_default=text("''")),
     word_check("depot_list_freshness", "freshness", reversed(DepotFreshness)),
-    Index("depot_list_name", "name", "depot_id"),
-    Index("depot_list_provisioning", "provisioning", "name", "depot_id"),
-    Index("depot_list_freshness_name", "freshness", "name", "depot_id"),
-    Index("depot_list_both", "provisioning", "freshness", "name", "depot_id"),
+    Index("depot_list_name", "sort_key", "depot_id", postgresql_include=["name"]),
+    Index("depot_list_provisioning", "provisioning", "sort_key", "depot_id", postgresql_include=["name"]),
+    Index("depot_list_freshness_name", "freshness", "sort_key", "depot_id", postgresql_include=["name"]),
+    Index("depot_list_both", "provisioning", "freshness", "sort_key", "depot_id", postgresql_include=["name"]),
     Index("depot_list_grams", "grams", postgresql_using="gin"),
-    Index("depot_list_region", "region", "name", "depot_id"),
+    Index("depot_list_region", "region", "sort_key", "depot_id", postgresql_include=["name"]),
     Index("depot_list_tags", "tags", postgresql_using="gin"),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
@@ -34,6 +35,7 @@ from domain.provisioning.outcomes import ProvisioningState
 from domain.site.circuits import MAX_CIRCUITS, MAX_DEPTH
 from store.base.database import snapshot
 from store.monitoring.statuses.fleet import read_latest_statuses
+from store.site.fleet.fleet_alarms import list_alarms
 from store.site.fleet.fleet_list import MOST_COUNTED, count_fleet, count_retired
 
 router = APIRouter(include_in_schema=False)
@@ -180,8 +182,18 @@ async def _rows(engine: AsyncEngine, scope: DepotScope, wanted: Wanted, cursor: 
         limit=PAGE,
     )
     async with engine.connect() as connection:
-        latest_statuses = await read_latest_statuses(connection, [depot.depot_id for depot in page.items])
-    return {"page": page, "wanted": wanted, "statuses": latest_statuses, "fields": depot_fields()}
+        shown = [depot.depot_id for depot in page.items]
+        latest_statuses = await read_latest_statuses(connection, shown)
+        alarms = await list_alarms(connection, shown)
+    names = Counter(depot.name for depot in page.items)
+    return {
+        "page": page,
+        "wanted": wanted,
+        "statuses": latest_statuses,
+        "alarms": alarms,
+        "namesakes": {name for name, count in names.items() if count > 1},
+        "fields": depot_fields(),
+    }
 
 
 async def _counts(engine: AsyncEngine, scope: DepotScope, wanted: Wanted) -> dict[str, Any]:

@@ -8,6 +8,7 @@ out anew (``alarms_of``), so that a deadline that passed counts although nobody 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
@@ -51,6 +52,7 @@ _ALARMS = f"""
     ORDER BY a.priority, a.since, a.depot_id
 """
 _OF_ONE = text(_ALARMS.format("SELECT CAST(:depot_id AS uuid)"))
+_OF_MANY = text(_ALARMS.format("SELECT unnest(CAST(:depot_ids AS uuid[]))"))
 # Those that have gone stale since the list was refreshed last are few; they are found by the time at which they did.
 _WORST = """
     (SELECT depot_id FROM depot_alarms WHERE {within} ORDER BY priority, since, depot_id LIMIT :limit)
@@ -73,6 +75,12 @@ async def read_alarms(connection: AsyncConnection, depot_id: UUID) -> DepotAlarm
     """Read the alarms of one depot as they are now; None: it needs no attention, or there is no such depot."""
     found = await _read(connection, _OF_ONE, {"depot_id": depot_id})
     return found[0] if found else None
+
+
+async def list_alarms(connection: AsyncConnection, depot_ids: Iterable[UUID]) -> dict[UUID, DepotAlarms]:
+    """Read the alarms of depots as they are now, by their ids; those that need no attention are left out."""
+    found = await _read(connection, _OF_MANY, {"depot_ids": list(depot_ids)})
+    return {each.depot_id: each for each in found}
 
 
 async def list_worst(connection: AsyncConnection, scope: DepotScope, limit: int) -> list[DepotAlarms]:

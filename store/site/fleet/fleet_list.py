@@ -11,6 +11,7 @@ without anybody writing: what lapsed since it was last refreshed is found by ``f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -95,14 +96,14 @@ STRETCH = 2_000
 def page_statement(
     wanted: DepotFilter, after: tuple[str, UUID] | None, limit: int, *, is_walk: bool = False
 ) -> tuple[TextClause, dict[str, Any]]:
-    """The statement, with its parameters, that finds a page of ids of depots by name, then id.
+    """The statement, with its parameters, that finds a page of ids of depots in the natural order of names.
 
     Where ``is_walk``, a search looks through the next ``STRETCH`` depots alone: what is in many names is found there.
     """
     asked = {
         "x.provisioning = :provisioning": wanted.provisioning is not None,
         is_within("x.depot_id", wanted.scope): not wanted.scope.everywhere,
-        "(x.name, x.depot_id) > (:after_name, CAST(:after_id AS uuid))": after is not None,
+        "(x.sort_key, x.depot_id) > (natural_key(:after_name), CAST(:after_id AS uuid))": after is not None,
         _IS_FOUND: bool(wanted.search) and not is_walk,
     }
     conditions = [*wanted.labels, *(condition for condition, is_asked in asked.items() if is_asked)]
@@ -111,7 +112,10 @@ def page_statement(
 
     def page(condition: str, more: str = "") -> str:
         where = " AND ".join([*conditions, condition])
-        rows = f"SELECT x.name, x.depot_id FROM depot_list AS x{more} WHERE {where} ORDER BY x.name, x.depot_id"
+        rows = f"""
+            SELECT x.name, x.sort_key, x.depot_id FROM depot_list AS x{more} WHERE {where}
+            ORDER BY x.sort_key, x.depot_id
+        """
         if not is_walk:
             return f"({rows} LIMIT :limit)"
         return f"(SELECT * FROM ({rows} LIMIT {STRETCH}) AS near WHERE name ILIKE :pattern LIMIT :limit)"
@@ -125,13 +129,48 @@ def page_statement(
     else:
         settled = page("x.freshness = 'STALE'")
         found = f"{settled} UNION ALL {page('x.depot_id = lapsed.depot_id', ', lapsed')}"
-    statement = f"WITH {_LAPSED} SELECT depot_id FROM ({found}) AS found ORDER BY name, depot_id LIMIT :limit"
+    statement = f"WITH {_LAPSED} SELECT depot_id FROM ({found}) AS found ORDER BY sort_key, depot_id LIMIT :limit"
     given = wanted.parameters | {"limit": limit}
     if is_walk:
         del given["search"]
     if after is not None:
         given |= {"after_name": after[0], "after_id": after[1]}
     return text(statement), given
+
+
+WorstKey = tuple[int, datetime, UUID]
+"""The place of a depot in the order of the worst: its highest priority, since when, and its id."""
+
+
+async def find_worst(
+    connection: AsyncConnection, wanted: DepotFilter, after: WorstKey | None, limit: int
+) -> list[WorstKey]:
+    """Find a page of the depots that have the alarm that is asked for, the worst first, beginning after a place."""
+    assert wanted.alarm is not None
+    of_freshness = {
+        DepotFreshness.NONE: "x.freshness = 'NONE'",
+        DepotFreshness.STALE: "(x.freshness = 'STALE' OR x.depot_id IN (SELECT depot_id FROM lapsed))",
+        DepotFreshness.FRESH: "x.freshness = 'FRESH' AND x.depot_id NOT IN (SELECT depot_id FROM lapsed)",
+    }
+    asked = {
+        "x.provisioning = :provisioning": wanted.provisioning is not None,
+        is_within("x.depot_id", wanted.scope): not wanted.scope.everywhere,
+        "(a.priority, a.since, a.depot_id) > (:after_priority, :after_since, CAST(:after_id AS uuid))": after
+        is not None,
+        _IS_FOUND: bool(wanted.search),
+    }
+    conditions = [_OF_ALARM[wanted.alarm], *wanted.labels, *(each for each, is_asked in asked.items() if is_asked)]
+    if wanted.freshness is not None:
+        conditions.append(of_freshness[wanted.freshness])
+    given = wanted.parameters | {"limit": limit}
+    if after is not None:
+        given |= dict(zip(("after_priority", "after_since", "after_id"), after, strict=True))
+    statement = f"""
+        WITH {_LAPSED} SELECT a.priority, a.since, a.depot_id
+        FROM depot_alarms AS a JOIN depot_list AS x ON x.depot_id = a.depot_id WHERE {" AND ".join(conditions)}
+        ORDER BY a.priority, a.since, a.depot_id LIMIT :limit
+    """
+    return [(row.priority, row.since, row.depot_id) for row in await connection.execute(text(statement), given)]
 
 
 def retired_statement(
@@ -145,14 +184,14 @@ def retired_statement(
         "lower_all(tags) @> ARRAY[lower(:tag)]": bool(wanted.tag),
         "false": wanted.freshness not in (None, DepotFreshness.NONE) or wanted.alarm is not None,
         is_within("id", wanted.scope): not wanted.scope.everywhere,
-        "(name, id) > (:after_name, CAST(:after_id AS uuid))": after is not None,
+        "(natural_key(name), id) > (natural_key(:after_name), CAST(:after_id AS uuid))": after is not None,
     }
     conditions = " AND ".join(["retired_at IS NOT NULL", *(each for each, is_asked in asked.items() if is_asked)])
     given = wanted.parameters | {"limit": limit}
     given.pop("search", None)
     if after is not None:
         given |= {"after_name": after[0], "after_id": after[1]}
-    return text(f"SELECT id FROM depots WHERE {conditions} ORDER BY name, id LIMIT :limit"), given
+    return text(f"SELECT id FROM depots WHERE {conditions} ORDER BY natural_key(name), id LIMIT :limit"), given
 
 
 async def count_retired(connection: AsyncConnection, scope: DepotScope = EVERYWHERE) -> int:

@@ -271,10 +271,15 @@ async def test_pages_follow_one_another_in_every_filter(engine: AsyncEngine) -> 
             while page := await list_depots(connection, wanted, after=after, limit=37):
                 seen += [(each.name, each.depot_id) for each in page]
                 after = seen[-1]
-        assert seen == sorted(set(seen))
+        assert seen == sorted(set(seen), key=lambda place: (_counted(place[0]), place[1]))
         async with engine.connect() as connection:
             counts = await count_fleet(connection, wanted.search)
         assert len(seen) == _of(counts, wanted)
+
+
+def _counted(name: str) -> list[int | str]:
+    """A name of ``_FLEET`` by its words and its number."""
+    return [int(part) if part.isdecimal() else part.lower() for part in name.split(" ")]
 
 
 def _of(counts: FleetCounts, wanted: DepotFilter) -> int:
