@@ -58,7 +58,7 @@ async def test_thousands_of_depots_are_searched_filtered_and_scrolled_through(
     await expect(rows).to_have_count(1)
     await expect(rows).to_contain_text("No top-level circuit")
     visitor.expected = ("404",)
-    await rows.get_by_role("link").click()
+    await rows.locator("th").get_by_role("link").click()
     await expect(page).to_have_url(f"{product.url}/depots/{empty}/load")
 
 

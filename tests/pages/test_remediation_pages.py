@@ -205,7 +205,7 @@ async def test_depots_are_filtered_by_how_fresh_they_are(product: RunningProduct
         await counts.filter(has_text=word).click()
         await expect(rows).to_have_count(1)
         await expect(rows.locator(".latest-status")).to_have_text(seen, use_inner_text=True)
-        await expect(rows.get_by_role("link")).to_have_attribute("href", f"/depots/{made.depot_id}")
+        await expect(rows.locator("th").get_by_role("link")).to_have_attribute("href", f"/depots/{made.depot_id}")
     # With what was searched for, and with the other filter.
     await page.goto("/depots?freshness=FRESH&provisioning=PROVISIONED&search=arrow")
     await expect(rows).to_have_count(1)
