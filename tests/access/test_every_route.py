@@ -35,6 +35,7 @@ async def ask(
         "digest": "0",
         "question": "delete",
         "word": "x",
+        "capability": "DER",
     }
     path = re.sub(r":(uuid|path)\}", "}", route.path).format_map({**more, **ids})
     return await caller.request(route.method, path, params=query, headers={WHO: who, "accept": "application/json"})

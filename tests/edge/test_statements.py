@@ -140,6 +140,7 @@ async def names_in_addresses(api: httpx.AsyncClient, depot_id: str) -> dict[str,
     secret = await made(await api.post(f"/api/gateways/{gateway_id}/secrets"))
     return {
         "depot_id": depot_id,
+        "capability": "DER",
         "microgrid_id": binding["microgrid_id"],
         "circuit_id": (await api.get(f"/api/depots/{depot_id}/circuits")).json()["items"][0]["circuit_id"],
         "gateway_id": gateway_id,
