@@ -5,6 +5,7 @@
 - ``client``: The API as the commands use it
 - ``commands``: What people call: each command, and `./dev up`, the whole product on one machine
 - ``console``: The terminal that the commands print on
+- ``demo``: The demonstration in `./dev up`: a small fleet that is there, has a past, and works
 - ``errors``: How a command fails
 - ``files``: Files that a command is told to read or to write: what is wrong with one is said before any work is done
 - ``jobs``: Watches a job of the API until it has ended

@@ -107,11 +107,9 @@ async def start_run(
         raise depot_retired(start.depot_id)
     if not site.allows_simulation:
         raise simulation_not_allowed()
-    devices = [each for each in site.devices if start.gateway_id in (None, each.gateway_id)]
-    bindings = bind([_configured(each) for each in devices], has_microgrid=site.microgrid_id is not None)
+    bindings, targets = bind_depot(site, start.gateway_id)
     missing = missing_for(scenario, bindings)
     _refuse_what_blocks(missing, force=start.force)
-    targets = _targets(site, devices, bindings)
     await _check_confirmed(engine, start, targets)
     request = ScenarioRunRequest(uuid7(), start.depot_id, scenario.name, scenario.steps, start.time_scale, actor.name)
     run = NewRun(
@@ -157,6 +155,13 @@ async def start_run(
             await once.forget(connection, actor)
         raise
     return request.run_id
+
+
+def bind_depot(site: DepotConfiguration, gateway_id: UUID | None = None) -> tuple[Bindings, RunTargets]:
+    """Find what a run in the depot speaks for, of one gateway or of all, and where to look for what it brings about."""
+    devices = [each for each in site.devices if gateway_id in (None, each.gateway_id)]
+    bindings = bind([_configured(each) for each in devices], has_microgrid=site.microgrid_id is not None)
+    return bindings, _targets(site, devices, bindings)
 
 
 async def _check_confirmed(engine: AsyncEngine, start: RunStart, targets: RunTargets) -> None:

@@ -1,8 +1,6 @@
 """What people call: each command, and `./dev up`, the whole product on one machine.
 
 - ``backfill``: `./dev backfill`: gives every depot of the legacy fleet its microgrid
-- ``demo``: The demonstration in `./dev up`: a fleet comes in, every depot gets its microgrid, and one is brought to
-  life
 - ``fleet_import``: `./dev import`: takes a legacy fleet in
 - ``fleet_make``: `./dev fleet`: makes a legacy fleet to try the product with
 - ``login``: `./dev login` and `./dev logout`: the command line signs in as a person, by the device flow of the

@@ -17,7 +17,6 @@ from rich.markup import escape
 from temporalio.envconfig import ClientConfig
 
 from cli.client import Api
-from cli.commands.demo import demonstrate, has_depots, run_demo_scenario
 from cli.commands.openid import PORT as PROVIDER_PORT
 from cli.commands.openid import DemoProvider, grant_demo_roles, print_people
 from cli.commands.services import (
@@ -31,9 +30,12 @@ from cli.commands.services import (
 )
 from cli.commands.supervisor import Supervisor
 from cli.console import make_console
+from cli.demo.fleet import keep_playing
+from cli.demo.intake import demonstrate, has_depots, run_demo_scenario
 from cli.errors import CommandFailedError
 from cli.files import check_readable
 from cli.place import DEMO_FLEET, Place, Running, announce, home, running_places, withdraw
+from domain.base.actor import LOCAL_ADMINISTRATOR
 from runtime.exposure import exposure_fault
 from runtime.servers.embedded import TEMPORAL_PORT, TEMPORAL_UI_PORT, EmbeddedPostgres, EmbeddedTemporal
 from runtime.servers.processes import ManagedProcess, ProcessFailedError, free_port
@@ -128,6 +130,11 @@ class Up:
             if self.sign_in:
                 await self._let_people_sign_in(self._api)
             await self._greet(api)
+            if self.demo and self.fleet is None and not self.sign_in:
+                await keep_playing(api, self._database_url(), LOCAL_ADMINISTRATOR)
+
+    def _database_url(self) -> str:
+        return self._postgres.application_url if self._postgres else self.settings.database_url.get_secret_value()
 
     async def _run_demo_scenario(self, api: Api) -> None:
         try:
@@ -143,8 +150,7 @@ class Up:
         )  # fmt: skip
         await self._start(provider, "OpenID provider")
         async with self._step("one demo person a role"):
-            url = self._postgres.application_url if self._postgres else self.settings.database_url.get_secret_value()
-            await grant_demo_roles(url)
+            await grant_demo_roles(self._database_url())
         self._environment |= provider.settings()
         async with self._step("API, with signing in"):
             await self.supervisor.restart(api)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -59,11 +59,19 @@ class TakenPacket:
     """Sensors that no device stands for: kept with the packet, acted on by nothing."""
 
 
-async def take_group(driver: asyncpg.Connection, received: Sequence[ReceivedPacket]) -> list[TakenPacket | Problem]:
+async def take_group(
+    driver: asyncpg.Connection, received: Sequence[ReceivedPacket], *, at: datetime | None = None
+) -> list[TakenPacket | Problem]:
     """Take a group of packets in the open transaction, as if they came one by one in this order.
 
     A packet of a gateway that does not exist is answered with the problem ``UNKNOWN_DEVICE`` and not stored; one of a
     retired depot with ``DEPOT_RETIRED``.
+
+    Args:
+        driver: The connection, in its transaction.
+        received: The packets.
+        at: When they came, for a demo's past alone; None: now, by the database's clock.
+
     """
     named: dict[UUID, set[str]] = defaultdict(set)
     for each in received:
@@ -71,6 +79,8 @@ async def take_group(driver: asyncpg.Connection, received: Sequence[ReceivedPack
     contexts = await lock_contexts(driver, named)
     if contexts is None:
         return [_unknown(each.packet) for each in received]
+    if at is not None:
+        contexts = replace(contexts, now=at)
     state = PacketBatchState(contexts.now, readings=contexts.readings, capacities=contexts.capacities)
     await _load_statuses(driver, state, received, contexts.by_gateway)
     await load_sent(driver, state, [each.packet for each in received], contexts.by_gateway)
