@@ -19,6 +19,7 @@ from api.base.idempotency import FormOnceDep
 from api.base.limits import MAX_FIELDS
 from api.base.streams.live import Kind, Topic
 from api.base.types import Cursor, DepotId, Search
+from api.monitoring.overview import DepotInAlarm
 from api.site import depots as service
 from api.site.depots import RegionFilter, RetiredFilter, TagFilter
 from api.ui.base.forms import FieldErrors, read_name, read_whole
@@ -190,7 +191,7 @@ async def _rows(engine: AsyncEngine, scope: DepotScope, wanted: Wanted, cursor: 
         "page": page,
         "wanted": wanted,
         "statuses": latest_statuses,
-        "alarms": alarms,
+        "alarms": {depot_id: DepotInAlarm.of(found) for depot_id, found in alarms.items()},
         "namesakes": {name for name, count in names.items() if count > 1},
         "fields": depot_fields(),
     }
