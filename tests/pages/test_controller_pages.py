@@ -465,7 +465,7 @@ async def test_the_card_of_the_load_page_says_that_the_binding_is_disabled(
     await call(product, "POST", API, json=other)
     await expect(section(page, "DER").get_by_role("link")).to_have_count(0)
     await expect(section(page, "DER")).to_contain_text("Device mgc-2 is bound and has sent no status yet.")
-    await section(page, "PEAK_SHAVING").get_by_role("link").click()
+    await section(page, "PEAK_SHAVING").get_by_role("link", name="The binding of Device mgc-1 is disabled.").click()
     await expect(card(page, made.binding_id)).to_be_in_viewport()
 
 
