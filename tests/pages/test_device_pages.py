@@ -532,7 +532,8 @@ async def test_a_remediation_leads_to_the_very_action(product: RunningProduct, v
     await page.get_by_role("link", name="Open the device").click()
     await expect(page).to_have_url(f"{product.url}/devices/{made.devices['mgc-9']}#action-{action_id}")
     await expect(page.locator(f"#action-{action_id} .remedy")).to_contain_text("is linked to none")
-    await expect(page.get_by_role("link", name="Devices")).to_have_attribute("aria-current", "page")
+    tabs = page.get_by_role("navigation", name="Depot")
+    await expect(tabs.get_by_role("link", name="Devices")).to_have_attribute("aria-current", "page")
 
 
 async def test_a_name_is_never_markup_and_long_names_have_room(product: RunningProduct, visitor: Visitor) -> None:
