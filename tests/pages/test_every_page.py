@@ -108,7 +108,7 @@ async def test_a_page_runs_nothing_but_its_own(product: RunningProduct, visitor:
     name = "<script>bad()</script><img src=x onerror=bad() hx-get=/ hx-trigger=load>"
     depot_id = await make_depot_with(product.engine, NewCircuit(name), name=name)
     await synced(product.engine, depot_id)
-    for path in ("/", f"/depots/{depot_id}/microgrid"):
+    for path in ("/depots", f"/depots/{depot_id}/microgrid"):
         page = await visitor.open(path)
         await expect(page.get_by_text(name).first).to_be_visible()
         assert await page.locator("main script, main img, [style]").count() == 0
