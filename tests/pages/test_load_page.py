@@ -34,8 +34,13 @@ from tests.pages.helpers.looking import NOBODY, is_wider_than_the_screen, look, 
 TITLES = {"PEAK_SHAVING": "Peak shaving", "DER": "DER export limit"}
 OTHER_SIZES = ((768, 1024), (1920, 1080), (320, 640))
 _TICKING = "each => each.shadowRoot.textContent"
+# What is folded away below it, and what is said of a stale status alone, is another matter.
 _TOO_SMALL = """
     section => [...section.querySelectorAll("h3, .onoff, .freshness, age-time, dt, dd")].filter(each => {
+        const stale = each.closest(".when-stale");
+        if (each.closest("details:not([open])") || (stale && getComputedStyle(stale).display === "none")) {
+            return false;
+        }
         const box = each.getBoundingClientRect();
         const shown = box.width > 0 && box.height > 0 && box.left >= 0 && box.right <= innerWidth;
         return !shown || parseFloat(getComputedStyle(each).fontSize) < 12;
