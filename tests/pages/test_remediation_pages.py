@@ -78,7 +78,7 @@ async def test_what_stops_updates_is_listed_with_what_to_do(product: RunningProd
     await expect(other.locator(".open-count")).to_be_empty()
     await item.first.wait_for(state="detached")
     await page.get_by_role("link", name="Depots").click()
-    await expect(page).to_have_url(f"{product.url}/")
+    await expect(page).to_have_url(f"{product.url}/depots")
 
 
 async def test_a_remediation_is_resolved_by_hand_after_a_question(product: RunningProduct, visitor: Visitor) -> None:
