@@ -60,7 +60,8 @@ class DepotField(Field):
     plain: bool = False
     """Whether a card of the list shows its value without its label, for the value speaks for itself."""
     filter: str = ""
-    """The filter of the list by which a value leads to all depots that have the same; empty: none."""
+    """The filter of the list by which a value leads to all depots that have the same: it stands below the name. Empty:
+    none, and the field is a column."""
 
     def say(self, value: object) -> str:
         """A value of the field, to be read; those of a list have commas between them."""

@@ -26,7 +26,7 @@ async def test_depots_in_trouble_are_listed_the_worst_first(
             labels = {"region": "Ontario", "tags": ["night shift", "north"]}
             await update_depot(connection, ACTOR, depot_id, labels)
     page = await visitor.open("/depots", size=SIZES[size])
-    names = page.locator("#rows th a")
+    names = page.locator("#rows .row-link")
     await expect(page.locator("#rows .alarms")).to_have_count(3)
     await expect(names).to_have_text(["Depot 2", "Depot 2", "Depot 10"])
     await expect(page.locator("#rows th .id")).to_have_count(2)
