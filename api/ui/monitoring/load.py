@@ -18,6 +18,7 @@ from api.site import depots, power_sources
 from api.site.capacities import Capacity
 from api.ui.base.depot_head import with_head
 from api.ui.base.rendering import render
+from api.ui.base.words import EXPORT
 from api.ui.site.devices import source_now
 from domain.access.principals import DepotScope
 from domain.base.actor import Actor
@@ -112,6 +113,7 @@ async def show(
     context = await _read_page(engine, flags, actor, depot_id)
     missing = context["has_card"] and context["card"] is None
     context |= {"ranges": RANGES, "chosen": span, "spans": SPANS, "steps": STEPS}
+    context["exports"] = [(text, f"/api/exports/{kind}?depot_id={depot_id}") for kind, text in EXPORT.items()]
     context["exports_parquet"] = can_write_parquet()
     context = await with_head(engine, depot_id, context)
     return render(request, "load.html", context, status=404 if missing else 200)
