@@ -131,7 +131,7 @@ class Up:
                 await self._let_people_sign_in(self._api)
             await self._greet(api)
             if self.demo and self.fleet is None and not self.sign_in:
-                await keep_playing(api, self._database_url(), LOCAL_ADMINISTRATOR)
+                await keep_playing(api, self._database_url(), LOCAL_ADMINISTRATOR, self._warn)
 
     def _database_url(self) -> str:
         return self._postgres.application_url if self._postgres else self.settings.database_url.get_secret_value()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -61,15 +60,23 @@ DEMO_DEPOTS = (
 )
 
 
-async def keep_playing(api: Api, database_url: str, actor: Actor) -> None:
+async def keep_playing(api: Api, database_url: str, actor: Actor, warn: Callable[[str], None]) -> None:
     """Give the demo depots that never played their week, then have each play, day after day, until cancelled.
 
     A run that an earlier one left behind goes on by itself. What fails is tried again at the next look: the product may
-    be restarting, or somebody changes the depot.
+    be restarting, or somebody changes the depot. ``warn`` is given why, once for each reason in a row.
     """
+    last = ""
     while True:
-        with suppress(Exception):
+        try:
             await play(api, database_url, actor)
+            last = ""
+        except Exception as error:  # noqa: BLE001 - whatever it is, the product goes on without its demo
+            if str(error) != last:
+                last = str(error)
+                warn(
+                    f"The demo depots do not all play, which is tried again each minute. {type(error).__name__}: {last}"
+                )
         await asyncio.sleep(_LOOK_EVERY)
 
 
