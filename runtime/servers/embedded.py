@@ -7,6 +7,7 @@ them. A real deployment uses neither: it names its servers in the environment.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import pwd
 import shutil
@@ -43,6 +44,8 @@ TEMPORAL_UI_PORT = 8233
 
 _SUPERUSER = "postgres"
 _SYSTEM_USER = "embedded_postgres"
+USERS_FILE = Path("/etc/passwd")
+"""Locked while the user that PostgreSQL runs as is made: the one file that all of them share."""
 _SETTINGS = {"listen_addresses": "", "max_wal_size": "2GB", "timezone": "UTC", "log_timezone": "UTC"}
 # CREATE DATABASE knows no IF NOT EXISTS; psql runs what this SELECT answers.
 _MAKE_DATABASE = r"""
@@ -335,9 +338,20 @@ def _socket_folder(data_folder: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix="manage-postgres-"))
 
 
+def make_system_user() -> None:
+    """As root: make the user that PostgreSQL runs as, unless it exists; one process at a time.
+
+    Two that run useradd at once on a new machine both succeed, and the user's id is that of the later one: a folder
+    that was opened to the earlier id is closed to the server.
+    """
+    with USERS_FILE.open() as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        ensure_user_exists(_SYSTEM_USER)
+
+
 def _open_to_system_user(data_folder: Path) -> None:
     """As root: let PostgreSQL's own user reach the programs and the folder."""
-    ensure_user_exists(_SYSTEM_USER)
+    make_system_user()
     group = pwd.getpwnam(_SYSTEM_USER).pw_gid
     grant_traversal(data_folder, group)
     grant_traversal(POSTGRES_BIN_PATH, group)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import socket
@@ -20,9 +21,11 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from runtime.search_attributes import SEARCH_ATTRIBUTES
+from runtime.servers import embedded
 from runtime.servers.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.servers.processes import ManagedProcess, ProcessFailedError, free_port
 from store.migrate import upgrade
+from tests.helpers.support import until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -179,6 +182,23 @@ async def test_temporal_ignores_an_environment_that_is_about_another_server(monk
     monkeypatch.setenv("TEMPORAL_NAMESPACE", "elsewhere")
     with EmbeddedTemporal(None) as server:
         await Client.connect(server.address)
+
+
+async def test_one_process_at_a_time_makes_the_user_of_postgres(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(embedded, "ensure_user_exists", made.append)
+
+    async def is_waited_for() -> bool:
+        waiting = [line.split() for line in Path("/proc/locks").read_text().splitlines() if "->" in line]
+        return any(str(os.getpid()) in words for words in waiting)
+
+    with embedded.USERS_FILE.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        second = asyncio.create_task(asyncio.to_thread(embedded.make_system_user))
+        await until(is_waited_for)
+        assert made == []
+    await second
+    assert made == ["embedded_postgres"]
 
 
 def test_a_taken_port_is_left_to_its_owner() -> None:
