@@ -3,7 +3,7 @@
 - ``accounts``: The gateways' accounts at an MQTT broker: mosquitto's password file and rules, written from the secrets
 - ``answers``: The answer to packets as a document, the same over HTTP and MQTT
 - ``broker``: The connection to an MQTT broker: where it is, and a client that acknowledges a message when told to
-- ``ingest``: Packet ingest: a bounded queue of packets, and the task that commits them in batches
+- ``ingest``: Packet ingest: a bounded queue of packets, and the tasks that commit them in batches
 - ``intake``: From bytes to results: a body is read, checked against the packet contract, and ingested
 - ``latest``: The latest statuses, read in groups: whoever asks while one query runs is answered by the next one, all
   at once

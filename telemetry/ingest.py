@@ -1,9 +1,11 @@
-"""Packet ingest: a bounded queue of packets, and the task that commits them in batches.
+"""Packet ingest: a bounded queue of packets, and the tasks that commit them in batches.
 
-While one transaction runs, further packets queue; the next transaction takes them all. So a lone packet is committed at
-once, and under load a transaction carries many, without a timer that would delay either. The queue is bounded, which
-gives backpressure: a packet that finds no room is rejected, and its sender tries again later. A packet in the queue is
-lost only with the process, and then its sender got no acknowledgement.
+While transactions run, further packets queue; the next transaction takes them all. So a lone packet is committed at
+once, and under load a transaction carries many, without a timer that would delay either. Two transactions may be open:
+this process applies the rules to one batch while PostgreSQL works on the other. They never have a gateway in common, so
+the packets of a gateway are taken in the order in which they came. The queue is bounded, which gives backpressure: a
+packet that finds no room is rejected, and its sender tries again later. A packet in the queue is lost only with the
+process, and then its sender got no acknowledgement.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections import Counter, deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -30,6 +33,12 @@ MAX_GROUP = 500
 MAX_WAITING = 10_000
 """Packets that may wait: some twenty transactions, so a second or two."""
 
+AT_ONCE = 2
+"""Transactions that may be open. Each has a connection. While PostgreSQL works for one, Python works for the other: a
+third would find neither of them free."""
+_MAX_PASSED = 100
+"""Submissions that a batch looks past because their gateways are in an open transaction."""
+
 Result = TakenPacket | Problem
 
 
@@ -38,6 +47,7 @@ class _Submission:
     """The packets of one caller, which are in one batch, and the future that the caller waits for."""
 
     packets: Sequence[ReceivedPacket]
+    gateways: frozenset[UUID]
     done: asyncio.Future[list[Result]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -57,12 +67,15 @@ class PacketIngest:
     """Commits packets in batches. One of them works in each process that takes packets."""
 
     def __init__(self, engine: AsyncEngine, *, max_group: int = MAX_GROUP, max_waiting: int = MAX_WAITING) -> None:
-        self._connection = KeptConnection(engine)
+        self._connections = [KeptConnection(engine) for _ in range(AT_ONCE)]
         self._max_group = max_group
         self._max_waiting = max_waiting
         self._submissions: deque[_Submission] = deque()
         self._waiting = 0
-        self._submitted = asyncio.Event()
+        self._gateways_in_hand: set[UUID] = set()
+        """The gateways whose packets are in open transactions."""
+        self._may_begin = asyncio.Event()
+        """Set when there may be a batch that no transaction has yet."""
         self._room_freed = asyncio.Event()
         self.figures = IngestMetrics()
 
@@ -95,48 +108,75 @@ class PacketIngest:
         if not self.has_room(len(packets)):
             self.figures.rejected += len(packets)
             raise Problem(ProblemCode.TOO_MANY_PACKETS, "Too many packets wait already. Send them again in a second.")
-        submission = _Submission(packets)
+        submission = _Submission(packets, frozenset(each.packet.device_id for each in packets))
         self._submissions.append(submission)
         self._waiting += len(packets)
-        self._submitted.set()
+        self._may_begin.set()
         # A caller that is cancelled does not withdraw what it submitted.
         return await asyncio.shield(submission.done)
 
     async def work(self) -> None:
         """Commit batches until cancelled."""
-        self._submitted.set()  # for what is queued already, where this is not the first time
+        async with asyncio.TaskGroup() as tasks:
+            for connection in self._connections:
+                tasks.create_task(self._commit_batches(connection))
+
+    async def _commit_batches(self, connection: KeptConnection) -> None:
+        """Commit one batch after the other on this connection."""
         while True:
-            await self._submitted.wait()
-            self._submitted.clear()
-            while self._submissions:
-                batch = self._next_batch()
-                try:
-                    await self._take_batch(batch)
-                finally:
-                    # Interrupted. Whoever waits must hear of it; as after a lost connection it may be committed.
-                    for submission in batch:
-                        if not submission.done.done():
-                            self._answer(submission, InterruptedError("Packet ingest was interrupted."))
+            batch = self._next_batch()
+            if not batch:
+                self._may_begin.clear()
+                await self._may_begin.wait()
+                continue
+            gateways = {gateway for submission in batch for gateway in submission.gateways}
+            self._gateways_in_hand |= gateways
+            try:
+                await self._take_batch(connection, batch)
+            finally:
+                self._gateways_in_hand -= gateways
+                self._may_begin.set()
+                # Interrupted. Whoever waits must hear of it; as after a lost connection it may be committed.
+                for submission in batch:
+                    if not submission.done.done():
+                        self._answer(submission, InterruptedError("Packet ingest was interrupted."))
 
     async def close(self) -> None:
         """Wait until the queue is empty and everyone is answered, then release the connection."""
         while self._waiting:
             self._room_freed.clear()
             await self._room_freed.wait()
-        await self._connection.close()
+        for connection in self._connections:
+            await connection.close()
 
     def _next_batch(self) -> list[_Submission]:
-        batch = [self._submissions.popleft()]
-        count = len(batch[0].packets)
-        while self._submissions and count + len(self._submissions[0].packets) <= self._max_group:
-            batch.append(self._submissions.popleft())
-            count += len(batch[-1].packets)
+        """Take from the queue what the next transaction has.
+
+        What has a gateway in common with an open transaction stays at its place, and so does whatever comes after it
+        from the same gateways: nothing overtakes what is of the same gateway.
+        """
+        batch: list[_Submission] = []
+        passed: list[_Submission] = []
+        held = set(self._gateways_in_hand)
+        count = 0
+        while self._submissions and len(passed) < _MAX_PASSED:
+            found = self._submissions[0]
+            if batch and count + len(found.packets) > self._max_group:
+                break
+            self._submissions.popleft()
+            if found.gateways.isdisjoint(held):
+                batch.append(found)
+                count += len(found.packets)
+            else:
+                passed.append(found)
+                held |= found.gateways
+        self._submissions.extendleft(reversed(passed))
         return batch
 
-    async def _take_batch(self, batch: list[_Submission]) -> None:
+    async def _take_batch(self, connection: KeptConnection, batch: list[_Submission]) -> None:
         packets = [packet for submission in batch for packet in submission.packets]
         try:
-            results = await self._commit(packets)
+            results = await self._commit(connection, packets)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
             if len(batch) == 1 or is_unavailable(error) or is_busy(error):
                 for submission in batch:
@@ -145,7 +185,7 @@ class PacketIngest:
             # One of them cannot be stored, or lost against another transaction: the others must not suffer for it.
             _log.warning("batch split", packets=len(packets), error=str(error))
             for submission in batch:
-                await self._take_batch([submission])
+                await self._take_batch(connection, [submission])
             return
         self.figures.groups += 1
         self.figures.packets += len(packets)
@@ -155,8 +195,8 @@ class PacketIngest:
             self._answer(submission, results[place : place + len(submission.packets)])
             place += len(submission.packets)
 
-    async def _commit(self, packets: Sequence[ReceivedPacket]) -> list[Result]:
-        async with self._connection.transaction() as driver:
+    async def _commit(self, connection: KeptConnection, packets: Sequence[ReceivedPacket]) -> list[Result]:
+        async with connection.transaction() as driver:
             return await take_group(driver, packets)
 
     def _answer(self, submission: _Submission, answer: list[Result] | BaseException) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -120,7 +120,7 @@ class Packet:
     firmware: str | None
     sensors: tuple[Sensor, ...]
 
-    @property
+    @cached_property
     def observed_at(self) -> datetime:
         """The timestamp as a time in UTC, exact to the millisecond."""
         return _EPOCH + timedelta(milliseconds=self.timestamp_ms)

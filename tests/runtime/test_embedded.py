@@ -188,9 +188,11 @@ async def test_one_process_at_a_time_makes_the_user_of_postgres(monkeypatch: pyt
     made: list[str] = []
     monkeypatch.setattr(embedded, "ensure_user_exists", made.append)
 
+    def waiting() -> list[str]:
+        return [line for line in Path("/proc/locks").read_text().splitlines() if "->" in line]
+
     async def is_waited_for() -> bool:
-        waiting = [line.split() for line in Path("/proc/locks").read_text().splitlines() if "->" in line]
-        return any(str(os.getpid()) in words for words in waiting)
+        return any(str(os.getpid()) in line.split() for line in waiting())
 
     with embedded.USERS_FILE.open() as other:
         fcntl.flock(other, fcntl.LOCK_EX)
