@@ -125,6 +125,12 @@ class Recorder:
     async def backfill_completed(self) -> None:
         await self.save("backfill-completed", await self._backfill(page_size=30))
 
+    async def backfill_planned_while_counting(self) -> None:
+        await self.save("backfill-planned-while-counting", await self._backfill(page_size=30))
+
+    async def backfill_planned_in_two_parts(self) -> None:
+        await self.save("backfill-planned-in-two-parts", await self._backfill(page_size=2))
+
     async def backfill_dry_run(self) -> None:
         await self.save("backfill-dry-run", await self._backfill(page_size=100, dry_run=True))
 
@@ -319,6 +325,8 @@ PATHS: list[Callable[[Recorder], Awaitable[None]]] = [
     Recorder.sync_coalesced,
     Recorder.sync_failed,
     Recorder.backfill_completed,
+    Recorder.backfill_planned_while_counting,
+    Recorder.backfill_planned_in_two_parts,
     Recorder.backfill_dry_run,
     Recorder.backfill_continued,
     Recorder.backfill_paused,

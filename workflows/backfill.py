@@ -38,7 +38,7 @@ _RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_inter
 class BackfillWorkflow(JobWorkflow[BackfillInput, BackfillProgress, BackfillProgress]):
     """The workflow ``backfill/{backfill_id}``.
 
-    It plans pages ahead, keeps a few of them in flight, and stops planning when no depot is left. The
+    It plans pages ahead, keeps a few of them in flight, and stops when no depot is left. The
     cursor moves forward with every planned page, which is why it ends.
     """
 
@@ -59,11 +59,19 @@ class BackfillWorkflow(JobWorkflow[BackfillInput, BackfillProgress, BackfillProg
         await asyncio.gather(*self._in_flight, return_exceptions=True)
 
     async def _work(self) -> JobState:
+        # What is planned while the depots are counted, and a plan that is shorter than asked for is the last one: each
+        # spares the wait for an activity, which a small backfill mostly consists of.
+        plans_once = workflow.patched("plan-while-counting")
+        planned: list[PageBounds] | None = None
         if self._progress.depots_total is None:
-            total = await self._begin()
+            if plans_once:
+                total, planned = await asyncio.gather(self._begin(), self._plan())
+            else:
+                total = await self._begin()
             self._progress = replace(self._progress, depots_total=total)
         pages_this_run = 0
-        while pages := await self._plan():
+        while pages := await self._plan() if planned is None else planned:
+            planned = None
             for page in pages:
                 if not await self._may_begin_a_page():
                     await self._drain(0)
@@ -71,6 +79,8 @@ class BackfillWorkflow(JobWorkflow[BackfillInput, BackfillProgress, BackfillProg
                 self._progress = replace(self._progress, next_page=page.page + 1, after=page.upto)
                 self._in_flight.append(asyncio.create_task(self._run_page(page)))
             pages_this_run += len(pages)
+            if plans_once and len(pages) < _PAGES_AHEAD:
+                break
             if pages_this_run >= self._given.pages_a_run:
                 await self._drain(0)
                 await self._continue_as_new()
