@@ -13,15 +13,25 @@ from pydantic import BaseModel, Field
 from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.problems import problem_responses
 from api.base.records import Extended
-from api.base.types import Cursor, Limit, OfDepot, RemediationId, cut_page, decode_id
+from api.base.types import Cursor, Limit, OfDepot, RemediationId, decode_cursor, encode_cursor
 from api.site.simulated import SimulatedByRun
 from domain.base.problems import ProblemCode
-from domain.site.remediations import RemediationCode
+from domain.site.remediations import Mend, RemediationCode, Severity
 from domain.site.sensor_actions import SENSOR_ACTIONS, SensorActionKind
 from store.base.database import snapshot, transaction
-from store.site.remediations import RemediationRecord, RemediationState, list_remediations, resolve_remediation
+from store.site.remediations import (
+    RemediationRecord,
+    RemediationState,
+    key_of,
+    list_remediations,
+    resolve_remediation,
+)
 
 router = APIRouter(prefix="/api/remediations", tags=["remediations"])
+
+
+Rank = Annotated[int, Field(ge=1, le=len(Severity))]
+"""A severity in the cursor of a list."""
 
 
 class StateFilter(StrEnum):
@@ -47,12 +57,18 @@ class Remediation(BaseModel):
     code: RemediationCode
     what: str = Field(description="What is wrong, for people.")
     to_do: str = Field(description="What mends it, for people.")
+    severity: Severity = Field(description="What follows while it stays open: the list has the worst first.")
+    mends: list[Mend] = Field(description="What mends it, in the order in which `to_do` says it.")
+    mended: bool | None = Field(
+        description="Whether the configuration stops it no more: the next packet closes it. Null: it is closed."
+    )
     depot_id: UUID
     depot_name: str | None
     gateway_id: UUID
     gateway_name: str | None
     device_id: UUID
     device_name: str | None
+    circuit_id: UUID | None = Field(description="The device's linked circuit.")
     sensor_action_id: UUID
     action: SensorActionKind
     action_title: str
@@ -75,6 +91,7 @@ class Remediation(BaseModel):
             state=RemediationState.OPEN if record.closed_at is None else RemediationState.CLOSED,
             what=record.code.what,
             to_do=record.code.to_do,
+            mends=record.code.mends,
             action_title=SENSOR_ACTIONS[record.action].title,
             since=record.opened_at,
         )
@@ -82,7 +99,7 @@ class Remediation(BaseModel):
 
 
 class RemediationPage(BaseModel):
-    """Remediations, those opened last first."""
+    """Remediations: the open ones by severity, the worst first; of one severity, and else, those opened last first."""
 
     items: list[Remediation]
     next_cursor: str | None
@@ -97,14 +114,15 @@ async def list_all(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> RemediationPage:
-    """List remediations: the open ones, unless asked otherwise."""
-    before = decode_id(cursor)
+    """List remediations: the open ones, the worst first, unless asked otherwise."""
+    after = decode_cursor(cursor, tuple[Rank, UUID])
     wanted = None if state is StateFilter.ALL else RemediationState(state)
     async with snapshot(engine) as connection:
         found = await list_remediations(
-            connection, scope, depot_id=depot_id, state=wanted, before=before, limit=limit + 1
+            connection, scope, depot_id=depot_id, state=wanted, after=after, limit=limit + 1
         )
-    items, more = cut_page(found, limit, lambda record: record.remediation_id)
+    items = found[:limit]
+    more = encode_cursor(*key_of(items[-1])) if len(found) > limit else None
     return RemediationPage(items=[Remediation.of(record) for record in items], next_cursor=more)
 
 

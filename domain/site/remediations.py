@@ -9,13 +9,40 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class MendedAt(StrEnum):
-    """Where a person mends it; its page is linked."""
+class Severity(StrEnum):
+    """What follows while a remediation stays open, the worst first."""
 
-    DEVICE = "DEVICE"
-    """At the device: its circuit, its sensor actions, its gateway."""
-    MICROGRID = "MICROGRID"
-    """At the depot's microgrid."""
+    _value_: str
+    rank: int
+    """The place in that order, from 1."""
+
+    def __new__(cls, value: str, rank: int) -> Severity:
+        """Make the text that names it, with its rank."""
+        made = str.__new__(cls, value)
+        made._value_, made.rank = value, rank
+        return made
+
+    HIGH = "HIGH", 1
+    """What may be drawn on a circuit is not under its controller's control, or two controllers claim it."""
+    MEDIUM = "MEDIUM", 2
+    """What the controller reports for the whole site is not shown."""
+    LOW = "LOW", 3
+    """The readings of a power source are not kept; nothing is controlled by them."""
+
+
+class Mend(StrEnum):
+    """What a person does to mend it; pages offer the form for it, with its field ready."""
+
+    LINK_DEVICE = "LINK_DEVICE"
+    """Link the device to a circuit, or to another one."""
+    ADD_POWER_SOURCE = "ADD_POWER_SOURCE"
+    """Add a power source, on the device's linked circuit."""
+    CHANGE_OUTPUT_TRANSLATION = "CHANGE_OUTPUT_TRANSLATION"
+    """Name the power source in the gateway's ``output_translation``, or remove that."""
+    REMOVE_ACTION = "REMOVE_ACTION"
+    """Remove the sensor action from the device, or from the one that the circuit follows."""
+    PROVISION = "PROVISION"
+    """Give the depot its microgrid: by a top-level circuit, or by Resync or the backfill."""
 
 
 class RemediationCode(StrEnum):
@@ -26,19 +53,24 @@ class RemediationCode(StrEnum):
     """What is wrong, in one sentence."""
     to_do: str
     """What mends it, in one or two sentences."""
-    mended_at: MendedAt
+    severity: Severity
+    """What follows while it stays open."""
+    mends: tuple[Mend, ...]
+    """What mends it, in the order in which ``to_do`` says it."""
 
-    def __new__(cls, value: str, what: str, to_do: str, mended_at: MendedAt = MendedAt.DEVICE) -> RemediationCode:
+    def __new__(cls, value: str, what: str, to_do: str, severity: Severity, *mends: Mend) -> RemediationCode:
         """Make the text that is the code, with its texts for people."""
         made = str.__new__(cls, value)
         made._value_ = value
-        made.what, made.to_do, made.mended_at = what, to_do, mended_at
+        made.what, made.to_do, made.severity, made.mends = what, to_do, severity, mends
         return made
 
     NO_POWER_SOURCE = (
         "NO_POWER_SOURCE",
         "The depot has no power source.",
         "Add the power source that the device measures, on the device's linked circuit.",
+        Severity.LOW,
+        Mend.ADD_POWER_SOURCE,
     )
     NO_POWER_SOURCE_ON_CIRCUIT_AND_NO_BATTERY = (
         "NO_POWER_SOURCE_ON_CIRCUIT_AND_NO_BATTERY",
@@ -47,11 +79,16 @@ class RemediationCode(StrEnum):
             "Put the power source that the device measures on the device's linked circuit, or link the device to the "
             "circuit of that power source."
         ),
+        Severity.LOW,
+        Mend.ADD_POWER_SOURCE,
+        Mend.LINK_DEVICE,
     )
     NO_CIRCUIT_AND_NO_BATTERY = (
         "NO_CIRCUIT_AND_NO_BATTERY",
         "The device is linked to no circuit, and the depot has no battery.",
         "Link the device to the circuit of the power source that it measures.",
+        Severity.LOW,
+        Mend.LINK_DEVICE,
     )
     SEVERAL_POWER_SOURCES_ON_CIRCUIT = (
         "SEVERAL_POWER_SOURCES_ON_CIRCUIT",
@@ -60,6 +97,9 @@ class RemediationCode(StrEnum):
             "Link the device to a circuit that has only the power source that it measures, or name that power source "
             "in the gateway's output_translation."
         ),
+        Severity.LOW,
+        Mend.LINK_DEVICE,
+        Mend.CHANGE_OUTPUT_TRANSLATION,
     )
     SEVERAL_BATTERIES = (
         "SEVERAL_BATTERIES",
@@ -68,6 +108,9 @@ class RemediationCode(StrEnum):
             "Link the device to the circuit of the battery that it measures, or name that battery in the gateway's "
             "output_translation."
         ),
+        Severity.LOW,
+        Mend.LINK_DEVICE,
+        Mend.CHANGE_OUTPUT_TRANSLATION,
     )
     OUTPUT_TRANSLATION_MALFORMED = (
         "OUTPUT_TRANSLATION_MALFORMED",
@@ -76,6 +119,9 @@ class RemediationCode(StrEnum):
             'Give it the form {"power_source_id": "<UUID>"}, or remove it and link the device to the circuit of the '
             "power source that it measures."
         ),
+        Severity.LOW,
+        Mend.CHANGE_OUTPUT_TRANSLATION,
+        Mend.LINK_DEVICE,
     )
     OUTPUT_TRANSLATION_NOT_IN_DEPOT = (
         "OUTPUT_TRANSLATION_NOT_IN_DEPOT",
@@ -84,20 +130,29 @@ class RemediationCode(StrEnum):
             "Name a power source of the depot, or remove the output_translation and link the device to the circuit of "
             "the power source that it measures."
         ),
+        Severity.LOW,
+        Mend.CHANGE_OUTPUT_TRANSLATION,
+        Mend.LINK_DEVICE,
     )
     DEVICE_WITHOUT_CIRCUIT = (
         "DEVICE_WITHOUT_CIRCUIT",
         "The device is to update the capacity of a circuit, and is linked to none.",
         "Link the device to the circuit whose capacity its controller sets.",
+        Severity.HIGH,
+        Mend.LINK_DEVICE,
     )
     CIRCUIT_FOLLOWS_ANOTHER_DEVICE = (
         "CIRCUIT_FOLLOWS_ANOTHER_DEVICE",
         "The capacity of the device's linked circuit already follows another device.",
         "Remove Update Circuit Capacity from one of the two devices, or link one of them to another circuit.",
+        Severity.HIGH,
+        Mend.REMOVE_ACTION,
+        Mend.LINK_DEVICE,
     )
     MICROGRID_NOT_PROVISIONED = (
         "MICROGRID_NOT_PROVISIONED",
         "The depot has no microgrid to show the status of.",
         "Add a top-level circuit to the depot, or run the backfill if the depot has one: the microgrid follows.",
-        MendedAt.MICROGRID,
+        Severity.MEDIUM,
+        Mend.PROVISION,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.site.packet_context import ConfiguredAction, PacketContext
+from domain.site.packet_context import ConfiguredAction, PacketContext, alone
 from domain.site.remediations import RemediationCode
 from domain.site.routing import RoutingRemediation, RoutingRule
 from domain.site.sensor_actions import SENSOR_ACTIONS, ActionTarget
@@ -51,3 +51,14 @@ def resolve(context: PacketContext, action: ConfiguredAction) -> Resolved | Unre
     if not action.circuit_follows:
         return Unresolved(RemediationCode.CIRCUIT_FOLLOWS_ANOTHER_DEVICE)
     return Resolved(action.circuit_id)
+
+
+def is_mended(context: PacketContext | None, sensor_action_id: UUID) -> bool:
+    """Say whether nothing of today's configuration stops a sensor action any more: its next packet goes through.
+
+    Of an action that is gone, or whose gateway is, no packet goes through.
+    """
+    only = None if context is None else alone(context, sensor_action_id)
+    return only is not None and all(
+        isinstance(resolve(only, action), Resolved) for actions in only.actions.values() for action in actions
+    )

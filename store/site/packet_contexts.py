@@ -85,10 +85,13 @@ async def lock_contexts(driver: asyncpg.Connection, named: Mapping[UUID, Collect
     """
     if not await lock_sites_of_gateways(driver, named):
         return None
+    return await _read_contexts(driver, await _named_rows(driver, named))
+
+
+async def _named_rows(driver: asyncpg.Connection, named: Mapping[UUID, Collection[str]]) -> Sequence[Any]:
     # A gateway whose packets name no sensor is there with none.
     wanted = [(gateway_id, sensor_id) for gateway_id, found in named.items() for sensor_id in found or (None,)]
-    rows = await driver.fetch(_NAMED_ACTIONS, [each for each, _ in wanted], [each for _, each in wanted])
-    return await _read_contexts(driver, rows)
+    return await driver.fetch(_NAMED_ACTIONS, [each for each, _ in wanted], [each for _, each in wanted])
 
 
 async def view_contexts(connection: AsyncConnection, gateway_ids: Collection[UUID]) -> PacketContexts | None:
@@ -99,6 +102,16 @@ async def view_contexts(connection: AsyncConnection, gateway_ids: Collection[UUI
     driver = await driver_in(connection)
     with driver_errors():
         return await _read_contexts(driver, await driver.fetch(_ALL_ACTIONS, list({*gateway_ids})))
+
+
+async def view_named_contexts(
+    connection: AsyncConnection, named: Mapping[UUID, Collection[str]]
+) -> dict[UUID, PacketContext]:
+    """Read, for showing as well, the contexts of gateways by their id, with no sensors but those that are named."""
+    driver = await driver_in(connection)
+    with driver_errors():
+        found = await _read_contexts(driver, await _named_rows(driver, named))
+    return {} if found is None else found.by_gateway
 
 
 async def _read_contexts(driver: asyncpg.Connection, rows: Sequence[Any]) -> PacketContexts | None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, text, update
+from sqlalchemy import Select, and_, case, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access.principals import DepotScope
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
-from domain.site.remediations import RemediationCode
+from domain.site.remediations import RemediationCode, Severity
+from domain.site.resolution import is_mended
 from domain.site.sensor_actions import SensorActionKind
 from store.access.narrowing import within
 from store.base.arrays import is_one_of
@@ -24,6 +26,7 @@ from store.base.database import clock
 from store.base.notifications.notify import ChangeKind, notify
 from store.base.simulated import SimulatedBy, scenario_of
 from store.site.depots import lock_depot
+from store.site.packet_contexts import view_named_contexts
 from store.site.tables import depots, devices, gateways, power_sources, remediations
 
 
@@ -54,9 +57,13 @@ class RemediationRecord:
     gateway_name: str | None
     device_id: UUID
     device_name: str | None
+    circuit_id: UUID | None
+    """The device's linked circuit."""
     sensor_action_id: UUID
     action: SensorActionKind
     code: RemediationCode
+    mended: bool | None
+    """Whether the configuration stops it no more, so that the next packet closes it; None: it is closed."""
     candidates: tuple[Candidate, ...]
     opened_at: datetime
     last_seen_at: datetime
@@ -65,6 +72,14 @@ class RemediationRecord:
     closed_by: str | None
     simulated_by: SimulatedBy | None = None
     """The scenario run that sent the last packet that was stopped."""
+
+    @property
+    def severity(self) -> Severity:
+        """What follows while it stays open."""
+        return self.code.severity
+
+
+_rank = case({code.value: code.severity.rank for code in RemediationCode}, value=remediations.c.code)
 
 
 def _remediations() -> Select[*tuple[Any, ...]]:
@@ -76,6 +91,8 @@ def _remediations() -> Select[*tuple[Any, ...]]:
         gateways.c.name.label("gateway_name"),
         remediations.c.device_id,
         devices.c.name.label("device_name"),
+        devices.c.sensor_id,
+        devices.c.circuit_id,
         remediations.c.sensor_action_id,
         remediations.c.action,
         remediations.c.code,
@@ -101,12 +118,28 @@ async def _read(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) ->
     if wanted:
         named = select(power_sources.c.id, power_sources.c.name).where(is_one_of(power_sources.c.id, wanted))
         names = {row.id: row.name for row in await connection.execute(named)}
+    mended = await _find_mended(connection, [row for row in rows if row["closed_at"] is None])
     for row in rows:
+        row["mended"] = row["sensor_action_id"] in mended if row["closed_at"] is None else None
+        del row["sensor_id"]
         row["action"] = SensorActionKind(row["action"])
         row["code"] = RemediationCode(row["code"])
         row["simulated_by"] = SimulatedBy.of(row.pop("scenario_run_id"), row.pop("scenario"))
         row["candidates"] = tuple(Candidate(each, names.get(each)) for each in row["candidates"])
     return [RemediationRecord(**row) for row in rows]
+
+
+async def _find_mended(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
+    """Find the sensor actions, of these that have an open remediation, that today's configuration does not stop."""
+    named: dict[UUID, set[str]] = defaultdict(set)
+    for row in rows:
+        if row["sensor_id"] is not None:
+            named[row["gateway_id"]].add(row["sensor_id"])
+    if not named:
+        return set()
+    contexts = await view_named_contexts(connection, named)
+    actions = ((row["sensor_action_id"], contexts.get(row["gateway_id"])) for row in rows)
+    return {action_id for action_id, context in actions if is_mended(context, action_id)}
 
 
 async def list_remediations(
@@ -115,23 +148,52 @@ async def list_remediations(
     *,
     depot_id: UUID | None,
     state: RemediationState | None,
-    before: UUID | None,
+    after: tuple[int, UUID] | None,
     limit: int,
 ) -> list[RemediationRecord]:
-    """List remediations of the depots within ``scope``, those opened last first, beginning after ``before``.
+    """List remediations of the depots within ``scope``, beginning after the one with that key (``key_of``).
 
+    Those that are open come with the worst first, and of one severity, as all others do, those opened last first.
     ``state`` None: all.
     """
-    query = _remediations().order_by(remediations.c.id.desc()).limit(limit)
-    query = query.where(within(remediations.c.depot_id, scope))
+    query = _remediations().limit(limit).where(within(remediations.c.depot_id, scope))
+    if state is RemediationState.OPEN:
+        query = query.order_by(_rank)
+        if after is not None:
+            query = query.where(or_(_rank > after[0], and_(_rank == after[0], remediations.c.id < after[1])))
+    elif after is not None:
+        query = query.where(remediations.c.id < after[1])
+    query = query.order_by(remediations.c.id.desc())
     if depot_id is not None:
         query = query.where(remediations.c.depot_id == depot_id)
     if state is not None:
         is_open = remediations.c.closed_at.is_(None)
         query = query.where(is_open if state is RemediationState.OPEN else ~is_open)
-    if before is not None:
-        query = query.where(remediations.c.id < before)
     return await _read(connection, query)
+
+
+def key_of(record: RemediationRecord) -> tuple[int, UUID]:
+    """Return a remediation's place in a list: the rank of its severity, and its id."""
+    return record.code.severity.rank, record.remediation_id
+
+
+async def list_stopped_actions(
+    connection: AsyncConnection, depot_id: UUID, device_ids: Collection[UUID]
+) -> dict[UUID, dict[UUID, RemediationCode]]:
+    """Say what stops these devices of a depot, the worst first.
+
+    By device, its sensor actions that have an open remediation, each with its code. A device without one is left out.
+    """
+    query = (
+        select(remediations.c.device_id, remediations.c.sensor_action_id, remediations.c.code)
+        .where(remediations.c.depot_id == depot_id, remediations.c.closed_at.is_(None))
+        .where(is_one_of(remediations.c.device_id, device_ids))
+        .order_by(_rank, remediations.c.id)
+    )
+    found: dict[UUID, dict[UUID, RemediationCode]] = defaultdict(dict)
+    for row in await connection.execute(query) if device_ids else ():
+        found[row.device_id][row.sensor_action_id] = RemediationCode(row.code)
+    return found
 
 
 async def count_open(connection: AsyncConnection, scope: DepotScope) -> int:

@@ -11,7 +11,9 @@ from sqlalchemy import text
 from domain.site.circuit_capacity import CapacityPolicy
 from runtime.controllers import controller_tables
 from store.base.database import transaction
+from store.base.notifications.notify import ChangeKind, notify
 from store.site.devices import update_device
+from store.site.remediations import close_remediations
 from tests.factories.sites import MadeDepot, add_action, add_device, controller_site, make_site, milliseconds, packet
 from tests.helpers.support import ACTOR
 from tests.pages.conftest import DESKTOP, PHONE, RunningProduct, Visitor
@@ -60,7 +62,6 @@ async def test_what_stops_updates_is_listed_with_what_to_do(product: RunningProd
     ):
         await expect(item).to_contain_text(told)
     device = f"/devices/{made.devices['mgc-9']}#action-{made.actions['mgc-9', 'UPDATE_CIRCUIT_CAPACITY']}"
-    await expect(item.get_by_role("link", name="Open the device")).to_have_attribute("href", device)
     await expect(item.get_by_role("link", name="Device mgc-9")).to_have_attribute("href", device)
     await stop(product, made, ago=-1)
     await page.reload()
@@ -117,6 +118,52 @@ async def test_a_remediation_is_resolved_by_hand_after_a_question(product: Runni
     await stop(product, other, ago=-1)
     await expect(page.locator(".open-count")).to_have_text("2 open")
     await expect(items).to_have_count(3)
+
+
+async def test_a_remediation_is_mended_from_the_list_and_waits_for_a_packet(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    made = await stopped(product)
+    page = await visitor.open(f"/remediations?depot_id={made.depot_id}")
+    await is_live(page)
+    item = page.locator(".remediation")
+    await expect(item).to_contain_text("High: what may be drawn on a circuit is not set by its controller")
+    await look(page, "remediation-to-do")
+    await item.get_by_role("button", name="Choose its circuit").press("Enter")
+    dialog = page.get_by_role("dialog")
+    circuit = dialog.get_by_label("Linked circuit")
+    await expect(circuit).to_be_focused()
+    await look(page, "remediation-form")
+    await circuit.select_option(label="Feed 1")
+    await dialog.get_by_role("button", name="Save").click()
+    # The same list is shown again, of the same depot.
+    await expect(item).to_contain_text("Mended, waiting for a packet")
+    await expect(page).to_have_url(f"{product.url}/remediations?depot_id={made.depot_id}")
+    await expect(item.get_by_role("button", name="Choose its circuit")).to_have_count(0)
+    await look(page, "remediation-mended")
+    await is_live(page)
+    await stop(product, made, ago=-1)
+    await expect(item).to_have_count(0)
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+async def test_a_device_with_a_remediation_is_marked(
+    product: RunningProduct, visitor: Visitor, size: tuple[int, int]
+) -> None:
+    made = await stopped(product)
+    await add_device(product.engine, made, "fine")
+    page = await visitor.open(f"/depots/{made.depot_id}/devices", size=size)
+    await is_live(page)
+    mark = page.get_by_role("link", name="1 remediation of Device mgc-9")
+    device = f"/devices/{made.devices['mgc-9']}#action-{made.actions['mgc-9', 'UPDATE_CIRCUIT_CAPACITY']}"
+    await expect(mark).to_have_attribute("href", device)
+    await expect(page.get_by_role("link", name="remediation of Device fine")).to_have_count(0)
+    await look(page, f"devices-remediation-{'desktop' if size == DESKTOP else 'phone'}")
+    # It goes when somebody closes the remediation elsewhere.
+    async with transaction(product.engine, ACTOR) as connection:
+        await close_remediations(connection, ACTOR, made.depot_id, every=True)
+        await notify(connection, {made.depot_id: {ChangeKind.REMEDIATION}})
+    await expect(mark).to_have_count(0)
 
 
 async def test_a_long_list_is_loaded_as_one_scrolls(product: RunningProduct, visitor: Visitor) -> None:

@@ -11,13 +11,16 @@ import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.base.types import encode_cursor
 from domain.site.remediations import RemediationCode
 from store.base.tables import changes
 from store.site.tables import remediations
 from tests.factories.equipped_depots import (
+    CAPACITY,
     LOAD_ACTION,
     EquippedDepot,
     add_action,
+    add_device,
     all_pages,
     made,
     make_equipped_depot,
@@ -64,12 +67,17 @@ async def test_a_remediation_says_what_to_do(engine: AsyncEngine, api: httpx.Asy
         "code": "SEVERAL_BATTERIES",
         "what": words.what,
         "to_do": words.to_do,
+        "severity": "LOW",
+        "mends": ["LINK_DEVICE", "CHANGE_OUTPUT_TRANSLATION"],
+        # The depot has one battery by now, which takes the load of any device.
+        "mended": True,
         "depot_id": equipped.depot_id,
         "depot_name": "Arrow Road",
         "gateway_id": equipped.gateway_id,
         "gateway_name": "Gateway",
         "device_id": equipped.devices[0],
         "device_name": "Device one",
+        "circuit_id": equipped.circuits[0],
         "sensor_action_id": action["sensor_action_id"],
         "action": "UPDATE_POWER_SOURCE_LOAD",
         "action_title": "Update Power Source Load",
@@ -151,3 +159,73 @@ async def test_what_no_packet_can_mend_any_more_is_closed(
         assert (closed[0]["gateway_name"], closed[0]["device_name"], closed[0]["depot_name"]) == (
             None, None, "Arrow Road",
         )  # fmt: skip
+
+
+async def test_open_ones_come_with_the_worst_first(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
+    equipped = await make_equipped_depot(engine, api)
+    opened: dict[str, str] = {}
+    for code in RemediationCode:
+        device = await add_device(api, equipped.gateway_id, code.value)
+        opened[code] = await stop(engine, equipped, await add_action(api, device["device_id"], LOAD_ACTION), code)
+
+    found = await all_pages(api, "/api/remediations")
+
+    ranks = [RemediationCode(each["code"]).severity.rank for each in found]
+    assert ranks == sorted(ranks)
+    assert {each["remediation_id"] for each in found} == set(opened.values())
+    low = [each["remediation_id"] for each in found if each["severity"] == "LOW"]
+    assert low == sorted(low, reverse=True)
+    # What is closed is history: the newest first, whatever its severity was.
+    assert [each["remediation_id"] for each in await all_pages(api, "/api/remediations", state="ALL")] == sorted(
+        opened.values(), reverse=True
+    )
+
+
+@pytest.mark.parametrize("rank", [-1, 0, 4, 10**30, "HIGH", None])
+async def test_a_cursor_of_no_severity_is_refused(api: httpx.AsyncClient, rank: object) -> None:
+    cursor = encode_cursor(rank, uuid4())
+    assert problem(await api.get("/api/remediations", params={"cursor": cursor})) == (422, "INVALID_CURSOR")
+
+
+async def test_what_is_mended_waits_for_a_packet(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
+    equipped = await make_equipped_depot(engine, api)
+    action = await add_action(api, equipped.devices[1], CAPACITY)
+    other = await add_action(api, equipped.devices[0], LOAD_ACTION)
+    opened = await stop(engine, equipped, action, "DEVICE_WITHOUT_CIRCUIT")
+    stays = await stop(engine, equipped, other, "NO_POWER_SOURCE")
+
+    async def mended() -> dict[str, bool | None]:
+        found = (await api.get("/api/remediations", params={"state": "ALL"})).json()["items"]
+        return {each["remediation_id"]: each["mended"] for each in found}
+
+    assert await mended() == {opened: False, stays: False}
+    device = f"/api/devices/{equipped.devices[1]}"
+    assert (await api.patch(device, json={"circuit_id": equipped.circuits[1]})).is_success
+    assert await mended() == {opened: True, stays: False}
+    # Broken again before a packet came.
+    assert (await api.patch(device, json={"circuit_id": None})).is_success
+    assert await mended() == {opened: False, stays: False}
+    assert (await api.post(f"/api/remediations/{opened}/resolve")).json()["mended"] is None
+    assert await mended() == {opened: None, stays: False}
+
+
+async def test_what_another_thing_stops_now_is_not_mended(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
+    equipped = await make_equipped_depot(engine, api)
+    first, second = [await add_action(api, device, CAPACITY) for device in equipped.devices]
+    await stop(engine, equipped, second, "DEVICE_WITHOUT_CIRCUIT")
+    # The circuit that it is linked to follows the first one.
+    linked = await api.patch(f"/api/devices/{equipped.devices[1]}", json={"circuit_id": equipped.circuits[0]})
+    assert linked.is_success
+    (found,) = (await api.get("/api/remediations")).json()["items"]
+    assert found["mended"] is False
+    assert (await api.delete(f"/api/sensor-actions/{first['sensor_action_id']}")).is_success
+    (found,) = (await api.get("/api/remediations")).json()["items"]
+    assert found["mended"] is True
+
+
+async def test_one_without_its_gateway_or_device_is_never_mended(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
+    equipped = await make_equipped_depot(engine, api)
+    action = await add_action(api, equipped.devices[0], CAPACITY)
+    await stop(engine, equipped, {**action, "device_id": str(uuid4())}, "DEVICE_WITHOUT_CIRCUIT")
+    (found,) = (await api.get("/api/remediations")).json()["items"]
+    assert (found["mended"], found["device_name"], found["circuit_id"]) == (False, None, None)

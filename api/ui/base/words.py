@@ -18,6 +18,7 @@ from domain.provisioning.outcomes import NAMED_CHANGES, ProvisioningCode, Provis
 from domain.simulation.scenario_runs import RunOutcome
 from domain.site.circuit_capacity import CapacityMode, FailSafeReason
 from domain.site.measurands import BessOperationalMode, DevicePowerState, MeasurandKey, ReadingCode
+from domain.site.remediations import Mend, Severity
 from domain.site.routing import RoutingRule
 from domain.site.sensor_actions import ActionTarget
 from store.monitoring.statuses.transitions import MOST_UPDATES
@@ -109,6 +110,25 @@ CAPACITY = {
 REMEDIATION = {
     RemediationState.OPEN: Badge("Open", "triangle-alert", "warn"),
     RemediationState.CLOSED: Badge("Closed", "circle-check", "quiet"),
+}
+MENDED = Badge("Mended, waiting for a packet", "clock", "quiet")
+SEVERITY = {
+    Severity.HIGH: Badge("High", "circle-alert", "bad"),
+    Severity.MEDIUM: Badge("Medium", "triangle-alert", "warn"),
+    Severity.LOW: Badge("Low", "triangle-alert", "quiet"),
+}
+FOLLOWS = {
+    Severity.HIGH: "what may be drawn on a circuit is not set by its controller",
+    Severity.MEDIUM: "the status of the site's capabilities is not shown",
+    Severity.LOW: "readings of a power source are not kept",
+}
+"""What follows while a remediation of a severity stays open."""
+MEND = {
+    Mend.LINK_DEVICE: "Choose its circuit",
+    Mend.ADD_POWER_SOURCE: "Add power source",
+    Mend.CHANGE_OUTPUT_TRANSLATION: "Change output translation",
+    Mend.REMOVE_ACTION: "Open the sensor action",
+    Mend.PROVISION: "Open the circuits",
 }
 POWER_STATE = {
     DevicePowerState.ON: Badge("On", "zap", "good"),

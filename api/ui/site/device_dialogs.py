@@ -26,6 +26,7 @@ from api.ui.site.site_forms import (
     CascadeItem,
     Field,
     Filled,
+    Focus,
     Forms,
     Refusal,
     delete,
@@ -152,7 +153,12 @@ async def create(
 
 @router.get("/{device_id}", name="device_edit")
 async def edit(
-    request: Request, depot_id: DepotId, device_id: DeviceId, engine: EngineDep, tables: TablesDep
+    request: Request,
+    depot_id: DepotId,
+    device_id: DeviceId,
+    engine: EngineDep,
+    tables: TablesDep,
+    focus: Focus = "",
 ) -> Response:
     """The dialog that changes a device."""
     device = await _read(engine, depot_id, device_id)
@@ -165,7 +171,7 @@ async def edit(
         controller=device.controller,
     )
     fields = await _fields(engine, depot_id, tables)
-    return await _FORMS.editing(request, depot_id, device_id, device.name, fields, filled)
+    return await _FORMS.editing(request, depot_id, device_id, device.name, fields, filled, focus=focus)
 
 
 @router.post("/{device_id}", name="device_change")

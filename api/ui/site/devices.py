@@ -31,6 +31,7 @@ from store.access.gateway_secrets import list_secrets
 from store.base.database import clock, snapshot
 from store.history.trends.sparks import SparkOf, read_sparks
 from store.site.devices import count_devices
+from store.site.remediations import list_stopped_actions
 from store.site.site_overview import list_carried_actions, read_gateway_overview, read_last_packets
 
 router = APIRouter(prefix="/depots/{depot_id}/devices", include_in_schema=False)
@@ -146,10 +147,12 @@ async def _read_devices(engine: AsyncEngine, depot_id: UUID, wanted: Wanted) -> 
         fitting = await count_devices(connection, depot_id=depot_id, gateway_id=wanted.gateway_id, search=wanted.search)
         carried = await list_carried_actions(connection, ids)
         last_packets = await read_last_packets(connection, ids)
+        stopped = await list_stopped_actions(connection, depot_id, ids)
     return {
         "devices": found,
         "carried": carried,
         "last_packets": last_packets,
+        "stopped": stopped,
         "total": total,
         "fitting": fitting,
         "wanted": wanted,
@@ -206,7 +209,7 @@ async def show_changed(request: Request, engine: AsyncEngine, depot_id: UUID) ->
     address = shown_address(request)
     tab = request.app.url_path_for("page_devices", depot_id=depot_id)
     if address.path not in ("", tab):
-        return Response(headers={"HX-Redirect": address.path})
+        return Response(headers={"HX-Redirect": address._replace(scheme="", netloc="", fragment="").geturl()})
     context = await read_tab(engine, depot_id, Wanted.of_address(address))
     return render(request, "devices.html", context, block="changed", headers={"HX-Trigger": "dialog-done"})
 

@@ -25,6 +25,7 @@ from api.ui.site.site_forms import (
     CascadeItem,
     Field,
     Filled,
+    Focus,
     Forms,
     Refusal,
     delete,
@@ -113,7 +114,9 @@ async def create(
 
 
 @router.get("/{gateway_id}", name="gateway_edit")
-async def edit(request: Request, depot_id: DepotId, gateway_id: GatewayId, engine: EngineDep) -> Response:
+async def edit(
+    request: Request, depot_id: DepotId, gateway_id: GatewayId, engine: EngineDep, focus: Focus = ""
+) -> Response:
     """The dialog that changes a gateway."""
     gateway = await _read(engine, depot_id, gateway_id)
     names = await _source_names(engine, depot_id)
@@ -124,7 +127,8 @@ async def edit(request: Request, depot_id: DepotId, gateway_id: GatewayId, engin
         site_model_name=gateway.site_model_name,
         output_translation=translation.choice,
     )
-    return await _FORMS.editing(request, depot_id, gateway_id, gateway.name, _fields(names, translation), filled)
+    fields = _fields(names, translation)
+    return await _FORMS.editing(request, depot_id, gateway_id, gateway.name, fields, filled, focus=focus)
 
 
 @router.post("/{gateway_id}", name="gateway_change")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -76,9 +76,11 @@ def _body(filled: Filled, errors: FieldErrors) -> dict[str, Any]:
 
 
 @router.get("/new", name="power_source_new")
-async def begin(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
-    """The dialog that adds a power source."""
-    filled = Filled.begin(name=None, kind=None, circuit_id=None)
+async def begin(
+    request: Request, depot_id: DepotId, engine: EngineDep, circuit_id: Annotated[UUID | None, Query()] = None
+) -> Response:
+    """The dialog that adds a power source; on a circuit, where one is given."""
+    filled = Filled.begin(name=None, kind=None, circuit_id=circuit_id)
     return await _FORMS.adding(request, depot_id, await _fields(engine, depot_id), filled)
 
 

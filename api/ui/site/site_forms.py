@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.base.types import Text
 from api.site import depots
 from api.ui.base.conflicts import WAS, Conflict, EditForm, current, read_version
 from api.ui.base.forms import FieldErrors
@@ -25,6 +26,8 @@ from domain.base.problems import Problem, ProblemCode
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 TEMPLATE = "site_dialogs.html"
+Focus = Annotated[Text, Query(max_length=50)]
+"""The name of the field of a form that is ready to be filled in when it opens."""
 GONE = "something that was deleted"
 _CONSENT_LENGTH = 100
 NAMED = 8
@@ -161,7 +164,8 @@ class Forms:
         """Answer with the form that adds one: opened, or again with all that is wrong with it."""
         title = f"Add {self.kind.replace('_', ' ')}"
         to = request.app.url_path_for(f"{self.kind}_create", depot_id=depot_id)
-        words = {"title": title, "save": title, "to": to, "delete_at": None, "note": "", "zone": "UTC", "further": ()}
+        words = {"title": title, "save": title, "to": to, "delete_at": None, "note": "", "zone": "UTC"}
+        words |= {"further": (), "focus": ""}
         return await self._form(request, fields, filled, errors, None, words)
 
     async def editing(
@@ -176,11 +180,12 @@ class Forms:
         conflict: Conflict | None = None,
         zone: str = "UTC",
         further: Sequence[tuple[str, str, str]] = (),
+        focus: str = "",
     ) -> Response:
         """Answer with the form that changes one: opened, or again with all that is wrong with it.
 
         ``zone`` is the depot's, for the times of a ``conflict``. ``further``: address, icon and words of buttons that
-        lead on from there.
+        lead on from there. ``focus`` names the field that is ready to be filled in; the first one, if there is no such.
         """
         path = {"depot_id": depot_id, f"{self.kind}_id": thing_id}
         words = {
@@ -191,6 +196,7 @@ class Forms:
             "note": f"{self.note}: {thing_id}" if self.note else "",
             "zone": zone,
             "further": further,
+            "focus": focus,
         }
         return await self._form(request, fields, filled, errors, conflict, words)
 
@@ -312,6 +318,7 @@ class Forms:
             "prefix": self.prefix,
             "into": self.into,
             "fields": fields,
+            "focus": words["focus"] if words["focus"] in {each.name for each in fields} else fields[0].name,
             "filled": filled,
             "errors": errors or FieldErrors(),
             "conflict": conflict,
