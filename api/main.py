@@ -49,7 +49,7 @@ from api.edge.requests import Requests
 from api.edge.temporal_ui import TemporalUi
 from api.history import exports, rollups, series
 from api.monitoring import capability_status, load, overview, telemetry
-from api.provisioning import backfills, microgrids, retirement
+from api.provisioning import backfills, microgrids, retirement, set_up
 from api.simulation import scenario_runs, scenarios
 from api.site import (
     capacities,
@@ -119,6 +119,7 @@ _SITE = _Subject(
         devices,
         power_sources,
         sensor_actions,
+        set_up,
     ),
     larger_bodies={"/api/depots/import": MAX_IMPORT_BYTES},
 )

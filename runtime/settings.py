@@ -230,6 +230,13 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def needs_gateway_secrets(self) -> bool:
+        """Whether packets of a gateway that has no secret are refused: where nobody is believed unasked, and no reverse
+        proxy has checked the gateway's certificate.
+        """
+        return bool(self.oidc_issuer) and not self.client_certificate_header
+
+    @property
     def keys_of_payloads(self) -> PayloadKeys:
         """The keys of ``payload_keys``."""
         return read_payload_keys(self.payload_keys.get_secret_value())

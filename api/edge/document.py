@@ -63,6 +63,7 @@ _NOUNS = {
     "series": ("series", "series"),
     "remediations": ("remediation", "remediations"),
     "retirement": ("depot", "depots"),
+    "set_up": ("depot_set_up", "depot_set_ups"),
     "backfills": ("backfill", "backfills"),
     "scenarios": ("scenario", "scenarios"),
     "scenario_runs": ("scenario_run", "scenario_runs"),

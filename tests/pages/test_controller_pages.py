@@ -92,7 +92,7 @@ async def test_the_tab_shows_who_supplies_what_and_every_binding(product: Runnin
     made = await two_controllers(product)
     await call(product, "PATCH", f"/api/devices/{made.a}", json={"controller": "bba-1"})
     page = await visitor.open(f"/depots/{made.site.depot_id}/load")
-    await page.get_by_role("link", name="Controllers").click()
+    await page.get_by_role("navigation", name="Depot", exact=True).get_by_role("link", name="Controllers").click()
     await expect(page).to_have_url(f"{product.url}{made.path}")
     await is_live(page)
     await expect(page.get_by_role("heading", level=1)).to_have_text("Arrow Road")

@@ -66,7 +66,7 @@ async def test_a_device_is_set_up_on_the_pages_and_its_status_shows_on_the_card(
     depot_id = await make_depot_with(product.engine, NewCircuit("Feed 1"))
     await synced(product.engine, depot_id)
     page = await visitor.open(f"/depots/{depot_id}/load")
-    await page.get_by_role("link", name="Devices").click()
+    await page.get_by_role("navigation", name="Depot", exact=True).get_by_role("link", name="Devices").click()
 
     await page.get_by_role("button", name="Add gateway").click()
     await dialog(page).get_by_label("Name").fill("Gateway east")

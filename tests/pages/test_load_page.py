@@ -167,7 +167,7 @@ async def test_a_depot_without_a_microgrid_says_why_with_status_404(product: Run
         await expect(page.locator("#unresolved")).to_contain_text("NO_TOP_LEVEL_CIRCUITS")
         await expect(page.locator(".capability")).to_have_count(0)
     assert await violations(page) == []
-    await page.get_by_role("link", name="Circuits").first.click()
+    await page.get_by_role("navigation", name="Depot", exact=True).get_by_role("link", name="Circuits").click()
     await expect(page).to_have_url(f"{product.url}/depots/{depot_id}/microgrid")
     for path, title in (
         (f"/depots/{NOBODY}/load", "There is no such depot"),

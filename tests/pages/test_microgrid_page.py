@@ -42,7 +42,7 @@ async def test_the_tab_loads_by_depot_and_draws_the_structure(product: RunningPr
     microgrid = await synced(product.engine, depot_id)
     page = await visitor.open("/depots")
     await page.get_by_role("link", name="Arrow Road").click()
-    await page.get_by_role("link", name="Circuits").click()
+    await page.get_by_role("navigation", name="Depot", exact=True).get_by_role("link", name="Circuits").click()
     await expect(page).to_have_url(f"{product.url}/depots/{depot_id}/microgrid")
     await expect(connections(page)).to_have_text(["Utility feed", "HV intake"])
     top = page.locator(".infeeds > .infeed").first

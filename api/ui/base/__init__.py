@@ -5,7 +5,8 @@
 - ``conflicts``: Two people at one thing: what others changed while a form of it was open, and how one goes on from
   there
 - ``depot_choice``: A depot that a form names by a part of its name, or by its id
-- ``depot_head``: The head of a depot's pages: what of the depot needs attention, on every tab and live
+- ``depot_head``: The head of a depot's pages, on every tab and live: what of the depot needs attention, and how far it
+  is set up
 - ``forms``: What was filled in, and what is wrong with it: every field at once, each beside its field
 - ``live``: Live pages: a stream of events that says what has changed, so that a page asks for the parts that show it
 - ``navigation``: Where one can go. A link is shown as soon as the page behind it exists

@@ -10,6 +10,7 @@ from fastapi import Request
 from starlette.routing import NoMatchFound
 
 from api.base.access import principal_of
+from domain.access.roles import Permission
 from domain.access.routes import PAGES, is_offered
 
 
@@ -49,6 +50,8 @@ _DEPOT = (
     ("Devices", "page_devices"),
     ("Controllers", "page_controllers"),
 )
+_OF_RETIRED = frozenset({"depot_restoration"})
+"""What is offered at a depot that is retired, besides looking at it."""
 _SECTIONS = {"page_microgrid": "System Admin"}
 """The sections of a depot's tabs, by the name of the route of their first one."""
 
@@ -61,8 +64,18 @@ def address_of(request: Request, name: str, **values: Any) -> str | None:
         return None
 
 
-def offers(request: Request, name: str, depot_id: UUID | None = None) -> bool:
-    """Whether who asks for a page is offered what leads to this route, at this depot where it is used at one."""
+def offers(request: Request, name: str, depot_id: UUID | None = None, *, retired: UUID | None = None) -> bool:
+    """Whether who asks for a page is offered what leads to this route, at this depot where it is used at one.
+
+    ``retired`` is the depot that the page is of, where that is retired: nothing of it is changed before it is back.
+    """
+    if (
+        retired is not None
+        and depot_id == retired
+        and PAGES[name].permission not in (None, Permission.VIEW)
+        and name not in _OF_RETIRED
+    ):
+        return False
     principal = principal_of(request.scope)
     return principal is not None and is_offered(PAGES[name], principal, depot_id)
 

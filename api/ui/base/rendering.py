@@ -85,6 +85,8 @@ def render(
     nothing that ever slipped into a page as markup could make it act.
     """
     nonce = secrets.token_urlsafe(16)
+    depot: Any = (context or {}).get("depot")
+    retired = depot.depot_id if getattr(depot, "retired_at", None) is not None else None
     values = {
         "request": request,
         "nonce": nonce,
@@ -92,7 +94,7 @@ def render(
         # Whoever is not known yet can go nowhere.
         "main_links": main_links(request) if principal_of(request.scope) else [],
         "session": session_of(request.scope),
-        "offers": partial(offers, request),
+        "offers": partial(offers, request, retired=retired),
         "url": resources_of(request.app).addresses,
         "topics": (),
         "fragment": block,

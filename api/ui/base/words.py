@@ -15,6 +15,7 @@ from domain.monitoring.capabilities import Capability, CapabilityStatus
 from domain.monitoring.freshness import READING_THRESHOLD, DepotFreshness
 from domain.provisioning.backfill import BackfillOutcome
 from domain.provisioning.outcomes import NAMED_CHANGES, ProvisioningCode, ProvisioningState, SyncOutcome
+from domain.provisioning.set_up import SetUpStep
 from domain.simulation.scenario_runs import RunOutcome
 from domain.site.circuit_capacity import CapacityMode, FailSafeReason
 from domain.site.measurands import BessOperationalMode, DevicePowerState, MeasurandKey, ReadingCode
@@ -130,6 +131,35 @@ MEND = {
     Mend.REMOVE_ACTION: "Open the sensor action",
     Mend.PROVISION: "Open the circuits",
 }
+SET_UP = {
+    SetUpStep.CIRCUITS: "Circuits",
+    SetUpStep.MICROGRID: "Microgrid",
+    SetUpStep.GATEWAY: "Gateway",
+    SetUpStep.GATEWAY_SECRET: "Gateway's secret",
+    SetUpStep.DEVICES: "Devices",
+    SetUpStep.SENSOR_ACTIONS: "Sensor actions",
+    SetUpStep.FIRST_PACKET: "First packet",
+}
+SET_UP_NEXT = {
+    SetUpStep.CIRCUITS: "add the top-level circuits; each becomes a grid connection.",
+    SetUpStep.MICROGRID: "the microgrid follows the circuits by itself within moments; if not, Resync says why.",
+    SetUpStep.GATEWAY: "add the gateway that sends the depot's packets.",
+    SetUpStep.GATEWAY_SECRET: "create a secret for the gateway: its packets are refused without one.",
+    SetUpStep.DEVICES: "add the devices, by the sensor ids that the gateway's packets have.",
+    SetUpStep.SENSOR_ACTIONS: "say what a device's measurands update, or bind the depot's controller.",
+    SetUpStep.FIRST_PACKET: "send the first packet of a device.",
+}
+"""What a step of the set-up asks for, where it comes next."""
+SET_UP_DO = {
+    SetUpStep.CIRCUITS: "Open the circuits",
+    SetUpStep.MICROGRID: "Open the circuits",
+    SetUpStep.GATEWAY: "Add the first gateway",
+    SetUpStep.GATEWAY_SECRET: "Create a secret",
+    SetUpStep.DEVICES: "Add the first device",
+    SetUpStep.SENSOR_ACTIONS: "Open the sensor actions",
+    SetUpStep.FIRST_PACKET: "Wait for it",
+}
+"""The button of a step that comes next."""
 POWER_STATE = {
     DevicePowerState.ON: Badge("On", "zap", "good"),
     DevicePowerState.OFF: Badge("Off", "circle-slash", "quiet"),

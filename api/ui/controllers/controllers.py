@@ -97,7 +97,7 @@ async def read_tab(request: Request, engine: AsyncEngine, tables: ControllerTabl
 @router.get("", name="page_controllers")
 async def show(request: Request, depot_id: DepotId, engine: EngineDep, tables: TablesDep) -> Response:
     """Show the tab (COR-39.1, COR-39.3)."""
-    context = await with_head(engine, depot_id, await read_tab(request, engine, tables, depot_id))
+    context = await with_head(request, engine, depot_id, await read_tab(request, engine, tables, depot_id))
     return render(request, "controllers.html", context | {"listening": None})
 
 

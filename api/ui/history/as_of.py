@@ -70,7 +70,7 @@ async def show(
     at: Moment | None = None,
 ) -> Response:  # fmt: skip
     """Show the page; ``at`` names a moment for good, ``place`` is one of the slider's."""
-    context = await with_head(engine, depot_id, await _context(engine, depot_id, span, place, at))
+    context = await with_head(request, engine, depot_id, await _context(engine, depot_id, span, place, at))
     return render(request, _TEMPLATE, context)
 
 

@@ -115,7 +115,7 @@ async def show(
     context |= {"ranges": RANGES, "chosen": span, "spans": SPANS, "steps": STEPS}
     context["exports"] = [(text, f"/api/exports/{kind}?depot_id={depot_id}") for kind, text in EXPORT.items()]
     context["exports_parquet"] = can_write_parquet()
-    context = await with_head(engine, depot_id, context)
+    context = await with_head(request, engine, depot_id, context)
     return render(request, "load.html", context, status=404 if missing else 200)
 
 

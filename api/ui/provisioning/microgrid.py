@@ -77,7 +77,7 @@ def _drift(structure: StructureRecord) -> ReconcilePlan | None:
 @router.get("", name="page_microgrid")
 async def show(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
     """Show the tab (COR-8.8). Without a microgrid the status is 404, and the page says why and what to do."""
-    context = await with_head(engine, depot_id, await read_tab(engine, depot_id, place_of(request)))
+    context = await with_head(request, engine, depot_id, await read_tab(engine, depot_id, place_of(request)))
     return await render_large(
         request,
         "microgrid.html",

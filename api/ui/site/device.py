@@ -106,7 +106,7 @@ def _settings(schema: dict[str, Any], action: sensor_actions.SensorAction) -> li
 async def show(request: Request, device_id: DeviceId, engine: EngineDep) -> Response:
     """Show the page."""
     context = await read_page(request, engine, device_id)
-    return render(request, "device.html", await with_head(engine, context["depot"].depot_id, context))
+    return render(request, "device.html", await with_head(request, engine, context["depot"].depot_id, context))
 
 
 @router.get("/parts", name="device_parts")

@@ -191,7 +191,7 @@ async def show(
     context = await read_tab(engine, depot_id, Wanted(search, gateway_id, shown))
     if is_htmx(request):
         return render(request, "devices.html", context, block="results")
-    return render(request, "devices.html", await with_head(engine, depot_id, context))
+    return render(request, "devices.html", await with_head(request, engine, depot_id, context))
 
 
 @router.get("/site", name="devices_site")
