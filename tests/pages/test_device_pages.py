@@ -529,7 +529,7 @@ async def test_a_remediation_leads_to_the_very_action(product: RunningProduct, v
     )  # fmt: skip
     await send(product, packet(made, None, "mgc-9", HEARTBEAT_STATUS="ok", AVAILABLE_CHARGING_CAPACITY=1000))
     page = await visitor.open("/remediations")
-    await page.get_by_role("link", name="Open the device").click()
+    await page.locator(".remediation").get_by_role("link", name="Device mgc-9").click()
     await expect(page).to_have_url(f"{product.url}/devices/{made.devices['mgc-9']}#action-{action_id}")
     await expect(page.locator(f"#action-{action_id} .remedy")).to_contain_text("is linked to none")
     tabs = page.get_by_role("navigation", name="Depot")
