@@ -14,7 +14,6 @@
 - ``remediations``: Remediations: what stops updates by a site's configuration, and what to do about it
 - ``resolutions``: What a device really sends, and what its sensor actions write to today
 - ``sensor_actions``: Sensor actions: what each may be given, and their configuration on devices
-- ``set_up``: How far a depot is set up, from its circuits to the first packet
 - ``simulated``: What a scenario run sent, in the place of a depot's devices: each answer that has it says so
 - ``stamps``: What was measured at one time and came at another: both, and when it counts as measured
 """

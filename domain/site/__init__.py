@@ -19,5 +19,4 @@
 - ``sensor_action_forms``: What a person gives to make or change a sensor action: its configuration, and whether it is
   switched on
 - ``sensor_actions``: What a device's measurements may update: the four sensor actions, and what each may be given
-- ``set_up``: How far a depot is set up: from its circuits to the first packet
 """

@@ -15,7 +15,6 @@
 - ``resolutions``: What a device's sensor actions write to today, by the rules that packets are taken by
 - ``sensor_actions``: Sensor actions of devices: made, changed, switched on and off, under the rules of
   ``domain.site.sensor_actions``
-- ``set_up``: What of a depot's set-up is done, read in one statement
 - ``site_changes``: Changes of a site's configuration: each is a block of ``configuration_change``, from the lock to
   the notification
 - ``site_overview``: What a list of gateways and devices says of each besides what it is: its devices, its actions,
