@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -26,6 +28,8 @@ SIGNALS_AT_ONCE = 16
 POLL_EVERY = timedelta(seconds=5)
 """How long a lost notification can delay a sync."""
 RPC_TIMEOUT = timedelta(seconds=10)
+NAMED_REQUESTS = 20
+"""Requests that the log line of a sync names, where a burst of them asked for it."""
 _LONGEST_PAUSE = 5.0
 
 
@@ -81,7 +85,10 @@ class Relay:
         return len(notified), len(waiting) - len(notified)
 
     async def _notify(self, depot: OutboxDepot) -> bool:
-        request = SyncRequest(depot.depot_id, depot.requested_by, depot.reason)
+        ids = depot.request_ids
+        request = SyncRequest(
+            depot.depot_id, depot.requested_by, depot.reason, ids[-1] if ids else None, depot.changed_at
+        )
         try:
             await signal_sync(self._client, self._task_queue, request, rpc_timeout=RPC_TIMEOUT)
         except (RPCError, RuntimeError, OSError) as error:
@@ -91,4 +98,14 @@ class Relay:
         except Exception:  # noqa: BLE001 - the other depots of the batch must not wait for this one
             _log.exception("sync not requested", depot_id=str(depot.depot_id))
             return False
+        # The one line that names each request of a burst: the sync itself knows the last one.
+        _log.info("sync requested", depot_id=str(depot.depot_id), reason=depot.reason, **_named(ids))
         return True
+
+
+def _named(ids: Sequence[str]) -> dict[str, Any]:
+    """The requests that asked for a sync, for a log line; it has room for the last ones."""
+    if not ids:
+        return {}
+    burst = {"request_ids": ids[-NAMED_REQUESTS:]} if len(ids) > 1 else {}
+    return {"request_id": ids[-1], **burst}

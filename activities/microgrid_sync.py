@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from domain.base.actor import Actor
 from domain.provisioning.outcomes import FailedSync, SyncRequest, SyncResult
 from store.base.database import transaction
+from store.base.origin import Origin, coming_from
 from store.provisioning.microgrids import note_failed_sync, reconcile_microgrid
+
+_log = structlog.get_logger("sync")
 
 
 class MicrogridSyncActivities:
@@ -30,12 +34,17 @@ class MicrogridSyncActivities:
 
         Run twice, the second run finds nothing to change; its result then says ``UNCHANGED``.
         """
-        async with transaction(self._engine, Actor(request.requested_by)) as connection:
-            return await reconcile_microgrid(connection, Actor(request.requested_by), request.depot_id)
+        actor = Actor(request.requested_by)
+        with coming_from(Origin(request.request_id or "")):
+            async with transaction(self._engine, actor) as connection:
+                result = await reconcile_microgrid(connection, actor, request.depot_id)
+        _log.info("synced", reason=request.reason, outcome=result.outcome, version=result.version_after)
+        return result
 
     @activity.defn
     async def note_failure(self, failed: FailedSync) -> None:
         """Note that the depot's sync failed for good, where an operator looks. Run twice, it says the same."""
         actor = Actor(failed.requested_by)
-        async with transaction(self._engine, actor) as connection:
-            await note_failed_sync(connection, actor, failed.depot_id, failed.failure)
+        with coming_from(Origin(failed.request_id or "")):
+            async with transaction(self._engine, actor) as connection:
+                await note_failed_sync(connection, actor, failed.depot_id, failed.failure)

@@ -80,7 +80,7 @@ class _Step(ActivityInboundInterceptor):
             activity_type=info.activity_type,
             activity_id=info.activity_id,
             attempt=info.attempt,
-            **_depot_of(input.args),
+            **_ids_of(input.args),
         )
         begun = time.monotonic()
         try:
@@ -111,12 +111,13 @@ class _Run(WorkflowInboundInterceptor):
         except workflow.ContinueAsNewError:
             raise
         except (asyncio.CancelledError, FailureError) as error:
-            workflow.logger.warning(
-                "workflow cancelled" if is_cancelled_exception(error) else f"workflow failed: {error}"
-            )
+            words = "workflow cancelled" if is_cancelled_exception(error) else f"workflow failed: {error}"
+            workflow.logger.warning(words, extra=_ids_of(input.args))
             raise
         workflow.logger.info(
-            "workflow completed after %.3f s", workflow.time() - workflow.info().start_time.timestamp()
+            "workflow completed after %.3f s",
+            workflow.time() - workflow.info().start_time.timestamp(),
+            extra=_ids_of(input.args),
         )
         return result
 
@@ -169,11 +170,15 @@ def in_words(error: Exception) -> str:
     return f"{name}: {said}" if said else name
 
 
-def _depot_of(given: Sequence[Any]) -> dict[str, str]:
-    """The depot that a step is for, where it is for one: its request says so, or the run that it is of."""
+def _ids_of(given: Sequence[Any]) -> dict[str, str]:
+    """The depot that a step is for, and the API's request that it goes back to, where there are such.
+
+    What it is given says so, or the run that it is of.
+    """
+    ids: dict[str, str] = {}
     for each in given:
         for request in (each, getattr(each, "run", None)):
-            depot_id = getattr(request, "depot_id", None)
-            if depot_id is not None:
-                return {"depot_id": str(depot_id)}
-    return {}
+            for name in ("depot_id", "request_id"):
+                if (found := getattr(request, name, None)) is not None:
+                    ids.setdefault(name, str(found))
+    return ids

@@ -55,6 +55,8 @@ _TEMPORAL_IDS = {
     "attempt": "attempt",
 }
 """What is kept of the details that Temporal gives to its records, and how it is called in a line."""
+_REQUEST_IDS = ("depot_id", "request_id")
+"""What a workflow's own lines say of what it is for."""
 _DEPOT_SYNC = re.compile(r"microgrid-sync/([0-9a-f-]{36})")
 _RUN_ID = re.compile(r"run ID ([0-9a-f-]{36})")
 """How Temporal's worker names a workflow run of which it has no details at hand."""
@@ -70,6 +72,9 @@ def add_temporal_ids(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
             for key, shown in _TEMPORAL_IDS.items():
                 if key in known:
                     event.setdefault(shown, known[key])
+    for name in _REQUEST_IDS:
+        if (found := getattr(record, name, None)) is not None:
+            event.setdefault(name, found)
     core = getattr(record, "temporal_log", None)
     if core is not None:
         event.setdefault("fields", getattr(core, "fields", None))

@@ -1104,7 +1104,8 @@ CREATE TABLE public.outbox (
     depot_id uuid NOT NULL,
     reason text NOT NULL,
     requested_by text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    request_id text DEFAULT NULLIF(current_setting('manage.request_id'::text, true), ''::text)
 );
 
 ALTER TABLE public.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (

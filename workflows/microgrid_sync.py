@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio import workflow
@@ -91,21 +92,21 @@ class MicrogridSyncWorkflow:
         return self._result
 
     async def _pass(self) -> None:
-        covers = self._wanted
+        covers, request = self._wanted, self.take_request()
         try:
             result = await workflow.execute_local_activity_method(
                 MicrogridSyncActivities.reconcile_depot,
-                self._request,
+                request,
                 start_to_close_timeout=_PASS_TIMEOUT,
                 retry_policy=_RETRY,
                 # A longer pause is a timer of the server, so that a database that is down holds no worker.
                 local_retry_threshold=timedelta(seconds=2),
-                summary=self._request.reason,
+                summary=request.reason,
             )
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise
-            await self._fail(failure_of(error), covers)
+            await self._fail(request, failure_of(error), covers)
             return
         self._result = result
         self._failure = None
@@ -113,13 +114,13 @@ class MicrogridSyncWorkflow:
         workflow.upsert_search_attributes([OUTCOME.value_set(result.outcome)])
         workflow.set_current_details(f"**{result.outcome}**: {result.in_words()}")
 
-    async def _fail(self, failure: str, covers: int) -> None:
+    async def _fail(self, request: SyncRequest, failure: str, covers: int) -> None:
         """Say where operators look that a pass failed in a way that trying again does not change."""
         workflow.upsert_search_attributes([OUTCOME.value_set(_FAILED)])
         workflow.set_current_details(f"**{_FAILED}**: {failure}")
         await workflow.execute_local_activity_method(
             MicrogridSyncActivities.note_failure,
-            FailedSync(self._request.depot_id, self._request.requested_by, failure),
+            FailedSync(request.depot_id, request.requested_by, failure, request.request_id),
             start_to_close_timeout=_PASS_TIMEOUT,
             retry_policy=_RETRY,
             local_retry_threshold=timedelta(seconds=2),
@@ -144,6 +145,16 @@ class MicrogridSyncWorkflow:
         assert self._result is not None
         return self._result
 
+    def take_request(self) -> SyncRequest:
+        """What the next pass is for: whoever asked last, and the time of the first change that waits for it."""
+        request = self._request
+        # What comes from now on is for the pass after that one.
+        self._request = replace(request, changed_at=None)
+        return request
+
     def _note(self, request: SyncRequest) -> None:
+        waiting = self._request.changed_at
+        if waiting is not None and (request.changed_at is None or waiting < request.changed_at):
+            request = replace(request, changed_at=waiting)
         self._request = request
         self._wanted += 1

@@ -29,6 +29,7 @@ from store.base.database import (
     is_unavailable,
     misses_schema,
 )
+from store.base.origin import current_origin
 from store.schema_version import is_migrated
 
 _log = structlog.get_logger("api")
@@ -60,6 +61,9 @@ class ProblemDocument(BaseModel):
     code: ProblemCode
     errors: list[FieldProblem] = Field(default=[], description="Every field that is wrong, where fields are.")
     context: dict[str, Any] | None = Field(default=None, description="The state that stands in the way.")
+    request_id: str = Field(
+        default="", description="The `X-Request-ID` of the refused request, by which the log has its lines."
+    )
 
 
 def problem_responses(*codes: ProblemCode) -> dict[int | str, dict[str, Any]]:
@@ -120,6 +124,7 @@ def problem_response(
         code=code,
         errors=list(errors),
         context=None if context is None else dict(context),
+        request_id=current_origin().request_id,
     )
     again = status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
     headers = {"Retry-After": str(retry_after)} if again else None

@@ -22,6 +22,7 @@ from api.edge.large import large_document
 from domain.base.problems import Problem, ProblemCode
 from domain.provisioning.outcomes import NodeChange, SyncOutcome, SyncRequest, SyncResult
 from store.base.database import snapshot
+from store.base.origin import current_origin
 from store.history.rows_as_of import microgrid_of_depot_as_of
 from store.history.structure_as_of import StructureAsOf, read_structure_as_of
 from store.provisioning.microgrids import MicrogridRecord, NodeRecord, read_microgrid
@@ -325,7 +326,7 @@ async def resync_depot(
     async with engine.connect() as connection:
         if (await read_depot(connection, depot_id)).retired_at is not None:
             raise depot_retired(depot_id)
-    request = SyncRequest(depot_id, actor.name, "RESYNC")
+    request = SyncRequest(depot_id, actor.name, "RESYNC", current_origin().request_id or None)
     timeout = timedelta(seconds=settings.sync_timeout_seconds)
     async with temporal_calls():
         # Whether Temporal is there is asked first: after the timeout nobody could tell that from a worker that is not.

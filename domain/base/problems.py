@@ -773,7 +773,7 @@ class ProblemCode(StrEnum):
         HTTPStatus.INTERNAL_SERVER_ERROR,
         Subject.REQUEST,
         "The server failed with an unexpected error.",
-        "Find the request in the log by its `X-Request-ID` and report it.",
+        "Find the request in the log by its `request_id` and report it.",
         "Something went wrong here",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -65,6 +66,10 @@ class SyncRequest:
     requested_by: str
     reason: str
     """``CIRCUITS_CHANGED``, ``DEPOT_CREATED``, ``RESYNC``, …"""
+    request_id: str | None = None
+    """The request of the API that asked last; None: none did."""
+    changed_at: datetime | None = None
+    """When the first change was made that no pass has taken up; None: none is known."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,8 @@ class FailedSync:
     requested_by: str
     failure: str
     """Why, in a line."""
+    request_id: str | None = None
+    """The request of the API that asked last; None: none did."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -26,7 +26,17 @@ class OutboxDepot:
     reason: str
     requested_by: str
     """Who asked last."""
+    changed_at: datetime
+    """When the first of them was made."""
+    request_ids: tuple[str, ...]
+    """The requests of the API that made them, in their order, each once."""
     rows: tuple[int, ...]
+
+    def after(self, earlier: OutboxDepot) -> OutboxDepot:
+        """Make one of an earlier request of the depot and this one."""
+        ids = dict.fromkeys((*earlier.request_ids, *self.request_ids))
+        changed_at = min(earlier.changed_at, self.changed_at)
+        return replace(self, changed_at=changed_at, request_ids=tuple(ids), rows=(*earlier.rows, *self.rows))
 
 
 @dataclass(frozen=True)
@@ -45,15 +55,23 @@ async def claim(engine: AsyncEngine, limit: int) -> AsyncGenerator[tuple[AsyncCo
     """
     async with engine.begin() as connection:
         rows = await connection.execute(
-            select(outbox.c.id, outbox.c.depot_id, outbox.c.reason, outbox.c.requested_by)
+            select(
+                outbox.c.id,
+                outbox.c.depot_id,
+                outbox.c.reason,
+                outbox.c.requested_by,
+                outbox.c.created_at,
+                outbox.c.request_id,
+            )
             .order_by(outbox.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
         claimed: dict[UUID, OutboxDepot] = {}
-        for row_id, depot_id, reason, requested_by in rows:
-            earlier = claimed[depot_id].rows if depot_id in claimed else ()
-            claimed[depot_id] = OutboxDepot(depot_id, reason, requested_by, (*earlier, row_id))
+        for row_id, depot_id, reason, requested_by, created_at, request_id in rows:
+            ids = () if request_id is None else (request_id,)
+            asked = OutboxDepot(depot_id, reason, requested_by, created_at, ids, (row_id,))
+            claimed[depot_id] = asked.after(claimed[depot_id]) if depot_id in claimed else asked
         yield connection, list(claimed.values())
 
 

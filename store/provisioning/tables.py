@@ -16,6 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     func,
+    text,
 )
 
 from domain.base.jobs import JobState
@@ -46,7 +47,8 @@ outbox = Table(
     Column("depot_id", Uuid, nullable=False),
     Column("reason", Text, nullable=False),
     Column("requested_by", Text, nullable=False),
-    now_column("created_at"),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    Column("request_id", Text, server_default=text("nullif(current_setting('manage.request_id', true), '')")),
 )
 
 backfills = Table(

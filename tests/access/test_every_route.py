@@ -38,7 +38,9 @@ async def ask(
         "capability": "DER",
     }
     path = re.sub(r":(uuid|path)\}", "}", route.path).format_map({**more, **ids})
-    return await caller.request(route.method, path, params=query, headers={WHO: who, "accept": "application/json"})
+    # Under one id, because a refusal names its request: nothing else may tell two refusals apart.
+    headers = {WHO: who, "accept": "application/json", "x-request-id": "asked"}
+    return await caller.request(route.method, path, params=query, headers=headers)
 
 
 @pytest.mark.usefixtures("client")

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 from uuid import uuid4
 
@@ -28,10 +25,10 @@ from domain.monitoring.upkeep import HistoryRequest
 from domain.provisioning.outcomes import SyncRequest
 from relay import RPC_TIMEOUT
 from runtime.log_lines import MAX_LINE, MAX_TRACEBACK, MAX_VALUE
-from runtime.logs import LogFormat, configure_logs
 from runtime.settings import Settings
 from store.base.database import make_engine
 from tests.helpers.live import http_client, serving, working
+from tests.helpers.logs import Log, logging_as
 from tests.helpers.support import make_depot, until
 from workflows.history_upkeep import HistoryUpkeepWorkflow
 from workflows.launch import signal_sync
@@ -40,53 +37,6 @@ FORMATS = ("console", "json")
 PASSWORD = "hunter2-s3cret"
 LONGEST = 2 * MAX_LINE
 """Characters of a line: its values, their names, and what JSON adds."""
-
-
-@dataclass
-class Log:
-    """What was written to standard error."""
-
-    stream: io.StringIO
-
-    @property
-    def lines(self) -> list[str]:
-        return self.stream.getvalue().splitlines()
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        """Of a log in JSON."""
-        return [json.loads(line) for line in self.lines]
-
-    def only(self, event: str) -> dict[str, Any]:
-        found = [each for each in self.records if each["event"] == event]
-        assert len(found) == 1, self.records
-        return found[0]
-
-
-def _write_nothing(*_: object) -> None:
-    """For a handler of pytest."""
-
-
-@contextmanager
-def logging_as(log_format: LogFormat, monkeypatch: pytest.MonkeyPatch) -> Generator[Log]:
-    """The log of this process, set up as a process of the product does."""
-    # What is written here is too large for a handler that does not bound it.
-    monkeypatch.setattr("_pytest.logging.LogCaptureHandler.emit", _write_nothing)
-    root = logging.getLogger()
-    before = (root.handlers[:], root.level, sys.excepthook, structlog.get_config())
-    stream, stderr = io.StringIO(), sys.stderr
-    sys.stderr = stream
-    try:
-        configure_logs(log_format)
-        # The loggers of modules are made with the first line that they write, so they are not kept in a test.
-        structlog.configure(cache_logger_on_first_use=False)
-        yield Log(stream)
-    finally:
-        sys.stderr = stderr
-        root.handlers[:], sys.excepthook = before[0], before[2]
-        root.setLevel(before[1])
-        structlog.configure(**before[3])
-        logging.captureWarnings(capture=False)
 
 
 @pytest.fixture(params=FORMATS)

@@ -21,7 +21,7 @@ from runtime.settings import Settings
 from tests.factories.sites import controller_site, milliseconds, packet
 
 PACKETS = "/api/telemetry/packets"
-_CHANGES = re.compile(r'("(?:packet_id|event_id)":\s*)"[^"]*"|("age_seconds":\s*)[\d.]+')
+_CHANGES = re.compile(r'("(?:packet_id|event_id|request_id)":\s*)"[^"]*"|("age_seconds":\s*)[\d.]+')
 """What two answers to the same request differ in."""
 
 

@@ -81,7 +81,7 @@ def _page(request: Request, problem: ProblemDocument, answer: Response) -> Respo
     title = "There is no such page" if status != problem.status else problem.code.heading
     headers = {name: value for name, value in answer.headers.items() if name.lower() in ("retry-after", "allow")}
     context = {"title": title, "detail": detail, "code": problem.code, "status": status, "errors": problem.errors}
-    context |= {"type": problem_type(problem.code)}
+    context |= {"type": problem_type(problem.code), "request_id": problem.request_id}
     context |= {"topics": None}  # nothing on it is live
     context |= {"signs_in": resources_of(request.app).settings.people_sign_in and principal_of(request.scope) is None}
     if missing_assets():
