@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Error, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Error, Page, Playwright, async_playwright, expect
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
@@ -28,7 +28,7 @@ from tests.helpers.support import until
 from tests.pages.helpers.gate import Gate
 
 ARTIFACTS = Path(__file__).parent.parent / "artifacts"
-_ARGUMENTS = [
+ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -92,14 +92,19 @@ class RunningProduct:
         await self._serving
 
 
+def find_chromium(playwright: Playwright) -> str:
+    """Find the browser of this machine."""
+    program = find(*CHROMIUM) or shutil.which(playwright.chromium.executable_path)
+    if program is None:
+        pytest.fail("Chromium is not installed. On Debian: apt-get install chromium", pytrace=False)
+    return program
+
+
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
 async def browser() -> AsyncGenerator[Browser]:
     """One browser for all tests of this process."""
     async with async_playwright() as playwright:
-        program = find(*CHROMIUM) or shutil.which(playwright.chromium.executable_path)
-        if program is None:
-            pytest.fail("Chromium is not installed. On Debian: apt-get install chromium", pytrace=False)
-        started = await playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
+        started = await playwright.chromium.launch(executable_path=find_chromium(playwright), args=ARGUMENTS)
         yield started
         await started.close()
 
@@ -150,14 +155,17 @@ class Visitor:
         zone: str = "Europe/Zurich",
         status: int = 200,
         script: str = "",
+        touch: bool = False,
     ) -> Page:
-        """Open a page in a window of its own; ``script`` runs before those of the page."""
+        """Open a page in a window of its own; ``script`` runs before those of the page. ``touch``: for fingers."""
         context = await self._browser.new_context(
             base_url=self._product.url,
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if theme == "dark" else "light",
             timezone_id=zone,
             locale="en-GB",
+            has_touch=touch,
+            is_mobile=touch,
         )
         self._stack.push_async_callback(context.close)
         page = await context.new_page()

@@ -5,7 +5,6 @@ import "./circuit-lines.js";
 import "./dialogs.js";
 import "./fold.js";
 import "./live-stream.js";
-import "./main-links.js";
 import "./notices.js";
 import "./session.js";
 import "./theme-switch.js";

@@ -1,0 +1,1 @@
+"""How pages look and are pressed: the menu of a narrow screen, targets for fingers, charts."""
