@@ -37,7 +37,7 @@ from api.base.versions import EditDep, shows_version, tagged
 from domain.base.bounds import CIRCUITS
 from domain.base.names import MAX_REGION_LENGTH, MAX_TAG_LENGTH
 from domain.base.problems import ProblemCode
-from domain.monitoring.alarms import AlarmKind
+from domain.monitoring.alarms import AlarmChoice
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import PROVISIONING_MESSAGES, ProvisioningCode, ProvisioningState
 from store.site.depots import (
@@ -62,11 +62,12 @@ FreshnessFilter = Annotated[
 ]
 
 AlarmFilter = Annotated[
-    AlarmKind | None,
+    AlarmChoice | None,
     Query(
-        description="What of the depot needs attention: `CONTROLLER_SILENT` where nothing came from a controller for "
-        "longer than its limit, `FAIL_SAFE` where the fail-safe capacity holds at a circuit, `PROVISIONING_FAILED`, "
-        "`REMEDIATION_OPEN`, `STATUS_STALE` where a status is too old although its controller is not silent."
+        description="What of the depot needs attention: `ANY` of the following, `CONTROLLER_SILENT` where nothing came "
+        "from a controller for longer than its limit, `FAIL_SAFE` where the fail-safe capacity holds at a circuit, "
+        "`PROVISIONING_FAILED`, `REMEDIATION_OPEN`, `STATUS_STALE` where a status is too old although its controller is "
+        "not silent."
     ),
 ]
 

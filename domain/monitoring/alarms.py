@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
+from typing import Literal
 from uuid import UUID
 
 
@@ -49,6 +50,10 @@ class AlarmKind(StrEnum):
     """The configuration stops updates."""
     STATUS_STALE = "STATUS_STALE", AlarmPriority.LOW
     """The status of a capability is too old, although its controller is not silent, or no device updates it."""
+
+
+AlarmChoice = AlarmKind | Literal["ANY"]
+"""Which alarms a filter asks for: those of one kind, or any."""
 
 
 class MendedAt(StrEnum):

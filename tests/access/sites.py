@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
@@ -90,9 +90,8 @@ def read_only(database_url: str) -> str:
     return make_url(database_url).update_query_dict(more).render_as_string(hide_password=False)
 
 
-@asynccontextmanager
-async def asked_as(database_url: str, principals: Mapping[str, Principal]) -> AsyncGenerator[httpx.AsyncClient]:
-    """Call an application, in the name of one of these principals that the header ``WHO`` names."""
+def by_header(principals: Mapping[str, Principal]) -> Callable[[Scope, Resources], Awaitable[Principal]]:
+    """Take whoever calls for the principal that the header ``WHO`` names."""
 
     async def authenticate(scope: Scope, _: Resources) -> Principal:
         who = dict(scope["headers"]).get(WHO.encode(), b"").decode()
@@ -100,8 +99,14 @@ async def asked_as(database_url: str, principals: Mapping[str, Principal]) -> As
             raise Problem(ProblemCode.ACCESS_REFUSED, "Nobody.")
         return principals[who]
 
+    return authenticate
+
+
+@asynccontextmanager
+async def asked_as(database_url: str, principals: Mapping[str, Principal]) -> AsyncGenerator[httpx.AsyncClient]:
+    """Call an application, in the name of one of these principals that the header ``WHO`` names."""
     settings = Settings(database_url=SecretStr(database_url), sync_timeout_seconds=1)
-    application = create_app(settings, authenticate=authenticate)
+    application = create_app(settings, authenticate=by_header(principals))
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (
         application.router.lifespan_context(application),

@@ -34,10 +34,14 @@ def http_client(address: str, **settings: Any) -> httpx.AsyncClient:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, *, port: int = 0) -> AsyncGenerator[str]:
+async def serving(settings: Settings, *, port: int = 0, **application: Any) -> AsyncGenerator[str]:
     """Serve the application on a port of this machine, 0 for any, while the block runs; answers its address."""
     config = uvicorn.Config(
-        create_app(settings), host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1
+        create_app(settings, **application),
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())

@@ -30,7 +30,7 @@ from domain.access.principals import DepotScope
 from domain.base.names import clean_region, clean_tags
 from domain.base.problems import Problem, ProblemCode
 from domain.base.timezones import check_timezone, known_timezones
-from domain.monitoring.alarms import AlarmKind
+from domain.monitoring.alarms import AlarmChoice
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
 from domain.site.circuits import MAX_CIRCUITS, MAX_DEPTH
@@ -46,7 +46,7 @@ PAGE = 100
 
 State = Annotated[ProvisioningState | None, Query(alias="provisioning")]
 Fresh = Annotated[DepotFreshness | None, Query(alias="freshness")]
-OfAlarm = Annotated[AlarmKind | None, Query(alias="alarm")]
+OfAlarm = Annotated[AlarmChoice | None, Query(alias="alarm")]
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Wanted:
     search: str | None
     provisioning: ProvisioningState | None
     freshness: DepotFreshness | None
-    alarm: AlarmKind | None
+    alarm: AlarmChoice | None
     region: str | None = None
     tag: str | None = None
     retired: bool = False

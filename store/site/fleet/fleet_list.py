@@ -19,7 +19,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access.principals import EVERYWHERE, DepotScope
-from domain.monitoring.alarms import AlarmKind
+from domain.monitoring.alarms import AlarmChoice, AlarmKind
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
 from store.access.narrowing import given_within, is_within
@@ -35,7 +35,9 @@ _LAPSED = """lapsed AS MATERIALIZED (
     WHERE fresh_until < clock_timestamp() AND depot_fresh_until(depot_id) < clock_timestamp()
 )"""
 _IS_FOUND = "x.grams @> search_grams(:search) AND x.name ILIKE :pattern"
-_OF_ALARM = {
+# There is no row of a depot without an alarm.
+_OF_ALARM: dict[AlarmChoice, str] = {
+    "ANY": "true",
     AlarmKind.CONTROLLER_SILENT: "silent_controllers > 0",
     AlarmKind.FAIL_SAFE: "fail_safe_circuits > 0",
     AlarmKind.PROVISIONING_FAILED: "failed_since IS NOT NULL",
@@ -44,8 +46,8 @@ _OF_ALARM = {
 }
 
 
-def has_alarm(kind: AlarmKind) -> str:
-    """The condition that a depot ``x`` of the list has an alarm of this kind."""
+def has_alarm(kind: AlarmChoice) -> str:
+    """The condition that a depot ``x`` of the list has an alarm of this kind, or any."""
     return f"x.depot_id IN (SELECT depot_id FROM depot_alarms WHERE {_OF_ALARM[kind]})"
 
 
@@ -59,7 +61,7 @@ class DepotFilter:
     freshness: DepotFreshness | None = None
     scope: DepotScope = EVERYWHERE
     """The depots that may be seen."""
-    alarm: AlarmKind | None = None
+    alarm: AlarmChoice | None = None
     """What of the depot needs attention."""
     region: str | None = None
     """The region, in any case."""
@@ -282,7 +284,7 @@ async def count_fleet(
     connection: AsyncConnection,
     search: str | None = None,
     scope: DepotScope = EVERYWHERE,
-    alarm: AlarmKind | None = None,
+    alarm: AlarmChoice | None = None,
     *,
     region: str | None = None,
     tag: str | None = None,

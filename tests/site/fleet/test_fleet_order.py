@@ -74,6 +74,8 @@ async def test_under_an_alarm_the_worst_comes_first(engine: AsyncEngine, api: ht
     assert await pages(api, limit, **by, freshness="NONE", provisioning="FAILED") == ["C", "B", "A"]
     assert await pages(api, limit, **by, freshness="FRESH") == []
     assert await pages(api, limit, alarm="FAIL_SAFE") == []
+    assert await pages(api, limit, alarm="ANY") == ["C", "B", "A"]
+    assert (await api.get("/api/depots", params={"alarm": "SOME"})).status_code == 422
     foreign = (await api.get("/api/depots", params={"limit": "1"})).json()["next_cursor"]
     assert (await api.get("/api/depots", params={**by, "cursor": foreign})).json()["code"] == "INVALID_CURSOR"
 
