@@ -212,6 +212,20 @@ async def list_unmet_steps(connection: AsyncConnection, run_id: UUID, *, limit: 
     ]
 
 
+_CHECKED = text("""
+    SELECT s.step, s.record, s.sent_at FROM scenario_run_steps AS s
+    WHERE s.run_id = :run_id AND s.record LIKE :checked ORDER BY s.step DESC LIMIT :most
+""")
+
+
+async def list_checked_steps(connection: AsyncConnection, run_id: UUID, *, limit: int) -> list[WrittenStep]:
+    """List the evidence of the last steps after which something was expected, the last first."""
+    return [
+        WrittenStep(*row)
+        for row in await connection.execute(_CHECKED, {"run_id": run_id, "checked": '%"passed":%', "most": limit})
+    ]
+
+
 async def read_lines(
     connection: AsyncConnection, run_id: UUID, *, hold: bool = False
 ) -> tuple[str, list[str], str | None]:

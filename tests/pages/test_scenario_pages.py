@@ -108,6 +108,31 @@ async def test_what_is_wrong_is_told_where_it_is(product: RunningProduct, visito
     await expect(page.locator("#start .notice")).to_contain_text("--provision")
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_checks_come_first_and_steps_without_a_change_are_folded(
+    product: RunningProduct, visitor: Visitor, size: str
+) -> None:
+    (depot_id,) = await make_depots(product.url, 1)
+    async with http_client(product.url) as api:
+        run, _ = await run_scenario(api, depot_id, "peak-shaving", seed=1)
+    page = await visitor.open(f"/scenario-runs/{run['run_id']}", size=SIZES[size])
+    headings = await page.locator("#steps > h2").all_inner_texts()
+    assert headings == ["Checks", "What is sent, and what the product shows", "Steps"]
+    # The last one first, with what was expected of it.
+    checked = page.locator("#steps > h3")
+    await expect(checked.first).to_contain_text("Off again")
+    await expect(page.locator("#steps > .checks").first.locator("li").first).to_contain_text("Passed:")
+    rows = page.locator(".steps tbody > tr:not(.more)")
+    folded = rows.filter(has_text="Nothing happens in")
+    await expect(folded.first).to_contain_text("Nothing happens in 10 steps")
+    await expect(rows.filter(has_text="Off again")).to_contain_text("Passed")
+    await expect(folded.first.locator("dl").first).to_be_hidden()
+    await folded.first.locator("summary").click()
+    await expect(folded.first.locator("details h3")).to_have_count(10)
+    await expect(folded.first.locator("dl").first).to_be_visible()
+    await look(page, f"scenario-run-folded-{size}")
+
+
 async def test_two_runs_are_compared(product: RunningProduct, visitor: Visitor) -> None:
     (depot_id,) = await make_depots(product.url, 1)
     async with http_client(product.url) as api:
@@ -115,6 +140,14 @@ async def test_two_runs_are_compared(product: RunningProduct, visitor: Visitor) 
         same, _ = await run_scenario(api, depot_id, "quick-look", seed=1)
         other, _ = await run_scenario(api, depot_id, "quick-look", seed=2)
     page = await visitor.open(f"/scenario-runs/{first['run_id']}")
+    # It stands above the steps, folded.
+    assert (
+        await page.evaluate("""
+        document.querySelector(".compare").compareDocumentPosition(document.querySelector("#steps"))
+    """)
+        == 4
+    )
+    await page.get_by_text("Compare with another run of this scenario (2)").click()
     await expect(page.locator(".others tbody tr")).to_have_count(2)
     await page.locator(".others tr", has_text="the same").get_by_role("link").click()
     await expect(page.locator("main .notice")).to_contain_text("of the two runs is identical")

@@ -30,7 +30,7 @@ from domain.site.sensor_actions import STATE_MEASURANDS, SensorActionKind
 from reconciliation.scenario_runs import SCENARIO_RUNS
 from sim_scenarios.language.quantities import duration_text
 from store.monitoring.capability_status import read_latest
-from store.simulation.run_steps import WrittenStep, list_newest_steps, list_unmet_steps
+from store.simulation.run_steps import WrittenStep, list_checked_steps, list_newest_steps, list_unmet_steps
 from store.simulation.scenario_runs import list_runs, read_targets
 
 router = APIRouter(prefix="/scenario-runs", include_in_schema=False)
@@ -39,6 +39,8 @@ PAGE = 40
 """Steps that are loaded at a time."""
 _UNMET = 20
 """Failed expectations that the page shows at once."""
+_CHECKED = 10
+"""Steps that the page shows before all others with what was checked after them, the last first."""
 _OTHERS = 10
 """Runs of the same scenario that are offered for comparison."""
 
@@ -108,11 +110,14 @@ async def _steps(run_id: UUID, engine: AsyncEngine, before: int | None = None) -
     async with engine.connect() as connection:
         found = await list_newest_steps(connection, run_id, before=before, limit=PAGE + 1)
         unmet = await list_unmet_steps(connection, run_id, limit=_UNMET)
+        checked = await list_checked_steps(connection, run_id, limit=_CHECKED)
         targets = await read_targets(connection, run_id)
     listed = [_step(each) for each in found[:PAGE]]
     latest = next((each for each in listed if each["packets"]), None) if before is None else None
     return {
         "steps": listed,
+        "rows": _rows(listed),
+        "checked": [_step(each) for each in checked],
         "earlier": listed[-1]["step"] if len(found) > PAGE else None,
         "unmet": [
             (each.step, check["words"])
@@ -128,6 +133,23 @@ async def _steps(run_id: UUID, engine: AsyncEngine, before: int | None = None) -
 def _step(written: WrittenStep) -> dict[str, Any]:
     record: dict[str, Any] = json.loads(written.record)
     return {**record, "sent_at": written.sent_at, "at": duration_text(record["offset_ms"])}
+
+
+def _rows(steps: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Put the steps into rows: one each, but steps in a row in which nothing happens are one together."""
+    rows: list[list[dict[str, Any]]] = []
+    for step in steps:
+        if rows and _is_quiet(step) and _is_quiet(rows[-1][0]):
+            rows[-1].append(step)
+        else:
+            rows.append([step])
+    return rows
+
+
+def _is_quiet(step: dict[str, Any]) -> bool:
+    """Whether the scenario changes and expects nothing at a step, and nothing that was sent needs attention."""
+    stopped = any(each["outcome"] == ActionOutcome.REMEDIATION for each in step["answers"])
+    return not (step["name"] or step["checks"] or stopped)
 
 
 async def _beside(step: dict[str, Any], engine: AsyncEngine, targets: RunTargets) -> list[Shown]:
