@@ -19,6 +19,7 @@ from domain.base.problems import Problem, ProblemCode
 from domain.history.buckets import bucket_begin, bucket_for
 from domain.site.capacity_messages import BASIS_MESSAGES, REASON_MESSAGES
 from domain.site.circuit_capacity import CapacityBasis, CapacityMode, FailSafeReason
+from domain.site.routing import PowerSourceKind
 from store.base.database import clock, snapshot
 from store.history.load import read_load
 from store.monitoring.load import CapacityPeriod, CapacitySeries, read_capacity_periods
@@ -37,6 +38,10 @@ class Load(BaseModel):
     device_name: str
     circuit_id: UUID | None = Field(description="The device's linked circuit.")
     circuit_name: str | None
+    power_source_kind: PowerSourceKind | None = Field(
+        description="The kind of the power source whose load the device updates: what is measured is what that source "
+        "gives, negative where it takes. Null: it is a load, negative where it feeds back."
+    )
     times: list[float] = Field(
         description="When each bucket begins, in seconds since the Unix epoch. Buckets without a reading are left out, "
         "but for one with nulls in each gap: where the device sent nothing for longer than it usually does, or nothing "
@@ -138,6 +143,7 @@ async def _read(connection: AsyncConnection, depot_id: UUID, since: datetime, un
                 device_name=each.device_name,
                 circuit_id=each.circuit_id,
                 circuit_name=each.circuit_name,
+                power_source_kind=each.power_source_kind,
                 times=each.times,
                 avg_w=each.average_w,
                 min_w=each.least_w,

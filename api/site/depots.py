@@ -66,8 +66,8 @@ AlarmFilter = Annotated[
     Query(
         description="What of the depot needs attention: `ANY` of the following, `CONTROLLER_SILENT` where nothing came "
         "from a controller for longer than its limit, `FAIL_SAFE` where the fail-safe capacity holds at a circuit, "
-        "`PROVISIONING_FAILED`, `REMEDIATION_OPEN`, `STATUS_STALE` where a status is too old although its controller is "
-        "not silent."
+        "`PROVISIONING_FAILED`, `REMEDIATION_OPEN`, `STATUS_STALE` where a status is too old although its controller "
+        "is not silent."
     ),
 ]
 

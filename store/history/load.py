@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.history.series import HELD_AT_MOST, MOST_SERIES, Selection, SeriesSubject
 from domain.site.measurands import MeasurandKey
+from domain.site.routing import PowerSourceKind
 from store.history.series import Series, read_series
 from store.history.sources import SeriesSource
 from store.monitoring.simulated import SimulatedReadings, read_simulated
@@ -38,13 +39,18 @@ class LoadSeries:
     last_at: datetime
     """When the last of it was measured."""
     last_w: float
+    power_source_kind: PowerSourceKind | None = None
+    """What it measures is what a power source gives (negative: takes), and no load. None: it is a load."""
     simulated: tuple[SimulatedReadings, ...] = ()
     """What of it scenario runs sent."""
 
 
 # Days that are rolled up say who measured; of what is newer the readings do.
 _METERS = text("""
-    SELECT d.id, d.name, d.depot_id, p.name AS depot_name, p.timezone, d.circuit_id, c.name AS circuit_name
+    SELECT d.id, d.name, d.depot_id, p.name AS depot_name, p.timezone, d.circuit_id, c.name AS circuit_name,
+           (SELECT s.kind FROM power_source_readings AS r JOIN power_sources AS s ON s.id = r.power_source_id
+            WHERE r.device_id = d.id AND r.measurand = 'TOTAL_POWER_LOAD' AND NOT r.released
+            ORDER BY s.id LIMIT 1) AS power_source_kind
     FROM devices AS d JOIN depots AS p ON p.id = d.depot_id LEFT JOIN circuits AS c ON c.id = d.circuit_id
     WHERE d.depot_id = :depot_id AND (
         EXISTS (
@@ -103,6 +109,7 @@ async def read_load(
                 series.most[drawn],
                 series.last_at,
                 last,
+                None if row.power_source_kind is None else PowerSourceKind(row.power_source_kind),
                 tuple(simulated.get(device_id, ())),
             )
         )

@@ -11,6 +11,7 @@
 - ``history``: The months of the append-only history and of the journal: made ahead, dropped when they are old enough
 - ``load``: What held over time for the capacity of a depot's circuits: what a chart shows beside the load
 - ``packets``: The stored packets, as they came, with what was answered
+- ``powers``: What the meters of a depot measure now
 - ``reading_fills``: Reading stored packets into typed readings, gateway by gateway and page by page
 - ``remediation_upkeep``: Remediations as packets open, count and close them
 - ``simulated``: When what devices measured was simulated

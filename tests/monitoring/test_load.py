@@ -64,6 +64,7 @@ async def test_what_a_meter_measured_is_averaged_by_buckets(api: httpx.AsyncClie
             "device_name": "Device em-1",
             "circuit_id": str(site.circuit_ids[0]),
             "circuit_name": "Feed 1",
+            "power_source_kind": None,
             "times": [begin, begin + 60],
             # Weighted by time: 1 kW for 10 seconds, the other for 50.
             "avg_w": [-1500.4, 500.0],
@@ -76,6 +77,7 @@ async def test_what_a_meter_measured_is_averaged_by_buckets(api: httpx.AsyncClie
             "device_name": "Device em-2",
             "circuit_id": None,
             "circuit_name": None,
+            "power_source_kind": None,
             "times": [begin],
             "avg_w": [7.0],
             "min_w": [7.0],

@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.monitoring.overview import read
 from domain.access.principals import EVERYWHERE, NOWHERE, DepotScope
+from domain.site.routing import PowerSourceKind
+from store.monitoring.powers import MeasuredPower, read_powers
 from store.site.fleet.fleet_load import FleetLoad, read_fleet_load
 from store.site.tables import circuits
 from tests.factories.capacities import capacity_site, expire
@@ -19,7 +21,9 @@ from tests.factories.packets import send
 from tests.factories.sites import (
     MADE,
     MadeDepot,
+    add_action,
     add_device,
+    add_power_source,
     controller_site,
     make_site,
     milliseconds,
@@ -114,8 +118,33 @@ async def test_the_load_of_depots_beside_what_they_may_draw(engine: AsyncEngine,
     assert await load(engine, NOWHERE) == FleetLoad(0, 0, None, 0)
 
 
+async def test_what_a_battery_gives_is_no_load(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
+    site = await make_site(engine, feeds=2)
+    await add_power_source(engine, site, circuit_id=site.circuit_ids[0])
+    for name, circuit_id in zip(("bess", "grid"), site.circuit_ids, strict=True):
+        await add_device(engine, site, name, circuit_id=circuit_id)
+    await add_action(engine, site, "UPDATE_POWER_SOURCE_LOAD", "TOTAL_POWER_LOAD", sensor_id="bess")
+    await send(api, packet(site, milliseconds(), "bess", TOTAL_POWER_LOAD=50_000))
+    assert (await load(engine)).depots == 0
+    await send(api, packet(site, milliseconds(), "grid", TOTAL_POWER_LOAD=70_000))
+    found = await load(engine)
+    assert (found.depots, found.load_w) == (1, 70_000)
+    series = (await api.get(f"/api/depots/{site.depot_id}/load")).json()["series"]
+    assert {each["device_name"]: each["power_source_kind"] for each in series} == {
+        "Device bess": "BATTERY", "Device grid": None,
+    }  # fmt: skip
+    async with engine.connect() as connection:
+        powers = await read_powers(connection, site.depot_id)
+    assert powers == {
+        site.devices["bess"]: MeasuredPower(50_000, PowerSourceKind.BATTERY),
+        site.devices["grid"]: MeasuredPower(70_000),
+    }
+
+
 async def test_a_load_that_was_measured_long_ago_is_none_of_now(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
     site = await make_site(engine)
     await add_device(engine, site, circuit_id=site.circuit_ids[0])
     await send(api, packet(site, milliseconds() - 20 * 60_000, TOTAL_POWER_LOAD=60_000))
     assert (await load(engine)).depots == 0
+    async with engine.connect() as connection:
+        assert await read_powers(connection, site.depot_id) == {}

@@ -29,7 +29,7 @@ from tests.helpers.live import http_client
 from tests.helpers.support import until
 from tests.pages.conftest import DESKTOP, PHONE, RunningProduct, Visitor
 from tests.pages.helpers.load import is_live, section, send
-from tests.pages.helpers.looking import NOBODY, is_wider_than_the_screen, look, violations
+from tests.pages.helpers.looking import NOBODY, SIZES, is_wider_than_the_screen, look, violations
 
 TITLES = {"PEAK_SHAVING": "Peak shaving", "DER": "DER export limit"}
 OTHER_SIZES = ((768, 1024), (1920, 1080), (320, 640))
@@ -556,6 +556,84 @@ async def test_power_sources_show_what_was_measured_last(product: RunningProduct
     await expect(battery.locator(".badge")).to_have_text(["On", "Charging"])
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_battery_that_discharges_is_no_load(product: RunningProduct, visitor: Visitor, size: str) -> None:
+    site = await make_site(product.engine, feeds=2)
+    for kind, feed in (("BATTERY", 0), ("SOLAR", 1)):
+        await add_power_source(product.engine, site, kind, site.circuit_ids[feed])
+    for sensor, feed in (("bess", 0), ("pv", 1), ("grid", 1)):
+        await add_device(product.engine, site, sensor, site.circuit_ids[feed])
+    for sensor in ("bess", "pv"):
+        await add_action(product.engine, site, "UPDATE_POWER_SOURCE_LOAD", "TOTAL_POWER_LOAD", sensor_id=sensor)
+    now = milliseconds()
+    for sensor, watts in (("bess", 120_000), ("pv", 45_000), ("grid", -30_000)):
+        await send(product, packet(site, now, sensor, TOTAL_POWER_LOAD=watts))
+    page = await visitor.open(f"/depots/{site.depot_id}/load", size=SIZES[size])
+    await _loaded(page)
+    await is_live(page)
+    legends = page.locator(".chart-legend")
+    await expect(legends.first).to_contain_text("Device bess discharging 120.0")
+    await expect(legends.nth(1)).to_contain_text("Device grid feeding back 30.0")
+    await expect(legends.nth(1)).to_contain_text("Device pv generating 45.0")
+    image = page.locator(".chart").first.get_by_role("img")
+    await expect(image).to_have_accessible_name(re.compile("discharging 120.0 kW at last"))
+    sources = page.locator(".sources > li")
+    await expect(sources.first).to_contain_text("Discharging 120.0 kW")
+    await expect(sources.nth(1)).to_contain_text("Generating 45.0 kW")
+    await send(product, packet(site, now + 50, "bess", TOTAL_POWER_LOAD=-20_000))
+    await expect(sources.first).to_contain_text("Charging 20.0 kW")
+    await expect(legends.first).to_contain_text("Device bess charging 20.0")
+    await look(page, f"load-battery-{size}")
+    # The structure has them, too.
+    page = await visitor.open(f"/depots/{site.depot_id}/microgrid", size=SIZES[size])
+    await is_live(page)
+    await expect(page.locator(f"#device-{site.devices['bess']} .power")).to_have_text("Charging 20.0 kW")
+    circuit = page.locator(".infeed").nth(1).locator(".rung.head .power")
+    await expect(circuit).to_have_text("\u221230.0 kW")
+    await expect(page.locator(".infeed").first.locator(".rung.head .power")).to_have_count(0)
+    await send(product, packet(site, now + 100, "grid", TOTAL_POWER_LOAD=80_000))
+    await expect(circuit).to_have_text("80.0 kW")
+    await look(page, f"structure-powers-{size}")
+
+
+async def test_the_legend_says_whose_value_it_shows_and_a_gap_is_one(product: RunningProduct, visitor: Visitor) -> None:
+    site = await make_site(product.engine)
+    await add_device(product.engine, site, "em-1", site.circuit_ids[0])
+    hour = timedelta(hours=1)
+    for ago in (3 * hour, hour):
+        await measure(
+            product.engine, site, feeds=1, span=hour, step=timedelta(seconds=30), until=datetime.now(UTC) - ago
+        )
+    page = await visitor.open(f"/depots/{site.depot_id}/load?range=6h")
+    await _loaded(page)
+    legend = page.locator(".chart-legend")
+    await expect(legend.locator(".legend-when")).to_have_text("Now")
+    await expect(legend).to_contain_text("Nothing received")
+    # Not measured since: the legend says when it was.
+    await expect(legend.locator("output").first).to_have_text(re.compile(r"^\d+\.\d at \d\d \w{3}, \d\d:\d\d$"))
+    box = await page.locator(".chart .u-over").bounding_box()
+    assert box is not None
+    # Between the two hours in which it was measured.
+    await page.mouse.move(box["x"] + box["width"] * 3.5 / 6, box["y"] + 40)
+    await expect(legend.locator(".legend-when")).to_have_text(re.compile(r"^At \d\d \w{3}, \d\d:\d\d$"))
+    await expect(legend.locator("output").first).to_have_text("gap")
+    await look(page, "load-gap")
+    await page.mouse.move(2, 2)
+    await expect(legend.locator(".legend-when")).to_have_text("Now")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_without_a_meter_the_chart_leaves_no_hole(product: RunningProduct, visitor: Visitor, size: str) -> None:
+    site = await make_site(product.engine)
+    page = await visitor.open(f"/depots/{site.depot_id}/load", size=SIZES[size])
+    await _loaded(page)
+    await expect(page.locator(".chart-note")).to_have_text("No meter of this depot sent its load in this time.")
+    box = await page.locator(".load-chart").bounding_box()
+    assert box is not None
+    assert box["height"] < 300
+    await look(page, f"load-none-{size}")
+
+
 async def test_without_the_database_what_is_known_stays_and_grows_old(
     product: RunningProduct, visitor: Visitor
 ) -> None:
@@ -677,7 +755,7 @@ async def test_the_hour_that_comes_twice_is_told_apart(product: RunningProduct, 
     told = await heads.all_inner_texts()
     assert len(set(told)) == 24
     await look(page, "load-hour-twice")
-    assert [each for each in told if "01:15" in each] == ["01/11, 01:15 UTC-5", "01/11, 01:15 UTC-4"]
+    assert [each for each in told if "01:15" in each] == ["01 Nov, 01:15 UTC-5", "01 Nov, 01:15 UTC-4"]
 
 
 async def test_a_name_is_never_markup_in_a_chart(product: RunningProduct, visitor: Visitor) -> None:

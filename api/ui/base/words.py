@@ -20,7 +20,7 @@ from domain.simulation.scenario_runs import RunOutcome
 from domain.site.circuit_capacity import CapacityMode, FailSafeReason
 from domain.site.measurands import BessOperationalMode, DevicePowerState, MeasurandKey, ReadingCode
 from domain.site.remediations import Mend, Severity
-from domain.site.routing import RoutingRule
+from domain.site.routing import PowerSourceKind, RoutingRule
 from domain.site.sensor_actions import ActionTarget
 from store.monitoring.statuses.transitions import MOST_UPDATES
 from store.site.remediations import RemediationState
@@ -285,7 +285,14 @@ def kilowatts(watts: float | None) -> str:
 
 def kw(watts: float) -> str:
     """A power in kilowatts, to be read below others: always with one decimal."""
-    return f"{watts / 1000:,.1f}".replace(",", "\u202f")
+    return f"{watts / 1000:,.1f}".replace(",", "\u202f").replace("-", "\u2212")
+
+
+def flow(kind: str, watts: float) -> str:
+    """What a power source does with its power, which is a load only while it takes some: "Discharging 120.0 kW"."""
+    gives, takes = ("Discharging", "Charging") if kind == PowerSourceKind.BATTERY else ("Generating", "Drawing")
+    amount = f"{kw(abs(watts))} kW"
+    return amount if amount == "0.0 kW" else f"{gives if watts > 0 else takes} {amount}"
 
 
 def figure(number: float) -> str:

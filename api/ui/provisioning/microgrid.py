@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from domain.provisioning.reconcile import GridConnection, ReconcilePlan, TopLeve
 from runtime.settings import Settings
 from store.base.database import snapshot
 from store.base.off_loop import off_loop
+from store.monitoring.powers import MeasuredPower, read_powers
 from store.provisioning.structure import StructureRecord, read_structure
 from store.site.circuits import CircuitRecord, list_circuits
 from store.site.depots import DepotRecord, read_depot
@@ -42,6 +44,7 @@ async def read_tab(engine: AsyncEngine, depot_id: UUID, place: Place) -> dict[st
         depot = await read_depot(connection, depot_id)
         structure = await _read_structure(connection, depot)
         circuits = await list_circuits(connection, depot_id) if structure is None else structure.circuits
+        powers = await read_powers(connection, depot_id)
     view = drift = None
     if structure is not None:
         view = await off_loop(len(circuits), view_structure, structure, place)
@@ -52,12 +55,27 @@ async def read_tab(engine: AsyncEngine, depot_id: UUID, place: Place) -> dict[st
         "drift": drift,
         "circuit_count": len(circuits),
         "tops": [circuit.name for circuit in circuits if circuit.parent_id is None],
-        "topics": [Topic(Kind.DEPOT, depot_id)],
+        "powers": powers,
+        "loads": {} if structure is None else _loads(structure, powers),
+        "topics": [Topic(Kind.DEPOT, depot_id), Topic(Kind.PACKET, depot_id)],
     }
 
 
 async def _read_structure(connection: Any, depot: DepotRecord) -> StructureRecord | None:
     return None if depot.microgrid_id is None else await read_structure(connection, depot.microgrid_id)
+
+
+def _loads(structure: StructureRecord, powers: Mapping[UUID, MeasuredPower]) -> dict[UUID, MeasuredPower]:
+    """What the meters of each circuit measure together, but for those of power sources."""
+    loads: dict[UUID, MeasuredPower] = {}
+    for device in structure.devices:
+        power = powers.get(device.device_id)
+        if power is None or power.power_source_kind is not None or device.circuit_id is None:
+            continue
+        so_far = loads.get(device.circuit_id, MeasuredPower(0))
+        simulated_by = so_far.simulated_by or power.simulated_by
+        loads[device.circuit_id] = MeasuredPower(so_far.watts + power.watts, simulated_by=simulated_by)
+    return loads
 
 
 def _drift(structure: StructureRecord) -> ReconcilePlan | None:

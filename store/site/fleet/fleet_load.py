@@ -27,7 +27,7 @@ class FleetLoad:
     """Those of which any of it is simulated."""
 
 
-# A circuit below another one that is measured is in what that one draws.
+# What a power source gives is no load. A circuit below another one that is measured is in what that one draws.
 _LOAD = """
     WITH RECURSIVE measured AS MATERIALIZED (
         SELECT d.depot_id, d.circuit_id, sum(r.watts) AS watts, bool_or(r.is_simulated) AS is_simulated
@@ -39,6 +39,9 @@ _LOAD = """
             ORDER BY observed_at DESC LIMIT 1
         ) AS r
         WHERE s.received_at > now() - CAST(:recent AS interval) AND d.circuit_id IS NOT NULL AND {within}
+          AND NOT EXISTS (
+            SELECT FROM power_source_readings AS p
+            WHERE p.device_id = d.id AND p.measurand = 'TOTAL_POWER_LOAD' AND NOT p.released)
         GROUP BY d.depot_id, d.circuit_id
     ), above (circuit_id, parent_id) AS (
         SELECT m.circuit_id, c.parent_id FROM measured AS m JOIN circuits AS c ON c.id = m.circuit_id

@@ -1,7 +1,8 @@
 // What charts share: elements, numbers, the labels of an axis of time, colours.
 import { offset } from "./zones.js";
 
-export const spaced = (text) => text.replaceAll(",", "\u202f");
+// A number as it is written here: its thousands set apart, and the sign that is as wide as a digit.
+export const spaced = (text) => text.replaceAll(",", "\u202f").replace("-", "\u2212");
 
 export const inWords = (code) => code[0] + code.slice(1).toLowerCase().replaceAll("_", " ");
 
@@ -20,6 +21,12 @@ export function alone(column) {
   );
 }
 
+// A moment as charts, their legends and their tables say it, in a zone that this browser has: "27 Nov, 09:24".
+export function moments(zone, more = {}) {
+  const form = { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  return new Intl.DateTimeFormat("en-GB", { ...form, ...more, timeZone: zone });
+}
+
 // What an axis of time says at its marks, in a zone that this browser has.
 export function timeLabels(zone) {
   const clock = new Intl.DateTimeFormat("en-GB", {
@@ -28,7 +35,7 @@ export function timeLabels(zone) {
     hourCycle: "h23",
     timeZone: zone,
   });
-  const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: zone });
+  const day = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", timeZone: zone });
   const label = (time, step, index, times) => {
     const at = clock.format(time * 1000);
     if (step >= 86400 || at === "00:00") return day.format(time * 1000);

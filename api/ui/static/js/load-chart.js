@@ -1,6 +1,6 @@
 // <load-chart src="/api/depots/…/load" zone="…" span="21600">: the load of each circuit's meters and what the circuit
 // may draw, a chart for each circuit, all on one axis of time, which goes on by itself. A fail-safe is a hatched band.
-import { alone, axisLook, coloursIn, element, spaced, timeLabels, inWords as words } from "./charting.js";
+import { alone, axisLook, coloursIn, element, moments, spaced, timeLabels, inWords as words } from "./charting.js";
 import { now } from "./clock.js";
 import { tellSimulated } from "./simulated.js";
 import { offset, readable } from "./zones.js";
@@ -12,6 +12,13 @@ const HATCH = 7;
 const ROWS = 24; // of the table
 const MOST_WATTS = 1e9; // what is more can be no capacity; the history of an earlier version may have it
 const MOST_TRENDS = 8; // series that the Trends page shows
+// Words for what is positive and what is negative, by the power source that is measured.
+const FLOWS = {
+  BATTERY: ["charging", "discharging"],
+  SOLAR: ["drawing", "generating"],
+  GENERATOR: ["drawing", "generating"],
+  LOAD: ["", "feeding back"],
+};
 const RECENT = 300; // seconds for which what was measured last counts as now
 
 const number = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
@@ -19,6 +26,22 @@ const kw = (watts) => {
   if (watts == null) return "·";
   return watts > MOST_WATTS ? "more than 1 GW" : spaced(number.format(watts / 1000));
 };
+// What flows, in words where it is no load: what a power source gives or takes, and what is fed back.
+function flow(meter, watts) {
+  const [takes, gives] = FLOWS[meter.power_source_kind] ?? FLOWS.LOAD;
+  if (watts == null || Math.abs(watts) < 50) return kw(watts);
+  const word = watts > 0 ? takes : gives;
+  return word ? `${word} ${kw(Math.abs(watts))}` : kw(watts);
+}
+
+// A power source measures what it gives. Beside loads that is drawn below zero.
+function asLoad(meter) {
+  if (!meter.power_source_kind) return meter;
+  const negated = (values) => values.map((value) => (value === null ? null : -value));
+  const [min_w, max_w] = [negated(meter.max_w), negated(meter.min_w)];
+  return { ...meter, avg_w: negated(meter.avg_w), min_w, max_w, last_w: -meter.last_w };
+}
+
 // The circuits that have a meter or a capacity of their own, by name; meters without a circuit come last.
 function grouped(load) {
   const groups = new Map();
@@ -26,7 +49,7 @@ function grouped(load) {
     if (!groups.has(id)) groups.set(id, { id, name: name ?? "Not linked to a circuit", meters: [], periods: [] });
     return groups.get(id);
   };
-  for (const each of load.series) group(each.circuit_id, each.circuit_name).meters.push(each);
+  for (const each of load.series) group(each.circuit_id, each.circuit_name).meters.push(asLoad(each));
   load.capacities.forEach((each) => {
     const found = group(each.circuit_id, each.circuit_name);
     found.periods = each.periods.map((period) => ({
@@ -212,6 +235,7 @@ class LoadChart extends HTMLElement {
       capacity: "--bus",
       failSafe: "--warn",
       ground: "--panel",
+      gap: "--quiet-ground",
       loads: ["--load-1", "--load-2", "--load-3", "--load-4"],
     });
   }
@@ -261,7 +285,7 @@ class LoadChart extends HTMLElement {
           fill: colour.loads[index % colour.loads.length].replace("rgb(", "rgba(").replace(")", ", 0.2)"),
         })),
         hooks: {
-          drawClear: [(plot) => this.hatch(plot, panel, colour)],
+          drawClear: [(plot) => this.shade(plot, panel, colour), (plot) => this.hatch(plot, panel, colour)],
           draw: [(plot) => this.drawCapacity(plot, panel, colour)],
           setCursor: [() => this.tell(panel)],
         },
@@ -298,6 +322,34 @@ class LoadChart extends HTMLElement {
   // What held last holds until now, also while nothing is heard.
   until(panel, period) {
     return period === panel.group.periods.at(-1) && period.until === this.load.until ? now() / 1000 : period.to;
+  }
+
+  // When no meter of a circuit sent anything: the times of their gaps that all of them share, and since the last of it.
+  gapsIn(panel) {
+    const all = panel.group.meters.map((meter) => {
+      const last = Date.parse(meter.last_at) / 1000;
+      return now() / 1000 - last > RECENT ? [...gapsOf(meter), [last, Number.POSITIVE_INFINITY]] : gapsOf(meter);
+    });
+    return all.reduce(
+      (shared, gaps) =>
+        shared.flatMap(([from, to]) =>
+          gaps.map(([begin, end]) => [Math.max(from, begin), Math.min(to, end)]).filter(([begin, end]) => begin < end),
+        ),
+      all.length > 0 ? [[Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]] : [],
+    );
+  }
+
+  // A gap is a gap: where nothing was received, the ground says so.
+  shade(plot, panel, colour) {
+    const { ctx, bbox } = plot;
+    ctx.save();
+    ctx.fillStyle = colour.gap;
+    for (const [from, to] of this.gapsIn(panel)) {
+      const left = Math.max(bbox.left, plot.valToPos(from, "x", true));
+      const right = Math.min(bbox.left + bbox.width, plot.valToPos(Math.min(to, now() / 1000), "x", true));
+      if (right > left) ctx.fillRect(left, bbox.top, right - left, bbox.height);
+    }
+    ctx.restore();
   }
 
   hatch(plot, panel, colour) {
@@ -376,6 +428,7 @@ class LoadChart extends HTMLElement {
 
   // The legend: what is measured, and what holds, at the cursor, or now.
   describe(panel) {
+    const when = element("li", "legend-when", "Now");
     const items = panel.group.meters.map((meter, index) => {
       const swatch = element("span", `swatch load-${(index % 4) + 1}`);
       return element("li", "", swatch, `${meter.device_name} `, element("output", "number"));
@@ -386,13 +439,14 @@ class LoadChart extends HTMLElement {
     if (panel.group.periods.some((period) => period.mode === "FAIL_SAFE")) {
       items.push(element("li", "fail-safe", element("span", "swatch hatched"), element("span", "", "Fail-safe")));
     }
-    panel.legend.replaceChildren(...items);
+    if (this.gapsIn(panel).length > 0) items.push(element("li", "", element("span", "swatch gap"), "Nothing received"));
+    panel.legend.replaceChildren(when, ...items);
     this.tell(panel);
     const parts = panel.group.meters.map((meter) => {
-      const most = kw(Math.max(...meter.max_w.filter((value) => value !== null)));
+      const most = flow(meter, Math.max(...meter.max_w.filter((value) => value !== null)));
       const count = gapsOf(meter).length;
       const gaps = count > 0 ? `, ${count} ${count === 1 ? "gap" : "gaps"}` : "";
-      return `${meter.device_name}: ${kw(meter.last_w)} kW at last, ${most} kW at most${gaps}`;
+      return `${meter.device_name}: ${flow(meter, meter.last_w)} kW at last, ${most} kW at most${gaps}`;
     });
     const last = panel.group.periods.at(-1);
     if (last) parts.push(`capacity ${kw(last.watts)} kW${last.reason ? `, fail-safe: ${words(last.reason)}` : ""}`);
@@ -400,8 +454,7 @@ class LoadChart extends HTMLElement {
   }
 
   moment(milliseconds) {
-    const form = { day: "2-digit", month: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-    return new Intl.DateTimeFormat("en-GB", { ...form, timeZone: this.zone }).format(milliseconds);
+    return moments(this.zone).format(milliseconds);
   }
 
   tell(panel) {
@@ -409,12 +462,14 @@ class LoadChart extends HTMLElement {
     const { idx, left } = panel.plot.cursor;
     const hovers = left != null && left >= 0;
     const time = hovers ? panel.plot.posToVal(left, "x") : now() / 1000;
+    panel.legend.querySelector(".legend-when").textContent = hovers ? `At ${this.moment(time * 1000)}` : "Now";
     const outputs = [...panel.legend.querySelectorAll("output")];
     panel.group.meters.forEach((meter, index) => {
       const value = hovers ? panel.plot.data[3 * index + 1]?.[idx] : meter.last_w / 1000;
       const at = Date.parse(meter.last_at);
       const old = !hovers && time - at / 1000 > RECENT;
-      outputs[index].textContent = value == null ? "·" : kw(value * 1000) + (old ? ` at ${this.moment(at)}` : "");
+      const said = value === null ? "gap" : value === undefined ? "·" : flow(meter, value * 1000);
+      outputs[index].textContent = said + (old ? ` at ${this.moment(at)}` : "");
     });
     const period = this.held(panel, time);
     if (outputs.length > panel.group.meters.length) outputs.at(-1).textContent = kw(period?.watts);
@@ -450,7 +505,9 @@ class LoadChart extends HTMLElement {
           const values = meter.avg_w.filter((value, index) => value !== null && inside(meter.times[index]));
           const gap = gapsOf(meter).some(([begins, ends]) => begins + this.load.bucket_seconds < to && ends > from);
           if (values.length === 0) return gap ? "gap" : "·";
-          return kw(values.reduce((sum, value) => sum + value, 0) / values.length) + (gap ? ", partly a gap" : "");
+          return (
+            flow(meter, values.reduce((sum, value) => sum + value, 0) / values.length) + (gap ? ", partly a gap" : "")
+          );
         });
       }
       if (group.periods.length === 0) return;

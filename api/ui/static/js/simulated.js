@@ -1,5 +1,5 @@
 // What scenario runs sent of what a chart shows, told in words beside it: one line a run, with the way to the run.
-import { element } from "./charting.js";
+import { element, moments } from "./charting.js";
 
 // By run, of anything that has a run and a time: the first and the last of it.
 function runsIn(found) {
@@ -24,7 +24,7 @@ const simulatedIn = ({ series, circuits, capabilities = [] }) => [
 ];
 
 export function tellSimulated(list, answer, timeZone) {
-  const clock = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short", timeZone });
+  const clock = moments(timeZone);
   const notes = runsIn(simulatedIn(answer)).map((run) => {
     const link = element("a", "", run.scenario);
     link.href = `/scenario-runs/${run.run_id}`;

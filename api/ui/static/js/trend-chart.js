@@ -1,7 +1,7 @@
 // <trend-chart src="/api/series" zone="…" span="86400">: up to eight series on one axis of time, a chart for each unit,
 // with bands below and a table of the same. Up to now it goes on by itself; moved in time it stays. The page's address
 // and its form #trend hold what is shown.
-import { coloursIn, element } from "./charting.js";
+import { coloursIn, element, moments } from "./charting.js";
 import { now } from "./clock.js";
 import { tellSimulated } from "./simulated.js";
 import { bandsOf, drawBands } from "./trend-bands.js";
@@ -300,10 +300,10 @@ class TrendChart extends HTMLElement {
   }
 
   moment(milliseconds) {
-    const form = { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+    const form = {};
     if (milliseconds % 60000 !== 0 && this.answer?.bucket_seconds < 60) form.second = "2-digit";
     if (this.span > 180 * 86400) form.year = "numeric";
-    const text = new Intl.DateTimeFormat("en-GB", { ...form, timeZone: this.zone }).format(milliseconds);
+    const text = moments(this.zone, form).format(milliseconds);
     // An hour that comes twice has the same name twice.
     const here = offset(this.zone, milliseconds);
     const changes =

@@ -18,7 +18,9 @@ export class TrendPlot {
     this.body = element("div", "chart-body");
     this.body.setAttribute("role", "img");
     const title = element("h3", "", group.unit || "No unit");
-    this.part = element("section", "chart", element("div", "chart-head", title), this.body);
+    this.none = element("p", "quiet-text", "Nothing was measured in this time.");
+    this.none.hidden = true;
+    this.part = element("section", "chart", element("div", "chart-head", title), this.body, this.none);
   }
 
   draw(count) {
@@ -88,6 +90,8 @@ export class TrendPlot {
   show(members) {
     this.group.members = members;
     this.plot.setData(aligned(members.map((each) => each.series)), false);
+    this.none.hidden = members.some(({ series }) => series.mean.some((value) => value !== null));
+    this.part.classList.toggle("is-empty", !this.none.hidden);
     const said = members.map(({ series, dashed, place }) => {
       const known = series.mean.filter((value) => value !== null).length;
       return `${place + 1} ${series.name}: ${series.meaning}${dashed ? ", another day" : ""}${known ? "" : ", nothing measured"}`;
