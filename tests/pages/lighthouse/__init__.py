@@ -1,0 +1,1 @@
+"""Lighthouse audits every page. Its packages stand beside the tests: nothing else needs them."""
