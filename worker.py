@@ -29,6 +29,8 @@ from temporalio.worker import Worker
 from activities.backfill import BackfillActivities
 from activities.capacity_watch import CapacityWatchActivities
 from activities.drift_audit import DriftAuditActivities
+from activities.fleet_import import ImportActivities
+from activities.heartbeat import HEARTBEAT_EVERY
 from activities.history_upkeep import HistoryUpkeepActivities
 from activities.manage_api import ManageApi
 from activities.microgrid_sync import MicrogridSyncActivities
@@ -55,6 +57,7 @@ from telemetry.mqtt import subscribing
 from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow
+from workflows.fleet_import import ImportWorkflow
 from workflows.history_upkeep import HistoryUpkeepWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
 from workflows.reading_fill import ReadingFillWorkflow
@@ -121,6 +124,7 @@ class _Subject:
 _SUBJECTS = (
     _Subject(MicrogridSyncWorkflow, lambda given: MicrogridSyncActivities(given.engine).every()),
     _Subject(BackfillWorkflow, lambda given: BackfillActivities(given.engine).every()),
+    _Subject(ImportWorkflow, lambda given: ImportActivities(given.engine).every()),
     _Subject(ScenarioRunWorkflow, lambda given: ScenarioRunActivities(given.engine, given.api).every()),
     _Subject(
         CapacityWatchWorkflow,
@@ -200,7 +204,7 @@ _SUBJECTS = (
         Plan(
             "run-audit",
             "RUN_AUDIT",
-            "Ends scenario runs and backfills whose workflow is gone",
+            "Ends scenario runs, backfills and imports whose workflow is gone",
             timedelta(minutes=1),
             RunAuditWorkflow.run,
             RunAuditRequest(),
@@ -228,6 +232,8 @@ def make_worker(resources: Resources) -> Worker:
         interceptors=[Steps()],
         max_concurrent_activities=20,
         max_concurrent_local_activities=50,
+        # With its heartbeat a step hears that it is to stop.
+        max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
         graceful_shutdown_timeout=timedelta(seconds=10),
         sticky_queue_schedule_to_start_timeout=_STICKY_WAIT,
     )

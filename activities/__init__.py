@@ -3,6 +3,7 @@
 - ``backfill``: The steps of a backfill
 - ``capacity_watch``: The step of the capacity watch
 - ``drift_audit``: The step of the drift audit
+- ``fleet_import``: The steps of an import that is a job
 - ``heartbeat``: Telling Temporal that a long step is alive
 - ``history_upkeep``: The step of the history's upkeep
 - ``manage_api``: The product's own API, as a scenario run uses it: packet ingest and what came of the packets, over

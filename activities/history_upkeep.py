@@ -13,6 +13,7 @@ from domain.monitoring.upkeep import HistoryReport, HistoryRequest
 from store.access.sessions import forget_sign_ins
 from store.base.idempotency import forget_old_answers
 from store.monitoring.history import keep_months
+from store.site.fleet.import_jobs import forget_reports
 
 
 class HistoryUpkeepActivities:
@@ -27,10 +28,11 @@ class HistoryUpkeepActivities:
 
     @activity.defn
     async def keep_months(self, request: HistoryRequest) -> HistoryReport:
-        """Make and drop months in one transaction; forget old answers and sign-ins. Run again, nothing is left."""
+        """Make and drop months in one transaction; forget old answers, sign-ins and reports. Again, nothing is left."""
         async with beating():
             async with self._engine.begin() as connection:
                 await forget_old_answers(connection)
                 await forget_sign_ins(connection)
+                await forget_reports(connection)
             async with self._engine.begin() as connection:
                 return await keep_months(connection, request)

@@ -1075,6 +1075,47 @@ CREATE TABLE public.idempotency_keys (
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.import_parts (
+    import_id uuid NOT NULL,
+    part integer NOT NULL,
+    content bytea NOT NULL
+);
+
+CREATE TABLE public.import_refusals (
+    import_id uuid NOT NULL,
+    line bigint NOT NULL,
+    code text NOT NULL,
+    reason text,
+    field text,
+    kind text,
+    id uuid,
+    other_line bigint,
+    other_id uuid
+);
+
+CREATE TABLE public.imports (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    file_name text NOT NULL,
+    size_bytes bigint NOT NULL,
+    sha256 text NOT NULL,
+    state text NOT NULL,
+    requested_by text NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    failure text,
+    bytes_read bigint DEFAULT 0 NOT NULL,
+    lines bigint DEFAULT 0 NOT NULL,
+    lines_to_store bigint,
+    lines_done bigint DEFAULT 0 NOT NULL,
+    stored jsonb DEFAULT '{}'::jsonb NOT NULL,
+    unchanged bigint,
+    refused jsonb DEFAULT '{}'::jsonb NOT NULL,
+    reported integer DEFAULT 0 NOT NULL,
+    stored_upto uuid,
+    CONSTRAINT imports_state CHECK ((state = ANY (ARRAY['RUNNING'::text, 'PAUSED'::text, 'COMPLETED'::text, 'CANCELLED'::text, 'FAILED'::text])))
+);
+
 CREATE TABLE public.microgrid_nodes (
     id uuid DEFAULT uuidv7() NOT NULL,
     microgrid_id uuid NOT NULL,
@@ -2844,6 +2885,15 @@ ALTER TABLE ONLY public.grants
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (actor, key);
 
+ALTER TABLE ONLY public.import_parts
+    ADD CONSTRAINT import_parts_pkey PRIMARY KEY (import_id, part);
+
+ALTER TABLE ONLY public.import_refusals
+    ADD CONSTRAINT import_refusals_pkey PRIMARY KEY (import_id, line);
+
+ALTER TABLE ONLY public.imports
+    ADD CONSTRAINT imports_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.microgrid_nodes
     ADD CONSTRAINT microgrid_nodes_circuit UNIQUE (microgrid_id, circuit_id);
 
@@ -2990,6 +3040,10 @@ CREATE INDEX gateways_depot_id ON public.gateways USING btree (depot_id);
 CREATE INDEX grants_depot_id ON public.grants USING btree (depot_id);
 
 CREATE INDEX idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
+
+CREATE INDEX import_refusals_code ON public.import_refusals USING btree (import_id, code, line);
+
+CREATE INDEX imports_open ON public.imports USING btree (id) WHERE (finished_at IS NULL);
 
 CREATE UNIQUE INDEX microgrids_one_active ON public.microgrids USING btree (depot_id) WHERE (retired_at IS NULL);
 
@@ -3200,6 +3254,12 @@ ALTER TABLE ONLY public.gateways
 
 ALTER TABLE ONLY public.grants
     ADD CONSTRAINT grants_depot FOREIGN KEY (depot_id) REFERENCES public.depots(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.import_parts
+    ADD CONSTRAINT import_parts_import FOREIGN KEY (import_id) REFERENCES public.imports(id);
+
+ALTER TABLE ONLY public.import_refusals
+    ADD CONSTRAINT import_refusals_import FOREIGN KEY (import_id) REFERENCES public.imports(id);
 
 ALTER TABLE ONLY public.microgrid_nodes
     ADD CONSTRAINT microgrid_nodes_microgrid FOREIGN KEY (microgrid_id) REFERENCES public.microgrids(id);

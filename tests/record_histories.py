@@ -33,12 +33,16 @@ from domain.provisioning.backfill import BackfillInput, BackfillRequest
 from domain.provisioning.outcomes import SyncRequest
 from domain.simulation.scenario_runs import SCENARIO_RUN
 from domain.site.circuit_capacity import CapacityPolicy
+from domain.site.import_jobs import IMPORT, ImportInput, ImportRequest
+from fleet.make_fleet import lines
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
 from store.base.database import make_engine, transaction
 from store.migrate import upgrade
 from store.provisioning.tables import microgrid_nodes, outbox
 from store.site.circuits import update_circuit
+from tests.factories.imports import begin as begin_import
+from tests.factories.imports import told_to_stop
 from tests.factories.scenario_sites import begin, ended, make_depots, read, run_scenario
 from tests.factories.sites import add_action, add_device, make_site, packet
 from tests.helpers.live import http_client, make_worker, serving
@@ -47,8 +51,9 @@ from worker import make_token
 from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow
+from workflows.fleet_import import ImportWorkflow
 from workflows.history_upkeep import HistoryUpkeepWorkflow
-from workflows.launch import backfill_handle, resync, signal_sync, start_backfill, sync_workflow_id
+from workflows.launch import backfill_handle, resync, signal_sync, start_backfill, start_import, sync_workflow_id
 from workflows.reading_fill import ReadingFillWorkflow
 from workflows.reading_rollup import ReadingRollupWorkflow
 from workflows.rollup_check import RollupCheckWorkflow
@@ -167,6 +172,42 @@ class Recorder:
     async def backfill_failed(self) -> None:
         async with self._refusing("backfill_pages"):
             await self.save("backfill-failed", await self._backfill(page_size=30))
+
+    async def import_completed(self) -> None:
+        await self.save("import-completed", await self._import())
+
+    async def import_paused(self) -> None:
+        async with self.engine.begin() as held:
+            await held.execute(text("LOCK TABLE depots IN SHARE MODE"))
+            workflow_id = await self._import(3_000, seed=6)
+            handle = self.client.get_workflow_handle(workflow_id)
+            await self._stored_by(workflow_id)
+            await handle.signal(ImportWorkflow.pause)
+            await told_to_stop(self.client, workflow_id)
+
+        async def paused() -> bool:
+            async with self.engine.connect() as connection:
+                found = await connection.execute(text("SELECT 1 FROM imports WHERE state = 'PAUSED'"))
+                return found.first() is not None
+
+        await until(paused)
+        await handle.signal(ImportWorkflow.resume)
+        await self.save("import-paused-and-resumed", workflow_id)
+
+    async def import_cancelled(self) -> None:
+        async with self.engine.begin() as held:
+            await held.execute(text("LOCK TABLE depots IN SHARE MODE"))
+            workflow_id = await self._import(3_000, seed=7)
+            await self._stored_by(workflow_id)
+            await self.client.get_workflow_handle(workflow_id).signal(ImportWorkflow.cancel)
+            await told_to_stop(self.client, workflow_id)
+        await self.save("import-cancelled", workflow_id)
+
+    async def import_failed(self) -> None:
+        # Its file is not there.
+        request = ImportRequest(uuid4(), "fleet.ndjson", 10, "0" * 64, ACTOR.name)
+        await start_import(self.client, QUEUE, ImportInput(request))
+        await self.save("import-failed", IMPORT.workflow_id(request.import_id))
 
     async def watch_passes_and_continues(self) -> None:
         site = await make_site(self.engine)
@@ -317,6 +358,22 @@ class Recorder:
         await start_backfill(self.client, QUEUE, BackfillInput(request, pages_a_run=pages_a_run))
         return f"backfill/{request.backfill_id}"
 
+    async def _import(self, depots: int = 60, seed: int = 5) -> str:
+        body = "".join(lines(depots, seed=seed, flaws=True)).encode()
+        async with http_client(self.address) as api:
+            return IMPORT.workflow_id(UUID((await begin_import(api, body))["import_id"]))
+
+    async def _stored_by(self, workflow_id: str) -> None:
+        """Wait until an import's file is read as a whole, and a batch of it waits."""
+
+        async def reads() -> bool:
+            async with self.engine.connect() as connection:
+                query = text("SELECT 1 FROM imports WHERE id = :id AND lines_to_store IS NOT NULL")
+                found = await connection.execute(query, {"id": UUID(workflow_id.split("/")[1])})
+                return found.first() is not None
+
+        await until(reads)
+
 
 PATHS: list[Callable[[Recorder], Awaitable[None]]] = [
     Recorder.sync_created,
@@ -332,6 +389,10 @@ PATHS: list[Callable[[Recorder], Awaitable[None]]] = [
     Recorder.backfill_paused,
     Recorder.backfill_cancelled,
     Recorder.backfill_failed,
+    Recorder.import_completed,
+    Recorder.import_paused,
+    Recorder.import_cancelled,
+    Recorder.import_failed,
     Recorder.watch_passes_and_continues,
     Recorder.history_upkeep,
     Recorder.drift_audit,

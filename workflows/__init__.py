@@ -5,6 +5,8 @@
 - ``drift_audit``: The drift audit: microgrids that do not follow their circuits are found before an operator finds
   them
 - ``failures``: What a step that failed for good says of itself
+- ``fleet_import``: The import of a fleet's file: what was uploaded is stored depot by depot, whether anybody watches
+  or not
 - ``history_upkeep``: The history's upkeep: its months are made before they begin, and dropped when they are old enough
 - ``jobs``: What the workflow of every job does: it is paused, resumed and cancelled, and it ends by saying how
 - ``launch``: How the workflows are started and signalled: ids, options and search attributes in one place

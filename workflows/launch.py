@@ -28,8 +28,10 @@ from domain.history.rollups import RollupCheckRequest
 from domain.provisioning.backfill import BACKFILL, BackfillInput, BackfillProgress
 from domain.provisioning.outcomes import SyncRequest, SyncResult
 from domain.simulation.scenario_runs import SCENARIO_RUN, EndedRun, ScenarioRunInput
+from domain.site.import_jobs import IMPORT, ImportInput
 from runtime.search_attributes import DEPOT_ID, JOB_KIND
 from workflows.backfill import BackfillWorkflow
+from workflows.fleet_import import ImportWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
 from workflows.rollup_check import RollupCheckWorkflow
 from workflows.scenario_run import ScenarioRunWorkflow
@@ -146,6 +148,13 @@ async def start_scenario_run(client: Client, task_queue: str, given: ScenarioRun
 def scenario_run_handle(client: Client, run_id: UUID) -> WorkflowHandle[ScenarioRunWorkflow, EndedRun]:
     """Take hold of a scenario run's workflow."""
     return client.get_workflow_handle_for(ScenarioRunWorkflow.run, SCENARIO_RUN.workflow_id(run_id))
+
+
+async def start_import(client: Client, task_queue: str, given: ImportInput) -> None:
+    """Start an import. Starting the same one again changes nothing."""
+    request = given.request
+    summary = f"{request.file_name} by {request.requested_by}"
+    await _start_job(client, task_queue, IMPORT, request.import_id, ImportWorkflow.run, given, summary)
 
 
 async def start_rollup_check(client: Client, task_queue: str, request: RollupCheckRequest) -> None:

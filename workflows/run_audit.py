@@ -1,4 +1,4 @@
-"""The run audit: a scenario run or backfill whose workflow is gone ends, although nobody reads it."""
+"""The run audit: a job whose workflow is gone ends, although nobody reads it."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class ProblemCode(StrEnum):
         HTTPStatus.TOO_MANY_REQUESTS,
         Subject.IMPORT,
         "Too many fleet imports are running, so this one was not started.",
-        "Send it again later.",
+        "Send it again later, or cancel one that is paused.",
     )
     TOO_MANY_EXPORTS = (
         "TOO_MANY_EXPORTS",
@@ -342,6 +342,21 @@ class ProblemCode(StrEnum):
         Subject.IMPORT,
         "The fleet import stopped while its depots were being stored. Each depot is stored completely or not at all.",
         "Import the same file again: lines that are already stored stay unchanged.",
+    )
+    IMPORT_NOT_RUNNING = (
+        "IMPORT_NOT_RUNNING",
+        HTTPStatus.CONFLICT,
+        Subject.IMPORT,
+        "The import has ended, so it cannot be paused, resumed or cancelled.",
+        "Import the same file again: lines that are already stored stay unchanged.",
+    )
+    IMPORT_NOT_FOUND = (
+        "IMPORT_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
+        Subject.IMPORT,
+        "No import has this id.",
+        "`GET /api/imports` lists the imports.",
+        "There is no such import",
     )
     BACKFILL_NOT_RUNNING = (
         "BACKFILL_NOT_RUNNING",

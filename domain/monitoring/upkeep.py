@@ -81,14 +81,14 @@ class HistoryReport:
 
 @dataclass(frozen=True)
 class RunAuditRequest:
-    """How to hold scenario runs and backfills against their workflows."""
+    """How to hold jobs against their workflows."""
 
     page_size: int = 200
     """Rows that are held against their workflows at a time."""
 
 
 class RunAuditOutcome(StrEnum):
-    """What holding runs and backfills against their workflows came to."""
+    """What holding jobs against their workflows came to."""
 
     IN_STEP = "IN_STEP"
     SETTLED = "SETTLED"
@@ -96,7 +96,7 @@ class RunAuditOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class RunAuditReport:
-    """Scenario runs and backfills that were held against their workflows."""
+    """Jobs that were held against their workflows."""
 
     looked_at: int
     """Rows that had not ended."""
@@ -115,7 +115,7 @@ class RunAuditReport:
     def in_words(self) -> str:
         """Say it to a person."""
         return (
-            f"{self.looked_at} runs and backfills looked at: {self.ended} ended, {self.noted} paused or resumed; "
+            f"{self.looked_at} jobs looked at: {self.ended} ended, {self.noted} paused or resumed; "
             f"{self.stopped} workflows asked to end"
         )
 

@@ -15,6 +15,7 @@ from store.provisioning.tables import backfill_pages, backfills
 from store.simulation.tables import scenario_runs
 from store.site.fleet.fleet_alarms import WORST, count_alarms, list_worst
 from store.site.fleet.fleet_list import count_fleet
+from store.site.tables import imports
 
 _DEPOTS = text("""
     SELECT d.id, concat_ws('/', d.name, d.provisioning, m.id, m.version, m.synced_at,
@@ -69,6 +70,16 @@ async def fleet_status_token(connection: AsyncConnection, scope: DepotScope) -> 
 async def backfill_list_token(connection: AsyncConnection, _: DepotScope) -> str:
     """Read the change token of the list of backfills, which concern all depots, and how far those that run are."""
     return await job_list_token(connection, backfills, part_of=backfill_pages.c.backfill_id)
+
+
+async def import_tokens(connection: AsyncConnection, import_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Read the change tokens of imports: what was written of them last."""
+    return await job_tokens(connection, imports, import_ids)
+
+
+async def import_list_token(connection: AsyncConnection, _: DepotScope) -> str:
+    """Read the change token of the list of imports, which concern all depots, and how far those that go on are."""
+    return await job_list_token(connection, imports)
 
 
 async def run_tokens(connection: AsyncConnection, run_ids: Collection[UUID]) -> dict[UUID, str]:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -24,13 +25,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from domain.base.jobs import JobState
 from domain.base.names import MAX_CONTROLLER_LENGTH, MAX_ID_LENGTH, MAX_NAME_LENGTH, MAX_REGION_LENGTH, MAX_TAGS
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
 from domain.site.circuit_capacity import CapacityMode
 from domain.site.routing import PowerSourceKind
 from domain.site.sensor_actions import SensorActionKind
-from store.base.metadata import id_column, made_columns, metadata, text_check, time_column, word_check
+from store.base.metadata import id_column, made_columns, metadata, now_column, text_check, time_column, word_check
 
 depots = Table(
     "depots",
@@ -395,4 +397,58 @@ remediations = Table(
     Index("remediations_depot_id", "depot_id", "id"),
     Index("remediations_open", "depot_id", postgresql_where=text("closed_at IS NULL")),
     postgresql_with={"fillfactor": 70},
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    id_column(),
+    Column("file_name", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    now_column("requested_at"),
+    time_column("started_at", null=True),
+    time_column("finished_at", null=True),
+    Column("failure", Text),
+    Column("bytes_read", BigInteger, nullable=False, server_default=text("0")),
+    Column("lines", BigInteger, nullable=False, server_default=text("0")),
+    # None until the file was read as a whole and sorted by depot.
+    Column("lines_to_store", BigInteger),
+    Column("lines_done", BigInteger, nullable=False, server_default=text("0")),
+    # Lines by their kind, and by the code of their refusal.
+    Column("stored", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    # None until the last depot was stored.
+    Column("unchanged", BigInteger),
+    Column("refused", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("reported", Integer, nullable=False, server_default=text("0")),
+    # The last depot of the last batch that was stored.
+    Column("stored_upto", Uuid),
+    word_check("imports_state", "state", JobState),
+    Index("imports_open", "id", postgresql_where=text("finished_at IS NULL")),
+)
+
+import_parts = Table(
+    "import_parts",
+    metadata,
+    Column("import_id", Uuid, ForeignKey("imports.id", name="import_parts_import"), primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+"""The files of imports that have not ended, in pieces."""
+
+import_refusals = Table(
+    "import_refusals",
+    metadata,
+    Column("import_id", Uuid, ForeignKey("imports.id", name="import_refusals_import"), primary_key=True),
+    Column("line", BigInteger, primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("reason", Text),
+    Column("field", Text),
+    Column("kind", Text),
+    Column("id", Uuid),
+    Column("other_line", BigInteger),
+    Column("other_id", Uuid),
+    Index("import_refusals_code", "import_id", "code", "line"),
 )

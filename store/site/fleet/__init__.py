@@ -8,4 +8,6 @@
 - ``fleet_load``: What the depots of a fleet draw together, beside what they may draw
 - ``fleet_statements``: What an import does in the database, statement by statement. ``store.site.fleet.fleet_import``
   says in which order
+- ``import_jobs``: Imports as jobs: their rows, the files that were uploaded for them, and their reports
+- ``import_ledger``: What an import that is a job came to, noted in the transactions that store it
 """

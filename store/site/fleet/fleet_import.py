@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -40,18 +41,43 @@ class ImportSummary:
     refused: dict[FleetCode, int] = field(default_factory=dict[FleetCode, int])
 
 
+class Ledger(Protocol):
+    """Notes what an import came to in the transactions that store it, so that it can go on after it was interrupted."""
+
+    async def sorted(self, connection: AsyncConnection, lines: int) -> UUID | None:
+        """Note what was read, so many lines; answer the last depot that was stored, where an earlier try stored any."""
+        ...
+
+    async def begin_batch(self, connection: AsyncConnection, after: UUID | None) -> None:
+        """Make sure that nobody else stores what comes after this depot."""
+        ...
+
+    async def end_batch(
+        self, connection: AsyncConnection, upto: UUID, counts: Mapping[LineKind, tuple[int, int]]
+    ) -> None:
+        """Note a batch: its last depot, and of each kind how many lines were stored and how many unchanged."""
+        ...
+
+    async def end(self, connection: AsyncConnection) -> None:
+        """Note that everything is stored."""
+        ...
+
+
 class FleetImport:
     """One import: ``take`` the whole stream, then ``store`` it, then read the ``refusals``.
 
     Until ``store`` nothing is written that anyone else sees. It works in batches of whole depots, one transaction each:
     an interrupted import leaves each depot stored completely or not at all, and importing the same file again stores
-    the rest.
+    the rest. With a ledger, ``store`` begins where it was interrupted.
     """
 
-    def __init__(self, connection: AsyncConnection, actor: Actor, batch_lines: int) -> None:
+    def __init__(
+        self, connection: AsyncConnection, actor: Actor, batch_lines: int, ledger: Ledger | None = None
+    ) -> None:
         self._connection = connection
         self._actor = actor
         self._batch_lines = batch_lines
+        self._ledger = ledger
         self.summary = ImportSummary()
         self.is_storing = False
         """Whether something of the import may be stored by now."""
@@ -66,23 +92,31 @@ class FleetImport:
         async for chunk in chunks:
             for number, line in splitter.feed(chunk):
                 await staging.add(number, line)
+            self.summary.lines = staging.lines
         for number, line in splitter.end():
             await staging.add(number, line)
         await staging.flush()
         self.summary.lines = staging.lines
 
-    async def store(self) -> None:
-        """Check the lines against one another and against what is stored, and store the valid ones."""
+    async def store(self, stopped: Callable[[], bool] = lambda: False) -> bool:
+        """Check the lines against one another and against what is stored, and store the valid ones.
+
+        Answers whether it came to the end: ``stopped`` is asked before each batch whether that is not wanted any more.
+        """
         async with self._connection.begin():
             for statement in sql.SORT:
                 await self._connection.execute(text(statement))
             self.summary.unchanged += (await self._connection.execute(sql.COUNT_UNCHANGED)).scalar_one()
             await self._connection.execute(sql.DROP_STAGED)
             await self._connection.execute(sql.REFUSE_DEVICES_OF_NOWHERE)
-            bounds = await self._connection.execute(sql.BOUNDS, {"size": self._batch_lines})
+            bounds = (await self._connection.execute(sql.BOUNDS, {"size": self._batch_lines})).scalars().all()
+            after = None if self._ledger is None else await self._ledger.sorted(self._connection, self.summary.lines)
         self.is_storing = True
-        after: UUID | None = None
-        for upto in bounds.scalars():
+        for upto in bounds:
+            if after is not None and upto <= after:
+                continue
+            if stopped():
+                return False
             for kind, (stored, unchanged) in (await self._store(after, upto)).items():
                 self.summary.stored[kind] += stored
                 self.summary.unchanged += unchanged
@@ -90,20 +124,16 @@ class FleetImport:
         async with self._connection.begin():
             self.summary.unchanged += (await self._connection.execute(sql.REFUSE_REPEATS)).scalar_one()
             counted = await self._connection.execute(sql.COUNT_REFUSED)
+            if self._ledger is not None:
+                await self._ledger.end(self._connection)
         self.summary.refused = {FleetCode(code): count for code, count in counted}
+        return True
 
     async def refusals(self) -> AsyncIterator[tuple[int, Refusal]]:
         """Every refused line by its number, and why."""
         async with self._connection.begin():
             async for row in await self._connection.stream(sql.LIST_REFUSED):
-                line, code, reason, name, kind, id_, other_line, other_id = row
-                if reason is None:
-                    found = refusal_of(
-                        FleetCode(code), LineKind(kind), str(id_), other_line=other_line, other_id=other_id
-                    )
-                else:
-                    found = Refusal(FleetCode(code), reason, name, kind and LineKind(kind), id_ and str(id_))
-                yield line, found
+                yield row[0], refusal_in(row)
 
     async def _store(self, after: UUID | None, upto: UUID) -> dict[LineKind, tuple[int, int]]:
         """Store one batch in a transaction; return how many lines of each kind were stored, and how many unchanged."""
@@ -120,6 +150,8 @@ class FleetImport:
     async def _store_batch(self, after: UUID | None, upto: UUID) -> dict[LineKind, tuple[int, int]]:
         connection, actor = self._connection, {"actor": self._actor.name}
         await act_as(connection, self._actor)
+        if self._ledger is not None:
+            await self._ledger.begin_batch(connection, after)
         await connection.execute(text("SELECT set_config('manage.importing', 'on', true)"))
         await connection.execute(sql.FILL, {"after": after, "upto": upto})
         await connection.execute(sql.ANALYZE_BATCH)
@@ -145,7 +177,10 @@ class FleetImport:
         await connection.execute(sql.RECORD_REFUSED)
         await connection.execute(sql.WRITE_JOURNAL, actor)
         counted = await connection.execute(sql.COUNT_BATCH)
-        return {LineKind(kind): (stored, unchanged) for kind, stored, unchanged in counted}
+        counts = {LineKind(kind): (stored, unchanged) for kind, stored, unchanged in counted}
+        if self._ledger is not None:
+            await self._ledger.end_batch(connection, upto, counts)
+        return counts
 
     async def _store_rows(self, *statements: TextClause) -> None:
         await self._connection.execute(sql.KEEP_PLANS)
@@ -164,14 +199,22 @@ class FleetImport:
             await self._connection.execute(sql.REFUSE_BELOW_REFUSED)
 
 
+def refusal_in(row: Sequence[Any]) -> Refusal:
+    """Read a refusal from a row of ``LIST_REFUSED``."""
+    _, code, reason, name, kind, id_, other_line, other_id = row
+    if reason is None:
+        return refusal_of(FleetCode(code), LineKind(kind), str(id_), other_line=other_line, other_id=other_id)
+    return Refusal(FleetCode(code), reason, name, kind and LineKind(kind), id_ and str(id_))
+
+
 @asynccontextmanager
 async def fleet_import(
-    engine: AsyncEngine, actor: Actor, *, batch_lines: int = BATCH_LINES
+    engine: AsyncEngine, actor: Actor, *, batch_lines: int = BATCH_LINES, ledger: Ledger | None = None
 ) -> AsyncGenerator[FleetImport]:
     """One import on a connection of its own, which is closed at the end whatever happens: staging ends with it."""
     async with engine.connect() as connection:
         try:
-            yield FleetImport(connection, actor, batch_lines)
+            yield FleetImport(connection, actor, batch_lines, ledger)
         finally:
             await connection.invalidate()
 
