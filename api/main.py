@@ -34,7 +34,7 @@ from api.base.kept.acts import open_acts
 from api.base.kept.failed_proofs import FailedProofs
 from api.base.kept.known_gateways import open_known_gateways
 from api.base.kept.sign_in_starts import SignInStarts
-from api.base.limits import MAX_IMPORT_BYTES, BodyLimit, export_places, import_places
+from api.base.limits import FORM_ROOM, MAX_IMPORT_BYTES, BodyLimit, export_places, import_places
 from api.base.methods import HeadLikeGet
 from api.base.problems import COMMON, install_problems, problem_schemas
 from api.base.streams.live import LiveHub
@@ -58,12 +58,14 @@ from api.site import (
     devices,
     fleet_import,
     gateways,
+    import_jobs,
     power_sources,
     remediations,
     resolutions,
     sensor_actions,
 )
 from api.ui.pages import install_pages
+from domain.site.import_jobs import MAX_FILE_BYTES
 from runtime.begin import begin
 from runtime.exposure import exposure_fault, listening_hosts
 from runtime.openid import OpenIdProvider
@@ -109,6 +111,7 @@ _SITE = _Subject(
     # The import comes before the routes that would take "import" for a depot's id.
     (
         fleet_import,
+        import_jobs,
         depots,
         circuits,
         microgrids,
@@ -121,7 +124,11 @@ _SITE = _Subject(
         sensor_actions,
         set_up,
     ),
-    larger_bodies={"/api/depots/import": MAX_IMPORT_BYTES},
+    larger_bodies={
+        "/api/depots/import": MAX_IMPORT_BYTES,
+        "/api/imports": MAX_FILE_BYTES,
+        "/imports": MAX_FILE_BYTES + FORM_ROOM,
+    },
 )
 _CONTROLLERS = _Subject((controller_bindings, controller_packets, resolutions))
 _MONITORING = _Subject(

@@ -17,8 +17,11 @@ MAX_BODY_BYTES = 1_048_576
 """A depot with a few thousand circuits fits; the import streams its own body and is not bound by this."""
 MAX_IMPORT_BYTES = 2 * 1024**3
 """An import's body, which is put aside on the disk: some ten million lines."""
+FORM_ROOM = 65_536
+"""Bytes that a form has around the file in it."""
 MAX_IMPORTS = 4
-"""Imports of one process. Each holds a connection to the database while it lands and its report is read."""
+"""Imports of one process. Each holds a connection to the database while it lands and its report is read, or its
+file is stored."""
 MAX_EXPORTS = 2
 """Exports of one process. Each holds a connection to the database and a processor while its file is written."""
 GRACE = 10.0

@@ -20,6 +20,7 @@ SERVERS = [{"url": "/", "description": "The server that this document was read f
 
 TAGS = {
     "depots": "Electric-bus depots, and the import of a fleet of them.",
+    "imports": "Imports of a fleet's file as jobs, and their reports.",
     "circuits": "The circuits of a depot: a tree that the microgrid follows, and the capacity of each.",
     "microgrids": "The microgrid of a depot, its grid connections, and Resync, which repairs it.",
     "gateways": "Field gateways, which send the packets.",
@@ -64,6 +65,7 @@ _NOUNS = {
     "remediations": ("remediation", "remediations"),
     "retirement": ("depot", "depots"),
     "set_up": ("depot_set_up", "depot_set_ups"),
+    "import_jobs": ("import", "imports"),
     "backfills": ("backfill", "backfills"),
     "scenarios": ("scenario", "scenarios"),
     "scenario_runs": ("scenario_run", "scenario_runs"),
@@ -76,6 +78,8 @@ _NOUNS = {
 _VERBS = {"read": "get", "change": "update", "remove": "delete"}
 _IDS = {
     "fleet_import.import_fleet": "import_fleet",
+    "import_jobs.refusals": "list_import_refusals",
+    "import_jobs.report": "get_import_report",
     "microgrids.read_of_depot": "get_depot_microgrid",
     "microgrids.read_tree": "get_microgrid_structure",
     "microgrids.resync_depot": "resync_depot_microgrid",
@@ -128,11 +132,12 @@ LOCATIONS = {
     "create_controller_binding": "/api/controller-bindings/{binding_id}",
     "record_capability_status": "/api/microgrids/{microgrid_id}/capability-status",
     **{f"{verb}_backfill": "/api/backfills/{backfill_id}" for verb in ("start", "pause", "resume", "cancel")},
+    **{f"{verb}_import": "/api/imports/{import_id}" for verb in ("start", "pause", "resume", "cancel")},
     **{f"{verb}_scenario_run": "/api/scenario-runs/{run_id}" for verb in ("start", "pause", "resume", "cancel")},
 }
 """Where what an operation made or started is found; the names are those of its path and of its answer."""
 
-_JOBS = {"Backfill": "backfill", "ScenarioRun": "run"}
+_JOBS = {"Backfill": "backfill", "Import": "import", "ScenarioRun": "run"}
 """Schemas of jobs, with what each is called: clients know their state as a type of each one's own."""
 
 _SECURITY_SCHEMES = {

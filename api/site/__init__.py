@@ -9,6 +9,7 @@
 - ``fleet_import``: The import of the legacy fleet: a stream of lines, answered with what was stored and every line
   that was refused
 - ``gateways``: Gateways: list, add, change, delete
+- ``import_jobs``: Imports as jobs: a file is uploaded, stored depot by depot whoever watches, and reported on
 - ``imports``: The bodies of imports: put aside on the disk before the database is asked for anything
 - ``power_sources``: Power sources: list with their latest readings, add, change, delete
 - ``remediations``: Remediations: what stops updates by a site's configuration, and what to do about it

@@ -33,6 +33,8 @@ from store.simulation.change_tokens import (
     depot_tokens,
     fleet_status_token,
     fleet_token,
+    import_list_token,
+    import_tokens,
     run_list_token,
     run_tokens,
 )
@@ -72,6 +74,10 @@ class Kind(StrEnum):
     """The list of backfills."""
     BACKFILL = "backfill"
     """One backfill and how far it is."""
+    IMPORTS = "imports"
+    """The list of imports."""
+    IMPORT = "import"
+    """One import and how far it is."""
     RUNS = "runs"
     """The list of scenario runs."""
     RUN = "run"
@@ -92,8 +98,18 @@ _NOTIFIED_BY = {
 }
 """The notifications that belong to each kind of topic."""
 _OF_DEPOT = (Kind.DEPOT, Kind.STATUS, Kind.CAPACITY, Kind.PACKET, Kind.POWER_SOURCE)
-_TOKENS_OF_ONE = {Kind.DEPOT_ALARMS: depot_alarm_tokens, Kind.BACKFILL: backfill_tokens, Kind.RUN: run_tokens}
-_TOKENS_OF_ALL = {Kind.FLEET: fleet_token, Kind.BACKFILLS: backfill_list_token, Kind.RUNS: run_list_token}
+_TOKENS_OF_ONE = {
+    Kind.DEPOT_ALARMS: depot_alarm_tokens,
+    Kind.BACKFILL: backfill_tokens,
+    Kind.IMPORT: import_tokens,
+    Kind.RUN: run_tokens,
+}
+_TOKENS_OF_ALL = {
+    Kind.FLEET: fleet_token,
+    Kind.BACKFILLS: backfill_list_token,
+    Kind.IMPORTS: import_list_token,
+    Kind.RUNS: run_list_token,
+}
 _OF_ONE = (*_OF_DEPOT, *_TOKENS_OF_ONE)
 
 
