@@ -20,6 +20,7 @@ from api.ui.site import (
     devices,
     gateway_dialogs,
     gateway_secret_dialogs,
+    imports,
     power_source_dialogs,
     remediations,
     sensor_action_dialogs,
@@ -33,7 +34,7 @@ def install_pages(app: FastAPI) -> None:
         controller_forms, remediations,
     )  # fmt: skip
     history = (trends, as_of)
-    jobs = (backfills, scenarios, scenario_run, scenario_compare)
+    jobs = (imports, backfills, scenarios, scenario_run, scenario_compare)
     configuration = (
         devices, gateway_dialogs, gateway_secret_dialogs, power_source_dialogs, device_dialogs, device,
         sensor_action_dialogs,

@@ -69,7 +69,7 @@ async def _permitted(topic: Topic, permit: Permit) -> Topic:
         Problem: ``NOT_PERMITTED`` or ``…_NOT_FOUND``.
 
     """
-    if topic.kind in (Kind.BACKFILL, Kind.BACKFILLS):
+    if topic.kind in (Kind.BACKFILL, Kind.BACKFILLS, Kind.IMPORT, Kind.IMPORTS):
         permit.check_fleet()
         return topic
     if topic.subject_id is None:

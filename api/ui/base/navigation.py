@@ -34,6 +34,7 @@ _MAIN = (
     ("Trends", "page_trends"),
     ("Remediations", "page_remediations"),
     ("Scenarios", "page_scenarios"),
+    ("Imports", "page_imports"),
     ("Backfills", "page_backfills"),
     ("Access", "page_access"),
     ("Journal", "page_journal"),

@@ -47,6 +47,7 @@ async def every_page(product: RunningProduct) -> dict[str, str]:
         ends = datetime.now(UTC) + timedelta(days=30)
         (await api.post("/api/tokens", json={**token, "expires_at": ends.isoformat()})).raise_for_status()
         backfill = (await api.post("/api/backfills", json={"dry_run": True})).json()
+        made = (await api.post("/api/imports", content=b"[]\n{}\n", params={"file_name": "fleet.ndjson"})).json()
     depot, run = f"/depots/{depot_id}", f"/scenario-runs/{first['run_id']}"
     return {
         "page_overview": "/",
@@ -67,6 +68,8 @@ async def every_page(product: RunningProduct) -> dict[str, str]:
         "page_access": "/access",
         "page_tokens": "/tokens",
         "page_journal": "/journal",
+        "page_imports": "/imports",
+        "page_import": f"/imports/{made['import_id']}",
         "page_backfills": "/backfills",
         "page_backfill": f"/backfills/{backfill['backfill_id']}",
     }

@@ -3,7 +3,8 @@
 const dialog = document.getElementById("sign-in-again");
 const channel = new BroadcastChannel("manage-session");
 
-function csrfToken() {
+/** The token that every change of this session carries. */
+export function csrfToken() {
   const name = "__Host-manage-csrf=";
   const found = document.cookie.split("; ").find((each) => each.startsWith(name));
   return found?.slice(name.length) ?? "";
