@@ -67,7 +67,13 @@ def up(
 
 
 @app.command(name="import", group=_PRODUCT, sort_key=2)
-def import_(file: ExistingFile, /, *, api: ApiUrl = None) -> int:
+def import_(
+    file: ExistingFile,
+    /,
+    *,
+    watch: Annotated[bool | None, Parameter(show_default=False)] = None,
+    api: ApiUrl = None,
+) -> int:
     """Take a legacy fleet in.
 
     Good lines land, and each refused one is reported with its reason. Importing a file again changes nothing.
@@ -77,6 +83,9 @@ def import_(file: ExistingFile, /, *, api: ApiUrl = None) -> int:
     ----------
     file:
         NDJSON: depots, circuits, gateways, devices and power sources, as `./dev fleet` writes them.
+    watch:
+        Have a job import it, which goes on without this command: watch the job, or with --no-watch only start it.
+        Without either, the command imports it and ends with the report.
     api:
         The API's address. Without it: what MANAGE_API_URL names, else the running `./dev up` of this folder.
 
@@ -85,7 +94,7 @@ def import_(file: ExistingFile, /, *, api: ApiUrl = None) -> int:
     from cli.commands.fleet_import import run_import
 
     name_api(api)
-    return run_import(file)
+    return run_import(file, watch=watch)
 
 
 @app.command(group=_PRODUCT, sort_key=3)

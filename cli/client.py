@@ -163,19 +163,10 @@ class Api:
             RefusedError, UnreachableError: it was cut off. What is wrong with single lines is in the report.
 
         """
-
-        async def body() -> AsyncIterator[bytes]:
-            total = 0
-            with fleet.open("rb") as file:
-                while chunk := await asyncio.to_thread(file.read, _CHUNK):
-                    yield chunk
-                    total += len(chunk)
-                    sent(total)
-
         request = self._http.build_request(
             "POST",
             "/api/depots/import",
-            content=body(),
+            content=_chunks(fleet, sent),
             headers={"Content-Type": _NDJSON, "Accept": _NDJSON},
             # It answers when the last line has been stored.
             timeout=httpx.Timeout(None, connect=10),
@@ -197,6 +188,40 @@ class Api:
                 return json.loads(counts)
             finally:
                 await response.aclose()
+
+    async def upload_fleet(self, fleet: Path, sent: Callable[[int], None]) -> Any:
+        """Upload a fleet and start the job that imports it; answer the job.
+
+        ``sent`` hears how many bytes went out.
+
+        Raises:
+            RefusedError, UnreachableError: nothing is imported, or nobody knows.
+
+        """
+        return await self._call(
+            "POST",
+            "/api/imports",
+            params={"file_name": fleet.name},
+            content=_chunks(fleet, sent),
+            headers={"Content-Type": _NDJSON, "Idempotency-Key": str(uuid4())},
+            # It answers when the file is stored.
+            timeout=httpx.Timeout(None, connect=10),
+        )
+
+    async def save(self, path: str, file: IO[bytes]) -> None:
+        """Download something of any size into a file.
+
+        Raises:
+            RefusedError, UnreachableError: it could not be read.
+
+        """
+        with self._reaching():
+            async with self._http.stream("GET", path) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise self._refusal(response)
+                async for chunk in response.aiter_bytes():
+                    file.write(chunk)
 
     async def _call(self, method: str, path: str, **options: Any) -> Any:
         return (await self._answer(method, path, **options)).json()
@@ -259,6 +284,15 @@ class Api:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._http.aclose()
+
+
+async def _chunks(fleet: Path, sent: Callable[[int], None]) -> AsyncIterator[bytes]:
+    total = 0
+    with fleet.open("rb") as file:
+        while chunk := await asyncio.to_thread(file.read, _CHUNK):
+            yield chunk
+            total += len(chunk)
+            sent(total)
 
 
 def name_api(url: str | None) -> None:

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from cli.client import Api, find_api
 from cli.console import make_console
 from cli.files import check_readable
+from cli.jobs import watch_job
 from cli.meter import Meter
 from cli.place import home, shown
+from domain.base.jobs import JobState
 from runtime.modes import make_private, private_file
 
 
-def run_import(file: Path) -> int:
-    """Import a fleet through the API and print what was stored and what was refused."""
+def run_import(file: Path, *, watch: bool | None = None) -> int:
+    """Import a fleet through the API and print what was stored and what was refused; 0 when it completed.
+
+    Args:
+        file: The fleet.
+        watch: None: wait for the answer. Else have a job import it, and watch that, or only start it.
+
+    """
     check_readable(file)
-    return asyncio.run(_import(make_console(), file))
+    console = make_console()
+    return asyncio.run(_import(console, file) if watch is None else _import_by_job(console, file, watch))
 
 
 async def _import(console: Console, file: Path) -> int:
@@ -34,13 +45,7 @@ async def take_in(api: Api, file: Path, report: Path, console: Console) -> None:
     """Import a fleet with progress, write the refused lines into ``report`` and print a summary."""
     size = await asyncio.to_thread(_size, file)
     with Meter(console, f"Import {file.name}") as meter:
-
-        def sent(count: int) -> None:
-            if size and count >= size:
-                meter.show(0, None, "landing …")
-            else:
-                meter.show(count, size or None, f"{count / 1e6:,.1f} of {size / 1e6:,.1f} MB")
-
+        sent = _shown_by(meter, size, "landing …")
         # The report of the import before stays until this one is whole.
         unfinished = report.with_name(f"{report.name}.new")
         with await asyncio.to_thread(_open, unfinished) as refusals:
@@ -48,6 +53,51 @@ async def take_in(api: Api, file: Path, report: Path, console: Console) -> None:
         unfinished.replace(report)
         meter.show(1, 1, f"{answer['lines']:,} lines")
     _print_import(console, answer, report)
+
+
+async def _import_by_job(console: Console, file: Path, watch: bool) -> int:
+    report = home().report
+    async with find_api() as api:
+        with Meter(console, f"Upload {file.name}") as meter:
+            started = await api.upload_fleet(file, _shown_by(meter, await asyncio.to_thread(_size, file), "starting …"))
+        path = f"/api/imports/{started['import_id']}"
+        where = f"{api.url}/imports/{started['import_id']}"
+        if not watch:
+            console.print(f"Import started. See how far it is: {where}", soft_wrap=True)
+            return 0
+        try:
+            ended = await watch_job(api, path, started, console, f"Import {file.name}", _progress)
+        except asyncio.CancelledError:
+            console.print(f"Stopped watching; the import continues: {where}", soft_wrap=True)
+            raise
+        with await asyncio.to_thread(_open, report) as refusals:
+            await api.save(f"{path}/report", refusals)
+    state = JobState(ended["state"])
+    style = "green" if state is JobState.COMPLETED else "red"
+    failure = f": {escape(ended['failure'])}" if ended["failure"] else ""
+    console.print(f"[{style}]Import {state.lower()}[/]{failure}", soft_wrap=True)
+    _print_import(console, ended, report)
+    return 0 if state is JobState.COMPLETED else 1
+
+
+def _progress(job: dict[str, Any]) -> tuple[int, int | None, str]:
+    paused = ", paused" if job["state"] == JobState.PAUSED else ""
+    if job["lines_to_store"] is None:
+        return job["bytes_read"], job["size_bytes"], f"{job['lines']:,} lines read{paused}"
+    depots = f"{job['landed']['depots']:,} depots stored"
+    return job["lines_done"], job["lines_to_store"], f"{depots}, {job['refused']:,} lines refused{paused}"
+
+
+def _shown_by(meter: Meter, size: int, then: str) -> Callable[[int], None]:
+    """Make what shows how many bytes were sent, and ``then`` once all were."""
+
+    def sent(count: int) -> None:
+        if size and count >= size:
+            meter.show(0, None, then)
+        else:
+            meter.show(count, size or None, f"{count / 1e6:,.1f} of {size / 1e6:,.1f} MB")
+
+    return sent
 
 
 def _size(file: Path) -> int:
