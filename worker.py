@@ -29,7 +29,6 @@ from temporalio.worker import Worker
 from activities.backfill import BackfillActivities
 from activities.capacity_watch import CapacityWatchActivities
 from activities.drift_audit import DriftAuditActivities
-from activities.fleet_import import ImportActivities
 from activities.heartbeat import HEARTBEAT_EVERY
 from activities.history_upkeep import HistoryUpkeepActivities
 from activities.manage_api import ManageApi
@@ -39,6 +38,7 @@ from activities.rollups import RollupActivities
 from activities.run_audit import RunAuditActivities
 from activities.scenario_run import ScenarioRunActivities
 from activities.steps import Steps
+from activities.transfers.fleet_import import ImportActivities
 from domain.access.secrets import BITS, SecretKind, digest_of, make_secret
 from domain.history.rollups import RollupCheckRequest, RollupRequest
 from domain.monitoring.upkeep import DriftRequest, HistoryRequest, ReadingFillRequest, RunAuditRequest, WatchInput
@@ -57,7 +57,6 @@ from telemetry.mqtt import subscribing
 from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow
-from workflows.fleet_import import ImportWorkflow
 from workflows.history_upkeep import HistoryUpkeepWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
 from workflows.reading_fill import ReadingFillWorkflow
@@ -66,6 +65,7 @@ from workflows.rollup_check import RollupCheckWorkflow
 from workflows.run_audit import RunAuditWorkflow
 from workflows.scenario_run import ScenarioRunWorkflow
 from workflows.schedules import Plan, ensure_schedules
+from workflows.transfers.fleet_import import ImportWorkflow
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

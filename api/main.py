@@ -58,14 +58,14 @@ from api.site import (
     devices,
     fleet_import,
     gateways,
-    import_jobs,
     power_sources,
     remediations,
     resolutions,
     sensor_actions,
 )
+from api.site.imports import import_jobs
 from api.ui.pages import install_pages
-from domain.site.import_jobs import MAX_FILE_BYTES
+from domain.site.imports.import_jobs import MAX_FILE_BYTES
 from runtime.begin import begin
 from runtime.exposure import exposure_fault, listening_hosts
 from runtime.openid import OpenIdProvider

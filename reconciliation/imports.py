@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.base.actor import Actor
 from domain.base.job_endings import Act, why_ended
 from domain.base.jobs import JobState
-from domain.site.import_jobs import IMPORT, ImportProgress
+from domain.site.imports.import_jobs import IMPORT, ImportProgress
 from reconciliation.reconcile import Jobs
 from reconciliation.workflow_descriptions import WorkflowDescription
 from store.base.changes import record_change

@@ -33,7 +33,7 @@ from domain.provisioning.backfill import BackfillInput, BackfillRequest
 from domain.provisioning.outcomes import SyncRequest
 from domain.simulation.scenario_runs import SCENARIO_RUN
 from domain.site.circuit_capacity import CapacityPolicy
-from domain.site.import_jobs import IMPORT, ImportInput, ImportRequest
+from domain.site.imports.import_jobs import IMPORT, ImportInput, ImportRequest
 from fleet.make_fleet import lines
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
@@ -41,8 +41,8 @@ from store.base.database import make_engine, transaction
 from store.migrate import upgrade
 from store.provisioning.tables import microgrid_nodes, outbox
 from store.site.circuits import update_circuit
-from tests.factories.imports import begin as begin_import
-from tests.factories.imports import told_to_stop
+from tests.factories.jobs.imports import begin as begin_import
+from tests.factories.jobs.imports import told_to_stop
 from tests.factories.scenario_sites import begin, ended, make_depots, read, run_scenario
 from tests.factories.sites import add_action, add_device, make_site, packet
 from tests.helpers.live import http_client, make_worker, serving
@@ -51,13 +51,13 @@ from worker import make_token
 from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow
-from workflows.fleet_import import ImportWorkflow
 from workflows.history_upkeep import HistoryUpkeepWorkflow
 from workflows.launch import backfill_handle, resync, signal_sync, start_backfill, start_import, sync_workflow_id
 from workflows.reading_fill import ReadingFillWorkflow
 from workflows.reading_rollup import ReadingRollupWorkflow
 from workflows.rollup_check import RollupCheckWorkflow
 from workflows.run_audit import RunAuditWorkflow
+from workflows.transfers.fleet_import import ImportWorkflow
 
 FOLDER = Path(__file__).parent / "histories"
 QUEUE = "histories"

@@ -28,13 +28,13 @@ from domain.history.rollups import RollupCheckRequest
 from domain.provisioning.backfill import BACKFILL, BackfillInput, BackfillProgress
 from domain.provisioning.outcomes import SyncRequest, SyncResult
 from domain.simulation.scenario_runs import SCENARIO_RUN, EndedRun, ScenarioRunInput
-from domain.site.import_jobs import IMPORT, ImportInput
+from domain.site.imports.import_jobs import IMPORT, ImportInput
 from runtime.search_attributes import DEPOT_ID, JOB_KIND
 from workflows.backfill import BackfillWorkflow
-from workflows.fleet_import import ImportWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
 from workflows.rollup_check import RollupCheckWorkflow
 from workflows.scenario_run import ScenarioRunWorkflow
+from workflows.transfers.fleet_import import ImportWorkflow
 
 WorkflowT = TypeVar("WorkflowT")
 InputT = TypeVar("InputT")

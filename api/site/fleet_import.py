@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from api.base.dependencies import ActorDep, EngineDep, ImportLimitDep
 from api.base.problems import problem_response, problem_responses
-from api.site.imports import spool
+from api.site.imports.spooling import spool
 from domain.base.problems import Problem, ProblemCode
 from domain.site.fleet import MAX_LINE_BYTES, FleetCode, LineKind
 from store.base.database import FAILURES

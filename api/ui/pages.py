@@ -20,11 +20,11 @@ from api.ui.site import (
     devices,
     gateway_dialogs,
     gateway_secret_dialogs,
-    imports,
     power_source_dialogs,
     remediations,
     sensor_action_dialogs,
 )
+from api.ui.site.fleet import imports
 
 
 def install_pages(app: FastAPI) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from domain.base.jobs import JobState
 from domain.base.problems import Problem, ProblemCode
 from domain.site.fleet import FleetCode, LineKind, Refusal
-from domain.site.import_jobs import IMPORT, MAX_OPEN, REPORT_KEPT, ImportRequest
+from domain.site.imports.import_jobs import IMPORT, MAX_OPEN, REPORT_KEPT, ImportRequest
 from store.base.jobs.rows import JobRecord, newest_first
 from store.site.fleet.fleet_import import refusal_in
 from store.site.tables import import_parts, import_refusals, imports

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.base.jobs import JobState
 from domain.site.fleet import FleetCode, LineKind
-from domain.site.import_jobs import IMPORT, MAX_REPORTED
+from domain.site.imports.import_jobs import IMPORT, MAX_REPORTED
 from store.site.tables import imports
 
 # The columns of the temporary table ``refused`` (``fleet_statements``).

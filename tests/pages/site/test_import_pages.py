@@ -10,10 +10,10 @@ import pytest
 from playwright.async_api import Page, expect
 from sqlalchemy import text
 
-from domain.site.import_jobs import IMPORT
+from domain.site.imports.import_jobs import IMPORT
 from fleet.make_fleet import lines
 from tests.factories.fleet_lines import depot, encode
-from tests.factories.imports import told_to_stop
+from tests.factories.jobs.imports import told_to_stop
 from tests.pages.conftest import PHONE, RunningProduct, Visitor
 from tests.pages.helpers.looking import is_wider_than_the_screen, look
 

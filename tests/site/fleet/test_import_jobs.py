@@ -20,13 +20,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 
-from activities.fleet_import import ImportActivities
+from activities.transfers.fleet_import import ImportActivities
 from api.main import create_app
-from api.site import import_jobs as routes
+from api.site.imports import import_jobs as routes
 from domain.base.jobs import JobState
 from domain.base.problems import Problem
-from domain.site import import_jobs as rules
-from domain.site.import_jobs import IMPORT, UNNAMED, ImportEnd, ImportRequest, file_label
+from domain.site.imports import import_jobs as rules
+from domain.site.imports.import_jobs import IMPORT, UNNAMED, ImportEnd, ImportRequest, file_label
 from fleet.make_fleet import lines
 from runtime.search_attributes import OUTCOME
 from runtime.settings import Settings
@@ -36,7 +36,7 @@ from store.site.fleet.import_jobs import forget_reports, insert_file, insert_imp
 from store.site.fleet.import_ledger import ContinuedElsewhereError, ImportLedger
 from store.site.tables import depots, import_parts, import_refusals, imports
 from tests.factories.fleet_lines import depot, encode, gaps, post, state
-from tests.factories.imports import ROUTE, begin, reached, read, told_to_stop
+from tests.factories.jobs.imports import ROUTE, begin, reached, read, told_to_stop
 from tests.helpers.answers import problem
 from tests.helpers.live import http_client, serving, working
 from tests.helpers.support import ACTOR, until
@@ -248,7 +248,7 @@ async def test_a_paused_import_goes_on_where_it_was(
     api: httpx.AsyncClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("activities.fleet_import.fleet_import", partial(fleet_import, batch_lines=40))
+    monkeypatch.setattr("activities.transfers.fleet_import.fleet_import", partial(fleet_import, batch_lines=40))
     async with working(client, engine, task_queue):
         async with held(engine):
             made = await begin(api, FLEET)
@@ -280,7 +280,7 @@ async def test_a_cancelled_import_keeps_whole_depots_and_no_file(
     api: httpx.AsyncClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("activities.fleet_import.fleet_import", partial(fleet_import, batch_lines=40))
+    monkeypatch.setattr("activities.transfers.fleet_import.fleet_import", partial(fleet_import, batch_lines=40))
     async with working(client, engine, task_queue):
         async with held(engine):
             made = await begin(api, FLEET)
@@ -305,7 +305,7 @@ async def test_a_try_that_is_killed_is_gone_on_with_and_counts_every_line_once(
     engine: AsyncEngine, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = await stored_import(engine, FLEET)
-    monkeypatch.setattr("activities.fleet_import.fleet_import", partial(fleet_import, batch_lines=40))
+    monkeypatch.setattr("activities.transfers.fleet_import.fleet_import", partial(fleet_import, batch_lines=40))
     steps = ImportActivities(engine)
     await ActivityEnvironment().run(steps.begin_import, request)
     batches = 0

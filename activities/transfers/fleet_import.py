@@ -12,7 +12,7 @@ from temporalio import activity
 from activities.heartbeat import beating
 from domain.base.actor import Actor
 from domain.base.jobs import JobState
-from domain.site.import_jobs import IMPORT, ImportEnd, ImportRequest, ImportStateNote
+from domain.site.imports.import_jobs import IMPORT, ImportEnd, ImportRequest, ImportStateNote
 from reconciliation.imports import close_import
 from store.base.database import transaction
 from store.base.jobs.rows import set_job_state

@@ -27,13 +27,13 @@ from api.base.records import Extended
 from api.base.temporal import temporal_calls
 from api.base.types import Cursor, ImportId, Limit, decode_cursor, encode_cursor
 from api.site.fleet_import import NDJSON, Landed, RefusedLine
-from api.site.imports import spool
+from api.site.imports.spooling import spool
 from domain.access.journal import spreadsheet_safe
 from domain.base.actor import Actor
 from domain.base.jobs import JobControl, JobState
 from domain.base.problems import Problem, ProblemCode
 from domain.site.fleet import MAX_LINE_BYTES, FleetCode, Refusal
-from domain.site.import_jobs import (
+from domain.site.imports.import_jobs import (
     IMPORT,
     MAX_FILE_BYTES,
     MAX_REPORTED,

@@ -17,13 +17,13 @@ from api.base.idempotency import FormOnceDep
 from api.base.jobs.service import JobsDep, JobService
 from api.base.streams.live import Kind, Topic
 from api.base.types import Cursor, ImportId
-from api.site import import_jobs as service
+from api.site.imports import import_jobs as service
 from api.ui.base.forms import FieldErrors
 from api.ui.base.rendering import render
 from domain.base.jobs import JobControl
 from domain.base.problems import Problem, ProblemCode
 from domain.site.fleet import FleetCode
-from domain.site.import_jobs import MAX_FILE_BYTES
+from domain.site.imports.import_jobs import MAX_FILE_BYTES
 from reconciliation.imports import IMPORTS
 
 router = APIRouter(prefix="/imports", include_in_schema=False)

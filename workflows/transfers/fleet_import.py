@@ -13,9 +13,9 @@ from temporalio.workflow import ActivityCancellationType
 from workflows.jobs import HEARTBEAT_TIMEOUT, NOTE_TIMEOUT, STEP_TIMEOUT, JobWorkflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.fleet_import import ImportActivities
+    from activities.transfers.fleet_import import ImportActivities
     from domain.base.jobs import JobState
-    from domain.site.import_jobs import ImportEnd, ImportInput, ImportProgress, ImportStateNote
+    from domain.site.imports.import_jobs import ImportEnd, ImportInput, ImportProgress, ImportStateNote
     from runtime.search_attributes import OUTCOME
 
 _STORE_TIMEOUT = timedelta(hours=6)

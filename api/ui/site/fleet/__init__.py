@@ -1,0 +1,4 @@
+"""The pages of the fleet as a whole.
+
+- ``imports``: Imports
+"""

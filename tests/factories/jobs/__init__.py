@@ -1,0 +1,1 @@
+"""Jobs, begun through the API and waited for."""
