@@ -52,12 +52,9 @@ FLEET = "".join(lines(60, seed=5, flaws=True)).encode()
 async def kept(engine: AsyncEngine) -> tuple[int, int]:
     """Count the imports and the parts of files."""
     async with engine.connect() as connection:
-        return tuple(
-            [
-                (await connection.execute(select(func.count()).select_from(table))).scalar_one()
-                for table in (imports, import_parts)
-            ]
-        )  # pyright: ignore[reportReturnType]
+        found = await connection.execute(select(func.count()).select_from(imports))
+        parts = await connection.execute(select(func.count()).select_from(import_parts))
+        return found.scalar_one(), parts.scalar_one()
 
 
 async def stored_import(engine: AsyncEngine, body: bytes) -> ImportRequest:
