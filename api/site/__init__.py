@@ -9,8 +9,7 @@
 - ``fleet_import``: The import of the legacy fleet: a stream of lines, answered with what was stored and every line
   that was refused
 - ``gateways``: Gateways: list, add, change, delete
-- ``import_jobs``: Imports as jobs: a file is uploaded, stored depot by depot whoever watches, and reported on
-- ``imports``: The bodies of imports: put aside on the disk before the database is asked for anything
+- ``imports``: Imports: the bodies of both kinds, and imports as jobs
 - ``power_sources``: Power sources: list with their latest readings, add, change, delete
 - ``remediations``: Remediations: what stops updates by a site's configuration, and what to do about it
 - ``resolutions``: What a device really sends, and what its sensor actions write to today

@@ -10,7 +10,7 @@
 - ``deletions``: What a deletion takes along, and the consent to it: it holds for what was shown, and for nothing that
   came since
 - ``fleet``: The legacy fleet, line by line: what a line must say, and why a line is refused
-- ``import_jobs``: An import as a job: a fleet's file that was uploaded, how far it is, and how it ends
+- ``imports``: Imports of a fleet that are jobs
 - ``measurands``: The standard measurand keys of the packet contract: what each means, its unit, and the values that it
   takes
 - ``packet_context``: The context of a gateway's packets: its sensors, their sensor actions, and what these can reach

@@ -9,10 +9,10 @@
   page
 - ``devices``: The Devices tab of a depot: its gateways, its power sources, and its devices with what each does and
   last sent
+- ``fleet``: The pages of the fleet as a whole
 - ``gateway_dialogs``: The dialogs of the Devices tab that add, change and delete a gateway
 - ``gateway_secret_dialogs``: The dialogs of the Devices tab that list the secrets of a gateway, create one and revoke
   one
-- ``imports``: Imports: upload a fleet's file, watch it being stored, and see every line that was refused
 - ``outline``: The circuits of a depot that is being created: lines with a level, as in an outline
 - ``power_source_dialogs``: The dialogs of the Devices tab that add, change and delete a power source
 - ``remediations``: The remediations page: what stops updates by a site's configuration, and what a person does about
