@@ -28,6 +28,7 @@ MEANINGS: dict[str, Meaning] = {
     "depot_id": Meaning("The depot's id.", _ID),
     "device_id": Meaning("The device's id.", _ID),
     "event_id": Meaning("The event's id.", _ID),
+    "import_id": Meaning("The import's id.", _ID),
     "gateway_id": Meaning("The gateway's id.", _ID),
     "microgrid_id": Meaning("The microgrid's id.", _ID),
     "node_id": Meaning("The grid connection's own id, which it keeps as long as its circuit is top-level.", _ID),
@@ -160,6 +161,7 @@ MEANINGS: dict[str, Meaning] = {
     "steps_total": Meaning("Steps of the scenario."),
     "time_scale": Meaning("Real seconds a virtual second; 0: as fast as it goes, 1: in real time."),
     # Imports
+    "size_bytes": Meaning("Bytes of the file."),
     "landed": Meaning("How many lines of each type are stored now that were not before."),
     "lines": Meaning("Lines that were read, without blank ones."),
     "refusals": Meaning("Every refused line, in the order of the file."),
