@@ -27,6 +27,7 @@ async def ask(
     more = {
         "backfill_id": missing()["depot_id"],
         "grant_id": missing()["depot_id"],
+        "import_id": missing()["depot_id"],
         "session_id": missing()["depot_id"],
         "person_id": missing()["depot_id"],
         "secret_id": missing()["depot_id"],
