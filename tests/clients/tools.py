@@ -31,8 +31,8 @@ def installed() -> Path:
                 shutil.copy(_WANTED / name, _FOLDER / name)
             environment = os.environ | {"UV_PROJECT_ENVIRONMENT": str(_FOLDER / ".venv")}
             environment.pop("VIRTUAL_ENV", None)
-            run([_uv(), "sync", "--frozen", "--no-progress", "--project", str(_FOLDER)], environment=environment)
-            assert install(_FOLDER, _uv()) == 0, "npm could not install the locked packages"
+            run([uv(), "sync", "--frozen", "--no-progress", "--project", str(_FOLDER)], environment=environment)
+            assert install(_FOLDER, uv()) == 0, "npm could not install the locked packages"
             stamp.write_text(digest)
     return _FOLDER
 
@@ -44,9 +44,13 @@ def python(name: str = "python") -> str:
 
 def node(script: str) -> list[str]:
     """The command that runs a script of an npm package."""
+    return [*node_program(), str(installed() / "node_modules" / script)]
+
+
+def node_program() -> list[str]:
+    """The command that runs Node, which comes from the Python package index where the machine has none."""
     found = shutil.which("node")
-    program = [found] if found else [_uv(), "tool", "run", "--from", _NODE, "node"]
-    return [*program, str(installed() / "node_modules" / script)]
+    return [found] if found else [uv(), "tool", "run", "--from", _NODE, "node"]
 
 
 def run(command: list[str], cwd: Path | None = None, environment: dict[str, str] | None = None) -> str:
@@ -59,7 +63,8 @@ def run(command: list[str], cwd: Path | None = None, environment: dict[str, str]
     return done.stdout
 
 
-def _uv() -> str:
+def uv() -> str:
+    """The program that installs Python packages."""
     found = shutil.which("uv") or str(ROOT / ".venv-tools" / "bin" / "uv")
     assert os.access(found, os.X_OK), "uv is not installed: run ./dev test, which installs it"
     return found

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from pathlib import Path
 
-import pytest
 from playwright.async_api import async_playwright
 
 from devtools.assets import install
 from runtime.servers.processes import free_port
+from tests.clients.tools import node_program, uv
 from tests.pages.conftest import ARGUMENTS, RunningProduct, find_chromium
 from tests.pages.helpers.every import every_page, page_routes
 
@@ -20,16 +19,13 @@ _LONGEST = 600
 """Seconds that all pages may take together."""
 
 
-def installed() -> str:
+def installed() -> list[str]:
     """Node, with the packages beside this file, which are installed where they are not the locked ones."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.fail("Node is not installed. On Debian: apt-get install nodejs", pytrace=False)
     wanted, has = _HERE / "package-lock.json", _HERE / "node_modules" / ".locked"
     if not has.exists() or has.read_bytes() != wanted.read_bytes():
-        assert install(_HERE, "uv") == 0
+        assert install(_HERE, uv()) == 0, "npm could not install the locked packages"
         has.write_bytes(wanted.read_bytes())
-    return node
+    return node_program()
 
 
 async def test_every_page_has_a_hundred_for_accessibility_and_best_practices(product: RunningProduct) -> None:
@@ -42,7 +38,7 @@ async def test_every_page_has_a_hundred_for_accessibility_and_best_practices(pro
             executable_path=find_chromium(playwright), args=[*ARGUMENTS, f"--remote-debugging-port={port}"]
         )
         auditing = await asyncio.create_subprocess_exec(
-            node, _HERE / "audit.mjs", str(port), *(f"{product.url}{path}" for path in pages.values()),
+            *node, _HERE / "audit.mjs", str(port), *(f"{product.url}{path}" for path in pages.values()),
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:
