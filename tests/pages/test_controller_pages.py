@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from tests.pages.helpers.load import is_live, section, send
 from tests.pages.helpers.looking import NOBODY, look
 
 API = "/api/controller-bindings"
+NO_ID = "018f4e6c-0000-7000-8000-000000000000"
 BOTH = ["PEAK_SHAVING", "DER"]
 
 
@@ -411,6 +413,74 @@ async def test_the_next_packet_is_waited_for_and_shown_with_what_it_updated(
     await send(product, packet(made.site, milliseconds() + 2000, LIMIT_PEAK_SHAVING="true"))
     await expect(supplied(page, made.binding_id, "PEAK_SHAVING").locator(".onoff")).to_have_text("ON")
     await expect(page.locator("#ended")).to_be_visible()
+
+
+async def test_the_live_test_says_how_to_send_and_the_command_is_copied(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    made = await two_controllers(product)
+    page = await visitor.open(made.path)
+    await is_live(page)
+    await page.get_by_role("button", name="Listen for the next packet of Device mgc-1").click()
+    told = page.locator("#sending")
+    for text in (f"POST {product.url}/api/telemetry/packets", f"manage/packets/{made.site.gateway_id}", "mgc-1"):
+        await expect(told).to_contain_text(text)
+    await expect(page.locator("#command")).not_to_contain_text("Authorization")
+    await page.get_by_role("button", name="Copy the command").press("Enter")
+    await expect(page.locator("#copy-command")).to_have_text("Copied")
+    await look(page, "live-test-sending")
+    # Sent as it stands there, it is the packet that is waited for.
+    command = await page.locator("#command").text_content() or ""
+    data = command.partition("-d ")[2].replace("'", "").replace('"$(date +%s)000"', str(milliseconds()))
+    await call(product, "POST", "/api/telemetry/packets", json=json.loads(data))
+    await expect(page.locator("#arrived")).to_contain_text("LIMIT_PEAK_SHAVING")
+    await expect(told).to_have_count(0)
+
+
+async def test_the_live_test_goes_on_while_the_tab_is_left(product: RunningProduct, visitor: Visitor) -> None:
+    made = await two_controllers(product)
+    page = await visitor.open(made.path)
+    await is_live(page)
+    tabs = page.get_by_role("navigation", name="Depot", exact=True)
+    await page.get_by_role("button", name="Listen for the next packet of Device mgc-1").click()
+    await expect(page.locator("#waiting")).to_be_visible()
+    await tabs.get_by_role("link", name="Devices").click()
+    await expect(page).to_have_url(f"{product.url}/depots/{made.site.depot_id}/devices")
+    await tabs.get_by_role("link", name="Controllers").click()
+    await expect(page.locator("#waiting")).to_contain_text("Waiting for its next packet")
+    # What comes while nobody looks is not missed.
+    await tabs.get_by_role("link", name="Devices").click()
+    await send(product, packet(made.site, LIMIT_PEAK_SHAVING="true"))
+    await tabs.get_by_role("link", name="Controllers").click()
+    await expect(page.locator("#arrived")).to_contain_text("LIMIT_PEAK_SHAVING")
+    # Another depot is not listened to.
+    other = await two_controllers(product)
+    elsewhere = await visitor.open(other.path)
+    await expect(elsewhere.locator("#listening")).to_contain_text("Listen waits for the next packet")
+    # Stopped, it does not begin again by itself.
+    await page.get_by_role("button", name="Listen again").click()
+    await page.get_by_role("button", name="Stop").click()
+    await expect(page.locator("#ended")).to_be_visible()
+    await page.reload()
+    await expect(page.locator("#listening")).to_contain_text("Listen waits for the next packet")
+
+
+@pytest.mark.parametrize("kept", ["", "_", "nonsense", f"{NO_ID}_2026-01-01T00:00:00+00:00", f"{NO_ID}_99999999999999"])
+async def test_what_was_not_begun_here_is_not_gone_on_with(
+    product: RunningProduct, visitor: Visitor, kept: str
+) -> None:
+    made = await two_controllers(product)
+    async with http_client(product.url) as caller:
+        answer = await caller.get(made.path, headers={"cookie": f"live-test={kept}"})
+    assert answer.status_code == 200
+    assert "Listen waits for the next packet" in answer.text
+    # Its binding is deleted meanwhile.
+    page = await visitor.open(made.path)
+    await page.get_by_role("button", name="Listen for the next packet of Device mgc-1").click()
+    await expect(page.locator("#waiting")).to_be_visible()
+    await call(product, "DELETE", made.api)
+    await page.reload()
+    await expect(page.locator("#listening")).to_contain_text("Listen waits for the next packet")
 
 
 async def test_a_disabled_binding_is_listened_to_as_well(product: RunningProduct, visitor: Visitor) -> None:

@@ -9,10 +9,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.base.dependencies import EngineDep, TablesDep
+from api.base.dependencies import EngineDep, SettingsDep, TablesDep
 from api.base.streams.live import Kind, Topic
+from api.base.streams.watch import Watch
 from api.base.types import BindingId, Cursor, DepotId, Moment
 from api.controllers import controller_bindings as service
 from api.controllers import controller_packets
@@ -22,14 +24,21 @@ from api.ui.base.depot_head import with_head
 from api.ui.base.navigation import device_address
 from api.ui.base.rendering import render
 from api.ui.controllers import controller_words
+from api.ui.site.sending import how_to_send
 from domain.access.principals import DepotScope
 from domain.base.problems import Problem, ProblemCode
 from domain.controllers.controller_support import ControllerTables
+from runtime.settings import Settings
+from store.controllers.packet_arrivals import WINDOW
 from store.site.circuits import list_circuits
 from store.site.devices import DeviceRecord, list_devices
 
 router = APIRouter(prefix="/depots/{depot_id}/controllers", include_in_schema=False)
 
+_COOKIE = "live-test"
+"""Which binding's packet the browser waits for at a depot, and since when: the page shows it again after it was left.
+Of a wait that was not stopped the first packet stays known for as long as it counts as the next one."""
+_BEGUN: TypeAdapter[tuple[UUID, datetime]] = TypeAdapter(tuple[UUID, Moment])
 LISTENING = timedelta(minutes=2)
 """How long the page waits for a packet. A controller sends one every few seconds."""
 HISTORY = 20
@@ -95,10 +104,12 @@ async def read_tab(request: Request, engine: AsyncEngine, tables: ControllerTabl
 
 
 @router.get("", name="page_controllers")
-async def show(request: Request, depot_id: DepotId, engine: EngineDep, tables: TablesDep) -> Response:
-    """Show the tab (COR-39.1, COR-39.3)."""
+async def show(
+    request: Request, depot_id: DepotId, engine: EngineDep, tables: TablesDep, watch: WatchDep, settings: SettingsDep
+) -> Response:
+    """Show the tab (COR-39.1, COR-39.3). A live test that was begun goes on."""
     context = await with_head(request, engine, depot_id, await read_tab(request, engine, tables, depot_id))
-    return render(request, "controllers.html", context | {"listening": None})
+    return render(request, "controllers.html", context | await _go_on(request, engine, watch, settings, depot_id))
 
 
 @router.get("/parts", name="controllers_parts")
@@ -114,27 +125,73 @@ async def listen(
     binding_id: BindingId,
     engine: EngineDep,
     watch: WatchDep,
+    settings: SettingsDep,
     after: Annotated[Moment | None, Query()] = None,
     stop: Annotated[bool, Query()] = False,
 ) -> Response:
     """Wait for the next packet of the bound device: begin, look again, or stop."""
+    context = await _listen(request, engine, watch, settings, depot_id, binding_id, after, stop=stop)
+    answer = render(request, "controllers.html", context, block="listening")
+    path = request.app.url_path_for("page_controllers", depot_id=depot_id)
+    secure = request.url.scheme == "https"
+    if stop:
+        answer.delete_cookie(_COOKIE, path=path, secure=secure, httponly=True, samesite="lax")
+    else:
+        begun = f"{binding_id}_{context['listening']['found'].after.isoformat()}"
+        seconds = int(WINDOW.total_seconds())
+        answer.set_cookie(_COOKIE, begun, max_age=seconds, path=path, secure=secure, httponly=True, samesite="lax")
+    return answer
+
+
+async def _listen(
+    request: Request,
+    engine: AsyncEngine,
+    watch: Watch,
+    settings: Settings,
+    depot_id: UUID,
+    binding_id: UUID,
+    after: datetime | None,
+    *,
+    stop: bool = False,
+) -> dict[str, Any]:
+    """Look for the packet of a live test; what the page shows of it.
+
+    Raises:
+        Problem: ``DEPOT_NOT_FOUND`` or ``BINDING_NOT_FOUND``.
+
+    """
     binding = await read_binding(engine, depot_id, binding_id)
     found = await controller_packets.next_packet(binding_id, engine, watch, after)
     state = "ARRIVED" if found.packet is not None else "WAITING"
     if found.packet is None and (stop or datetime.now(UTC) - found.after > LISTENING):
         state = "STOPPED" if stop else "TIMED_OUT"
-    return render(
-        request,
-        "controllers.html",
-        {
-            "depot": await depots.read(depot_id, engine),
-            "listening": {"state": state, "binding": binding, "found": found, "limit": LISTENING.total_seconds()},
-            "began": after is None,
-            "owners": controller_words.owners(await all_bindings(engine, depot_id)) if found.packet else {},
-            "says": controller_words,
-        },
-        block="listening",
-    )
+    keys = [each.measurand for each in binding.capabilities]
+    device = binding.device
+    return {
+        "depot": await depots.read(depot_id, engine),
+        "listening": {"state": state, "binding": binding, "found": found, "limit": LISTENING.total_seconds()},
+        "sending": how_to_send(request, settings, device.gateway_id, device.sensor_id, keys),
+        "began": after is None,
+        "owners": controller_words.owners(await all_bindings(engine, depot_id)) if found.packet else {},
+        "says": controller_words,
+    }
+
+
+async def _go_on(
+    request: Request, engine: AsyncEngine, watch: Watch, settings: Settings, depot_id: UUID
+) -> dict[str, Any]:
+    """Go on with the live test that this browser began at the depot, while a packet counts as the next one."""
+    nothing: dict[str, Any] = {"listening": None, "sending": None, "began": False}
+    binding_id, _, begun = request.cookies.get(_COOKIE, "").partition("_")
+    try:
+        given = _BEGUN.validate_python((binding_id, begun))
+        if datetime.now(UTC) - given[1] > WINDOW:
+            return nothing
+        told = await _listen(request, engine, watch, settings, depot_id, *given)
+    except (ValidationError, Problem):
+        # Nothing that was begun here, or its binding is deleted.
+        return nothing
+    return {name: told[name] for name in nothing} | {"began": False}
 
 
 @router.get("/{binding_id}/history", name="binding_history")

@@ -16,10 +16,10 @@ from api.base.types import DepotId, GatewayId
 from api.site import depots, gateways
 from api.ui.base.rendering import render
 from api.ui.site.devices import show_changed
+from api.ui.site.sending import packet_address, topics_for
 from api.ui.site.site_forms import gone
 from domain.access.gateway_secrets import MOST_SECRETS
 from domain.base.problems import Problem, ProblemCode
-from telemetry.topics import Topics
 
 router = APIRouter(prefix="/depots/{depot_id}/gateways/{gateway_id}/secrets", include_in_schema=False)
 
@@ -69,11 +69,11 @@ async def create(
             return gone(request, problem)
         # Somebody else was quicker.
         return render(request, _TEMPLATE, await _read(engine, depot_id, gateway_id), block="secrets", status=409)
-    topics = Topics(settings.mqtt_topic, settings.mqtt_answers)
+    topics = topics_for(settings)
     context = {
         "gateway": gateway,
         "made": made,
-        "address": f"{settings.public_url or str(request.base_url).rstrip('/')}/api/telemetry/packets",
+        "address": packet_address(request, settings),
         "packets": topics.packets_of(str(gateway_id)),
         "answers": topics.answers_of(str(gateway_id)),
     }

@@ -2,6 +2,7 @@
 import "./age-time.js";
 import "./capability-status.js";
 import "./circuit-lines.js";
+import "./copy.js";
 import "./dialogs.js";
 import "./fold.js";
 import "./live-stream.js";
