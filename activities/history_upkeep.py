@@ -14,6 +14,7 @@ from store.access.sessions import forget_sign_ins
 from store.base.idempotency import forget_old_answers
 from store.monitoring.history import keep_months
 from store.site.fleet.import_jobs import forget_reports
+from store.site.site_overview import forget_unknown_sensors
 
 
 class HistoryUpkeepActivities:
@@ -28,11 +29,15 @@ class HistoryUpkeepActivities:
 
     @activity.defn
     async def keep_months(self, request: HistoryRequest) -> HistoryReport:
-        """Make and drop months in one transaction; forget old answers, sign-ins and reports. Again, nothing is left."""
+        """Make and drop months in one transaction; forget old answers, sign-ins, reports, unknown sensors.
+
+        Run again, nothing is left to do.
+        """
         async with beating():
             async with self._engine.begin() as connection:
                 await forget_old_answers(connection)
                 await forget_sign_ins(connection)
                 await forget_reports(connection)
+                await forget_unknown_sensors(connection)
             async with self._engine.begin() as connection:
                 return await keep_months(connection, request)

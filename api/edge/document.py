@@ -84,6 +84,7 @@ _IDS = {
     "microgrids.read_tree": "get_microgrid_structure",
     "microgrids.resync_depot": "resync_depot_microgrid",
     "circuits.deletion": "get_circuit_deletion",
+    "gateways.unknown_sensors": "list_unknown_sensors",
     "gateways.deletion": "get_gateway_deletion",
     "devices.deletion": "get_device_deletion",
     "power_sources.deletion": "get_power_source_deletion",

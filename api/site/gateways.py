@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, status
-from pydantic import BaseModel, BeforeValidator, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.access.authorization import PermitDep
@@ -22,6 +22,7 @@ from domain.base.problems import Problem, ProblemCode
 from domain.base.strict_json import faults_in
 from domain.site.deletions import SubjectKind
 from domain.site.routing import MAX_TRANSLATION_LENGTH, fits
+from store.base.database import snapshot
 from store.site.gateways import (
     GatewayRecord,
     create_gateway,
@@ -30,6 +31,7 @@ from store.site.gateways import (
     read_gateway,
     update_gateway,
 )
+from store.site.site_overview import MOST_UNKNOWN, list_unknown_sensors
 
 router = APIRouter(prefix="/api/gateways", tags=["gateways"], route_class=StrictRoute)
 
@@ -109,6 +111,22 @@ class GatewayPage(BaseModel):
     next_cursor: str | None
 
 
+class UnknownSensor(BaseModel):
+    """A sensor that packets have and that no device stands for."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    sensor_id: str
+    last_packet_at: datetime = Field(description="The effective time of the last packet that it was in.")
+
+
+class UnknownSensorList(BaseModel):
+    """Sensors that no device stands for, by their ids."""
+
+    items: list[UnknownSensor] = Field(description=f"At most {MOST_UNKNOWN} of a gateway are noted.")
+    next_cursor: str | None = Field(default=None, description="Always null: they are one page.")
+
+
 @router.get("", responses=problem_responses(ProblemCode.INVALID_CURSOR))
 async def list_all(
     engine: EngineDep, scope: ScopeDep, depot_id: OfDepot = None, cursor: Cursor = None, limit: Limit = 100
@@ -162,6 +180,15 @@ async def read(gateway_id: GatewayId, engine: EngineDep) -> Gateway:
 async def change(gateway_id: GatewayId, body: GatewayChange, edit: EditDep) -> Gateway:
     """Rename a gateway, or change its model or its output translation."""
     return Gateway.of(await edit.store(update_gateway, gateway_id, body.given(), edit.expected))
+
+
+@router.get("/{gateway_id}/unknown-sensors", responses=problem_responses(ProblemCode.GATEWAY_NOT_FOUND))
+async def unknown_sensors(gateway_id: GatewayId, engine: EngineDep) -> UnknownSensorList:
+    """List the sensors of the gateway's packets of the last 7 days that no device stands for."""
+    async with snapshot(engine) as connection:
+        gateway = await read_gateway(connection, gateway_id)
+        found = await list_unknown_sensors(connection, gateway.depot_id, MOST_UNKNOWN, gateway_id)
+    return UnknownSensorList(items=[UnknownSensor.model_validate(each) for each in found])
 
 
 @router.get("/{gateway_id}/deletion", responses=problem_responses(ProblemCode.GATEWAY_NOT_FOUND))

@@ -157,6 +157,7 @@ OPERATIONS: dict[str, Access] = {
     "list_gateways": VIEW_NARROWED,
     "create_gateway": CONFIGURE_NAMED,
     "get_gateway": VIEW,
+    "list_unknown_sensors": VIEW,
     "update_gateway": CONFIGURE,
     "get_gateway_deletion": CONFIGURE,
     "delete_gateway": CONFIGURE,

@@ -37,6 +37,17 @@ class CarriedAction:
     enabled: bool
 
 
+@dataclass(frozen=True)
+class UnknownSensor:
+    """A sensor that packets have and that no device stands for."""
+
+    gateway_id: UUID
+    gateway_name: str
+    sensor_id: str
+    last_packet_at: datetime
+    """The effective time of the last packet that it was in."""
+
+
 # A packet without a sensor is none that a sensor was in.
 _GATEWAYS = text("""
     SELECT g.id, (SELECT count(*) FROM devices AS d WHERE d.gateway_id = g.id) AS devices, p.observed_at, p.received_at
@@ -58,15 +69,30 @@ _LAST_PACKETS = text("""
     WHERE d.id = ANY (CAST(:ids AS uuid[]))
 """)
 _UNKNOWN = text("""
-    SELECT s.sensor_id, g.name AS gateway_name
+    SELECT g.id AS gateway_id, g.name AS gateway_name, s.sensor_id,
+           least(s.observed_at, s.received_at) AS last_packet_at
     FROM gateways AS g JOIN sensor_sightings AS s ON s.gateway_id = g.id
-    WHERE g.depot_id = :depot_id AND s.received_at > now() - CAST(:recent AS interval) AND NOT EXISTS (
+    WHERE g.depot_id = :depot_id AND (CAST(:gateway_id AS uuid) IS NULL OR g.id = :gateway_id)
+      AND s.received_at > now() - CAST(:recent AS interval) AND NOT EXISTS (
         SELECT FROM devices AS d WHERE d.gateway_id = g.id AND d.sensor_id = s.sensor_id
     )
-    ORDER BY gateway_name, sensor_id LIMIT :limit
+    ORDER BY g.name, g.id, s.sensor_id LIMIT :limit
+""")
+# In the order in which packets write them, and past those that a packet writes now: those are not old.
+_FORGET = text("""
+    DELETE FROM sensor_sightings WHERE (gateway_id, sensor_id) IN (
+        SELECT s.gateway_id, s.sensor_id FROM sensor_sightings AS s
+        WHERE s.received_at < now() - CAST(:recent AS interval) AND NOT EXISTS (
+            SELECT FROM devices AS d WHERE d.gateway_id = s.gateway_id AND d.sensor_id = s.sensor_id
+        )
+        ORDER BY s.gateway_id, s.sensor_id FOR UPDATE SKIP LOCKED
+    )
 """)
 RECENT = timedelta(days=7)
-"""A sensor that no device stands for is offered for so long after the last packet that it was in."""
+"""A sensor that no device stands for is known for so long after the last packet that it was in."""
+MOST_UNKNOWN = 500
+"""Sensors of one gateway that no device stands for of which it is known that they were heard; more are not noted
+(the trigger ``packets_sight_sensors``)."""
 
 
 async def read_gateway_overview(
@@ -94,10 +120,17 @@ async def read_last_packets(connection: AsyncConnection, device_ids: Collection[
     return {row.id: row.effective_at for row in rows}
 
 
-async def list_unknown_sensors(connection: AsyncConnection, depot_id: UUID, limit: int) -> list[tuple[str, str]]:
-    """List sensors of recent packets that no device stands for: the sensor id, and the name of its gateway."""
-    given = {"depot_id": depot_id, "recent": RECENT, "limit": limit}
-    return [(row.sensor_id, row.gateway_name) for row in await connection.execute(_UNKNOWN, given)]
+async def list_unknown_sensors(
+    connection: AsyncConnection, depot_id: UUID, limit: int, gateway_id: UUID | None = None
+) -> list[UnknownSensor]:
+    """List sensors of recent packets that no device stands for, by gateway and sensor id; of one gateway alone."""
+    given = {"depot_id": depot_id, "gateway_id": gateway_id, "recent": RECENT, "limit": limit}
+    return [UnknownSensor(**row) for row in (await connection.execute(_UNKNOWN, given)).mappings()]
+
+
+async def forget_unknown_sensors(connection: AsyncConnection) -> None:
+    """Forget the sensors that no device stands for and that nothing was heard of for a while."""
+    await connection.execute(_FORGET, {"recent": RECENT})
 
 
 async def list_carried_actions(

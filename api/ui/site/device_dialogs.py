@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.authorization import PermitDep
 from api.base.dependencies import ActorDep, EngineDep, TablesDep
 from api.base.idempotency import FormOnceDep
-from api.base.types import DepotId, DeviceId
+from api.base.types import DepotId, DeviceId, Text
 from api.base.versions import Edit
 from api.site import devices as service
 from api.site import gateways, sensor_actions
@@ -35,16 +35,16 @@ from api.ui.site.site_forms import (
     read_id,
 )
 from domain.access.principals import DepotScope
-from domain.base.names import clean_sensor_id
+from domain.base.names import MAX_ID_LENGTH, clean_sensor_id
 from domain.base.problems import Problem, ProblemCode
 from domain.controllers.controller_support import ControllerTables
 from domain.site.deletions import SubjectKind
-from store.site.site_overview import list_unknown_sensors
+from store.site.site_overview import UnknownSensor, list_unknown_sensors
 
 router = APIRouter(prefix="/depots/{depot_id}/devices", include_in_schema=False)
 
 _PREFIX = "device"
-_FORMS = Forms("device", _PREFIX)
+_FORMS = Forms("device", _PREFIX, "The API names it by its id")
 _OFFERED = 100
 """Sensors that are heard of and have no device, which a form offers."""
 
@@ -61,12 +61,13 @@ async def _fields(engine: AsyncEngine, depot_id: UUID, tables: ControllerTables)
     found = (await gateways.list_all(engine, DepotScope.of(depot_id), depot_id=depot_id, limit=MOST)).items
     async with engine.connect() as connection:
         heard = await list_unknown_sensors(connection, depot_id, _OFFERED)
+    offers = [(each.sensor_id, each.gateway_name) for each in heard]
     choose = [("", "Choose")] if len(found) != 1 else []
     hint = "" if found else "This depot has no gateway yet: add one first."
     return [
         Field("name", "Name"),
         Field("gateway_id", "Gateway", [*choose, *((str(each.gateway_id), each.name) for each in found)], hint),
-        Field("sensor_id", "Sensor id", hint=_sensor_hint(heard), offers=heard),
+        Field("sensor_id", "Sensor id", hint=_sensor_hint(heard), offers=offers),
         Field(
             "circuit_id",
             "Linked circuit",
@@ -85,10 +86,10 @@ async def _fields(engine: AsyncEngine, depot_id: UUID, tables: ControllerTables)
     ]
 
 
-def _sensor_hint(heard: list[tuple[str, str]]) -> str:
+def _sensor_hint(heard: list[UnknownSensor]) -> str:
     hint = "The sensor's id within the gateway, exactly as in its packets."
     if heard:
-        hint += f" Heard of, without a device: {', '.join(sensor_id for sensor_id, _ in heard[:NAMED])}"
+        hint += f" Heard of, without a device: {', '.join(each.sensor_id for each in heard[:NAMED])}"
         hint += f" and {len(heard) - NAMED} more." if len(heard) > NAMED else "."
     return hint
 
@@ -108,10 +109,17 @@ def _body(filled: Filled, errors: FieldErrors) -> dict[str, Any]:
 
 
 @router.get("/new", name="device_new")
-async def begin(request: Request, depot_id: DepotId, engine: EngineDep, tables: TablesDep) -> Response:
-    """The dialog that adds a device; of the gateway whose devices the page shows, where that is one."""
-    wanted = Wanted.of_address(shown_address(request))
-    filled = Filled.begin(name=None, gateway_id=wanted.gateway_id, sensor_id=None, circuit_id=None, controller=None)
+async def begin(
+    request: Request,
+    depot_id: DepotId,
+    engine: EngineDep,
+    tables: TablesDep,
+    gateway_id: Annotated[UUID | None, Query()] = None,
+    sensor_id: Annotated[Text | None, Query(max_length=MAX_ID_LENGTH)] = None,
+) -> Response:
+    """The dialog that adds a device: for a sensor that was heard, or of the gateway whose devices the page shows."""
+    chosen = gateway_id or Wanted.of_address(shown_address(request)).gateway_id
+    filled = Filled.begin(name=sensor_id, gateway_id=chosen, sensor_id=sensor_id, circuit_id=None, controller=None)
     return await _FORMS.adding(request, depot_id, await _fields(engine, depot_id, tables), filled)
 
 

@@ -32,7 +32,12 @@ from store.base.database import clock, snapshot
 from store.history.trends.sparks import SparkOf, read_sparks
 from store.site.devices import count_devices
 from store.site.remediations import list_stopped_actions
-from store.site.site_overview import list_carried_actions, read_gateway_overview, read_last_packets
+from store.site.site_overview import (
+    list_carried_actions,
+    list_unknown_sensors,
+    read_gateway_overview,
+    read_last_packets,
+)
 
 router = APIRouter(prefix="/depots/{depot_id}/devices", include_in_schema=False)
 
@@ -40,6 +45,8 @@ PAGE = 100
 """Devices that are shown, and that are added to them each time that more are wanted."""
 MOST = 500
 """Gateways, and power sources, that the page lists. A depot has a few."""
+_HEARD = 50
+"""Sensors without a device that the page lists."""
 _MOST_SHOWN = 20_000
 
 _WATCHED = (Kind.DEPOT, Kind.PACKET, Kind.POWER_SOURCE)
@@ -98,6 +105,7 @@ async def _read_site(engine: AsyncEngine, depot_id: UUID) -> dict[str, Any]:
         for secret in await list_secrets(connection, ids):
             secrets.setdefault(secret.gateway_id, []).append(secret)
         sparks = await _read_source_sparks(connection, sources.items)
+        heard = await list_unknown_sensors(connection, depot_id, _HEARD + 1)
     return {
         "depot": depot,
         "gateways": found,
@@ -106,6 +114,8 @@ async def _read_site(engine: AsyncEngine, depot_id: UUID) -> dict[str, Any]:
         "translations": translations,
         "sources": [source_now(source) for source in sources.items],
         "source_sparks": sparks,
+        "heard": heard[:_HEARD],
+        "more_heard": len(heard) > _HEARD,
         "more_sources": sources.next_cursor is not None,
     }
 

@@ -114,3 +114,25 @@ async def test_the_page_of_a_retired_depots_device_offers_no_change(product: Run
     dialog = page.get_by_role("dialog")
     await expect(dialog).to_contain_text("No secret")
     await expect(dialog.get_by_role("button", name="Create")).to_have_count(0)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_sensor_that_was_heard_gets_its_device(product: RunningProduct, visitor: Visitor, size: str) -> None:
+    made = await controller_site(product.engine)
+    page = await visitor.open(f"/depots/{made.depot_id}/devices", size=SIZES[size])
+    await is_live(page)
+    heard = page.get_by_role("heading", name="Heard, without a device")
+    await expect(heard).to_have_count(0)
+    await send(product, packet(made, None, "<b>meter</b> & 1", TOTAL_POWER_LOAD=1000))
+    # It comes by itself.
+    await expect(heard).to_be_visible()
+    await expect(page.get_by_role("cell", name=str(made.gateway_id))).to_be_visible()
+    await look(page, f"heard-{size}")
+    await page.get_by_role("button", name="Add a device for <b>meter</b> & 1").press("Enter")
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_label("Sensor id")).to_have_value("<b>meter</b> & 1")
+    await expect(dialog.get_by_label("Gateway")).to_have_value(str(made.gateway_id))
+    await dialog.get_by_label("Name").fill("Meter")
+    await dialog.get_by_role("button", name="Add device").click()
+    await expect(page.get_by_role("link", name="Meter")).to_be_visible()
+    await expect(heard).to_have_count(0)
