@@ -329,7 +329,7 @@ def _name(value: Any) -> str:
 
 def _timezone(value: Any) -> str:
     try:
-        return check_timezone(_text(value))
+        return check_timezone(_text(value), suggest=False)
     except Problem:
         raise _Refused(FleetCode.INVALID_TIMEZONE) from None
 

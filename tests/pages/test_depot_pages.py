@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from playwright.async_api import Page, expect
+import asyncio
+
+from playwright.async_api import Page, Route, expect
 
 from api.ui.site.depots import depot_fields
 from store.site.circuits import list_circuits
@@ -125,10 +127,79 @@ async def test_a_depot_with_its_circuits_is_created_by_keyboard_alone(
     await until(lambda: follows(product.engine, depot.depot_id))
 
 
+async def held_back(page: Page) -> asyncio.Event:
+    """Hold the answers to changes of the outline back until the event is set."""
+    go = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await go.wait()
+        await route.continue_()
+
+    await page.route("**/depots/new/circuits", hold)
+    return go
+
+
+async def outline(page: Page) -> list[tuple[str, str]]:
+    """The names and ratings of all rows."""
+    rows = page.locator("[data-line]")
+    names = await rows.locator("input[name=circuit_name]").evaluate_all("all => all.map(each => each.value)")
+    ratings = await rows.locator("input[name=circuit_kilowatts]").evaluate_all("all => all.map(each => each.value)")
+    return list(zip(names, ratings, strict=True))
+
+
+async def test_keys_typed_before_a_new_row_is_there_are_not_lost(product: RunningProduct, visitor: Visitor) -> None:
+    page = await visitor.open("/depots/new")
+    go = await held_back(page)
+    await _name(page, 1).fill("Feed 1")
+    # All of it before the first answer: two more rows, a slip, a rating, and what comes behind it.
+    await _name(page, 1).press("Enter")
+    await page.keyboard.type("Feeed")
+    for _ in range(2):
+        await page.keyboard.press("Backspace")
+    await page.keyboard.type("d 2")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("50")
+    await page.keyboard.press("Enter")
+    await page.keyboard.type("Feed <3> & 'more'")
+    assert await outline(page) == [("Feed 1", "")]
+    go.set()
+    await expect(_name(page, 3)).to_have_value("Feed <3> & 'more'")
+    await expect(_name(page, 3)).to_be_focused()
+    assert await outline(page) == [("Feed 1", ""), ("Feed 2", "50"), ("Feed <3> & 'more'", "")]
+    # And with nothing held back, as fast as keys come.
+    await page.keyboard.press("Enter")
+    for n in range(4, 12):
+        await page.keyboard.type(f"Feed {n}")
+        await page.keyboard.press("Enter")
+    await expect(_name(page, 12)).to_be_focused()
+    assert [name for name, _ in await outline(page)][3:] == [*(f"Feed {n}" for n in range(4, 12)), ""]
+
+
+async def test_keys_typed_after_a_button_go_to_the_row_that_it_adds(product: RunningProduct, visitor: Visitor) -> None:
+    page = await visitor.open("/depots/new")
+    go = await held_back(page)
+    await _name(page, 1).fill("Feed 1")
+    await page.get_by_role("button", name="Add a top-level circuit").click()
+    await page.keyboard.type("Feed 2")
+    go.set()
+    await expect(_name(page, 2)).to_have_value("Feed 2")
+    assert await outline(page) == [("Feed 1", ""), ("Feed 2", "")]
+
+
+async def test_keys_stay_where_the_outline_cannot_be_changed(product: RunningProduct, visitor: Visitor) -> None:
+    visitor.expected = ("ERR_FAILED", "htmx")
+    page = await visitor.open("/depots/new")
+    await page.route("**/depots/new/circuits", lambda route: route.abort())
+    await _name(page, 1).fill("Feed 1")
+    await _name(page, 1).press("Enter")
+    await page.keyboard.type(" and 2")
+    await expect(_name(page, 1)).to_have_value("Feed 1 and 2")
+
+
 async def test_all_that_is_wrong_is_told_at_once_beside_its_field(product: RunningProduct, visitor: Visitor) -> None:
     visitor.expected = ("422",)
     page = await visitor.open("/depots/new", size=PHONE)
-    await page.get_by_label("Time zone").fill("Mars/Olympus")
+    await page.get_by_label("Time zone").fill("berlin")
     await page.get_by_label("Name of circuit 1", exact=True).fill("x" * 201)
     await page.get_by_label("Rated power of circuit 1").fill("a lot")
     await page.get_by_role("button", name="Create depot").click()
@@ -136,7 +207,7 @@ async def test_all_that_is_wrong_is_told_at_once_beside_its_field(product: Runni
     await expect(page.locator("#form-errors li")).to_have_count(4)
     for label, error in (
         (page.get_by_label("Name", exact=True), "A name must not be blank."),
-        (page.get_by_label("Time zone"), "This is not a time zone of the IANA database."),
+        (page.get_by_label("Time zone"), "This is not a time zone of the IANA database. Did you mean Europe/Berlin?"),
         (_name(page, 1), "A name has at most 200 characters; this one has 201."),
         (page.get_by_label("Rated power of circuit 1"), "A rated power is a number of kilowatts"),
     ):
