@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 from starlette.requests import Request
 
-from api.ui.site.sending import Sending, how_to_send
+from api.ui.access.sending import Sending, how_to_send
 from domain.monitoring.packets import Packet, parse_packet
 from domain.site.measurands import MEASURANDS, MeasurandKey
 from runtime.settings import Settings

@@ -384,7 +384,7 @@ async def test_sensors_that_are_heard_of_without_a_device_are_offered(
     made = await controller_site(product.engine)
     await send(product, packet(made, LIMIT_DER_EXPORT="true"), packet(made, None, "em-7", VOLTAGE=230))
     page = await visitor.open(f"/depots/{made.depot_id}/devices")
-    await page.get_by_role("button", name="Add device").click()
+    await page.get_by_role("button", name="Add device", exact=True).click()
     await expect(dialog(page).locator("#device-sensor_id-hint")).to_contain_text("Heard of, without a device: em-7.")
     await expect(dialog(page).locator("datalist option")).to_have_text(["Gateway"])
     await dialog(page).get_by_label("Name").fill("Feed meter")

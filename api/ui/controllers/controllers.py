@@ -20,11 +20,11 @@ from api.controllers import controller_bindings as service
 from api.controllers import controller_packets
 from api.controllers.controller_packets import WatchDep
 from api.site import depots
+from api.ui.access.sending import how_to_send
 from api.ui.base.depot_head import with_head
 from api.ui.base.navigation import device_address
 from api.ui.base.rendering import render
 from api.ui.controllers import controller_words
-from api.ui.site.sending import how_to_send
 from domain.access.principals import DepotScope
 from domain.base.problems import Problem, ProblemCode
 from domain.controllers.controller_support import ControllerTables

@@ -17,7 +17,6 @@
 - ``power_source_dialogs``: The dialogs of the Devices tab that add, change and delete a power source
 - ``remediations``: The remediations page: what stops updates by a site's configuration, and what a person does about
   it
-- ``sending``: How a gateway sends packets: addresses, topics, and a command that sends one, to be tried or copied
 - ``sensor_action_dialogs``: The dialogs of a device's page that configure, change, switch and delete its sensor
   actions
 - ``site_forms``: The dialogs of a site's things in one piece: a kind of thing says its fields, how it is read, saved

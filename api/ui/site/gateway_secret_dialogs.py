@@ -14,9 +14,9 @@ from api.access.gateway_secrets import SecretId
 from api.base.dependencies import ActorDep, EngineDep, SettingsDep
 from api.base.types import DepotId, GatewayId
 from api.site import depots, gateways
+from api.ui.access.sending import packet_address, topics_for
 from api.ui.base.rendering import render
 from api.ui.site.devices import show_changed
-from api.ui.site.sending import packet_address, topics_for
 from api.ui.site.site_forms import gone
 from domain.access.gateway_secrets import MOST_SECRETS
 from domain.base.problems import Problem, ProblemCode

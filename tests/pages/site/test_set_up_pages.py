@@ -128,7 +128,7 @@ async def test_a_sensor_that_was_heard_gets_its_device(product: RunningProduct, 
     await expect(heard).to_be_visible()
     await expect(page.get_by_role("cell", name=str(made.gateway_id))).to_be_visible()
     await look(page, f"heard-{size}")
-    await page.get_by_role("button", name="Add a device for <b>meter</b> & 1").press("Enter")
+    await page.get_by_role("button", name="Add device for <b>meter</b> & 1").press("Enter")
     dialog = page.get_by_role("dialog")
     await expect(dialog.get_by_label("Sensor id")).to_have_value("<b>meter</b> & 1")
     await expect(dialog.get_by_label("Gateway")).to_have_value(str(made.gateway_id))

@@ -1,4 +1,5 @@
 // Keys in the outline of a new depot's circuits. Each presses the button that does the same.
+const AGAIN_MS = 30;
 const KEYS = { Enter: "beside", "Alt+ArrowRight": "indent", "Alt+ArrowLeft": "outdent" };
 
 // While a changed outline is on its way, the row that one types for is not there yet: what is typed waits for it.
@@ -6,6 +7,7 @@ const KEYS = { Enter: "beside", "Alt+ArrowRight": "indent", "Alt+ArrowLeft": "ou
 let waiting;
 let typedIn;
 let before;
+let asked = false;
 const swaps = new MutationObserver(() => {
   if (before.isConnected) return;
   const next = document.querySelector("#circuits [autofocus]");
@@ -20,7 +22,25 @@ const actionOf = (event) =>
 const isOutline = (element) => Boolean(element?.closest?.("#circuits"));
 
 function press(line, action) {
-  line.querySelector(`[data-action="${action}"]`).click();
+  const button = line.querySelector(`[data-action="${action}"]`);
+  if (button.getAttribute("aria-disabled") === "true") return;
+  begin();
+  ask(button);
+}
+
+// While the answer before is still being put in its place, htmx drops what is asked for: it is asked again.
+function ask(button) {
+  asked = false;
+  button.click();
+  setTimeout(() => {
+    if (!asked && button.isConnected) ask(button);
+  }, AGAIN_MS);
+}
+
+function begin() {
+  waiting ??= [];
+  before = document.getElementById("circuits");
+  swaps.observe(before.parentElement, { childList: true });
 }
 
 function type(input, text) {
@@ -41,7 +61,7 @@ function replay() {
     const { text, action, key } = keys.shift();
     if (action) {
       press(input.closest("[data-line]"), action);
-      // What the server has no answer for is typed where it stands.
+      // After a step that is not possible it goes on where it stands.
       if (waiting) {
         waiting.push(...keys);
         return;
@@ -85,10 +105,9 @@ document.addEventListener(
   true,
 );
 document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
-  if (!isOutline(ctx.sourceElement) || waiting) return;
-  waiting = [];
-  before = document.getElementById("circuits");
-  swaps.observe(before.parentElement, { childList: true });
+  if (!isOutline(ctx.sourceElement)) return;
+  asked = true;
+  begin();
 });
 // Where no answer came, it is typed into the row that is there.
 for (const failure of ["htmx:error", "htmx:response:error"]) {
