@@ -178,7 +178,8 @@ async def count(api: httpx.AsyncClient, paths: list[str], names: dict[str, str])
     for path in paths:
         address = re.sub(r":\w+}", "}", path).format_map(names)
         query = {key: value.format_map(names) for key, value in QUERIES.get(path, {}).items()}
-        # The first answer fills what is kept.
+        # As a browser that was nowhere else before. The first answer fills what is kept.
+        api.cookies.clear()
         await api.get(address, params=query)
         statements: list[str] = []
         token = _counted.set(statements)
