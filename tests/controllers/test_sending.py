@@ -31,8 +31,8 @@ def sending(sensor_id: str = "mgc-1", **settings: Any) -> Sending:
         "type": "http", "scheme": "http", "server": ("localhost", 8000), "path": "/", "headers": [], "root_path": "",
         "query_string": b"",
     }  # fmt: skip
-    given = Settings(**{**NO_PROVIDER, "mqtt_url": SecretStr(""), **settings})
-    return how_to_send(Request(scope), given, GATEWAY, sensor_id, tuple(MeasurandKey))
+    given: dict[str, Any] = {**NO_PROVIDER, "mqtt_url": SecretStr(""), **settings}
+    return how_to_send(Request(scope), Settings(**given), GATEWAY, sensor_id, tuple(MeasurandKey))
 
 
 async def arguments(command: str) -> list[str]:
