@@ -19,7 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from prometheus_client import CollectorRegistry, make_wsgi_app, start_http_server
+from prometheus_client import CollectorRegistry, start_http_server
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
@@ -32,7 +32,7 @@ from activities.drift_audit import DriftAuditActivities
 from activities.heartbeat import HEARTBEAT_EVERY
 from activities.history_upkeep import HistoryUpkeepActivities
 from activities.manage_api import ManageApi
-from activities.microgrid_sync import MicrogridSyncActivities
+from activities.microgrid_sync import MicrogridSyncActivities, SyncMetrics
 from activities.reading_fill import ReadingFillActivities
 from activities.rollups import RollupActivities
 from activities.run_audit import RunAuditActivities
@@ -44,13 +44,14 @@ from domain.history.rollups import RollupCheckRequest, RollupRequest
 from domain.monitoring.upkeep import DriftRequest, HistoryRequest, ReadingFillRequest, RunAuditRequest, WatchInput
 from relay import Relay
 from runtime.begin import begin
+from runtime.metrics import CONTENT_TYPE, PoolCollector, measuring_lag, metrics_text, new_registry, registered
 from runtime.secrets.bearer import bears
 from runtime.secrets.keys import PayloadKeys
 from runtime.settings import Settings
 from runtime.supervision import supervised
 from runtime.temporal import connect, ensure_search_attributes
 from store.access.worker_tokens import create_worker_token
-from store.base.database import JOB
+from store.base.database import JOB, pool_limit, pool_use
 from store.base.liveness import open_database
 from telemetry.accounts import keeping_accounts
 from telemetry.mqtt import subscribing
@@ -88,6 +89,8 @@ class Resources:
     api: ManageApi
     """Through which scenario runs do what a person would do."""
     task_queue: str
+    registry: CollectorRegistry | None = None
+    """Of what is told to Prometheus; None: nothing is."""
 
 
 async def make_token(engine: AsyncEngine) -> str:
@@ -100,12 +103,12 @@ async def make_token(engine: AsyncEngine) -> str:
 
 @asynccontextmanager
 async def open_resources(
-    engine: AsyncEngine, client: Client, *, task_queue: str, api_url: str
+    engine: AsyncEngine, client: Client, *, task_queue: str, api_url: str, registry: CollectorRegistry | None = None
 ) -> AsyncGenerator[Resources]:
     """Keep open, while the block runs, what the worker opens itself. ``api_url`` is where it finds the API."""
     api = ManageApi(api_url, partial(make_token, engine))
     try:
-        yield Resources(engine, client, api, task_queue)
+        yield Resources(engine, client, api, task_queue, registry)
     finally:
         await api.close()
 
@@ -122,7 +125,10 @@ class _Subject:
 
 
 _SUBJECTS = (
-    _Subject(MicrogridSyncWorkflow, lambda given: MicrogridSyncActivities(given.engine).every()),
+    _Subject(
+        MicrogridSyncWorkflow,
+        lambda given: MicrogridSyncActivities(given.engine, SyncMetrics(given.registry)).every(),
+    ),
     _Subject(BackfillWorkflow, lambda given: BackfillActivities(given.engine).every()),
     _Subject(ImportWorkflow, lambda given: ImportActivities(given.engine).every()),
     _Subject(ScenarioRunWorkflow, lambda given: ScenarioRunActivities(given.engine, given.api).every()),
@@ -279,7 +285,9 @@ async def _connect_when_there(keys: PayloadKeys) -> Client:
             return client
 
 
-async def _work_until(stop: asyncio.Event, settings: Settings, engine: AsyncEngine) -> None:
+async def _work_until(
+    stop: asyncio.Event, settings: Settings, engine: AsyncEngine, registry: CollectorRegistry
+) -> None:
     stopping = asyncio.create_task(stop.wait())
     connecting = asyncio.create_task(_connect_when_there(settings.keys_of_payloads))
     await asyncio.wait([stopping, connecting], return_when=asyncio.FIRST_COMPLETED)
@@ -288,7 +296,9 @@ async def _work_until(stop: asyncio.Event, settings: Settings, engine: AsyncEngi
         return
     client = await connecting
     async with (
-        open_resources(engine, client, task_queue=settings.task_queue, api_url=settings.api_url) as resources,
+        open_resources(
+            engine, client, task_queue=settings.task_queue, api_url=settings.api_url, registry=registry
+        ) as resources,
         working(resources),
         supervised("schedules", lambda: _keep_schedules(client, settings)),
     ):
@@ -312,17 +322,27 @@ def _for_bearers(app: WSGIApplication, token: SecretStr) -> WSGIApplication:
     return guarded
 
 
+def _metrics_app(registry: CollectorRegistry) -> WSGIApplication:
+    def answer(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        text = metrics_text(registry)
+        start_response("200 OK", [("Content-Type", CONTENT_TYPE), ("Cache-Control", "no-store")])
+        return [text]
+
+    return answer
+
+
 @asynccontextmanager
-async def _serving(port: int, registry: CollectorRegistry, token: SecretStr) -> AsyncGenerator[None]:
+async def _serving(settings: Settings, registry: CollectorRegistry) -> AsyncGenerator[None]:
     """Serve the process's figures to Prometheus while the block runs; port 0: nowhere. Without a token: to anybody."""
+    host, port, token = settings.metrics_host, settings.metrics_port, settings.metrics_token
     if not port:
         yield
         return
 
     async def serve() -> None:
         # It has nothing to show before it knows whom it may.
-        server, thread = start_http_server(port, registry=CollectorRegistry())
-        server.set_app(_for_bearers(make_wsgi_app(registry), token))
+        server, thread = start_http_server(port, host, registry=CollectorRegistry())
+        server.set_app(_for_bearers(_metrics_app(registry), token))
         try:
             while thread.is_alive():  # noqa: ASYNC110 (no event signals the end of a thread)
                 await asyncio.sleep(1)
@@ -341,17 +361,20 @@ async def main(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    registry = CollectorRegistry()
+    registry = new_registry()
     # Packets need no Temporal, so they are taken while it is down.
     async with (
         open_database(
             settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, timeouts=JOB
         ) as database,
-        _serving(settings.metrics_port, registry, settings.metrics_token),
+        _serving(settings, registry),
+        measuring_lag(registry),
         keeping_accounts(database.engine, settings),
         subscribing(database.engine, settings, registry),
     ):
-        await _work_until(stop, settings, database.engine)
+        pool = PoolCollector(partial(pool_use, database.engine), pool_limit(database.engine))
+        with registered(registry, pool):
+            await _work_until(stop, settings, database.engine, registry)
 
 
 if __name__ == "__main__":

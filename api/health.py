@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from fastapi import APIRouter, Response, status
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from api.base.dependencies import ClientDep, EngineDep, HealthEngineDep, IngestDep, SettingsDep
+from api.base.dependencies import ClientDep, EngineDep, FiguresDep, HealthEngineDep, MetricsDep, SettingsDep
 from api.base.problems import problem_responses
 from api.ui.base.assets import missing_assets
 from domain.base.problems import ProblemCode
+from runtime.metrics import CONTENT_TYPE, metrics_text
 from runtime.version import version
-from store.base.database import FAILURES, is_used_up, snapshot
-from store.history.rollups import read_backlog
+from store.base.database import FAILURES, is_used_up
 from store.monitoring.history import months_ahead
-from store.monitoring.reading_fills import read_fill_progress
 from store.provisioning.outbox import OutboxDepth, outbox_depth
 from store.schema_version import is_migrated
-from store.site.fleet.fleet_list import count_fleet
-from telemetry.ingest import PacketIngest
 
 router = APIRouter(tags=["health"])
 
@@ -133,53 +126,10 @@ async def readyz(engine: EngineDep, health_engine: HealthEngineDep, client: Clie
         **problem_responses(ProblemCode.SIGN_IN_REQUIRED, ProblemCode.TOKEN_REFUSED, ProblemCode.NOT_PERMITTED),
     },
 )
-async def metrics(health_engine: HealthEngineDep, ingest: IngestDep) -> Response:
-    """Give the figures to Prometheus."""
-    registry = CollectorRegistry()
-    rows = Gauge("outbox_rows", "Changes that have not been delivered to a sync workflow yet", registry=registry)
-    age = Gauge("outbox_age_seconds", "How long the oldest of them waits", registry=registry)
-    ahead = Gauge("history_months_ahead", "Months after this one that the history has room for", registry=registry)
-    stretches = Gauge(
-        "rollup_stretches_left",
-        "Stretches of a device's time, of six hours at most, to be rolled up",
-        registry=registry,
-    )
-    lag = Gauge("rollup_lag_seconds", "How long ago everything that had come was rolled up", registry=registry)
-    fills = Gauge("reading_fill_gateways_left", "Gateways whose packets are to be read", registry=registry)
-    states = Gauge("depots", "Depots by provisioning state", ["provisioning"], registry=registry)
-    async with snapshot(health_engine) as connection:
-        depth = await outbox_depth(connection)
-        ahead.set(await months_ahead(connection))
-        backlog = await read_backlog(connection)
-        fills.set((await read_fill_progress(connection)).gateways_left)
-        for state, count in (await count_fleet(connection)).by_provisioning().items():
-            states.labels(state).set(count)
-    stretches.set(backlog.blocks)
-    lag.set(backlog.lag_seconds)
-    rows.set(depth.rows)
-    age.set(_age(depth))
-    registry.register(_IngestCollector(ingest))
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-
-class _IngestCollector(Collector):
-    """Packet ingest of this process; each API process has its own."""
-
-    def __init__(self, ingest: PacketIngest) -> None:
-        self._ingest = ingest
-
-    def collect(self) -> Iterable[Metric]:
-        figures = self._ingest.figures
-        yield CounterMetricFamily("door_packets", "Packets that were taken", figures.packets)
-        yield CounterMetricFamily("door_groups", "Transactions that took them", figures.groups)
-        rejected = "Packets that were turned away because too many waited"
-        yield CounterMetricFamily("door_turned_away", rejected, figures.rejected)
-        refused = CounterMetricFamily("door_refused", "Packets of which nothing was stored", labels=["code"])
-        for code, count in sorted(figures.refused.items()):
-            refused.add_metric([code], count)
-        yield refused
-        yield GaugeMetricFamily("door_waiting", "Packets that wait for a transaction", self._ingest.waiting)
-        yield GaugeMetricFamily("door_largest_group", "The most packets of one transaction", figures.largest_group)
+async def metrics(figures: FiguresDep, metrics: MetricsDep) -> Response:
+    """Give the figures to Prometheus: of this process, and of the database, which every process tells alike."""
+    await figures.read()
+    return Response(await asyncio.to_thread(metrics_text, metrics.registry), media_type=CONTENT_TYPE)
 
 
 def _age(depth: OutboxDepth) -> float:

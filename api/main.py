@@ -13,8 +13,9 @@ collect_less_often()
 
 import sys
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -36,6 +37,7 @@ from api.base.kept.known_gateways import open_known_gateways
 from api.base.kept.sign_in_starts import SignInStarts
 from api.base.limits import FORM_ROOM, MAX_IMPORT_BYTES, BodyLimit, export_places, import_places
 from api.base.methods import HeadLikeGet
+from api.base.metrics import ApiMetrics, DatabaseFigures
 from api.base.problems import COMMON, install_problems, problem_schemas
 from api.base.streams.live import LiveHub
 from api.base.streams.rights import RightsWatch
@@ -68,12 +70,13 @@ from api.ui.pages import install_pages
 from domain.site.imports.import_jobs import MAX_FILE_BYTES
 from runtime.begin import begin
 from runtime.exposure import exposure_fault, listening_hosts
+from runtime.metrics import PoolCollector, measuring_lag, registered
 from runtime.openid import OpenIdProvider
 from runtime.settings import Settings
 from runtime.supervision import supervised
 from runtime.temporal import connect
 from runtime.version import version
-from store.base.database import CALLER
+from store.base.database import CALLER, pool_limit, pool_use
 from store.base.liveness import open_database
 from telemetry.ingest import open_ingest
 from telemetry.latest import open_reader
@@ -145,7 +148,7 @@ SUBJECTS = (_SITE, _CONTROLLERS, _MONITORING, _HISTORY, _BACKFILLS, _SIMULATION,
 
 
 @asynccontextmanager
-async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Resources]:
+async def _open_resources(app: FastAPI, settings: Settings, metrics: ApiMetrics) -> AsyncGenerator[Resources]:
     """Keep open, while the block runs, what the requests of ``app`` share."""
     async with open_database(
         settings.database_url.get_secret_value(), pool_size=settings.database_pool_size, timeouts=CALLER
@@ -157,13 +160,23 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
         openid = OpenIdProvider(settings)
         try:
             async with (
+                AsyncExitStack() as stack,
                 supervised("watch", lambda: watch.run(engine)),
                 supervised("rights", lambda: rights.run(engine)),
-                open_ingest(engine, max_group=settings.door_max_group, max_waiting=settings.door_max_waiting) as ingest,
+                open_ingest(
+                    engine,
+                    max_group=settings.door_max_group,
+                    max_waiting=settings.door_max_waiting,
+                    metrics=metrics.door,
+                ) as ingest,
                 open_reader(engine) as latest,
                 open_known_gateways(engine, rights) as known_gateways,
                 open_acts(engine) as acts,
+                measuring_lag(metrics.registry),
             ):
+                pool = PoolCollector(partial(pool_use, engine), pool_limit(engine))
+                figures = DatabaseFigures(database.health_engine)
+                stack.enter_context(registered(metrics.registry, pool, figures))
                 yield Resources(
                     settings=settings,
                     engine=engine,
@@ -182,6 +195,8 @@ async def _open_resources(app: FastAPI, settings: Settings) -> AsyncGenerator[Re
                     failed_proofs=FailedProofs(),
                     sign_in_starts=SignInStarts(),
                     acts=acts,
+                    metrics=metrics,
+                    figures=figures,
                     provider=openid,
                 )
         finally:
@@ -201,9 +216,11 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
         _log.critical("not started", reason=fault)
         sys.exit(2)
 
+    metrics = ApiMetrics()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with _open_resources(app, given) as resources:
+        async with _open_resources(app, given, metrics) as resources:
             provide(app, resources)
             if alone:
                 freeze_startup_objects()
@@ -234,7 +251,7 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
     app.add_middleware(FastPathMiddleware, fast_routes=fast_routes)
     app.add_middleware(BodyLimit, larger=larger_bodies)
     app.add_middleware(Guard, settings=given, authenticate=authenticate)
-    app.add_middleware(Requests)
+    app.add_middleware(Requests, metrics=metrics)
     if given.temporal_ui_origin:
         app.add_middleware(TemporalUi, origin=given.temporal_ui_origin)
     https = given.public_url.startswith("https:")

@@ -138,8 +138,10 @@ class Settings(BaseSettings):
     openfeature_provider: str = ""
     """Who answers for feature flags: an OpenFeature provider's factory as ``module:name``, called without arguments.
     Empty: ``flags`` does."""
-    metrics_port: int = 0
-    """Where the worker serves Prometheus metrics; 0: nowhere. The API has ``/metrics``."""
+    metrics_host: str = "127.0.0.1"
+    """The address on which the worker serves Prometheus metrics."""
+    metrics_port: int = Field(default=9464, ge=0, le=65535)
+    """Its port; 0: nowhere. The API has ``/metrics``."""
 
     @classmethod
     def settings_customise_sources(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import logging
 from functools import cache
 
@@ -10,13 +11,24 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
-from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    PrometheusConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 from runtime.secrets.keys import PayloadKeys
 from runtime.secrets.payloads import data_converter
+from runtime.servers.processes import free_port
 
+_PORT_TRIES = 5
+_METRICS_WITHIN = 2.0
+"""Seconds."""
 NO_KEYS = PayloadKeys()
 """Payloads stay plain."""
 
@@ -37,13 +49,16 @@ async def connect(keys: PayloadKeys = NO_KEYS, *, lazy: bool = False) -> Client:
     """
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", "127.0.0.1:7233")
-    given = {"data_converter": data_converter(keys), "lazy": lazy, "runtime": _runtime()}
+    given = {"data_converter": data_converter(keys), "lazy": lazy, "runtime": _runtime()[0]}
     return await Client.connect(**config, **given)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 @cache
-def _runtime() -> Runtime:
-    """Temporal's own threads, of which a process has one set; what they say goes into this process's log."""
+def _runtime() -> tuple[Runtime, int]:
+    """Temporal's own threads, of which a process has one set; what they say goes into this process's log.
+
+    With the port of this machine's loopback on which they serve their metrics.
+    """
     # The ids are fields of the line, so they need not be in its words.
     activity.logger.activity_info_on_message = False
     workflow.logger.workflow_info_on_message = False
@@ -54,7 +69,36 @@ def _runtime() -> Runtime:
         append_log_fields_to_message=False,
     )
     levels = TelemetryFilter(core_level="WARN", other_level="ERROR")
-    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(levels, forwarding=said)))
+    logging_config = LoggingConfig(levels, forwarding=said)
+    for _ in range(_PORT_TRIES - 1):
+        port = free_port()
+        try:
+            return Runtime(telemetry=TelemetryConfig(logging=logging_config, metrics=_exporter(port))), port
+        except (RuntimeError, ValueError):
+            continue  # Somebody else has taken the port meanwhile.
+    port = free_port()
+    return Runtime(telemetry=TelemetryConfig(logging=logging_config, metrics=_exporter(port))), port
+
+
+def _exporter(port: int) -> PrometheusConfig:
+    return PrometheusConfig(
+        f"127.0.0.1:{port}", counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+    )
+
+
+def temporal_metrics() -> bytes:
+    """What Temporal's SDK tells Prometheus of this process; nothing where it does not answer. It waits for that."""
+    if not _runtime.cache_info().currsize:
+        return b""
+    connection = http.client.HTTPConnection("127.0.0.1", _runtime()[1], timeout=_METRICS_WITHIN)
+    try:
+        connection.request("GET", "/metrics")
+        answer = connection.getresponse()
+        return answer.read() if answer.status == http.client.OK else b""
+    except (OSError, http.client.HTTPException):
+        return b""
+    finally:
+        connection.close()
 
 
 async def ensure_search_attributes(client: Client) -> None:

@@ -11,16 +11,19 @@ process, and then its sender got no acknowledgement.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+import time
+from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.base.problems import Problem, ProblemCode
+from runtime.metrics import NAMESPACE
 from runtime.supervision import supervised
 from store.base.database import is_busy, is_unavailable
 from store.base.driver import KeptConnection
@@ -39,6 +42,9 @@ third would find neither of them free."""
 _MAX_PASSED = 100
 """Submissions that a batch looks past because their gateways are in an open transaction."""
 
+_WAITS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_GROUPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
 Result = TakenPacket | Problem
 
 
@@ -49,24 +55,49 @@ class _Submission:
     packets: Sequence[ReceivedPacket]
     gateways: frozenset[UUID]
     done: asyncio.Future[list[Result]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    at: float = field(default_factory=time.monotonic)
 
 
-@dataclass
-class IngestMetrics:
-    """What was done since the start."""
+class DoorMetrics:
+    """What packet ingest of this process did. What takes time is observed once a transaction, not once a packet."""
 
-    packets: int = 0
-    groups: int = 0
-    rejected: int = 0
-    largest_group: int = 0
-    refused: Counter[ProblemCode] = field(default_factory=Counter[ProblemCode])
-    """Packets of which nothing was stored, by why."""
+    def __init__(self, registry: CollectorRegistry | None) -> None:
+        self.wait = Histogram(
+            "door_wait_seconds", "How long the packet of a transaction that waited longest waited for it",
+            namespace=NAMESPACE, buckets=_WAITS, registry=registry,
+        )  # fmt: skip
+        self.group = Histogram(
+            "door_group_packets", "Packets that one transaction took",
+            namespace=NAMESPACE, buckets=_GROUPS, registry=registry,
+        )  # fmt: skip
+        self.commit = Histogram(
+            "door_commit_seconds", "How long a transaction that took packets lasted",
+            namespace=NAMESPACE, buckets=_WAITS, registry=registry,
+        )  # fmt: skip
+        self.waiting = Gauge(
+            "door_waiting_packets", "Packets that wait for a transaction", namespace=NAMESPACE, registry=registry
+        )
+        self.turned_away = Counter(
+            "door_turned_away_packets", "Packets that were turned away because too many waited",
+            namespace=NAMESPACE, registry=registry,
+        )  # fmt: skip
+        self.refused = Counter(
+            "door_refused_packets", "Packets of which nothing was stored, by why", ["code"],
+            NAMESPACE, registry=registry,
+        )  # fmt: skip
 
 
 class PacketIngest:
     """Commits packets in batches. One of them works in each process that takes packets."""
 
-    def __init__(self, engine: AsyncEngine, *, max_group: int = MAX_GROUP, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        max_group: int = MAX_GROUP,
+        max_waiting: int = MAX_WAITING,
+        metrics: DoorMetrics | None = None,
+    ) -> None:
         self._connections = [KeptConnection(engine) for _ in range(AT_ONCE)]
         self._max_group = max_group
         self._max_waiting = max_waiting
@@ -77,7 +108,8 @@ class PacketIngest:
         self._may_begin = asyncio.Event()
         """Set when there may be a batch that no transaction has yet."""
         self._room_freed = asyncio.Event()
-        self.figures = IngestMetrics()
+        self.metrics = metrics or DoorMetrics(None)
+        self.metrics.waiting.set_function(lambda: self._waiting)
 
     @property
     def waiting(self) -> int:
@@ -106,7 +138,7 @@ class PacketIngest:
         if not packets:
             return []
         if not self.has_room(len(packets)):
-            self.figures.rejected += len(packets)
+            self.metrics.turned_away.inc(len(packets))
             raise Problem(ProblemCode.TOO_MANY_PACKETS, "Too many packets wait already. Send them again in a second.")
         submission = _Submission(packets, frozenset(each.packet.device_id for each in packets))
         self._submissions.append(submission)
@@ -175,6 +207,7 @@ class PacketIngest:
 
     async def _take_batch(self, connection: KeptConnection, batch: list[_Submission]) -> None:
         packets = [packet for submission in batch for packet in submission.packets]
+        begun = time.monotonic()
         try:
             results = await self._commit(connection, packets)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
@@ -187,9 +220,10 @@ class PacketIngest:
             for submission in batch:
                 await self._take_batch(connection, [submission])
             return
-        self.figures.groups += 1
-        self.figures.packets += len(packets)
-        self.figures.largest_group = max(self.figures.largest_group, len(packets))
+        # The queue is in order, so the first of a batch has waited longest.
+        self.metrics.wait.observe(begun - batch[0].at)
+        self.metrics.commit.observe(time.monotonic() - begun)
+        self.metrics.group.observe(len(packets))
         place = 0
         for submission in batch:
             self._answer(submission, results[place : place + len(submission.packets)])
@@ -212,10 +246,16 @@ class PacketIngest:
 
 @asynccontextmanager
 async def open_ingest(
-    engine: AsyncEngine, *, max_group: int = MAX_GROUP, max_waiting: int = MAX_WAITING
+    engine: AsyncEngine,
+    *,
+    max_group: int = MAX_GROUP,
+    max_waiting: int = MAX_WAITING,
+    metrics: DoorMetrics | None = None,
 ) -> AsyncGenerator[PacketIngest]:
-    """Ingest packets while the block runs; what waits at its end is still committed."""
-    ingest = PacketIngest(engine, max_group=max_group, max_waiting=max_waiting)
+    """Ingest packets while the block runs; what waits at its end is still committed. Without ``metrics`` nobody reads
+    what it did.
+    """
+    ingest = PacketIngest(engine, max_group=max_group, max_waiting=max_waiting, metrics=metrics)
     async with supervised("packet ingest", ingest.work):
         try:
             yield ingest

@@ -158,5 +158,7 @@ async def _through(
     for each in read:
         result = each if isinstance(each, RefusedPacket) else next(taken)
         results.append(RefusedPacket(result.code, result.detail) if isinstance(result, Problem) else result)
-    ingest.figures.refused.update(each.code for each in results if isinstance(each, RefusedPacket))
+    for each in results:
+        if isinstance(each, RefusedPacket):
+            ingest.metrics.refused.labels(each.code).inc()
     return results

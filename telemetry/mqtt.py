@@ -33,7 +33,7 @@ from store.base.database import blames_data, is_busy, is_unavailable
 from telemetry.accounts import topics_of
 from telemetry.answers import PacketStatus, items_text, problem_document, sole_refusal
 from telemetry.broker import Broker, Link, parse_broker, was_taken_over
-from telemetry.ingest import PacketIngest, open_ingest
+from telemetry.ingest import DoorMetrics, PacketIngest, open_ingest
 from telemetry.intake import MAX_PACKETS, IngestResult, RefusedPacket, ingest_packets, read_in
 from telemetry.topics import Topics
 
@@ -65,22 +65,25 @@ class MqttFigures:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.connected = prometheus_client.Gauge(
-            "mqtt_connected", "Whether the broker is connected and subscribed to", registry=registry
+            "manage_mqtt_connected", "Whether the broker is connected and subscribed to", registry=registry
         )
         self.in_hand = prometheus_client.Gauge(
-            "mqtt_messages_in_hand", "Messages that are not acknowledged yet", registry=registry
+            "manage_mqtt_messages_in_hand", "Messages that are not acknowledged yet", registry=registry
         )
         self.messages = prometheus_client.Counter(
-            "mqtt_messages", "Messages that were taken or refused, and acknowledged", registry=registry
+            "manage_mqtt_messages", "Messages that were taken or refused, and acknowledged", registry=registry
         )
         self.packets = prometheus_client.Counter(
-            "mqtt_packets", "Packets by what became of them: ACCEPTED, or the code", ["result"], registry=registry
+            "manage_mqtt_packets",
+            "Packets by what became of them: ACCEPTED, or the code",
+            ["result"],
+            registry=registry,
         )
         self.retries = prometheus_client.Counter(
-            "mqtt_retries", "Times that a message had to be tried again", registry=registry
+            "manage_mqtt_retries", "Times that a message had to be tried again", registry=registry
         )
         self.withheld = prometheus_client.Counter(
-            "mqtt_answers_withheld",
+            "manage_mqtt_answers_withheld",
             "Answers that were asked for on a topic that is not the sender's",
             registry=registry,
         )
@@ -280,7 +283,7 @@ async def subscribing(engine: AsyncEngine, settings: Settings, registry: Collect
         return
     broker = parse_broker(settings.mqtt_url.get_secret_value(), settings.mqtt_ca)
     topics = topics_of(settings)
-    async with open_ingest(engine) as ingest:
+    async with open_ingest(engine, metrics=DoorMetrics(registry)) as ingest:
         subscriber = Subscriber(
             ingest,
             broker,

@@ -17,6 +17,7 @@ from api.base.kept.failed_proofs import FailedProofs
 from api.base.kept.known_gateways import KnownGateways
 from api.base.kept.sign_in_starts import SignInStarts
 from api.base.limits import Places
+from api.base.metrics import ApiMetrics, DatabaseFigures
 from api.base.streams.live import LiveHub
 from api.base.streams.rights import RightsWatch
 from api.base.streams.watch import Watch
@@ -33,12 +34,14 @@ __all__ = [
     "EngineDep",
     "ExportLimitDep",
     "FailedProofsDep",
+    "FiguresDep",
     "FlagsDep",
     "HealthEngineDep",
     "ImportLimitDep",
     "IngestDep",
     "LatestDep",
     "LiveDep",
+    "MetricsDep",
     "PrincipalDep",
     "ProviderDep",
     "Resources",
@@ -76,6 +79,8 @@ class Resources:
     sign_in_starts: SignInStarts
     acts: ActLog
     """Acts that change nothing, for the journal."""
+    metrics: ApiMetrics
+    figures: DatabaseFigures
     provider: OpenIdProvider
     """Of OpenID Connect. It is asked nothing where none is configured."""
 
@@ -119,6 +124,14 @@ async def _ingest(request: Request) -> PacketIngest:
     return resources_of(request.app).ingest
 
 
+async def _metrics(request: Request) -> ApiMetrics:
+    return resources_of(request.app).metrics
+
+
+async def _figures(request: Request) -> DatabaseFigures:
+    return resources_of(request.app).figures
+
+
 async def _latest(request: Request) -> LatestReader:
     return resources_of(request.app).latest
 
@@ -154,6 +167,8 @@ ClientDep = Annotated[Client, Depends(_client)]
 WatchDep = Annotated[Watch, Depends(_watch)]
 LiveDep = Annotated[LiveHub, Depends(_live)]
 IngestDep = Annotated[PacketIngest, Depends(_ingest)]
+MetricsDep = Annotated[ApiMetrics, Depends(_metrics)]
+FiguresDep = Annotated[DatabaseFigures, Depends(_figures)]
 LatestDep = Annotated[LatestReader, Depends(_latest)]
 FlagsDep = Annotated[Flags, Depends(_flags)]
 RightsDep = Annotated[RightsWatch, Depends(_rights)]

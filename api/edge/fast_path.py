@@ -15,6 +15,7 @@ from fastapi import Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.access.authorization import authorize
+from api.base.metrics import TEMPLATE
 from api.base.problems import answer_error
 from domain.access.routes import OPERATIONS
 
@@ -26,6 +27,8 @@ class FastRoute:
     method: str
     operation: str
     """The route's operation id, by which it is known who may use it."""
+    template: str
+    """The route's path as it is declared."""
     path: re.Pattern[str]
     """Matches the whole path, and only where the route would take its parameters."""
     endpoint: Callable[[Request, dict[str, str]], Awaitable[Response]]
@@ -47,6 +50,7 @@ class FastPathMiddleware:
                 if scope["query_string"] or route.method != scope["method"]:
                     continue
                 if found := route.path.fullmatch(scope["path"]):
+                    scope[TEMPLATE] = route.template
                     await _answer(route, found.groupdict(), scope, receive, send)
                     return
         await self._app(scope, receive, send)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Awaitable, Callable
 from typing import cast
 
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 from uuid_utils import uuid7
 
+from api.base.metrics import ApiMetrics
 from store.base.origin import Origin, coming_from
 
 _log = structlog.get_logger("api")
@@ -25,10 +27,13 @@ _Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 class Requests:
-    """Names each request, by what ``X-Request-ID`` says or anew, and answers for errors that nothing else did."""
+    """Names each request, by what ``X-Request-ID`` says or anew, counts it, and answers for errors that nothing else
+    did.
+    """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: ApiMetrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with an id."""
@@ -41,11 +46,13 @@ class Requests:
         if found := _DEPOT.search(scope["path"]):
             ids["depot_id"] = found[1]
         started = False
+        begun = time.monotonic()
 
         async def answer(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                self._metrics.observe_request(scope, message["status"], time.monotonic() - begun)
                 message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 

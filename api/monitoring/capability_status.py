@@ -273,6 +273,7 @@ FAST_ROUTES = (
     FastRoute(
         "GET",
         "get_capability_status",
+        "/api/microgrids/{microgrid_id}/capability-status",
         re.compile(f"/api/microgrids/(?P<microgrid_id>{UUID_PATTERN[1:-1]})/capability-status"),
         _latest_on_fast_path,
     ),

@@ -196,7 +196,8 @@ async def _take_on_fast_path(request: Request, _: dict[str, str]) -> Response:
     return await take(request, await current_principal(request), resources.engine, resources.ingest)
 
 
-FAST_ROUTES = (FastRoute("POST", "send_packets", re.compile("/api/telemetry/packets"), _take_on_fast_path),)
+_SEND = "/api/telemetry/packets"
+FAST_ROUTES = (FastRoute("POST", "send_packets", _SEND, re.compile(_SEND), _take_on_fast_path),)
 
 
 @router.get("/packets", response_model=StoredPacketPage, responses=problem_responses(ProblemCode.INVALID_CURSOR))

@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
-from api.base.dependencies import ActorDep, EngineDep, ImportLimitDep
+from api.base.dependencies import ActorDep, EngineDep, ImportLimitDep, resources_of
 from api.base.problems import problem_response, problem_responses
 from api.site.imports.spooling import spool
 from domain.base.problems import Problem, ProblemCode
@@ -91,9 +91,11 @@ async def _importing(
     It ends when the answer was sent: the refusals are read from the import while they are sent. No connection to the
     database is held while the body comes in, however long that takes.
     """
+    metrics = resources_of(request.app).metrics
     async with limit.place(), _body(request) as body, fleet_import(engine, actor) as importing:
-        await importing.take(body)
-        yield importing
+        with metrics.imports_running.track_inprogress():
+            await importing.take(body)
+            yield importing
 
 
 @asynccontextmanager
@@ -103,6 +105,7 @@ async def _body(request: Request) -> AsyncGenerator[AsyncIterator[bytes]]:
             body = await stack.enter_async_context(spool(request.stream()))
         except ClientDisconnect as error:
             _log.info("fleet import cut off")
+            resources_of(request.app).metrics.imports.labels("CUT_OFF").inc()
             raise Problem(ProblemCode.INVALID_REQUEST, "The body was cut off, so nothing was imported.") from error
         yield body
 
@@ -148,12 +151,14 @@ async def import_fleet(request: Request, importing: Annotated[FleetImport, Depen
         if not importing.is_storing:
             raise
         _log.error("fleet import interrupted", exc_info=error)
+        resources_of(request.app).metrics.imports.labels("INTERRUPTED").inc()
         raise Problem(
             ProblemCode.IMPORT_INTERRUPTED,
             "The import was interrupted while its depots were being stored. Each of them is stored completely or not "
             "at all. Import the same file again to store the rest.",
         ) from error
     counts = ImportCounts.of(importing.summary)
+    resources_of(request.app).metrics.imports.labels("STORED").inc()
     _log.info("fleet imported", seconds=round(time.monotonic() - began, 3), **counts.model_dump())
     if NDJSON in request.headers.get("accept", ""):
         return StreamingResponse(_as_lines(counts, importing), media_type=NDJSON)

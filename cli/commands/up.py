@@ -184,9 +184,16 @@ class Up:
             environment |= address_of(self._temporal)
         await self._start(self._api, "API")
         environment["MANAGE_API_URL"] = self._api.url
+        # Another `up` of this machine may serve its worker's metrics there.
+        metrics_port = self.settings.metrics_port
+        if metrics_port:
+            metrics_port = free_port(metrics_port, host=self.settings.metrics_host)
+            environment["MANAGE_METRICS_PORT"] = str(metrics_port)
         await self._start(worker, "worker")
         if self._temporal is not None and self._temporal.port != TEMPORAL_PORT:
             self._note(f"Port {TEMPORAL_PORT} is taken, so Temporal is on {self._temporal.address}.")
+        if metrics_port != self.settings.metrics_port:
+            self._note(f"Port {self.settings.metrics_port} is taken, so the worker's metrics are on {metrics_port}.")
         if self.named_port is None and self._api.port != self.settings.api_port:
             self._note(f"Port {self.settings.api_port} is taken, so the API is on port {self._api.port}.")
 

@@ -232,9 +232,24 @@ def _is_misuse(cause: BaseException | None) -> bool:
 
 def is_used_up(engine: AsyncEngine) -> bool:
     """Say whether every connection that the pool may have is in use, so that the next caller waits."""
+    return pool_use(engine)["in_use"] >= pool_limit(engine)
+
+
+def pool_limit(engine: AsyncEngine) -> int:
+    """Say how many connections the pool may have."""
+    return 2 * _pool(engine).size()
+
+
+def pool_use(engine: AsyncEngine) -> dict[str, int]:
+    """Say how many connections the pool has that are in use, and how many are idle."""
+    pool = _pool(engine)
+    return {"in_use": pool.checkedout(), "idle": pool.checkedin()}
+
+
+def _pool(engine: AsyncEngine) -> QueuePool:
     pool = engine.pool
     assert isinstance(pool, QueuePool)
-    return pool.checkedout() >= 2 * pool.size()
+    return pool
 
 
 def is_busy(error: BaseException) -> bool:

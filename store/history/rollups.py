@@ -96,7 +96,7 @@ _TAKE = """
     WHERE c.before < $1 AND b.device_id = c.device_id AND b.block_at = c.block_at
     RETURNING b.device_id, b.since, b.until
 """
-_BACKLOG = """
+BACKLOG = """
     SELECT (SELECT count(*) FROM rollup_blocks) AS blocks, complete_at,
            coalesce(date_part('epoch', clock_timestamp() - complete_at), 0) AS lag_seconds
     FROM rollup_mark
@@ -151,7 +151,7 @@ async def read_backlog(connection: AsyncConnection) -> RollupBacklog:
     """Say what is still to be rolled up."""
     driver = await driver_in(connection)
     with driver_errors():
-        row = await driver.fetchrow(_BACKLOG)
+        row = await driver.fetchrow(BACKLOG)
     assert row is not None
     return RollupBacklog(*row)
 

@@ -15,7 +15,7 @@ _KEEP = text("""
 """)
 
 # Of the tables the one that is worst off; by name, as keep_months names them.
-_AHEAD = text("""
+MONTHS_AHEAD = text("""
     SELECT min(coalesce(months, -1))
     FROM (
         SELECT max(left(right(c.relname, 7), 4)::integer * 12 + right(c.relname, 2)::integer)
@@ -53,4 +53,4 @@ async def keep_months(connection: AsyncConnection, request: HistoryRequest) -> H
 
 async def months_ahead(connection: AsyncConnection) -> int:
     """Say for how many months after this one there is room in every table. Below 0 nothing can be stored."""
-    return (await connection.execute(_AHEAD)).scalar_one()
+    return (await connection.execute(MONTHS_AHEAD)).scalar_one()

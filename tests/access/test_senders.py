@@ -62,7 +62,7 @@ async def test_a_packet_of_a_foreign_gateway_is_refused_by_itself(engine: AsyncE
             assert (await caller.post(PATH, json=mine, headers=headers)).status_code == 200
         assert await senders(engine) == {own.gateway_id}
         figures = (await caller.get("/metrics", headers={WHO: "viewer"})).text
-        assert 'door_refused_total{code="FOREIGN_GATEWAY"} 8.0' in figures
+        assert 'manage_door_refused_packets_total{code="FOREIGN_GATEWAY"} 8.0' in figures
 
 
 async def test_a_program_sends_of_all_gateways_at_its_depots(engine: AsyncEngine, database_url: str) -> None:

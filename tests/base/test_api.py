@@ -388,8 +388,8 @@ async def test_without_a_worker_resync_times_out_with_a_promise(
 async def test_the_figures_for_prometheus(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
     await make_depot(engine, "A")
     found = (await api.get("/metrics")).text
-    assert 'depots{provisioning="PENDING"} 1.0' in found
-    assert "outbox_rows 2.0" in found
+    assert 'manage_depots{freshness="NONE",provisioning="PENDING"} 1.0' in found
+    assert "manage_outbox_rows 2.0" in found
 
 
 async def test_the_docs_need_no_internet(api: httpx.AsyncClient) -> None:

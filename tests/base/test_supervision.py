@@ -345,7 +345,7 @@ async def test_a_subscriber_that_was_killed_connects_again(engine: AsyncEngine, 
     async with subscribing(engine, Settings(mqtt_url=SecretStr(broker.url)), registry):
 
         async def connected() -> bool:
-            return registry.get_sample_value("mqtt_connected") == 1
+            return registry.get_sample_value("manage_mqtt_connected") == 1
 
         await until(connected)
         await kill("MQTT subscriber")

@@ -19,6 +19,7 @@ class WorkerProcess(ManagedProcess):
         super().__init__("worker", log)
         self._environment = settings | {
             "DATABASE_URL": database_url, "TEMPORAL_ADDRESS": temporal_address, "MANAGE_TASK_QUEUE": task_queue,
+            "MANAGE_METRICS_PORT": settings.get("MANAGE_METRICS_PORT", "0"),
         }  # fmt: skip
 
     def command(self) -> list[str]:

@@ -161,5 +161,5 @@ async def test_operators_see_what_is_left(api: httpx.AsyncClient, engine: AsyncE
     part = (await api.get("/backfills/readings")).text
     assert part[part.index("<dl") : part.index("</dl>")] in page
     found = await figures()
-    assert (found["reading_fill_gateways_left"], found["rollup_stretches_left"]) == (1, 1)
-    assert found["rollup_lag_seconds"] >= shown["lag_seconds"] >= 0
+    assert (found["manage_reading_fill_gateways_left"], found["manage_rollup_stretches_left"]) == (1, 1)
+    assert found["manage_rollup_lag_seconds"] >= shown["lag_seconds"] >= 0

@@ -166,7 +166,7 @@ async def test_operators_see_how_much_room_there_is(api: httpx.AsyncClient, engi
     async def shown() -> tuple[str, int, bool]:
         ready = (await api.get("/readyz")).json()
         metrics = (await api.get("/metrics")).text
-        assert f"history_months_ahead {ready['history_months_ahead']}.0\n" in metrics
+        assert f"manage_history_months_ahead {ready['history_months_ahead']}.0\n" in metrics
         return ready["status"], ready["history_months_ahead"], True
 
     assert await shown() == ("READY", 3, True)

@@ -136,6 +136,7 @@ DECIDED = {
     "MANAGE_API_PORT",
     "MANAGE_API_URL",
     "MANAGE_INSTANCE_ID",
+    "MANAGE_METRICS_HOST",
 }
 """Settings that follow from how Compose puts the parts together: nobody chooses them there."""
 

@@ -164,6 +164,7 @@ async def test_no_secret_is_told(
         "MANAGE_METRICS_TOKEN": METRICS_TOKEN,
         "MANAGE_PAYLOAD_KEYS": f"k:{base64.b64encode(KEY).decode()}",
         "MANAGE_LOG_FORMAT": log_format,
+        "MANAGE_METRICS_PORT": str(free_port()),
         "MANAGE_TASK_QUEUE": task_queue,
         "TEMPORAL_ADDRESS": temporal_address,
     }

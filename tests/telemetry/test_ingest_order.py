@@ -7,13 +7,14 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from prometheus_client import CollectorRegistry
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from store.base.locks import lock_sites
 from store.monitoring.tables import packets
 from store.monitoring.telemetry import TakenPacket
-from telemetry.ingest import AT_ONCE, PacketIngest, open_ingest
+from telemetry.ingest import AT_ONCE, DoorMetrics, PacketIngest, open_ingest
 from telemetry.intake import ingest_packets, read_body
 from tests.factories.sites import MadeDepot, controller_site, milliseconds, packet
 from tests.helpers.support import ACTOR, until
@@ -89,7 +90,8 @@ async def test_the_packets_of_a_gateway_are_taken_in_the_order_in_which_they_cam
 
 async def test_no_more_transactions_are_open_than_there_are_connections(engine: AsyncEngine) -> None:
     sites = [await controller_site(engine) for _ in range(AT_ONCE + 2)]
-    async with open_ingest(engine) as ingest:
+    registry = CollectorRegistry()
+    async with open_ingest(engine, metrics=DoorMetrics(registry)) as ingest:
         async with engine.begin() as holding:
             await lock_sites(holding, [site.depot_id for site in sites])
             sent: Sequence[asyncio.Task[bool]] = []
@@ -99,4 +101,7 @@ async def test_no_more_transactions_are_open_than_there_are_connections(engine: 
             await queued(ingest, len(sites))
         assert await asyncio.gather(*sent) == [True] * len(sites)
     # The last two waited together and came in one transaction.
-    assert (ingest.figures.groups, ingest.figures.largest_group) == (AT_ONCE + 1, 2)
+    group = "manage_door_group_packets"
+    assert registry.get_sample_value(f"{group}_count") == AT_ONCE + 1
+    assert registry.get_sample_value(f"{group}_bucket", {"le": "1.0"}) == AT_ONCE
+    assert registry.get_sample_value(f"{group}_bucket", {"le": "2.0"}) == AT_ONCE + 1

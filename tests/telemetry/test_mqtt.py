@@ -76,16 +76,16 @@ class Running:
         return self.registry.get_sample_value(name, labels) or 0
 
     async def is_connected(self) -> bool:
-        return self.figure("mqtt_connected") == 1
+        return self.figure("manage_mqtt_connected") == 1
 
     async def answered(self, messages: int) -> None:
         """Wait until so many messages were acknowledged."""
 
         async def check() -> bool:
-            return self.figure("mqtt_messages_total") >= messages
+            return self.figure("manage_mqtt_messages_total") >= messages
 
         await until(check)
-        assert self.figure("mqtt_messages_total") == messages
+        assert self.figure("manage_mqtt_messages_total") == messages
 
 
 @asynccontextmanager
@@ -176,7 +176,7 @@ async def test_a_packet_is_taken_acknowledged_and_answered(engine: AsyncEngine, 
     async with subscribed(engine, broker) as running:
         document, kind = await ask(broker, sent)
         await running.answered(1)
-        assert running.figure("mqtt_packets_total", result="ACCEPTED") == 1
+        assert running.figure("manage_mqtt_packets_total", result="ACCEPTED") == 1
     assert kind == "application/json"
     (item,) = document["items"]
     assert (item["status"], item["actions"][0]["outcome"]) == ("ACCEPTED", "APPLIED")
@@ -197,7 +197,7 @@ async def test_an_array_is_taken_packet_by_packet(engine: AsyncEngine, broker: M
         await running.answered(1)
         found = [(item["status"], (item["problem"] or {}).get("code")) for item in document["items"]]
         for result in ("ACCEPTED", "INVALID_PACKET", "UNKNOWN_DEVICE"):
-            assert running.figure("mqtt_packets_total", result=result) == 1
+            assert running.figure("manage_mqtt_packets_total", result=result) == 1
     assert found == [("ACCEPTED", None), ("REFUSED", "INVALID_PACKET"), ("REFUSED", "UNKNOWN_DEVICE")]
     assert kind == "application/json"
     assert await count(engine) == 1
@@ -227,7 +227,7 @@ async def test_what_is_refused_is_answered_and_does_not_come_again(
     async with subscribed(engine, broker) as running:
         document, kind = await ask(broker, body)
         await running.answered(1)
-        assert running.figure("mqtt_packets_total", result=code) == 1
+        assert running.figure("manage_mqtt_packets_total", result=code) == 1
     assert (document["code"], kind) == (code, "application/problem+json")
     assert document["type"] == f"/problems#{code.lower().replace('_', '-')}"
     assert {"title", "detail", "errors"} <= set(document)
@@ -317,7 +317,7 @@ async def test_a_broker_that_is_not_there_yet_is_waited_for(engine: AsyncEngine,
         await late.start()
 
         async def is_connected() -> bool:
-            return registry.get_sample_value("mqtt_connected") == 1
+            return registry.get_sample_value("manage_mqtt_connected") == 1
 
         await until(is_connected)
     late.stop()
@@ -361,8 +361,8 @@ async def test_a_slow_database_is_felt_by_the_broker_and_loses_nothing(engine: A
             await lock_sites(holding, {site.depot_id})
             await publish(broker, *many(site, 40))
             await until(lambda: is_held_up(engine))
-            assert running.figure("mqtt_messages_total") == 0
-            assert running.figure("mqtt_messages_in_hand") <= 5
+            assert running.figure("manage_mqtt_messages_total") == 0
+            assert running.figure("manage_mqtt_messages_in_hand") <= 5
         await running.answered(40)
     assert await count(engine) == 40
 
@@ -377,12 +377,13 @@ async def test_room_in_a_full_queue_is_waited_for(engine: AsyncEngine, broker: M
 
             async def is_full() -> bool:
                 # In hand are those that wait for a transaction and those before it.
-                return running.figure("mqtt_messages_in_hand") == 20 and not running.ingest.has_room(mqtt.MAX_PACKETS)
+                in_hand = running.figure("manage_mqtt_messages_in_hand")
+                return in_hand == 20 and not running.ingest.has_room(mqtt.MAX_PACKETS)
 
             await until(is_full)
             assert running.ingest.waiting == 4
         await running.answered(20)
-        assert running.figure("mqtt_retries_total") == 0
+        assert running.figure("manage_mqtt_retries_total") == 0
     assert await count(engine) == 40
 
 
@@ -396,10 +397,10 @@ async def test_a_database_that_is_away_is_waited_for(
 
             # More often than a message that fails by itself would be tried.
             async def is_retrying() -> bool:
-                return running.figure("mqtt_retries_total") > 20 * mqtt.TRIES
+                return running.figure("manage_mqtt_retries_total") > 20 * mqtt.TRIES
 
             await until(is_retrying)
-            assert running.figure("mqtt_messages_total") == 0
+            assert running.figure("manage_mqtt_messages_total") == 0
         await running.answered(20)
     assert await count(engine) == 20
 
@@ -429,16 +430,16 @@ async def test_a_connection_that_is_lost_under_a_packet_is_not_the_packets_failu
             asking = asyncio.create_task(ask(broker, packet(site, LIMIT_PEAK_SHAVING="true")))
 
             async def was_tried(times: int) -> bool:
-                return running.figure("mqtt_retries_total") >= times
+                return running.figure("manage_mqtt_retries_total") >= times
 
             # More often than a message that fails by itself is tried.
             for lost in range(1, 2 * mqtt.TRIES + 1):
                 await until(lambda: end_waiting(postgres_url, database_url))
                 await until(partial(was_tried, lost))
-            assert running.figure("mqtt_messages_total") == 0
+            assert running.figure("manage_mqtt_messages_total") == 0
         document, _ = await asking
         await running.answered(1)
-        assert running.figure("mqtt_packets_total", result="ACCEPTED") == 1
+        assert running.figure("manage_mqtt_packets_total", result="ACCEPTED") == 1
     assert [item["status"] for item in document["items"]] == ["ACCEPTED"]
     assert await count(engine) == 1
 
@@ -530,12 +531,12 @@ async def test_stopping_finishes_what_is_in_hand(engine: AsyncEngine, broker: Mo
             # The lock goes when the subscriber has been told to stop already.
             releasing = asyncio.create_task(holding.rollback())
         await releasing
-    assert running.figure("mqtt_messages_total") == 10
+    assert running.figure("manage_mqtt_messages_total") == 10
     assert await count(engine) == 10
 
 
 async def in_hand(running: Running, messages: int) -> bool:
-    return running.figure("mqtt_messages_in_hand") == messages
+    return running.figure("manage_mqtt_messages_in_hand") == messages
 
 
 async def test_two_with_one_client_id_take_the_session_from_each_other_and_lose_nothing(
@@ -571,6 +572,7 @@ def worker_environment(broker: Mosquitto, database_url: str) -> dict[str, str]:
         "DATABASE_URL": database_url,
         "TEMPORAL_ADDRESS": "127.0.0.1:1",
         "MANAGE_MQTT_URL": broker.url,
+        "MANAGE_METRICS_PORT": "0",
         "PYTHONPATH": str(ROOT),
     }
 
@@ -677,7 +679,7 @@ async def test_tls_and_a_password_are_needed_where_the_broker_wants_them(engine:
     async with subscribing(engine, settings, registry):
 
         async def is_connected() -> bool:
-            return registry.get_sample_value("mqtt_connected") == 1
+            return registry.get_sample_value("manage_mqtt_connected") == 1
 
         await until(is_connected)
         context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
@@ -700,7 +702,7 @@ async def test_tls_and_a_password_are_needed_where_the_broker_wants_them(engine:
 async def test_without_an_address_nothing_is_subscribed(engine: AsyncEngine) -> None:
     registry = CollectorRegistry()
     async with subscribing(engine, Settings(mqtt_url=SecretStr("")), registry):
-        assert registry.get_sample_value("mqtt_connected") is None
+        assert registry.get_sample_value("manage_mqtt_connected") is None
 
 
 # The deployment's broker
@@ -738,7 +740,7 @@ async def test_the_deployments_broker_lets_each_do_what_it_should(engine: AsyncE
     async with subscribing(engine, asked, registry):
 
         async def is_connected() -> bool:
-            return figure("mqtt_connected") == 1
+            return figure("manage_mqtt_connected") == 1
 
         await until(is_connected)
         properties = Properties(PacketTypes.PUBLISH)
@@ -767,13 +769,13 @@ async def test_the_deployments_broker_lets_each_do_what_it_should(engine: AsyncE
             await one.publish(f"manage/packets/{mine}/meter", both, qos=1, properties=elsewhere)
 
             async def all_taken() -> bool:
-                return figure("mqtt_messages_total") == 3
+                return figure("manage_mqtt_messages_total") == 3
 
             await until(all_taken)
             assert len(other.messages) == 0
-    assert figure("mqtt_packets_total", result="ACCEPTED") == 2
-    assert figure("mqtt_packets_total", result="FOREIGN_GATEWAY") == 2
-    assert figure("mqtt_answers_withheld_total") == 1
+    assert figure("manage_mqtt_packets_total", result="ACCEPTED") == 2
+    assert figure("manage_mqtt_packets_total", result="FOREIGN_GATEWAY") == 2
+    assert figure("manage_mqtt_answers_withheld_total") == 1
     async with engine.connect() as connection:
         stored = (await connection.execute(select(packets.c.gateway_id))).scalars().all()
     assert set(stored) == {site.gateway_id}

@@ -78,7 +78,7 @@ async def working(field: Field) -> AsyncGenerator[None]:
     """The worker's part, connected."""
 
     async def is_connected() -> bool:
-        return field.figure("mqtt_connected") == 1
+        return field.figure("manage_mqtt_connected") == 1
 
     async with (
         keeping_accounts(field.engine, field.settings),
@@ -147,8 +147,8 @@ async def test_an_account_sends_its_gateways_packets_and_nothing_else(field: Fie
         # Once for each filter that it fits, and nothing that was another's.
         while len(other.messages):
             assert json.loads((await anext(aiter(other.messages))).payload) == answer
-    assert field.figure("mqtt_packets_total", result="FOREIGN_GATEWAY") == 2
-    assert field.figure("mqtt_answers_withheld_total") == 1
+    assert field.figure("manage_mqtt_packets_total", result="FOREIGN_GATEWAY") == 2
+    assert field.figure("manage_mqtt_answers_withheld_total") == 1
     async with field.engine.connect() as connection:
         stored = (await connection.execute(select(packets.c.gateway_id))).scalars().all()
     assert set(stored) == {site.gateway_id, neighbour.gateway_id}
@@ -208,7 +208,7 @@ async def test_accounts_made_by_hand_stay_and_a_broker_that_lost_everything_has_
     assert not await field.lets_in("watcher", "watching")
 
     async def is_connected() -> bool:
-        return field.figure("mqtt_connected") == 1
+        return field.figure("manage_mqtt_connected") == 1
 
     await until(is_connected)
 
