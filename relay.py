@@ -15,6 +15,7 @@ from temporalio.service import RPCError
 
 from domain.provisioning.outcomes import SyncRequest
 from runtime.supervision import supervised
+from runtime.traces import continuing
 from store.base.database import is_busy, is_unavailable
 from store.base.notifications.listen import listen
 from store.provisioning.outbox import CHANNEL, OutboxDepot, claim, forget
@@ -85,12 +86,19 @@ class Relay:
         return len(notified), len(waiting) - len(notified)
 
     async def _notify(self, depot: OutboxDepot) -> bool:
-        ids = depot.request_ids
+        ids, traces = depot.request_ids, depot.traceparents
+        traceparent = traces[-1] if traces else None
         request = SyncRequest(
-            depot.depot_id, depot.requested_by, depot.reason, ids[-1] if ids else None, depot.changed_at
+            depot.depot_id,
+            depot.requested_by,
+            depot.reason,
+            ids[-1] if ids else None,
+            depot.changed_at,
+            traceparent,
         )
         try:
-            await signal_sync(self._client, self._task_queue, request, rpc_timeout=RPC_TIMEOUT)
+            with continuing(traceparent, "relay", traces[-NAMED_REQUESTS:-1]):
+                await signal_sync(self._client, self._task_queue, request, rpc_timeout=RPC_TIMEOUT)
         except (RPCError, RuntimeError, OSError) as error:
             # RuntimeError: the lazy client could not connect.
             _log.warning("sync not requested", depot_id=str(depot.depot_id), error=str(error))

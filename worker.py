@@ -50,6 +50,7 @@ from runtime.secrets.keys import PayloadKeys
 from runtime.settings import Settings
 from runtime.supervision import supervised
 from runtime.temporal import connect, ensure_search_attributes
+from runtime.traces import begin_traces, end_traces
 from store.access.worker_tokens import create_worker_token
 from store.base.database import JOB, pool_limit, pool_use
 from store.base.liveness import open_database
@@ -380,6 +381,7 @@ async def main(settings: Settings) -> None:
 if __name__ == "__main__":
     # The guard keeps the workflow sandbox, which imports this module again, from starting a second worker.
     _settings = begin()
+    begin_traces("manage-worker")
     try:
         asyncio.run(main(_settings))
     except BaseException as _error:  # noqa: BLE001 - whatever it is, the process ends
@@ -387,6 +389,7 @@ if __name__ == "__main__":
         _exit_code = 1
     else:
         _exit_code = 0
+    end_traces()
     # All is closed. Threads of Temporal's runtime live on, and one that reports to a Python which is being taken down
     # aborts the process: it ends here, before that.
     logging.shutdown()

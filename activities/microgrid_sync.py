@@ -13,6 +13,7 @@ from temporalio import activity
 from domain.base.actor import Actor
 from domain.provisioning.outcomes import FailedSync, SyncRequest, SyncResult
 from runtime.metrics import NAMESPACE
+from runtime.traces import continuing
 from store.base.database import clock, transaction
 from store.base.origin import Origin, coming_from
 from store.provisioning.microgrids import note_failed_sync, reconcile_microgrid
@@ -55,7 +56,7 @@ class MicrogridSyncActivities:
         Run twice, the second run finds nothing to change; its result then says ``UNCHANGED``.
         """
         actor = Actor(request.requested_by)
-        with coming_from(Origin(request.request_id or "")):
+        with coming_from(Origin(request.request_id or "")), continuing(request.traceparent, "reconcile"):
             async with transaction(self._engine, actor) as connection:
                 result = await reconcile_microgrid(connection, actor, request.depot_id)
                 # By the clock that stamped the change.

@@ -12,7 +12,7 @@ from runtime.memory import collect_less_often, freeze_startup_objects
 collect_less_often()
 
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -68,6 +68,7 @@ from api.site import (
 from api.site.imports import import_jobs
 from api.ui.pages import install_pages
 from domain.site.imports.import_jobs import MAX_FILE_BYTES
+from runtime import traces
 from runtime.begin import begin
 from runtime.exposure import exposure_fault, listening_hosts
 from runtime.metrics import PoolCollector, measuring_lag, registered
@@ -217,6 +218,8 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
         sys.exit(2)
 
     metrics = ApiMetrics()
+    if alone:
+        traces.begin_traces("manage-api")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
@@ -245,6 +248,19 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
     app.include_router(provider.router)
     install_document(app, schemas)
     install_pages(app)
+    _add_middleware(app, given, metrics, authenticate, fast_routes, larger_bodies)
+    return app
+
+
+def _add_middleware(
+    app: FastAPI,
+    given: Settings,
+    metrics: ApiMetrics,
+    authenticate: Authenticate | None,
+    fast_routes: Sequence[FastRoute],
+    larger_bodies: Mapping[str, int],
+) -> None:
+    """Put around the routes what is around all of them; each is outside of those before it."""
     app.add_middleware(Located)
     # Pages and charts are read over slow lines too. Answers of the fast path are small; an event stream stays as it is.
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
@@ -252,6 +268,8 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
     app.add_middleware(BodyLimit, larger=larger_bodies)
     app.add_middleware(Guard, settings=given, authenticate=authenticate)
     app.add_middleware(Requests, metrics=metrics)
+    if (traced := traces.middleware()) is not None:
+        app.add_middleware(traced)
     if given.temporal_ui_origin:
         app.add_middleware(TemporalUi, origin=given.temporal_ui_origin)
     https = given.public_url.startswith("https:")
@@ -262,4 +280,3 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
     if given.client_certificate_header:
         header, networks = given.client_certificate_header, given.client_certificate_networks
         app.add_middleware(ClientCertificates, header=header, networks=networks)
-    return app

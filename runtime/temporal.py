@@ -25,6 +25,7 @@ from runtime.search_attributes import SEARCH_ATTRIBUTES
 from runtime.secrets.keys import PayloadKeys
 from runtime.secrets.payloads import data_converter
 from runtime.servers.processes import free_port
+from runtime.traces import client_interceptors
 
 _PORT_TRIES = 5
 _METRICS_WITHIN = 2.0
@@ -49,7 +50,12 @@ async def connect(keys: PayloadKeys = NO_KEYS, *, lazy: bool = False) -> Client:
     """
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", "127.0.0.1:7233")
-    given = {"data_converter": data_converter(keys), "lazy": lazy, "runtime": _runtime()[0]}
+    given = {
+        "data_converter": data_converter(keys),
+        "lazy": lazy,
+        "runtime": _runtime()[0],
+        "interceptors": client_interceptors(),
+    }
     return await Client.connect(**config, **given)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 

@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.base.problems import Problem, ProblemCode
 from runtime.metrics import NAMESPACE
 from runtime.supervision import supervised
+from runtime.traces import continuing, current_traceparent
 from store.base.database import is_busy, is_unavailable
 from store.base.driver import KeptConnection
 from store.monitoring.telemetry import ReceivedPacket, TakenPacket, take_group
@@ -45,6 +46,10 @@ _MAX_PASSED = 100
 _WAITS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _GROUPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
+_KEPT = "-01"
+"""How the ``traceparent`` of a trace ends that is sampled."""
+_LINKED = 20
+
 Result = TakenPacket | Problem
 
 
@@ -56,6 +61,7 @@ class _Submission:
     gateways: frozenset[UUID]
     done: asyncio.Future[list[Result]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     at: float = field(default_factory=time.monotonic)
+    traceparent: str = field(default_factory=current_traceparent)
 
 
 class DoorMetrics:
@@ -209,7 +215,7 @@ class PacketIngest:
         packets = [packet for submission in batch for packet in submission.packets]
         begun = time.monotonic()
         try:
-            results = await self._commit(connection, packets)
+            results = await self._commit(connection, batch, packets)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
             if len(batch) == 1 or is_unavailable(error) or is_busy(error):
                 for submission in batch:
@@ -229,9 +235,14 @@ class PacketIngest:
             self._answer(submission, results[place : place + len(submission.packets)])
             place += len(submission.packets)
 
-    async def _commit(self, connection: KeptConnection, packets: Sequence[ReceivedPacket]) -> list[Result]:
-        async with connection.transaction() as driver:
-            return await take_group(driver, packets)
+    async def _commit(
+        self, connection: KeptConnection, batch: Sequence[_Submission], packets: Sequence[ReceivedPacket]
+    ) -> list[Result]:
+        # One transaction is a step of many traces: it is told in the first one that is kept, with links to others.
+        kept = [each.traceparent for each in batch if each.traceparent.endswith(_KEPT)]
+        with continuing(kept[0] if kept else None, "take packets", kept[1:_LINKED]):
+            async with connection.transaction() as driver:
+                return await take_group(driver, packets)
 
     def _answer(self, submission: _Submission, answer: list[Result] | BaseException) -> None:
         self._waiting -= len(submission.packets)

@@ -29,6 +29,7 @@ from domain.base.problems import Problem, ProblemCode
 from domain.monitoring.packets import DEFAULT_PAST_WINDOW
 from runtime.settings import Settings
 from runtime.supervision import supervised
+from runtime.traces import continuing
 from store.base.database import blames_data, is_busy, is_unavailable
 from telemetry.accounts import topics_of
 from telemetry.answers import PacketStatus, items_text, problem_document, sole_refusal
@@ -183,7 +184,7 @@ class Subscriber:
             await asyncio.gather(*working, return_exceptions=True)
 
     async def _take(self, link: Link, message: aiomqtt.Message) -> None:
-        with self._figures.in_hand.track_inprogress():
+        with self._figures.in_hand.track_inprogress(), continuing(_traceparent(message), "take message"):
             answer = await self._try_until_answered(message)
             refused = {code: count for code, count in answer.results.items() if code != PacketStatus.ACCEPTED}
             if refused:
@@ -242,6 +243,12 @@ class Subscriber:
             _log.warning("answer not published", topic=topic[:_SHOWN], error=str(error))
         except Exception:  # noqa: BLE001 - a message that is never acknowledged holds its place until we connect again
             _log.exception("answer not published", topic=topic[:_SHOWN])
+
+
+def _traceparent(message: aiomqtt.Message) -> str | None:
+    """The trace that the sender hands on, as a user property of MQTT 5."""
+    given: list[tuple[str, str]] = getattr(message.properties, "UserProperty", None) or []
+    return next((value for name, value in given if name == "traceparent"), None)
 
 
 def _now() -> float:

@@ -45,14 +45,15 @@ class ApiMetrics:
         )  # fmt: skip
         self._children: dict[tuple[str, str, int], Histogram] = {}
 
-    def observe_request(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count a request whose answer begins."""
-        method = scope["method"]
-        key = (method if method in _METHODS else "OTHER", _template(scope), status)
+    def observe_request(self, scope: Scope, status: int, seconds: float) -> str:
+        """Count a request whose answer begins; answer with the template of its route."""
+        method, template = scope["method"], _template(scope)
+        key = (method if method in _METHODS else "OTHER", template, status)
         found = self._children.get(key)
         if found is None:
             found = self._children[key] = self._requests.labels(*map(str, key))
         found.observe(seconds)
+        return template
 
 
 def _template(scope: Scope) -> str:

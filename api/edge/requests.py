@@ -15,6 +15,7 @@ from structlog.contextvars import bound_contextvars
 from uuid_utils import uuid7
 
 from api.base.metrics import ApiMetrics
+from runtime.traces import current_traceparent, name_request
 from store.base.origin import Origin, coming_from
 
 _log = structlog.get_logger("api")
@@ -43,6 +44,9 @@ class Requests:
         request_id = _given(scope) or str(uuid7())
         header = (_HEADER, request_id.encode())
         ids = {"request_id": request_id}
+        traceparent = current_traceparent()
+        if traceparent:
+            ids["trace_id"] = traceparent.split("-")[1]
         if found := _DEPOT.search(scope["path"]):
             ids["depot_id"] = found[1]
         started = False
@@ -52,12 +56,14 @@ class Requests:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                self._metrics.observe_request(scope, message["status"], time.monotonic() - begun)
+                template = self._metrics.observe_request(scope, message["status"], time.monotonic() - begun)
+                name_request(scope, template)
                 message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
         client = scope.get("client")
-        with bound_contextvars(**ids), coming_from(Origin(request_id, client[0] if client else "")):
+        origin = Origin(request_id, client[0] if client else "", traceparent)
+        with bound_contextvars(**ids), coming_from(origin):
             try:
                 await self._app(scope, receive, answer)
             except Exception as error:  # noqa: BLE001 - the server would log it a second time

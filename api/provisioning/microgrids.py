@@ -326,7 +326,10 @@ async def resync_depot(
     async with engine.connect() as connection:
         if (await read_depot(connection, depot_id)).retired_at is not None:
             raise depot_retired(depot_id)
-    request = SyncRequest(depot_id, actor.name, "RESYNC", current_origin().request_id or None)
+    origin = current_origin()
+    request = SyncRequest(
+        depot_id, actor.name, "RESYNC", origin.request_id or None, traceparent=origin.traceparent or None
+    )
     timeout = timedelta(seconds=settings.sync_timeout_seconds)
     async with temporal_calls():
         # Whether Temporal is there is asked first: after the timeout nobody could tell that from a worker that is not.

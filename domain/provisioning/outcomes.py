@@ -70,6 +70,8 @@ class SyncRequest:
     """The request of the API that asked last; None: none did."""
     changed_at: datetime | None = None
     """When the first change was made that no pass has taken up; None: none is known."""
+    traceparent: str | None = None
+    """What hands on the trace of the request that asked last (W3C Trace Context); None: it is not traced."""
 
 
 @dataclass(frozen=True)

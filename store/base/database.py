@@ -150,7 +150,7 @@ class OutcomeUnknownError(DBAPIError):
 
 _ACT = text("""
     SELECT set_config('manage.actor', :name, true), set_config('manage.request_id', :request_id, true),
-           set_config('manage.client', :client, true)
+           set_config('manage.client', :client, true), set_config('manage.traceparent', :traceparent, true)
 """)
 
 
@@ -177,7 +177,12 @@ async def transaction(engine: AsyncEngine, actor: Actor) -> AsyncGenerator[Async
 async def act_as(connection: AsyncConnection, actor: Actor) -> None:
     """Say who acts in the transaction that runs, and in which request, for the triggers and the journal."""
     origin = current_origin()
-    given = {"name": actor.name, "request_id": origin.request_id, "client": origin.client}
+    given = {
+        "name": actor.name,
+        "request_id": origin.request_id,
+        "client": origin.client,
+        "traceparent": origin.traceparent,
+    }
     await connection.execute(_ACT, given)
 
 

@@ -15,6 +15,8 @@ class Origin:
     request_id: str = ""
     client: str = ""
     """The caller's network address."""
+    traceparent: str = ""
+    """What hands the request's trace on (W3C Trace Context); empty: it is not traced."""
 
 
 _NOWHERE = Origin()

@@ -30,13 +30,21 @@ class OutboxDepot:
     """When the first of them was made."""
     request_ids: tuple[str, ...]
     """The requests of the API that made them, in their order, each once."""
+    traceparents: tuple[str, ...]
+    """What hands on the traces of these requests, in the same order."""
     rows: tuple[int, ...]
 
     def after(self, earlier: OutboxDepot) -> OutboxDepot:
         """Make one of an earlier request of the depot and this one."""
         ids = dict.fromkeys((*earlier.request_ids, *self.request_ids))
-        changed_at = min(earlier.changed_at, self.changed_at)
-        return replace(self, changed_at=changed_at, request_ids=tuple(ids), rows=(*earlier.rows, *self.rows))
+        traces = dict.fromkeys((*earlier.traceparents, *self.traceparents))
+        return replace(
+            self,
+            changed_at=min(earlier.changed_at, self.changed_at),
+            request_ids=tuple(ids),
+            traceparents=tuple(traces),
+            rows=(*earlier.rows, *self.rows),
+        )
 
 
 @dataclass(frozen=True)
@@ -62,15 +70,17 @@ async def claim(engine: AsyncEngine, limit: int) -> AsyncGenerator[tuple[AsyncCo
                 outbox.c.requested_by,
                 outbox.c.created_at,
                 outbox.c.request_id,
+                outbox.c.traceparent,
             )
             .order_by(outbox.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
         claimed: dict[UUID, OutboxDepot] = {}
-        for row_id, depot_id, reason, requested_by, created_at, request_id in rows:
+        for row_id, depot_id, reason, requested_by, created_at, request_id, traceparent in rows:
             ids = () if request_id is None else (request_id,)
-            asked = OutboxDepot(depot_id, reason, requested_by, created_at, ids, (row_id,))
+            traces = () if traceparent is None else (traceparent,)
+            asked = OutboxDepot(depot_id, reason, requested_by, created_at, ids, traces, (row_id,))
             claimed[depot_id] = asked.after(claimed[depot_id]) if depot_id in claimed else asked
         yield connection, list(claimed.values())
 

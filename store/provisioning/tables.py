@@ -49,6 +49,7 @@ outbox = Table(
     Column("requested_by", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
     Column("request_id", Text, server_default=text("nullif(current_setting('manage.request_id', true), '')")),
+    Column("traceparent", Text, server_default=text("nullif(current_setting('manage.traceparent', true), '')")),
 )
 
 backfills = Table(

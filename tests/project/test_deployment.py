@@ -63,7 +63,10 @@ def known_files() -> set[str]:
 def test_every_setting_of_ours_is_one_that_is_read(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = environment_of(service)
     temporal = {name: value for name, value in environment.items() if name.startswith("TEMPORAL_")}
-    assert set(environment) - set(temporal) <= known_settings() | known_files()
+    # OpenTelemetry reads its own.
+    traces = {name for name in environment if name.startswith("OTEL_")}
+    assert all(f"`{name}`" in (ROOT / "docs/operations.md").read_text() for name in traces)
+    assert set(environment) - set(temporal) - traces <= known_settings() | known_files()
     if service != "migrate":
         profile = ClientConfigProfile.load(disable_file=True, override_env_vars=temporal)
         assert {"TEMPORAL_ADDRESS": profile.address, "TEMPORAL_NAMESPACE": profile.namespace} == temporal

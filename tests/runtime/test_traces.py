@@ -1,0 +1,215 @@
+"""Traces: one from the click, or the packet, to the row; and nothing of them where nobody asks for any."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from cli.commands.services import ApiProgram
+from cli.place import ROOT
+from runtime.servers.processes import free_port
+from runtime.traces import TRACEPARENT, are_wanted, continuing, current_traceparent
+from tests.factories.sites import controller_site, milliseconds, packet
+from tests.helpers.live import http_client
+from tests.helpers.mosquitto import Mosquitto
+from tests.helpers.otlp import ReceivedSpan, Receiver, receiving
+from tests.helpers.support import follows, make_depot, synced, until
+from tests.helpers.worker_process import WorkerProcess
+
+SECRET = "what-nobody-may-read"
+
+
+def trace_of(number: int) -> tuple[str, str]:
+    """A trace that somebody else began: its id, and what hands it on."""
+    trace_id = f"{number:032x}"
+    return trace_id, f"00-{trace_id}-{number:016x}-01"
+
+
+@dataclass
+class Traced:
+    """The product in processes of its own, which send their traces to a receiver."""
+
+    api: httpx.AsyncClient
+    received: Receiver
+    log: Path
+    broker: Mosquitto
+
+    async def spans(self, trace_id: str, *names: str) -> list[ReceivedSpan]:
+        """The spans of a trace, once it has spans of these names."""
+
+        async def complete() -> list[ReceivedSpan] | None:
+            found = self.received.of(trace_id)
+            return found if set(names) <= {each.name for each in found} else None
+
+        return await until(complete)
+
+
+@asynccontextmanager
+async def traced(
+    database_url: str, temporal_address: str, task_queue: str, folder: Path, **settings: str
+) -> AsyncGenerator[Traced]:
+    broker = Mosquitto(folder)
+    await broker.start()
+    with receiving() as received:
+        # What is received is looked at while it runs, so it is sent often.
+        given = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.address, "OTEL_BSP_SCHEDULE_DELAY": "100"} | settings
+        environment = os.environ | given | {
+            "DATABASE_URL": database_url, "TEMPORAL_ADDRESS": temporal_address, "MANAGE_TASK_QUEUE": task_queue,
+            "MANAGE_LOG_FORMAT": "json",
+        }  # fmt: skip
+        log = folder / "api.log"
+        api = ApiProgram("127.0.0.1", free_port(0), log, environment)
+        worker = WorkerProcess(
+            database_url, temporal_address, task_queue, folder / "worker.log", MANAGE_MQTT_URL=broker.url, **given
+        )
+        try:
+            api.start()
+            worker.launch()
+            async with http_client(api.url) as caller:
+                yield Traced(caller, received, log, broker)
+        finally:
+            worker.stop()
+            api.stop()
+            broker.stop()
+
+
+def assert_whole(spans: list[ReceivedSpan], first_parent: str) -> None:
+    """Each span hangs on another one of the trace, but for the first, which hangs on the caller's."""
+    known = {each.span_id for each in spans}
+    assert [each.parent_id for each in spans if each.parent_id not in known] == [first_parent], spans
+
+
+async def test_a_change_is_one_trace_from_its_request_to_the_rows_of_the_microgrid(
+    engine: AsyncEngine, client: Client, database_url: str, temporal_address: str, task_queue: str, tmp_path: Path
+) -> None:
+    assert client.namespace
+    depot_id = await make_depot(engine, "A")
+    async with traced(database_url, temporal_address, task_queue, tmp_path) as product:
+        await synced(engine, depot_id)
+        trace_id, traceparent = trace_of(0xC0FFEE)
+        route = f"/api/depots/{depot_id}/circuits"
+        made = await product.api.post(route, json={"name": "B"}, headers={"traceparent": traceparent})
+        assert made.status_code == 201, made.text
+        await synced(engine, depot_id)
+        names = (
+            "POST /api/depots/{depot_id}/circuits", "relay", "SignalWithStartWorkflow:MicrogridSync",
+            "RunActivity:reconcile_depot", "reconcile",
+        )  # fmt: skip
+        spans = await product.spans(trace_id, *names)
+        found = await product.spans(trace_id, *names, "INSERT")
+        stored = [each for each in found if "microgrid_nodes" in each.attributes.get("db.statement", "")]
+        assert {each.service for each in stored} == {"manage-worker"}
+        assert {each.service for each in found} == {"manage-api", "manage-worker"}
+        assert {each.attributes.get("http.route") for each in spans} >= {"/api/depots/{depot_id}/circuits"}
+
+        async def whole() -> bool:
+            known = {each.span_id for each in product.received.of(trace_id)}
+            return len([each for each in product.received.of(trace_id) if each.parent_id not in known]) == 1
+
+        await until(whole)
+        assert_whole(product.received.of(trace_id), traceparent.split("-")[2])
+
+        # What a request asks for is told to nobody.
+        other_id, other = trace_of(0xBAD)
+        await product.api.get("/depots", params={"search": SECRET}, headers={"traceparent": other})
+        shown = await product.spans(other_id, "GET /depots")
+        assert not [each for each in shown if SECRET in json.dumps(each.attributes)]
+
+        # Looks whether the database lives, at the outbox and at health lead to no trace of their own.
+        await product.api.get("/healthz")
+        firsts = {each.name for each in product.received.spans if not each.parent_id}
+        assert not firsts & {"SELECT", "SET", "BEGIN;", "GET /healthz"}, firsts
+
+
+async def test_a_packet_is_one_trace_from_the_broker_to_the_row(
+    engine: AsyncEngine, client: Client, database_url: str, temporal_address: str, task_queue: str, tmp_path: Path
+) -> None:
+    assert client.namespace
+    site = await controller_site(engine)
+    async with traced(database_url, temporal_address, task_queue, tmp_path) as product:
+        trace_id, traceparent = trace_of(0xFEED)
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.UserProperty = [("other", "x"), ("traceparent", traceparent)]
+        sent = json.dumps(packet(site, milliseconds(), LIMIT_PEAK_SHAVING="true"))
+
+        async def stored() -> bool:
+            async with product.broker.gateway() as gateway:
+                await gateway.publish("manage/packets/g", sent, qos=1, properties=properties)
+            return bool(product.received.of(trace_id))
+
+        # Until the worker has subscribed, the broker keeps nothing for it.
+        await until(stored)
+        spans = await product.spans(trace_id, "take message", "take packets")
+        assert next(each.parent_id for each in spans if each.name == "take message") == traceparent.split("-")[2]
+        by_http, other = trace_of(0xF00D)
+        body = packet(site, milliseconds() + 1, LIMIT_PEAK_SHAVING="false")
+        answer = await product.api.post("/api/telemetry/packets", json=body, headers={"traceparent": other})
+        assert answer.status_code == 200
+        await product.spans(by_http, "POST /api/telemetry/packets", "take packets")
+
+
+async def test_a_receiver_that_is_away_and_a_sampler_change_nothing_else(
+    engine: AsyncEngine, client: Client, database_url: str, temporal_address: str, task_queue: str, tmp_path: Path
+) -> None:
+    assert client.namespace
+    depot_id = await make_depot(engine, "A")
+    away = f"http://127.0.0.1:{free_port()}"
+    settings = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{away}/v1/traces", "OTEL_TRACES_SAMPLER": "always_off"}
+    async with traced(database_url, temporal_address, task_queue, tmp_path, **settings) as product:
+        await until(lambda: follows(engine, depot_id))
+        assert (await product.api.get("/api/depots")).status_code == 200
+    assert product.received.spans == []
+
+
+def test_where_nobody_asks_for_traces_nothing_of_them_is_imported() -> None:
+    program = (
+        "import sys; from api.main import create_app; from runtime.settings import Settings; import worker\n"
+        "create_app(Settings())\n"
+        "names = ('opentelemetry.sdk', 'opentelemetry.instrumentation', 'temporalio.contrib.opentelemetry')\n"
+        "print([each for each in sys.modules if each.startswith(names)])"
+    )
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=clean, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("environ", "wanted"),
+    [
+        ({}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, True),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318/v1/traces"}, True),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": " "}, False),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
+        ({"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, False),
+        ({"OTEL_SDK_DISABLED": "TRUE", "OTEL_TRACES_EXPORTER": "otlp"}, False),
+        ({"OTEL_SDK_DISABLED": "false", "OTEL_TRACES_EXPORTER": "console, otlp"}, True),
+    ],
+)
+def test_the_standard_variables_switch_traces(environ: dict[str, str], wanted: bool) -> None:
+    assert are_wanted(environ) is wanted
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", "00-" + "0" * 32 + "-" + "1" * 16 + "-01", "00-" + "1" * 32 + "-" + "0" * 16 + "-01", "x" * 5000, "<b>\x00"],
+)
+def test_what_hands_no_trace_on_is_passed_over(given: str) -> None:
+    assert not TRACEPARENT.fullmatch(given)
+    with continuing(given, "step", [given]):
+        assert current_traceparent() == ""
