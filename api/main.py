@@ -232,6 +232,8 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
     app = FastAPIOffline(
         DOCS, None, title="Depot microgrid", version=version(), description=DESCRIPTION, lifespan=lifespan,
         generate_unique_id_function=operation_id, dependencies=[Depends(authorizer(operation_id))],
+        # Its own would tell queries, and a second time what ours does.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )  # fmt: skip
     install_problems(app)
     schemas = problem_schemas()
@@ -258,7 +260,7 @@ def _add_middleware(
     metrics: ApiMetrics,
     authenticate: Authenticate | None,
     fast_routes: Sequence[FastRoute],
-    larger_bodies: Mapping[str, int],
+    larger_bodies: dict[str, int],
 ) -> None:
     """Put around the routes what is around all of them; each is outside of those before it."""
     app.add_middleware(Located)

@@ -19,6 +19,6 @@ from here; the import contracts hold it.
 - ``generate``: `./dev generate`: writes anew the committed files that are made from the code
 - ``legacy_fleet``: A legacy fleet of any size, made inside the database: for measuring and for tests
 - ``run_tests``: `./dev test`: runs the tests
-- ``system_packages``: Programs of the operating system that tests need and no package registry has: a message broker,
-  a browser
+- ``system_packages``: Programs of the operating system that tests need and no package registry has: a broker, a
+  browser, promtool
 """

@@ -1,4 +1,4 @@
-"""Programs of the operating system that tests need and no package registry has: a message broker, a browser."""
+"""Programs of the operating system that tests need and no package registry has: a broker, a browser, promtool."""
 
 from __future__ import annotations
 

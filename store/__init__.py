@@ -3,6 +3,8 @@
 - ``access``: Access as stored: people, sessions, grants and the journal
 - ``base``: What every statement stands on: connections, locks, notifications, the journal, and the one metadata
 - ``controllers``: Which device supplies which capability of a microgrid, and what its packets would do
+- ``figures``: What the tables of all wings say at a glance: how much waits, how much is wrong, by kinds and never by
+  depot
 - ``history``: What was measured over time, as it is shown
 - ``migrate``: Bringing a database to the newest schema
 - ``monitoring``: What a site reports: packets, statuses, capacities that follow them, load, and the history's months

@@ -1171,7 +1171,8 @@ CREATE TABLE public.outbox (
     reason text NOT NULL,
     requested_by text NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    request_id text DEFAULT NULLIF(current_setting('manage.request_id'::text, true), ''::text)
+    request_id text DEFAULT NULLIF(current_setting('manage.request_id'::text, true), ''::text),
+    traceparent text DEFAULT NULLIF(current_setting('manage.traceparent'::text, true), ''::text)
 );
 
 ALTER TABLE public.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (

@@ -10,6 +10,8 @@
 - ``kept``: What a process keeps in mind between requests
 - ``limits``: How large a request's body may be, how slowly it may come, and how many imports and exports go on at once
 - ``methods``: Which methods a path takes: HEAD wherever GET is taken, and the whole of ``Allow`` where a method is not
+- ``metrics``: What an API process counts of its own, and the figures of the database that it tells Prometheus beside
+  that
 - ``problems``: Every refusal as an RFC 9457 problem with a stable code
 - ``records``: Records of the store as documents of the API, where a document has more than its record
 - ``streams``: What live pages and event streams listen to, and when a stream ends

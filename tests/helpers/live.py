@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -60,11 +61,16 @@ async def serving(settings: Settings, *, port: int = 0, **application: Any) -> A
 
 @asynccontextmanager
 async def working(
-    client: Client, engine: AsyncEngine, task_queue: str, *, api_url: str = NO_API
+    client: Client,
+    engine: AsyncEngine,
+    task_queue: str,
+    *,
+    api_url: str = NO_API,
+    registry: CollectorRegistry | None = None,
 ) -> AsyncGenerator[None]:
     """Run worker and relay while the block runs. ``api_url`` is where scenario runs find the API."""
     async with (
-        worker.open_resources(engine, client, task_queue=task_queue, api_url=api_url) as resources,
+        worker.open_resources(engine, client, task_queue=task_queue, api_url=api_url, registry=registry) as resources,
         worker.working(resources),
     ):
         yield

@@ -102,7 +102,7 @@ def test_callers_act_from_this_machine_and_the_worker_alone(
 
 def test_nothing_is_published_beyond_this_machine(services: dict[str, Any]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert set(published) == {"api", "temporal-ui", "mqtt"}
+    assert set(published) == {"api", "temporal-ui", "mqtt", "prometheus", "grafana"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
@@ -122,7 +122,7 @@ def test_every_image_is_pinned(services: dict[str, Any]) -> None:
     images = {service["image"] for service in services.values() if "build" not in service}
     dockerfile = (ROOT / "Dockerfile").read_text()
     for image in (*images, *re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)):
-        assert re.search(r":\d+\.\d+\.\d+|:18\.\d+$", image), image
+        assert re.search(r":v?\d+\.\d+\.\d+|:18\.\d+$", image), image
     # The servers that the tests run on are of the same version, as far as there is one to compare.
     ours = subprocess.run([POSTGRES_BIN_PATH / "postgres", "--version"], capture_output=True, text=True, check=True)
     assert services["postgres"]["image"].removeprefix("postgres:") in ours.stdout
@@ -271,7 +271,7 @@ def test_what_is_mounted_is_there(services: dict[str, Any]) -> None:
     mounted = [
         interpolate(volume).split(":")[0] for service in services.values() for volume in service.get("volumes", [])
     ]
-    assert len(mounted) == 10
+    assert len(mounted) == 14
     for source in mounted:
         assert source == "/dev/null" or source in load_compose()["volumes"] or (ROOT / source).is_dir()
     dynamic = Path(services["temporal"]["environment"]["DYNAMIC_CONFIG_FILE_PATH"]).name

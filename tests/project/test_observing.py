@@ -1,0 +1,166 @@
+"""Alerts, boards and what runs them: each fits what the product really tells, and what the documentation says."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from devtools.system_packages import find
+from runtime.metrics import metrics_text, new_registry
+from runtime.settings import Settings
+from telemetry.mqtt import subscribing
+from tests.helpers.deployed import ROOT, load_compose
+from tests.helpers.live import working
+from tests.helpers.support import make_depot, synced
+
+PROMETHEUS = ROOT / "deploy/prometheus"
+BOARDS = ("overview", "door", "workflows")
+_NOT_OURS = {"up"}
+"""What Prometheus itself says of each process."""
+
+
+def rules() -> list[dict[str, Any]]:
+    groups = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def board(name: str) -> dict[str, Any]:
+    return json.loads((ROOT / f"deploy/grafana/{name}.json").read_text())
+
+
+def expressions() -> list[str]:
+    of_boards = [target["expr"] for name in BOARDS for panel in board(name)["panels"] for target in panel["targets"]]
+    return [*(rule["expr"] for rule in rules()), *of_boards]
+
+
+def metrics_in(expression: str) -> set[str]:
+    """The metrics that an expression names: what is followed by labels, a range or nothing, and is no function."""
+    bare = re.sub(r'"[^"]*"', '""', expression)
+    bare = re.sub(r"\b(by|without|ignoring|on)\s*\([^)]*\)", "", bare)
+    bare = re.sub(r"\{[^}]*\}", "{}", bare)
+    names = set(re.findall(r"\b([a-z_][a-z0-9_]*)\b(?!\s*\()", re.sub(r"\[[^\]]*\]", "", bare)))
+    return names - {"offset", "or"} - set(re.findall(r"offset\s+(\w+)", bare))
+
+
+def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    program = find("promtool")
+    assert program is not None, "promtool is not installed: ./dev test installs it as root; apt-get install prometheus"
+    return subprocess.run([program, *arguments], cwd=PROMETHEUS, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("check", "rules", "alerts.yml"), ("test", "rules", "alerts_test.yml")],
+    ids=["the rules are well formed", "they fire when they should"],
+)
+def test_prometheus_takes_the_rules(arguments: tuple[str, ...]) -> None:
+    done = promtool(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
+    # The places of its container are here.
+    text = (PROMETHEUS / "prometheus.yml").read_text()
+    assert text.count("/etc/prometheus/") == 1
+    token = tmp_path / "token"
+    token.write_text("t")
+    given = text.replace("/etc/prometheus", str(PROMETHEUS)).replace("/run/secrets/metrics_token", str(token))
+    (tmp_path / "prometheus.yml").write_text(given)
+    done = promtool("check", "config", str(tmp_path / "prometheus.yml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_alert_has_its_test_and_its_section_and_the_other_way_round() -> None:
+    alerts = [rule["alert"] for rule in rules()]
+    assert len(set(alerts)) == len(alerts)
+    tested = {test["name"] for test in yaml.safe_load((PROMETHEUS / "alerts_test.yml").read_text())["tests"]}
+    sections = re.findall(r"^### (Manage\w+)$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+    assert set(alerts) == tested
+    assert alerts == sections
+    assert {rule["labels"]["severity"] for rule in rules()} == {"page", "ticket"}
+
+
+def test_each_alert_is_seen_quiet_and_firing() -> None:
+    for test in yaml.safe_load((PROMETHEUS / "alerts_test.yml").read_text())["tests"]:
+        looks = test["alert_rule_test"]
+        assert {each["alertname"] for each in looks} == {test["name"]}
+        assert [bool(each["exp_alerts"]) for each in looks] == [False, True], test["name"]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_board_can_be_imported(name: str) -> None:
+    found = board(name)
+    panels = found["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert {panel["datasource"]["uid"] for panel in panels} == {"${datasource}"}
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
+    assert len(set(places)) == len(places)
+    assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in panels)
+    uids = [board(each)["uid"] for each in (*BOARDS, "depot")]
+    assert len(set(uids)) == len(uids)
+
+
+async def test_every_metric_of_a_rule_or_a_board_is_served(
+    engine: AsyncEngine, api: httpx.AsyncClient, client: Client, task_queue: str
+) -> None:
+    registry = new_registry()
+    broker = Settings(mqtt_url=SecretStr("mqtt://127.0.0.1:9"))
+    async with (
+        working(client, engine, task_queue, registry=registry),
+        subscribing(engine, broker, registry),
+    ):
+        await synced(engine, await make_depot(engine, "A"))
+        told = metrics_text(registry).decode() + (await api.get("/metrics")).text
+    families = list(text_string_to_metric_families(told))
+    served = {family.name for family in families}
+    for family in families:
+        # A counter or histogram whose labels have no value yet has no sample.
+        endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ())
+        served |= {family.name + ending for ending in endings}
+    named = {name: expression for expression in expressions() for name in metrics_in(expression)}
+    assert len(named) > 20
+    assert {name: each for name, each in named.items() if name not in served | _NOT_OURS} == {}
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        ('max(a_b{c="d e"}) > 5', {"a_b"}),
+        ("histogram_quantile(0.9, sum by (x, le) (rate(a_bucket[5m]))) > 1", {"a_bucket"}),
+        ('sum(max by (f) (a{p="X"} offset 1h)) / b', {"a", "b"}),
+        ("topk(10, rate(a_total[$__rate_interval]))", {"a_total"}),
+    ],
+)
+def test_the_metrics_of_an_expression_are_found(expression: str, names: set[str]) -> None:
+    assert metrics_in(expression) == names
+
+
+def test_compose_runs_them_by_a_profile_of_their_own() -> None:
+    compose = load_compose()
+    prometheus, grafana = (compose["services"][name] for name in ("prometheus", "grafana"))
+    assert prometheus["profiles"] == grafana["profiles"] == ["observe"]
+    assert "./deploy/prometheus:/etc/prometheus:ro" in prometheus["volumes"]
+    provider = yaml.safe_load((ROOT / "deploy/grafana/provisioning/dashboards/boards.yml").read_text())["providers"][0]
+    assert f"./deploy/grafana:{provider['options']['path']}:ro" in grafana["volumes"]
+    sources = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml").read_text())
+    assert sources["datasources"][0]["url"] == "http://prometheus:9090"
+    scraped = {
+        (each["job_name"], each["dns_sd_configs"][0]["names"][0], each["dns_sd_configs"][0]["port"])
+        for each in yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
+    }
+    # The worker on the port that is its default, the API on the one that its command names.
+    assert scraped == {("manage-api", "api", 8000), ("manage-worker", "worker", Settings().metrics_port)}
+    assert "--port=8000" in compose["services"]["api"]["command"]
+    # Whoever reaches Grafana only looks.
+    assert grafana["environment"]["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
