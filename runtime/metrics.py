@@ -1,7 +1,7 @@
 """What every process tells Prometheus of itself: its version, its memory and processor, its event loop, its database.
 
 Names begin with ``manage_``, and say their unit: seconds, bytes, what is counted. No label names a depot, a person or
-anything else of which there may be any number (docs/decisions/0043-metrics.md).
+anything else of which there may be any number (docs/decisions/0045-metrics.md).
 """
 
 from __future__ import annotations

@@ -71,6 +71,7 @@ FAMILIES = (
         ("code",),
     ),
     Family("backfills", "Backfills by state, dry runs among them", _by_state("backfills"), ("state",)),
+    Family("import_jobs", "Imports that are jobs by state", _by_state("imports"), ("state",)),
     Family("scenario_runs", "Scenario runs by state", _by_state("scenario_runs"), ("state",)),
     Family(
         "history_months_ahead",

@@ -36,7 +36,8 @@ from tests.helpers.support import add_circuit, database_away, make_depot, synced
 
 UNITS = ("_seconds", "_bytes", "_packets", "_messages", "_rows", "_ratio", "_info")
 COUNTED = (
-    "_circuits", "_controllers", "_remediations", "_depots", "_backfills", "_scenario_runs", "_connections", "_ahead",
+    "_circuits", "_controllers", "_remediations", "_depots", "_backfills", "_import_jobs", "_scenario_runs",
+    "_connections", "_ahead",
     "_connections_limit", "_left", "_running", "_up", "_connected", "_in_hand", "_fds",
 )  # fmt: skip
 """What gauges without a unit count, or say is so."""
