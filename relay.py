@@ -14,8 +14,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from domain.provisioning.outcomes import SyncRequest
+from runtime.observing.traces import continuing
 from runtime.supervision import supervised
-from runtime.traces import continuing
 from store.base.database import is_busy, is_unavailable
 from store.base.notifications.listen import listen
 from store.provisioning.outbox import CHANNEL, OutboxDepot, claim, forget

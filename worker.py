@@ -44,13 +44,13 @@ from domain.history.rollups import RollupCheckRequest, RollupRequest
 from domain.monitoring.upkeep import DriftRequest, HistoryRequest, ReadingFillRequest, RunAuditRequest, WatchInput
 from relay import Relay
 from runtime.begin import begin
-from runtime.metrics import CONTENT_TYPE, PoolCollector, measuring_lag, metrics_text, new_registry, registered
+from runtime.observing.metrics import CONTENT_TYPE, PoolCollector, measuring_lag, metrics_text, new_registry, registered
+from runtime.observing.traces import begin_traces, end_traces
 from runtime.secrets.bearer import bears
 from runtime.secrets.keys import PayloadKeys
 from runtime.settings import Settings
 from runtime.supervision import supervised
 from runtime.temporal import connect, ensure_search_attributes
-from runtime.traces import begin_traces, end_traces
 from store.access.worker_tokens import create_worker_token
 from store.base.database import JOB, pool_limit, pool_use
 from store.base.liveness import open_database

@@ -12,8 +12,8 @@ from temporalio import activity
 
 from domain.base.actor import Actor
 from domain.provisioning.outcomes import FailedSync, SyncRequest, SyncResult
-from runtime.metrics import NAMESPACE
-from runtime.traces import continuing
+from runtime.observing.metrics import NAMESPACE
+from runtime.observing.traces import continuing
 from store.base.database import clock, transaction
 from store.base.origin import Origin, coming_from
 from store.provisioning.microgrids import note_failed_sync, reconcile_microgrid

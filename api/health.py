@@ -16,7 +16,7 @@ from api.base.dependencies import ClientDep, EngineDep, FiguresDep, HealthEngine
 from api.base.problems import problem_responses
 from api.ui.base.assets import missing_assets
 from domain.base.problems import ProblemCode
-from runtime.metrics import CONTENT_TYPE, metrics_text
+from runtime.observing.metrics import CONTENT_TYPE, metrics_text
 from runtime.version import version
 from store.base.database import FAILURES, is_used_up
 from store.monitoring.history import months_ahead

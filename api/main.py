@@ -68,10 +68,10 @@ from api.site import (
 from api.site.imports import import_jobs
 from api.ui.pages import install_pages
 from domain.site.imports.import_jobs import MAX_FILE_BYTES
-from runtime import traces
 from runtime.begin import begin
 from runtime.exposure import exposure_fault, listening_hosts
-from runtime.metrics import PoolCollector, measuring_lag, registered
+from runtime.observing import traces
+from runtime.observing.metrics import PoolCollector, measuring_lag, registered
 from runtime.openid import OpenIdProvider
 from runtime.settings import Settings
 from runtime.supervision import supervised

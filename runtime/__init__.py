@@ -8,11 +8,8 @@
 - ``log_lines``: What one log line is: a record without secrets, of bounded size, on one line, whatever was given to it
 - ``logs``: Structured logs: for people on a terminal, as JSON for machines. One line a record, in both
 - ``memory``: How a process that serves collects its garbage
-- ``metrics``: What every process tells Prometheus of itself: its version, its memory and processor, its event loop,
-  its database
 - ``modes``: Who may read the folders and files that this product makes on a machine: its own user, and nobody else
-- ``open_telemetry``: OpenTelemetry's SDK, set up by its standard variables. ``runtime.traces`` imports this, where
-  they ask for it
+- ``observing``: What a process tells of itself to whoever is on call: metrics and traces
 - ``openid``: The OpenID provider, as the product asks it: discovery, keys, codes for tokens, and whose a token is
 - ``remembered``: What is asked of a server that may hang or be away: what it said last goes on being used while it is
   asked again
@@ -22,7 +19,5 @@
 - ``settings``: The product's settings, from the environment. Everything has a default that works on one machine
 - ``supervision``: Tasks that last as long as their process: a task that ends is started again, whatever ended it
 - ``temporal``: The connection to Temporal, configured by Temporal's own environment variables and files
-- ``traces``: Traces, where the standard variables of OpenTelemetry ask for them; where they do not, nothing of it is
-  imported
 - ``version``: The product's version, as ``pyproject.toml`` says it: the one place that does
 """

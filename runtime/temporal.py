@@ -21,11 +21,11 @@ from temporalio.runtime import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from runtime.observing.traces import client_interceptors
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 from runtime.secrets.keys import PayloadKeys
 from runtime.secrets.payloads import data_converter
 from runtime.servers.processes import free_port
-from runtime.traces import client_interceptors
 
 _PORT_TRIES = 5
 _METRICS_WITHIN = 2.0

@@ -23,9 +23,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.base.problems import Problem, ProblemCode
-from runtime.metrics import NAMESPACE
+from runtime.observing.metrics import NAMESPACE
+from runtime.observing.traces import continuing, current_traceparent
 from runtime.supervision import supervised
-from runtime.traces import continuing, current_traceparent
 from store.base.database import is_busy, is_unavailable
 from store.base.driver import KeptConnection
 from store.monitoring.telemetry import ReceivedPacket, TakenPacket, take_group

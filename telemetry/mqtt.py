@@ -27,9 +27,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from domain.monitoring.packets import DEFAULT_PAST_WINDOW
+from runtime.observing.traces import continuing
 from runtime.settings import Settings
 from runtime.supervision import supervised
-from runtime.traces import continuing
 from store.base.database import blames_data, is_busy, is_unavailable
 from telemetry.accounts import topics_of
 from telemetry.answers import PacketStatus, items_text, problem_document, sole_refusal

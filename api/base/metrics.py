@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Scope
 
-from runtime.metrics import NAMESPACE, new_registry
+from runtime.observing.metrics import NAMESPACE, new_registry
 from store.base.database import FAILURES
 from store.figures import FAMILIES, Figure, read_figures
 from telemetry.ingest import DoorMetrics

@@ -15,7 +15,7 @@ from structlog.contextvars import bound_contextvars
 from uuid_utils import uuid7
 
 from api.base.metrics import ApiMetrics
-from runtime.traces import current_traceparent, name_request
+from runtime.observing.traces import current_traceparent, name_request
 from store.base.origin import Origin, coming_from
 
 _log = structlog.get_logger("api")

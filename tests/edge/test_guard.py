@@ -188,7 +188,7 @@ async def test_the_worker_asks_for_the_token_where_there_is_one(token: str, stat
     Gauge("figure_of_the_worker", "What is seen", registry=registry).set(1)
     port = free_port()
     async with (
-        _serving(port, registry, SecretStr(token)),
+        _serving(Settings(metrics_port=port, metrics_token=SecretStr(token)), registry),
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as prometheus,
     ):
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from devtools.system_packages import find
-from runtime.metrics import metrics_text, new_registry
+from runtime.observing.metrics import metrics_text, new_registry
 from runtime.settings import Settings
 from telemetry.mqtt import subscribing
 from tests.helpers.deployed import ROOT, load_compose

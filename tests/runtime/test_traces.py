@@ -20,8 +20,8 @@ from temporalio.client import Client
 
 from cli.commands.services import ApiProgram
 from cli.place import ROOT
+from runtime.observing.traces import TRACEPARENT, are_wanted, continuing, current_traceparent
 from runtime.servers.processes import free_port
-from runtime.traces import TRACEPARENT, are_wanted, continuing, current_traceparent
 from tests.factories.sites import controller_site, milliseconds, packet
 from tests.helpers.live import http_client
 from tests.helpers.mosquitto import Mosquitto

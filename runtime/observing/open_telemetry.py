@@ -1,4 +1,4 @@
-"""OpenTelemetry's SDK, set up by its standard variables. ``runtime.traces`` imports this, where they ask for it."""
+"""OpenTelemetry's SDK, set up by its standard variables; ``traces`` imports this, where they ask for it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import structlog
 if TYPE_CHECKING:
     from temporalio.client import Interceptor
 
-    from runtime.open_telemetry import OpenTelemetry
+    from runtime.observing.open_telemetry import OpenTelemetry
 
 _log = structlog.get_logger("traces")
 
@@ -46,7 +46,7 @@ def begin_traces(service: str) -> None:
     if not are_wanted(os.environ):
         return
     try:
-        from runtime.open_telemetry import OpenTelemetry
+        from runtime.observing.open_telemetry import OpenTelemetry
     except ImportError as error:
         _log.warning("no traces: the extra `traces` is not installed", error=str(error))
         return

@@ -25,7 +25,7 @@ from activities.microgrid_sync import SyncMetrics
 from api.base.metrics import DatabaseFigures
 from api.main import SUBJECTS, create_app
 from domain.access.routes import OPERATIONS
-from runtime.metrics import measuring_lag
+from runtime.observing.metrics import measuring_lag
 from runtime.servers.processes import free_port
 from runtime.settings import Settings
 from store.figures import FAMILIES
