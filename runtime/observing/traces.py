@@ -1,6 +1,6 @@
 """Traces, where the standard variables of OpenTelemetry ask for them; where they do not, nothing of it is imported.
 
-A trace goes with a change from its request through the outbox to the sync (docs/decisions/0046-traces.md). What hands
+A trace goes with a change from its request through the outbox to the sync (docs/decisions/0047-traces.md). What hands
 it on is its ``traceparent`` (W3C Trace Context), a text.
 """
 
