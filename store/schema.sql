@@ -14,6 +14,14 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.alarm_ranks_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM settle_ranks(array_agg(depot_id)) FROM changed_rows HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
 CREATE TABLE public.depot_alarms (
     depot_id uuid NOT NULL,
     priority integer NOT NULL,
@@ -300,8 +308,9 @@ CREATE FUNCTION public.depots_listed() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    INSERT INTO depot_list (depot_id, name, provisioning, grams, region, tags, sort_key)
-    SELECT id, name, provisioning, name_grams(name), lower(region), lower_all(tags), natural_key(name) FROM new_rows;
+    INSERT INTO depot_list (depot_id, name, provisioning, grams, region, tags, sort_key, timezone)
+    SELECT id, name, provisioning, name_grams(name), lower(region), lower_all(tags), natural_key(name), timezone
+    FROM new_rows;
     RETURN NULL;
 END $$;
 
@@ -313,11 +322,11 @@ BEGIN
     SET name = n.name, provisioning = n.provisioning,
         grams = CASE WHEN x.name = n.name THEN x.grams ELSE name_grams(n.name) END,
         sort_key = CASE WHEN x.name = n.name THEN x.sort_key ELSE natural_key(n.name) END,
-        region = lower(n.region), tags = lower_all(n.tags)
+        region = lower(n.region), tags = lower_all(n.tags), timezone = n.timezone
     FROM new_rows AS n
     WHERE x.depot_id = n.id
-      AND (x.name, x.provisioning, x.region, x.tags)
-          IS DISTINCT FROM (n.name, n.provisioning, lower(n.region), lower_all(n.tags));
+      AND (x.name, x.provisioning, x.region, x.tags, x.timezone)
+          IS DISTINCT FROM (n.name, n.provisioning, lower(n.region), lower_all(n.tags), n.timezone);
     RETURN NULL;
 END $$;
 
@@ -328,9 +337,9 @@ BEGIN
     IF NEW.retired_at IS NOT NULL THEN
         DELETE FROM depot_list WHERE depot_id = NEW.id;
     ELSE
-        INSERT INTO depot_list (depot_id, name, provisioning, grams, region, tags, sort_key)
+        INSERT INTO depot_list (depot_id, name, provisioning, grams, region, tags, sort_key, timezone)
         VALUES (NEW.id, NEW.name, NEW.provisioning, name_grams(NEW.name), lower(NEW.region),
-                lower_all(NEW.tags), natural_key(NEW.name));
+                lower_all(NEW.tags), natural_key(NEW.name), NEW.timezone);
         PERFORM settle_freshness(ARRAY[NEW.id]);
     END IF;
     RETURN NULL;
@@ -511,6 +520,25 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.list_ranks_inserted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM settle_ranks(array_agg(depot_id)) FROM new_rows HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.list_ranks_updated() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM settle_ranks(array_agg(n.depot_id)) FROM new_rows AS n JOIN old_rows AS o USING (depot_id)
+    WHERE (n.sort_key, n.timezone, n.provisioning, n.freshness)
+          IS DISTINCT FROM (o.sort_key, o.timezone, o.provisioning, o.freshness)
+    HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.lower_all(texts text[]) RETURNS text[]
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
@@ -604,6 +632,13 @@ BEGIN
         > (least(s.observed_at, s.received_at), s.observed_at);
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.rank_of(moment timestamp with time zone) RETURNS bigint
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    SELECT CAST(extract(epoch FROM greatest(to_timestamp(-62135596800), least(to_timestamp(253402300799), moment)))
+                * 1000000 AS bigint)
+$$;
 
 CREATE FUNCTION public.readings_changed() RETURNS trigger
     LANGUAGE plpgsql
@@ -741,6 +776,32 @@ CREATE FUNCTION public.settle_freshness(changed uuid[]) RETURNS void
     ON CONFLICT (depot_id) DO UPDATE SET fresh_until = excluded.fresh_until
     WHERE excluded.fresh_until < f.fresh_until
        OR excluded.fresh_until > f.fresh_until + least(interval '1 minute', (excluded.fresh_until - now()) / 4)
+$$;
+
+CREATE FUNCTION public.settle_ranks(changed uuid[]) RETURNS void
+    LANGUAGE sql
+    SET enable_seqscan TO 'off'
+    AS $$
+    INSERT INTO depot_ranks AS k
+    SELECT x.depot_id, x.sort_key,
+           CASE WHEN a.priority IS NULL THEN 4000000000000000000
+                ELSE a.priority * 1000000000000000000 + rank_of(a.since) END,
+           CASE x.provisioning WHEN 'FAILED' THEN coalesce(rank_of(a.failed_since), 1000000000000000000)
+                WHEN 'PENDING' THEN 2000000000000000000 ELSE 3000000000000000000 END,
+           CASE WHEN a.stale_since IS NOT NULL THEN rank_of(a.stale_since)
+                WHEN x.freshness = 'STALE' THEN 1000000000000000000
+                WHEN x.freshness = 'FRESH' THEN 2000000000000000000 ELSE 3000000000000000000 END,
+           CASE WHEN a.fail_safe_since IS NULL THEN 1000000000000000000 ELSE rank_of(a.fail_safe_since) END,
+           CASE WHEN a.remediations_since IS NULL THEN 1000000000000000000 ELSE rank_of(a.remediations_since) END,
+           x.timezone, x.freshness
+    FROM depot_list AS x
+    LEFT JOIN LATERAL (SELECT * FROM depot_alarms WHERE depot_id = x.depot_id OFFSET 0) AS a ON true
+    WHERE x.depot_id = ANY (changed)
+    ON CONFLICT (depot_id) DO UPDATE
+    SET sort_key = excluded.sort_key, worst = excluded.worst, provisioning = excluded.provisioning,
+        status = excluded.status, fail_safe = excluded.fail_safe, remediations = excluded.remediations,
+        timezone = excluded.timezone, freshness = excluded.freshness
+    WHERE k.* IS DISTINCT FROM excluded.*
 $$;
 
 CREATE FUNCTION public.statuses_changed() RETURNS trigger
@@ -961,8 +1022,22 @@ CREATE TABLE public.depot_list (
     region text,
     tags text[] DEFAULT '{}'::text[] NOT NULL,
     sort_key text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    timezone text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
     CONSTRAINT depot_list_freshness CHECK ((freshness = ANY (ARRAY['NONE'::text, 'STALE'::text, 'FRESH'::text])))
 );
+
+CREATE TABLE public.depot_ranks (
+    depot_id uuid NOT NULL,
+    sort_key text NOT NULL COLLATE pg_catalog."C",
+    worst bigint NOT NULL,
+    provisioning bigint NOT NULL,
+    status bigint NOT NULL,
+    fail_safe bigint NOT NULL,
+    remediations bigint NOT NULL,
+    timezone text NOT NULL COLLATE pg_catalog."C",
+    freshness text NOT NULL
+)
+WITH (fillfactor='70');
 
 CREATE TABLE public.depots (
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -2866,6 +2941,9 @@ ALTER TABLE ONLY public.depot_counts
 ALTER TABLE ONLY public.depot_list
     ADD CONSTRAINT depot_list_pkey PRIMARY KEY (depot_id);
 
+ALTER TABLE ONLY public.depot_ranks
+    ADD CONSTRAINT depot_ranks_pkey PRIMARY KEY (depot_id);
+
 ALTER TABLE ONLY public.depots
     ADD CONSTRAINT depots_pkey PRIMARY KEY (id);
 
@@ -3047,6 +3125,18 @@ CREATE INDEX depot_list_region ON public.depot_list USING btree (region, sort_ke
 
 CREATE INDEX depot_list_tags ON public.depot_list USING gin (tags);
 
+CREATE INDEX depot_ranks_fail_safe ON public.depot_ranks USING btree (fail_safe, sort_key, depot_id) INCLUDE (freshness, provisioning);
+
+CREATE INDEX depot_ranks_provisioning ON public.depot_ranks USING btree (provisioning, sort_key, depot_id) INCLUDE (freshness);
+
+CREATE INDEX depot_ranks_remediations ON public.depot_ranks USING btree (remediations, sort_key, depot_id) INCLUDE (freshness, provisioning);
+
+CREATE INDEX depot_ranks_status ON public.depot_ranks USING btree (status, sort_key, depot_id) INCLUDE (freshness, provisioning);
+
+CREATE INDEX depot_ranks_timezone ON public.depot_ranks USING btree (timezone, sort_key, depot_id) INCLUDE (freshness, provisioning);
+
+CREATE INDEX depot_ranks_worst ON public.depot_ranks USING btree (worst, sort_key, depot_id) INCLUDE (freshness, provisioning);
+
 CREATE INDEX depots_name_id ON public.depots USING btree (name, id);
 
 CREATE INDEX depots_retired ON public.depots USING btree (name, id) WHERE (retired_at IS NOT NULL);
@@ -3100,6 +3190,12 @@ CREATE INDEX sensor_actions_depot_id ON public.sensor_actions USING btree (depot
 CREATE INDEX sessions_person_id ON public.sessions USING btree (person_id);
 
 CREATE INDEX sign_ins_begun_at ON public.sign_ins USING btree (begun_at);
+
+CREATE TRIGGER alarm_ranks_deleted AFTER DELETE ON public.depot_alarms REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.alarm_ranks_changed();
+
+CREATE TRIGGER alarm_ranks_inserted AFTER INSERT ON public.depot_alarms REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.alarm_ranks_changed();
+
+CREATE TRIGGER alarm_ranks_updated AFTER UPDATE ON public.depot_alarms REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION public.alarm_ranks_changed();
 
 CREATE TRIGGER api_tokens_changed AFTER DELETE ON public.api_tokens FOR EACH STATEMENT EXECUTE FUNCTION public.access_changed();
 
@@ -3176,6 +3272,10 @@ CREATE TRIGGER grants_changed AFTER INSERT OR DELETE OR UPDATE ON public.grants 
 CREATE TRIGGER list_alarms_inserted AFTER INSERT ON public.depot_list REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.list_alarms_inserted();
 
 CREATE TRIGGER list_alarms_updated AFTER UPDATE ON public.depot_list REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.list_alarms_updated();
+
+CREATE TRIGGER list_ranks_inserted AFTER INSERT ON public.depot_list REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.list_ranks_inserted();
+
+CREATE TRIGGER list_ranks_updated AFTER UPDATE ON public.depot_list REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.list_ranks_updated();
 
 CREATE TRIGGER microgrid_nodes_gone AFTER DELETE ON public.microgrid_nodes FOR EACH ROW EXECUTE FUNCTION public.keep_replaced_row();
 
@@ -3259,6 +3359,9 @@ ALTER TABLE ONLY public.depot_alarms
 
 ALTER TABLE ONLY public.depot_list
     ADD CONSTRAINT depot_list_depot FOREIGN KEY (depot_id) REFERENCES public.depots(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.depot_ranks
+    ADD CONSTRAINT depot_ranks_depot FOREIGN KEY (depot_id) REFERENCES public.depot_list(depot_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.devices
     ADD CONSTRAINT devices_circuit FOREIGN KEY (circuit_id, depot_id) REFERENCES public.circuits(id, depot_id) ON DELETE SET NULL (circuit_id);

@@ -48,6 +48,10 @@ class DepotInAlarm(BaseModel):
     since: datetime = Field(description="Since when it has an alarm of that priority.")
     alarms: list[Alarm] = Field(description="All its alarms, those of the highest priority first.")
 
+    def since_of(self, kind: AlarmKind) -> datetime | None:
+        """Since when it has an alarm of a kind; None: it has none."""
+        return next((each.since for each in self.alarms if each.kind == kind), None)
+
     @staticmethod
     def of(found: DepotAlarms) -> DepotInAlarm:
         """The depot as the store has it."""

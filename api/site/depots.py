@@ -21,7 +21,6 @@ from api.base.types import (
     Cursor,
     DepotId,
     Limit,
-    Moment,
     Name,
     Region,
     Search,
@@ -36,8 +35,9 @@ from api.base.types import (
 from api.base.versions import EditDep, shows_version, tagged
 from domain.base.bounds import CIRCUITS
 from domain.base.names import MAX_REGION_LENGTH, MAX_TAG_LENGTH
-from domain.base.problems import ProblemCode
+from domain.base.problems import Problem, ProblemCode
 from domain.monitoring.alarms import AlarmChoice
+from domain.monitoring.depot_orders import DepotOrder, Sorting, own_order
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import PROVISIONING_MESSAGES, ProvisioningCode, ProvisioningState
 from store.site.depots import (
@@ -45,7 +45,7 @@ from store.site.depots import (
     NewCircuit,
     create_depot,
     list_depots,
-    list_worst_depots,
+    list_ranked_depots,
     read_depot,
     update_depot,
 )
@@ -70,6 +70,20 @@ AlarmFilter = Annotated[
         "is not silent."
     ),
 ]
+
+
+OrderedBy = Annotated[
+    DepotOrder | None,
+    Query(
+        description="What the depots are ordered by; of those that are alike in it, the name decides. `NAME`: as "
+        "people count. `WORST`: the highest priority of its alarms, and since when it has it. `PROVISIONING`: failed, "
+        "pending, provisioned. `STATUS`: stale, fresh, none. `FAIL_SAFE` and `REMEDIATIONS`: since when there is one; "
+        "depots without one come last. `TIMEZONE`: the time zone's name. What has lasted longest comes first. Left "
+        "out: `WORST` where `alarm`, `freshness=STALE` or `provisioning=FAILED` is asked for, else `NAME`. Retired "
+        "depots are always in the order of `NAME`."
+    ),
+]
+Descending = Annotated[bool, Query(description="Whether the order is turned round: what comes last in it is first.")]
 
 
 class NestedCircuit(Body):
@@ -189,8 +203,12 @@ class Depot(BaseModel):
         return Depot.model_validate(Extended(record, provisioning=provisioning), from_attributes=True)
 
 
+_Rank = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""What an order counts, as PostgreSQL stores it."""
+
+
 class DepotPage(BaseModel):
-    """Depots by name."""
+    """Depots, in the order of their list."""
 
     items: list[Depot]
     next_cursor: str | None
@@ -227,26 +245,42 @@ async def list_all(
     region: RegionFilter = None,
     tag: TagFilter = None,
     retired: RetiredFilter = False,
+    sort: OrderedBy = None,
+    descending: Descending = False,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> DepotPage:
-    """List depots by name, numbers in their order; with `alarm`, the worst first. `search` is a part of the name."""
+    """List depots by name, numbers in their order; those in trouble the worst first; or in the order of `sort`.
+
+    `search` is a part of the name.
+    """
+    sorting = Sorting(sort or own_order(alarm, freshness, provisioning), descending)
     async with engine.connect() as connection:
         wanted = DepotFilter(search, provisioning, freshness, scope, alarm, region=region, tag=tag, retired=retired)
-        found = await _listed(connection, wanted, cursor, limit + 1)
+        found = await _listed(connection, wanted, sorting, cursor, limit + 1)
     more = encode_cursor(*found[limit - 1][0]) if len(found) > limit else None
     return DepotPage(items=[Depot.of(record) for _, record in found[:limit]], next_cursor=more)
 
 
 async def _listed(
-    connection: AsyncConnection, wanted: DepotFilter, cursor: str | None, limit: int
+    connection: AsyncConnection, wanted: DepotFilter, sorting: Sorting, cursor: str | None, limit: int
 ) -> Sequence[tuple[tuple[object, ...], DepotRecord]]:
     """Read depots in the order of their list, each with its place there, as a cursor has it."""
-    if wanted.alarm is not None and not wanted.retired:
-        after = decode_cursor(cursor, tuple[int, Moment, UUID])
-        return await list_worst_depots(connection, wanted, after=after, limit=limit)
-    found = await list_depots(connection, wanted, after=decode_cursor(cursor, tuple[str, UUID]), limit=limit)
-    return [((each.name, each.depot_id), each) for each in found]
+    if sorting.order is DepotOrder.NAME or wanted.retired:
+        after = decode_cursor(cursor, tuple[str, UUID])
+        is_descending = sorting.is_descending
+        named = await list_depots(connection, wanted, after=after, limit=limit, is_descending=is_descending)
+        return [((each.name, each.depot_id), each) for each in named]
+    place: tuple[DepotOrder, int | str, str, UUID] | None
+    if sorting.order is DepotOrder.TIMEZONE:
+        place = decode_cursor(cursor, tuple[DepotOrder, str, str, UUID])
+    else:
+        place = decode_cursor(cursor, tuple[DepotOrder, _Rank, str, UUID])
+    if place is not None and place[0] is not sorting.order:
+        raise Problem(ProblemCode.INVALID_CURSOR, "This cursor did not come from a list in this order.", "cursor")
+    after_place = None if place is None else place[1:]
+    ranked = await list_ranked_depots(connection, wanted, sorting, after=after_place, limit=limit)
+    return [((sorting.order, *own_place), record) for own_place, record in ranked]
 
 
 @router.get("/{depot_id}", responses=shows_version() | problem_responses(ProblemCode.DEPOT_NOT_FOUND))

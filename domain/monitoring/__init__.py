@@ -4,6 +4,8 @@
 - ``alarms``: Alarms of a depot: what of it needs attention, the worst first
 - ``batch_state``: What a batch of packets does: the one place where sensor actions meet the state of a site
 - ``capabilities``: Capability status of a microgrid: what a value means, and which of many events is the latest
+- ``depot_orders``: The orders of the list of depots: each from one end or from the other, and which one a list has by
+  itself
 - ``device_readings``: Typed readings: what one device measured at one time, read from its packets by the rules of the
   contract
 - ``freshness``: Whether a status is recent enough to trust

@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from domain.base.versions import Versions
+from domain.monitoring.depot_orders import Sorting
 from domain.provisioning.outcomes import ProvisioningCode, ProvisioningState
 from domain.site.circuits import MAX_CIRCUITS, CircuitTree
 from store.base.arrays import is_one_of
@@ -23,7 +24,8 @@ from store.base.locks import lock_sites
 from store.base.notifications.notify import ChangeKind, notify
 from store.base.off_loop import off_loop
 from store.base.versions import check_version
-from store.site.fleet.fleet_list import DepotFilter, WorstKey, find_page, find_worst
+from store.site.fleet.fleet_list import DepotFilter, find_page
+from store.site.fleet.fleet_order import RankedPlace, find_ranked
 from store.site.tables import depots, microgrids
 
 
@@ -206,18 +208,24 @@ async def read_depot(connection: AsyncConnection, depot_id: UUID) -> DepotRecord
 
 
 async def list_depots(
-    connection: AsyncConnection, wanted: DepotFilter, *, after: tuple[str, UUID] | None, limit: int
+    connection: AsyncConnection,
+    wanted: DepotFilter,
+    *,
+    after: tuple[str, UUID] | None,
+    limit: int,
+    is_descending: bool = False,
 ) -> list[DepotRecord]:
     """List depots in the natural order of names, then by id, beginning after the place ``after``."""
-    return await _read_those(connection, await find_page(connection, wanted, after, limit))
+    found = await find_page(connection, wanted, after, limit, is_descending=is_descending)
+    return await _read_those(connection, found)
 
 
-async def list_worst_depots(
-    connection: AsyncConnection, wanted: DepotFilter, *, after: WorstKey | None, limit: int
-) -> list[tuple[WorstKey, DepotRecord]]:
-    """List the depots with an alarm, the worst first, beginning after the place ``after``; each with its place."""
-    keys = await find_worst(connection, wanted, after, limit)
-    return list(zip(keys, await _read_those(connection, [depot_id for _, _, depot_id in keys]), strict=True))
+async def list_ranked_depots(
+    connection: AsyncConnection, wanted: DepotFilter, sorting: Sorting, *, after: RankedPlace | None, limit: int
+) -> list[tuple[RankedPlace, DepotRecord]]:
+    """List depots in an order that is not that of names, beginning after the place ``after``; each with its place."""
+    places = await find_ranked(connection, wanted, sorting, after, limit)
+    return list(zip(places, await _read_those(connection, [place[-1] for place in places]), strict=True))
 
 
 async def _read_those(connection: AsyncConnection, depot_ids: Sequence[UUID]) -> list[DepotRecord]:

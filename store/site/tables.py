@@ -72,6 +72,7 @@ depot_list = Table(
     Column("tags", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     # The name as it is sorted by (``natural_key``).
     Column("sort_key", Text(collation="C"), nullable=False, server_default=text("''")),
+    Column("timezone", Text(collation="C"), nullable=False, server_default=text("''")),
     word_check("depot_list_freshness", "freshness", reversed(DepotFreshness)),
     Index("depot_list_name", "sort_key", "depot_id", postgresql_include=["name"]),
     Index("depot_list_provisioning", "provisioning", "sort_key", "depot_id", postgresql_include=["name"]),
@@ -132,6 +133,43 @@ depot_alarms = Table(
     Column("stale_by_silence", Boolean, nullable=False),
     Column("stale_run_id", Uuid),
     Index("depot_alarms_worst", "priority", "since", "depot_id"),
+    postgresql_with={"fillfactor": 70},
+)
+
+# What the depots of the list are ordered by, kept by triggers (`settle_ranks()`): each order has its number, the lowest
+# first, in which a moment is told in microseconds since 1970, and its index.
+depot_ranks = Table(
+    "depot_ranks",
+    metadata,
+    Column(
+        "depot_id",
+        Uuid,
+        ForeignKey("depot_list.depot_id", name="depot_ranks_depot", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("sort_key", Text(collation="C"), nullable=False),
+    Column("worst", BigInteger, nullable=False),
+    Column("provisioning", BigInteger, nullable=False),
+    Column("status", BigInteger, nullable=False),
+    Column("fail_safe", BigInteger, nullable=False),
+    Column("remediations", BigInteger, nullable=False),
+    Column("timezone", Text(collation="C"), nullable=False),
+    Column("freshness", Text, nullable=False),
+    # A bit a kind, in the order in which alarms are told.
+    Column("alarms", Integer, nullable=False),
+    Index(
+        "depot_ranks_provisioning", "provisioning", "sort_key", "depot_id", postgresql_include=["freshness", "alarms"]
+    ),
+    *(
+        Index(
+            f"depot_ranks_{name}",
+            name,
+            "sort_key",
+            "depot_id",
+            postgresql_include=["freshness", "provisioning", "alarms"],
+        )
+        for name in ("worst", "status", "fail_safe", "remediations", "timezone")
+    ),
     postgresql_with={"fillfactor": 70},
 )
 

@@ -11,7 +11,6 @@ without anybody writing: what lapsed since it was last refreshed is found by ``f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,11 +29,16 @@ MOST_COUNTED = 1_000
 """Depots that a search, a region or a tag counts at most."""
 
 # Few: the watch settles them each minute.
-_LAPSED = """lapsed AS MATERIALIZED (
+LAPSED = """lapsed AS MATERIALIZED (
     SELECT depot_id FROM fresh_depots
     WHERE fresh_until < clock_timestamp() AND depot_fresh_until(depot_id) < clock_timestamp()
 )"""
-_IS_FOUND = "x.grams @> search_grams(:search) AND x.name ILIKE :pattern"
+_OF_FRESHNESS = {
+    DepotFreshness.NONE: "{row}.freshness = 'NONE'",
+    DepotFreshness.STALE: "({row}.freshness = 'STALE' OR {row}.depot_id IN (SELECT depot_id FROM lapsed))",
+    DepotFreshness.FRESH: "{row}.freshness = 'FRESH' AND {row}.depot_id NOT IN (SELECT depot_id FROM lapsed)",
+}
+IS_FOUND = "x.grams @> search_grams(:search) AND x.name ILIKE :pattern"
 # There is no row of a depot without an alarm.
 _OF_ALARM: dict[AlarmChoice, str] = {
     "ANY": "true",
@@ -70,6 +74,10 @@ class DepotFilter:
     retired: bool = False
     """Whether those that are retired are asked for, which are in no other list."""
 
+    def of_freshness(self, row: str = "x") -> str:
+        """The condition on a depot's freshness, beside ``LAPSED``."""
+        return "true" if self.freshness is None else _OF_FRESHNESS[self.freshness].format(row=row)
+
     @property
     def labels(self) -> list[str]:
         """The conditions of region and tag on a row ``x`` of ``depot_list``."""
@@ -91,22 +99,33 @@ class DepotFilter:
         return given
 
 
+def direction(is_descending: bool) -> tuple[str, str]:
+    """What compares a place with the one before, and the word of ``ORDER BY``, from either end of an order."""
+    return ("<", "DESC") if is_descending else (">", "ASC")
+
+
 STRETCH = 2_000
 """Depots that a search looks through by name, before it looks names up by their parts."""
 
 
 def page_statement(
-    wanted: DepotFilter, after: tuple[str, UUID] | None, limit: int, *, is_walk: bool = False
+    wanted: DepotFilter,
+    after: tuple[str, UUID] | None,
+    limit: int,
+    *,
+    is_walk: bool = False,
+    is_descending: bool = False,
 ) -> tuple[TextClause, dict[str, Any]]:
     """The statement, with its parameters, that finds a page of ids of depots in the natural order of names.
 
     Where ``is_walk``, a search looks through the next ``STRETCH`` depots alone: what is in many names is found there.
     """
+    beyond, way = direction(is_descending)
     asked = {
         "x.provisioning = :provisioning": wanted.provisioning is not None,
         is_within("x.depot_id", wanted.scope): not wanted.scope.everywhere,
-        "(x.sort_key, x.depot_id) > (natural_key(:after_name), CAST(:after_id AS uuid))": after is not None,
-        _IS_FOUND: bool(wanted.search) and not is_walk,
+        f"(x.sort_key, x.depot_id) {beyond} (natural_key(:after_name), CAST(:after_id AS uuid))": after is not None,
+        IS_FOUND: bool(wanted.search) and not is_walk,
     }
     conditions = [*wanted.labels, *(condition for condition, is_asked in asked.items() if is_asked)]
     if wanted.alarm is not None:
@@ -116,22 +135,22 @@ def page_statement(
         where = " AND ".join([*conditions, condition])
         rows = f"""
             SELECT x.name, x.sort_key, x.depot_id FROM depot_list AS x{more} WHERE {where}
-            ORDER BY x.sort_key, x.depot_id
+            ORDER BY x.sort_key {way}, x.depot_id {way}
         """
         if not is_walk:
             return f"({rows} LIMIT :limit)"
         return f"(SELECT * FROM ({rows} LIMIT {STRETCH}) AS near WHERE name ILIKE :pattern LIMIT :limit)"
 
-    if wanted.freshness is None:
-        found = page("true")
-    elif wanted.freshness is DepotFreshness.NONE:
-        found = page("x.freshness = 'NONE'")
-    elif wanted.freshness is DepotFreshness.FRESH:
-        found = page("x.freshness = 'FRESH' AND x.depot_id NOT IN (SELECT depot_id FROM lapsed)")
+    if wanted.freshness is not DepotFreshness.STALE:
+        found = page(wanted.of_freshness())
     else:
+        # Two lists, each in the order of an index.
         settled = page("x.freshness = 'STALE'")
         found = f"{settled} UNION ALL {page('x.depot_id = lapsed.depot_id', ', lapsed')}"
-    statement = f"WITH {_LAPSED} SELECT depot_id FROM ({found}) AS found ORDER BY sort_key, depot_id LIMIT :limit"
+    statement = f"""
+        WITH {LAPSED} SELECT depot_id FROM ({found}) AS found
+        ORDER BY sort_key {way}, depot_id {way} LIMIT :limit
+    """
     given = wanted.parameters | {"limit": limit}
     if is_walk:
         del given["search"]
@@ -140,45 +159,11 @@ def page_statement(
     return text(statement), given
 
 
-WorstKey = tuple[int, datetime, UUID]
-"""The place of a depot in the order of the worst: its highest priority, since when, and its id."""
-
-
-async def find_worst(
-    connection: AsyncConnection, wanted: DepotFilter, after: WorstKey | None, limit: int
-) -> list[WorstKey]:
-    """Find a page of the depots that have the alarm that is asked for, the worst first, beginning after a place."""
-    assert wanted.alarm is not None
-    of_freshness = {
-        DepotFreshness.NONE: "x.freshness = 'NONE'",
-        DepotFreshness.STALE: "(x.freshness = 'STALE' OR x.depot_id IN (SELECT depot_id FROM lapsed))",
-        DepotFreshness.FRESH: "x.freshness = 'FRESH' AND x.depot_id NOT IN (SELECT depot_id FROM lapsed)",
-    }
-    asked = {
-        "x.provisioning = :provisioning": wanted.provisioning is not None,
-        is_within("x.depot_id", wanted.scope): not wanted.scope.everywhere,
-        "(a.priority, a.since, a.depot_id) > (:after_priority, :after_since, CAST(:after_id AS uuid))": after
-        is not None,
-        _IS_FOUND: bool(wanted.search),
-    }
-    conditions = [_OF_ALARM[wanted.alarm], *wanted.labels, *(each for each, is_asked in asked.items() if is_asked)]
-    if wanted.freshness is not None:
-        conditions.append(of_freshness[wanted.freshness])
-    given = wanted.parameters | {"limit": limit}
-    if after is not None:
-        given |= dict(zip(("after_priority", "after_since", "after_id"), after, strict=True))
-    statement = f"""
-        WITH {_LAPSED} SELECT a.priority, a.since, a.depot_id
-        FROM depot_alarms AS a JOIN depot_list AS x ON x.depot_id = a.depot_id WHERE {" AND ".join(conditions)}
-        ORDER BY a.priority, a.since, a.depot_id LIMIT :limit
-    """
-    return [(row.priority, row.since, row.depot_id) for row in await connection.execute(text(statement), given)]
-
-
 def retired_statement(
-    wanted: DepotFilter, after: tuple[str, UUID] | None, limit: int
+    wanted: DepotFilter, after: tuple[str, UUID] | None, limit: int, *, is_descending: bool = False
 ) -> tuple[TextClause, dict[str, Any]]:
     """The same of retired depots. They are few, and have neither a status nor an alarm."""
+    beyond, way = direction(is_descending)
     asked = {
         "name ILIKE :pattern": bool(wanted.search),
         "provisioning = :provisioning": wanted.provisioning is not None,
@@ -186,14 +171,15 @@ def retired_statement(
         "lower_all(tags) @> ARRAY[lower(:tag)]": bool(wanted.tag),
         "false": wanted.freshness not in (None, DepotFreshness.NONE) or wanted.alarm is not None,
         is_within("id", wanted.scope): not wanted.scope.everywhere,
-        "(natural_key(name), id) > (natural_key(:after_name), CAST(:after_id AS uuid))": after is not None,
+        f"(natural_key(name), id) {beyond} (natural_key(:after_name), CAST(:after_id AS uuid))": after is not None,
     }
     conditions = " AND ".join(["retired_at IS NOT NULL", *(each for each, is_asked in asked.items() if is_asked)])
     given = wanted.parameters | {"limit": limit}
     given.pop("search", None)
     if after is not None:
         given |= {"after_name": after[0], "after_id": after[1]}
-    return text(f"SELECT id FROM depots WHERE {conditions} ORDER BY natural_key(name), id LIMIT :limit"), given
+    order = f"ORDER BY natural_key(name) {way}, id {way}"
+    return text(f"SELECT id FROM depots WHERE {conditions} {order} LIMIT :limit"), given
 
 
 async def count_retired(connection: AsyncConnection, scope: DepotScope = EVERYWHERE) -> int:
@@ -204,18 +190,28 @@ async def count_retired(connection: AsyncConnection, scope: DepotScope = EVERYWH
 
 
 async def find_page(
-    connection: AsyncConnection, wanted: DepotFilter, after: tuple[str, UUID] | None, limit: int
+    connection: AsyncConnection,
+    wanted: DepotFilter,
+    after: tuple[str, UUID] | None,
+    limit: int,
+    *,
+    is_descending: bool = False,
 ) -> list[UUID]:
     """Find a page of depots by name, then id, beginning after the place ``after``."""
+
+    async def find(statement: TextClause, given: dict[str, Any]) -> list[UUID]:
+        return list((await connection.execute(statement, given)).scalars())
+
     if wanted.retired:
-        return list((await connection.execute(*retired_statement(wanted, after, limit))).scalars())
+        return await find(*retired_statement(wanted, after, limit, is_descending=is_descending))
     if wanted.search or wanted.tag:
         await fresh_plans(connection)
     if wanted.search and wanted.scope.everywhere:
-        near = list((await connection.execute(*page_statement(wanted, after, limit, is_walk=True))).scalars())
+        walk = page_statement(wanted, after, limit, is_walk=True, is_descending=is_descending)
+        near = await find(*walk)
         if len(near) == limit:
             return near
-    return list((await connection.execute(*page_statement(wanted, after, limit))).scalars())
+    return await find(*page_statement(wanted, after, limit, is_descending=is_descending))
 
 
 @dataclass(frozen=True)
@@ -242,7 +238,7 @@ class FleetCounts:
 
 
 COUNT_ALL = text(f"""
-    WITH {_LAPSED}, moved AS (
+    WITH {LAPSED}, moved AS (
         SELECT x.provisioning, count(*) AS depots FROM lapsed JOIN depot_list AS x USING (depot_id) GROUP BY 1
     )
     SELECT provisioning, freshness, sum(depots) FROM (
@@ -256,7 +252,7 @@ COUNT_ALL = text(f"""
 
 def _count_those(condition: str, limit: str = "") -> TextClause:
     return text(f"""
-        WITH {_LAPSED}, found AS MATERIALIZED (
+        WITH {LAPSED}, found AS MATERIALIZED (
             SELECT x.depot_id, x.provisioning, x.freshness FROM depot_list AS x WHERE {condition} {limit}
         )
         SELECT provisioning,
@@ -265,11 +261,11 @@ def _count_those(condition: str, limit: str = "") -> TextClause:
     """)
 
 
-COUNT_FOUND = _count_those(_IS_FOUND, f"LIMIT {MOST_COUNTED + 1}")
+COUNT_FOUND = _count_those(IS_FOUND, f"LIMIT {MOST_COUNTED + 1}")
 
 
 def _count_statement(wanted: DepotFilter) -> TextClause:
-    conditions = [*wanted.labels, *([_IS_FOUND] if wanted.search else [])]
+    conditions = [*wanted.labels, *([IS_FOUND] if wanted.search else [])]
     limit = f"LIMIT {MOST_COUNTED + 1}" if conditions else ""
     if wanted.alarm is not None:
         conditions.append(has_alarm(wanted.alarm))
@@ -277,7 +273,7 @@ def _count_statement(wanted: DepotFilter) -> TextClause:
         conditions.append(is_within("x.depot_id", wanted.scope))
     if not conditions:
         return COUNT_ALL
-    return COUNT_FOUND if conditions == [_IS_FOUND] else _count_those(" AND ".join(conditions), limit)
+    return COUNT_FOUND if conditions == [IS_FOUND] else _count_those(" AND ".join(conditions), limit)
 
 
 async def count_fleet(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import TextClause, delete, text, update
+from sqlalchemy import delete, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.base.texts import normal
@@ -34,22 +32,11 @@ from store.site.fleet.fleet_list import (
 )
 from store.site.tables import capability_owners, depots
 from tests.factories.equipped_depots import add_gateway
+from tests.factories.large_fleets import FLEET, SHARES, blocks_read
 from tests.factories.sites import MadeDepot, controller_site, milliseconds, packet
 from tests.helpers.answers import HTMX, error_of
 from tests.helpers.support import make_depot
 
-_FLEET = text("""
-    INSERT INTO depots (name, timezone, provisioning, provisioning_code, created_by, updated_by)
-    SELECT CASE n % 3 WHEN 0 THEN 'Arrow Road ' WHEN 1 THEN 'Malvern Garage ' ELSE 'Eglinton ' END || n, 'UTC',
-           CASE WHEN n % 500 = 0 THEN 'FAILED' WHEN n % 2 = 0 THEN 'PROVISIONED' ELSE 'PENDING' END,
-           CASE WHEN n % 500 = 0 THEN 'NO_TOP_LEVEL_CIRCUITS' END, 'tester', 'tester'
-    FROM generate_series(1, :depots) AS n
-""")
-# The freshness of depots is given to them by hand: what lies behind it is the other tests' matter.
-_SHARES = text("""
-    UPDATE depot_list SET freshness = CASE WHEN right(name, 1) IN ('1', '2') THEN 'STALE' ELSE 'FRESH' END
-    WHERE right(name, 1) BETWEEN '1' AND '6'
-""")
 # The rule, said once more: by each capability of every depot.
 _RULE = text("""
     SELECT d.id, CASE WHEN count(l.status) < count(*) THEN 'NONE'
@@ -246,7 +233,7 @@ async def test_a_depot_is_meant_by_its_whole_name_however_many_contain_it(
     engine: AsyncEngine, api: httpx.AsyncClient
 ) -> None:
     async with engine.begin() as connection:
-        await connection.execute(_FLEET, {"depots": 90})
+        await connection.execute(FLEET, {"depots": 90})
 
     async def typed(depot: str) -> str:
         return (await api.post("/scenarios", data={"depot": depot}, headers=HTMX)).text
@@ -262,8 +249,8 @@ async def test_a_depot_is_meant_by_its_whole_name_however_many_contain_it(
 
 async def test_pages_follow_one_another_in_every_filter(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
-        await connection.execute(_FLEET, {"depots": 300})
-        await connection.execute(_SHARES)
+        await connection.execute(FLEET, {"depots": 300})
+        await connection.execute(SHARES)
     for wanted in _FILTERS:
         seen: list[tuple[str, UUID]] = []
         after: tuple[str, UUID] | None = None
@@ -278,7 +265,7 @@ async def test_pages_follow_one_another_in_every_filter(engine: AsyncEngine) -> 
 
 
 def _counted(name: str) -> list[int | str]:
-    """A name of ``_FLEET`` by its words and its number."""
+    """A name of ``FLEET`` by its words and its number."""
     return [int(part) if part.isdecimal() else part.lower() for part in name.split(" ")]
 
 
@@ -322,14 +309,6 @@ _FILTERS = [
 ]
 
 
-async def blocks_read(connection: AsyncConnection, statement: TextClause, given: dict[str, Any]) -> int:
-    """Count the blocks of 8 kB that a statement looks at, in memory or on disk."""
-    explained = text(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {statement.text}")
-    found = (await connection.execute(explained, given)).scalar_one()
-    (whole,) = json.loads(found) if isinstance(found, str) else found
-    return whole["Plan"]["Shared Hit Blocks"] + whole["Plan"]["Shared Read Blocks"]
-
-
 async def costs(engine: AsyncEngine) -> dict[str, int]:
     found: dict[str, int] = {}
     async with engine.connect() as connection:
@@ -358,8 +337,8 @@ async def test_what_is_read_does_not_grow_with_the_fleet(engine: AsyncEngine) ->
     found: list[dict[str, int]] = []
     for more in (2_000, 18_000):
         async with engine.begin() as connection:
-            await connection.execute(_FLEET, {"depots": more})
-            await connection.execute(_SHARES)
+            await connection.execute(FLEET, {"depots": more})
+            await connection.execute(SHARES)
             await add_counts_up(connection)
         async with engine.connect() as connection:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -375,7 +354,7 @@ async def test_a_search_that_fits_many_depots_is_not_counted_to_the_end(
     engine: AsyncEngine, api: httpx.AsyncClient
 ) -> None:
     async with engine.begin() as connection:
-        await connection.execute(_FLEET, {"depots": 4_000})
+        await connection.execute(FLEET, {"depots": 4_000})
     async with engine.connect() as connection:
         counts = await count_fleet(connection, "a")
         assert counts.is_capped
@@ -389,7 +368,7 @@ async def test_whoever_refreshes_some_depots_reads_no_others(engine: AsyncEngine
     """A group of packets is not compared with every fresh depot, also where the statistics know of none."""
     async with engine.connect() as connection:
         await connection.execute(text("ANALYZE fresh_depots"))
-        await connection.execute(_FLEET, {"depots": 2_000})
+        await connection.execute(FLEET, {"depots": 2_000})
         filled = "INSERT INTO fresh_depots SELECT depot_id, now() + interval '5 minutes' FROM depot_list"
         await connection.execute(text(filled))
         changed = "SELECT settle_freshness(ARRAY(SELECT depot_id FROM depot_list LIMIT 100))"
@@ -403,7 +382,7 @@ async def test_the_freshness_of_a_depot_is_read_by_key_with_a_plan_of_an_empty_t
     async with engine.connect() as connection:
         # Nothing follows from these rows: what lies behind them is left out.
         await connection.execute(text("SET LOCAL session_replication_role = replica"))
-        await connection.execute(_FLEET, {"depots": 1_000})
+        await connection.execute(FLEET, {"depots": 1_000})
         made = "INSERT INTO microgrids (depot_id, created_by, updated_by) SELECT id, 'tester', 'tester' FROM depots"
         await connection.execute(text(made))
         for table in ("capability_latest", "capability_owners", "freshness_thresholds"):
