@@ -245,9 +245,9 @@ async def test_depots_are_filtered_by_how_fresh_they_are(product: RunningProduct
     await expect(counts).to_have_text(["Any status 3", "Fresh 1", "Stale 1", "No status 1"])
     rows = page.locator("#rows > tr")
     for word, made, seen in (
-        ("Fresh", fresh, ["ON Fresh", "OFF Fresh"]),
-        ("Stale", stale, ["ON Stale", "ON Fresh"]),
-        ("No status", bare, ["no controller bound", "no controller bound"]),
+        ("Fresh", fresh, ["Peak ON Fresh", "DER OFF Fresh"]),
+        ("Stale", stale, ["Peak ON Stale", "DER ON Fresh"]),
+        ("No status", bare, ["Peak no controller bound", "DER no controller bound"]),
     ):
         await counts.filter(has_text=word).click()
         await expect(rows).to_have_count(1)
@@ -275,9 +275,11 @@ async def test_a_depot_without_a_status_says_whether_a_controller_is_bound(
     page = await visitor.open("/depots")
     await is_live(page)
     statuses = page.locator("#rows .latest-status")
-    await expect(statuses).to_have_text(["bound, nothing sent yet"] * 2, use_inner_text=True)
+    await expect(statuses).to_have_text(
+        ["Peak bound, nothing sent yet", "DER bound, nothing sent yet"], use_inner_text=True
+    )
     await send(product, packet(made, LIMIT_PEAK_SHAVING="true"))
-    await expect(statuses).to_have_text(["ON Fresh", "bound, nothing sent yet"], use_inner_text=True)
+    await expect(statuses).to_have_text(["Peak ON Fresh", "DER bound, nothing sent yet"], use_inner_text=True)
 
 
 async def test_thousands_of_reporting_depots_are_filtered_without_waiting(

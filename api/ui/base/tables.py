@@ -17,6 +17,15 @@ Cell = Callable[..., Markup]
 
 
 @dataclass(frozen=True)
+class SortLink:
+    """The link in a heading that sorts by its column."""
+
+    address: str
+    ordered: str = ""
+    """How the table is ordered by the column, as ``aria-sort`` says it: ``ascending`` or ``descending``; empty: not."""
+
+
+@dataclass(frozen=True)
 class Column:
     """A column of a table."""
 
@@ -32,6 +41,8 @@ class Column:
     """Whether its cells name their rows."""
     given: object = None
     """What its cell receives besides the row, if it is one of several columns that a loop declares."""
+    sort: SortLink | None = None
+    """The link that sorts by it; None: rows are not sorted by it."""
 
     def draw(self, row: object) -> Markup:
         """Draw the cell of a row."""
@@ -53,9 +64,9 @@ class Table:
     _below: Cell | None = None
     _end: Cell | None = None
 
-    def head(self, title: str, look: str = "", *, caller: Cell) -> str:
+    def head(self, title: str, look: str = "", *, sort: SortLink | None = None, caller: Cell) -> str:
         """Declare the column whose cells name their rows."""
-        self.columns.append(Column(title, caller, look=look, heads=True))
+        self.columns.append(Column(title, caller, look=look, heads=True, sort=sort))
         return ""
 
     def column(
@@ -67,6 +78,7 @@ class Table:
         label: str = "",
         plain: bool = False,
         given: object = None,
+        sort: SortLink | None = None,
         caller: Cell,
     ) -> str:
         """Declare a column.
@@ -75,7 +87,8 @@ class Table:
         for itself.
         """
         labelled = "data" in self.look.split() and not plain
-        self.columns.append(Column(title, caller, kind, look, (label or title) if labelled else None, given=given))
+        said = (label or title) if labelled else None
+        self.columns.append(Column(title, caller, kind, look, said, given=given, sort=sort))
         return ""
 
     def row_id(self, *, caller: Cell) -> str:

@@ -21,9 +21,10 @@ from api.base.streams.live import Kind, Topic
 from api.base.types import Cursor, DepotId, Search
 from api.monitoring.overview import DepotInAlarm
 from api.site import depots as service
-from api.site.depots import RegionFilter, RetiredFilter, TagFilter
+from api.site.depots import Descending, OrderedBy, RegionFilter, RetiredFilter, TagFilter
 from api.ui.base.forms import FieldErrors, read_name, read_whole
 from api.ui.base.rendering import is_htmx, render
+from api.ui.base.tables import SortLink
 from api.ui.site.outline import Line, Outline
 from api.ui.site.site_forms import Field
 from domain.access.principals import DepotScope
@@ -31,6 +32,7 @@ from domain.base.names import clean_region, clean_tags
 from domain.base.problems import Problem, ProblemCode
 from domain.base.timezones import check_timezone, known_timezones
 from domain.monitoring.alarms import AlarmChoice
+from domain.monitoring.depot_orders import DepotOrder, Sorting, own_order
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
 from domain.site.circuits import MAX_CIRCUITS, MAX_DEPTH
@@ -125,10 +127,21 @@ def _read_timezone(given: str) -> str:
 FILTERS = frozenset({"search", "provisioning", "freshness", "alarm", "region", "tag", "retired"})
 """What the list is narrowed down by, in its address."""
 
+ORDERS = {
+    DepotOrder.NAME: "Name",
+    DepotOrder.WORST: "Worst first",
+    DepotOrder.PROVISIONING: "Provisioning",
+    DepotOrder.STATUS: "Status",
+    DepotOrder.FAIL_SAFE: "Fail-safe",
+    DepotOrder.REMEDIATIONS: "Remediations",
+    DepotOrder.TIMEZONE: "Time zone",
+}
+"""What the list is sorted by, as it is offered."""
+
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which depots are asked for."""
+    """Which depots are asked for, and in which order."""
 
     search: str | None
     provisioning: ProvisioningState | None
@@ -137,6 +150,15 @@ class Wanted:
     region: str | None = None
     tag: str | None = None
     retired: bool = False
+    sort: DepotOrder | None = None
+    descending: bool = False
+
+    @property
+    def sorting(self) -> Sorting:
+        """The order of the list."""
+        if self.retired:
+            return Sorting(DepotOrder.NAME, self.descending)
+        return Sorting(self.sort or own_order(self.alarm, self.freshness, self.provisioning), self.descending)
 
     @property
     def filters(self) -> dict[str, str | None]:
@@ -151,14 +173,29 @@ class Wanted:
         }
 
     @property
+    def kept(self) -> dict[str, str | None]:
+        """What stays while one searches: the filters and the order."""
+        return {**self.filters, "sort": self.sort, "descending": "true" if self.descending else None}
+
+    @property
     def labels(self) -> dict[str, str]:
         """The filters by region and tag that are asked for, by the names of the address."""
         return {name: value for name, value in (("region", self.region), ("tag", self.tag)) if value}
 
     def query(self, **other: object) -> str:
         """Ask for the same with something else in it; None takes a filter away."""
-        given = {"search": self.search, **self.filters, **other}
+        given = {"search": self.search, **self.kept, **other}
         return urlencode({name: value for name, value in given.items() if value})
+
+    def sorted_by(self, name: str, path: str) -> SortLink | None:
+        """The link that sorts by an order: from its other end where the list has it. None: the list cannot have it."""
+        order = DepotOrder(name)
+        if self.retired and order is not DepotOrder.NAME:
+            return None
+        now = self.sorting
+        turned = "true" if now == Sorting(order) else None
+        ordered = "" if now.order is not order else "descending" if now.is_descending else "ascending"
+        return SortLink(f"{path}?{self.query(sort=order, descending=turned)}", ordered)
 
     def in_service(self, **other: object) -> str:
         """Ask for the same of the depots that are not retired, with something else in it."""
@@ -180,6 +217,8 @@ async def _rows(engine: AsyncEngine, scope: DepotScope, wanted: Wanted, cursor: 
         region=wanted.region,
         tag=wanted.tag,
         retired=wanted.retired,
+        sort=wanted.sort,
+        descending=wanted.descending,
         cursor=cursor,
         limit=PAGE,
     )
@@ -195,6 +234,7 @@ async def _rows(engine: AsyncEngine, scope: DepotScope, wanted: Wanted, cursor: 
         "alarms": {depot_id: DepotInAlarm.of(found) for depot_id, found in alarms.items()},
         "namesakes": {name for name, count in names.items() if count > 1},
         "fields": depot_fields(),
+        "orders": ORDERS,
     }
 
 
@@ -226,9 +266,11 @@ async def show(
     region: RegionFilter = None,
     tag: TagFilter = None,
     retired: RetiredFilter = False,
+    sort: OrderedBy = None,
+    descending: Descending = False,
 ) -> Response:
     """Show all depots, or those that were searched for."""
-    wanted = Wanted(search, provisioning, freshness, alarm, region, tag, retired)
+    wanted = Wanted(search, provisioning, freshness, alarm, region, tag, retired, sort, descending)
     context = await _rows(engine, scope, wanted, None) | await _counts(engine, scope, wanted)
     return render(
         request,
@@ -250,10 +292,13 @@ async def more(
     region: RegionFilter = None,
     tag: TagFilter = None,
     retired: RetiredFilter = False,
+    sort: OrderedBy = None,
+    descending: Descending = False,
     cursor: Cursor = None,
 ) -> Response:
     """The next depots of the list."""
-    context = await _rows(engine, scope, Wanted(search, provisioning, freshness, alarm, region, tag, retired), cursor)
+    wanted = Wanted(search, provisioning, freshness, alarm, region, tag, retired, sort, descending)
+    context = await _rows(engine, scope, wanted, cursor)
     return render(request, "depots.html", context, block="more_rows")
 
 
