@@ -44,7 +44,7 @@ async def test_each_half_hour_has_its_last_value(engine: AsyncEngine) -> None:
     [
         ([1, None, 3], "M3.0 21.0h0.01M93.0 3.0h0.01", "last 24 hours: 1 % to 3 %, 3 % at last, with gaps"),
         ([1, 3, 2], "M3.0 21.0L48.0 3.0L93.0 12.0", "last 24 hours: 1 % to 3 %, 2 % at last"),
-        ([5, 5], "M3.0 12.0L93.0 12.0", "last 24 hours: 5 % all day"),
+        ([5, 5], "M3.0 12.0L93.0 12.0", "last 24 hours: 5 % throughout"),
     ],
 )
 def test_a_gap_is_no_line(values: list[float | None], path: str, text: str) -> None:
@@ -53,4 +53,4 @@ def test_a_gap_is_no_line(values: list[float | None], path: str, text: str) -> N
 
 
 def test_watts_are_said_in_kilowatts() -> None:
-    assert "1.5 kW all day" in draw_spark(MeasurandKey.TOTAL_POWER_LOAD, [1500]).text
+    assert "1.5 kW throughout" in draw_spark(MeasurandKey.TOTAL_POWER_LOAD, [1500]).text

@@ -14,7 +14,7 @@ from api.monitoring.overview import read
 from domain.access.principals import EVERYWHERE, NOWHERE, DepotScope
 from domain.site.routing import PowerSourceKind
 from store.monitoring.powers import MeasuredPower, read_powers
-from store.site.fleet.fleet_load import FleetLoad, read_fleet_load
+from store.site.fleet.fleet_load import FleetLoad, read_depot_loads, read_fleet_load
 from store.site.tables import circuits
 from tests.factories.capacities import capacity_site, expire
 from tests.factories.packets import send
@@ -115,6 +115,14 @@ async def test_the_load_of_depots_beside_what_they_may_draw(engine: AsyncEngine,
     await send(api, packet(other, now, TOTAL_POWER_LOAD=70_000, **well))
     assert await load(engine) == FleetLoad(2, 135_000, 230_000, 0)
     assert await load(engine, DepotScope.of(other.depot_id)) == FleetLoad(1, 70_000, 80_000, 0)
+    # Each by itself, with the devices that measure it.
+    async with engine.connect() as connection:
+        each = await read_depot_loads(connection, [one.depot_id, other.depot_id, quiet.depot_id, uuid4()])
+        assert await read_depot_loads(connection, []) == {}
+    assert {depot_id: (own.load_w, own.capacity_w, own.is_simulated) for depot_id, own in each.items()} == {
+        one.depot_id: (65_000, 150_000, False), other.depot_id: (70_000, 80_000, False),
+    }  # fmt: skip
+    assert set(each[one.depot_id].device_ids) == {one.devices["top"], one.devices["second"]}
     assert await load(engine, NOWHERE) == FleetLoad(0, 0, None, 0)
 
 

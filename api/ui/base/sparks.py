@@ -1,4 +1,4 @@
-"""Small trends as drawings: the last day of one measurand, with what it says in words and the way to all of it."""
+"""Small trends as drawings: the last hours of one measurand, with what it says in words and the way to all of it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Spark:
     """What it shows, in words."""
 
 
-def draw_spark(key: MeasurandKey, values: Sequence[float | None]) -> Spark:
-    """Draw values that are equally far apart, the earliest first; one of them at least is known."""
+def draw_spark(key: MeasurandKey, values: Sequence[float | None], hours: int = 24) -> Spark:
+    """Draw values of so many hours that are equally far apart, the earliest first; one of them at least is known."""
     known = [value for value in values if value is not None]
     low, high = min(known), max(known)
     room = HEIGHT - 2 * _EDGE
@@ -46,5 +46,5 @@ def draw_spark(key: MeasurandKey, values: Sequence[float | None]) -> Spark:
     unit = _KILO.get(spec.unit or "", spec.unit or "")
     lowest, highest, last = (f"{figure(value / scale)} {unit}".strip() for value in (low, high, known[-1]))
     gaps = ", with gaps" if None in values[1:-1] else ""
-    said = f"{lowest} all day" if low == high else f"{lowest} to {highest}, {last} at last"
-    return Spark("".join(parts), f"{spec.meaning}, last 24 hours: {said}{gaps}")
+    said = f"{lowest} throughout" if low == high else f"{lowest} to {highest}, {last} at last"
+    return Spark("".join(parts), f"{spec.meaning}, last {hours} hours: {said}{gaps}")

@@ -72,6 +72,7 @@ SYNC = {
 RETIRED = Badge("Retired", "circle-slash", "quiet")
 FRESH = Badge("Fresh", "circle-check", "good")
 STALE = Badge("Stale", "triangle-alert", "warn")
+ABOVE_CAPACITY = Badge("Above its capacity", "triangle-alert", "bad")
 OLD = Badge("Old", "triangle-alert", "warn")
 NOT_UPDATING = Badge("Not updating", "circle-slash", "quiet")
 FRESHNESS = {

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache, partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.datastructures import FormData
 
 from api.base.dependencies import ActorDep, EngineDep, ScopeDep
@@ -24,6 +26,7 @@ from api.site import depots as service
 from api.site.depots import Descending, OrderedBy, RegionFilter, RetiredFilter, TagFilter
 from api.ui.base.forms import FieldErrors, read_name, read_whole
 from api.ui.base.rendering import is_htmx, render
+from api.ui.base.sparks import Spark, draw_spark
 from api.ui.base.tables import SortLink
 from api.ui.site.outline import Line, Outline
 from api.ui.site.site_forms import Field
@@ -31,20 +34,25 @@ from domain.access.principals import DepotScope
 from domain.base.names import clean_region, clean_tags
 from domain.base.problems import Problem, ProblemCode
 from domain.base.timezones import check_timezone, known_timezones
+from domain.history.series import MOST_SERIES
 from domain.monitoring.alarms import AlarmChoice
 from domain.monitoring.depot_orders import DepotOrder, Sorting, own_order
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
 from domain.site.circuits import MAX_CIRCUITS, MAX_DEPTH
-from store.base.database import snapshot
+from domain.site.measurands import MeasurandKey
+from store.base.database import clock, snapshot
+from store.history.trends.sparks import SHORT_SPAN, read_sparks
 from store.monitoring.statuses.fleet import read_latest_statuses
 from store.site.fleet.fleet_alarms import list_alarms
 from store.site.fleet.fleet_list import MOST_COUNTED, count_fleet, count_retired
+from store.site.fleet.fleet_load import DepotLoad, read_depot_loads
 
 router = APIRouter(include_in_schema=False)
 
 PAGE = 100
 """Depots that are loaded at a time."""
+_LOAD = MeasurandKey.TOTAL_POWER_LOAD
 
 State = Annotated[ProvisioningState | None, Query(alias="provisioning")]
 Fresh = Annotated[DepotFreshness | None, Query(alias="freshness")]
@@ -226,16 +234,40 @@ async def _rows(engine: AsyncEngine, scope: DepotScope, wanted: Wanted, cursor: 
         shown = [depot.depot_id for depot in page.items]
         latest_statuses = await read_latest_statuses(connection, shown)
         alarms = await list_alarms(connection, shown)
+        loads = await read_depot_loads(connection, shown)
+        trends = await _load_trends(connection, loads)
     names = Counter(depot.name for depot in page.items)
     return {
         "page": page,
         "wanted": wanted,
         "statuses": latest_statuses,
+        "loads": loads,
+        "trends": trends,
+        "load_series": {depot_id: _series(load) for depot_id, load in loads.items()},
         "alarms": {depot_id: DepotInAlarm.of(found) for depot_id, found in alarms.items()},
         "namesakes": {name for name, count in names.items() if count > 1},
         "fields": depot_fields(),
         "orders": ORDERS,
     }
+
+
+async def _load_trends(connection: AsyncConnection, loads: Mapping[UUID, DepotLoad]) -> dict[UUID, Spark]:
+    """Draw what each depot drew in the last hours: what its devices measured, summed where any did."""
+    wanted = [(device_id, _LOAD) for load in loads.values() for device_id in load.device_ids]
+    found = await read_sparks(connection, wanted, await clock(connection), SHORT_SPAN)
+    drawn: dict[UUID, Spark] = {}
+    for depot_id, load in loads.items():
+        parts = [found[device_id, _LOAD] for device_id in load.device_ids if (device_id, _LOAD) in found]
+        steps = [[value for value in step if value is not None] for step in zip(*parts, strict=True)]
+        if any(steps):
+            values = [sum(step) if step else None for step in steps]
+            drawn[depot_id] = draw_spark(_LOAD, values, SHORT_SPAN // timedelta(hours=1))
+    return drawn
+
+
+def _series(load: DepotLoad) -> str:
+    """The series of a depot's load, as the address of the Trends page has them."""
+    return "&series=".join(f"device:{device_id}:{_LOAD}" for device_id in load.device_ids[:MOST_SERIES])
 
 
 async def _counts(engine: AsyncEngine, scope: DepotScope, wanted: Wanted) -> dict[str, Any]:

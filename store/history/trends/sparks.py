@@ -1,4 +1,4 @@
-"""Small trends of the last day: of each half hour the value that was measured last."""
+"""Small trends of the last day or of the last hours: of each half hour the value that was measured last."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from domain.site.measurands import MEASURANDS, MeasurandKey, ValueKind
 from store.monitoring.device_readings import column_of
 
 SPAN = timedelta(hours=24)
+SHORT_SPAN = timedelta(hours=6)
+"""What a list shows of many."""
 _STEP = timedelta(minutes=30)
 POINTS = SPAN // _STEP + 1
-"""Values of a small trend: the first and the last half hour are parts of one."""
+"""Values of a small trend of a day: the first and the last half hour are parts of one."""
 
 SparkOf = tuple[UUID, MeasurandKey]
 """A device, and a number that it measures."""
@@ -39,11 +41,11 @@ _LAST = """
 
 
 async def read_sparks(
-    connection: AsyncConnection, wanted: Collection[SparkOf], now: datetime
+    connection: AsyncConnection, wanted: Collection[SparkOf], now: datetime, span: timedelta = SPAN
 ) -> dict[SparkOf, list[float | None]]:
-    """Read ``POINTS`` values of each, the earliest first; None: nothing was measured in that half hour.
+    """Read the values of each in the last ``span``, the earliest first: ``POINTS`` of a day.
 
-    What was not measured at all in the last day is left out, and so is what is no number.
+    None: nothing was measured in that half hour. What was not measured at all is left out, and so is what is no number.
     """
     devices: dict[MeasurandKey, set[UUID]] = defaultdict(set)
     for device_id, key in wanted:
@@ -52,9 +54,10 @@ async def read_sparks(
     found: dict[SparkOf, list[float | None]] = {}
     if not devices:
         return found
-    given: dict[str, Any] = {"since": bucket_begin(now - SPAN, _STEP), "step": _STEP}
+    points = span // _STEP + 1
+    given: dict[str, Any] = {"since": bucket_begin(now - span, _STEP), "step": _STEP}
     given |= {column_of(key): list(ids) for key, ids in devices.items()}
-    parts = [_LAST.format(key=key.value, column=column_of(key), most=POINTS - 1) for key in devices]
+    parts = [_LAST.format(key=key.value, column=column_of(key), most=points - 1) for key in devices]
     for device_id, key, n, value in await connection.execute(text(" UNION ALL ".join(parts)), given):
-        found.setdefault((device_id, MeasurandKey(key)), [None] * POINTS)[n] = value
+        found.setdefault((device_id, MeasurandKey(key)), [None] * points)[n] = value
     return found

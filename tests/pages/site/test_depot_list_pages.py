@@ -7,13 +7,15 @@ from uuid import UUID
 
 import pytest
 from playwright.async_api import Browser, expect
+from sqlalchemy import text, update
 
 from store.base.database import transaction
 from store.monitoring.capacity_upkeep import pass_deadlines
 from store.site.depots import update_depot
+from store.site.tables import circuits
 from tests.factories.capacities import capacity_site, expire
 from tests.factories.depots import make_depot_with
-from tests.factories.sites import controller_site, open_remediation, packet
+from tests.factories.sites import add_device, controller_site, make_site, milliseconds, open_remediation, packet
 from tests.helpers.support import ACTOR
 from tests.pages.conftest import DESKTOP, PHONE, RunningProduct, Visitor
 from tests.pages.helpers.load import send
@@ -92,10 +94,13 @@ async def test_the_list_is_sorted_by_its_headings_and_keeps_its_filters(
     await page.goto("/depots?sort=WORST")
     await expect(names.first).to_have_text("Silent")
     await expect(page.locator("#sort-worst")).to_have_attribute("aria-current", "true")
-    # Every heading sorts but those that say so by having no link.
+    # What a load is, is not kept: its columns have no link.
     titles = await headings.all_inner_texts()
-    assert titles == ["Depot", "Provisioning", "Status", "Fail-safe", "Remediations", "Time zone"]
-    assert await headings.get_by_role("link").count() == len(titles)
+    assert titles == [
+        "Depot", "Provisioning", "Status", "Fail-safe", "Remediations", "Load", "Last 6 hours", "Time zone"
+    ]  # fmt: skip
+    sorting = await headings.get_by_role("link").all_inner_texts()
+    assert sorting == [title for title in titles if title not in ("Load", "Last 6 hours")]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -113,3 +118,46 @@ async def test_the_list_is_sorted_without_a_script(
     await expect(page.locator("#rows .row-link")).to_have_text(["Well", "Silent", "Newer", "Older"])
     await page.close()
     await look(await visitor.open("/depots?sort=WORST", size=SIZES[size]), f"depots-worst-{size}")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_each_depot_shows_its_load_against_its_capacity(
+    product: RunningProduct, visitor: Visitor, size: str
+) -> None:
+    below, above, quiet = [await make_site(product.engine) for _ in range(3)]
+    async with product.engine.begin() as connection:
+        await connection.execute(update(circuits).values(rated_power_w=250_000))
+    for site, watts in ((below, 120_000), (above, 300_000)):
+        await add_device(product.engine, site, circuit_id=site.circuit_ids[0])
+        for minutes in (90, 45, 0):
+            at = milliseconds() - minutes * 60_000
+            await send(product, packet(site, at, TOTAL_POWER_LOAD=watts - minutes * 100))
+    for site, name in ((below, "Below"), (above, "Above"), (quiet, "Quiet")):
+        await rename(product, site.depot_id, name)
+    page = await visitor.open("/depots", size=SIZES[size])
+    loads = page.locator("#rows .load-now")
+    await expect(loads).to_have_text(
+        ["300.0 of 250.0 kW Above its capacity", "120.0 of 250.0 kW", "not measured"], use_inner_text=True
+    )
+    await expect(loads.get_by_role("progressbar", name="Load of Below against its capacity")).to_have_attribute(
+        "value", "120000.0"
+    )
+    trends = page.locator("#rows .spark")
+    await expect(trends).to_have_count(2)
+    await expect(trends.last).to_have_accessible_name(
+        "Total power load, last 6 hours: 111 kW to 120 kW, 120 kW at last. Show in trends"
+    )
+    await look(page, f"depots-load-{size}")
+    await trends.last.click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Trends")
+
+
+async def test_a_simulated_load_is_marked_in_the_list(product: RunningProduct, visitor: Visitor) -> None:
+    site = await make_site(product.engine)
+    await add_device(product.engine, site, circuit_id=site.circuit_ids[0])
+    await send(product, packet(site, TOTAL_POWER_LOAD=80_000))
+    async with product.engine.begin() as connection:
+        await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        await connection.execute(text("UPDATE device_readings SET scenario_run_id = uuidv7()"))
+    page = await visitor.open("/depots")
+    await expect(page.locator("#rows .load-now")).to_contain_text("Simulated")
