@@ -14,11 +14,11 @@ from store.monitoring.capacity_upkeep import pass_deadlines
 from store.site.depots import update_depot
 from store.site.tables import circuits
 from tests.factories.capacities import capacity_site, expire
-from tests.factories.depots import make_depot_with
+from tests.factories.depots import make_depot_with, make_fleet
 from tests.factories.sites import add_device, controller_site, make_site, milliseconds, open_remediation, packet
 from tests.helpers.support import ACTOR
 from tests.pages.conftest import DESKTOP, PHONE, RunningProduct, Visitor
-from tests.pages.helpers.load import send
+from tests.pages.helpers.load import is_live, send
 from tests.pages.helpers.looking import look
 
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
@@ -161,3 +161,45 @@ async def test_a_simulated_load_is_marked_in_the_list(product: RunningProduct, v
         await connection.execute(text("UPDATE device_readings SET scenario_run_id = uuidv7()"))
     page = await visitor.open("/depots")
     await expect(page.locator("#rows .load-now")).to_contain_text("Simulated")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_after_back_the_depot_that_was_opened_has_the_focus(
+    product: RunningProduct, visitor: Visitor, size: str
+) -> None:
+    await make_fleet(product.engine, 60)
+    visitor.expected = ("404",)  # they have no microgrid
+    page = await visitor.open("/depots", size=SIZES[size])
+    link = page.get_by_role("link", name="Depot 00040", exact=True)
+    await link.scroll_into_view_if_needed()
+    before = await page.evaluate("scrollY")
+    assert before > 0
+    await link.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Depot 00040")
+    await page.go_back()
+    await expect(link).to_be_focused()
+    await expect(link).to_be_in_viewport()
+    # What follows what changes leaves it there.
+    await is_live(page)
+    await make_depot_with(product.engine, name="Yard beyond the others")
+    await expect(page.locator("#rows .row-link")).to_have_count(61)
+    await expect(link).to_be_focused()
+    await expect(link).to_be_in_viewport()
+
+
+async def test_a_filter_that_was_chosen_keeps_the_focus(product: RunningProduct, visitor: Visitor) -> None:
+    await make_fleet(product.engine, 60)
+    page = await visitor.open("/depots")
+    chosen = page.get_by_role("link", name="Pending")
+    await chosen.press("Enter")
+    await expect(page).to_have_url(f"{product.url}/depots?provisioning=PENDING")
+    await expect(chosen).to_be_focused()
+    heading = page.get_by_role("columnheader").get_by_role("link", name="Time zone")
+    for _ in range(2):
+        await heading.press("Enter")
+        await expect(heading).to_be_focused()
+    await expect(page.get_by_role("columnheader", name="Time zone")).to_have_attribute("aria-sort", "descending")
+    # A page that is opened anew begins at its top.
+    await page.goto("/depots")
+    await expect(page.locator("#rows .row-link").first).to_be_visible()
+    assert await page.evaluate("document.activeElement === document.body")

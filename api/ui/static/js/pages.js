@@ -5,6 +5,7 @@ import "./circuit-lines.js";
 import "./copy.js";
 import "./dialogs.js";
 import "./fold.js";
+import "./keep-place.js";
 import "./live-stream.js";
 import "./notices.js";
 import "./session.js";
