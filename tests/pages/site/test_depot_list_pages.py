@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -145,7 +146,7 @@ async def test_each_depot_shows_its_load_against_its_capacity(
     trends = page.locator("#rows .spark")
     await expect(trends).to_have_count(2)
     await expect(trends.last).to_have_accessible_name(
-        "Total power load, last 6 hours: 111 kW to 120 kW, 120 kW at last. Show in trends"
+        re.compile("Total active power, last 6 hours: 111 kW to 120 kW, 120 kW at last.*Show in trends")
     )
     await look(page, f"depots-load-{size}")
     await trends.last.click()

@@ -32,10 +32,10 @@ from store.site.fleet.fleet_list import (
 )
 from store.site.tables import capability_owners, depots
 from tests.factories.equipped_depots import add_gateway
-from tests.factories.large_fleets import FLEET, SHARES, blocks_read
 from tests.factories.sites import MadeDepot, controller_site, milliseconds, packet
 from tests.helpers.answers import HTMX, error_of
 from tests.helpers.support import make_depot
+from tests.site.fleet.large_fleets import FLEET, SHARES, blocks_read
 
 # The rule, said once more: by each capability of every depot.
 _RULE = text("""

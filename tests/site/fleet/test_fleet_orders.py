@@ -19,9 +19,9 @@ from domain.provisioning.outcomes import ProvisioningState
 from store.site.depots import list_depots, list_ranked_depots
 from store.site.fleet.fleet_list import DepotFilter, fresh_plans, page_statement
 from store.site.fleet.fleet_order import RankedPlace, ranked_statement
-from tests.factories.large_fleets import ALARMS, FLEET, SHARES, blocks_read
 from tests.factories.sites import controller_site, open_remediation
 from tests.helpers.support import make_depot
+from tests.site.fleet.large_fleets import ALARMS, FLEET, SHARES, blocks_read
 
 RANKED = [order for order in DepotOrder if order is not DepotOrder.NAME]
 BOTH_WAYS = [Sorting(order, turned) for order in DepotOrder for turned in (False, True)]
