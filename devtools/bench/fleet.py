@@ -17,6 +17,7 @@ from sqlalchemy import text
 from api.main import create_app
 from cli.errors import CommandFailedError
 from devtools.bench.stage import Databases, databases
+from domain.monitoring.depot_orders import DepotOrder
 from runtime.settings import Settings
 from store.base.database import make_engine
 from store.site.fleet.fleet_list import add_counts_up
@@ -35,6 +36,16 @@ _ASKED = {
     "list, stale": "/api/depots?freshness=STALE",
     "list, without status": "/api/depots?freshness=NONE",
     "list, both filters": "/api/depots?provisioning=FAILED&freshness=NONE",
+    **{
+        f"list by {order.lower().replace('_', '-')}{', turned round' if turned else ''}": (
+            f"/api/depots?sort={order}&descending={'true' if turned else 'false'}"
+        )
+        for order in DepotOrder
+        for turned in (False, True)
+    },
+    "list by status, fresh": "/api/depots?sort=STATUS&freshness=FRESH",
+    "search, worst first": "/api/depots?sort=WORST&search=depot%2017",
+    "page, worst first": "/depots?sort=WORST",
     "search": "/api/depots?search=depot%2017",
     "search, nothing found": "/api/depots?search=zqx",
     "figures": "/metrics",
@@ -56,6 +67,18 @@ _STATES = [
     """
     INSERT INTO fresh_depots (depot_id, fresh_until)
     SELECT depot_id, now() + interval '1 day' FROM depot_list WHERE freshness = 'FRESH'
+    """,
+    """
+    INSERT INTO depot_alarms (depot_id, priority, since, silent_controllers, fail_safe_circuits, fail_safe_since,
+                              open_remediations, stale_since, stale_by_silence)
+    SELECT depot_id, CASE WHEN n.number % 100 = 1 THEN 1 ELSE 3 END, n.moment, 0, CAST(n.number % 100 = 1 AS integer),
+           CASE WHEN n.number % 100 = 1 THEN n.moment END, 0, n.moment, false
+    FROM (
+        SELECT depot_id, number, now() - make_interval(secs => number) AS moment
+        FROM (SELECT depot_id, row_number() OVER (ORDER BY depot_id) AS number FROM depot_list) AS numbered
+    ) AS n
+    WHERE n.number % 10 = 1
+    ON CONFLICT (depot_id) DO UPDATE SET stale_since = excluded.stale_since
     """,
 ]
 
