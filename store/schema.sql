@@ -793,14 +793,18 @@ CREATE FUNCTION public.settle_ranks(changed uuid[]) RETURNS void
                 WHEN x.freshness = 'FRESH' THEN 2000000000000000000 ELSE 3000000000000000000 END,
            CASE WHEN a.fail_safe_since IS NULL THEN 1000000000000000000 ELSE rank_of(a.fail_safe_since) END,
            CASE WHEN a.remediations_since IS NULL THEN 1000000000000000000 ELSE rank_of(a.remediations_since) END,
-           x.timezone, x.freshness
+           x.timezone, x.freshness,
+           CASE WHEN a.silent_controllers > 0 THEN 1 ELSE 0 END | CASE WHEN a.fail_safe_circuits > 0 THEN 2 ELSE 0 END
+           | CASE WHEN a.failed_since IS NOT NULL THEN 4 ELSE 0 END
+           | CASE WHEN a.open_remediations > 0 THEN 8 ELSE 0 END
+           | CASE WHEN a.stale_since IS NOT NULL AND NOT a.stale_by_silence THEN 16 ELSE 0 END
     FROM depot_list AS x
     LEFT JOIN LATERAL (SELECT * FROM depot_alarms WHERE depot_id = x.depot_id OFFSET 0) AS a ON true
     WHERE x.depot_id = ANY (changed)
     ON CONFLICT (depot_id) DO UPDATE
     SET sort_key = excluded.sort_key, worst = excluded.worst, provisioning = excluded.provisioning,
         status = excluded.status, fail_safe = excluded.fail_safe, remediations = excluded.remediations,
-        timezone = excluded.timezone, freshness = excluded.freshness
+        timezone = excluded.timezone, freshness = excluded.freshness, alarms = excluded.alarms
     WHERE k.* IS DISTINCT FROM excluded.*
 $$;
 
@@ -1035,7 +1039,8 @@ CREATE TABLE public.depot_ranks (
     fail_safe bigint NOT NULL,
     remediations bigint NOT NULL,
     timezone text NOT NULL COLLATE pg_catalog."C",
-    freshness text NOT NULL
+    freshness text NOT NULL,
+    alarms integer NOT NULL
 )
 WITH (fillfactor='70');
 
@@ -3125,17 +3130,17 @@ CREATE INDEX depot_list_region ON public.depot_list USING btree (region, sort_ke
 
 CREATE INDEX depot_list_tags ON public.depot_list USING gin (tags);
 
-CREATE INDEX depot_ranks_fail_safe ON public.depot_ranks USING btree (fail_safe, sort_key, depot_id) INCLUDE (freshness, provisioning);
+CREATE INDEX depot_ranks_fail_safe ON public.depot_ranks USING btree (fail_safe, sort_key, depot_id) INCLUDE (freshness, provisioning, alarms);
 
-CREATE INDEX depot_ranks_provisioning ON public.depot_ranks USING btree (provisioning, sort_key, depot_id) INCLUDE (freshness);
+CREATE INDEX depot_ranks_provisioning ON public.depot_ranks USING btree (provisioning, sort_key, depot_id) INCLUDE (freshness, alarms);
 
-CREATE INDEX depot_ranks_remediations ON public.depot_ranks USING btree (remediations, sort_key, depot_id) INCLUDE (freshness, provisioning);
+CREATE INDEX depot_ranks_remediations ON public.depot_ranks USING btree (remediations, sort_key, depot_id) INCLUDE (freshness, provisioning, alarms);
 
-CREATE INDEX depot_ranks_status ON public.depot_ranks USING btree (status, sort_key, depot_id) INCLUDE (freshness, provisioning);
+CREATE INDEX depot_ranks_status ON public.depot_ranks USING btree (status, sort_key, depot_id) INCLUDE (freshness, provisioning, alarms);
 
-CREATE INDEX depot_ranks_timezone ON public.depot_ranks USING btree (timezone, sort_key, depot_id) INCLUDE (freshness, provisioning);
+CREATE INDEX depot_ranks_timezone ON public.depot_ranks USING btree (timezone, sort_key, depot_id) INCLUDE (freshness, provisioning, alarms);
 
-CREATE INDEX depot_ranks_worst ON public.depot_ranks USING btree (worst, sort_key, depot_id) INCLUDE (freshness, provisioning);
+CREATE INDEX depot_ranks_worst ON public.depot_ranks USING btree (worst, sort_key, depot_id) INCLUDE (freshness, provisioning, alarms);
 
 CREATE INDEX depots_name_id ON public.depots USING btree (name, id);
 

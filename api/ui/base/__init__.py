@@ -16,8 +16,8 @@
 - ``rendering``: Templates to answers: whole pages, or one block of a page where htmx asks for that alone
 - ``schema_forms``: Forms drawn from a JSON Schema: which fields there are, what each takes, and the document that a
   form stands for
-- ``sparks``: Small trends as drawings: the last day of one measurand, with what it says in words and the way to all of
-  it
+- ``sparks``: Small trends as drawings: the last hours of one measurand, with what it says in words and the way to all
+  of it
 - ``tables``: Tables of the pages, declared by their columns: each column has its heading and its cell in one place
 - ``words``: How pages write things down: numbers, powers, times, and the word, icon and tone of every state
 """

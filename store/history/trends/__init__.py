@@ -2,5 +2,5 @@
 
 - ``choices``: What of a depot can be chosen as a series: circuits, power sources and devices, with what was measured
   of each
-- ``sparks``: Small trends of the last day: of each half hour the value that was measured last
+- ``sparks``: Small trends of the last day or of the last hours: of each half hour the value that was measured last
 """

@@ -5,7 +5,7 @@
   0009)
 - ``fleet_list``: The list of depots as it is filtered, searched and counted: kept by triggers, so that it costs the
   same at any size
-- ``fleet_load``: What the depots of a fleet draw together, beside what they may draw
+- ``fleet_load``: What the depots of a fleet draw, together and each, beside what they may draw
 - ``fleet_order``: The list of depots in another order than that of names: ``depot_ranks`` has what each depot is
   ordered by
 - ``fleet_statements``: What an import does in the database, statement by statement. ``store.site.fleet.fleet_import``
