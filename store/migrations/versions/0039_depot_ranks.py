@@ -6,8 +6,8 @@ from alembic import op
 
 from store.base.sql_script import statements
 
-revision = "0038"
-down_revision = "0037"
+revision = "0039"
+down_revision = "0038"
 branch_labels = None
 depends_on = None
 
