@@ -38,6 +38,7 @@ from activities.rollups import RollupActivities
 from activities.run_audit import RunAuditActivities
 from activities.scenario_run import ScenarioRunActivities
 from activities.steps import Steps
+from activities.transfers.export import ExportActivities
 from activities.transfers.fleet_import import ImportActivities
 from domain.access.secrets import BITS, SecretKind, digest_of, make_secret
 from domain.history.rollups import RollupCheckRequest, RollupRequest
@@ -67,6 +68,7 @@ from workflows.rollup_check import RollupCheckWorkflow
 from workflows.run_audit import RunAuditWorkflow
 from workflows.scenario_run import ScenarioRunWorkflow
 from workflows.schedules import Plan, ensure_schedules
+from workflows.transfers.export import ExportWorkflow
 from workflows.transfers.fleet_import import ImportWorkflow
 
 if TYPE_CHECKING:
@@ -132,6 +134,7 @@ _SUBJECTS = (
     ),
     _Subject(BackfillWorkflow, lambda given: BackfillActivities(given.engine).every()),
     _Subject(ImportWorkflow, lambda given: ImportActivities(given.engine).every()),
+    _Subject(ExportWorkflow, lambda given: ExportActivities(given.engine).every()),
     _Subject(ScenarioRunWorkflow, lambda given: ScenarioRunActivities(given.engine, given.api).every()),
     _Subject(
         CapacityWatchWorkflow,
@@ -211,7 +214,7 @@ _SUBJECTS = (
         Plan(
             "run-audit",
             "RUN_AUDIT",
-            "Ends scenario runs, backfills and imports whose workflow is gone",
+            "Ends scenario runs, backfills, imports and exports whose workflow is gone",
             timedelta(minutes=1),
             RunAuditWorkflow.run,
             RunAuditRequest(),

@@ -1115,6 +1115,36 @@ CREATE TABLE public.devices (
     CONSTRAINT devices_version CHECK ((version >= 1))
 );
 
+CREATE TABLE public.export_parts (
+    export_id uuid NOT NULL,
+    starts_at bigint NOT NULL,
+    content bytea NOT NULL
+);
+
+CREATE TABLE public.exports (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    kind text NOT NULL,
+    file_format text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    until timestamp with time zone NOT NULL,
+    depot_id uuid,
+    device_ids uuid[] NOT NULL,
+    measurands text[] NOT NULL,
+    within uuid[],
+    state text NOT NULL,
+    requested_by text NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    failure text,
+    done_until timestamp with time zone,
+    slice_seconds double precision,
+    rows_done bigint DEFAULT 0 NOT NULL,
+    size_bytes bigint DEFAULT 0 NOT NULL,
+    expires_at timestamp with time zone,
+    CONSTRAINT exports_state CHECK ((state = ANY (ARRAY['RUNNING'::text, 'PAUSED'::text, 'COMPLETED'::text, 'CANCELLED'::text, 'FAILED'::text])))
+);
+
 CREATE TABLE public.fresh_depots (
     depot_id uuid NOT NULL,
     fresh_until timestamp with time zone NOT NULL
@@ -2964,6 +2994,12 @@ ALTER TABLE ONLY public.devices
 ALTER TABLE ONLY public.devices
     ADD CONSTRAINT devices_sensor UNIQUE (gateway_id, sensor_id);
 
+ALTER TABLE ONLY public.export_parts
+    ADD CONSTRAINT export_parts_pkey PRIMARY KEY (export_id, starts_at);
+
+ALTER TABLE ONLY public.exports
+    ADD CONSTRAINT exports_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.fresh_depots
     ADD CONSTRAINT fresh_depots_pkey PRIMARY KEY (depot_id);
 
@@ -3153,6 +3189,10 @@ CREATE INDEX device_readings_written_in ON ONLY public.device_readings USING bri
 CREATE INDEX devices_circuit_id ON public.devices USING btree (circuit_id);
 
 CREATE INDEX devices_depot_id ON public.devices USING btree (depot_id);
+
+CREATE INDEX exports_open ON public.exports USING btree (id) WHERE (finished_at IS NULL);
+
+CREATE INDEX exports_requested_by ON public.exports USING btree (requested_by, id);
 
 CREATE INDEX fresh_depots_fresh_until ON public.fresh_depots USING btree (fresh_until);
 
@@ -3373,6 +3413,9 @@ ALTER TABLE ONLY public.devices
 
 ALTER TABLE ONLY public.devices
     ADD CONSTRAINT devices_gateway FOREIGN KEY (gateway_id, depot_id) REFERENCES public.gateways(id, depot_id);
+
+ALTER TABLE ONLY public.export_parts
+    ADD CONSTRAINT export_parts_export FOREIGN KEY (export_id) REFERENCES public.exports(id);
 
 ALTER TABLE ONLY public.fresh_depots
     ADD CONSTRAINT fresh_depots_depot FOREIGN KEY (depot_id) REFERENCES public.depot_list(depot_id) ON DELETE CASCADE;

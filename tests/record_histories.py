@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -27,6 +27,9 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.manage_api import ManageApi
 from devtools.legacy_fleet import seed_legacy
+from domain.access.principals import EVERYWHERE
+from domain.history.export_jobs import EXPORT, ExportInput, ExportRequest
+from domain.history.exports import ExportFormat, ExportKind, ExportSelection
 from domain.history.rollups import RollupCheckRequest, RollupRequest
 from domain.monitoring.upkeep import DriftRequest, HistoryRequest, ReadingFillRequest, RunAuditRequest, WatchInput
 from domain.provisioning.backfill import BackfillInput, BackfillRequest
@@ -38,6 +41,7 @@ from fleet.make_fleet import lines
 from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
 from store.base.database import make_engine, transaction
+from store.history.jobs.export_jobs import insert_export
 from store.migrate import upgrade
 from store.provisioning.tables import microgrid_nodes, outbox
 from store.site.circuits import update_circuit
@@ -52,7 +56,15 @@ from workflows.backfill import BackfillWorkflow
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.drift_audit import DriftAuditWorkflow
 from workflows.history_upkeep import HistoryUpkeepWorkflow
-from workflows.launch import backfill_handle, resync, signal_sync, start_backfill, start_import, sync_workflow_id
+from workflows.launch import (
+    backfill_handle,
+    resync,
+    signal_sync,
+    start_backfill,
+    start_export,
+    start_import,
+    sync_workflow_id,
+)
 from workflows.reading_fill import ReadingFillWorkflow
 from workflows.reading_rollup import ReadingRollupWorkflow
 from workflows.rollup_check import RollupCheckWorkflow
@@ -358,6 +370,27 @@ class Recorder:
         await start_backfill(self.client, QUEUE, BackfillInput(request, pages_a_run=pages_a_run))
         return f"backfill/{request.backfill_id}"
 
+    async def export_completed(self) -> None:
+        await self.save("export-completed", await self._export())
+
+    async def export_continued(self) -> None:
+        workflow_id = await self._export(steps_a_run=1)
+        await self.client.get_workflow_handle(workflow_id).result()
+        for number, run_id in enumerate((await self._runs(workflow_id, "ContinuedAsNew"))[:1]):
+            await self.save(f"export-continued-{number}", workflow_id, run_id)
+
+    async def export_failed(self) -> None:
+        async with self._refusing("export_parts"):
+            await self.save("export-failed", await self._export())
+
+    async def _export(self, *, steps_a_run: int = 500) -> str:
+        request = ExportRequest(uuid4(), ExportKind.READINGS, ExportFormat.CSV, ACTOR.name)
+        until = datetime.now(UTC)
+        async with transaction(self.engine, ACTOR) as connection:
+            await insert_export(connection, request, ExportSelection(until - timedelta(days=2), until), EVERYWHERE)
+        await start_export(self.client, QUEUE, ExportInput(request, steps_a_run=steps_a_run))
+        return EXPORT.workflow_id(request.export_id)
+
     async def _import(self, depots: int = 60, seed: int = 5) -> str:
         body = "".join(lines(depots, seed=seed, flaws=True)).encode()
         async with http_client(self.address) as api:
@@ -393,6 +426,9 @@ PATHS: list[Callable[[Recorder], Awaitable[None]]] = [
     Recorder.import_paused,
     Recorder.import_cancelled,
     Recorder.import_failed,
+    Recorder.export_completed,
+    Recorder.export_continued,
+    Recorder.export_failed,
     Recorder.watch_passes_and_continues,
     Recorder.history_upkeep,
     Recorder.drift_audit,

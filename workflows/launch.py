@@ -24,6 +24,7 @@ from temporalio.common import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.base.jobs import JobKind
+from domain.history.export_jobs import EXPORT, ExportInput
 from domain.history.rollups import RollupCheckRequest
 from domain.provisioning.backfill import BACKFILL, BackfillInput, BackfillProgress
 from domain.provisioning.outcomes import SyncRequest, SyncResult
@@ -34,6 +35,7 @@ from workflows.backfill import BackfillWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
 from workflows.rollup_check import RollupCheckWorkflow
 from workflows.scenario_run import ScenarioRunWorkflow
+from workflows.transfers.export import ExportWorkflow
 from workflows.transfers.fleet_import import ImportWorkflow
 
 WorkflowT = TypeVar("WorkflowT")
@@ -155,6 +157,13 @@ async def start_import(client: Client, task_queue: str, given: ImportInput) -> N
     request = given.request
     summary = f"{request.file_name} by {request.requested_by}"
     await _start_job(client, task_queue, IMPORT, request.import_id, ImportWorkflow.run, given, summary)
+
+
+async def start_export(client: Client, task_queue: str, given: ExportInput) -> None:
+    """Start an export. Starting the same one again changes nothing."""
+    request = given.request
+    summary = f"{request.kind} as {request.file_format} by {request.requested_by}"
+    await _start_job(client, task_queue, EXPORT, request.export_id, ExportWorkflow.run, given, summary)
 
 
 async def start_rollup_check(client: Client, task_queue: str, request: RollupCheckRequest) -> None:

@@ -85,15 +85,37 @@ class ProblemCode(StrEnum):
         "TOO_MANY_EXPORTS",
         HTTPStatus.TOO_MANY_REQUESTS,
         Subject.HISTORY,
-        "Too many exports are running, so this one was not started.",
-        "Ask for it again later.",
+        "Too many exports are running or kept, so this one was not started.",
+        "Ask for it again later, or delete one that is kept.",
     )
     EXPORT_TOO_LARGE = (
         "EXPORT_TOO_LARGE",
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Subject.HISTORY,
         "The export would have more rows than one file may have.",
-        "Export a shorter window, or fewer depots or devices at once.",
+        "Have a job make the file (`POST /api/exports`), or export a shorter window, or fewer devices at once.",
+    )
+    EXPORT_NOT_FOUND = (
+        "EXPORT_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
+        Subject.HISTORY,
+        "You have no export with this id.",
+        "`GET /api/exports` lists your exports.",
+        "There is no such export",
+    )
+    EXPORT_NOT_RUNNING = (
+        "EXPORT_NOT_RUNNING",
+        HTTPStatus.CONFLICT,
+        Subject.HISTORY,
+        "The export has ended, so it cannot be paused, resumed or cancelled.",
+        "Start another one.",
+    )
+    EXPORT_NOT_READY = (
+        "EXPORT_NOT_READY",
+        HTTPStatus.CONFLICT,
+        Subject.HISTORY,
+        "The file of the export is not made yet, was not made, or is no longer kept.",
+        "Wait until the export has completed; after it expired, start another one.",
     )
     AS_OF_OUT_OF_RANGE = (
         "AS_OF_OUT_OF_RANGE",

@@ -2,6 +2,7 @@
 
 - ``as_of``: How far back the slider on pages reaches, and in how many places
 - ``buckets``: How wide the buckets of a series are, and where they begin
+- ``export_jobs``: An export as a job: what is beyond the cap of one answer, made slice by slice and kept for a while
 - ``exports``: What can be taken away of a site's history: which tables, of what, and how much at once
 - ``rollups``: Rollups of readings: what a measurand came to by minute, by quarter of an hour and by day
 - ``series``: Series of a measurand: what is chosen, how long a reading holds, and when it is delayed

@@ -4,6 +4,7 @@
 - ``capacities_as_of``: What held for the capacity of a circuit at a moment: what the product showed, and what is known
   of it today
 - ``exports``: Exports of a site's history: the statement of each, whose rows PostgreSQL itself writes as CSV
+- ``jobs``: Exports that jobs make
 - ``load``: What a depot's meters measured over time: the series of their load, which a chart shows
 - ``parquet``: Parquet files of exports, made from their CSV by DuckDB, which is there where the extra ``parquet`` is
   installed

@@ -222,7 +222,7 @@ async def write_csv(
         Problem: ``DEPOT_NOT_FOUND`` or ``DEVICE_NOT_FOUND``: one that is named does not exist within ``scope``.
 
     """
-    await _check_named(connection, scope, selection)
+    await check_named(connection, scope, selection)
     depots = None if scope.everywhere else list(scope.depot_ids)
     if selection.depot_id is not None:
         depots = [selection.depot_id]
@@ -259,7 +259,13 @@ _UNKNOWN = text("""
 _DEPOT_THERE = text("SELECT true FROM depots WHERE id = :depot_id")
 
 
-async def _check_named(connection: AsyncConnection, scope: DepotScope, selection: ExportSelection) -> None:
+async def check_named(connection: AsyncConnection, scope: DepotScope, selection: ExportSelection) -> None:
+    """Make sure that the depot and the devices that are named exist within ``scope``.
+
+    Raises:
+        Problem: ``DEPOT_NOT_FOUND`` or ``DEVICE_NOT_FOUND``.
+
+    """
     depot_id = selection.depot_id
     if depot_id is not None:
         there = scope.holds(depot_id) and (await connection.execute(_DEPOT_THERE, {"depot_id": depot_id})).first()

@@ -9,18 +9,21 @@ from sqlalchemy import (
     Column,
     DateTime,
     Double,
+    ForeignKey,
     Identity,
     Index,
     Integer,
+    LargeBinary,
     Table,
     Text,
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from domain.base.jobs import JobState
 from domain.site.measurands import MEASURANDS
-from store.base.metadata import id_column, metadata, now_column, time_column
+from store.base.metadata import id_column, metadata, now_column, time_column, word_check
 from store.history.rollup_statements import TABLES, parts_of, rollup_column
 
 _TYPES = {
@@ -99,3 +102,44 @@ replaced_rows = Table(
 )
 # One row: from when on they are kept.
 replaced_rows_kept = Table("replaced_rows_kept", metadata, Column("since", DateTime(timezone=True), nullable=False))
+
+exports = Table(
+    "exports",
+    metadata,
+    id_column(),
+    Column("kind", Text, nullable=False),
+    Column("file_format", Text, nullable=False),
+    time_column("since"),
+    time_column("until"),
+    Column("depot_id", Uuid),
+    Column("device_ids", ARRAY(Uuid), nullable=False),
+    Column("measurands", ARRAY(Text), nullable=False),
+    # The depots that whoever asked might see then; None: all.
+    Column("within", ARRAY(Uuid)),
+    Column("state", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    now_column("requested_at"),
+    time_column("started_at", null=True),
+    time_column("finished_at", null=True),
+    Column("failure", Text),
+    # Up to where the window is in the parts, and how much of it the next slice has.
+    time_column("done_until", null=True),
+    Column("slice_seconds", Double),
+    Column("rows_done", BigInteger, nullable=False, server_default=text("0")),
+    Column("size_bytes", BigInteger, nullable=False, server_default=text("0")),
+    # None: there is no file.
+    time_column("expires_at", null=True),
+    word_check("exports_state", "state", JobState),
+    Index("exports_open", "id", postgresql_where=text("finished_at IS NULL")),
+    Index("exports_requested_by", "requested_by", "id"),
+)
+
+export_parts = Table(
+    "export_parts",
+    metadata,
+    Column("export_id", Uuid, ForeignKey("exports.id", name="export_parts_export"), primary_key=True),
+    # Its first byte's place in the file.
+    Column("starts_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
+"""The files of exports, in pieces."""

@@ -27,6 +27,10 @@ RowStatuses = dict[UUID, tuple[RowStatus, timedelta | None]]
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
+class ContinuedElsewhereError(RuntimeError):
+    """Another try of the same step of a job has stored something meanwhile."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobRecord:
     """What is read of every job; a kind adds what is its own."""

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.base.jobs import JobState
 from domain.site.fleet import FleetCode, LineKind
 from domain.site.imports.import_jobs import IMPORT, MAX_REPORTED
+from store.base.jobs.rows import ContinuedElsewhereError
 from store.site.tables import imports
 
 # The columns of the temporary table ``refused`` (``fleet_statements``).
@@ -32,10 +33,6 @@ _TAKE_BACK = text(f"""
     SELECT {_REFUSED} FROM import_refusals AS r
     WHERE r.import_id = :import_id AND NOT EXISTS (SELECT FROM refused AS q WHERE q.line = r.line)
 """)
-
-
-class ContinuedElsewhereError(RuntimeError):
-    """Another try of the same import has stored something meanwhile."""
 
 
 class ImportLedger:

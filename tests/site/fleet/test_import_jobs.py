@@ -31,9 +31,10 @@ from fleet.make_fleet import lines
 from runtime.search_attributes import OUTCOME
 from runtime.settings import Settings
 from store.base.database import transaction
+from store.base.jobs.rows import ContinuedElsewhereError
 from store.site.fleet.fleet_import import fleet_import
 from store.site.fleet.import_jobs import forget_reports, insert_file, insert_import, read_import
-from store.site.fleet.import_ledger import ContinuedElsewhereError, ImportLedger
+from store.site.fleet.import_ledger import ImportLedger
 from store.site.tables import depots, import_parts, import_refusals, imports
 from tests.factories.fleet_lines import depot, encode, gaps, post, state
 from tests.factories.jobs.imports import ROUTE, begin, reached, read, told_to_stop

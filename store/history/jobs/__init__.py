@@ -1,0 +1,4 @@
+"""Exports that jobs make.
+
+- ``export_jobs``: Exports as jobs: their rows and their files
+"""
