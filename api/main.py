@@ -49,7 +49,7 @@ from api.edge.guard import Authenticate, Guard, SecurityHeadersMiddleware
 from api.edge.located import Located
 from api.edge.requests import Requests
 from api.edge.temporal_ui import TemporalUi
-from api.history import exports, rollups, series
+from api.history import export_jobs, exports, rollups, series
 from api.monitoring import capability_status, load, overview, telemetry
 from api.provisioning import backfills, microgrids, retirement, set_up
 from api.simulation import scenario_runs, scenarios
@@ -140,7 +140,7 @@ _MONITORING = _Subject(
     fast_routes=(*telemetry.FAST_ROUTES, *capability_status.FAST_ROUTES),
     schemas=telemetry.PACKET_SCHEMAS,
 )
-_HISTORY = _Subject((series, exports, rollups))
+_HISTORY = _Subject((series, exports, export_jobs, rollups))
 _BACKFILLS = _Subject((backfills,))
 _ACCESS = _Subject((grants, api_tokens, sessions, journal, payload_codec))
 _SIMULATION = _Subject((scenarios, scenario_runs))

@@ -62,6 +62,7 @@ _NOUNS = {
     "overview": ("overview", "overviews"),
     "load": ("depot_load", "depot_loads"),
     "series": ("series", "series"),
+    "export_jobs": ("export", "exports"),
     "remediations": ("remediation", "remediations"),
     "retirement": ("depot", "depots"),
     "set_up": ("depot_set_up", "depot_set_ups"),
@@ -133,12 +134,13 @@ LOCATIONS = {
     "create_controller_binding": "/api/controller-bindings/{binding_id}",
     "record_capability_status": "/api/microgrids/{microgrid_id}/capability-status",
     **{f"{verb}_backfill": "/api/backfills/{backfill_id}" for verb in ("start", "pause", "resume", "cancel")},
+    **{f"{verb}_export": "/api/exports/{export_id}" for verb in ("start", "pause", "resume", "cancel")},
     **{f"{verb}_import": "/api/imports/{import_id}" for verb in ("start", "pause", "resume", "cancel")},
     **{f"{verb}_scenario_run": "/api/scenario-runs/{run_id}" for verb in ("start", "pause", "resume", "cancel")},
 }
 """Where what an operation made or started is found; the names are those of its path and of its answer."""
 
-_JOBS = {"Backfill": "backfill", "Import": "import", "ScenarioRun": "run"}
+_JOBS = {"Backfill": "backfill", "Export": "export", "Import": "import", "ScenarioRun": "run"}
 """Schemas of jobs, with what each is called: clients know their state as a type of each one's own."""
 
 _SECURITY_SCHEMES = {

@@ -115,7 +115,7 @@ class Exporter:
         if rows > MOST_ROWS:
             raise Problem(
                 ProblemCode.EXPORT_TOO_LARGE,
-                f"There are more than {MOST_ROWS:,} rows. Take a shorter window, or fewer devices.",
+                f"There are more than {MOST_ROWS:,} rows, which only a job makes a file of. Or take a shorter window.",
             )
         if as_csv:
             return csv

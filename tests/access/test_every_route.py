@@ -26,6 +26,7 @@ async def ask(
 ) -> httpx.Response:
     more = {
         "backfill_id": missing()["depot_id"],
+        "export_id": missing()["depot_id"],
         "grant_id": missing()["depot_id"],
         "import_id": missing()["depot_id"],
         "session_id": missing()["depot_id"],
@@ -33,6 +34,7 @@ async def ask(
         "secret_id": missing()["depot_id"],
         "token_id": missing()["depot_id"],
         "name": "quick-look",
+        "kind": "readings",
         "digest": "0",
         "question": "delete",
         "word": "x",

@@ -19,7 +19,7 @@ from runtime.settings import Settings
 
 VERBS = (
     "create", "list", "get", "update", "delete", "import", "resync", "validate", "enable", "disable", "send", "record",
-    "stream", "resolve", "start", "pause", "resume", "cancel", "compare", "decode", "encode", "export",
+    "stream", "resolve", "start", "pause", "resume", "cancel", "compare", "decode", "encode", "export", "download",
     "check", "shut", "retire", "restore",
 )  # fmt: skip
 WITH_EXAMPLES = ("DepotCreate", "CircuitCreate", "GatewayCreate", "DeviceCreate", "PowerSourceCreate", "Packet")
