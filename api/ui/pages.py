@@ -8,7 +8,7 @@ from api.ui.access import grants, journal, sessions, sign_in, tokens
 from api.ui.base import assets, depot_head, live, problem_list
 from api.ui.base.problem_pages import install_problem_pages
 from api.ui.controllers import controller_forms, controllers
-from api.ui.history import as_of, trends
+from api.ui.history import as_of, exports, trends
 from api.ui.monitoring import load, overview
 from api.ui.provisioning import backfills, circuits, microgrid, retirement
 from api.ui.simulation import scenario_compare, scenario_run, scenarios
@@ -33,7 +33,7 @@ def install_pages(app: FastAPI) -> None:
         depots, depot_settings, depot_head, retirement, overview, load, microgrid, circuits, controllers,
         controller_forms, remediations,
     )  # fmt: skip
-    history = (trends, as_of)
+    history = (trends, as_of, exports)
     jobs = (imports, backfills, scenarios, scenario_run, scenario_compare)
     configuration = (
         devices, gateway_dialogs, gateway_secret_dialogs, power_source_dialogs, device_dialogs, device,

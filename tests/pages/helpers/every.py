@@ -68,6 +68,8 @@ async def every_page(product: RunningProduct) -> dict[str, str]:
         "page_access": "/access",
         "page_tokens": "/tokens",
         "page_journal": "/journal",
+        "page_exports": "/exports",
+        "page_new_export": f"/exports/new/readings?depot_id={depot_id}",
         "page_imports": "/imports",
         "page_import": f"/imports/{made['import_id']}",
         "page_backfills": "/backfills",
