@@ -263,6 +263,12 @@ CREATE FUNCTION public.depot_fresh_until(wanted uuid) RETURNS timestamp with tim
     WHERE k.is_expected OR o.sensor_action_id IS NOT NULL OR l.status IS NOT NULL
 $$;
 
+CREATE FUNCTION public.depot_grams(name text, labels text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    SELECT name_grams(name || chr(31) || fold(name) || labels)
+$$;
+
 CREATE FUNCTION public.depot_list_deleted() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -308,9 +314,10 @@ CREATE FUNCTION public.depots_listed() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    INSERT INTO depot_list (depot_id, name, provisioning, grams, region, tags, sort_key, timezone)
-    SELECT id, name, provisioning, name_grams(name), lower(region), lower_all(tags), natural_key(name), timezone
-    FROM new_rows;
+    INSERT INTO depot_list (depot_id, name, provisioning, grams, region, tags, sort_key, timezone, words, labels)
+    SELECT id, name, provisioning, depot_grams(name, l.labels), lower(region), lower_all(tags), natural_key(name),
+           timezone, fold(name), l.labels
+    FROM new_rows CROSS JOIN LATERAL (SELECT fold_labels(ARRAY[timezone, region] || tags) AS labels) AS l;
     RETURN NULL;
 END $$;
 
@@ -319,27 +326,32 @@ CREATE FUNCTION public.depots_relisted() RETURNS trigger
     AS $$
 BEGIN
     UPDATE depot_list AS x
-    SET name = n.name, provisioning = n.provisioning,
-        grams = CASE WHEN x.name = n.name THEN x.grams ELSE name_grams(n.name) END,
-        sort_key = CASE WHEN x.name = n.name THEN x.sort_key ELSE natural_key(n.name) END,
-        region = lower(n.region), tags = lower_all(n.tags), timezone = n.timezone
+    SET provisioning = n.provisioning FROM new_rows AS n
+    WHERE x.depot_id = n.id AND x.provisioning IS DISTINCT FROM n.provisioning;
+    UPDATE depot_list AS x
+    SET name = n.name, grams = depot_grams(n.name, l.labels), sort_key = natural_key(n.name),
+        region = lower(n.region), tags = lower_all(n.tags), timezone = n.timezone, words = fold(n.name),
+        labels = l.labels
     FROM new_rows AS n
+    CROSS JOIN LATERAL (SELECT fold_labels(ARRAY[n.timezone, n.region] || n.tags) AS labels) AS l
     WHERE x.depot_id = n.id
-      AND (x.name, x.provisioning, x.region, x.tags, x.timezone)
-          IS DISTINCT FROM (n.name, n.provisioning, lower(n.region), lower_all(n.tags), n.timezone);
+      AND (x.name, x.region, x.tags, x.timezone)
+          IS DISTINCT FROM (n.name, lower(n.region), lower_all(n.tags), n.timezone);
     RETURN NULL;
 END $$;
 
 CREATE FUNCTION public.depots_retired() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
+DECLARE
+    own text := fold_labels(ARRAY[NEW.timezone, NEW.region] || NEW.tags);
 BEGIN
     IF NEW.retired_at IS NOT NULL THEN
         DELETE FROM depot_list WHERE depot_id = NEW.id;
     ELSE
-        INSERT INTO depot_list (depot_id, name, provisioning, grams, region, tags, sort_key, timezone)
-        VALUES (NEW.id, NEW.name, NEW.provisioning, name_grams(NEW.name), lower(NEW.region),
-                lower_all(NEW.tags), natural_key(NEW.name), NEW.timezone);
+        INSERT INTO depot_list (depot_id, name, provisioning, grams, region, tags, sort_key, timezone, words, labels)
+        VALUES (NEW.id, NEW.name, NEW.provisioning, depot_grams(NEW.name, own), lower(NEW.region),
+                lower_all(NEW.tags), natural_key(NEW.name), NEW.timezone, fold(NEW.name), own);
         PERFORM settle_freshness(ARRAY[NEW.id]);
     END IF;
     RETURN NULL;
@@ -372,6 +384,26 @@ BEGIN
     PERFORM release_readings(NEW.id, NULL);
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.fold(given text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    SELECT translate(replace(replace(replace(
+        lower(regexp_replace(normalize(lower(given), NFKD), U&'[\0300-\036f]', '', 'g')),
+        U&'\00df', 'ss'), U&'\00e6', 'ae'), U&'\0153', 'oe'), U&'\00f8\0142\0111\0131', 'oldi')
+$$;
+
+CREATE FUNCTION public.fold_labels(labels text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    SELECT coalesce(string_agg(chr(31) || part, '' ORDER BY part COLLATE "C"), '')
+    FROM (
+        SELECT fold(label) AS part FROM unnest(labels) AS given (label) WHERE label IS NOT NULL
+        UNION
+        SELECT regexp_split_to_table(fold(label), '[/_ -]+') FROM unnest(labels) AS given (label)
+        WHERE label IS NOT NULL
+    ) AS parts
+$$;
 
 CREATE FUNCTION public.forbid_changes(relation regclass) RETURNS void
     LANGUAGE plpgsql
@@ -632,6 +664,12 @@ BEGIN
         > (least(s.observed_at, s.received_at), s.observed_at);
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.part_pattern(part text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    SELECT '%' || regexp_replace(part, '([\\%_])', '\\\1', 'g') || '%'
+$$;
 
 CREATE FUNCTION public.rank_of(moment timestamp with time zone) RETURNS bigint
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -1027,6 +1065,8 @@ CREATE TABLE public.depot_list (
     tags text[] DEFAULT '{}'::text[] NOT NULL,
     sort_key text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
     timezone text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    words text DEFAULT ''::text NOT NULL,
+    labels text DEFAULT ''::text NOT NULL,
     CONSTRAINT depot_list_freshness CHECK ((freshness = ANY (ARRAY['NONE'::text, 'STALE'::text, 'FRESH'::text])))
 );
 
@@ -3189,6 +3229,8 @@ CREATE INDEX device_readings_written_in ON ONLY public.device_readings USING bri
 CREATE INDEX devices_circuit_id ON public.devices USING btree (circuit_id);
 
 CREATE INDEX devices_depot_id ON public.devices USING btree (depot_id);
+
+CREATE INDEX devices_sensor_id ON public.devices USING btree (lower(sensor_id), depot_id);
 
 CREATE INDEX exports_open ON public.exports USING btree (id) WHERE (finished_at IS NULL);
 

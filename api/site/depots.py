@@ -50,6 +50,7 @@ from store.site.depots import (
     update_depot,
 )
 from store.site.fleet.fleet_list import DepotFilter
+from store.site.fleet.fleet_search import read_search
 
 router = APIRouter(prefix="/api/depots", tags=["depots"], route_class=StrictRoute)
 
@@ -252,11 +253,14 @@ async def list_all(
 ) -> DepotPage:
     """List depots by name, numbers in their order; those in trouble the worst first; or in the order of `sort`.
 
-    `search` is a part of the name.
+    `search` is words in any order, without accents: of each, a part of the name, or the beginning of a word of the time
+    zone, the region or a tag; or the whole id of the depot, of a gateway or a device, or a sensor id (which finds 1,000
+    depots at most).
     """
     sorting = Sorting(sort or own_order(alarm, freshness, provisioning), descending)
     async with engine.connect() as connection:
-        wanted = DepotFilter(search, provisioning, freshness, scope, alarm, region=region, tag=tag, retired=retired)
+        words = await read_search(connection, search)
+        wanted = DepotFilter(words, provisioning, freshness, scope, alarm, region=region, tag=tag, retired=retired)
         found = await _listed(connection, wanted, sorting, cursor, limit + 1)
     more = encode_cursor(*found[limit - 1][0]) if len(found) > limit else None
     return DepotPage(items=[Depot.of(record) for _, record in found[:limit]], next_cursor=more)

@@ -47,6 +47,8 @@ _ASKED = {
     "search, worst first": "/api/depots?sort=WORST&search=depot%2017",
     "page, worst first": "/depots?sort=WORST",
     "search": "/api/depots?search=depot%2017",
+    "search, words turned round": "/api/depots?search=17%20depot",
+    "search, an id": "/api/depots?search=018f4e6c-0000-7000-8000-000000000000",
     "search, nothing found": "/api/depots?search=zqx",
     "figures": "/metrics",
 }

@@ -73,6 +73,9 @@ depot_list = Table(
     # The name as it is sorted by (``natural_key``).
     Column("sort_key", Text(collation="C"), nullable=False, server_default=text("''")),
     Column("timezone", Text(collation="C"), nullable=False, server_default=text("''")),
+    # The name as it is searched, and before each word of the time zone, the region and the tags a unit separator.
+    Column("words", Text, nullable=False, server_default=text("''")),
+    Column("labels", Text, nullable=False, server_default=text("''")),
     word_check("depot_list_freshness", "freshness", reversed(DepotFreshness)),
     Index("depot_list_name", "sort_key", "depot_id", postgresql_include=["name"]),
     Index("depot_list_provisioning", "provisioning", "sort_key", "depot_id", postgresql_include=["name"]),
@@ -247,6 +250,7 @@ devices = Table(
     text_check("devices_controller", "controller", MAX_CONTROLLER_LENGTH),
     Index("devices_depot_id", "depot_id"),
     Index("devices_circuit_id", "circuit_id"),
+    Index("devices_sensor_id", text("lower(sensor_id)"), "depot_id"),
 )
 
 power_sources = Table(

@@ -8,6 +8,7 @@
 - ``fleet_load``: What the depots of a fleet draw, together and each, beside what they may draw
 - ``fleet_order``: The list of depots in another order than that of names: ``depot_ranks`` has what each depot is
   ordered by
+- ``fleet_search``: What the list of depots is searched by: words in any order, without accents, and ids
 - ``fleet_statements``: What an import does in the database, statement by statement. ``store.site.fleet.fleet_import``
   says in which order
 - ``import_jobs``: Imports as jobs: their rows, the files that were uploaded for them, and their reports

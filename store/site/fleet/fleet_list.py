@@ -10,7 +10,7 @@ without anybody writing: what lapsed since it was last refreshed is found by ``f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -22,8 +22,8 @@ from domain.monitoring.alarms import AlarmChoice, AlarmKind
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
 from store.access.narrowing import given_within, is_within
-from store.base.arrays import containing
 from store.base.locks import SITE_KEY
+from store.site.fleet.fleet_search import SearchWords, read_search
 
 MOST_COUNTED = 1_000
 """Depots that a search, a region or a tag counts at most."""
@@ -38,7 +38,6 @@ _OF_FRESHNESS = {
     DepotFreshness.STALE: "({row}.freshness = 'STALE' OR {row}.depot_id IN (SELECT depot_id FROM lapsed))",
     DepotFreshness.FRESH: "{row}.freshness = 'FRESH' AND {row}.depot_id NOT IN (SELECT depot_id FROM lapsed)",
 }
-IS_FOUND = "x.grams @> search_grams(:search) AND x.name ILIKE :pattern"
 # There is no row of a depot without an alarm.
 _OF_ALARM: dict[AlarmChoice, str] = {
     "ANY": "true",
@@ -59,8 +58,8 @@ def has_alarm(kind: AlarmChoice) -> str:
 class DepotFilter:
     """Which depots are asked for."""
 
-    search: str | None = None
-    """A part of the name, in any case."""
+    search: SearchWords = field(default_factory=SearchWords)
+    """Words of the name, the time zone, the region or tags, or ids (``read_search``)."""
     provisioning: ProvisioningState | None = None
     freshness: DepotFreshness | None = None
     scope: DepotScope = EVERYWHERE
@@ -85,11 +84,15 @@ class DepotFilter:
         return [condition for condition, value in asked.items() if value]
 
     @property
+    def is_found(self) -> str:
+        """The condition of the search on a row ``x`` of ``depot_list``."""
+        return self.search.condition("x.words", "x.labels", "x.depot_id", "x.grams")
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """What the statements are given."""
         given: dict[str, Any] = {**given_within(self.scope)}
-        if self.search:
-            given |= {"search": self.search, "pattern": containing(self.search)}
+        given |= self.search.parameters
         if self.provisioning is not None:
             given["provisioning"] = self.provisioning.value
         if self.region:
@@ -125,7 +128,7 @@ def page_statement(
         "x.provisioning = :provisioning": wanted.provisioning is not None,
         is_within("x.depot_id", wanted.scope): not wanted.scope.everywhere,
         f"(x.sort_key, x.depot_id) {beyond} (natural_key(:after_name), CAST(:after_id AS uuid))": after is not None,
-        IS_FOUND: bool(wanted.search) and not is_walk,
+        wanted.is_found: bool(wanted.search.words) and not is_walk,
     }
     conditions = [*wanted.labels, *(condition for condition, is_asked in asked.items() if is_asked)]
     if wanted.alarm is not None:
@@ -134,12 +137,13 @@ def page_statement(
     def page(condition: str, more: str = "") -> str:
         where = " AND ".join([*conditions, condition])
         rows = f"""
-            SELECT x.name, x.sort_key, x.depot_id FROM depot_list AS x{more} WHERE {where}
-            ORDER BY x.sort_key {way}, x.depot_id {way}
+            SELECT x.sort_key, x.depot_id{", x.words, x.labels" if is_walk else ""}
+            FROM depot_list AS x{more} WHERE {where} ORDER BY x.sort_key {way}, x.depot_id {way}
         """
         if not is_walk:
             return f"({rows} LIMIT :limit)"
-        return f"(SELECT * FROM ({rows} LIMIT {STRETCH}) AS near WHERE name ILIKE :pattern LIMIT :limit)"
+        fits = wanted.search.condition("words", "labels", "depot_id")
+        return f"(SELECT * FROM ({rows} LIMIT {STRETCH}) AS near WHERE {fits} LIMIT :limit)"
 
     if wanted.freshness is not DepotFreshness.STALE:
         found = page(wanted.of_freshness())
@@ -152,8 +156,6 @@ def page_statement(
         ORDER BY sort_key {way}, depot_id {way} LIMIT :limit
     """
     given = wanted.parameters | {"limit": limit}
-    if is_walk:
-        del given["search"]
     if after is not None:
         given |= {"after_name": after[0], "after_id": after[1]}
     return text(statement), given
@@ -165,7 +167,7 @@ def retired_statement(
     """The same of retired depots. They are few, and have neither a status nor an alarm."""
     beyond, way = direction(is_descending)
     asked = {
-        "name ILIKE :pattern": bool(wanted.search),
+        wanted.search.condition("fold(name)", "fold_labels(ARRAY[timezone, region] || tags)", "id"): True,
         "provisioning = :provisioning": wanted.provisioning is not None,
         "lower(region) = lower(:region)": bool(wanted.region),
         "lower_all(tags) @> ARRAY[lower(:tag)]": bool(wanted.tag),
@@ -175,7 +177,6 @@ def retired_statement(
     }
     conditions = " AND ".join(["retired_at IS NOT NULL", *(each for each, is_asked in asked.items() if is_asked)])
     given = wanted.parameters | {"limit": limit}
-    given.pop("search", None)
     if after is not None:
         given |= {"after_name": after[0], "after_id": after[1]}
     order = f"ORDER BY natural_key(name) {way}, id {way}"
@@ -204,9 +205,9 @@ async def find_page(
 
     if wanted.retired:
         return await find(*retired_statement(wanted, after, limit, is_descending=is_descending))
-    if wanted.search or wanted.tag:
+    if wanted.search.words or wanted.tag:
         await fresh_plans(connection)
-    if wanted.search and wanted.scope.everywhere:
+    if wanted.search.words and wanted.scope.everywhere:
         walk = page_statement(wanted, after, limit, is_walk=True, is_descending=is_descending)
         near = await find(*walk)
         if len(near) == limit:
@@ -261,19 +262,15 @@ def _count_those(condition: str, limit: str = "") -> TextClause:
     """)
 
 
-COUNT_FOUND = _count_those(IS_FOUND, f"LIMIT {MOST_COUNTED + 1}")
-
-
-def _count_statement(wanted: DepotFilter) -> TextClause:
-    conditions = [*wanted.labels, *([IS_FOUND] if wanted.search else [])]
+def count_statement(wanted: DepotFilter) -> TextClause:
+    """The statement that counts the depots by provisioning and freshness."""
+    conditions = [*wanted.labels, *([wanted.is_found] if wanted.search.words else [])]
     limit = f"LIMIT {MOST_COUNTED + 1}" if conditions else ""
     if wanted.alarm is not None:
         conditions.append(has_alarm(wanted.alarm))
     if not wanted.scope.everywhere:
         conditions.append(is_within("x.depot_id", wanted.scope))
-    if not conditions:
-        return COUNT_ALL
-    return COUNT_FOUND if conditions == [IS_FOUND] else _count_those(" AND ".join(conditions), limit)
+    return _count_those(" AND ".join(conditions), limit) if conditions else COUNT_ALL
 
 
 async def count_fleet(
@@ -289,11 +286,12 @@ async def count_fleet(
 
     With ``alarm``, those of them that have such an alarm.
     """
-    wanted = DepotFilter(search, scope=scope, alarm=alarm, region=region, tag=tag)
-    is_bounded = bool(search or wanted.labels)
+    words = await read_search(connection, search)
+    wanted = DepotFilter(words, scope=scope, alarm=alarm, region=region, tag=tag)
+    is_bounded = bool(words.words or wanted.labels)
     if is_bounded:
         await fresh_plans(connection)
-    rows = await connection.execute(_count_statement(wanted), wanted.parameters)
+    rows = await connection.execute(count_statement(wanted), wanted.parameters)
     found = {(ProvisioningState(state), DepotFreshness(fresh)): int(count) for state, fresh, count in rows}
     return FleetCounts(found, is_capped=is_bounded and sum(found.values()) > MOST_COUNTED)
 

@@ -18,7 +18,7 @@ from domain.monitoring.alarms import AlarmChoice, AlarmKind
 from domain.monitoring.depot_orders import DepotOrder, Sorting
 from domain.provisioning.outcomes import ProvisioningState
 from store.access.narrowing import is_within
-from store.site.fleet.fleet_list import IS_FOUND, LAPSED, DepotFilter, direction, fresh_plans
+from store.site.fleet.fleet_list import LAPSED, STRETCH, DepotFilter, direction, fresh_plans
 
 RankedPlace = tuple[int | str, str, UUID]
 """The place of a depot in an order: what it is ordered by, its name as it is sorted by, and its id."""
@@ -43,11 +43,12 @@ _ALARM_BITS["ANY"] = sum(_ALARM_BITS.values())
 
 
 def ranked_statement(
-    wanted: DepotFilter, sorting: Sorting, after: RankedPlace | None, limit: int
+    wanted: DepotFilter, sorting: Sorting, after: RankedPlace | None, limit: int, *, is_walk: bool = False
 ) -> tuple[TextClause, dict[str, Any]]:
     """The statement, with its parameters, that finds a page of places in an order that is not that of names.
 
     What depots are commonly narrowed down by is in the indexes too: those that do not fit are passed without a row.
+    Where ``is_walk``, a search looks through the next ``STRETCH`` of them alone: words of many depots are found there.
     """
     column = _COLUMN[sorting.order]
     beyond, way = direction(sorting.is_descending)
@@ -55,23 +56,30 @@ def ranked_statement(
         wanted.of_freshness("k"): wanted.freshness is not None,
         is_within("k.depot_id", wanted.scope): not wanted.scope.everywhere,
         f"(k.{column}, k.sort_key, k.depot_id) {beyond} (:after_rank, :after_key, :after_id)": after is not None,
-        IS_FOUND: bool(wanted.search),
+        wanted.is_found: bool(wanted.search.words) and not is_walk,
     }
     conditions = ["true", *wanted.labels, *(condition for condition, is_asked in asked.items() if is_asked)]
     if wanted.provisioning is not None:
         conditions.append(_PROVISIONING[wanted.provisioning])
     if wanted.alarm is not None:
         conditions.append(f"k.alarms & {_ALARM_BITS[wanted.alarm]} <> 0")
-    named = "JOIN depot_list AS x ON x.depot_id = k.depot_id" if wanted.search or wanted.labels else ""
+    listed = "JOIN depot_list AS x ON x.depot_id = k.depot_id"
     given = wanted.parameters | {"limit": limit}
     given.pop("provisioning", None)
     if after is not None:
         given |= dict(zip(("after_rank", "after_key", "after_id"), after, strict=True))
-    statement = f"""
-        WITH {LAPSED} SELECT k.{column} AS rank, k.sort_key, k.depot_id
-        FROM depot_ranks AS k {named} WHERE {" AND ".join(conditions)}
-        ORDER BY k.{column} {way}, k.sort_key {way}, k.depot_id {way} LIMIT :limit
+    ranked = f"""
+        SELECT k.{column} AS rank, k.sort_key, k.depot_id
+        FROM depot_ranks AS k {listed if wanted.labels or asked[wanted.is_found] else ""}
+        WHERE {" AND ".join(conditions)} ORDER BY k.{column} {way}, k.sort_key {way}, k.depot_id {way}
     """
+    if is_walk:
+        ranked = f"""
+            SELECT k.rank, k.sort_key, k.depot_id FROM ({ranked} LIMIT {STRETCH}) AS k {listed}
+            WHERE {wanted.search.condition("x.words", "x.labels", "x.depot_id")}
+            ORDER BY k.rank {way}, k.sort_key {way}, k.depot_id {way}
+        """
+    statement = f"WITH {LAPSED} {ranked} LIMIT :limit"
     return text(statement), given
 
 
@@ -79,6 +87,14 @@ async def find_ranked(
     connection: AsyncConnection, wanted: DepotFilter, sorting: Sorting, after: RankedPlace | None, limit: int
 ) -> list[RankedPlace]:
     """Find a page of the depots in an order that is not that of names, beginning after a place."""
+
+    async def find(*, is_walk: bool = False) -> list[RankedPlace]:
+        found = await connection.execute(*ranked_statement(wanted, sorting, after, limit, is_walk=is_walk))
+        return [(row.rank, row.sort_key, row.depot_id) for row in found]
+
     await fresh_plans(connection)
-    found = await connection.execute(*ranked_statement(wanted, sorting, after, limit))
-    return [(row.rank, row.sort_key, row.depot_id) for row in found]
+    if wanted.search.words and wanted.scope.everywhere:
+        near = await find(is_walk=True)
+        if len(near) == limit:
+            return near
+    return await find()

@@ -44,7 +44,7 @@ async def test_numbers_and_accents_are_in_the_order_in_which_people_look(
     for name in reversed(expected):
         await make_depot(engine, name=name)
     assert await pages(api, limit) == expected
-    assert await pages(api, limit, search="depot") == [name for name in expected if name.lower().startswith("depot")]
+    assert await pages(api, limit, search="depot") == [name for name in expected if "pot" in name]
     # Retired ones are in the same order.
     for depot in (await api.get("/api/depots")).json()["items"]:
         assert (await api.post(f"/api/depots/{depot['depot_id']}/retire")).status_code == 200

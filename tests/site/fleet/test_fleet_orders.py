@@ -17,8 +17,9 @@ from domain.monitoring.depot_orders import DepotOrder, Sorting, own_order
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import ProvisioningState
 from store.site.depots import list_depots, list_ranked_depots
-from store.site.fleet.fleet_list import DepotFilter, fresh_plans, page_statement
+from store.site.fleet.fleet_list import STRETCH, DepotFilter, fresh_plans, page_statement
 from store.site.fleet.fleet_order import RankedPlace, ranked_statement
+from store.site.fleet.fleet_search import SearchWords
 from tests.factories.sites import controller_site, open_remediation
 from tests.helpers.support import make_depot
 from tests.site.fleet.large_fleets import ALARMS, FLEET, SHARES, blocks_read
@@ -164,8 +165,8 @@ _FILTERS = [
     DepotFilter(freshness=DepotFreshness.STALE),
     DepotFilter(freshness=DepotFreshness.FRESH),
     DepotFilter(alarm=AlarmKind.FAIL_SAFE),
-    DepotFilter("arrow"),
-    DepotFilter("zq"),
+    DepotFilter(SearchWords("arrow")),
+    DepotFilter(SearchWords("zq")),
 ]
 
 
@@ -211,6 +212,21 @@ async def test_a_list_has_what_one_may_see_in_every_order(engine: AsyncEngine) -
             assert await walked(connection, DepotFilter(scope=NOWHERE), sorting) == []
 
 
+async def read_places(
+    connection: AsyncConnection, wanted: DepotFilter, sorting: Sorting, after: RankedPlace | None
+) -> tuple[list[RankedPlace], int]:
+    """Read a page as ``find_ranked`` does; answer it with the blocks that it took."""
+    blocks = 0
+    for is_walk in (True, False) if wanted.search.words else (False,):
+        page = ranked_statement(wanted, sorting, after, 101, is_walk=is_walk)
+        blocks += await blocks_read(connection, *page)
+        places = [(row.rank, row.sort_key, row.depot_id) for row in await connection.execute(*page)]
+        if not is_walk or len(places) == 101:
+            break
+    # A search looks through a stretch, some blocks a row, in a fleet of any size: what it takes beyond that counts.
+    return places, max(0, blocks - 5 * STRETCH) if wanted.search.words else blocks
+
+
 async def costs(engine: AsyncEngine) -> dict[str, int]:
     found: dict[str, int] = {}
     async with engine.connect() as connection:
@@ -219,12 +235,10 @@ async def costs(engine: AsyncEngine) -> dict[str, int]:
             for turned in (False, True):
                 for order in RANKED:
                     sorting = Sorting(order, turned)
-                    statement, given = ranked_statement(wanted, sorting, None, 101)
-                    found[f"{wanted} {sorting}"] = await blocks_read(connection, statement, given)
-                    places = (await connection.execute(statement, given)).all()
+                    places, found[f"{wanted} {sorting}"] = await read_places(connection, wanted, sorting, None)
                     if places:
-                        later = ranked_statement(wanted, sorting, tuple(places[-1]), 101)
-                        found[f"{wanted} {sorting}, later"] = await blocks_read(connection, *later)
+                        _, later = await read_places(connection, wanted, sorting, places[-1])
+                        found[f"{wanted} {sorting}, later"] = later
         backwards = page_statement(DepotFilter(), None, 101, is_descending=True)
         found["by name, from the end"] = await blocks_read(connection, *backwards)
     return found
