@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -15,6 +16,7 @@ from playwright.async_api import Locator, expect
 from sqlalchemy import text
 
 from domain.site.circuit_capacity import CapacityPolicy
+from fleet.make_fleet import lines
 from store.monitoring.capacity_upkeep import pass_deadlines
 from tests.factories.capacities import capacity_site, expire
 from tests.factories.depots import make_depot_with
@@ -26,6 +28,7 @@ from tests.factories.sites import (
     add_device,
     controller_site,
     make_site,
+    milliseconds,
     open_remediation,
     packet,
 )
@@ -58,8 +61,8 @@ async def begin(visitor: Visitor, size: str) -> AsyncGenerator[Begin]:
         each.done()
 
 
-def test_the_document_has_thirteen_tasks() -> None:
-    assert len(TASKS) == 13
+def test_the_document_has_every_task() -> None:
+    assert len(TASKS) == 16
 
 
 async def in_trouble(product: RunningProduct) -> MadeDepot:
@@ -288,3 +291,45 @@ async def test_find(product: RunningProduct, begin: Begin) -> None:
     await expect(rows.locator("th .row-link")).to_have_text(["Eglinton", "Malvern"])
     await me.click(rows.get_by_role("link", name="Malvern"))
     await expect(me.page.get_by_role("heading", level=1)).to_have_text("Malvern")
+
+
+async def test_sensor(product: RunningProduct, begin: Begin) -> None:
+    sites = [await make_site(product.engine) for _ in range(3)]
+    for number, site in enumerate(sites):
+        await add_device(product.engine, site, f"em-{number}")
+    me = await begin("sensor")
+    await me.go("Depots")
+    await me.page.get_by_role("searchbox").fill("EM-1")
+    rows = me.page.locator("#rows > tr")
+    await expect(rows).to_have_count(1)
+    await me.click(rows.locator(".row-link"))
+    await expect(me.page).to_have_url(re.compile(f"/depots/{sites[1].depot_id}"))
+
+
+async def test_stale(product: RunningProduct, begin: Begin) -> None:
+    for hours, name in ((1, "Malvern"), (3, "Arrow Road"), (2, "Eglinton")):
+        site = await controller_site(product.engine)
+        async with http_client(product.url) as api:
+            (await api.patch(f"/api/depots/{site.depot_id}", json={"name": name})).raise_for_status()
+        at = milliseconds(datetime.now(UTC) - timedelta(hours=hours))
+        await send(product, packet(site, at, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="false"))
+    me = await begin("stale")
+    await me.click(me.page.locator("#figure-stale"))
+    rows = me.page.locator("#rows > tr")
+    await expect(rows.locator("th .row-link")).to_have_text(["Arrow Road", "Eglinton", "Malvern"])
+    await expect(rows.first).to_contain_text(re.compile(r"Controller silent\s+\d h \d+ min"))
+    await me.click(rows.first.locator(".row-link"))
+    await expect(me.page.get_by_role("heading", level=1)).to_have_text("Arrow Road")
+
+
+async def test_import(product: RunningProduct, begin: Begin, tmp_path: Path) -> None:
+    file = tmp_path / "fleet.ndjson"
+    file.write_text("".join(lines(20, seed=5, flaws=True)))
+    me = await begin("import")
+    await me.go("Imports")
+    await me.page.get_by_label(re.compile("File, of at most")).set_input_files(file)
+    await me.click(me.page.get_by_role("button", name="Upload and import"))
+    await expect(me.page.locator(".run-head .badge")).to_have_text("Completed")
+    await expect(me.page.locator("#depots")).to_have_text("20")
+    await me.click(me.page.get_by_role("link", name=re.compile("^NOT_JSON")))
+    await expect(me.page.locator(".refused-lines tbody tr").first).to_contain_text("NOT_JSON")
