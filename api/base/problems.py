@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
@@ -36,6 +36,7 @@ _log = structlog.get_logger("api")
 
 MEDIA_TYPE = "application/problem+json"
 _SCHEMA = "Problem"
+_EVERY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
 class FieldProblem(BaseModel):
@@ -264,3 +265,18 @@ def install_problems(app: FastAPI) -> None:
     """Make every error of ``app`` a problem."""
     for kind, handler in _HANDLERS:
         app.add_exception_handler(kind, handler)
+
+
+def refuse_other_methods(router: APIRouter, path: str, method: str, detail: str, *, name: str) -> None:
+    """Refuse whatever is not ``method``, so that the last part of ``path`` is never taken for an id.
+
+    ``name`` is that of the route, which has a permission as each route has.
+    """
+
+    async def refuse() -> Response:
+        refusal = problem_response(ProblemCode.METHOD_NOT_ALLOWED, detail)
+        refusal.headers["Allow"] = "HEAD, GET" if method == "GET" else method
+        return refusal
+
+    others = [each for each in _EVERY_METHOD if each != method]
+    router.add_api_route(path, refuse, methods=others, name=name, include_in_schema=False)

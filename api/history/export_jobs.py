@@ -20,7 +20,7 @@ from api.base.bodies import StrictRoute
 from api.base.dependencies import ActorDep, ScopeDep
 from api.base.idempotency import ONCE, OnceDep
 from api.base.jobs.service import JobsDep, JobService, control_responses
-from api.base.problems import problem_responses
+from api.base.problems import problem_response, problem_responses
 from api.base.records import Extended
 from api.base.temporal import temporal_calls
 from api.base.types import Body, Cursor, ExportId, Limit, Moment
@@ -192,8 +192,12 @@ async def read(export_id: ExportId, jobs: JobsDep, actor: ActorDep) -> Export:
             },
         },
         206: {"description": "The bytes that `Range` asks for."},
-        416: {"description": "`Range` begins behind the end of the file.", "content": {}},
-        **problem_responses(ProblemCode.EXPORT_NOT_FOUND, ProblemCode.EXPORT_NOT_READY, ProblemCode.NOT_PERMITTED),
+        **problem_responses(
+            ProblemCode.EXPORT_NOT_FOUND,
+            ProblemCode.EXPORT_NOT_READY,
+            ProblemCode.NOT_PERMITTED,
+            ProblemCode.RANGE_NOT_SATISFIABLE,
+        ),
     },
 )
 async def download(
@@ -225,7 +229,9 @@ async def download(
         return _stream(jobs, export_id, 0, size - 1, media_type, headers, 200)
     first, last = found
     if first >= size:
-        return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{size}"})
+        refusal = problem_response(ProblemCode.RANGE_NOT_SATISFIABLE, f"The file has {size:,} bytes.")
+        refusal.headers["Content-Range"] = f"bytes */{size}"
+        return refusal
     headers["Content-Range"] = f"bytes {first}-{last}/{size}"
     return _stream(jobs, export_id, first, last, media_type, headers, 206)
 

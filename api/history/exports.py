@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.base.dependencies import ActorDep, EngineDep, ExportLimitDep, ScopeDep
-from api.base.problems import problem_responses
+from api.base.problems import problem_responses, refuse_other_methods
 from api.base.types import Moment, OfDepot
 from domain.access.principals import DepotScope
 from domain.base.actor import Actor
@@ -195,3 +195,9 @@ async def export_remediations(
 ) -> StreamingResponse:
     """Export the remediations that were open at any time of the window."""
     return await exporter.answer(ExportKind.REMEDIATIONS, answer, since, until, depot_id, device_id)
+
+
+for _kind in ExportKind:
+    refuse_other_methods(
+        router, f"/{_kind}", "GET", "An export is read by GET.", name=f"{_kind.name.lower()}_by_another_method"
+    )

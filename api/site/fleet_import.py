@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from api.base.dependencies import ActorDep, EngineDep, ImportLimitDep, resources_of
-from api.base.problems import problem_response, problem_responses
+from api.base.problems import problem_responses, refuse_other_methods
 from api.site.imports.spooling import spool
 from domain.base.problems import Problem, ProblemCode
 from domain.site.fleet import MAX_LINE_BYTES, FleetCode, LineKind
@@ -192,9 +192,4 @@ async def _refusals(importing: FleetImport) -> AsyncIterator[list[str]]:
         yield part
 
 
-@router.api_route("/import", methods=["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"], include_in_schema=False)
-async def not_by_another_method() -> Response:
-    """Refuse, so that "import" is never taken for a depot's id."""
-    refusal = problem_response(ProblemCode.METHOD_NOT_ALLOWED, "A fleet is imported by POST.")
-    refusal.headers["Allow"] = "POST"
-    return refusal
+refuse_other_methods(router, "/import", "POST", "A fleet is imported by POST.", name="not_by_another_method")

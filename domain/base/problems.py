@@ -117,6 +117,13 @@ class ProblemCode(StrEnum):
         "The file of the export is not made yet, was not made, or is no longer kept.",
         "Wait until the export has completed; after it expired, start another one.",
     )
+    RANGE_NOT_SATISFIABLE = (
+        "RANGE_NOT_SATISFIABLE",
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+        Subject.HISTORY,
+        "`Range` begins behind the end of the file.",
+        "Ask for bytes that the file has: `Content-Range` says how many.",
+    )
     AS_OF_OUT_OF_RANGE = (
         "AS_OF_OUT_OF_RANGE",
         HTTPStatus.UNPROCESSABLE_ENTITY,

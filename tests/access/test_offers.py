@@ -12,6 +12,7 @@ from temporalio.client import Client
 from domain.access.principals import Grant
 from domain.access.roles import Role
 from domain.access.routes import Reach, is_offered
+from domain.history.exports import ExportKind
 from tests.access.routes import RouteOf, all_routes
 from tests.access.sites import WHO, asked_as, depot_with_everything, person
 
@@ -37,6 +38,7 @@ async def test_pages_lead_only_to_what_is_permitted(
     engine: AsyncEngine, database_url: str, client: Client, role: Role
 ) -> None:
     ids = await depot_with_everything(engine, "Own Yard")
+    named: dict[str, object] = {**ids, "kind": ExportKind.READINGS}
     who = person(Grant(role, ids["depot_id"]))
     pages = [
         each for each in all_routes()
@@ -49,7 +51,7 @@ async def test_pages_lead_only_to_what_is_permitted(
 
     async with asked_as(database_url, {"who": who}) as caller:
         for page in pages:
-            answer = await caller.get(page.path.format_map(ids), headers={WHO: "who", "accept": "text/html"})
+            answer = await caller.get(page.path.format_map(named), headers={WHO: "who", "accept": "text/html"})
             assert answer.status_code in (200, 303), page
             wrong += [
                 f"{page} leads to {route}"

@@ -75,7 +75,19 @@ MORE = """
     SELECT a.depot_id, d.gateway_id, d.id, a.id, a.action, 'SEVERAL_BATTERIES',
            (SELECT array_agg(p.id) FROM power_sources AS p WHERE p.depot_id = a.depot_id), now(), now(), 1
     FROM sensor_actions AS a JOIN devices AS d ON d.id = a.device_id
-    WHERE NOT EXISTS (SELECT FROM remediations AS r WHERE r.sensor_action_id = a.id)
+    WHERE NOT EXISTS (SELECT FROM remediations AS r WHERE r.sensor_action_id = a.id);
+    INSERT INTO imports (file_name, size_bytes, sha256, state, requested_by, finished_at, unchanged)
+    SELECT 'fleet.ndjson', 1, '', 'COMPLETED', 'test', now(), 0 FROM generate_series(1, :more);
+    INSERT INTO import_refusals (import_id, line, code, reason)
+    SELECT i.id, n, 'NOT_JSON', 'No JSON.'
+    FROM (SELECT id FROM imports ORDER BY id LIMIT 1) AS i, generate_series(1, (SELECT count(*) FROM imports)) AS n
+    ON CONFLICT DO NOTHING;
+    INSERT INTO exports (kind, file_format, since, until, device_ids, measurands, state, requested_by, finished_at,
+                         size_bytes, expires_at)
+    SELECT 'readings', 'csv', now() - interval '1 day', now(), '{}', '{}', 'COMPLETED', 'local-administrator', now(),
+           1, now() + interval '1 day' FROM generate_series(1, :more);
+    INSERT INTO export_parts (export_id, starts_at, content)
+    SELECT id, 0, 'x' FROM exports ON CONFLICT DO NOTHING
 """
 MORE_RUNS = """
     WITH run AS (
@@ -156,6 +168,9 @@ async def names_in_addresses(api: httpx.AsyncClient, depot_id: str) -> dict[str,
         "grant_id": await first("/api/grants", "grant_id"),
         "token_id": await first("/api/tokens", "token_id"),
         "name": "quick-look",
+        "import_id": await first("/api/imports", "import_id", -1),
+        "export_id": await first("/api/exports", "export_id", -1),
+        "kind": "readings",
     }
 
 

@@ -517,7 +517,7 @@ async def test_an_output_translation_is_told_in_words_and_keeps_what_else_it_hol
     await page.get_by_role("button", name="Edit East").click()
     await dialog(page).get_by_label("Output translation").select_option("None")
     await dialog(page).get_by_role("button", name="Save").click()
-    await expect(row.locator("td").nth(1)).to_have_text("none")
+    await expect(row.locator('td[data-label="Output translation"]')).to_have_text("none")
 
 
 async def test_a_remediation_leads_to_the_very_action(product: RunningProduct, visitor: Visitor) -> None:

@@ -79,7 +79,8 @@ def imported(path: Path) -> Iterator[str]:
 
 def test_what_is_imported_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    product = names(project["project"]["dependencies"])
+    extras = [each for extra in project["project"]["optional-dependencies"].values() for each in extra]
+    product = names([*project["project"]["dependencies"], *extras])
     tools = product | names(project["dependency-groups"]["dev"])
     brings = packages_distributions()
     undeclared: set[str] = set()

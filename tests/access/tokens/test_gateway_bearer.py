@@ -32,7 +32,8 @@ def bearer(secret: str) -> dict[str, str]:
 def without_id(answer: httpx.Response) -> dict[str, Any]:
     """What a caller is told, but for what is new with each request."""
     changing = {"date", "x-request-id"}
-    return {**answer.json(), "headers": {name: each for name, each in answer.headers.items() if name not in changing}}
+    headers = {name: each for name, each in answer.headers.items() if name not in changing}
+    return {**answer.json(), "headers": headers, "request_id": None}
 
 
 @WAYS

@@ -217,6 +217,7 @@ async def read_places(
 ) -> tuple[list[RankedPlace], int]:
     """Read a page as ``find_ranked`` does; answer it with the blocks that it took."""
     blocks = 0
+    places: list[RankedPlace] = []
     for is_walk in (True, False) if wanted.search.words else (False,):
         page = ranked_statement(wanted, sorting, after, 101, is_walk=is_walk)
         blocks += await blocks_read(connection, *page)
