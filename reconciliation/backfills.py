@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.base.actor import Actor
-from domain.base.job_endings import Act, why_ended
+from domain.base.job_endings import Act
 from domain.base.jobs import JobState
 from domain.provisioning.backfill import BACKFILL, BackfillProgress
-from reconciliation.reconcile import Jobs
+from reconciliation.reconcile import Jobs, ended_from_outside, state_it_says
 from reconciliation.workflow_descriptions import WorkflowDescription
 from store.base.changes import record_change
 from store.base.jobs.rows import lock_job, set_job_state
@@ -67,11 +67,8 @@ async def _end(
 def _ending(act: Act, workflow: WorkflowDescription[BackfillProgress]) -> tuple[JobState, str | None, int | None]:
     if act is Act.END_AS_IT_SAYS and workflow.result is not None:
         # The result says what was done, the search attribute whether somebody cancelled it.
-        cancelled = workflow.outcome == JobState.CANCELLED
-        return JobState.CANCELLED if cancelled else JobState.COMPLETED, None, workflow.result.next_page
-    if act is Act.END_CANCELLED:
-        return JobState.CANCELLED, why_ended(workflow.status), None
-    return JobState.FAILED, why_ended(workflow.status, workflow.failure), None
+        return state_it_says(workflow), None, workflow.result.next_page
+    return *ended_from_outside(act, workflow), None
 
 
 async def _set_state(connection: AsyncConnection, backfill: BackfillRecord, state: JobState) -> bool:

@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.base.actor import Actor
-from domain.base.job_endings import Act, why_ended
+from domain.base.job_endings import Act
 from domain.base.jobs import JobState
 from domain.history.export_jobs import EXPORT, ExportProgress
-from reconciliation.reconcile import Jobs
+from reconciliation.reconcile import Jobs, ended_from_outside, state_it_says
 from reconciliation.workflow_descriptions import WorkflowDescription
 from store.base.changes import record_change
 from store.base.jobs.rows import lock_job, set_job_state
@@ -59,12 +59,9 @@ async def _end(
     if not await lock_job(connection, exports, record.job_id, within=_LOCKED_WITHIN):
         return
     if act is Act.END_AS_IT_SAYS:
-        # The workflow completes where somebody cancelled it, too.
-        cancelled = workflow.outcome == JobState.CANCELLED
-        state, failure = JobState.CANCELLED if cancelled else JobState.COMPLETED, None
+        state, failure = state_it_says(workflow), None
     else:
-        state = JobState.CANCELLED if act is Act.END_CANCELLED else JobState.FAILED
-        failure = why_ended(workflow.status, workflow.failure)
+        state, failure = ended_from_outside(act, workflow)
     await close_export(connection, EXPORT.monitor, record.job_id, state, failure)
 
 

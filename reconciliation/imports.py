@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.base.actor import Actor
-from domain.base.job_endings import Act, why_ended
+from domain.base.job_endings import Act
 from domain.base.jobs import JobState
 from domain.site.imports.import_jobs import IMPORT, ImportProgress
-from reconciliation.reconcile import Jobs
+from reconciliation.reconcile import Jobs, ended_from_outside, state_it_says
 from reconciliation.workflow_descriptions import WorkflowDescription
 from store.base.changes import record_change
 from store.base.jobs.rows import lock_job, set_job_state
@@ -63,16 +63,10 @@ async def _end(
     if not await lock_job(connection, imports, record.job_id, within=_LOCKED_WITHIN):
         return
     if act is Act.END_AS_IT_SAYS:
-        # The workflow completes where somebody cancelled it, too.
-        cancelled = workflow.outcome == JobState.CANCELLED
-        await close_import(
-            connection, IMPORT.monitor, record.job_id, JobState.CANCELLED if cancelled else JobState.COMPLETED
-        )
+        state, failure = state_it_says(workflow), None
     else:
-        state = JobState.CANCELLED if act is Act.END_CANCELLED else JobState.FAILED
-        await close_import(
-            connection, IMPORT.monitor, record.job_id, state, why_ended(workflow.status, workflow.failure)
-        )
+        state, failure = ended_from_outside(act, workflow)
+    await close_import(connection, IMPORT.monitor, record.job_id, state, failure)
 
 
 async def _set_state(connection: AsyncConnection, record: ImportRecord, state: JobState) -> bool:

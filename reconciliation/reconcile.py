@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
 
-from domain.base.job_endings import Act, RowStatus, WorkflowStatus, act_on
+from domain.base.job_endings import Act, RowStatus, WorkflowStatus, act_on, why_ended
 from domain.base.jobs import JobKind, JobState
 from reconciliation.workflow_descriptions import WorkflowDescription, describe_workflows
 from store.base.database import transaction
@@ -31,6 +31,17 @@ class Progress(Protocol):
     def paused(self) -> bool:
         """Whether it waits to be resumed."""
         ...
+
+
+def state_it_says(workflow: WorkflowDescription[Any]) -> JobState:
+    """Say how a workflow that completed ended its job: it completes where somebody cancelled it, too."""
+    return JobState.CANCELLED if workflow.outcome == JobState.CANCELLED else JobState.COMPLETED
+
+
+def ended_from_outside(act: Act, workflow: WorkflowDescription[Any]) -> tuple[JobState, str]:
+    """Say how a job is noted whose workflow ended without saying how, and why."""
+    state = JobState.CANCELLED if act is Act.END_CANCELLED else JobState.FAILED
+    return state, why_ended(workflow.status, workflow.failure)
 
 
 class List(Protocol[RecordT]):

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.base.actor import Actor
-from domain.base.job_endings import Act, why_ended
+from domain.base.job_endings import Act
 from domain.base.jobs import JobState
 from domain.simulation.scenario_runs import SCENARIO_RUN, EndedRun, RunOutcome, ScenarioRunProgress, ScenarioRunRequest
-from reconciliation.reconcile import Jobs
+from reconciliation.reconcile import Jobs, ended_from_outside
 from reconciliation.workflow_descriptions import WorkflowDescription
 from sim_scenarios.evidence.evidence import line, result_record, sha256_of
 from store.base.changes import record_change
@@ -80,8 +80,7 @@ async def _end(connection: AsyncConnection, run: RunRecord, act: Act, workflow: 
         result = workflow.result
         await close_run(connection, SCENARIO_RUN.monitor, run, result.state, sha256=result.sha256)
     else:
-        state = JobState.CANCELLED if act is Act.END_CANCELLED else JobState.FAILED
-        await close_run(connection, SCENARIO_RUN.monitor, run, state, why_ended(workflow.status, workflow.failure))
+        await close_run(connection, SCENARIO_RUN.monitor, run, *ended_from_outside(act, workflow))
 
 
 async def _set_state(connection: AsyncConnection, run: RunRecord, state: JobState) -> bool:
