@@ -117,7 +117,7 @@ async def test_what_came_since_is_in_the_series_at_once(engine: AsyncEngine) -> 
     assert rolled[0].last_at == of_readings[0].last_at == now
 
 
-@pytest.mark.parametrize(("width", "tables"), [(30, 0), (300, 1), (1800, 1), (86400, 1)])
+@pytest.mark.parametrize(("width", "tables"), [(30, 0), (300, 1), (1800, 2), (86400, 3)])
 async def test_a_long_window_reads_rollups(engine: AsyncEngine, width: int, tables: int) -> None:
     device_id = await fill(engine, random.Random(2), NOW - timedelta(hours=60), 30)
     await roll_up(engine)
