@@ -202,7 +202,7 @@ def restart(*, rounds: int = 5, depots: int = 40) -> int:
 @bench.command(sort_key=6)
 def history(
     *, days: int = 365, rounds: int = 100, colds: int = 3, packets: int = 20_000,
-    growth: Sizes = (1_000_000, 10_000_000, 50_000_000),
+    growth: Sizes = (1_000_000, 10_000_000, 50_000_000), flexmeasures: bool = False,
 ) -> int:  # fmt: skip
     """Measure charts, exports and what is kept of a long history of four meters.
 
@@ -218,11 +218,13 @@ def history(
         Packets that the API takes, to see what is kept of one.
     growth:
         Readings in the database, with which reads are repeated.
+    flexmeasures:
+        Install FlexMeasures and ask it for the same charts.
 
     """
     from devtools.bench.history import HistoryOptions, run
 
-    return asyncio.run(run(HistoryOptions(days, rounds, colds, packets, growth)))
+    return asyncio.run(run(HistoryOptions(days, rounds, colds, packets, growth, flexmeasures)))
 
 
 @bench.command(sort_key=4)

@@ -26,6 +26,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.main import create_app
 from cli.errors import CommandFailedError
+from devtools.bench.baselines.flexmeasures import flexmeasures
+from devtools.bench.baselines.flexmeasures_charts import ask, fill
 from devtools.bench.figures import Latency
 from devtools.bench.site import DepotIds, make_sites, packet_template, read_sites
 from devtools.bench.stage import Databases, databases
@@ -99,6 +101,8 @@ class HistoryOptions:
     colds: int
     packets: int
     growth: Sequence[int]
+    flexmeasures: bool
+    """Whether FlexMeasures is installed and asked for the same charts."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,8 @@ async def run(options: HistoryOptions) -> int:
                 console.print(await _rollups_table(past, readings))
                 console.print(await _charts_table(past, options, console))
                 console.print(await _exports_table(past, since, options.colds))
+                if options.flexmeasures:
+                    console.print(await _flexmeasures_table(past, since, options.rounds))
         if options.growth:
             console.print(growth)
     return 0
@@ -317,6 +323,21 @@ async def _growth(past: _Past, rounds: int) -> list[str]:
                 each.append(await _ask(api, path))
         door = await _send(api, past.site, datetime.now(UTC) - timedelta(seconds=2_000), 2_000)
     return [*(_shown(Latency.of(each[2:])) for each in took), f"{door:,.0f}"]
+
+
+async def _flexmeasures_table(past: _Past, since: datetime, rounds: int) -> Table:
+    """The same charts of FlexMeasures, and of the product right before them."""
+    spans = {name: span for name, span in SPANS.items() if past.end - span >= since}
+    ours = {name: (await _warm(past, _Chart.of(past, span), rounds))[0] for name, span in spans.items()}
+    async with flexmeasures(past.made, METERS) as other:
+        await fill(past.made, other, since, past.end)
+        theirs = await ask(other, spans, past.end, max(rounds // 10, 1))
+    table = Table(title="Charts beside FlexMeasures, milliseconds (p50, p99)")
+    for column in ("", "chart", "FlexMeasures", "ratio"):
+        table.add_column(column, justify="right")
+    for name, latency in theirs.items():
+        table.add_row(name, _shown(ours[name]), _shown(latency), f"{latency.p50 / ours[name].p50:.1f}")
+    return table
 
 
 async def _exports_table(past: _Past, since: datetime, rounds: int) -> Table:

@@ -88,6 +88,10 @@ class FlexMeasures:
     port: int
     token: str
     sensors: list[int]
+    asset: int
+    """The depot whose charts show all sensors."""
+    source: int
+    """Of what is sent with the token."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -140,7 +144,7 @@ async def flexmeasures(made: Databases, sensors: int) -> AsyncGenerator[FlexMeas
         server.launch()
         try:
             await asyncio.to_thread(server.wait_until_ready, 300)
-            yield FlexMeasures(port, site["token"], site["sensors"])
+            yield FlexMeasures(port, **site)
         finally:
             server.stop()
 

@@ -3,7 +3,8 @@
 
     python flexmeasures_site.py SENSORS
 
-Its last line is a JSON object with the user's token and the sensors' ids.
+The first depot's charts show all sensors. Its last line is a JSON object with the user's token, the sensors' ids, the
+first depot's id, and the id of the source of what the user sends.
 """
 
 import json
@@ -16,6 +17,7 @@ from flexmeasures.data import db
 from flexmeasures.data.models.generic_assets import GenericAsset, GenericAssetType
 from flexmeasures.data.models.time_series import Sensor
 from flexmeasures.data.models.user import Account
+from flexmeasures.data.services.data_sources import get_or_create_source
 from flexmeasures.data.services.users import create_user
 from sqlalchemy import select
 
@@ -32,6 +34,7 @@ def make(sensors: int) -> dict[str, Any]:
         user_roles=["account-admin"],
     )
     kind = db.session.scalars(select(GenericAssetType).filter_by(name="building")).one()
+    assets: list[Any] = []
     made: list[Any] = []
     for number in range(sensors):
         asset = GenericAsset(name=f"Depot {number}", generic_asset_type=kind, owner=account)
@@ -43,9 +46,18 @@ def make(sensors: int) -> dict[str, Any]:
             timezone="UTC",
         )
         db.session.add_all([asset, sensor])
+        assets.append(asset)
         made.append(sensor)
+    source = get_or_create_source(user)
+    db.session.flush()
+    assets[0].sensors_to_show = [sensor.id for sensor in made]
     db.session.commit()
-    return {"token": user.get_auth_token(), "sensors": [sensor.id for sensor in made]}
+    return {
+        "token": user.get_auth_token(),
+        "sensors": [sensor.id for sensor in made],
+        "asset": assets[0].id,
+        "source": source.id,
+    }
 
 
 if __name__ == "__main__":
