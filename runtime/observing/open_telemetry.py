@@ -25,10 +25,17 @@ from runtime.version import version
 _NOT_TRACED = "/healthz$,/readyz$,/metrics$,/live"
 _QUERIES = ("http.url", "http.target", "url.full", "url.query")
 """Attributes that would tell a query, which may hold what is secret."""
+_HOUSEKEEPING = ("BEGIN;", "ROLLBACK;", ";")
+"""Statements by which a connection is taken from the pool, asked whether it lives, and given back."""
+_STEP = "RunActivity:"
+"""What Temporal's interceptor calls the span of a step."""
 
 
-class WithoutLoneCalls(Sampler):
-    """Leaves out calls of the database that nobody's trace led to, such as a look whether it lives."""
+class WhatATraceLedTo(Sampler):
+    """Leaves out what nobody's trace led to, and the housekeeping of connections.
+
+    No trace leads to lone calls of the database, and to steps of workflows that a schedule started.
+    """
 
     def __init__(self, others: Sampler) -> None:
         self._others = others
@@ -44,13 +51,14 @@ class WithoutLoneCalls(Sampler):
         trace_state: Any = None,
     ) -> SamplingResult:
         """Decide as the configured sampler does, but for those."""
-        if kind is SpanKind.CLIENT and not trace.get_current_span(parent_context).get_span_context().is_valid:
+        is_root = not trace.get_current_span(parent_context).get_span_context().is_valid
+        if (kind is SpanKind.CLIENT and (is_root or name in _HOUSEKEEPING)) or (is_root and name.startswith(_STEP)):
             return SamplingResult(Decision.DROP)
         return self._others.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
 
     def get_description(self) -> str:
         """Name it."""
-        return f"WithoutLoneCalls{{{self._others.get_description()}}}"
+        return f"WhatATraceLedTo{{{self._others.get_description()}}}"
 
 
 class TracedRequests(OpenTelemetryMiddleware):
@@ -80,7 +88,7 @@ class OpenTelemetry:
         named = os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
         attributes = {"service.version": version()} | ({} if named else {"service.name": service})
         self._provider = TracerProvider(resource=Resource.create(attributes))
-        self._provider.sampler = WithoutLoneCalls(self._provider.sampler)
+        self._provider.sampler = WhatATraceLedTo(self._provider.sampler)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         trace.set_tracer_provider(self._provider)
         AsyncPGInstrumentor().instrument(tracer_provider=self._provider)

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, set_span_in_context
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -20,6 +23,7 @@ from temporalio.client import Client
 
 from cli.commands.services import ApiProgram
 from cli.place import ROOT
+from runtime.observing.open_telemetry import WhatATraceLedTo
 from runtime.observing.traces import TRACEPARENT, are_wanted, continuing, current_traceparent
 from runtime.servers.processes import free_port
 from tests.factories.sites import controller_site, milliseconds, packet
@@ -132,6 +136,29 @@ async def test_a_change_is_one_trace_from_its_request_to_the_rows_of_the_microgr
         await product.api.get("/healthz")
         firsts = {each.name for each in product.received.spans if not each.parent_id}
         assert not firsts & {"SELECT", "SET", "BEGIN;", "GET /healthz"}, firsts
+        assert not {each.name for each in product.received.spans} & {"BEGIN;", "ROLLBACK;", ";"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "alone", "within"),
+    [
+        ("GET /api/depots", SpanKind.SERVER, True, True),
+        ("relay", SpanKind.INTERNAL, True, True),
+        ("SELECT", SpanKind.CLIENT, False, True),
+        ("COMMIT;", SpanKind.CLIENT, False, True),
+        ("BEGIN;", SpanKind.CLIENT, False, False),
+        ("ROLLBACK;", SpanKind.CLIENT, False, False),
+        # The watch over capacities, which a schedule has started, makes such a step each second.
+        ("RunActivity:pass_due_deadlines", SpanKind.SERVER, False, True),
+    ],
+)
+def test_what_no_trace_led_to_is_left_out(name: str, kind: SpanKind, alone: bool, within: bool) -> None:
+    sampler = WhatATraceLedTo(ALWAYS_ON)
+    parent = SpanContext(1, 1, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    context = set_span_in_context(NonRecordingSpan(parent), Context())
+    for given, wanted in ((Context(), alone), (context, within)):
+        decision = sampler.should_sample(given, 1, name, kind).decision
+        assert decision == (Decision.RECORD_AND_SAMPLE if wanted else Decision.DROP)
 
 
 async def test_a_packet_is_one_trace_from_the_broker_to_the_row(
