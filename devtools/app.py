@@ -217,7 +217,7 @@ def history(
     packets:
         Packets that the API takes, to see what is kept of one.
     growth:
-        Readings in the database, with which reads are repeated.
+        Values in the database, three a reading, with which reads are repeated.
     flexmeasures:
         Install FlexMeasures and ask it for the same charts.
 

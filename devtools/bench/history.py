@@ -41,6 +41,8 @@ from store.history.rollups import note_touched, roll_up_page
 
 METERS = 4
 EVERY = timedelta(seconds=10)
+MEASURANDS = 3
+"""Values of a reading."""
 PER_DAY = METERS * (timedelta(days=1) // EVERY)
 SPANS = {
     "1 h": timedelta(hours=1),
@@ -101,6 +103,7 @@ class HistoryOptions:
     colds: int
     packets: int
     growth: Sequence[int]
+    """Values that there are when reads are measured again."""
     flexmeasures: bool
     """Whether FlexMeasures is installed and asked for the same charts."""
 
@@ -153,15 +156,15 @@ async def run(options: HistoryOptions) -> int:
         past = await _make(made)
         console.print(await _packets_table(past, options.packets))
         growth = Table(title="Growth, milliseconds (p50, p99)")
-        for column in ("readings", "status", "chart, 24 h", "chart, 7 d", "door, packets/s"):
+        for column in ("values", "status", "chart, 24 h", "chart, 7 d", "door, packets/s"):
             growth.add_column(column, justify="right")
         filled = past.end
-        steps = sorted({options.days * PER_DAY, *options.growth})
-        for readings in steps:
+        growing = {values // MEASURANDS for values in options.growth}
+        for readings in sorted({options.days * PER_DAY, *growing}):
             since = past.end - EVERY * (readings // METERS)
             filled = await _fill(past, since, filled, console)
-            if readings in options.growth:
-                growth.add_row(f"{readings:,}", *await _growth(past, options.rounds))
+            if readings in growing:
+                growth.add_row(f"{readings * MEASURANDS:,}", *await _growth(past, options.rounds))
             if readings == options.days * PER_DAY:
                 console.print(await _rollups_table(past, readings))
                 console.print(await _charts_table(past, options, console))
