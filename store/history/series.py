@@ -90,8 +90,9 @@ async def read_series(
     ends = await _read_last_values(connection, missing, given)
     series = [Series(source) for source in sources]
     for each in series:
-        pair = (each.source.selection.measurand, each.source.device_id)
-        if pair in rows:
+        device_id = each.source.device_id
+        pair = None if device_id is None else (each.source.selection.measurand, device_id)
+        if pair is not None and pair in rows:
             _fill(each, rows[pair], width.total_seconds())
             each.last_at = ends.get(pair, each.last_at)
     return series

@@ -3,6 +3,8 @@
 - ``bare``: The baseline of packet ingest: the rows of a group written by the bare driver, with no HTTP and no rules
 - ``flexmeasures``: FlexMeasures, an open-source platform that takes meter readings over HTTP into PostgreSQL, to
   measure beside ours
+- ``flexmeasures_charts``: The data of FlexMeasures' charts: the same meters, on the same PostgreSQL server, asked as
+  its page asks
 - ``flexmeasures_site``: Runs inside FlexMeasures' own environment: a user, and as many depots with one sensor each as
   asked for
 - ``server``: The API with one more route, which the latest-status read is measured against
