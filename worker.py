@@ -1,4 +1,4 @@
-"""The worker: one process that runs the workflows, their activities and the relay.
+"""The worker: a process that runs the workflows, their activities and the relay.
 
 The one place that reads the settings, opens what these share (`Resources`), and registers what each subject brings:
 its workflow, the activities, and the schedule that starts it.
@@ -12,7 +12,7 @@ import os
 import secrets
 import signal
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -52,6 +52,7 @@ from runtime.secrets.keys import PayloadKeys
 from runtime.settings import Settings
 from runtime.supervision import supervised
 from runtime.temporal import connect, ensure_search_attributes
+from runtime.workers.queues import EVERY_WORK, Work, queue_of
 from store.access.worker_tokens import create_worker_token
 from store.base.database import JOB, pool_limit, pool_use
 from store.base.liveness import open_database
@@ -82,6 +83,14 @@ _LOOK_AT_SCHEDULES = 300
 _STICKY_WAIT = timedelta(seconds=3)
 """So long a workflow's task waits for the worker that remembers the workflow, before any other may replay it."""
 
+_SHARES = {Work.SYNCS: 0.2, Work.JOBS: 0.4, Work.SIMULATION: 0.2}
+"""Of the connections that the process may have, how many steps of each kind run at once: a step uses one.
+
+What is left is for the syncs, whose steps are local activities, and for the relay: however many jobs and runs wait for
+a lock or an answer, a sync finds a connection.
+"""
+_LOCAL_SLOTS = {Work.SYNCS: 50, Work.JOBS: 10, Work.SIMULATION: 10}
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -92,8 +101,11 @@ class Resources:
     api: ManageApi
     """Through which scenario runs do what a person would do."""
     task_queue: str
+    """The product's, after which the queue of each kind of work is named."""
     registry: CollectorRegistry | None = None
     """Of what is told to Prometheus; None: nothing is."""
+    serves: frozenset[Work] = EVERY_WORK
+    """The kinds of work whose queues this process serves."""
 
 
 async def make_token(engine: AsyncEngine) -> str:
@@ -106,12 +118,18 @@ async def make_token(engine: AsyncEngine) -> str:
 
 @asynccontextmanager
 async def open_resources(
-    engine: AsyncEngine, client: Client, *, task_queue: str, api_url: str, registry: CollectorRegistry | None = None
+    engine: AsyncEngine,
+    client: Client,
+    *,
+    task_queue: str,
+    api_url: str,
+    registry: CollectorRegistry | None = None,
+    serves: frozenset[Work] = EVERY_WORK,
 ) -> AsyncGenerator[Resources]:
     """Keep open, while the block runs, what the worker opens itself. ``api_url`` is where it finds the API."""
     api = ManageApi(api_url, partial(make_token, engine))
     try:
-        yield Resources(engine, client, api, task_queue, registry)
+        yield Resources(engine, client, api, task_queue, registry, serves)
     finally:
         await api.close()
 
@@ -121,6 +139,8 @@ class _Subject:
     """What one subject brings to the worker."""
 
     workflow: type
+    work: Work
+    """On whose queue the workflow is started."""
     activities: Callable[[Resources], Sequence[Callable[..., Any]]]
     """Makes the activities that the workflow calls."""
     schedule: Plan | None = None
@@ -130,14 +150,18 @@ class _Subject:
 _SUBJECTS = (
     _Subject(
         MicrogridSyncWorkflow,
+        Work.SYNCS,
         lambda given: MicrogridSyncActivities(given.engine, SyncMetrics(given.registry)).every(),
     ),
-    _Subject(BackfillWorkflow, lambda given: BackfillActivities(given.engine).every()),
-    _Subject(ImportWorkflow, lambda given: ImportActivities(given.engine).every()),
-    _Subject(ExportWorkflow, lambda given: ExportActivities(given.engine).every()),
-    _Subject(ScenarioRunWorkflow, lambda given: ScenarioRunActivities(given.engine, given.api).every()),
+    _Subject(BackfillWorkflow, Work.JOBS, lambda given: BackfillActivities(given.engine).every()),
+    _Subject(ImportWorkflow, Work.JOBS, lambda given: ImportActivities(given.engine).every()),
+    _Subject(ExportWorkflow, Work.JOBS, lambda given: ExportActivities(given.engine).every()),
+    _Subject(
+        ScenarioRunWorkflow, Work.SIMULATION, lambda given: ScenarioRunActivities(given.engine, given.api).every()
+    ),
     _Subject(
         CapacityWatchWorkflow,
+        Work.SYNCS,
         lambda given: CapacityWatchActivities(given.engine).every(),
         Plan(
             "capacity-watch",
@@ -150,6 +174,7 @@ _SUBJECTS = (
     ),
     _Subject(
         HistoryUpkeepWorkflow,
+        Work.JOBS,
         lambda given: HistoryUpkeepActivities(given.engine).every(),
         Plan(
             "history-upkeep",
@@ -162,6 +187,7 @@ _SUBJECTS = (
     ),
     _Subject(
         DriftAuditWorkflow,
+        Work.SYNCS,
         lambda given: DriftAuditActivities(given.engine).every(),
         Plan(
             "drift-audit",
@@ -174,6 +200,7 @@ _SUBJECTS = (
     ),
     _Subject(
         ReadingFillWorkflow,
+        Work.JOBS,
         lambda given: ReadingFillActivities(given.engine).every(),
         Plan(
             "reading-fill",
@@ -186,6 +213,7 @@ _SUBJECTS = (
     ),
     _Subject(
         ReadingRollupWorkflow,
+        Work.JOBS,
         lambda given: RollupActivities(given.engine).every(),
         Plan(
             "reading-rollup",
@@ -198,6 +226,7 @@ _SUBJECTS = (
     ),
     _Subject(
         RollupCheckWorkflow,
+        Work.JOBS,
         lambda _: [],
         Plan(
             "rollup-check",
@@ -210,6 +239,7 @@ _SUBJECTS = (
     ),
     _Subject(
         RunAuditWorkflow,
+        Work.SYNCS,
         lambda given: RunAuditActivities(given.engine, given.client).every(),
         Plan(
             "run-audit",
@@ -228,20 +258,29 @@ WORKFLOWS = [each.workflow for each in _SUBJECTS]
 def plans(*given: object) -> list[Plan]:
     """List the schedules of the product; a request in ``given`` takes the place of the usual one of its type."""
     requests = {type(each): each for each in given}
-    usual = [each.schedule for each in _SUBJECTS if each.schedule is not None]
-    return [replace(plan, given=requests.get(type(plan.given), plan.given)) for plan in usual]
+    usual = [(each.schedule, each.work) for each in _SUBJECTS if each.schedule is not None]
+    return [replace(plan, work=work, given=requests.get(type(plan.given), plan.given)) for plan, work in usual]
 
 
-def make_worker(resources: Resources) -> Worker:
-    """Wire every workflow and its activities onto the task queue."""
+def make_workers(resources: Resources) -> list[Worker]:
+    """Wire the workflows and their activities onto the queues that this process serves, a worker a queue."""
+    subjects = [(subject, subject.activities(resources)) for subject in _SUBJECTS]
+    return [_make_worker(resources, work, subjects) for work in Work if work in resources.serves]
+
+
+def _make_worker(
+    resources: Resources, work: Work, subjects: Sequence[tuple[_Subject, Sequence[Callable[..., Any]]]]
+) -> Worker:
+    # The queue of the syncs was the only one: what a release from before started there, of any kind, is finished there.
+    served = [(subject, steps) for subject, steps in subjects if work in (Work.SYNCS, subject.work)]
     return Worker(
         resources.client,
-        task_queue=resources.task_queue,
-        workflows=WORKFLOWS,
-        activities=[each for subject in _SUBJECTS for each in subject.activities(resources)],
+        task_queue=queue_of(resources.task_queue, work),
+        workflows=[subject.workflow for subject, _ in served],
+        activities=[each for _, steps in served for each in steps],
         interceptors=[Steps()],
-        max_concurrent_activities=20,
-        max_concurrent_local_activities=50,
+        max_concurrent_activities=activity_slots(work, pool_limit(resources.engine)),
+        max_concurrent_local_activities=_LOCAL_SLOTS[work],
         # With its heartbeat a step hears that it is to stop.
         max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
         graceful_shutdown_timeout=timedelta(seconds=10),
@@ -249,11 +288,31 @@ def make_worker(resources: Resources) -> Worker:
     )
 
 
+def activity_slots(work: Work, connections: int) -> int:
+    """Say how many steps of a kind of work run at once in a process that may have so many connections."""
+    return max(1, int(connections * _SHARES[work]))
+
+
+@asynccontextmanager
+async def running(workers: Sequence[Worker]) -> AsyncGenerator[None]:
+    """Run workers while the block runs. All are told to end at once, so that none waits for the steps of another."""
+    async with AsyncExitStack() as stack:
+        for each in workers:
+            await stack.enter_async_context(each)
+        try:
+            yield
+        finally:
+            await asyncio.gather(*(each.shutdown() for each in workers))
+
+
 @asynccontextmanager
 async def working(resources: Resources) -> AsyncGenerator[None]:
-    """Run worker and relay while the block runs."""
-    relay = Relay(resources.engine, resources.client, resources.task_queue)
-    async with make_worker(resources), supervised("relay", relay.run):
+    """Run the workers while the block runs, and the relay with the syncs that it asks for."""
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(running(make_workers(resources)))
+        if Work.SYNCS in resources.serves:
+            relay = Relay(resources.engine, resources.client, resources.task_queue)
+            await stack.enter_async_context(supervised("relay", relay.run))
         yield
 
 
@@ -299,14 +358,21 @@ async def _work_until(
         connecting.cancel()
         return
     client = await connecting
-    async with (
-        open_resources(
-            engine, client, task_queue=settings.task_queue, api_url=settings.api_url, registry=registry
-        ) as resources,
-        working(resources),
-        supervised("schedules", lambda: _keep_schedules(client, settings)),
-    ):
-        _log.info("working", task_queue=settings.task_queue)
+    async with AsyncExitStack() as stack:
+        resources = await stack.enter_async_context(
+            open_resources(
+                engine,
+                client,
+                task_queue=settings.task_queue,
+                api_url=settings.api_url,
+                registry=registry,
+                serves=settings.worker_queues,
+            )
+        )
+        await stack.enter_async_context(working(resources))
+        if Work.SYNCS in settings.worker_queues:
+            await stack.enter_async_context(supervised("schedules", lambda: _keep_schedules(client, settings)))
+        _log.info("working", task_queue=settings.task_queue, queues=sorted(settings.worker_queues))
         await stopping
         _log.info("stopping")
 

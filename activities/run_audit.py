@@ -20,6 +20,7 @@ from domain.monitoring.upkeep import RunAuditReport, RunAuditRequest
 from reconciliation.jobs import ALL_JOBS
 from reconciliation.reconcile import Jobs, Progress, ReconciledRow, RecordT, reconcile
 from reconciliation.workflow_descriptions import ask_all
+from runtime.workers.queues import Work, queue_of
 from store.base.database import transaction
 from store.base.jobs.rows import row_statuses
 
@@ -94,8 +95,9 @@ class RunAuditActivities:
 
     async def _stop_strays(self, jobs: Jobs[Any, Any], page_size: int) -> int:
         """Ask workflows to end whose row has ended, or is not there: nobody can see or steer them."""
-        queue = activity.info().task_queue
-        query = f"JobKind = '{jobs.kind.name}' AND ExecutionStatus = 'Running' AND TaskQueue = '{queue}'"
+        # The audit is on the product's own queue, and jobs are on any of the product's.
+        queues = ", ".join(f"'{queue_of(activity.info().task_queue, work)}'" for work in Work)
+        query = f"JobKind = '{jobs.kind.name}' AND ExecutionStatus = 'Running' AND TaskQueue IN ({queues})"
         started: dict[UUID, datetime] = {}
         stopped = 0
         async for found in self._client.list_workflows(query, page_size=page_size):

@@ -20,4 +20,5 @@
 - ``supervision``: Tasks that last as long as their process: a task that ends is started again, whatever ended it
 - ``temporal``: The connection to Temporal, configured by Temporal's own environment variables and files
 - ``version``: The product's version, as ``pyproject.toml`` says it: the one place that does
+- ``workers``: What a process of the worker is to Temporal: the queues that it serves, and the version that it is of
 """

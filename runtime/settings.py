@@ -16,6 +16,7 @@ from domain.base.actor import Actor
 from runtime.logs import LogFormat
 from runtime.secrets.files import SecretFiles
 from runtime.secrets.keys import PayloadKeys, read_payload_keys
+from runtime.workers.queues import EVERY_WORK, Work
 
 MICROGRID_CARD = "new-microgrid-fields-load-chart"
 """The feature flag of the Microgrid card on the load page (COR-9.16)."""
@@ -43,7 +44,10 @@ class Settings(BaseSettings):
     migration_database_url: SecretStr = Field(default=SecretStr(""), validation_alias="MIGRATION_DATABASE_URL")
     """The same database as a role that may change the schema; empty: ``DATABASE_URL`` may."""
     task_queue: str = "depot-microgrid"
-    """The Temporal task queue that the API writes to and the worker reads."""
+    """The Temporal task queue that the API writes to and the worker reads; the queues of jobs and of the simulation are
+    named after it."""
+    worker_queues: Annotated[frozenset[Work], NoDecode] = Field(default=EVERY_WORK, min_length=1)
+    """The kinds of work that a process of the worker does: ``syncs,jobs,simulation`` or fewer."""
     api_host: str = "127.0.0.1"
     api_port: int = 8000
     api_url: str = "http://127.0.0.1:8000"
@@ -272,6 +276,11 @@ class Settings(BaseSettings):
         # It names the actor of what comes from the broker.
         Actor(f"mqtt:{given}")
         return given
+
+    @field_validator("worker_queues", mode="before")
+    @classmethod
+    def _read_queues(cls, given: object) -> object:
+        return [name.strip() for name in given.split(",") if name.strip()] if isinstance(given, str) else given
 
     @field_validator("flags", mode="before")
     @classmethod

@@ -7,7 +7,7 @@
 - ``failures``: What a step that failed for good says of itself
 - ``history_upkeep``: The history's upkeep: its months are made before they begin, and dropped when they are old enough
 - ``jobs``: What the workflow of every job does: it is paused, resumed and cancelled, and it ends by saying how
-- ``launch``: How the workflows are started and signalled: ids, options and search attributes in one place
+- ``launch``: How the workflows are started and signalled: ids, queues, options and search attributes in one place
 - ``microgrid_sync``: One depot's sync: its microgrid follows its top-level circuits, one pass after the other
 - ``reading_fill``: The reading fill: packets that came before their device, or before there were typed readings, are
   read into them

@@ -1,4 +1,7 @@
-"""How the workflows are started and signalled: ids, options and search attributes in one place."""
+"""How the workflows are started and signalled: ids, queues, options and search attributes in one place.
+
+``task_queue`` is the product's throughout; each kind of work has its own, named after it.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,7 @@ from domain.provisioning.outcomes import SyncRequest, SyncResult
 from domain.simulation.scenario_runs import SCENARIO_RUN, EndedRun, ScenarioRunInput
 from domain.site.imports.import_jobs import IMPORT, ImportInput
 from runtime.search_attributes import DEPOT_ID, JOB_KIND
+from runtime.workers.queues import Work, queue_of
 from workflows.backfill import BackfillWorkflow
 from workflows.microgrid_sync import MicrogridSyncWorkflow
 from workflows.rollup_check import RollupCheckWorkflow
@@ -68,7 +72,7 @@ async def signal_sync(client: Client, task_queue: str, request: SyncRequest, *, 
         MicrogridSyncWorkflow.run,
         request,
         id=sync_workflow_id(request.depot_id),
-        task_queue=task_queue,
+        task_queue=queue_of(task_queue, Work.SYNCS),
         start_signal=MicrogridSyncWorkflow.circuits_changed.__name__,
         start_signal_args=[request],
         task_timeout=SYNC_TASK_TIMEOUT,
@@ -108,7 +112,7 @@ async def _resync_once(client: Client, task_queue: str, request: SyncRequest, ti
         MicrogridSyncWorkflow.run,
         request,
         id=sync_workflow_id(request.depot_id),
-        task_queue=task_queue,
+        task_queue=queue_of(task_queue, Work.SYNCS),
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         task_timeout=SYNC_TASK_TIMEOUT,
         search_attributes=_sync_attributes(request.depot_id),
@@ -143,7 +147,15 @@ async def start_scenario_run(client: Client, task_queue: str, given: ScenarioRun
     summary = f"{request.scenario} by {request.requested_by}"
     depot = SearchAttributePair(DEPOT_ID, str(request.depot_id))
     await _start_job(
-        client, task_queue, SCENARIO_RUN, request.run_id, ScenarioRunWorkflow.run, given, summary, attributes=[depot]
+        client,
+        task_queue,
+        SCENARIO_RUN,
+        request.run_id,
+        ScenarioRunWorkflow.run,
+        given,
+        summary,
+        work=Work.SIMULATION,
+        attributes=[depot],
     )
 
 
@@ -172,7 +184,7 @@ async def start_rollup_check(client: Client, task_queue: str, request: RollupChe
         RollupCheckWorkflow.run,
         request,
         id=f"rollup-check/{request.check_id}",
-        task_queue=task_queue,
+        task_queue=queue_of(task_queue, Work.JOBS),
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
         search_attributes=TypedSearchAttributes([SearchAttributePair(JOB_KIND, ROLLUP_CHECK_KIND)]),
@@ -190,13 +202,14 @@ async def _start_job(
     given: InputT,
     summary: str,
     *,
+    work: Work = Work.JOBS,
     attributes: Sequence[SearchAttributePair[str]] = (),
 ) -> None:
     await client.start_workflow(
         run,
         given,
         id=kind.workflow_id(job_id),
-        task_queue=task_queue,
+        task_queue=queue_of(task_queue, work),
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
         search_attributes=TypedSearchAttributes([*attributes, SearchAttributePair(JOB_KIND, kind.name)]),

@@ -21,6 +21,7 @@ from temporalio.client import (
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from runtime.search_attributes import JOB_KIND
+from runtime.workers.queues import Work, queue_of
 
 _RPC_TIMEOUT = timedelta(seconds=10)
 
@@ -38,13 +39,15 @@ class Plan:
     """The method that runs the workflow."""
     given: Any
     """What it is given."""
+    work: Work = Work.SYNCS
+    """On whose queue it is started."""
 
 
 async def ensure_schedules(client: Client, task_queue: str, wanted: list[Plan], *, missing_only: bool = False) -> None:
     """Make the schedules that are missing and bring the others to what the code wants; again changes nothing.
 
-    Each is run at once, unless it runs. An operator's pause, and the note to it, stay. With ``missing_only`` those
-    that are there are left alone.
+    ``task_queue`` is the product's. Each is run at once, unless it runs. An operator's pause, and the note to it, stay.
+    With ``missing_only`` those that are there are left alone.
 
     Raises:
         RPCError: Temporal cannot be reached, or another worker does the same at this moment: try again.
@@ -80,7 +83,7 @@ def _schedule(plan: Plan, task_queue: str) -> Schedule:
             plan.action,
             plan.given,
             id=plan.schedule_id,
-            task_queue=task_queue,
+            task_queue=queue_of(task_queue, plan.work),
             typed_search_attributes=TypedSearchAttributes([SearchAttributePair(JOB_KIND, plan.kind)]),
             static_summary=plan.summary,
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -12,12 +12,12 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
-from temporalio.worker import Worker
 
 import worker
 from activities.manage_api import ManageApi
 from api.main import create_app
 from runtime.settings import Settings
+from runtime.workers.queues import EVERY_WORK, Work
 from tests.helpers.support import until
 
 TIMEOUT = 180
@@ -76,6 +76,13 @@ async def working(
         yield
 
 
-def make_worker(client: Client, engine: AsyncEngine, task_queue: str, api: ManageApi | None = None) -> Worker:
-    """A worker without its relay; scenario runs do through ``api`` what a person would do."""
-    return worker.make_worker(worker.Resources(engine, client, api or ManageApi(NO_API), task_queue))
+def make_worker(
+    client: Client,
+    engine: AsyncEngine,
+    task_queue: str,
+    api: ManageApi | None = None,
+    serves: frozenset[Work] = EVERY_WORK,
+) -> AbstractAsyncContextManager[None]:
+    """A worker without its relay, an `async with` runs it; scenario runs do through ``api`` what a person would do."""
+    resources = worker.Resources(engine, client, api or ManageApi(NO_API), task_queue, serves=serves)
+    return worker.running(worker.make_workers(resources))

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client, ScheduleDescription, WorkflowExecution
+from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleDescription, WorkflowExecution
 from temporalio.service import RPCError
 from temporalio.testing import ActivityEnvironment
 
@@ -22,6 +22,7 @@ from activities.capacity_watch import CapacityWatchActivities
 from domain.monitoring.upkeep import DriftRequest, HistoryRequest, WatchInput
 from runtime.search_attributes import JOB_KIND, OUTCOME
 from runtime.temporal import connect
+from runtime.workers.queues import Work
 from store.monitoring.capacity_upkeep import pass_deadlines
 from tests.factories.capacities import capacity_site, expire, state, steps
 from tests.factories.packets import send
@@ -232,6 +233,18 @@ async def test_making_the_schedules_again_changes_nothing(
     assert [each.spec for each in after] == [each.spec for each in before]
     assert [each.state for each in after] == [each.state for each in before]
     assert len(await runs_of(client, wanted[0])) == 1
+
+
+async def test_each_schedule_starts_on_the_queue_of_its_work_and_moves_there_when_upgraded(
+    client: Client, task_queue: str, wanted: list[Plan]
+) -> None:
+    # A release from before had one queue for all.
+    await ensure_schedules(client, task_queue, [replace(plan, work=Work.SYNCS) for plan in wanted])
+    await ensure_schedules(client, task_queue, wanted)
+    actions = [(await described(client, plan)).schedule.action for plan in wanted]
+    jobs = f"{task_queue}-jobs"
+    queues = [each.task_queue for each in actions if isinstance(each, ScheduleActionStartWorkflow)]
+    assert queues == [task_queue, jobs, task_queue, jobs, jobs, jobs, task_queue]
 
 
 async def test_a_schedule_follows_the_code_and_keeps_an_operators_pause(

@@ -14,12 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 
+from activities.manage_api import ManageApi
 from domain.provisioning.outcomes import SyncRequest
 from relay import RPC_TIMEOUT
 from runtime.log_lines import MAX_LINE
-from tests.helpers.live import make_worker, working
+from tests.helpers.live import NO_API, working
 from tests.helpers.support import add_circuit, assert_follows, follows, make_depot, refuse_microgrid, until
 from tests.helpers.worker_process import WorkerProcess
+from worker import Resources, make_workers
 from workflows.launch import signal_sync, sync_workflow_id
 
 ROOT = Path(__file__).parent.parent.parent
@@ -118,9 +120,10 @@ def told_in_the_documentation(what: str) -> timedelta:
 async def test_the_bounds_after_a_kill_are_those_of_the_documentation(
     engine: AsyncEngine, client: Client, task_queue: str
 ) -> None:
-    worker = make_worker(client, engine, task_queue)
-    sticky = worker.config(active_config=True).get("sticky_queue_schedule_to_start_timeout")
-    assert sticky == told_in_the_documentation("sticky queue (`worker.py`)")
+    workers = make_workers(Resources(engine, client, ManageApi(NO_API), task_queue))
+    assert {each.config(active_config=True).get("sticky_queue_schedule_to_start_timeout") for each in workers} == {
+        told_in_the_documentation("sticky queue (`worker.py`)")
+    }
     depot_id = await make_depot(engine, "A")
     await signal_sync(client, task_queue, SyncRequest(depot_id, "tester", "TEST"), rpc_timeout=RPC_TIMEOUT)
     history = await client.get_workflow_handle(sync_workflow_id(depot_id)).fetch_history()

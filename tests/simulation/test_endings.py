@@ -46,6 +46,7 @@ from domain.simulation.scenario_runs import SCENARIO_RUN, EndedRun, RunOutcome, 
 from reconciliation.scenario_runs import close_evidence
 from runtime.search_attributes import JOB_KIND, OUTCOME
 from runtime.settings import Settings
+from runtime.workers.queues import Work, queue_of
 from sim_scenarios.evidence.evidence import sha256_of
 from store.base.database import transaction
 from store.provisioning.backfills import insert_backfill
@@ -514,19 +515,20 @@ async def test_a_workflow_without_a_row_is_asked_to_end(
     engine: AsyncEngine, client: Client, task_queue: str, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     absent = Row(kind, uuid4(), "")
-    await bring_about(client, task_queue, absent, "RUNNING")
+    queue = queue_of(task_queue, Work.SIMULATION if kind == "run" else Work.JOBS)
     other = Row(kind, uuid4(), "")
-    async with Worker(client, task_queue=f"{task_queue}-other", workflows=[Ends]):
-        await bring_about(client, f"{task_queue}-other", other, "RUNNING")
-    # It may be that its row is only being written.
-    assert (await audit(engine, client, task_queue)).stopped == 0
-    monkeypatch.setattr(job_endings, "GRACE", timedelta(0))
 
     async def stopped() -> bool:
         return (await audit(engine, client, task_queue)).stopped == 1
 
-    await until(stopped)
-    await client.get_workflow_handle(absent.workflow_id).result()
+    async with Worker(client, task_queue=queue, workflows=[Ends]):
+        await bring_about(client, queue, absent, "RUNNING")
+        await bring_about(client, f"{task_queue}-other", other, "RUNNING")
+        # It may be that its row is only being written.
+        assert (await audit(engine, client, task_queue)).stopped == 0
+        monkeypatch.setattr(job_endings, "GRACE", timedelta(0))
+        await until(stopped)
+        await client.get_workflow_handle(absent.workflow_id).result()
     # Somebody else's stays.
     assert await has_status(client.get_workflow_handle(other.workflow_id), "RUNNING")
     await client.get_workflow_handle(other.workflow_id).terminate()
