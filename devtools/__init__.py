@@ -9,6 +9,7 @@ from here; the import contracts hold it.
 - ``app``: The commands of `./dev` for working on the product. What a command needs is imported when it is called
 - ``assets``: Installs what the pages take from npm, and lays the files that are served into ``api/ui/static/vendor``
 - ``bench``: Measurements: everything that is compared runs side by side in one run, so the ratios hold on any machine
+- ``chaos``: `./dev chaos`: the real product under traffic and faults, and a checker that shares no code with it
 - ``check``: `./dev check`: everything that can be said about the code without running the product
 - ``commit_subjects``: The rule of commit subjects: `python -m devtools.commit_subjects FILE` checks a message before
   it is committed

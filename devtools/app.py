@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from cyclopts import App, Group, Parameter, Token
+from cyclopts import App, Group, Parameter, Token, validators
 
 from cli.app import Flag, app
 
@@ -277,3 +277,27 @@ def telemetry(
     from devtools.bench.telemetry import run
 
     return asyncio.run(run(seconds, rounds, depots, processes, only))
+
+
+Minutes = Annotated[float, Parameter(validator=validators.Number(gt=0, lte=24 * 60))]
+
+
+@app.command(group=_GROUP, sort_key=6)
+def chaos(*, minutes: Minutes = 3, seed: int = 1, folder: Path | None = None) -> int:
+    """Kill, pause and restart the parts of a product under traffic, and check that nothing was lost or done twice.
+
+    The product is one of its own. The exit code is 1 where something does not hold.
+
+    Parameters
+    ----------
+    minutes:
+        How long it is disturbed.
+    seed:
+        Another seed, other faults and other traffic.
+    folder:
+        An empty folder for the report and the logs. Without: a new one.
+
+    """
+    from devtools.chaos.run import run_chaos
+
+    return run_chaos(minutes, seed, folder)

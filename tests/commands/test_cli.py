@@ -50,6 +50,7 @@ def test_the_overview_names_every_command() -> None:
         "generate",
         "acceptance",
         "bench",
+        "chaos",
     ):
         assert f"│ {command} " in overview
 
@@ -160,7 +161,7 @@ def test_a_test_run_has_a_folder_of_its_own_that_only_failures_keep(tmp_path: Pa
         shutil.rmtree(next(each for each in folder.parents if each.name.startswith("mt-")))
 
 
-@pytest.mark.parametrize("command", ["test", "check", "generate", "acceptance", "bench", "bench telemetry"])
+@pytest.mark.parametrize("command", ["test", "check", "generate", "acceptance", "bench", "bench telemetry", "chaos"])
 def test_the_commands_for_working_on_it_have_the_same_parser(command: str) -> None:
     answer = run(*command.split(), "--help")
     assert answer.returncode == 0
@@ -194,6 +195,8 @@ def test_arguments_reach_pytest_whatever_they_look_like(args: list[str], shown: 
         (("bench", "fleet", "--sizes", "1"), "Two sizes are compared."),
         (("bench", "provisioning", "--sizes", "1,many"), "many"),
         (("bench", "telemetry", "--only", "reads,writes"), "writes is none of packets,"),
+        (("chaos", "--minutes", "0"), "Must be > 0"),
+        (("chaos", "--minutes", "nan"), "Must be"),
     ],
 )
 def test_an_argument_that_means_nothing_is_refused(args: tuple[str, ...], says: str) -> None:

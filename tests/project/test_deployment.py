@@ -360,7 +360,7 @@ def test_the_image_has_the_commands_of_the_product_alone(tmp_path: Path) -> None
     assert in_the_image < everything
     command = [sys.executable, "-m", "cli", "fleet", "2"]
     assert subprocess.run(command, cwd=image, capture_output=True, check=True).stdout
-    assert everything - in_the_image == {"test", "check", "generate", "acceptance", "bench"}
+    assert everything - in_the_image == {"test", "check", "generate", "acceptance", "bench", "chaos"}
 
 
 def test_the_image_runs_without_privileges(services: dict[str, Any]) -> None:

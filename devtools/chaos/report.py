@@ -1,0 +1,120 @@
+"""What came of a chaos run: a table for the terminal, JSON for programs, Markdown for the documentation."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from devtools.chaos.probes import Ability
+
+NO_FAULT = "no fault"
+_MOST_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How long each ability took after one fault."""
+
+    fault: str
+    seconds: Mapping[Ability, float | None]
+    """None: it did not come back in two minutes."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that is told of a run."""
+
+    seed: int
+    minutes: float
+    load_average: float
+    recoveries: Sequence[Recovery]
+    requests: Mapping[str, Mapping[str, int]]
+    """How many requests of each kind ended how."""
+    codes: Mapping[str, int]
+    """How many tries were not acknowledged, by kind and code."""
+    ended_by_themselves: Sequence[str]
+    settled_seconds: float
+    """From the end of the traffic until all rules held, or were given up."""
+    violations: Mapping[str, Sequence[str]]
+    """What each rule found."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether every rule holds and every ability came back."""
+        lost = any(seconds is None for each in self.recoveries for seconds in each.seconds.values())
+        return not lost and not any(self.violations.values())
+
+    def by_fault(self) -> dict[str, dict[Ability, list[float]]]:
+        """Seconds by fault and ability, the runs without a fault first."""
+        found: dict[str, dict[Ability, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for each in self.recoveries:
+            for ability, seconds in each.seconds.items():
+                found[each.fault][ability].append(float("inf") if seconds is None else seconds)
+        return {name: dict(found[name]) for name in sorted(found, key=lambda name: (name != NO_FAULT, name))}
+
+    def write(self, folder: Path) -> None:
+        """Write ``report.json`` and ``report.md``."""
+        told = json.dumps({**asdict(self), "holds": self.holds}, indent=2)
+        (folder / "report.json").write_text(told + "\n", encoding="utf-8")
+        (folder / "report.md").write_text(self.markdown(), encoding="utf-8")
+
+    def markdown(self) -> str:
+        """Write it for the documentation."""
+        head = f"Seed {self.seed}, {self.minutes:g} minutes, load average {self.load_average:.1f}"
+        verdict = "everything holds" if self.holds else "something does not hold"
+        lines = [
+            f"{head}: {verdict}, looked at {self.settled_seconds:.0f} s after the traffic ended.",
+            "",
+            f"| after | times | {' | '.join(Ability)} |",
+            f"|---|---|{'---|' * len(Ability)}",
+            *(f"| {' | '.join(row)} |" for row in self._rows()),
+            "",
+            "| requests | acknowledged | refused | unknown |",
+            "|---|---|---|---|",
+            *(
+                f"| {what} | {found['ACKNOWLEDGED']} | {found['REFUSED']} | {found['UNKNOWN']} |"
+                for what, found in self.requests.items()
+            ),
+        ]
+        lines.append("")
+        for rule, faults in self.violations.items():
+            lines.append(f"- {rule}: {f'{len(faults)} violations' if faults else 'holds'}")
+            lines += [f"  - {each}" for each in faults[:_MOST_SHOWN]]
+        return "\n".join(lines) + "\n"
+
+    def print(self, console: Console) -> None:
+        """Show it."""
+        table = Table(title=f"Seconds until it works again, median (worst), load average {self.load_average:.1f}")
+        for column in ("after", "times", *Ability):
+            table.add_column(column, justify="left" if column == "after" else "right")
+        for row in self._rows():
+            table.add_row(*row)
+        console.print(table)
+        requests = Table(title="Requests")
+        for column in ("what", "acknowledged", "refused", "unknown"):
+            requests.add_column(column, justify="left" if column == "what" else "right")
+        for what, found in self.requests.items():
+            requests.add_row(what, *(f"{found[each]:,}" for each in ("ACKNOWLEDGED", "REFUSED", "UNKNOWN")))
+        console.print(requests)
+        for rule, faults in self.violations.items():
+            console.print(f"{'[bold red]FAILED[/]' if faults else '[green]holds[/] '} {rule}")
+            for each in faults[:_MOST_SHOWN]:
+                console.print(f"    {escape(each)}", soft_wrap=True)
+            if len(faults) > _MOST_SHOWN:
+                console.print(f"    and {len(faults) - _MOST_SHOWN} more")
+
+    def _rows(self) -> list[list[str]]:
+        rows: list[list[str]] = []
+        for fault, found in self.by_fault().items():
+            times = max(len(each) for each in found.values())
+            cells = [f"{median(found[each]):.1f} ({max(found[each]):.1f})" for each in Ability]
+            rows.append([fault, str(times), *cells])
+        return rows
