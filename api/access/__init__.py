@@ -4,6 +4,7 @@
 - ``authentication``: Who makes a request, by the proof that it carries, in the order of decision 0025
 - ``authorization``: Whether who makes a request may use its route, at the depots that it names
 - ``back_channel``: Where the provider says that somebody signed out there (OpenID Connect Back-Channel Logout 1.0)
+- ``browser``: What browsers send without a script
 - ``certificates``: Client certificates that a reverse proxy has checked: the proxy names them in a header, and is
   believed where it is
 - ``cookies``: The cookies of signing in. All are `__Host-`: of this host alone, for its whole path, and never sent in

@@ -83,7 +83,8 @@ class ApiTokenPage(BaseModel):
     next_cursor: str | None
 
 
-async def _owner(connection: AsyncConnection, principal: Principal) -> Owner:
+async def owner_of(connection: AsyncConnection, principal: Principal) -> Owner:
+    """Say whose tokens and views somebody has: a person's of their own, and a program none."""
     if principal.kind is PrincipalKind.LOCAL:
         return Owner(is_local=True)
     return Owner(await find_person(connection, principal.subject) if principal.kind is PrincipalKind.PERSON else None)
@@ -99,7 +100,7 @@ async def list_all(
 ) -> ApiTokenPage:
     """List your API tokens; as an administrator of all depots, everybody's."""
     async with engine.connect() as connection:
-        owner = await _owner(connection, principal)
+        owner = await owner_of(connection, principal)
         found = await list_tokens(
             connection, owner=owner, everybodys=_sees_all(principal), after=decode_id(cursor), limit=limit + 1
         )
@@ -124,7 +125,7 @@ async def create(
     check_giver(principal, wanted)
     secret = make_secret(SecretKind.API_TOKEN, secrets.token_bytes(BITS // 8))
     async with transaction(engine, actor) as connection:
-        owner = await _owner(connection, principal)
+        owner = await owner_of(connection, principal)
         # A token that is stolen must not become one that lasts longer.
         if not owner.is_local and (owner.person_id is None or session_of(request.scope) is None):
             raise Problem(ProblemCode.NOT_PERMITTED, "Sign in on the pages: only a session creates API tokens.")
@@ -144,7 +145,7 @@ async def create(
 async def read(token_id: TokenId, principal: PrincipalDep, engine: EngineDep) -> ApiToken:
     """Read what is known of one API token."""
     async with engine.connect() as connection:
-        owner = await _owner(connection, principal)
+        owner = await owner_of(connection, principal)
         return ApiToken.of(await read_token(connection, token_id, owner=owner, everybodys=_sees_all(principal)))
 
 
@@ -156,5 +157,5 @@ async def read(token_id: TokenId, principal: PrincipalDep, engine: EngineDep) ->
 async def remove(token_id: TokenId, actor: ActorDep, principal: PrincipalDep, engine: EngineDep) -> None:
     """Revoke an API token: from now on nobody gets in with it."""
     async with transaction(engine, actor) as connection:
-        owner = await _owner(connection, principal)
+        owner = await owner_of(connection, principal)
         await delete_token(connection, actor, token_id, owner=owner, everybodys=_sees_all(principal))

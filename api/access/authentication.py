@@ -12,6 +12,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.types import Scope
 
+from api.access.browser.form_tokens import CSRF_HEADER, is_form_token
 from api.access.certificates import gateway_by_certificate, has_certificate
 from api.access.cookies import SESSION, read_cookie
 from api.base.access import SAFE_METHODS, is_background
@@ -35,7 +36,6 @@ _AUTHORIZATION = b"authorization"
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +(?P<token>[A-Za-z0-9._~+/-]{1,8000}=*)")
 """RFC 6750; the longest is an access token of the provider."""
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-CSRF_HEADER = b"x-csrf-token"
 BACKGROUND_HEADER = b"x-manage-background"
 """Says that a page asks by itself, and nobody at it: that keeps no session alive."""
 _PUBLIC = frozenset(
@@ -195,8 +195,12 @@ async def _of_session(scope: Scope, resources: Resources, secret: str, headers: 
         if session is None:
             raise Problem(ProblemCode.SIGN_IN_REQUIRED, "Your session has ended. Sign in again to go on.")
         if scope["method"] not in SAFE_METHODS:
-            sent = headers.get(CSRF_HEADER, b"")
-            if not hmac.compare_digest(sent, session.csrf_token.encode()):
+            sent = headers.get(CSRF_HEADER)
+            if not (
+                is_form_token(scope, session.csrf_token)
+                if sent is None
+                else hmac.compare_digest(sent, session.csrf_token.encode())
+            ):
                 raise Problem(
                     ProblemCode.CROSS_SITE_REFUSED,
                     "A change with a session comes from the product's own pages, with the token that they have.",

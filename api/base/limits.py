@@ -60,14 +60,14 @@ class BodyLimit:
                 async with asyncio.timeout(GRACE):
                     message = await receive()
             except TimeoutError:
-                raise _too_slow() from None
+                raise too_slow() from None
             waited += clock() - began
             seen += len(message.get("body", b""))
             whole = not message.get("more_body", False)
             if seen > most:
                 raise HTTPException(413, f"A body here has at most {most} bytes.", {"Connection": "close"})
             if not whole and seen < (waited - GRACE) * MIN_RATE:
-                raise _too_slow()
+                raise too_slow()
             return message
 
         await self._app(scope, bounded, send)
@@ -108,7 +108,8 @@ def export_places() -> Places:
     return Places(MAX_EXPORTS, ProblemCode.TOO_MANY_EXPORTS)
 
 
-def _too_slow() -> HTTPException:
+def too_slow() -> HTTPException:
+    """The refusal of a body that trickles."""
     return HTTPException(
         408,
         f"The body came too slowly: after {GRACE:.0f} seconds at least {MIN_RATE} bytes a second, and no longer pause.",

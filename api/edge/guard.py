@@ -13,6 +13,7 @@ from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import authentication
+from api.access.browser.form_tokens import note_form_token
 from api.access.certificates import has_certificate
 from api.base.access import admit, note_principal, note_proof, principal_of
 from api.base.dependencies import Resources, resources_of
@@ -67,6 +68,7 @@ class Guard:
                 else:
                     authenticate = None
                 if authenticate is not None:
+                    receive = await note_form_token(scope, receive)
                     prove = partial(authenticate, scope, resources_of(scope["app"]))
                     note_proof(scope, prove)
                     note_principal(scope, await prove())

@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2_fragments import render_block
 
 from api.access.authentication import session_of
+from api.access.browser.form_tokens import make_form_token
 from api.base.access import principal_of
 from api.base.dependencies import resources_of
 from api.edge.large import in_pieces
@@ -87,13 +88,15 @@ def render(
     nonce = secrets.token_urlsafe(16)
     depot: Any = (context or {}).get("depot")
     retired = depot.depot_id if getattr(depot, "retired_at", None) is not None else None
+    session = session_of(request.scope)
     values = {
         "request": request,
         "nonce": nonce,
         "now": datetime.now(UTC),
         # Whoever is not known yet can go nowhere.
         "main_links": main_links(request) if principal_of(request.scope) else [],
-        "session": session_of(request.scope),
+        "session": session,
+        "form_token": lambda: make_form_token(session.csrf_token) if session else "",
         "offers": partial(offers, request, retired=retired),
         "url": resources_of(request.app).addresses,
         "topics": (),

@@ -11,6 +11,8 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from fleet.make_fleet import lines
+from runtime.temporal import connect, ensure_search_attributes
 from store.base.database import make_engine
 from tests.helpers.openid import SESSION, signing_in
 from tests.pages.conftest import ARTIFACTS, DESKTOP, PHONE
@@ -41,10 +43,13 @@ class Desk:
         self._browser = browser
         self.contexts: list[BrowserContext] = []
 
-    async def browse(self, size: tuple[int, int] = DESKTOP) -> BrowserContext:
+    async def browse(self, size: tuple[int, int] = DESKTOP, *, scripts: bool = True) -> BrowserContext:
         """A browser of somebody's own."""
         context = await self._browser.new_context(
-            base_url=self.url, viewport={"width": size[0], "height": size[1]}, locale="en-GB"
+            base_url=self.url,
+            viewport={"width": size[0], "height": size[1]},
+            locale="en-GB",
+            java_script_enabled=scripts,
         )
         self.contexts.append(context)
         return context
@@ -56,10 +61,19 @@ class Desk:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def desk(database_url: str, browser: Browser, tmp_path: Path) -> AsyncGenerator[Desk]:
+async def desk(
+    database_url: str,
+    browser: Browser,
+    tmp_path: Path,
+    temporal_address: str,
+    task_queue: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncGenerator[Desk]:
     """The product, at which people sign in."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
+    await ensure_search_attributes(await connect())
     engine = make_engine(database_url)
-    async with signing_in(database_url, tmp_path, people=PEOPLE) as (url, provider):
+    async with signing_in(database_url, tmp_path, people=PEOPLE, task_queue=task_queue) as (url, provider):
         made = Desk(url, provider.issuer, engine, browser)
         yield made
         for context in made.contexts:
@@ -183,6 +197,29 @@ async def test_cancelling_at_the_provider_leads_to_a_page_that_says_so(desk: Des
     await look(page, "cancelled")
     await page.get_by_role("link", name="Sign in").click()
     await expect(page.get_by_label("Password")).to_be_visible()
+
+
+async def test_forms_send_themselves_where_no_script_runs(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "fleet.ndjson"
+    file.write_text("".join(lines(2, seed=5, flaws=False)))
+    page = await (await desk.browse(scripts=False)).new_page()
+    await sign_in(page, "/imports")
+    # Without a file the page says so; what it says is no refusal of the session.
+    await page.get_by_role("button", name="Upload and import").click()
+    await expect(page.locator(".field-error")).to_have_text("Choose a file.")
+    await page.locator("input[type=file]").set_input_files(file)
+    await page.get_by_role("button", name="Upload and import").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Import of fleet.ndjson")
+    await page.goto("/depots/new")
+    await name_depot(page, "Without a script")
+    await page.get_by_role("button", name="Create depot").click()
+    await expect(page.get_by_role("heading", name="Without a script")).to_be_visible()
+    # The form of a session that has ended is refused, and nothing is made of it.
+    await page.goto("/depots/new")
+    await name_depot(page, "Too late")
+    await desk.run("DELETE FROM sessions")
+    await page.get_by_role("button", name="Create depot").click()
+    await expect(page.get_by_role("heading", name="Sign in to go on")).to_be_visible()
 
 
 async def test_the_documentation_is_shown_in_no_frame(desk: Desk) -> None:
