@@ -10,6 +10,7 @@ from cyclopts import App, Group, Parameter, validators
 from cyclopts.types import ExistingFile
 
 from domain.access.roles import Role
+from domain.history.exports import ExportFormat, ExportKind
 from runtime.version import version
 
 _PRODUCT = Group("The product", sort_key=1)
@@ -179,6 +180,55 @@ def rollups(
 
     name_api(api)
     return run_rollups(check=check, days=days, repair=repair)
+
+
+@app.command(group=_PRODUCT, sort_key=5)
+def export(
+    kind: ExportKind | None = None,
+    /,
+    *,
+    since: str | None = None,
+    until: str | None = None,
+    depot: str | None = None,
+    format_: Annotated[ExportFormat, Parameter(name="--format")] = ExportFormat.CSV,
+    file: Path | None = None,
+    resume: UUID | None = None,
+    watch: Annotated[bool | None, Parameter(show_default=False)] = None,
+    api: ApiUrl = None,
+) -> int:
+    """Export readings or a history into a file, however large.
+
+    A job makes the file, which goes on without this command. It is watched, and its file is downloaded; a download that
+    broke off goes on where it ended. The exit code is 0 when the file is whole.
+
+    Parameters
+    ----------
+    kind:
+        What the file has a row for.
+    since:
+        From then on, such as 2026-11-27 or 2026-11-27T08:30Z; in UTC unless it says otherwise. Without it: a day long.
+    until:
+        Before then. Without it: now.
+    depot:
+        A depot's id or name. Without it: all that you see.
+    format_:
+        The format of the file.
+    file:
+        Where it goes. Without it: into this folder, under a name that says what is in it.
+    resume:
+        Go on with an export that was started before, by its id.
+    watch:
+        Wait for the file; --no-watch only starts the job.
+    api:
+        The API's address. Without it: what MANAGE_API_URL names, else the running `./dev up` of this folder.
+
+    """
+    from cli.client import name_api
+    from cli.commands.export import Asked, run_export
+
+    name_api(api)
+    asked = None if kind is None else Asked(kind, since, until, depot, format_)
+    return run_export(asked, resume, file, watch=watch)
 
 
 @app.command(group=_PRODUCT, sort_key=5)

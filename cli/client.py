@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -208,20 +209,28 @@ class Api:
             timeout=httpx.Timeout(None, connect=10),
         )
 
-    async def save(self, path: str, file: IO[bytes]) -> None:
-        """Download something of any size into a file.
+    async def save(self, path: str, file: IO[bytes], *, start: int = 0, got: Callable[[], None] = lambda: None) -> None:
+        """Download something of any size into a file: from a byte on, behind what the file has.
+
+        ``got`` is called after each part that came.
 
         Raises:
             RefusedError, UnreachableError: it could not be read.
 
         """
         with self._reaching():
-            async with self._http.stream("GET", path) as response:
+            asked = {"Range": f"bytes={start}-"} if start else {}
+            async with self._http.stream("GET", path, headers=asked) as response:
                 if not response.is_success:
                     await response.aread()
                     raise self._refusal(response)
+                if start and response.status_code != HTTPStatus.PARTIAL_CONTENT:
+                    # All of it comes again, whoever stands between.
+                    file.seek(0)
+                    file.truncate()
                 async for chunk in response.aiter_bytes():
                     file.write(chunk)
+                    got()
 
     async def _call(self, method: str, path: str, **options: Any) -> Any:
         return (await self._answer(method, path, **options)).json()

@@ -1,6 +1,7 @@
 """What people call: each command, and `./dev up`, the whole product on one machine.
 
 - ``backfill``: `./dev backfill`: gives every depot of the legacy fleet its microgrid
+- ``export``: `./dev export`: has a job make a file of readings or of a history, watches it, and downloads the file
 - ``fleet_import``: `./dev import`: takes a legacy fleet in
 - ``fleet_make``: `./dev fleet`: makes a legacy fleet to try the product with
 - ``login``: `./dev login` and `./dev logout`: the command line signs in as a person, by the device flow of the
