@@ -55,8 +55,9 @@ class AgeTime extends Ticking {
     relative.append(this.text);
     const exact = document.createElement("span");
     exact.part = "exact";
-    exact.append(document.createElement("slot"));
-    root.append(relative, " ", exact);
+    // The space belongs to what it sets apart: where that is not shown, nothing stands between the age and a full stop.
+    exact.append(" ", document.createElement("slot"));
+    root.append(relative, exact);
   }
 
   tick() {
