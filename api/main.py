@@ -63,6 +63,7 @@ from api.site import (
     power_sources,
     remediations,
     resolutions,
+    saved_views,
     sensor_actions,
 )
 from api.site.imports import import_jobs
@@ -127,6 +128,7 @@ _SITE = _Subject(
         power_sources,
         sensor_actions,
         set_up,
+        saved_views,
     ),
     larger_bodies={
         "/api/depots/import": MAX_IMPORT_BYTES,

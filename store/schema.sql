@@ -2034,6 +2034,17 @@ CREATE TABLE public.rollup_mark (
     CONSTRAINT rollup_mark_one CHECK (is_only)
 );
 
+CREATE TABLE public.saved_views (
+    id uuid DEFAULT uuidv7() NOT NULL,
+    owner_id uuid,
+    name text NOT NULL,
+    filters jsonb NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT saved_views_name CHECK (((btrim(name) <> ''::text) AND (char_length(name) <= 200)))
+);
+
 CREATE TABLE public.scenario_run_steps (
     run_id uuid NOT NULL,
     step integer NOT NULL,
@@ -3139,6 +3150,9 @@ ALTER TABLE ONLY public.rollup_checks
 ALTER TABLE ONLY public.rollup_mark
     ADD CONSTRAINT rollup_mark_pkey PRIMARY KEY (is_only);
 
+ALTER TABLE ONLY public.saved_views
+    ADD CONSTRAINT saved_views_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.scenario_run_steps
     ADD CONSTRAINT scenario_run_steps_pkey PRIMARY KEY (run_id, step);
 
@@ -3267,6 +3281,8 @@ CREATE INDEX remediations_open ON public.remediations USING btree (depot_id) WHE
 CREATE INDEX replaced_rows_depot_id ON public.replaced_rows USING btree (depot_id, replaced_at);
 
 CREATE INDEX rollup_blocks_newest ON public.rollup_blocks USING btree (block_at DESC, device_id);
+
+CREATE UNIQUE INDEX saved_views_once ON public.saved_views USING btree (owner_id, lower(name)) NULLS NOT DISTINCT;
 
 CREATE INDEX scenario_runs_depot_id ON public.scenario_runs USING btree (depot_id, id);
 
@@ -3497,6 +3513,9 @@ ALTER TABLE ONLY public.power_sources
 
 ALTER TABLE ONLY public.reading_fills
     ADD CONSTRAINT reading_fills_gateway FOREIGN KEY (gateway_id) REFERENCES public.gateways(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.saved_views
+    ADD CONSTRAINT saved_views_owner FOREIGN KEY (owner_id) REFERENCES public.people(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.scenario_run_steps
     ADD CONSTRAINT scenario_run_steps_run FOREIGN KEY (run_id) REFERENCES public.scenario_runs(id);

@@ -41,6 +41,7 @@ TAGS = {
     "grants": "Who has which role, at one depot or at all of them.",
     "tokens": "API tokens, by which scripts and CI prove who made them.",
     "sessions": "Who is signed in on the pages, since when and from where.",
+    "views": "Saved views: what the list of depots is asked for, kept under a name.",
     "journal": "Who did what to what, when and from where.",
     "temporal": "What Temporal's UI and command line ask to show encrypted payloads.",
     "health": "How the process does.",
@@ -74,6 +75,7 @@ _NOUNS = {
     "sessions": ("session", "sessions"),
     "journal": ("journal", "journal"),
     "api_tokens": ("api_token", "api_tokens"),
+    "saved_views": ("saved_view", "saved_views"),
 }
 """What the routes of a module are about: one, and several."""
 _VERBS = {"read": "get", "change": "update", "remove": "delete"}
@@ -131,6 +133,7 @@ LOCATIONS = {
     "create_sensor_action": "/api/sensor-actions/{sensor_action_id}",
     "create_grant": "/api/grants/{grant_id}",
     "create_api_token": "/api/tokens/{token_id}",
+    "create_saved_view": "/api/views/{view_id}",
     "create_controller_binding": "/api/controller-bindings/{binding_id}",
     "record_capability_status": "/api/microgrids/{microgrid_id}/capability-status",
     **{f"{verb}_backfill": "/api/backfills/{backfill_id}" for verb in ("start", "pause", "resume", "cancel")},

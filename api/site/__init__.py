@@ -13,6 +13,7 @@
 - ``power_sources``: Power sources: list with their latest readings, add, change, delete
 - ``remediations``: Remediations: what stops updates by a site's configuration, and what to do about it
 - ``resolutions``: What a device really sends, and what its sensor actions write to today
+- ``saved_views``: Saved views of the list of depots: each person has their own
 - ``sensor_actions``: Sensor actions: what each may be given, and their configuration on devices
 - ``simulated``: What a scenario run sent, in the place of a depot's devices: each answer that has it says so
 - ``stamps``: What was measured at one time and came at another: both, and when it counts as measured

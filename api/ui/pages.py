@@ -24,13 +24,14 @@ from api.ui.site import (
     remediations,
     sensor_action_dialogs,
 )
-from api.ui.site.fleet import imports
+from api.ui.site.fleet import imports, saved_views
 
 
 def install_pages(app: FastAPI) -> None:
     """Add the pages to ``app``, whose API and refusals are there already."""
+    # The saved views come before the routes that would take "views" for a depot's id.
     site = (
-        depots, depot_settings, depot_head, retirement, overview, load, microgrid, circuits, controllers,
+        saved_views, depots, depot_settings, depot_head, retirement, overview, load, microgrid, circuits, controllers,
         controller_forms, remediations,
     )  # fmt: skip
     history = (trends, as_of, exports)

@@ -10,6 +10,7 @@
 - ``principals``: Who makes a request, with what was granted; whether it may do something, and at which depots
 - ``roles``: The roles of people and programs, and what each permits
 - ``routes``: Which permission each route asks for, and at which depots: the one table of who may do what
+- ``saved_views``: Saved views: what the list of depots is asked for, kept by a person under a name
 - ``secrets``: Secrets that the product makes: what they look like, and the digest that is stored instead of them
 - ``sessions``: Sessions of people on the pages: how long they last, and where one goes on after signing in
 """

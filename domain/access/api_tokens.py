@@ -46,7 +46,7 @@ class TokenRecord:
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose tokens they are: a person's who signed in, or the local administrator's. A program has none."""
+    """Whose tokens or views they are: a person's who signed in, or the local administrator's. A program has none."""
 
     person_id: UUID | None = None
     is_local: bool = False

@@ -298,6 +298,29 @@ class ProblemCode(StrEnum):
         "You have as many API tokens as anybody may have.",
         "Revoke one that is no longer used, then create another.",
     )
+    VIEW_NOT_FOUND = (
+        "VIEW_NOT_FOUND",
+        HTTPStatus.NOT_FOUND,
+        Subject.SITE,
+        "You have no saved view with this id.",
+        "`GET /api/views` lists your views; this one may have been deleted.",
+        "There is no such view",
+    )
+    VIEW_NAME_TAKEN = (
+        "VIEW_NAME_TAKEN",
+        HTTPStatus.CONFLICT,
+        Subject.SITE,
+        "You have another view of this name, in upper or lower case; `context.current` has it.",
+        "Take another name, or replace that view: send its `version` as `replaces`.",
+        "You have a view of this name",
+    )
+    TOO_MANY_VIEWS = (
+        "TOO_MANY_VIEWS",
+        HTTPStatus.CONFLICT,
+        Subject.SITE,
+        "You have as many saved views as anybody may have.",
+        "Delete one that is no longer used, then save another.",
+    )
     TOKEN_REFUSED = (
         "TOKEN_REFUSED",
         HTTPStatus.UNAUTHORIZED,

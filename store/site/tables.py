@@ -176,6 +176,21 @@ depot_ranks = Table(
     postgresql_with={"fillfactor": 70},
 )
 
+saved_views = Table(
+    "saved_views",
+    metadata,
+    id_column(),
+    # None: the local administrator's.
+    Column("owner_id", Uuid, ForeignKey("people.id", name="saved_views_owner", ondelete="CASCADE")),
+    Column("name", Text, nullable=False),
+    Column("filters", JSONB, nullable=False),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+    now_column("created_at"),
+    now_column("updated_at"),
+    text_check("saved_views_name", "name", MAX_NAME_LENGTH),
+    Index("saved_views_once", "owner_id", text("lower(name)"), unique=True, postgresql_nulls_not_distinct=True),
+)
+
 circuits = Table(
     "circuits",
     metadata,

@@ -33,6 +33,7 @@ async def ask(
         "person_id": missing()["depot_id"],
         "secret_id": missing()["depot_id"],
         "token_id": missing()["depot_id"],
+        "view_id": missing()["depot_id"],
         "name": "quick-look",
         "kind": "readings",
         "digest": "0",

@@ -58,6 +58,7 @@ def test_every_id_in_a_path_is_known_or_concerns_the_fleet() -> None:
     # A secret is one of the gateway that its path names as well; exports, tokens and sessions are somebody's.
     assert ids == PARAMETERS.keys() | {
         "backfill_id", "export_id", "grant_id", "import_id", "person_id", "secret_id", "session_id", "token_id",
+        "view_id",
     }  # fmt: skip
     fleet = {"backfill_id", "grant_id", "import_id", "person_id"}
     assert {route.access.reach for route in all_routes() if route.parameters & fleet} == {Reach.FLEET}

@@ -49,6 +49,7 @@ VALUES = {
 }
 LENGTHS = {
     "api_tokens_name": MAX_NAME_LENGTH,
+    "saved_views_name": MAX_NAME_LENGTH,
     "circuits_name": MAX_NAME_LENGTH,
     "depots_name": MAX_NAME_LENGTH,
     "depots_region": MAX_REGION_LENGTH,

@@ -39,6 +39,17 @@ def test_dialogs_are_one_piece(by_hand: str) -> None:
     assert _lines_with(by_hand, but="dialog.html") == []
 
 
+def test_forms_that_send_themselves_begin_with_their_token() -> None:
+    forms = [
+        (path.name, re.search(r"\{\{ ui\.|<input|<button", rest))
+        for path in TEMPLATES
+        for rest in path.read_text(encoding="utf-8").split('method="post"')[1:]
+    ]
+    first = [(name, found and found.string[found.start() :].split(" }}")[0]) for name, found in forms]
+    assert len(first) >= 8
+    assert [each for each in first if each[1] != "{{ ui.own_form()"] == []
+
+
 def test_headings_labels_and_widths_come_from_the_columns() -> None:
     environment = rendering._environment()  # pyright: ignore[reportPrivateUsage]
     template = environment.from_string("""

@@ -16,21 +16,23 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.datastructures import FormData
 
-from api.base.dependencies import ActorDep, EngineDep, ScopeDep
+from api.base.dependencies import ActorDep, EngineDep, PrincipalDep, ScopeDep
 from api.base.idempotency import FormOnceDep
 from api.base.limits import MAX_FIELDS
 from api.base.streams.live import Kind, Topic
 from api.base.types import Cursor, DepotId, Search
 from api.monitoring.overview import DepotInAlarm
 from api.site import depots as service
+from api.site import saved_views
 from api.site.depots import Descending, OrderedBy, RegionFilter, RetiredFilter, TagFilter
+from api.site.saved_views import SavedView, ViewFilters
 from api.ui.base.forms import FieldErrors, read_name, read_whole
 from api.ui.base.rendering import is_htmx, render
 from api.ui.base.sparks import Spark, draw_spark
 from api.ui.base.tables import SortLink
 from api.ui.site.outline import Line, Outline
 from api.ui.site.site_forms import Field
-from domain.access.principals import DepotScope
+from domain.access.principals import DepotScope, Principal
 from domain.base.names import clean_region, clean_tags
 from domain.base.problems import Problem, ProblemCode
 from domain.base.timezones import check_timezone, known_timezones
@@ -214,6 +216,25 @@ class Wanted:
         return not (self.retired or self.filters[name])
 
 
+@dataclass(frozen=True)
+class ViewLink:
+    """A saved view, and where it leads."""
+
+    of: SavedView
+    query: str
+    """What the list's address has for it."""
+
+
+def wanted_of(filters: ViewFilters) -> Wanted:
+    """What the list is asked for by a view."""
+    return Wanted(**{name: getattr(filters, name) for name in ViewFilters.model_fields})
+
+
+async def _views(engine: AsyncEngine, principal: Principal) -> list[ViewLink]:
+    found = await saved_views.list_all(engine, principal)
+    return [ViewLink(each, wanted_of(each.filters).query()) for each in found.items]
+
+
 async def _rows(engine: AsyncEngine, scope: DepotScope, wanted: Wanted, cursor: str | None) -> dict[str, Any]:
     page = await service.list_all(
         engine,
@@ -291,6 +312,7 @@ async def show(
     request: Request,
     engine: EngineDep,
     scope: ScopeDep,
+    principal: PrincipalDep,
     search: Search = None,
     provisioning: State = None,
     freshness: Fresh = None,
@@ -304,6 +326,7 @@ async def show(
     """Show all depots, or those that were searched for."""
     wanted = Wanted(search, provisioning, freshness, alarm, region, tag, retired, sort, descending)
     context = await _rows(engine, scope, wanted, None) | await _counts(engine, scope, wanted)
+    context["views"] = await _views(engine, principal)
     return render(
         request,
         "depots.html",

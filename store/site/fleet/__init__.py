@@ -13,4 +13,5 @@
   says in which order
 - ``import_jobs``: Imports as jobs: their rows, the files that were uploaded for them, and their reports
 - ``import_ledger``: What an import that is a job came to, noted in the transactions that store it
+- ``saved_views``: Saved views of the list of depots: each is its person's alone
 """

@@ -46,12 +46,16 @@ async def every_page(product: RunningProduct) -> dict[str, str]:
         token = {"name": "CI", "grants": [{"role": "viewer"}]}
         ends = datetime.now(UTC) + timedelta(days=30)
         (await api.post("/api/tokens", json={**token, "expires_at": ends.isoformat()})).raise_for_status()
+        view = {"name": "Northern", "filters": {"search": "north", "freshness": "STALE", "sort": "STATUS"}}
+        (await api.post("/api/views", json=view)).raise_for_status()
         backfill = (await api.post("/api/backfills", json={"dry_run": True})).json()
         made = (await api.post("/api/imports", content=b"[]\n{}\n", params={"file_name": "fleet.ndjson"})).json()
     depot, run = f"/depots/{depot_id}", f"/scenario-runs/{first['run_id']}"
     return {
         "page_overview": "/",
         "page_depots": "/depots",
+        "page_views": "/depots/views",
+        "page_new_view": "/depots/views/new?search=north&alarm=ANY",
         "page_new_depot": "/depots/new",
         "page_load": f"{depot}/load",
         "page_as_of": f"{depot}/as-of?span=1h&place=499",
