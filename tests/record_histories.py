@@ -1,7 +1,8 @@
 """Records the histories that the replay test runs: `.venv/bin/python -m tests.record_histories`.
 
 Record anew only for a new path through a workflow. A history that stands is a promise: workflows that
-began with it are running somewhere, and the code of today must still be able to finish them.
+began with it are running somewhere, and the code of today must still be able to finish them. What is recorded now is
+part of the next release (`unreleased`, which becomes the release's folder).
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ from workflows.rollup_check import RollupCheckWorkflow
 from workflows.run_audit import RunAuditWorkflow
 from workflows.transfers.fleet_import import ImportWorkflow
 
-FOLDER = Path(__file__).parent / "histories"
+FOLDER = Path(__file__).parent / "histories" / "unreleased"
 QUEUE = "histories"
 TIMEOUT = timedelta(seconds=30)
 
@@ -94,7 +95,7 @@ class Recorder:
         history = await handle.fetch_history()
         told = history.to_json().replace(self.client.service_client.config.identity, "recorder")
         # What failed says where, and a history is the same wherever it was recorded.
-        told = told.replace(f"{FOLDER.parent.parent}/", "")
+        told = told.replace(f"{FOLDER.parent.parent.parent}/", "")
         (FOLDER / f"{name}.json").write_text(told)
 
     def request(self, depot_id: UUID, reason: str = "CIRCUITS_CHANGED") -> SyncRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from domain.provisioning.backfill import BackfillInput
 from tests.domain.documents import table
 from worker import WORKFLOWS, plans
 
-HISTORIES = sorted((Path(__file__).parent.parent / "histories").glob("*.json"))
+FOLDER = Path(__file__).parent.parent / "histories"
+HISTORIES = sorted(FOLDER.glob("*/*.json"))
+"""By the release that recorded them: every path through a workflow that was new in it."""
 
 
 def _history(path: Path) -> WorkflowHistory:
@@ -27,7 +30,7 @@ def _kind(path: Path) -> str:
     return _history(path).events[0].workflow_execution_started_event_attributes.workflow_type.name
 
 
-@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 async def test_a_saved_history_replays(path: Path) -> None:
     replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter)
     result = await replayer.replay_workflow(_history(path))
@@ -37,6 +40,13 @@ async def test_a_saved_history_replays(path: Path) -> None:
 def test_every_workflow_has_saved_histories() -> None:
     names = {workflow._Definition.must_from_class(each).name for each in WORKFLOWS}  # pyright: ignore[reportPrivateUsage]
     assert names == {_kind(path) for path in HISTORIES}
+
+
+def test_histories_are_those_of_releases_and_of_what_comes_next() -> None:
+    changelog = (FOLDER.parent.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = set(re.findall(r"^## \[(\d+\.\d+\.\d+)\]", changelog, re.MULTILINE))
+    assert {each.name for each in FOLDER.iterdir()} - {"unreleased"} <= released
+    assert len({path.stem for path in HISTORIES}) == len(HISTORIES)
 
 
 def test_the_documentation_names_every_workflow_and_schedule() -> None:
