@@ -23,6 +23,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
@@ -53,6 +54,7 @@ from runtime.settings import Settings
 from runtime.supervision import supervised
 from runtime.temporal import connect, ensure_search_attributes
 from runtime.workers.queues import EVERY_WORK, Work, queue_of
+from runtime.workers.versions import Takeover, as_version, this_version
 from store.access.worker_tokens import create_worker_token
 from store.base.database import JOB, pool_limit, pool_use
 from store.base.liveness import open_database
@@ -106,6 +108,8 @@ class Resources:
     """Of what is told to Prometheus; None: nothing is."""
     serves: frozenset[Work] = EVERY_WORK
     """The kinds of work whose queues this process serves."""
+    version: WorkerDeploymentVersion | None = None
+    """Of the worker, as Temporal is told; None: it has none."""
 
 
 async def make_token(engine: AsyncEngine) -> str:
@@ -125,11 +129,12 @@ async def open_resources(
     api_url: str,
     registry: CollectorRegistry | None = None,
     serves: frozenset[Work] = EVERY_WORK,
+    version: WorkerDeploymentVersion | None = None,
 ) -> AsyncGenerator[Resources]:
     """Keep open, while the block runs, what the worker opens itself. ``api_url`` is where it finds the API."""
     api = ManageApi(api_url, partial(make_token, engine))
     try:
-        yield Resources(engine, client, api, task_queue, registry, serves)
+        yield Resources(engine, client, api, task_queue, registry, serves, version)
     finally:
         await api.close()
 
@@ -285,6 +290,7 @@ def _make_worker(
         max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
         graceful_shutdown_timeout=timedelta(seconds=10),
         sticky_queue_schedule_to_start_timeout=_STICKY_WAIT,
+        deployment_config=None if resources.version is None else as_version(resources.version),
     )
 
 
@@ -358,6 +364,9 @@ async def _work_until(
         connecting.cancel()
         return
     client = await connecting
+    version = this_version(settings.task_queue)
+    serves = settings.worker_queues
+    takeover = Takeover(client, settings.task_queue, version.build_id, registry, takes_over=Work.SYNCS in serves)
     async with AsyncExitStack() as stack:
         resources = await stack.enter_async_context(
             open_resources(
@@ -366,13 +375,15 @@ async def _work_until(
                 task_queue=settings.task_queue,
                 api_url=settings.api_url,
                 registry=registry,
-                serves=settings.worker_queues,
+                serves=serves,
+                version=version,
             )
         )
         await stack.enter_async_context(working(resources))
-        if Work.SYNCS in settings.worker_queues:
+        await stack.enter_async_context(supervised("version", takeover.run))
+        if Work.SYNCS in serves:
             await stack.enter_async_context(supervised("schedules", lambda: _keep_schedules(client, settings)))
-        _log.info("working", task_queue=settings.task_queue, queues=sorted(settings.worker_queues))
+        _log.info("working", task_queue=settings.task_queue, queues=sorted(serves), build_id=version.build_id)
         await stopping
         _log.info("stopping")
 

@@ -232,6 +232,24 @@ def export(
 
 
 @app.command(group=_PRODUCT, sort_key=5)
+def versions(*, current: Annotated[str | None, Parameter(show_default=False)] = None) -> int:
+    """Show the versions of the worker, and which of them takes what comes.
+
+    Of each: whether it is the current one, since when, and how many workflows run that it worked on last. A new release
+    becomes the current version by itself when its worker starts.
+
+    Parameters
+    ----------
+    current:
+        Make the version with this build id the current one, or `unversioned`: workers of releases before 0.2.0.
+
+    """
+    from cli.upkeep.versions import run_versions
+
+    return run_versions(current)
+
+
+@app.command(group=_PRODUCT, sort_key=5)
 def fleet(
     depots: Annotated[int, Parameter(validator=validators.Number(gte=1))], /, *, seed: int = 1, flaws: Flag = False
 ) -> int:

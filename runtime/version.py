@@ -6,10 +6,11 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-_PROJECT = next(each / "pyproject.toml" for each in Path(__file__).parents if (each / "pyproject.toml").exists())
+PROJECT = next(each for each in Path(__file__).parents if (each / "pyproject.toml").exists())
+"""The folder of the project."""
 
 
 @cache
 def version() -> str:
     """The version of this code, in the form of Semantic Versioning."""
-    return tomllib.loads(_PROJECT.read_text(encoding="utf-8"))["project"]["version"]
+    return tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from temporalio.envconfig import ClientConfig
 
 from cli.client import Api
 from cli.commands.openid import PORT as PROVIDER_PORT
@@ -35,6 +34,7 @@ from cli.demo.intake import demonstrate, has_depots, run_demo_scenario
 from cli.errors import CommandFailedError
 from cli.files import check_readable
 from cli.place import DEMO_FLEET, Place, Running, announce, home, running_places, withdraw
+from cli.upkeep.temporal import temporal_is_configured
 from domain.base.actor import LOCAL_ADMINISTRATOR
 from runtime.exposure import exposure_fault
 from runtime.servers.embedded import TEMPORAL_PORT, TEMPORAL_UI_PORT, EmbeddedPostgres, EmbeddedTemporal
@@ -162,7 +162,7 @@ class Up:
         self.console.print(f"Data and logs: {escape(self.place.shown)}", soft_wrap=True)
         if not self.settings.database_url:
             self._postgres = EmbeddedPostgres(data / "postgres", log_path=logs / "postgres.log")
-        if not _temporal_is_configured():
+        if not temporal_is_configured():
             self._temporal = EmbeddedTemporal(
                 data / "temporal", port=TEMPORAL_PORT, ui_port=TEMPORAL_UI_PORT, log_path=logs / "temporal.log"
             )
@@ -262,10 +262,3 @@ class Up:
 
     def _note(self, text: str) -> None:
         self.console.print(f"  [dim]{escape(text)}[/]", soft_wrap=True)
-
-
-def _temporal_is_configured() -> bool:
-    """Whether the environment names a Temporal server: a file in the home folder alone does not count."""
-    if os.environ.get("TEMPORAL_ADDRESS"):
-        return True
-    return bool(os.environ.get("TEMPORAL_CONFIG_FILE")) and "target_host" in ClientConfig.load_client_connect_config()

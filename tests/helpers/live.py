@@ -12,6 +12,7 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion
 
 import worker
 from activities.manage_api import ManageApi
@@ -67,10 +68,16 @@ async def working(
     *,
     api_url: str = NO_API,
     registry: CollectorRegistry | None = None,
+    version: WorkerDeploymentVersion | None = None,
 ) -> AsyncGenerator[None]:
-    """Run worker and relay while the block runs. ``api_url`` is where scenario runs find the API."""
+    """Run worker and relay while the block runs. ``api_url`` is where scenario runs find the API.
+
+    ``version``: the worker's, where one with a version was there before; Temporal gives others nothing then.
+    """
     async with (
-        worker.open_resources(engine, client, task_queue=task_queue, api_url=api_url, registry=registry) as resources,
+        worker.open_resources(
+            engine, client, task_queue=task_queue, api_url=api_url, registry=registry, version=version
+        ) as resources,
         worker.working(resources),
     ):
         yield

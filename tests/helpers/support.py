@@ -12,6 +12,7 @@ import asyncpg
 from sqlalchemy import select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from temporalio.service import RPCError, RPCStatusCode
 
 from domain.base.actor import Actor
 from domain.base.problems import Problem
@@ -111,6 +112,21 @@ async def until(check: Callable[[], Awaitable[T | None]], *, seconds: float = 18
             if found is not None and found is not False:
                 return found
             await asyncio.sleep(0.02)
+
+
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask Temporal something of which it answers only so many questions in a second, until it does."""
+
+    async def answered() -> tuple[T] | None:
+        try:
+            return (await ask(),)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.RESOURCE_EXHAUSTED:
+                raise
+            return None
+
+    (answer,) = await until(answered)
+    return answer
 
 
 async def refuse_microgrid(engine: AsyncEngine, depot_id: UUID) -> None:

@@ -9,14 +9,25 @@ from pathlib import Path
 
 from runtime.servers.processes import ManagedProcess
 
-_ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 
 class WorkerProcess(ManagedProcess):
     """``worker.py`` on a database, a Temporal and a task queue of the test's."""
 
-    def __init__(self, database_url: str, temporal_address: str, task_queue: str, log: Path, **settings: str) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        temporal_address: str,
+        task_queue: str,
+        log: Path,
+        *,
+        code: Path = ROOT,
+        **settings: str,
+    ) -> None:
+        """``code``: where the program is; another release's may be elsewhere."""
         super().__init__("worker", log)
+        self._code = code
         self._environment = settings | {
             "DATABASE_URL": database_url, "TEMPORAL_ADDRESS": temporal_address, "MANAGE_TASK_QUEUE": task_queue,
             "MANAGE_METRICS_PORT": settings.get("MANAGE_METRICS_PORT", "0"),
@@ -28,7 +39,7 @@ class WorkerProcess(ManagedProcess):
 
     def folder(self) -> Path:
         """Where it is."""
-        return _ROOT
+        return self._code
 
     def environment(self) -> Mapping[str, str]:
         """What it is told."""

@@ -19,6 +19,7 @@ from temporalio.client import Client
 from devtools.system_packages import find
 from runtime.observing.metrics import metrics_text, new_registry
 from runtime.settings import Settings
+from runtime.workers.versions import Takeover
 from telemetry.mqtt import subscribing
 from tests.helpers.deployed import ROOT, load_compose
 from tests.helpers.live import working
@@ -116,6 +117,7 @@ async def test_every_metric_of_a_rule_or_a_board_is_served(
 ) -> None:
     registry = new_registry()
     broker = Settings(mqtt_url=SecretStr("mqtt://127.0.0.1:9"))
+    Takeover(client, task_queue, "1.0.0-a", registry, takes_over=False)
     async with (
         working(client, engine, task_queue, registry=registry),
         subscribing(engine, broker, registry),

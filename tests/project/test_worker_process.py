@@ -18,6 +18,7 @@ from activities.manage_api import ManageApi
 from domain.provisioning.outcomes import SyncRequest
 from relay import RPC_TIMEOUT
 from runtime.log_lines import MAX_LINE
+from runtime.workers.versions import this_version
 from tests.helpers.live import NO_API, working
 from tests.helpers.support import add_circuit, assert_follows, follows, make_depot, refuse_microgrid, until
 from tests.helpers.worker_process import WorkerProcess
@@ -97,7 +98,7 @@ async def test_a_sync_whose_worker_is_killed_is_finished_by_another(
             await held.execute(text("SELECT 1 FROM depots FOR UPDATE"))
             worker.start()
             await until(lambda: waits_for_a_lock(engine))
-            async with working(client, engine, task_queue):
+            async with working(client, engine, task_queue, version=this_version(task_queue)):
                 worker.kill()
                 worker.wait()
                 await held.commit()

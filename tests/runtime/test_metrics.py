@@ -38,7 +38,7 @@ UNITS = ("_seconds", "_bytes", "_packets", "_messages", "_rows", "_ratio", "_inf
 COUNTED = (
     "_circuits", "_controllers", "_remediations", "_depots", "_backfills", "_import_jobs", "_scenario_runs",
     "_connections", "_ahead",
-    "_connections_limit", "_left", "_running", "_up", "_connected", "_in_hand", "_fds",
+    "_connections_limit", "_left", "_running", "_up", "_connected", "_in_hand", "_fds", "_current",
 )  # fmt: skip
 """What gauges without a unit count, or say is so."""
 TOKEN = "tell.the-figures-to-me"

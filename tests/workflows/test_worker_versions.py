@@ -1,0 +1,171 @@
+"""Which version of the worker takes what comes: a new one at once, one that was there before when nobody else is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from prometheus_client import CollectorRegistry
+from temporalio import workflow
+from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from runtime.temporal import connect
+from runtime.version import version
+from runtime.workers import known
+from runtime.workers.known import GONE_AFTER, UNVERSIONED, KnownVersion, may_take_over
+from runtime.workers.versions import Takeover, as_version, build_id, deployment_of, make_current, read_versions
+from tests.helpers.commands import run
+from tests.helpers.support import patiently, until
+
+NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+@workflow.defn(name="Idle", sandboxed=False)
+class Idle:
+    """Something to serve."""
+
+    @workflow.run
+    async def run(self) -> str:
+        """End."""
+        return "ended"
+
+
+@pytest.mark.parametrize(
+    ("was_current", "asked_ago", "may"),
+    [
+        (False, timedelta(0), True),
+        (False, None, True),
+        (True, timedelta(0), False),
+        (True, GONE_AFTER, False),
+        (True, GONE_AFTER + timedelta(microseconds=1), True),
+        (True, None, True),
+        # The clocks of two machines differ.
+        (True, timedelta(minutes=-5), False),
+    ],
+)
+def test_when_a_version_may_take_over(was_current: bool, asked_ago: timedelta | None, may: bool) -> None:
+    mine = KnownVersion("0.1.0-a", "INACTIVE", NOW, was_current)
+    assert may_take_over(mine, None if asked_ago is None else NOW - asked_ago, NOW) is may
+
+
+def test_the_build_id_is_the_release_and_its_code() -> None:
+    assert build_id().startswith(f"{version()}-")
+    assert len(build_id()) == len(version()) + 13
+
+
+def test_a_deployments_name_has_no_dot() -> None:
+    assert deployment_of("depot-microgrid") == "depot-microgrid"
+    assert deployment_of("grid.example:a") == "grid-example-a"
+
+
+@asynccontextmanager
+async def serving(client: Client, task_queue: str, build: str) -> AsyncGenerator[None]:
+    """A worker of this version, which Temporal knows."""
+    deployment = deployment_of(task_queue)
+    one = as_version(WorkerDeploymentVersion(deployment, build))
+    async with Worker(client, task_queue=task_queue, workflows=[Idle], deployment_config=one):
+
+        async def is_known() -> bool:
+            return (await patiently(lambda: read_versions(client, deployment))).find(build) is not None
+
+        await until(is_known)
+        yield
+
+
+async def test_a_new_version_takes_over_and_an_old_one_only_where_that_is_gone(
+    client: Client, task_queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = deployment_of(task_queue)
+    assert await read_versions(client, deployment) == known.KnownVersions(UNVERSIONED, ())
+    registries = [CollectorRegistry() for _ in range(2)]
+    old, new = (
+        Takeover(client, task_queue, build, registry, takes_over=True)
+        for build, registry in zip(("1.0.0-a", "1.1.0-b"), registries, strict=True)
+    )
+    looks_only = Takeover(client, task_queue, "1.1.0-b", None, takes_over=False)
+    # Temporal has not heard of it.
+    assert not await patiently(old.look)
+
+    def shown() -> list[float | None]:
+        return [each.get_sample_value("manage_worker_version_current") for each in registries]
+
+    async def current() -> str:
+        return (await patiently(lambda: read_versions(client, deployment))).current
+
+    async with serving(client, task_queue, "1.0.0-a"):
+        assert not await patiently(old.look)
+        assert await patiently(old.look)
+        assert await current() == "1.0.0-a"
+        async with serving(client, task_queue, "1.1.0-b"):
+            assert await patiently(looks_only.look)
+            assert await current() == "1.0.0-a"
+            assert not await patiently(new.look)
+            assert await patiently(new.look)
+            # Its workers ask, so an old one that starts again, however often, changes nothing.
+            assert [await patiently(old.look) for _ in range(3)] == [True] * 3
+            assert await current() == "1.1.0-b"
+            assert shown() == [0, 1]
+            assert await client.execute_workflow("Idle", id=task_queue, task_queue=task_queue) == "ended"
+        with monkeypatch.context() as later:
+            later.setattr(known, "GONE_AFTER", timedelta(0))
+            assert not await patiently(old.look)
+        assert await patiently(old.look)
+        assert await patiently(new.look)
+        assert shown() == [1, 0]
+        assert await client.execute_workflow("Idle", id=task_queue, task_queue=task_queue) == "ended"
+        await patiently(lambda: make_current(client, deployment, "1.0.0-a"))
+        with pytest.raises(RPCError, match="not found"):
+            await make_current(client, deployment, "9.9.9-none")
+
+
+async def test_the_command_shows_versions_and_chooses_one(
+    client: Client, temporal_address: str, task_queue: str
+) -> None:
+    async def told(*arguments: str) -> tuple[int, list[str]]:
+        variables = {"MANAGE_TASK_QUEUE": task_queue, "TEMPORAL_ADDRESS": temporal_address}
+        answer = await asyncio.to_thread(run, "versions", *arguments, **variables)
+        return answer.returncode, [*answer.stdout.splitlines(), *answer.stderr.splitlines()]
+
+    nobody = "Workers without a version take what comes."
+    assert await told() == (0, [nobody])
+    async with serving(client, task_queue, "1.0.0-a"):
+        code, lines = await told("--current", "1.0.0-a")
+        assert code == 0
+        assert len(lines) == 1
+        assert lines[0].startswith("CURRENT   1.0.0-a  since ")
+        assert lines[0].endswith(" UTC, 0 workflows run")
+        code, lines = await told("--current", "[b]1.0.0-z")
+        assert code == 1
+        assert "1.0.0-z" in " ".join(lines)
+        code, lines = await told("--current", "unversioned")
+        assert (code, lines[-1]) == (0, nobody)
+
+
+async def test_a_process_whose_temporal_is_away_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:9")
+    takeover = Takeover(await connect(lazy=True), "nobody", "1.0.0-a", None, takes_over=True)
+    looks = 0
+    look = takeover.look
+
+    async def counted() -> bool:
+        nonlocal looks
+        looks += 1
+        return await look()
+
+    monkeypatch.setattr(takeover, "look", counted)
+    running = asyncio.create_task(takeover.run())
+
+    async def looked_twice() -> bool:
+        return looks == 2
+
+    await until(looked_twice)
+    assert not running.done()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
