@@ -15,19 +15,11 @@ ROOT = Path(__file__).parent.parent.parent
 class WorkerProcess(ManagedProcess):
     """``worker.py`` on a database, a Temporal and a task queue of the test's."""
 
-    def __init__(
-        self,
-        database_url: str,
-        temporal_address: str,
-        task_queue: str,
-        log: Path,
-        *,
-        code: Path = ROOT,
-        **settings: str,
-    ) -> None:
-        """``code``: where the program is; another release's may be elsewhere."""
+    code = ROOT
+    """Where the program is; another release's is elsewhere."""
+
+    def __init__(self, database_url: str, temporal_address: str, task_queue: str, log: Path, **settings: str) -> None:
         super().__init__("worker", log)
-        self._code = code
         self._environment = settings | {
             "DATABASE_URL": database_url, "TEMPORAL_ADDRESS": temporal_address, "MANAGE_TASK_QUEUE": task_queue,
             "MANAGE_METRICS_PORT": settings.get("MANAGE_METRICS_PORT", "0"),
@@ -39,7 +31,7 @@ class WorkerProcess(ManagedProcess):
 
     def folder(self) -> Path:
         """Where it is."""
-        return self._code
+        return self.code
 
     def environment(self) -> Mapping[str, str]:
         """What it is told."""
