@@ -59,35 +59,43 @@ async def _hear(
     raw = await connection.get_raw_connection()
     driver = raw.driver_connection
     assert isinstance(driver, asyncpg.Connection)
-    lost = asyncio.Event()
-
-    def on_lost(*_: object) -> None:
-        lost.set()
 
     def on_notified(_connection: object, _pid: int, _channel: str, payload: object) -> None:
         on_payload(str(payload))
 
     try:
-        driver.add_termination_listener(on_lost)
         await driver.add_listener(channel, on_notified)
         on_connected()
-        await _end_of(driver, lost)
+        await connection_lost(driver)
     finally:
         # It would go on listening in the hands of whoever gets it next from the pool.
-        driver.remove_termination_listener(on_lost)
         await connection.invalidate()
 
 
-async def _end_of(driver: asyncpg.Connection, lost: asyncio.Event) -> None:
-    """Wait until the connection is lost. One whose other end is gone without a word is found out by asking."""
-    while not lost.is_set():
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_EVERY):
-                await lost.wait()
-        if not lost.is_set():
-            try:
-                await driver.execute("SELECT", timeout=_LOOK_WITHIN)
-            except TimeoutError:
-                # It is not to be closed in good order either, which would wait for an answer, too.
-                driver.terminate()
-                raise
+async def connection_lost(driver: asyncpg.Connection) -> None:
+    """Wait until a connection is lost. One whose other end is gone without a word is found out by asking.
+
+    Raises:
+        DBAPIError, asyncpg.PostgresError, OSError: what it was lost by, where that is known.
+
+    """
+    lost = asyncio.Event()
+
+    def on_lost(*_: object) -> None:
+        lost.set()
+
+    driver.add_termination_listener(on_lost)
+    try:
+        while not lost.is_set() and not driver.is_closed():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY):
+                    await lost.wait()
+            if not lost.is_set():
+                try:
+                    await driver.execute("SELECT", timeout=_LOOK_WITHIN)
+                except TimeoutError:
+                    # It is not to be closed in good order either, which would wait for an answer, too.
+                    driver.terminate()
+                    raise
+    finally:
+        driver.remove_termination_listener(on_lost)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 CHANNEL = "microgrid_events"
 """The channel. A payload is ``<depot_id> KIND KIND``, several of them joined by ``;``; the depot ``*`` is any."""
 
-_MAX_PAYLOAD_BYTES = 7_900
+MAX_PAYLOAD_BYTES = 7_900
 """PostgreSQL takes less than 8,000."""
 
 
@@ -48,13 +48,18 @@ def payloads(changes: Mapping[UUID, Collection[str]]) -> Iterator[str]:
         if not kinds:
             continue
         entry = f"{depot_id} {' '.join(sorted(set(kinds)))}"
-        if payload and len(payload) + 1 + len(entry) > _MAX_PAYLOAD_BYTES:
+        if payload and len(payload) + 1 + len(entry) > MAX_PAYLOAD_BYTES:
             yield payload
             payload = entry
         else:
             payload = f"{payload};{entry}" if payload else entry
     if payload:
         yield payload
+
+
+async def tell_processes(connection: AsyncConnection, channel: str, texts: list[str]) -> None:
+    """Send each of these texts, of at most ``MAX_PAYLOAD_BYTES``, on a channel when the transaction commits."""
+    await connection.execute(_NOTIFY, {"channel": channel, "payloads": texts})
 
 
 async def notify(connection: AsyncConnection, changes: Mapping[UUID, Collection[str]]) -> None:
