@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import tempfile
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.access.gateway_secrets import SALT_BYTES, Slot, account_name, mosquitto_hash
+from domain.access.gateway_secrets import SALT_BYTES, Slot, account_name, is_mosquitto_hash, mosquitto_hash
 from runtime.settings import Settings
 from runtime.supervision import supervised
 from store.access.gateway_secrets import list_hashes
@@ -74,13 +75,17 @@ def write_files(folder: Path, texts: dict[str, str]) -> bool:
     """
     changed = [name for name, text in texts.items() if _read(folder / name) != text]
     for name in changed:
-        new = folder / f".{name}.new"
-        with new.open("w") as file:
-            new.chmod(0o600)
-            file.write(texts[name])
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(folder / name)
+        # A name of its own: another worker may write the same file.
+        number, new = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+        try:
+            with os.fdopen(number, "w") as file:
+                file.write(texts[name])
+                file.flush()
+                os.fsync(file.fileno())
+            Path(new).replace(folder / name)
+        except BaseException:
+            Path(new).unlink(missing_ok=True)
+            raise
     return bool(changed)
 
 
@@ -99,7 +104,7 @@ class AccountKeeper:
         self._folder = folder
         self._topics = topics
         self._user = user
-        # The same for as long as the process lives, so that the file changes with the secrets alone.
+        self._password = password
         self._hash = mosquitto_hash(password, secrets.token_bytes(SALT_BYTES))
         self._rung = asyncio.Event()
 
@@ -123,9 +128,17 @@ class AccountKeeper:
         """
         async with self._engine.connect() as connection:
             found = await list_hashes(connection)
-        texts = account_files(self._topics, self._user, self._hash, found)
-        if await asyncio.to_thread(write_files, self._folder, texts):
+        if await asyncio.to_thread(self._write, found):
             _log.info("accounts written", folder=str(self._folder), gateway_accounts=len(found))
+
+    def _write(self, found: Iterable[tuple[UUID, Slot, str]]) -> bool:
+        # The hash that another worker, or an earlier one, wrote of the same password stays: the files change with the
+        # secrets alone.
+        first = (_read(self._folder / ACCOUNTS) or "").partition("\n")[0]
+        written = first.removeprefix(f"{self._user}:")
+        if written != self._hash and is_mosquitto_hash(written, self._password):
+            self._hash = written
+        return write_files(self._folder, account_files(self._topics, self._user, self._hash, found))
 
     async def _try(self) -> None:
         while True:

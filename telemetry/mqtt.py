@@ -31,6 +31,7 @@ from runtime.observing.traces import continuing
 from runtime.settings import Settings
 from runtime.supervision import supervised
 from store.base.database import blames_data, is_busy, is_unavailable
+from store.base.notifications.sole_worker import work_alone
 from telemetry.accounts import topics_of
 from telemetry.answers import PacketStatus, items_text, problem_document, sole_refusal
 from telemetry.broker import Broker, Link, parse_broker, was_taken_over
@@ -281,6 +282,8 @@ def _refusal(code: ProblemCode, detail: str) -> _Answer:
 async def subscribing(engine: AsyncEngine, settings: Settings, registry: CollectorRegistry) -> AsyncGenerator[None]:
     """Take packets from the broker that ``settings`` names, through an ingest of its own, while the block runs.
 
+    Of several processes with the same client id one does, and another takes over when it is gone.
+
     Raises:
         ValueError, OSError: the settings name no broker, topics that cannot be, or an authority that cannot be read.
 
@@ -298,5 +301,7 @@ async def subscribing(engine: AsyncEngine, settings: Settings, registry: Collect
             client_id=settings.mqtt_client_id,
             figures=MqttFigures(registry),
         )
-        async with supervised("MQTT subscriber", subscriber.run):
+        # Of several workers with one client id, which is one session at the broker, one has it.
+        alone = partial(work_alone, engine, f"mqtt {settings.mqtt_client_id}", subscriber.run)
+        async with supervised("MQTT subscriber", alone):
             yield

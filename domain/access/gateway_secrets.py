@@ -84,3 +84,12 @@ def mosquitto_hash(password: str, salt: bytes) -> str:
     """Write a password as mosquitto keeps it: PBKDF2 with SHA-512, in its format ``$7$``."""
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ITERATIONS)
     return f"$7${_ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
+
+
+def is_mosquitto_hash(text: str, password: str) -> bool:
+    """Whether ``mosquitto_hash`` writes this password so, with some salt."""
+    try:
+        salt = base64.b64decode(text.split("$")[3], validate=True)
+    except (IndexError, ValueError):
+        return False
+    return text == mosquitto_hash(password, salt)
