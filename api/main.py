@@ -32,6 +32,7 @@ from api.base.addresses import Addresses
 from api.base.dependencies import Resources, provide
 from api.base.flags import Flags
 from api.base.kept.acts import open_acts
+from api.base.kept.exchange import open_exchange
 from api.base.kept.failed_proofs import FailedProofs
 from api.base.kept.known_gateways import open_known_gateways
 from api.base.kept.sign_in_starts import SignInStarts
@@ -175,6 +176,7 @@ async def _open_resources(app: FastAPI, settings: Settings, metrics: ApiMetrics)
                 open_reader(engine) as latest,
                 open_known_gateways(engine, rights) as known_gateways,
                 open_acts(engine) as acts,
+                open_exchange(engine) as exchange,
                 measuring_lag(metrics.registry),
             ):
                 pool = PoolCollector(partial(pool_use, engine), pool_limit(engine))
@@ -195,8 +197,8 @@ async def _open_resources(app: FastAPI, settings: Settings, metrics: ApiMetrics)
                     addresses=Addresses(app),
                     rights=rights,
                     gateways=known_gateways,
-                    failed_proofs=FailedProofs(),
-                    sign_in_starts=SignInStarts(),
+                    failed_proofs=FailedProofs(exchange),
+                    sign_in_starts=SignInStarts(exchange),
                     acts=acts,
                     metrics=metrics,
                     figures=figures,

@@ -18,6 +18,7 @@ from domain.base.problems import Problem, ProblemCode
 if TYPE_CHECKING:
     from limits import RateLimitItemPerSecond
 
+    from api.base.kept.exchange import Exchange
     from api.base.kept.limiter import Limiter
 
 _log = structlog.get_logger("access")
@@ -30,6 +31,8 @@ WORKER = "worker"
 LOGOUT = "logout"
 SIGN_IN = "sign-in"
 """Counted apart, so that a program with a wrong token keeps nobody at the same address from signing in."""
+_WRONG, _RIGHT = "wrong proof", "right proof"
+"""What the processes tell each other."""
 _MOST_RIGHT = 10_000
 """Digests of proofs that were right; of more, the oldest are forgotten."""
 
@@ -37,14 +40,19 @@ _MOST_RIGHT = 10_000
 class FailedProofs:
     """Counts wrong proofs for each address in a moving window.
 
-    A proof that was right in this process is always checked, and so are others until the address is full; then they are
+    The API processes tell each other what they count, so that the limit is one for all of them.
+
+    A proof that was right in one of them is always checked, and so are others until the address is full; then they are
     refused without a look. The same wrong proof counts once a window: a program with an outdated secret repeats it, and
     does not guess.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, exchange: Exchange) -> None:
         self._limiter: Limiter | None = None
         self._right: dict[bytes, None] = {}
+        self._exchange = exchange
+        exchange.when_told(_WRONG, self._hear_wrong)
+        exchange.when_told(_RIGHT, self._hear_right)
 
     async def admit(self, kind: str, host: str, digest: bytes, claimed: Callable[[], str] = lambda: "") -> None:
         """Refuse a proof, if too many of its kind from its address were wrong.
@@ -77,23 +85,42 @@ class FailedProofs:
     async def note_wrong(self, kind: str, host: str, digest: bytes) -> None:
         """Count a wrong proof."""
         self._right.pop(digest, None)
+        network = network_of(host)
+        if await self._count(kind, network, digest.hex()) and kind != WORKER:
+            self._exchange.tell(_WRONG, kind, network, digest.hex())
+
+    async def _count(self, kind: str, network: str, digest: str) -> bool:
+        """Count a wrong proof, unless it was counted in this window."""
         if self._limiter is None:
             # Imported when it is first needed, and beside the loop: neither a start nor a request waits for it.
             made = await asyncio.to_thread(make_limiter)
             self._limiter = self._limiter or made
-        if not await self._limiter.hit(_once(), network_of(host), digest.hex()):
-            return
-        limit, where = _most(), (kind, network_of(host))
-        await self._limiter.hit(limit, *where)
-        if not await self._limiter.test(limit, *where):
-            _log.warning("too many wrong proofs", kind=kind, client=where[1])
+        if not await self._limiter.hit(_once(), network, digest):
+            return False
+        limit = _most()
+        await self._limiter.hit(limit, kind, network)
+        if not await self._limiter.test(limit, kind, network):
+            _log.warning("too many wrong proofs", kind=kind, client=network)
+        return True
+
+    async def _hear_wrong(self, kind: str, network: str, digest: str) -> None:
+        await self._count(kind, network, digest)
 
     def note_right(self, digest: bytes) -> None:
         """Keep in mind that a proof was right."""
-        if digest not in self._right:
-            if len(self._right) >= _MOST_RIGHT:
-                del self._right[next(iter(self._right))]
-            self._right[digest] = None
+        if self._keep(digest):
+            self._exchange.tell(_RIGHT, digest.hex())
+
+    async def _hear_right(self, digest: str) -> None:
+        self._keep(bytes.fromhex(digest))
+
+    def _keep(self, digest: bytes) -> bool:
+        if digest in self._right:
+            return False
+        if len(self._right) >= _MOST_RIGHT:
+            del self._right[next(iter(self._right))]
+        self._right[digest] = None
+        return True
 
     def note_sender(self, kind: str, host: str, name: str) -> None:
         """Keep in mind that a proof of somebody of this name was right, from there."""
