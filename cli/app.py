@@ -25,6 +25,7 @@ app["--help"].group = app["--version"].group = Group("Options", sort_key=3)
 
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 ApiUrl = Annotated[str | None, Parameter(name="--api", show_default=False)]
+_SOME = validators.Number(gte=1, lte=64)
 Controllers = Annotated[tuple[ExistingFile, ...], Parameter(negative=(), show_default=False)]
 
 
@@ -36,6 +37,8 @@ def up(
     port: Annotated[int | None, Parameter(validator=validators.Number(gte=0, lte=65_535))] = None,
     no_demo: Flag = False,
     sign_in: Flag = False,
+    api: Annotated[int, Parameter(validator=_SOME)] = 1,
+    workers: Annotated[int, Parameter(validator=_SOME)] = 1,
 ) -> int:
     """Bring the product up on this machine, with a small fleet to look at.
 
@@ -59,12 +62,19 @@ def up(
     sign_in:
         Let people sign in: start an OpenID provider on this machine with one demo person a role, for development
         alone.
+    api:
+        So many API processes behind the one address. Each serves its own figures, on a port that is printed.
+    workers:
+        So many worker processes.
 
     """
-    from cli.commands.up import run_up
+    from cli.commands.up import Processes, run_up
     from runtime.settings import load_settings
 
-    return run_up(load_settings(), fleet, port, ephemeral=ephemeral, demo=not no_demo, sign_in=sign_in)
+    processes = Processes(api, workers)
+    return run_up(
+        load_settings(), fleet, port, ephemeral=ephemeral, demo=not no_demo, sign_in=sign_in, processes=processes
+    )
 
 
 @app.command(name="import", group=_PRODUCT, sort_key=2)

@@ -25,7 +25,7 @@ _ONE_PROCESS = ("--pdb", "--trace")
 def pytest_command(args: Sequence[str]) -> list[str]:
     """The command that runs the tests; two at a time unless ``args`` say otherwise."""
     chosen = any(argument.startswith(("-n", "--numprocesses")) or argument in _ONE_PROCESS for argument in args)
-    return [sys.executable, "-m", "pytest", *([] if chosen else ["-n", "2"]), *args]
+    return [sys.executable, "-m", "pytest", *([] if chosen else ["-n", "2", "--dist", "loadgroup"]), *args]
 
 
 def _ensure_analysis() -> None:

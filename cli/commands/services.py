@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 import psutil
 
+from cli.commands.serve import GRACE
 from cli.errors import CommandFailedError
 from cli.place import ROOT, Running
 from runtime.servers.embedded import EmbeddedPostgres, EmbeddedTemporal, without_temporal
 from runtime.servers.processes import ManagedProcess, free_port
 from runtime.settings import Settings
+
+_BACKLOG = 2048
+"""Connections that may wait at a shared socket, as many as at uvicorn's own."""
 
 
 class Program(ManagedProcess):
@@ -54,9 +59,8 @@ class ApiProgram(Program):
         self.host = host
         self.port = port
         self._movable = movable
-        # Event streams never end by themselves.
         arguments = ["-m", "uvicorn", "api.main:create_app", "--factory"]
-        arguments += ["--no-access-log", "--timeout-graceful-shutdown", "3"]
+        arguments += ["--no-access-log", "--timeout-graceful-shutdown", str(GRACE)]
         super().__init__("API", arguments, log_path, environment)
 
     @property
@@ -79,12 +83,60 @@ class ApiProgram(Program):
         """Ask the API itself, and not another one that answers at its address."""
         if not self.listens_on(self.port):
             return False
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with suppress(OSError, urllib.error.URLError):
-            ready = opener.open(f"{self.url}/readyz", timeout=5).status == 200
-            self._movable = self._movable and not ready
-            return ready
-        return False
+        ready = _is_ready(self.url)
+        self._movable = self._movable and not ready
+        return ready
+
+
+class SharingApi(Program):
+    """One of several API processes behind one address.
+
+    It also listens on a port of its own, where it alone answers: with its figures, and whether it is ready.
+    """
+
+    timeout = ApiProgram.timeout
+
+    def __init__(self, number: int, shared: socket.socket, log_path: Path, environment: Mapping[str, str]) -> None:
+        """Take the socket that all of them share, and bind another for this one on the same host."""
+        host, port = shared.getsockname()[:2]
+        self._own = bind(host, free_port(port + number, host=host))
+        self._sockets = (shared, self._own)
+        super().__init__(f"API {number}", ["-m", "cli.commands.serve"], log_path, environment)
+
+    @property
+    def url(self) -> str:
+        """Where this machine finds this process, and no other."""
+        return api_url(*self._own.getsockname()[:2])
+
+    def command(self) -> list[str]:
+        """The server on its sockets."""
+        return [*super().command(), *(str(each.fileno()) for each in self._sockets)]
+
+    def sockets(self) -> Sequence[socket.socket]:
+        """The shared one and its own."""
+        return self._sockets
+
+    def is_ready(self) -> bool:
+        """Ask this process."""
+        return _is_ready(self.url)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Bind and listen; connections wait until some process accepts them.
+
+    Raises:
+        OSError: somebody else has the port.
+
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+
+
+def _is_ready(url: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with suppress(OSError, urllib.error.URLError):
+        return opener.open(f"{url}/readyz", timeout=5).status == 200
+    return False
 
 
 def api_url(host: str, port: int) -> str:

@@ -6,11 +6,14 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.markup import escape
@@ -21,7 +24,10 @@ from cli.commands.openid import DemoProvider, grant_demo_roles, print_people
 from cli.commands.services import (
     ApiProgram,
     Program,
+    SharingApi,
     address_of,
+    api_url,
+    bind,
     child_environment,
     choose_port,
     end_leftovers,
@@ -42,13 +48,31 @@ from runtime.servers.processes import ManagedProcess, ProcessFailedError, free_p
 from runtime.settings import Settings
 
 
+@dataclass(frozen=True)
+class Processes:
+    """How many there are of each."""
+
+    apis: int = 1
+    workers: int = 1
+
+
+ONE_OF_EACH = Processes()
+
+
 def run_up(
-    settings: Settings, fleet: Path | None, port: int | None, *, ephemeral: bool, demo: bool, sign_in: bool = False
+    settings: Settings,
+    fleet: Path | None,
+    port: int | None,
+    *,
+    ephemeral: bool,
+    demo: bool,
+    sign_in: bool = False,
+    processes: Processes = ONE_OF_EACH,
 ) -> int:
     """Bring everything up and keep it up until Ctrl-C; 0 when all ended in good order.
 
     ``fleet`` is imported and backfilled; without one, ``demo`` does so with the small fleet where there is none. With
-    ``sign_in`` a demo provider runs beside the product, and people sign in.
+    ``sign_in`` a demo provider runs beside the product, and people sign in. Several API ``processes`` share an address.
 
     Raises:
         CommandFailedError: the arguments contradict each other, or another `up` runs here.
@@ -66,7 +90,7 @@ def run_up(
     place.take()
     note = announce(place) if ephemeral else None
     try:
-        return asyncio.run(Up(settings, place, fleet, port, demo=demo, sign_in=sign_in).run())
+        return asyncio.run(Up(settings, place, fleet, port, processes, demo=demo, sign_in=sign_in).run())
     finally:
         place.leave()
         if note is not None:
@@ -78,12 +102,21 @@ class Up:
     """One run of `./dev up`."""
 
     def __init__(
-        self, settings: Settings, place: Place, fleet: Path | None, port: int | None, *, demo: bool, sign_in: bool
+        self,
+        settings: Settings,
+        place: Place,
+        fleet: Path | None,
+        port: int | None,
+        processes: Processes,
+        *,
+        demo: bool,
+        sign_in: bool,
     ) -> None:
         self.settings = settings
         self.place = place
         self.fleet = fleet
         self.named_port = port
+        self.processes = processes
         self.demo = demo
         self.sign_in = sign_in
         self._environment: dict[str, str] = {}
@@ -93,7 +126,9 @@ class Up:
         self._killed = False
         self._postgres: EmbeddedPostgres | None = None
         self._temporal: EmbeddedTemporal | None = None
-        self._api: ApiProgram | None = None
+        self._apis: Sequence[ApiProgram] | Sequence[SharingApi] = ()
+        self._shared: socket.socket | None = None
+        """Where several API processes wait for callers."""
 
     async def run(self) -> int:
         """Bring everything up, stay until told to stop, and end everything."""
@@ -117,8 +152,7 @@ class Up:
 
     async def _work(self) -> None:
         await self._bring_up()
-        assert self._api is not None
-        async with Api(self._api.url) as api:
+        async with Api(self._api_url) as api:
             try:
                 if self.fleet is not None:
                     await demonstrate(api, self.fleet, self.place.report, self.console)
@@ -128,7 +162,7 @@ class Up:
             except CommandFailedError as error:
                 self._warn(f"{error}\nThe fleet may be there in part only. Repeating it creates no duplicates.")
             if self.sign_in:
-                await self._let_people_sign_in(self._api)
+                await self._let_people_sign_in()
             await self._greet(api)
             if self.demo and self.fleet is None and not self.sign_in:
                 await keep_playing(api, self._database_url(), LOCAL_ADMINISTRATOR, self._warn)
@@ -142,18 +176,26 @@ class Up:
         except CommandFailedError as error:
             self._warn(f"{error}\nNo scenario was run; everything else is there.")
 
-    async def _let_people_sign_in(self, api: ApiProgram) -> None:
+    @property
+    def _api_url(self) -> str:
+        """The one address of the API, however many processes are behind it."""
+        if self._shared is not None:
+            return api_url(*self._shared.getsockname()[:2])
+        return self._apis[0].url
+
+    async def _let_people_sign_in(self) -> None:
         """From here on, whoever comes has to sign in; the fleet is there already."""
-        port = free_port(PROVIDER_PORT, but=frozenset({api.port}))
+        port = free_port(PROVIDER_PORT, but=frozenset({self._api_port}))
         provider = DemoProvider(
-            self.place.folder, port=port, public_url=api.url, log_path=self.place.logs / "openid.log"
+            self.place.folder, port=port, public_url=self._api_url, log_path=self.place.logs / "openid.log"
         )  # fmt: skip
         await self._start(provider, "OpenID provider")
         async with self._step("one demo person a role"):
             await grant_demo_roles(self._database_url())
         self._environment |= provider.settings()
         async with self._step("API, with signing in"):
-            await self.supervisor.restart(api)
+            for api in self._apis:
+                await self.supervisor.restart(api)
 
     async def _bring_up(self) -> None:
         end_leftovers(self.place.left_behind())
@@ -167,10 +209,7 @@ class Up:
                 data / "temporal", port=TEMPORAL_PORT, ui_port=TEMPORAL_UI_PORT, log_path=logs / "temporal.log"
             )
         environment = self._environment = child_environment(self._postgres, self._temporal, "")
-        self._api = ApiProgram(
-            self.settings.api_host, port, logs / "api.log", environment, movable=self.named_port in (None, 0)
-        )
-        worker = Program("worker", ["worker.py"], logs / "worker.log", environment)
+        self._make_apis(port)
 
         await self._start(self._postgres, "PostgreSQL", "DATABASE_URL" if self.settings.database_url else "")
         async with self._step("migrated"):
@@ -182,20 +221,49 @@ class Up:
         await self._start(self._temporal, "Temporal", "its own configuration")
         if self._temporal is not None:
             environment |= address_of(self._temporal)
-        await self._start(self._api, "API")
-        environment["MANAGE_API_URL"] = self._api.url
-        # Another `up` of this machine may serve its worker's metrics there.
-        metrics_port = self.settings.metrics_port
-        if metrics_port:
-            metrics_port = free_port(metrics_port, host=self.settings.metrics_host)
-            environment["MANAGE_METRICS_PORT"] = str(metrics_port)
-        await self._start(worker, "worker")
+        for api in self._apis:
+            await self._start(api, api.name)
+        environment["MANAGE_API_URL"] = self._api_url
         if self._temporal is not None and self._temporal.port != TEMPORAL_PORT:
             self._note(f"Port {TEMPORAL_PORT} is taken, so Temporal is on {self._temporal.address}.")
-        if metrics_port != self.settings.metrics_port:
-            self._note(f"Port {self.settings.metrics_port} is taken, so the worker's metrics are on {metrics_port}.")
-        if self.named_port is None and self._api.port != self.settings.api_port:
-            self._note(f"Port {self.settings.api_port} is taken, so the API is on port {self._api.port}.")
+        await self._start_workers()
+        if self.named_port is None and self._api_port != self.settings.api_port:
+            self._note(f"Port {self.settings.api_port} is taken, so the API is on port {self._api_port}.")
+
+    def _make_apis(self, port: int) -> None:
+        host, logs, many = self.settings.api_host, self.place.logs, self.processes.apis
+        if many == 1:
+            movable = self.named_port in (None, 0)
+            self._apis = [ApiProgram(host, port, logs / "api.log", self._environment, movable=movable)]
+            return
+        self._shared = bind(host, port)
+        self._apis = [
+            SharingApi(number, self._shared, logs / f"api-{number}.log", self._environment)
+            for number in range(1, many + 1)
+        ]
+
+    async def _start_workers(self) -> None:
+        many, wanted = self.processes.workers, self.settings.metrics_port
+        taken: set[int] = set()
+        for number in range(1, many + 1):
+            name = "worker" if many == 1 else f"worker {number}"
+            environment, port = dict(self._environment), 0
+            if wanted:
+                # Each serves its own figures. Another `up` of this machine may do so there.
+                port = free_port(wanted + number - 1, host=self.settings.metrics_host, but=frozenset(taken))
+                taken.add(port)
+                environment["MANAGE_METRICS_PORT"] = str(port)
+            log = self.place.logs / f"{name.replace(' ', '-')}.log"
+            await self._start(Program(name, ["worker.py"], log, environment), name)
+            if port != wanted:
+                why = f"Port {wanted} is taken, so the worker's metrics" if many == 1 else f"The metrics of {name}"
+                self._note(f"{why} are on {port}.")
+
+    @property
+    def _api_port(self) -> int:
+        port = urlsplit(self._api_url).port
+        assert port is not None
+        return port
 
     async def _start(self, process: ManagedProcess | None, name: str, elsewhere: str = "") -> None:
         if process is None:
@@ -217,6 +285,8 @@ class Up:
         ui = self._temporal.ui_url if self._temporal else self.settings.temporal_ui_url
         if ui:
             rows["Temporal"] = ui
+        if self._shared is not None:
+            rows |= {process.name: f"{process.url}/metrics" for process in self._apis}
         self.console.print("\n[bold]Running.[/] Ctrl-C stops everything.")
         for name, address in rows.items():
             self.console.print(f"  {name:<9} {address}", soft_wrap=True)
@@ -235,6 +305,8 @@ class Up:
         with suppress(asyncio.CancelledError, Exception):
             await work
         await self.supervisor.stop()
+        if self._shared is not None:
+            self._shared.close()
 
     def _on_signal(self) -> None:
         if self._stopping.is_set():
@@ -243,13 +315,13 @@ class Up:
         self._stopping.set()
 
     def _describe(self) -> None:
-        if self._api is None:
+        if not self._apis:
             return
         self.place.describe(
             Running(
                 pid=os.getpid(),
-                api_url=self._api.url,
-                instance_id=self._api.environment().get("MANAGE_INSTANCE_ID", ""),
+                api_url=self._api_url,
+                instance_id=self._environment.get("MANAGE_INSTANCE_ID", ""),
                 temporal_address=self._temporal.address if self._temporal else "",
                 temporal_ui_url=self._temporal.ui_url if self._temporal else self.settings.temporal_ui_url,
                 database_url=self._postgres.application_url if self._postgres else "",

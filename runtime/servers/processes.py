@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -68,6 +68,10 @@ class ManagedProcess(ABC):
         """The user and group that the process runs as; None: the same as this one."""
         return None
 
+    def sockets(self) -> Sequence[socket.socket]:
+        """Sockets that stay with this process and that the started one inherits, under the same descriptors."""
+        return ()
+
     def prepare(self) -> None:  # noqa: B027 (most processes need nothing)
         """Do what must be done before each launch. May take its time and run in any thread."""
 
@@ -122,6 +126,7 @@ class ManagedProcess(ABC):
                 env=self.environment(),
                 cwd=self.folder(),
                 start_new_session=True,
+                pass_fds=[each.fileno() for each in self.sockets()],
             )
 
     def wait_until_ready(self, seconds: float = READY_WITHIN) -> None:
