@@ -86,8 +86,8 @@ def test_callers_act_from_this_machine_and_the_worker_alone(
     subnet, runs = (interpolate(networks[name]["ipam"]["config"][0]["subnet"]) for name in ("front", "runs"))
     monkeypatch.setenv("MANAGE_LOCAL_NETWORKS", environment_of("api")["MANAGE_LOCAL_NETWORKS"])
     assert [str(network) for network in Settings().local_networks] == ["127.0.0.0/8", subnet, runs]
-    # No other container is on that network, so it holds this machine and the API alone.
-    assert [name for name, service in services.items() if "front" in service["networks"]] == ["api"]
+    # No other container is on that network, so it holds this machine, nginx and the API alone.
+    assert [name for name, service in services.items() if "front" in service["networks"]] == ["api", "nginx"]
     assert networks["back"]["internal"] is networks["runs"]["internal"] is True
     # The worker alone comes by the other one, under a name that leads nowhere else.
     assert [name for name, service in services.items() if "runs" in service["networks"]] == ["worker", "api"]
@@ -102,8 +102,24 @@ def test_callers_act_from_this_machine_and_the_worker_alone(
 
 def test_nothing_is_published_beyond_this_machine(services: dict[str, Any]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert set(published) == {"api", "temporal-ui", "mqtt", "prometheus", "grafana"}
+    assert set(published) == {"nginx", "temporal-ui", "mqtt", "prometheus", "grafana"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+def test_several_of_each_of_ours_can_run(services: dict[str, Any]) -> None:
+    for name in ("api", "worker"):
+        # A fixed port, name or address is one container's.
+        assert not {"ports", "container_name", "hostname"} & set(services[name]), name
+        assert "ipv4_address" not in json.dumps(services[name]["networks"]), name
+    # Each is found by its name: by nginx, which asks for it again and again, and by Prometheus.
+    config = (ROOT / "deploy/nginx/manage.conf").read_text()
+    assert re.search(r"resolver 127\.0\.0\.11 valid=\d+s", config)
+    assert "server api:8000 resolve;" in config
+    (port,) = services["nginx"]["ports"]
+    assert f"listen {port.rpartition(':')[2]};" in config
+    for each in yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]:
+        (target,) = each["dns_sd_configs"]
+        assert (target["type"], target["names"]) == ("A", [each["job_name"].removeprefix("manage-")])
 
 
 def test_no_password_has_a_default(services: dict[str, Any]) -> None:
@@ -271,7 +287,7 @@ def test_what_is_mounted_is_there(services: dict[str, Any]) -> None:
     mounted = [
         interpolate(volume).split(":")[0] for service in services.values() for volume in service.get("volumes", [])
     ]
-    assert len(mounted) == 14
+    assert len(mounted) == 15
     for source in mounted:
         assert source == "/dev/null" or source in load_compose()["volumes"] or (ROOT / source).is_dir()
     dynamic = Path(services["temporal"]["environment"]["DYNAMIC_CONFIG_FILE_PATH"]).name
