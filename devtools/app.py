@@ -133,7 +133,7 @@ def _joined(values: Sequence[Any]) -> str:
 
 
 Sizes = Annotated[tuple[int, ...], Parameter(converter=_split_numbers, n_tokens=1, negative=(), show_default=_joined)]
-Part = Literal["packets", "credentials", "flexmeasures", "reads", "deadlines"]
+Part = Literal["packets", "several", "credentials", "flexmeasures", "reads", "deadlines"]
 
 
 def _check_parts(_type: object, parts: Sequence[str]) -> None:
@@ -269,7 +269,7 @@ def telemetry(
     depots:
         Depots, each with one gateway.
     processes:
-        Processes of the API.
+        Processes of the API. `--only several` measures one beside so many, and beside two at least.
     only:
         The parts to run.
 

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from uuid import uuid4
@@ -102,6 +102,8 @@ async def run(seconds: float, rounds: int, depots: int, processes: int, parts: S
         await _fill(made, options.depots)
         if "packets" in parts or "reads" in parts:
             await _ingest(console, made, options, packets="packets" in parts, reads="reads" in parts)
+        if "several" in parts:
+            await _several(console, made, options)
         if "credentials" in parts:
             await _credentials(console, made, options)
         if "flexmeasures" in parts:
@@ -233,6 +235,41 @@ async def _ingest(console: Console, made: Databases, options: BenchOptions, *, p
         console.print(_packet_table(lines))
     if reads:
         console.print(read.table())
+
+
+async def _several(console: Console, made: Databases, options: BenchOptions) -> None:
+    """Measure one API process and several, in turn."""
+    measured = {count: [Line(CLIENTS, 1), Line(CLIENTS, ARRAY)] for count in (1, max(2, options.processes))}
+    for _ in track(range(options.rounds), description="API processes", console=console, transient=True):
+        for count, lines in measured.items():
+            async with _running(made, replace(options, processes=count)) as running:
+                for line in lines:
+                    await running.packets(line, baseline=False)
+    console.print(_several_table(measured))
+
+
+def _several_table(measured: dict[int, list[Line]]) -> Table:
+    table = Table(title=f"Packets a second at {CLIENTS} clients, by processes of the API (medians)")
+    for column in ("packets a request", "processes", "packets/s", "p50 ms", "p99 ms", "µs a packet"):
+        table.add_column(column, justify="right")
+    for kinds in zip(*measured.values(), strict=True):
+        for count, line in zip(measured, kinds, strict=True):
+            table.add_row(
+                f"{line.array}" if count == 1 else "",
+                f"{count}",
+                f"{median(each.packets_a_second for each in line.ingest):,.0f}",
+                f"{median(each.latency.p50 for each in line.ingest):.1f}",
+                f"{median(each.latency.p99 for each in line.ingest):.1f}",
+                f"{median(each.processor for each in line.ingest):,.0f}",
+            )
+        one, more = kinds
+        ratio = median(
+            several.packets_a_second / alone.packets_a_second
+            for several, alone in zip(more.ingest, one.ingest, strict=True)
+        )
+        table.add_row("", "ratio", f"{ratio:.2f}", end_section=True)
+    table.caption = "µs a packet: processor time of API and PostgreSQL, on the machine that also makes the load."
+    return table
 
 
 async def _credentials(console: Console, made: Databases, options: BenchOptions) -> None:
