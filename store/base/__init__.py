@@ -10,8 +10,8 @@
 - ``liveness``: The liveness of PostgreSQL: whether it answers at all, so that nobody waits for one that does not
 - ``locks``: The lock of a depot: whoever changes its site, and whoever writes by its configuration, takes it first
 - ``metadata``: What every table is made with: one metadata, and the columns that many tables have
-- ``notifications``: What rests on a connection that is held: what is sent with a commit (PostgreSQL's ``NOTIFY``), who
-  listens, and who works
+- ``notifications``: What rests on a connection that is held: notifications of commits (``NOTIFY``), who listens, and
+  who works alone
 - ``off_loop``: Work for the processor that grows with what is stored or sent: in a thread, so that nobody else waits
   for it
 - ``origin``: Where what is done comes from: the request in which it is done, and the address of who sent it

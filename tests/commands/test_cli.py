@@ -120,8 +120,8 @@ def test_a_fleet_without_the_demonstration_is_a_contradiction() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ([], ["-n", "2"]),
-        (["tests/commands/test_cli.py"], ["-n", "2", "tests/commands/test_cli.py"]),
+        ([], ["-n", "2", "--dist", "loadgroup"]),
+        (["tests/commands/test_cli.py"], ["-n", "2", "--dist", "loadgroup", "tests/commands/test_cli.py"]),
         (["-n0", "-x"], ["-n0", "-x"]),
         (["-n", "4"], ["-n", "4"]),
         (["--numprocesses=1"], ["--numprocesses=1"]),
