@@ -11,7 +11,6 @@
 - ``resync``: `./dev resync`: makes a depot's microgrid equal to its circuits again
 - ``scenario``: `./dev scenario`: scenarios of the depot simulation, as far as they need no running product
 - ``scenario_run``: `./dev scenario run` and `diff`: scenarios run against a product, and where two runs differ
-- ``serve``: One API process of several that share an address: it serves on sockets that whoever started it has bound
 - ``services``: What `./dev up` runs besides the embedded servers: the migration, the worker, the API
 - ``simulation_site``: Sets up, through the public API, what the simulated controller drives in a depot. Doing it again
   changes nothing

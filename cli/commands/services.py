@@ -15,11 +15,11 @@ from uuid import uuid4
 
 import psutil
 
-from cli.commands.serve import GRACE
 from cli.errors import CommandFailedError
 from cli.place import ROOT, Running
 from runtime.servers.embedded import EmbeddedPostgres, EmbeddedTemporal, without_temporal
 from runtime.servers.processes import ManagedProcess, free_port
+from runtime.servers.serve import GRACE
 from runtime.settings import Settings
 
 _BACKLOG = 2048
@@ -101,7 +101,7 @@ class SharingApi(Program):
         host, port = shared.getsockname()[:2]
         self._own = bind(host, free_port(port + number, host=host))
         self._sockets = (shared, self._own)
-        super().__init__(f"API {number}", ["-m", "cli.commands.serve"], log_path, environment)
+        super().__init__(f"API {number}", ["-m", "runtime.servers.serve"], log_path, environment)
 
     @property
     def url(self) -> str:

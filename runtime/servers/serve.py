@@ -1,6 +1,6 @@
 """One API process of several that share an address: it serves on sockets that whoever started it has bound.
 
-    python -m cli.commands.serve FD [FD…]
+    python -m runtime.servers.serve FD [FD…]
 
 The kernel gives each connection to one of the processes that accept on a socket. What waits at it is lost with none of
 them, since whoever bound it keeps it open (docs/decisions/0055-several-of-everything.md).
