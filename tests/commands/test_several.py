@@ -22,6 +22,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.base.actor import Actor
+from runtime.servers.processes import free_port
 from store.base.database import make_engine, transaction
 from store.monitoring.tables import packets
 from store.site.circuits import create_circuit
@@ -90,7 +91,8 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Several]:
     data = folder / "data"
     up = Up(
         data, "--api", "2", "--workers", "2", "--sign-in", "--no-demo", "--port", "0",
-        MANAGE_MQTT_URL=broker.url, MANAGE_METRICS_TOKEN=FIGURES,
+        # Not the usual port, which another worker of this machine may take meanwhile.
+        MANAGE_MQTT_URL=broker.url, MANAGE_METRICS_TOKEN=FIGURES, MANAGE_METRICS_PORT=str(free_port()),
     )  # fmt: skip
     try:
         printed = up.until("Audrey Auditor")
