@@ -17,6 +17,7 @@ _SERVERS = frozenset({"postgres_url", "temporal_address", "browser"})
 _STARTERS = frozenset(
     {
         "subprocess",
+        "devtools.chaos.run",
         "runtime.servers.embedded",
         "runtime.servers.processes",
         "temporalio.testing._workflow",

@@ -1,0 +1,108 @@
+"""The pieces of `./dev chaos` by themselves: what an answer means, what a report says, what is started again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from rich.console import Console
+
+from cli.commands.services import Program
+from cli.errors import CommandFailedError
+from devtools.chaos.caller import Caller, Request, judge
+from devtools.chaos.checker.request_log import Outcome, read_log
+from devtools.chaos.probes import Ability
+from devtools.chaos.report import NO_FAULT, Recovery, Report
+from devtools.chaos.request_writer import RequestWriter
+from devtools.chaos.run import run_chaos
+from devtools.chaos.stack import Part
+from runtime.servers.processes import free_port
+
+PROBLEM = "application/problem+json"
+
+
+def problem(status: int, code: str) -> httpx.Response:
+    return httpx.Response(status, json={"code": code}, headers={"Content-Type": PROBLEM})
+
+
+@pytest.mark.parametrize(
+    ("response", "outcome", "code"),
+    [
+        (httpx.Response(201, json={"circuit_id": "x"}), Outcome.ACKNOWLEDGED, None),
+        (httpx.Response(204, headers={"Content-Type": "application/json"}), Outcome.ACKNOWLEDGED, None),
+        (problem(409, "VERSION_CONFLICT"), Outcome.REFUSED, "VERSION_CONFLICT"),
+        # Nothing was stored, it says.
+        (problem(503, "DATABASE_UNAVAILABLE"), Outcome.REFUSED, "DATABASE_UNAVAILABLE"),
+        (problem(503, "OUTCOME_UNKNOWN"), Outcome.UNKNOWN, "OUTCOME_UNKNOWN"),
+        (problem(500, "INTERNAL_ERROR"), Outcome.UNKNOWN, "INTERNAL_ERROR"),
+        (httpx.Response(502, text="Bad gateway"), Outcome.UNKNOWN, "HTTP 502"),
+        (httpx.Response(404, text="Not found"), Outcome.REFUSED, "HTTP 404"),
+    ],
+)
+def test_an_answer_says_what_is_known(response: httpx.Response, outcome: Outcome, code: str | None) -> None:
+    answer = judge(response)
+    assert (answer.outcome, answer.code) == (outcome, code)
+
+
+async def test_a_request_that_never_left_was_not_done(tmp_path: Path) -> None:
+    with RequestWriter(tmp_path / "log") as writer:
+        caller = Caller(f"http://127.0.0.1:{free_port()}", writer, timeout=5)
+        request = Request("ADD_CIRCUIT", {"name": "A"}, "POST", "/api", {})
+        for _ in range(2):
+            assert (await caller.send(request)).outcome is Outcome.REFUSED
+        await caller.aclose()
+    (operation,) = read_log(tmp_path / "log").operations
+    assert (operation.outcome, operation.count(Outcome.REFUSED)) == (Outcome.REFUSED, 2)
+    assert writer.codes == {("ADD_CIRCUIT", "ConnectError"): 2}
+
+
+def report(seconds: float | None, violations: dict[str, list[str]]) -> Report:
+    works = dict.fromkeys(Ability, 0.5)
+    recoveries = [Recovery("kill API", {**works, Ability.READS: seconds}), Recovery(NO_FAULT, works)]
+    requests = {"PACKET": {"ACKNOWLEDGED": 3, "REFUSED": 2, "UNKNOWN": 1}}
+    return Report(1, 3, 1.5, recoveries, requests, {}, [], 4, violations)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "violations", "holds"),
+    [(1.0, {"a rule": []}, True), (None, {"a rule": []}, False), (1.0, {"a rule": ["[bold] it is wrong"]}, False)],
+)
+def test_a_report_says_whether_everything_holds(
+    tmp_path: Path, seconds: float | None, violations: dict[str, list[str]], holds: bool
+) -> None:
+    made = report(seconds, violations)
+    assert made.holds is holds
+    made.write(tmp_path)
+    assert json.loads((tmp_path / "report.json").read_text())["holds"] is holds
+    written = (tmp_path / "report.md").read_text()
+    # What is measured without a fault comes first.
+    assert written.index(f"| {NO_FAULT} | 1 |") < written.index("| kill API | 1 |")
+    assert "| PACKET | 3 | 2 | 1 |" in written
+    console = Console(record=True, width=200)
+    made.print(console)
+    shown = console.export_text()
+    assert all(each in shown for faults in violations.values() for each in faults)
+    assert ("FAILED" in shown) is any(violations.values())
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CommandFailedError, match="is not empty"):
+        run_chaos(1, 1, tmp_path)
+
+
+async def test_a_part_is_killed_with_all_that_it_started(tmp_path: Path) -> None:
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)"
+    part = Part(Program("part", ["-c", code], tmp_path / "log", {}))
+    await part.start()
+    assert part.process.running
+    assert not part.is_away
+    await part.kill()
+    assert part.is_away
+    assert part.process.exit_code == -9
+    await part.start()
+    assert part.process.running
+    await part.stop()
+    assert not part.process.running
