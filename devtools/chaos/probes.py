@@ -15,7 +15,7 @@ from devtools.chaos.senders import Gateway, answered_by_mqtt, packet_by_http
 from devtools.chaos.site import Site
 from devtools.chaos.stack import Stack
 
-_LONGEST = 120.0
+_LONGEST = 300.0
 _LOOK_EVERY = 0.05
 
 
@@ -47,7 +47,7 @@ class Prober:
         self._random = random.Random(0)  # noqa: S311 (no secret)
 
     async def measure(self, ended: float) -> dict[Ability, float | None]:
-        """Say how many seconds after ``ended`` each worked again; None: not in two minutes."""
+        """Say how many seconds after ``ended`` each worked again; None: not in five minutes."""
         written: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         writing = asyncio.create_task(self._until(lambda: self._write(written), ended))
         reading, sending, publishing, syncing = await asyncio.gather(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ class Recovery:
 
     fault: str
     seconds: Mapping[Ability, float | None]
-    """None: it did not come back in two minutes."""
+    """None: it did not come back in five minutes."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,17 @@ class Report:
     codes: Mapping[str, int]
     """How many tries were not acknowledged, by kind and code."""
     ended_by_themselves: Sequence[str]
+    """The parts that ended although no fault took them away, each time."""
     settled_seconds: float
     """From the end of the traffic until all rules held, or were given up."""
-    violations: Mapping[str, Sequence[str]]
+    findings: Mapping[str, Sequence[str]]
     """What each rule found."""
 
     @property
     def holds(self) -> bool:
         """Whether every rule holds and every ability came back."""
         lost = any(seconds is None for each in self.recoveries for seconds in each.seconds.values())
-        return not lost and not any(self.violations.values())
+        return not lost and not any(self.findings.values())
 
     def by_fault(self) -> dict[str, dict[Ability, list[float]]]:
         """Seconds by fault and ability, the runs without a fault first."""
@@ -84,10 +85,10 @@ class Report:
                 for what, found in self.requests.items()
             ),
         ]
-        lines.append("")
-        for rule, faults in self.violations.items():
-            lines.append(f"- {rule}: {f'{len(faults)} violations' if faults else 'holds'}")
-            lines += [f"  - {each}" for each in faults[:_MOST_SHOWN]]
+        lines += ["", self._ended(), ""]
+        for rule, found in self.findings.items():
+            lines.append(f"- {rule}: {f'{len(found)} findings' if found else 'holds'}")
+            lines += [f"  - {each}" for each in found[:_MOST_SHOWN]]
         return "\n".join(lines) + "\n"
 
     def print(self, console: Console) -> None:
@@ -104,12 +105,17 @@ class Report:
         for what, found in self.requests.items():
             requests.add_row(what, *(f"{found[each]:,}" for each in ("ACKNOWLEDGED", "REFUSED", "UNKNOWN")))
         console.print(requests)
-        for rule, faults in self.violations.items():
-            console.print(f"{'[bold red]FAILED[/]' if faults else '[green]holds[/] '} {rule}")
-            for each in faults[:_MOST_SHOWN]:
+        console.print(self._ended())
+        for rule, found in self.findings.items():
+            console.print(f"{'[bold red]FAILED[/]' if found else '[green]holds[/] '} {rule}")
+            for each in found[:_MOST_SHOWN]:
                 console.print(f"    {escape(each)}", soft_wrap=True)
-            if len(faults) > _MOST_SHOWN:
-                console.print(f"    and {len(faults) - _MOST_SHOWN} more")
+            if len(found) > _MOST_SHOWN:
+                console.print(f"    and {len(found) - _MOST_SHOWN} more")
+
+    def _ended(self) -> str:
+        ended = ", ".join(f"{name} {times} times" for name, times in sorted(Counter(self.ended_by_themselves).items()))
+        return f"Ended by themselves, and were started again: {ended or 'none'}."
 
     def _rows(self) -> list[list[str]]:
         rows: list[list[str]] = []

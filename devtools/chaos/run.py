@@ -121,7 +121,7 @@ class ChaosRun:
                 task.cancel()
             await asyncio.gather(*traffic, return_exceptions=True)
         self._console.print("The traffic has ended. Waiting until everything has come to rest …")
-        violations, seconds = await self._settle()
+        findings, seconds = await self._settle()
         requests = dict(summary(read_log(self._writer.path)))
         requests["READ"] = {each.value: sum(caller.reads[each] for caller in self._callers) for each in Outcome}
         codes = {" ".join(each): times for each, times in sorted(self._writer.codes.items())}
@@ -134,7 +134,7 @@ class ChaosRun:
             codes,
             self._stack.ended_by_themselves,
             seconds,
-            violations,
+            findings,
         )
 
     def _traffic(self) -> Iterable[Coroutine[Any, Any, None]]:

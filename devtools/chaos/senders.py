@@ -24,7 +24,7 @@ _PATH = "/api/telemetry/packets"
 _TRIES = 8
 _PAUSE = 0.5
 """Seconds between two tries."""
-_ANSWER_WITHIN = 120.0
+_ANSWER_WITHIN = 300.0
 
 
 @dataclass
@@ -107,7 +107,7 @@ async def send_by_mqtt(broker: Broker, writer: RequestWriter, gateway: Gateway, 
 
 
 async def answered_by_mqtt(broker: Broker, writer: RequestWriter, gateway: Gateway) -> bool:
-    """Publish one packet; whether the product answered that it has taken it, in two minutes."""
+    """Publish one packet; whether the product answered that it has taken it, in five minutes."""
     topic = f"manage/answers/{gateway.gateway_id}"
     properties = Properties(PacketTypes.PUBLISH)
     properties.ResponseTopic = topic

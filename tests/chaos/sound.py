@@ -1,4 +1,4 @@
-"""A small database in which everything holds, and the log of the requests that led there; faults are planted in it."""
+"""A small database in which everything holds, and the log of the requests that led there; defects are planted in it."""
 
 from __future__ import annotations
 

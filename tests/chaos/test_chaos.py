@@ -20,7 +20,7 @@ def test_nothing_is_lost_or_done_twice(tmp_path: Path) -> None:
     folder = tmp_path / "chaos"
     holds = run_chaos(MINUTES, 1, folder) == 0
     report = json.loads((folder / "report.json").read_text())
-    assert {rule: faults for rule, faults in report["violations"].items() if faults} == {}
+    assert {rule: found for rule, found in report["findings"].items() if found} == {}
     assert holds, (folder / "report.md").read_text()
     # It was a disturbed run, and a busy one.
     assert len(report["recoveries"]) > 1

@@ -1,4 +1,4 @@
-"""The checker of `./dev chaos` says of each fault that it is there, and nothing where none is."""
+"""The checker of `./dev chaos` says of each defect that it is there, and nothing where none is."""
 
 from __future__ import annotations
 
@@ -180,25 +180,25 @@ PLANTED: dict[str, tuple[str, tuple[str, ...]]] = {
 
 async def found_in(url: str, *more: Any) -> set[str]:
     """The rules that do not hold."""
-    return {rule for rule, faults in (await check(url, sound_log(*more), WORKFLOWS)).items() if faults}
+    return {rule for rule, found in (await check(url, sound_log(*more), WORKFLOWS)).items() if found}
 
 
 async def test_where_everything_holds_the_checker_finds_nothing(database_url: str) -> None:
     await make_sound(database_url)
     found = await check(database_url, sound_log(), WORKFLOWS)
-    assert {rule: faults for rule, faults in found.items() if faults} == {}
+    assert {rule: told for rule, told in found.items() if told} == {}
     assert set(found) == {*RULES, WORKFLOW_RULE}
 
 
 @pytest.mark.parametrize("planted", PLANTED)
-async def test_a_planted_fault_is_found(database_url: str, planted: str) -> None:
+async def test_a_planted_defect_is_found(database_url: str, planted: str) -> None:
     rule, statements = PLANTED[planted]
     await make_sound(database_url)
     await plant(database_url, *statements)
     assert rule in await found_in(database_url)
 
 
-def test_every_rule_has_a_planted_fault() -> None:
+def test_every_rule_has_a_planted_defect() -> None:
     assert {rule for rule, _ in PLANTED.values()} == set(RULES)
 
 

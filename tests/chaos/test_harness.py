@@ -58,21 +58,21 @@ async def test_a_request_that_never_left_was_not_done(tmp_path: Path) -> None:
     assert writer.codes == {("ADD_CIRCUIT", "ConnectError"): 2}
 
 
-def report(seconds: float | None, violations: dict[str, list[str]]) -> Report:
+def report(seconds: float | None, findings: dict[str, list[str]]) -> Report:
     works = dict.fromkeys(Ability, 0.5)
     recoveries = [Recovery("kill API", {**works, Ability.READS: seconds}), Recovery(NO_FAULT, works)]
     requests = {"PACKET": {"ACKNOWLEDGED": 3, "REFUSED": 2, "UNKNOWN": 1}}
-    return Report(1, 3, 1.5, recoveries, requests, {}, [], 4, violations)
+    return Report(1, 3, 1.5, recoveries, requests, {}, ["API", "API"], 4, findings)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "violations", "holds"),
+    ("seconds", "findings", "holds"),
     [(1.0, {"a rule": []}, True), (None, {"a rule": []}, False), (1.0, {"a rule": ["[bold] it is wrong"]}, False)],
 )
 def test_a_report_says_whether_everything_holds(
-    tmp_path: Path, seconds: float | None, violations: dict[str, list[str]], holds: bool
+    tmp_path: Path, seconds: float | None, findings: dict[str, list[str]], holds: bool
 ) -> None:
-    made = report(seconds, violations)
+    made = report(seconds, findings)
     assert made.holds is holds
     made.write(tmp_path)
     assert json.loads((tmp_path / "report.json").read_text())["holds"] is holds
@@ -80,11 +80,12 @@ def test_a_report_says_whether_everything_holds(
     # What is measured without a fault comes first.
     assert written.index(f"| {NO_FAULT} | 1 |") < written.index("| kill API | 1 |")
     assert "| PACKET | 3 | 2 | 1 |" in written
+    assert "were started again: API 2 times." in written
     console = Console(record=True, width=200)
     made.print(console)
     shown = console.export_text()
-    assert all(each in shown for faults in violations.values() for each in faults)
-    assert ("FAILED" in shown) is any(violations.values())
+    assert all(each in shown for found in findings.values() for each in found)
+    assert ("FAILED" in shown) is any(findings.values())
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:

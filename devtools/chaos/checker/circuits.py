@@ -36,7 +36,7 @@ async def check_circuits(connection: asyncpg.Connection, log: RequestLog) -> lis
     by_circuit: dict[str, list[Operation]] = defaultdict(list)
     for each in log.of(*CHANGES[1:]):
         by_circuit[each.asked["circuit_id"]].append(each)
-    faults: list[str] = []
+    findings: list[str] = []
     explained = {circuit for given in depots.values() for circuit in given}
     # What a circuit is called when it is new; a rename takes the name away, so the id is what counts afterwards.
     names = Counter((row["depot_id"], row["name"]) for row in rows)
@@ -45,20 +45,20 @@ async def check_circuits(connection: asyncpg.Connection, log: RequestLog) -> lis
         place = (added.asked["depot_id"], added.asked["name"])
         if added.outcome is Outcome.ACKNOWLEDGED:
             if len(ids) > 1:
-                faults.append(f"{_said(added)} was answered with {len(ids)} circuits")
+                findings.append(f"{_said(added)} was answered with {len(ids)} circuits")
             circuit_id = min(ids)
             explained.add(circuit_id)
             begin = CircuitState(added.asked["name"], added.asked["parent_id"])
-            faults += _judge(added, begin, by_circuit[circuit_id], stored.get(circuit_id, GONE))
+            findings += _judge(added, begin, by_circuit[circuit_id], stored.get(circuit_id, GONE))
         found = names[place]
         if found > 1:
-            faults.append(f"{_said(added)} is there {found} times")
+            findings.append(f"{_said(added)} is there {found} times")
         if found and added.outcome is Outcome.REFUSED:
-            faults.append(f"{_said(added)} was refused and is there")
+            findings.append(f"{_said(added)} was refused and is there")
         if found and added.outcome is Outcome.UNKNOWN:
             explained |= {row["id"] for row in rows if (row["depot_id"], row["name"]) == place}
     strange = [row for row in rows if row["id"] not in explained]
-    return faults + [f"circuit {row['id']} ({row['name']}) was asked for by nobody" for row in strange]
+    return findings + [f"circuit {row['id']} ({row['name']}) was asked for by nobody" for row in strange]
 
 
 def _judge(added: Operation, begin: CircuitState, changes: Iterable[Operation], stored: CircuitState) -> list[str]:
@@ -99,13 +99,13 @@ async def check_journal(connection: asyncpg.Connection, log: RequestLog) -> list
         " GROUP BY request_id"
     )
     times = {row["request_id"]: row["times"] for row in rows}
-    faults: list[str] = []
+    findings: list[str] = []
     for each in log.of(*CHANGES):
         found = times.get(each.operation_id, 0)
         wanted = {Outcome.ACKNOWLEDGED: (1, 1), Outcome.UNKNOWN: (0, 1), Outcome.REFUSED: (0, 0)}[each.outcome]
         if not wanted[0] <= found <= wanted[1]:
-            faults.append(f"{_said(each)} is {each.outcome} and was done {found} times, as the journal has it")
-    return faults
+            findings.append(f"{_said(each)} is {each.outcome} and was done {found} times, as the journal has it")
+    return findings
 
 
 _DRIFTED = """
@@ -132,15 +132,15 @@ _DRIFTED = """
 async def check_nodes(connection: asyncpg.Connection, log: RequestLog) -> list[str]:
     """Compare each microgrid's grid connections with the top-level circuits: which, their names, their order."""
     del log
-    faults: list[str] = []
+    findings: list[str] = []
     for row in await connection.fetch(_DRIFTED):
         if row["several"]:
-            faults.append(f"depot {row['name']} has several active microgrids")
+            findings.append(f"depot {row['name']} has several active microgrids")
         elif row["found"] is None:
-            faults.append(f"depot {row['name']} has top-level circuits and no microgrid")
+            findings.append(f"depot {row['name']} has top-level circuits and no microgrid")
         else:
-            faults.append(f"depot {row['name']} shows {row['found']}, and has {row['wanted']}")
-    return faults
+            findings.append(f"depot {row['name']} shows {row['found']}, and has {row['wanted']}")
+    return findings
 
 
 async def check_outbox(connection: asyncpg.Connection, log: RequestLog) -> list[str]:

@@ -36,13 +36,13 @@ async def list_workflows(address: str) -> list[WorkflowSeen]:
 
 def check_workflows(workflows: Iterable[WorkflowSeen]) -> list[str]:
     """Find workflows that still run, or that ended badly."""
-    faults: list[str] = []
+    findings: list[str] = []
     for each in workflows:
         if each.status in _BAD_ENDS:
-            faults.append(f"workflow {each.workflow_id} ended as {each.status}")
+            findings.append(f"workflow {each.workflow_id} ended as {each.status}")
         elif not each.kind.startswith(_NEVER_ENDS):
-            faults.append(f"workflow {each.workflow_id} still runs")
-    return faults
+            findings.append(f"workflow {each.workflow_id} still runs")
+    return findings
 
 
 async def check_open_jobs(connection: asyncpg.Connection, log: RequestLog) -> list[str]:
@@ -59,16 +59,16 @@ async def check_open_jobs(connection: asyncpg.Connection, log: RequestLog) -> li
 
 async def check_backfills(connection: asyncpg.Connection, log: RequestLog) -> list[str]:
     """Compare the depots of each acknowledged import and backfill with what is stored."""
-    faults: list[str] = []
+    findings: list[str] = []
     backfills = {str(row["id"]) for row in await connection.fetch("SELECT id FROM backfills")}
     for each in log.of("BACKFILL"):
         ids = {answer["backfill_id"] for answer in each.answers()}
         if len(ids) > 1 or not ids <= backfills:
-            faults.append(f"backfill {each.operation_id} was answered with {sorted(ids)}")
+            findings.append(f"backfill {each.operation_id} was answered with {sorted(ids)}")
     imported = [each for each in log.of("IMPORT") if each.outcome is Outcome.ACKNOWLEDGED]
     wanted = {depot for each in imported for depot in each.asked["depots"]}
     stored = {str(row["id"]) for row in await connection.fetch("SELECT id FROM depots")}
-    faults += [f"depot {each} was imported and is not there" for each in sorted(wanted - stored)]
+    findings += [f"depot {each} was imported and is not there" for each in sorted(wanted - stored)]
     rows = await connection.fetch("""
         SELECT o.depot_id::text, count(DISTINCT b.id) FILTER (WHERE o.outcome = 'CREATED') AS created,
                count(DISTINCT m.id) AS microgrids
@@ -78,9 +78,9 @@ async def check_backfills(connection: asyncpg.Connection, log: RequestLog) -> li
     """)
     counted = {row["depot_id"]: row for row in rows}
     given = [each.asked["depots"] for each in log.of("BACKFILL") if each.outcome is Outcome.ACKNOWLEDGED]
-    faults += [f"depot {each} is in no backfill" for depots in given for each in depots if each not in counted]
+    findings += [f"depot {each} is in no backfill" for depots in given for each in depots if each not in counted]
     # What one backfill made, another finds; none makes it again.
-    return faults + [
+    return findings + [
         f"the backfills say that they made {row['created']} microgrids for depot {depot}, which has {row['microgrids']}"
         for depot, row in counted.items()
         if row["microgrids"] > 1 or row["created"] > row["microgrids"]
@@ -96,13 +96,13 @@ async def check_runs(connection: asyncpg.Connection, log: RequestLog) -> list[st
     steps: dict[str, list[str | None]] = defaultdict(list)
     for row in await connection.fetch("SELECT run_id::text, record FROM scenario_run_steps ORDER BY run_id, step"):
         steps[row["run_id"]].append(row["record"])
-    faults: list[str] = []
+    findings: list[str] = []
     undisturbed: dict[tuple[str, int], str] = {}
     asked: set[str] = set()
     for each in log.of("RUN"):
         ids = {answer["run_id"] for answer in each.answers()}
         if len(ids) > 1 or not ids <= runs.keys():
-            faults.append(f"run {each.operation_id} was answered with {sorted(ids)}")
+            findings.append(f"run {each.operation_id} was answered with {sorted(ids)}")
             continue
         asked |= ids
         for run_id in ids:
@@ -111,15 +111,15 @@ async def check_runs(connection: asyncpg.Connection, log: RequestLog) -> list[st
             digest = _digest(lines)
             if run["outcome"] != "PASSED" or len(steps[run_id]) != run["steps_total"]:
                 done = len(steps[run_id])
-                faults.append(f"run {run_id} is {run['outcome']} after {done} of {run['steps_total']} steps")
+                findings.append(f"run {run_id} is {run['outcome']} after {done} of {run['steps_total']} steps")
             elif digest != run["evidence_sha256"]:
-                faults.append(f"run {run_id} has evidence {digest}, and says {run['evidence_sha256']}")
+                findings.append(f"run {run_id} has evidence {digest}, and says {run['evidence_sha256']}")
             elif digest != undisturbed.setdefault((each.asked["preset"], each.asked["seed"]), digest):
-                faults.append(f"run {run_id} of {each.asked['preset']} has other evidence than the undisturbed one")
+                findings.append(f"run {run_id} of {each.asked['preset']} has other evidence than the undisturbed one")
     unknown = sum(each.outcome is Outcome.UNKNOWN for each in log.of("RUN"))
     if len(runs.keys() - asked) > unknown:
-        faults.append(f"{len(runs.keys() - asked)} runs were asked for by nobody, and {unknown} starts are unknown")
-    return faults
+        findings.append(f"{len(runs.keys() - asked)} runs were asked for by nobody, and {unknown} starts are unknown")
+    return findings
 
 
 def _digest(lines: Iterable[str | None]) -> str:

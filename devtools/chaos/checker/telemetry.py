@@ -33,17 +33,17 @@ async def check_packets(connection: asyncpg.Connection, log: RequestLog) -> list
         devices,
     )
     read = {(row["device_id"], row["ms"]) for row in rows}
-    faults: list[str] = []
+    findings: list[str] = []
     for each in sent:
         asked = each.asked
         found = stored.pop((asked["gateway_id"], asked["timestamp_ms"]), 0)
         least, most = _bounds(each)
         if not least <= found <= most:
-            faults.append(f"{_packet(each)} is {each.outcome} and is stored {found} times, not {least} to {most:g}")
+            findings.append(f"{_packet(each)} is {each.outcome} and is stored {found} times, not {least} to {most:g}")
         if each.outcome is Outcome.ACKNOWLEDGED and (asked["device_id"], asked["timestamp_ms"]) not in read:
-            faults.append(f"{_packet(each)} is acknowledged and gave no reading")
-    faults += [f"packet {ms} of gateway {gateway} was sent by nobody" for gateway, ms in stored]
-    return faults
+            findings.append(f"{_packet(each)} is acknowledged and gave no reading")
+    findings += [f"packet {ms} of gateway {gateway} was sent by nobody" for gateway, ms in stored]
+    return findings
 
 
 def _bounds(packet: Operation) -> tuple[int, float]:
@@ -68,7 +68,7 @@ async def check_references(connection: asyncpg.Connection, log: RequestLog) -> l
                count(*) FILTER (WHERE effect = 'CONFLICTING') AS conflicting
         FROM capability_events GROUP BY microgrid_id, capability, provider_event_ref
     """)
-    faults = [
+    findings = [
         f"{row['provider_event_ref']} counted {row['counted']} times, and conflicted {row['conflicting']} times"
         for row in rows
         if row["counted"] != 1 or row["conflicting"]
@@ -78,8 +78,8 @@ async def check_references(connection: asyncpg.Connection, log: RequestLog) -> l
         found = times.get((each.asked["microgrid_id"], each.asked["ref"]), 0)
         least, most = {Outcome.ACKNOWLEDGED: (1, 1), Outcome.UNKNOWN: (0, 1), Outcome.REFUSED: (0, 0)}[each.outcome]
         if not least <= found <= most:
-            faults.append(f"status {each.asked['ref']} is {each.outcome} and is stored {found} times")
-    return faults
+            findings.append(f"status {each.asked['ref']} is {each.outcome} and is stored {found} times")
+    return findings
 
 
 async def check_latest(connection: asyncpg.Connection, log: RequestLog) -> list[str]:
@@ -133,16 +133,16 @@ async def check_capacity_events(connection: asyncpg.Connection, log: RequestLog)
         FULL JOIN (SELECT DISTINCT ON (circuit_id) * FROM capacity_events ORDER BY circuit_id, id DESC) AS e
             ON e.circuit_id = c.circuit_id
     """)
-    faults: list[str] = []
+    findings: list[str] = []
     for row in rows:
         released = row["wanted_mode"] in (None, "RELEASED")
         if row["follows"] is released or (row["follows"] and row["found"] != row["wanted"]):
-            faults.append(
+            findings.append(
                 f"capacity of circuit {row['circuit_id']} is {row['found']}, its last event says {row['wanted']}"
             )
         if row["is_over"]:
-            faults.append(f"the deadline of circuit {row['circuit_id']} has passed, and nobody heeded it")
-    return faults
+            findings.append(f"the deadline of circuit {row['circuit_id']} has passed, and nobody heeded it")
+    return findings
 
 
 async def check_capacities(connection: asyncpg.Connection, log: RequestLog) -> list[str]:
@@ -151,7 +151,7 @@ async def check_capacities(connection: asyncpg.Connection, log: RequestLog) -> l
     Each of their packets has all three measurands of a capacity, so the one that was measured last decides.
     """
     devices = {each.asked["device_id"]: each.asked for each in log.of("PACKET")}
-    faults: list[str] = []
+    findings: list[str] = []
     for device_id, asked in devices.items():
         state = await connection.fetchrow(
             """
@@ -174,13 +174,13 @@ async def check_capacities(connection: asyncpg.Connection, log: RequestLog) -> l
             asked["sensor_id"],
         )
         if state is None:
-            faults.append(f"device {device_id} sets no circuit's capacity")
+            findings.append(f"device {device_id} sets no circuit's capacity")
         elif packets:
             found = (state["mode"], state["reason"], state["capacity_w"])
             wanted = _capacity(packets, state["threshold"], state["now"])
             if found != wanted:
-                faults.append(f"capacity of circuit {state['circuit_id']} is {found}, its packets come to {wanted}")
-    return faults
+                findings.append(f"capacity of circuit {state['circuit_id']} is {found}, its packets come to {wanted}")
+    return findings
 
 
 def _capacity(
