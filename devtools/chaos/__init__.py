@@ -4,7 +4,7 @@
 - ``caller``: Sends requests to the API, each noted before it is sent and after its answer
 - ``checker``: The checker: it reads the database, Temporal's list of workflows and the log of requests, and shares no
   code with
-- ``editors``: Circuits that change all the time: each depot has an editor, who adds, renames, moves and deletes
+- ``editors``: Depots that are created, and circuits that change all the time: who adds, renames, moves and deletes
 - ``faults``: Faults by seed: what is done to which part, for how long, and what comes next
 - ``jobs``: Jobs in the middle of the faults: imports with backfills, and scenario runs one after the other
 - ``probes``: How long it takes until the product works again: a probe each for reads, writes, packets and syncs

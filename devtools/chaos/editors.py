@@ -1,10 +1,11 @@
-"""Circuits that change all the time: each depot has an editor, who adds, renames, moves and deletes."""
+"""Depots that are created, and circuits that change all the time: who adds, renames, moves and deletes."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from devtools.chaos.caller import Answer, Caller, Request
@@ -22,6 +23,22 @@ def adding(depot_id: str, name: str, parent_id: str | None = None, position: int
     asked = {"depot_id": depot_id, "name": name, "parent_id": parent_id}
     path = f"/api/depots/{depot_id}/circuits"
     return Request("ADD_CIRCUIT", asked, "POST", path, body, kept=_KEPT, is_repeatable=True)
+
+
+async def found_depots(caller: Caller, seed: str) -> None:
+    """Create depot after depot, and never touch one again: nothing later makes up for a sync that was lost."""
+    chance = random.Random(seed)  # noqa: S311 (no secret)
+    for number in count(1):
+        name = f"Founded {number}"
+        body = {"name": name, "timezone": "Etc/UTC", "circuits": [{"name": "Feed"}]}
+        request = Request(
+            "ADD_DEPOT", {"name": name}, "POST", "/api/depots", body, kept=("depot_id",), is_repeatable=True
+        )
+        answer = await caller.send(request)
+        while not answer.acknowledged and request.tries < _TRIES:
+            await asyncio.sleep(_PAUSE)
+            answer = await caller.send(request)
+        await asyncio.sleep(chance.uniform(0.3, 1.5))
 
 
 @dataclass

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from signal import Signals
 
 import asyncpg
 
-from devtools.chaos.stack import Stack
+from devtools.chaos.stack import Part, Stack
 
 
 class FaultKind(StrEnum):
@@ -38,30 +39,39 @@ class Fault:
     """How long it lasts; a restart lasts as long as it takes."""
     rest: float
     """Seconds of peace before it."""
+    paused: tuple[str, ...] = ()
+    """Parts that are paused meanwhile, so that others are killed with work in hand."""
 
     @property
     def name(self) -> str:
         """The kind and the parts."""
-        return f"{self.kind} {' and '.join(self.parts)}"
+        meanwhile = f" while {' and '.join(self.paused)} is paused" if self.paused else ""
+        return f"{self.kind} {' and '.join(self.parts)}{meanwhile}"
 
 
-_KINDS: tuple[tuple[FaultKind, tuple[str, ...]], ...] = (
-    (FaultKind.KILL, ("worker",)),
-    (FaultKind.KILL, ("API",)),
-    (FaultKind.KILL, ("Temporal",)),
-    (FaultKind.KILL, ("PostgreSQL",)),
-    (FaultKind.PAUSE, ("worker",)),
-    (FaultKind.PAUSE, ("API",)),
-    (FaultKind.PAUSE, ("Temporal",)),
-    (FaultKind.PAUSE, ("PostgreSQL",)),
-    (FaultKind.RESTART, ("worker",)),
-    (FaultKind.RESTART, ("API",)),
-    (FaultKind.RESTART, ("Temporal",)),
-    (FaultKind.RESTART, ("PostgreSQL",)),
-    (FaultKind.CUT, ("connections",)),
-    (FaultKind.KILL, ("worker", "API")),
-    (FaultKind.KILL, ("worker", "Temporal")),
+_KINDS: tuple[tuple[FaultKind, tuple[str, ...], tuple[str, ...]], ...] = (
+    (FaultKind.KILL, ("worker",), ()),
+    (FaultKind.KILL, ("API",), ()),
+    (FaultKind.KILL, ("Temporal",), ()),
+    (FaultKind.KILL, ("PostgreSQL",), ()),
+    (FaultKind.PAUSE, ("worker",), ()),
+    (FaultKind.PAUSE, ("API",), ()),
+    (FaultKind.PAUSE, ("Temporal",), ()),
+    (FaultKind.PAUSE, ("PostgreSQL",), ()),
+    (FaultKind.RESTART, ("worker",), ()),
+    (FaultKind.RESTART, ("API",), ()),
+    (FaultKind.RESTART, ("Temporal",), ()),
+    (FaultKind.RESTART, ("PostgreSQL",), ()),
+    (FaultKind.CUT, ("connections",), ()),
+    (FaultKind.KILL, ("worker", "API"), ()),
+    (FaultKind.KILL, ("worker", "Temporal"), ()),
+    (FaultKind.KILL, ("worker",), ("PostgreSQL",)),
+    (FaultKind.KILL, ("API",), ("PostgreSQL",)),
 )
+
+
+_WORK_COMES_IN = 1.0
+"""Seconds of a pause before the kill: enough for every sender to send something, too few for the product to give up."""
 
 
 def plan(seed: int) -> Iterator[Fault]:
@@ -70,9 +80,9 @@ def plan(seed: int) -> Iterator[Fault]:
     while True:
         kinds = list(_KINDS)
         chance.shuffle(kinds)
-        for kind, parts in kinds:
+        for kind, parts, paused in kinds:
             longest = 8 if kind is FaultKind.PAUSE else 4
-            yield Fault(kind, parts, round(chance.uniform(0, longest), 2), round(chance.uniform(0.5, 2), 2))
+            yield Fault(kind, parts, round(chance.uniform(0, longest), 2), round(chance.uniform(0.5, 2), 2), paused)
 
 
 async def inflict(stack: Stack, fault: Fault, seed: str) -> float:
@@ -82,20 +92,32 @@ async def inflict(stack: Stack, fault: Fault, seed: str) -> float:
         return time.monotonic()
     parts = [stack.parts[name] for name in fault.parts]
     if fault.kind is FaultKind.PAUSE:
-        for part in parts:
-            part.signal(Signals.SIGSTOP)
-        await asyncio.sleep(fault.seconds)
-        for part in parts:
-            part.signal(Signals.SIGCONT)
+        async with _paused(parts):
+            await asyncio.sleep(fault.seconds)
         return time.monotonic()
     if fault.kind is FaultKind.KILL:
-        await asyncio.gather(*(part.kill() for part in parts))
+        async with _paused([stack.parts[name] for name in fault.paused]):
+            if fault.paused:
+                await asyncio.sleep(_WORK_COMES_IN)
+            await asyncio.gather(*(part.kill() for part in parts))
         await asyncio.sleep(fault.seconds)
     else:
         await asyncio.gather(*(part.stop() for part in parts))
     ended = time.monotonic()
     await asyncio.gather(*(part.start() for part in parts))
     return ended
+
+
+@asynccontextmanager
+async def _paused(parts: Sequence[Part]) -> AsyncGenerator[None]:
+    """Keep parts from doing anything while the block runs."""
+    for part in parts:
+        part.signal(Signals.SIGSTOP)
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.signal(Signals.SIGCONT)
 
 
 _CONNECTIONS = """

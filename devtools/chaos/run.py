@@ -24,7 +24,7 @@ from devtools.chaos.caller import Caller
 from devtools.chaos.checker.check import check
 from devtools.chaos.checker.jobs import list_workflows
 from devtools.chaos.checker.request_log import Outcome, read_log, summary
-from devtools.chaos.editors import Editor
+from devtools.chaos.editors import Editor, found_depots
 from devtools.chaos.faults import inflict, plan
 from devtools.chaos.jobs import import_and_backfill, keep_running, run_undisturbed
 from devtools.chaos.probes import Ability, Prober
@@ -142,6 +142,7 @@ class ChaosRun:
         seed, site = self._seed, self._site
         for number, depot_id in enumerate(site.edited):
             yield Editor(impatient, depot_id, f"editor/{seed}/{number}").run()
+        yield found_depots(impatient, f"depots/{seed}")
         for number, gateway in enumerate(site.gateways):
             # Each sends in both ways, so that packets overtake one another.
             yield send_by_http(impatient, gateway, f"http/{seed}/{number}")

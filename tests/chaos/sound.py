@@ -154,6 +154,9 @@ def log_lines() -> list[Any]:
     of_run = {"depot_id": DEPOT, "preset": "quick-look", "seed": 7}
     return [
         {"type": "note", "what": "DEPOT", "depot_id": DEPOT, "circuits": [FEED]},
+        *entries("add depot", "ADD_DEPOT", "ACKNOWLEDGED", {"name": "Legacy"}, depot_id=LEGACY),
+        *entries("lost depot", "ADD_DEPOT", None, {"name": "Lost"}),
+        *entries("refused depot", "ADD_DEPOT", "REFUSED", {"name": "Refused"}),
         *_add("add top", "Circuit 1", "ACKNOWLEDGED", TOP),
         *_add("add below", "Circuit 2", "ACKNOWLEDGED", BELOW, TOP),
         *entries("rename below", "RENAME_CIRCUIT", "ACKNOWLEDGED", {"circuit_id": BELOW, "name": "Circuit 3"}),

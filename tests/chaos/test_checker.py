@@ -43,7 +43,9 @@ from tests.chaos.sound import (
     uid,
 )
 
-CIRCUITS, JOURNAL, NODES, OUTBOX, PACKETS, REFERENCES, LATEST, LAST_EVENT, CAPACITIES, JOBS, BACKFILLS, RUNS = RULES
+DEPOTS, CIRCUITS, JOURNAL, NODES, OUTBOX, PACKETS, REFERENCES, LATEST, LAST_EVENT, CAPACITIES, JOBS, BACKFILLS, RUNS = (
+    RULES
+)
 
 
 def circuit(circuit_id: str, name: str, parent: str = TOP) -> str:
@@ -52,6 +54,11 @@ def circuit(circuit_id: str, name: str, parent: str = TOP) -> str:
         INSERT INTO circuits (id, depot_id, parent_id, name, position, created_by, updated_by)
         VALUES ('{circuit_id}', '{DEPOT}', '{parent}', '{name}', 7, 'x', 'x')
     """
+
+
+def depot(name: str) -> str:
+    """Write down a depot without circuits."""
+    return f"INSERT INTO depots (name, timezone, created_by, updated_by) VALUES ('{name}', 'Etc/UTC', 'x', 'x')"
 
 
 def entry(request_id: str) -> str:
@@ -67,6 +74,11 @@ def second_microgrid(depot_id: str) -> tuple[str, str]:
 
 OTHER_LINES = ("head", "another step", "result")
 PLANTED: dict[str, tuple[str, tuple[str, ...]]] = {
+    "a depot was created twice": (DEPOTS, (depot("Legacy"),)),
+    "an acknowledged depot has another name": (DEPOTS, (f"UPDATE depots SET name = 'Other' WHERE id = '{LEGACY}'",)),
+    "an acknowledged depot has another id": (DEPOTS, (f"UPDATE depots SET id = '{uid(90)}' WHERE id = '{LEGACY}'",)),
+    "an unknown depot was created twice": (DEPOTS, (depot("Lost"), depot("Lost"))),
+    "a refused depot is there": (DEPOTS, (depot("Refused"),)),
     "an acknowledged circuit is not there": (CIRCUITS, (f"DELETE FROM circuits WHERE id = '{BELOW}'",)),
     "a circuit was added twice": (CIRCUITS, (circuit(uid(90), "Circuit 1"),)),
     "a rename is lost": (CIRCUITS, (f"UPDATE circuits SET name = 'Circuit 2' WHERE id = '{BELOW}'",)),

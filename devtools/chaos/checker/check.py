@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import asyncpg
 
-from devtools.chaos.checker.circuits import check_circuits, check_journal, check_nodes, check_outbox
+from devtools.chaos.checker.circuits import check_circuits, check_depots, check_journal, check_nodes, check_outbox
 from devtools.chaos.checker.jobs import WorkflowSeen, check_backfills, check_open_jobs, check_runs, check_workflows
 from devtools.chaos.checker.request_log import RequestLog
 from devtools.chaos.checker.telemetry import (
@@ -18,6 +18,7 @@ from devtools.chaos.checker.telemetry import (
 )
 
 RULES: Mapping[str, Callable[[asyncpg.Connection, RequestLog], Awaitable[list[str]]]] = {
+    "depots are those that were acknowledged": check_depots,
     "circuits are what was acknowledged": check_circuits,
     "the journal has each change as often as its sender was told": check_journal,
     "grid connections are the top-level circuits": check_nodes,

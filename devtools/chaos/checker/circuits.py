@@ -23,6 +23,8 @@ class CircuitState(NamedTuple):
 GONE = CircuitState("", None)
 """A circuit that was deleted."""
 _MOST_STATES = 4096
+_TIMES = {Outcome.ACKNOWLEDGED: (1, 1), Outcome.UNKNOWN: (0, 1), Outcome.REFUSED: (0, 0)}
+"""How often a request was done, at least and at most, by what its sender knows."""
 
 
 async def check_circuits(connection: asyncpg.Connection, log: RequestLog) -> list[str]:
@@ -92,6 +94,24 @@ def _said(operation: Operation) -> str:
     return f"{operation.what} {operation.operation_id} ({about})"
 
 
+async def check_depots(connection: asyncpg.Connection, log: RequestLog) -> list[str]:
+    """Compare the depots with those that were asked for, by their names."""
+    names = [each.asked["name"] for each in log.of("ADD_DEPOT")]
+    rows = await connection.fetch("SELECT id::text, name FROM depots WHERE name = ANY ($1::text[])", names)
+    stored: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        stored[row["name"]].add(row["id"])
+    findings: list[str] = []
+    for each in log.of("ADD_DEPOT"):
+        found, answered = stored[each.asked["name"]], {answer["depot_id"] for answer in each.answers()}
+        least, most = _TIMES[each.outcome]
+        if not least <= len(found) <= most or not answered <= found:
+            findings.append(
+                f"{_said(each)} is {each.outcome}, answered with {len(answered)}, and there {len(found)} times"
+            )
+    return findings
+
+
 async def check_journal(connection: asyncpg.Connection, log: RequestLog) -> list[str]:
     """Compare what the journal has of each change, by the id of its request, with what its sender was told."""
     rows = await connection.fetch(
@@ -102,8 +122,8 @@ async def check_journal(connection: asyncpg.Connection, log: RequestLog) -> list
     findings: list[str] = []
     for each in log.of(*CHANGES):
         found = times.get(each.operation_id, 0)
-        wanted = {Outcome.ACKNOWLEDGED: (1, 1), Outcome.UNKNOWN: (0, 1), Outcome.REFUSED: (0, 0)}[each.outcome]
-        if not wanted[0] <= found <= wanted[1]:
+        least, most = _TIMES[each.outcome]
+        if not least <= found <= most:
             findings.append(f"{_said(each)} is {each.outcome} and was done {found} times, as the journal has it")
     return findings
 
