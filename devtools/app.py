@@ -227,6 +227,27 @@ def history(
     return asyncio.run(run(HistoryOptions(days, rounds, colds, packets, growth, flexmeasures)))
 
 
+@bench.command(sort_key=7)
+def overhead(*, seconds: float = 4, rounds: int = 5, depots: int = 6400, syncs: int = 100) -> int:
+    """Measure what it costs that the product is observed: figures fetched, traces sent.
+
+    Parameters
+    ----------
+    seconds:
+        How long each load is measured.
+    rounds:
+        Runs of each way, of which the median counts.
+    depots:
+        Depots whose controllers send packets.
+    syncs:
+        Circuit changes to time in each run, one after the other.
+
+    """
+    from devtools.bench.observing.overhead import OverheadOptions, run
+
+    return asyncio.run(run(OverheadOptions(seconds, rounds, depots, syncs)))
+
+
 @bench.command(sort_key=4)
 def simulation(*, rounds: int = 3, at_once: int = 50, runs: int = 20) -> int:
     """Measure scenario runs, and compare the evidence of equal ones.

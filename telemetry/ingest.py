@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.base.problems import Problem, ProblemCode
 from runtime.observing.metrics import NAMESPACE
-from runtime.observing.traces import continuing, current_traceparent
+from runtime.observing.traces import continuing, current_traceparent, untraced
 from runtime.supervision import supervised
 from store.base.database import is_busy, is_unavailable
 from store.base.driver import KeptConnection
@@ -240,7 +240,7 @@ class PacketIngest:
     ) -> list[Result]:
         # One transaction is a step of many traces: it is told in the first one that is kept, with links to others.
         kept = [each.traceparent for each in batch if each.traceparent.endswith(_KEPT)]
-        with continuing(kept[0] if kept else None, "take packets", kept[1:_LINKED]):
+        with continuing(kept[0], "take packets", kept[1:_LINKED]) if kept else untraced():
             async with connection.transaction() as driver:
                 return await take_group(driver, packets)
 

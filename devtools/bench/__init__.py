@@ -8,6 +8,7 @@
 - ``history``: `./dev bench history`: what a long history takes and costs to read, beside the bare database
 - ``load``: A load generator in a process of its own: many clients, each sending its next request as soon as it is
   answered
+- ``observing``: What it costs that the product is observed
 - ``product``: The product for a benchmark: servers of its own, and each part a process that can be killed
 - ``provisioning``: `./dev bench provisioning`: the backfill beside one bare statement, and the sync beside its
   baseline

@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from temporalio.contrib.opentelemetry import TracingInterceptor
 
@@ -29,6 +33,13 @@ _HOUSEKEEPING = ("BEGIN;", "ROLLBACK;", ";")
 """Statements by which a connection is taken from the pool, asked whether it lives, and given back."""
 _STEP = "RunActivity:"
 """What Temporal's interceptor calls the span of a step."""
+with suppress_instrumentation():
+    _UNTRACED = get_current()
+    """In which instrumentations do nothing."""
+
+_ids = RandomIdGenerator()
+_is_kept: ContextVar[bool] = ContextVar("is_kept", default=False)
+"""Whether the trace that the current request begins was decided to be kept."""
 
 
 class WhatATraceLedTo(Sampler):
@@ -54,6 +65,8 @@ class WhatATraceLedTo(Sampler):
         is_root = not trace.get_current_span(parent_context).get_span_context().is_valid
         if (kind is SpanKind.CLIENT and (is_root or name in _HOUSEKEEPING)) or (is_root and name.startswith(_STEP)):
             return SamplingResult(Decision.DROP)
+        if is_root and kind is SpanKind.SERVER and _is_kept.get():
+            return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
         return self._others.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
 
     def get_description(self) -> str:
@@ -61,16 +74,49 @@ class WhatATraceLedTo(Sampler):
         return f"WhatATraceLedTo{{{self._others.get_description()}}}"
 
 
-class TracedRequests(OpenTelemetryMiddleware):
-    """OpenTelemetry's own middleware, without a span for each part of a body, and without queries."""
+class TracedRequests:
+    """OpenTelemetry's own middleware, without a span for each part of a body, and without queries.
 
-    def __init__(self, app: Any) -> None:
-        super().__init__(
+    A request that begins a trace which is not kept passes by it: of many packets few are traced, and the others would
+    pay for what is then thrown away.
+    """
+
+    def __init__(self, app: Any, *, sampler: Sampler, tracer_provider: TracerProvider | None = None) -> None:
+        self._app = app
+        self._sampler = sampler
+        self._traced = OpenTelemetryMiddleware(
             app,
             excluded_urls=_NOT_TRACED,
             server_request_hook=_without_query,
             exclude_spans=["receive", "send"],
+            tracer_provider=tracer_provider,
         )
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass the request on, traced or not."""
+        if scope["type"] != "http" or any(name == b"traceparent" for name, _ in scope["headers"]):
+            await self._traced(scope, receive, send)
+            return
+        trace_id = _ids.generate_trace_id()
+        sampled = self._sampler.should_sample(None, trace_id, scope["method"], SpanKind.SERVER)
+        if sampled.decision is not Decision.DROP:
+            kept = _is_kept.set(True)
+            try:
+                await self._traced(scope, receive, send)
+            finally:
+                _is_kept.reset(kept)
+            return
+        # It is a trace still, which is handed on, so that no part of it is kept either.
+        token = attach(trace.set_span_in_context(_span_that_is_not_kept(trace_id), _UNTRACED))
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            detach(token)
+
+
+def _span_that_is_not_kept(trace_id: int) -> Span:
+    flags = TraceFlags(TraceFlags.DEFAULT)
+    return NonRecordingSpan(SpanContext(trace_id, _ids.generate_span_id(), is_remote=False, trace_flags=flags))
 
 
 def _without_query(span: Span, scope: dict[str, Any]) -> None:
@@ -82,12 +128,11 @@ def _without_query(span: Span, scope: dict[str, Any]) -> None:
 class OpenTelemetry:
     """The SDK of this process."""
 
-    middleware = TracedRequests
-
     def __init__(self, service: str) -> None:
         named = os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
         attributes = {"service.version": version()} | ({} if named else {"service.name": service})
         self._provider = TracerProvider(resource=Resource.create(attributes))
+        self.middleware = partial(TracedRequests, sampler=self._provider.sampler)
         self._provider.sampler = WhatATraceLedTo(self._provider.sampler)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         trace.set_tracer_provider(self._provider)
@@ -105,6 +150,12 @@ class OpenTelemetry:
         carrier: dict[str, str] = {}
         self._texts.inject(carrier)
         return carrier.get("traceparent", "")
+
+    @contextmanager
+    def nothing(self) -> Generator[None]:
+        """Trace nothing while the block runs."""
+        with suppress_instrumentation():
+            yield
 
     def name_request(self, method: str, template: str) -> None:
         """Name the current request."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Generator, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Generator, Iterable, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,7 @@ def end_traces() -> None:
         _sdk.close()
 
 
-def middleware() -> type[Any] | None:
+def middleware() -> Callable[..., Any] | None:
     """The middleware that traces requests; None: they are not traced."""
     return None if _sdk is None else _sdk.middleware
 
@@ -91,4 +91,14 @@ def continuing(traceparent: str | None, name: str, links: Iterable[str] = ()) ->
         yield
         return
     with _sdk.step(traceparent, name, [each for each in links if TRACEPARENT.fullmatch(each)]):
+        yield
+
+
+@contextmanager
+def untraced() -> Generator[None]:
+    """Make nothing of what is done while the block runs a step of a trace."""
+    if _sdk is None:
+        yield
+        return
+    with _sdk.nothing():
         yield

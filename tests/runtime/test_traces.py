@@ -14,16 +14,27 @@ from pathlib import Path
 import httpx
 import pytest
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, set_span_in_context
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Decision, ParentBased, Sampler
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    get_current_span,
+    set_span_in_context,
+)
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import Message, Receive, Scope, Send
 from temporalio.client import Client
 
 from cli.commands.services import ApiProgram
 from cli.place import ROOT
-from runtime.observing.open_telemetry import WhatATraceLedTo
+from runtime.observing.open_telemetry import TracedRequests, WhatATraceLedTo
 from runtime.observing.traces import TRACEPARENT, are_wanted, continuing, current_traceparent
 from runtime.servers.processes import free_port
 from tests.factories.sites import controller_site, milliseconds, packet
@@ -159,6 +170,43 @@ def test_what_no_trace_led_to_is_left_out(name: str, kind: SpanKind, alone: bool
     for given, wanted in ((Context(), alone), (context, within)):
         decision = sampler.should_sample(given, 1, name, kind).decision
         assert decision == (Decision.RECORD_AND_SAMPLE if wanted else Decision.DROP)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "headers", "kept"),
+    [
+        (ALWAYS_OFF, [], False),
+        (ALWAYS_ON, [], True),
+        # Who began the trace has decided.
+        (ParentBased(ALWAYS_OFF), [(b"traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01")], True),
+        (ParentBased(ALWAYS_ON), [(b"traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-00")], False),
+    ],
+)
+async def test_a_request_is_traced_or_handed_on_as_one_that_is_not(
+    sampler: Sampler, headers: list[tuple[bytes, bytes]], kept: bool
+) -> None:
+    told = InMemorySpanExporter()
+    provider = TracerProvider(sampler=WhatATraceLedTo(sampler))
+    provider.add_span_processor(SimpleSpanProcessor(told))
+    seen: list[SpanContext] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(get_current_span().get_span_context())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def nothing(*_: object) -> Message:
+        return {"type": "http.disconnect"}
+
+    scope = {
+        "type": "http", "method": "GET", "path": "/api/depots", "headers": headers, "query_string": b"",
+        "scheme": "http", "server": ("127.0.0.1", 80), "http_version": "1.1",
+    }  # fmt: skip
+    await TracedRequests(app, sampler=sampler, tracer_provider=provider)(scope, nothing, nothing)
+    assert [each.is_valid for each in seen] == [True]
+    assert seen[0].trace_flags.sampled is kept
+    assert [each.context.trace_id for each in told.get_finished_spans()] == ([seen[0].trace_id] if kept else [])
+    assert not get_current_span().get_span_context().is_valid
 
 
 async def test_a_packet_is_one_trace_from_the_broker_to_the_row(
