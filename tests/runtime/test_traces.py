@@ -205,7 +205,9 @@ async def test_a_request_is_traced_or_handed_on_as_one_that_is_not(
     await TracedRequests(app, sampler=sampler, tracer_provider=provider)(scope, nothing, nothing)
     assert [each.is_valid for each in seen] == [True]
     assert seen[0].trace_flags.sampled is kept
-    assert [each.context.trace_id for each in told.get_finished_spans()] == ([seen[0].trace_id] if kept else [])
+    assert [each.context and each.context.trace_id for each in told.get_finished_spans()] == (
+        [seen[0].trace_id] if kept else []
+    )
     assert not get_current_span().get_span_context().is_valid
 
 
