@@ -843,7 +843,7 @@ CREATE FUNCTION public.settle_ranks(changed uuid[]) RETURNS void
     SET sort_key = excluded.sort_key, worst = excluded.worst, provisioning = excluded.provisioning,
         status = excluded.status, fail_safe = excluded.fail_safe, remediations = excluded.remediations,
         timezone = excluded.timezone, freshness = excluded.freshness, alarms = excluded.alarms
-    WHERE k.* IS DISTINCT FROM excluded.*
+    WHERE (k.sort_key, k.worst, k.provisioning, k.status, k.fail_safe, k.remediations, k.timezone, k.freshness, k.alarms) IS DISTINCT FROM (excluded.sort_key, excluded.worst, excluded.provisioning, excluded.status, excluded.fail_safe, excluded.remediations, excluded.timezone, excluded.freshness, excluded.alarms)
 $$;
 
 CREATE FUNCTION public.statuses_changed() RETURNS trigger
@@ -1080,7 +1080,9 @@ CREATE TABLE public.depot_ranks (
     remediations bigint NOT NULL,
     timezone text NOT NULL COLLATE pg_catalog."C",
     freshness text NOT NULL,
-    alarms integer NOT NULL
+    alarms integer NOT NULL,
+    load bigint DEFAULT '4000000000000000000'::bigint NOT NULL,
+    load_share bigint DEFAULT '4000000000000000000'::bigint NOT NULL
 )
 WITH (fillfactor='70');
 
@@ -1289,6 +1291,13 @@ CREATE TABLE public.imports (
     reported integer DEFAULT 0 NOT NULL,
     stored_upto uuid,
     CONSTRAINT imports_state CHECK ((state = ANY (ARRAY['RUNNING'::text, 'PAUSED'::text, 'COMPLETED'::text, 'CANCELLED'::text, 'FAILED'::text])))
+);
+
+CREATE TABLE public.load_settlement (
+    id boolean DEFAULT true NOT NULL,
+    begun_at timestamp with time zone NOT NULL,
+    settled_at timestamp with time zone,
+    CONSTRAINT load_settlement_once CHECK (id)
 );
 
 CREATE TABLE public.microgrid_nodes (
@@ -3090,6 +3099,9 @@ ALTER TABLE ONLY public.import_refusals
 ALTER TABLE ONLY public.imports
     ADD CONSTRAINT imports_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.load_settlement
+    ADD CONSTRAINT load_settlement_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.microgrid_nodes
     ADD CONSTRAINT microgrid_nodes_circuit UNIQUE (microgrid_id, circuit_id);
 
@@ -3221,6 +3233,10 @@ CREATE INDEX depot_list_region ON public.depot_list USING btree (region, sort_ke
 CREATE INDEX depot_list_tags ON public.depot_list USING gin (tags);
 
 CREATE INDEX depot_ranks_fail_safe ON public.depot_ranks USING btree (fail_safe, sort_key, depot_id) INCLUDE (freshness, provisioning, alarms);
+
+CREATE INDEX depot_ranks_load ON public.depot_ranks USING btree (load, sort_key, depot_id) INCLUDE (freshness, provisioning, alarms);
+
+CREATE INDEX depot_ranks_load_share ON public.depot_ranks USING btree (load_share, sort_key, depot_id) INCLUDE (freshness, provisioning, alarms);
 
 CREATE INDEX depot_ranks_provisioning ON public.depot_ranks USING btree (provisioning, sort_key, depot_id) INCLUDE (freshness, alarms);
 

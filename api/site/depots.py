@@ -37,7 +37,7 @@ from domain.base.bounds import CIRCUITS
 from domain.base.names import MAX_REGION_LENGTH, MAX_TAG_LENGTH
 from domain.base.problems import Problem, ProblemCode
 from domain.monitoring.alarms import AlarmChoice
-from domain.monitoring.depot_orders import DepotOrder, Sorting, own_order
+from domain.monitoring.depot_orders import BY_LOAD, DepotOrder, Sorting, own_order
 from domain.monitoring.freshness import DepotFreshness
 from domain.provisioning.outcomes import PROVISIONING_MESSAGES, ProvisioningCode, ProvisioningState
 from store.site.depots import (
@@ -51,6 +51,7 @@ from store.site.depots import (
 )
 from store.site.fleet.fleet_list import DepotFilter
 from store.site.fleet.fleet_search import read_search
+from store.site.fleet.load_settlement import read_settled_at, settle_loads
 
 router = APIRouter(prefix="/api/depots", tags=["depots"], route_class=StrictRoute)
 
@@ -79,9 +80,10 @@ OrderedBy = Annotated[
         description="What the depots are ordered by; of those that are alike in it, the name decides. `NAME`: as "
         "people count. `WORST`: the highest priority of its alarms, and since when it has it. `PROVISIONING`: failed, "
         "pending, provisioned. `STATUS`: stale, fresh, none. `FAIL_SAFE` and `REMEDIATIONS`: since when there is one; "
-        "depots without one come last. `TIMEZONE`: the time zone's name. What has lasted longest comes first. Left "
-        "out: `WORST` where `alarm`, `freshness=STALE` or `provisioning=FAILED` is asked for, else `NAME`. Retired "
-        "depots are always in the order of `NAME`."
+        "depots without one come last. `TIMEZONE`: the time zone's name. `LOAD`: what it draws, the most first, and "
+        "`LOAD_SHARE`: its share of the capacity; depots that measured nothing lately come last. What has lasted "
+        "longest comes first. Left out: `WORST` where `alarm`, `freshness=STALE` or `provisioning=FAILED` is asked "
+        "for, else `NAME`. Retired depots are always in the order of `NAME`."
     ),
 ]
 Descending = Annotated[bool, Query(description="Whether the order is turned round: what comes last in it is first.")]
@@ -213,6 +215,11 @@ class DepotPage(BaseModel):
 
     items: list[Depot]
     next_cursor: str | None
+    ordered_at: datetime | None = Field(
+        description="Of an order by load: when the loads were read that it is by. They are read again when the first "
+        "page is asked for half a minute later. Null: they are being read for the first time, or the order is of the "
+        "moment."
+    )
 
 
 @router.post(
@@ -258,12 +265,16 @@ async def list_all(
     depots at most).
     """
     sorting = Sorting(sort or own_order(alarm, freshness, provisioning), descending)
+    is_by_load = sorting.order in BY_LOAD and not retired
+    if is_by_load and cursor is None:
+        await settle_loads(engine)
     async with engine.connect() as connection:
         words = await read_search(connection, search)
         wanted = DepotFilter(words, provisioning, freshness, scope, alarm, region=region, tag=tag, retired=retired)
+        ordered_at = await read_settled_at(connection) if is_by_load else None
         found = await _listed(connection, wanted, sorting, cursor, limit + 1)
     more = encode_cursor(*found[limit - 1][0]) if len(found) > limit else None
-    return DepotPage(items=[Depot.of(record) for _, record in found[:limit]], next_cursor=more)
+    return DepotPage(items=[Depot.of(record) for _, record in found[:limit]], next_cursor=more, ordered_at=ordered_at)
 
 
 async def _listed(

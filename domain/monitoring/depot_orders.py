@@ -27,6 +27,15 @@ class DepotOrder(StrEnum):
     """Since when a remediation has been open; then those without one."""
     TIMEZONE = "TIMEZONE"
     """The name of the time zone."""
+    LOAD = "LOAD"
+    """What it draws, the most first; then those that measured nothing lately."""
+    LOAD_SHARE = "LOAD_SHARE"
+    """What it draws of what it may draw, the most first; then those whose capacity nobody knows, then those that
+    measured nothing lately."""
+
+
+BY_LOAD = frozenset({DepotOrder.LOAD, DepotOrder.LOAD_SHARE})
+"""Orders that are settled when somebody asks for them, and not up to the moment."""
 
 
 @dataclass(frozen=True)

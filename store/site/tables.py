@@ -141,6 +141,8 @@ depot_alarms = Table(
 
 # What the depots of the list are ordered by, kept by triggers (`settle_ranks()`): each order has its number, the lowest
 # first, in which a moment is told in microseconds since 1970, and its index.
+_NOT_MEASURED = "'4000000000000000000'::bigint"
+"""Comes after every load."""
 depot_ranks = Table(
     "depot_ranks",
     metadata,
@@ -160,6 +162,9 @@ depot_ranks = Table(
     Column("freshness", Text, nullable=False),
     # A bit a kind, in the order in which alarms are told.
     Column("alarms", Integer, nullable=False),
+    # Settled when somebody asks for these orders.
+    Column("load", BigInteger, nullable=False, server_default=text(_NOT_MEASURED)),
+    Column("load_share", BigInteger, nullable=False, server_default=text(_NOT_MEASURED)),
     Index(
         "depot_ranks_provisioning", "provisioning", "sort_key", "depot_id", postgresql_include=["freshness", "alarms"]
     ),
@@ -171,9 +176,19 @@ depot_ranks = Table(
             "depot_id",
             postgresql_include=["freshness", "provisioning", "alarms"],
         )
-        for name in ("worst", "status", "fail_safe", "remediations", "timezone")
+        for name in ("worst", "status", "fail_safe", "remediations", "timezone", "load", "load_share")
     ),
     postgresql_with={"fillfactor": 70},
+)
+
+load_settlement = Table(
+    "load_settlement",
+    metadata,
+    # There is one row.
+    Column("id", Boolean, primary_key=True, server_default=text("true")),
+    time_column("begun_at"),
+    time_column("settled_at", null=True),
+    CheckConstraint("id", name="load_settlement_once"),
 )
 
 saved_views = Table(

@@ -145,6 +145,8 @@ ORDERS = {
     DepotOrder.FAIL_SAFE: "Fail-safe",
     DepotOrder.REMEDIATIONS: "Remediations",
     DepotOrder.TIMEZONE: "Time zone",
+    DepotOrder.LOAD: "Load",
+    DepotOrder.LOAD_SHARE: "Share of capacity",
 }
 """What the list is sorted by, as it is offered."""
 

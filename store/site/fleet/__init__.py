@@ -13,5 +13,7 @@
   says in which order
 - ``import_jobs``: Imports as jobs: their rows, the files that were uploaded for them, and their reports
 - ``import_ledger``: What an import that is a job came to, noted in the transactions that store it
+- ``load_settlement``: The orders of the list of depots by load: settled when somebody asks for one, and never by a
+  packet
 - ``saved_views``: Saved views of the list of depots: each is its person's alone
 """

@@ -45,7 +45,7 @@ class DepotLoad:
 
 
 # What a power source gives is no load. A circuit below another one that is measured is in what that one draws.
-_LOADS = """
+LOADS = """
     WITH RECURSIVE measured AS MATERIALIZED (
         SELECT d.depot_id, d.circuit_id, sum(r.watts) AS watts, bool_or(r.is_simulated) AS is_simulated,
                array_agg(d.id) AS devices
@@ -79,12 +79,14 @@ _LOADS = """
         GROUP BY c.depot_id
     )
 """
-_OF_FLEET = f"""{_LOADS}
+"""Begins a statement: ``loads`` has what each depot draws that measured it lately, ``capacities`` what it may draw.
+``within`` is a condition on a device ``d``."""
+_OF_FLEET = f"""{LOADS}
     SELECT count(*), coalesce(sum(l.watts), 0), sum(c.watts),
            count(*) FILTER (WHERE l.is_simulated OR c.is_simulated)
     FROM loads AS l LEFT JOIN capacities AS c USING (depot_id)
 """
-_OF_DEPOTS = f"""{_LOADS}
+_OF_DEPOTS = f"""{LOADS}
     SELECT l.depot_id, l.watts AS load_w, c.watts AS capacity_w,
            l.is_simulated OR coalesce(c.is_simulated, false) AS is_simulated,
            ARRAY(SELECT unnest(devices) FROM counted WHERE depot_id = l.depot_id) AS device_ids

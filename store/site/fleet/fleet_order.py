@@ -1,7 +1,8 @@
 """The list of depots in another order than that of names: ``depot_ranks`` has what each depot is ordered by.
 
-Triggers keep it, and each order has an index, which is read from either end. So a page costs the same at any size of
-the fleet; of a narrow filter PostgreSQL finds the depots first and then sorts them, whichever reads less.
+Triggers keep it, but for the orders by load (``load_settlement``), and each order has an index, which is read from
+either end. So a page costs the same at any size of the fleet; of a narrow filter PostgreSQL finds the depots first and
+then sorts them, whichever reads less.
 """
 
 # ruff: noqa: S608 (what is put into the statements are constants)
@@ -30,6 +31,8 @@ _COLUMN = {
     DepotOrder.FAIL_SAFE: "fail_safe",
     DepotOrder.REMEDIATIONS: "remediations",
     DepotOrder.TIMEZONE: "timezone",
+    DepotOrder.LOAD: "load",
+    DepotOrder.LOAD_SHARE: "load_share",
 }
 # The groups of `depot_ranks.provisioning` (`settle_ranks()`).
 _PROVISIONING = {

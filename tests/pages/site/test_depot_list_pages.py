@@ -95,13 +95,13 @@ async def test_the_list_is_sorted_by_its_headings_and_keeps_its_filters(
     await page.goto("/depots?sort=WORST")
     await expect(names.first).to_have_text("Silent")
     await expect(page.locator("#sort-worst")).to_have_attribute("aria-current", "true")
-    # What a load is, is not kept: its columns have no link.
+    # A trend is no order.
     titles = await headings.all_inner_texts()
     assert titles == [
         "Depot", "Provisioning", "Status", "Fail-safe", "Remediations", "Load", "Last 6 hours", "Time zone"
     ]  # fmt: skip
     sorting = await headings.get_by_role("link").all_inner_texts()
-    assert sorting == [title for title in titles if title not in ("Load", "Last 6 hours")]
+    assert sorting == [title for title in titles if title != "Last 6 hours"]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -151,6 +151,17 @@ async def test_each_depot_shows_its_load_against_its_capacity(
     await look(page, f"depots-load-{size}")
     await trends.last.click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Trends")
+    # The overview's figure leads to the list in the order of the loads, which says of when it is.
+    await page.goto("/")
+    await page.locator("#figure-load").click()
+    await expect(page).to_have_url(f"{product.url}/depots?sort=LOAD")
+    await expect(page.locator("#rows .row-link")).to_have_text(["Above", "Below", "Quiet"])
+    await expect(page.locator("#ordered-at")).to_contain_text(re.compile(r"In the order of the loads of"))
+    await look(await visitor.open("/depots?sort=LOAD", size=SIZES[size]), f"depots-by-load-{size}")
+    share = page.get_by_role("navigation", name="Sort").get_by_role("link", name="Share of capacity")
+    await share.click()
+    await share.click()
+    await expect(page.locator("#rows .row-link")).to_have_text(["Quiet", "Below", "Above"])
 
 
 async def test_a_simulated_load_is_marked_in_the_list(product: RunningProduct, visitor: Visitor) -> None:

@@ -39,6 +39,13 @@ ALARMS = text("""
         remediations_since = excluded.remediations_since, stale_since = excluded.stale_since
 """)
 
+# What they draw, too; one in four measures nothing.
+LOADS = text("""
+    UPDATE depot_ranks AS k SET load = -n * 7919 % 500000, load_share = -n * 104729 % 1200000
+    FROM (SELECT depot_id, CAST(substring(name FROM '[0-9]+$') AS bigint) AS n FROM depot_list) AS x
+    WHERE x.depot_id = k.depot_id AND n % 4 <> 0
+""")
+
 
 async def blocks_read(connection: AsyncConnection, statement: TextClause, given: dict[str, Any]) -> int:
     """Count the blocks of 8 kB that a statement looks at, in memory or on disk."""

@@ -22,7 +22,7 @@ from store.site.fleet.fleet_order import RankedPlace, ranked_statement
 from store.site.fleet.fleet_search import SearchWords
 from tests.factories.sites import controller_site, open_remediation
 from tests.helpers.support import make_depot
-from tests.site.fleet.large_fleets import ALARMS, FLEET, SHARES, blocks_read
+from tests.site.fleet.large_fleets import ALARMS, FLEET, LOADS, SHARES, blocks_read
 
 RANKED = [order for order in DepotOrder if order is not DepotOrder.NAME]
 BOTH_WAYS = [Sorting(order, turned) for order in DepotOrder for turned in (False, True)]
@@ -79,6 +79,9 @@ async def test_every_order_is_read_from_both_ends(engine: AsyncEngine, api: http
         DepotOrder.FAIL_SAFE: ["Depot 10", "Depot 2", "A", "B", "C", "Well"],
         DepotOrder.REMEDIATIONS: ["Depot 2", "C", "A", "B", "Depot 10", "Well"],
         DepotOrder.TIMEZONE: ["C", "A", "B", "Depot 2", "Depot 10", "Well"],
+        # None of them measures anything (test_load_orders.py).
+        DepotOrder.LOAD: ["A", "B", "C", "Depot 2", "Depot 10", "Well"],
+        DepotOrder.LOAD_SHARE: ["A", "B", "C", "Depot 2", "Depot 10", "Well"],
     }
     assert set(expected) == set(DepotOrder)
     for order, names in expected.items():
@@ -193,6 +196,7 @@ async def test_pages_follow_one_another_in_every_order(engine: AsyncEngine) -> N
         await connection.execute(FLEET, {"depots": 300})
         await connection.execute(SHARES)
         await connection.execute(ALARMS)
+        await connection.execute(LOADS)
     async with engine.connect() as connection:
         for wanted in _FILTERS:
             by_name = await walked(connection, wanted, Sorting())
