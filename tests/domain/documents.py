@@ -37,3 +37,9 @@ def examples(document: str, language: str) -> list[str]:
     """Return the fenced blocks of a language."""
     text = (DOCS / document).read_text(encoding="utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def released() -> set[str]:
+    """Return the versions of all releases, as the changelog has them."""
+    text = (DOCS.parent.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    return set(re.findall(r"^## \[(\d+\.\d+\.\d+)\]", text, re.MULTILINE))

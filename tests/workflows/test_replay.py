@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from domain.provisioning.backfill import BackfillInput
-from tests.domain.documents import table
+from tests.domain.documents import released, table
 from worker import WORKFLOWS, plans
 
 FOLDER = Path(__file__).parent.parent / "histories"
@@ -43,9 +42,7 @@ def test_every_workflow_has_saved_histories() -> None:
 
 
 def test_histories_are_those_of_releases_and_of_what_comes_next() -> None:
-    changelog = (FOLDER.parent.parent / "CHANGELOG.md").read_text(encoding="utf-8")
-    released = set(re.findall(r"^## \[(\d+\.\d+\.\d+)\]", changelog, re.MULTILINE))
-    assert {each.name for each in FOLDER.iterdir()} - {"unreleased"} <= released
+    assert {each.name for each in FOLDER.iterdir()} - {"unreleased"} <= released()
     assert len({path.stem for path in HISTORIES}) == len(HISTORIES)
 
 

@@ -27,6 +27,7 @@ from runtime.settings import Settings
 from runtime.workers.known import KnownVersions
 from runtime.workers.queues import Work
 from runtime.workers.versions import CODE, build_id, deployment_of, read_versions
+from tests.domain.documents import released
 from tests.factories.scenario_sites import begin, ended, make_depots, read
 from tests.helpers.commands import run
 from tests.helpers.live import http_client, serving
@@ -166,6 +167,11 @@ async def last_version(handle: WorkflowHandle[Any, Any]) -> str:
     events = (await handle.fetch_history()).events
     done = [each for each in events if each.HasField("workflow_task_completed_event_attributes")]
     return done[-1].workflow_task_completed_event_attributes.deployment_version.build_id
+
+
+def test_what_is_taken_over_is_a_release() -> None:
+    assert RELEASES
+    assert {archive.name.removesuffix(".tar.xz") for archive in RELEASES} <= released()
 
 
 @pytest.mark.parametrize("archive", RELEASES, ids=lambda path: path.name.removesuffix(".tar.xz"))
