@@ -70,6 +70,8 @@ _KINDS: tuple[tuple[FaultKind, tuple[str, ...], tuple[str, ...]], ...] = (
 )
 
 
+_LONGEST_OF_TEMPORAL = 16
+"""Seconds: longer than the product's calls of Temporal wait."""
 _WORK_COMES_IN = 1.0
 """Seconds of a pause before the kill: enough for every sender to send something, too few for the product to give up."""
 
@@ -81,7 +83,7 @@ def plan(seed: int) -> Iterator[Fault]:
         kinds = list(_KINDS)
         chance.shuffle(kinds)
         for kind, parts, paused in kinds:
-            longest = 8 if kind is FaultKind.PAUSE else 4
+            longest = _LONGEST_OF_TEMPORAL if parts == ("Temporal",) else 8 if kind is FaultKind.PAUSE else 4
             yield Fault(kind, parts, round(chance.uniform(0, longest), 2), round(chance.uniform(0.5, 2), 2), paused)
 
 
