@@ -39,6 +39,8 @@ _SETTLES_WITHIN = 300.0
 _LOOK_EVERY = 2.0
 _IMPATIENT, _PATIENT, _PROBING = 3.0, 60.0, 4.0
 """Seconds for which callers wait for an answer."""
+_CANCELLED_WITHIN = 1.0
+"""Seconds after which a task that still runs is cancelled again."""
 _AWAY = (RPCError, RuntimeError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a look raises where a server is not there."""
 _BACKFILLS_AT = (0.1, 0.6)
@@ -86,6 +88,18 @@ async def chaos(console: Console, minutes: float, seed: int, folder: Path) -> Re
             return await ChaosRun(console, minutes, seed, stack, site, callers).run()
 
 
+async def end_all(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until all have ended.
+
+    aiomqtt waits with ``asyncio.wait_for``, and Python 3.11's may lose a cancellation, so that once is not enough.
+    """
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=_CANCELLED_WITHIN)
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 class Callers(NamedTuple):
     """Who sends requests: each waits differently long for an answer."""
 
@@ -117,9 +131,7 @@ class ChaosRun:
         try:
             await self._disturb(traffic)
         finally:
-            for task in traffic:
-                task.cancel()
-            await asyncio.gather(*traffic, return_exceptions=True)
+            await end_all(traffic)
         self._console.print("The traffic has ended. Waiting until everything has come to rest …")
         findings, seconds = await self._settle()
         requests = dict(summary(read_log(self._writer.path)))

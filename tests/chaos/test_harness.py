@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from devtools.chaos.checker.request_log import Outcome, read_log
 from devtools.chaos.probes import Ability
 from devtools.chaos.report import NO_FAULT, Recovery, Report
 from devtools.chaos.request_writer import RequestWriter
-from devtools.chaos.run import run_chaos
+from devtools.chaos.run import end_all, run_chaos
 from devtools.chaos.stack import Part
 from runtime.servers.processes import free_port
 
@@ -92,6 +93,27 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CommandFailedError, match="is not empty"):
         run_chaos(1, 1, tmp_path)
+
+
+async def test_traffic_ends_even_where_a_cancellation_was_lost() -> None:
+    lost: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            lost.append("once")
+        await asyncio.Event().wait()
+
+    async def fail() -> None:
+        raise ValueError("it was no cancellation")
+
+    tasks = [asyncio.create_task(work()), asyncio.create_task(fail())]
+    await asyncio.sleep(0)
+    await end_all(tasks)
+    assert lost == ["once"]
+    assert tasks[0].cancelled()
+    assert tasks[1].done()
 
 
 async def test_a_part_is_killed_with_all_that_it_started(tmp_path: Path) -> None:
