@@ -112,6 +112,8 @@ async def running_stack(folder: Path) -> AsyncGenerator[Stack]:
             "MANAGE_API_URL": f"http://127.0.0.1:{port}",
             "MANAGE_MQTT_URL": broker.url,
             "MANAGE_METRICS_PORT": "0",
+            # Else it would make up for a sync that was lost.
+            "MANAGE_DRIFT_REPAIR": "false",
             "PYTHONUNBUFFERED": "1",
         }
         api = ApiProgram("127.0.0.1", port, logs / "api.log", environment)

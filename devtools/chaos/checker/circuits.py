@@ -32,7 +32,7 @@ async def check_circuits(connection: asyncpg.Connection, log: RequestLog) -> lis
     depots = {note["depot_id"]: set(note["circuits"]) for note in log.noted("DEPOT")}
     rows = await connection.fetch(
         "SELECT id::text, depot_id::text, name, parent_id::text FROM circuits WHERE depot_id = ANY ($1::uuid[])",
-        list(depots),
+        list(depots.keys() | {each.asked["depot_id"] for each in log.of("ADD_CIRCUIT")}),
     )
     stored = {row["id"]: CircuitState(row["name"], row["parent_id"]) for row in rows}
     by_circuit: dict[str, list[Operation]] = defaultdict(list)
@@ -59,7 +59,7 @@ async def check_circuits(connection: asyncpg.Connection, log: RequestLog) -> lis
             findings.append(f"{_said(added)} was refused and is there")
         if found and added.outcome is Outcome.UNKNOWN:
             explained |= {row["id"] for row in rows if (row["depot_id"], row["name"]) == place}
-    strange = [row for row in rows if row["id"] not in explained]
+    strange = [row for row in rows if row["id"] not in explained and row["depot_id"] in depots]
     return findings + [f"circuit {row['id']} ({row['name']}) was asked for by nobody" for row in strange]
 
 
