@@ -105,6 +105,9 @@ async def test_fail_safe(product: RunningProduct, begin: Begin) -> None:
     row = me.page.locator(f"#capacity-{site.circuit_ids[0]}-below")
     await expect(row).to_be_in_viewport()
     await expect(row).to_contain_text("Ends with its next packet")
+    # Where the exact time is left out, no space stands before the full stop.
+    spaces = "all => all.map(each => getComputedStyle(each.shadowRoot.querySelector('[part=space]')).display)"
+    assert await row.locator(".held-why age-time").evaluate_all(spaces) == ["none"]
 
 
 async def test_simulated(product: RunningProduct, begin: Begin) -> None:
@@ -331,5 +334,8 @@ async def test_import(product: RunningProduct, begin: Begin, tmp_path: Path) -> 
     await me.click(me.page.get_by_role("button", name="Upload and import"))
     await expect(me.page.locator(".run-head .badge")).to_have_text("Completed")
     await expect(me.page.locator("#depots")).to_have_text("20")
+    others = me.page.locator(".refused-lines tbody tr:not(.more)").filter(has_not_text="NOT_JSON")
+    await expect(others).not_to_have_count(0)
     await me.click(me.page.get_by_role("link", name=re.compile("^NOT_JSON")))
+    await expect(others).to_have_count(0)
     await expect(me.page.locator(".refused-lines tbody tr").first).to_contain_text("NOT_JSON")

@@ -55,9 +55,12 @@ class AgeTime extends Ticking {
     relative.append(this.text);
     const exact = document.createElement("span");
     exact.part = "exact";
-    // The space belongs to what it sets apart: where that is not shown, nothing stands between the age and a full stop.
-    exact.append(" ", document.createElement("slot"));
-    root.append(relative, exact);
+    exact.append(document.createElement("slot"));
+    // A part of its own: a line may break there, and where the exact time is not shown, neither is the space.
+    const space = document.createElement("span");
+    space.part = "space";
+    space.append(" ");
+    root.append(relative, space, exact);
   }
 
   tick() {
