@@ -71,7 +71,7 @@ async def test_a_depot_is_created_with_its_tree(api: httpx.AsyncClient) -> None:
 )
 async def test_a_wrong_depot_is_refused_whole(api: httpx.AsyncClient, body: Any, code: str) -> None:
     assert problem(await api.post("/api/depots", json=body)) == (422, code)
-    assert (await api.get("/api/depots")).json() == {"items": [], "next_cursor": None}
+    assert (await api.get("/api/depots")).json()["items"] == []
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ _MOST_RIGHT = 10_000
 class FailedProofs:
     """Counts wrong proofs for each address in a moving window.
 
-    The API processes tell each other what they count, so that the limit is one for all of them.
+    The API processes tell each other what they count, so that the limit is one for all of them. What is right and wrong
+    each finds out by itself: one that is set up otherwise, as during an upgrade, may refuse what another accepts.
 
     A proof that was right in one of them is always checked, and so are others until the address is full; then they are
     refused without a look. The same wrong proof counts once a window: a program with an outdated secret repeats it, and
@@ -86,16 +87,20 @@ class FailedProofs:
         """Count a wrong proof."""
         self._right.pop(digest, None)
         network = network_of(host)
-        if await self._count(kind, network, digest.hex()) and kind != WORKER:
+        if await self._count(kind, network, digest.hex(), _once(), _told()) and kind != WORKER:
             self._exchange.tell(_WRONG, kind, network, digest.hex())
 
-    async def _count(self, kind: str, network: str, digest: str) -> bool:
-        """Count a wrong proof, unless it was counted in this window."""
+    async def _count(
+        self, kind: str, network: str, digest: str, here: RateLimitItemPerSecond, elsewhere: RateLimitItemPerSecond
+    ) -> bool:
+        """Count a wrong proof, unless it was counted in this window, ``here`` or ``elsewhere``."""
         if self._limiter is None:
             # Imported when it is first needed, and beside the loop: neither a start nor a request waits for it.
             made = await asyncio.to_thread(make_limiter)
             self._limiter = self._limiter or made
-        if not await self._limiter.hit(_once(), network, digest):
+        if not await self._limiter.hit(here, network, digest):
+            return False
+        if not await self._limiter.test(elsewhere, network, digest):
             return False
         limit = _most()
         await self._limiter.hit(limit, kind, network)
@@ -104,7 +109,7 @@ class FailedProofs:
         return True
 
     async def _hear_wrong(self, kind: str, network: str, digest: str) -> None:
-        await self._count(kind, network, digest)
+        await self._count(kind, network, digest, _told(), _once())
 
     def note_right(self, digest: bytes) -> None:
         """Keep in mind that a proof was right."""
@@ -141,3 +146,9 @@ def _once() -> RateLimitItemPerSecond:
     from limits import RateLimitItemPerSecond
 
     return RateLimitItemPerSecond(1, WINDOW_SECONDS, namespace="wrong")
+
+
+def _told() -> RateLimitItemPerSecond:
+    from limits import RateLimitItemPerSecond
+
+    return RateLimitItemPerSecond(1, WINDOW_SECONDS, namespace="told")
