@@ -122,6 +122,7 @@ async def grow(engine: AsyncEngine, api: httpx.AsyncClient, depot_id: str, more:
         given = [{"role": "viewer", "depot_id": depot_id}, {"role": "auditor"}]
         ends = (datetime.now(UTC) + timedelta(days=1)).isoformat()
         await made(await api.post("/api/tokens", json={"name": name, "grants": given, "expires_at": ends}))
+        await made(await api.post("/api/views", json={"name": name, "filters": {"search": name}}))
     async with engine.begin() as connection:
         for statement in MORE.split(";\n"):
             await connection.execute(text(statement), {"more": more} if ":more" in statement else {})
@@ -167,6 +168,7 @@ async def names_in_addresses(api: httpx.AsyncClient, depot_id: str) -> dict[str,
         "other_id": await first("/api/scenario-runs", "run_id", -2),
         "grant_id": await first("/api/grants", "grant_id"),
         "token_id": await first("/api/tokens", "token_id"),
+        "view_id": await first("/api/views", "view_id"),
         "name": "quick-look",
         "import_id": await first("/api/imports", "import_id", -1),
         "export_id": await first("/api/exports", "export_id", -1),
