@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, status
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.access.api_tokens import owner_of
@@ -37,8 +37,16 @@ router = APIRouter(prefix="/api/views", tags=["views"], route_class=StrictRoute)
 ViewId = Annotated[UUID, Path(description="The view's id.")]
 
 
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """Leave defaults out: clients that are made from the document would send them with a change."""
+    for each in schema["properties"].values():
+        each.pop("default", None)
+
+
 class ViewFilters(Body):
-    """What the list of depots is asked for, as `GET /api/depots` takes it; null: not asked for."""
+    """What the list of depots is asked for, as `GET /api/depots` takes it; null or left out: not asked for."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
 
     search: Annotated[Text, Field(max_length=MAX_NAME_LENGTH)] | None = None
     provisioning: ProvisioningState | None = None
