@@ -103,10 +103,13 @@ async def _receiving() -> AsyncGenerator[str]:
     await process.stdout.readline()
     try:
         yield f"http://127.0.0.1:{port}"
-    finally:
-        written, _ = await process.communicate(b"")
-        if not int(written):
-            raise CommandFailedError("No trace arrived: is the extra `traces` installed?")
+    except BaseException:
+        process.kill()
+        await process.wait()
+        raise
+    written, _ = await process.communicate(b"")
+    if not int(written):
+        raise CommandFailedError("No trace arrived: is the extra `traces` installed?")
 
 
 async def _measure(made: Stage, engine: AsyncEngine, way: Way, options: OverheadOptions) -> None:
@@ -154,7 +157,8 @@ async def _running(made: Stage, way: Way) -> AsyncGenerator[tuple[ApiProgram, _W
         address = made.client.service_client.config.target_host
         environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
         environment |= {"DATABASE_URL": made.url_of("run"), "TEMPORAL_ADDRESS": address, **way.environment}
-        environment |= {"MANAGE_METRICS_PORT": str(metrics_port)}
+        # The depots are made without grid connections: what repairs them all would stand before what is measured.
+        environment |= {"MANAGE_METRICS_PORT": str(metrics_port), "MANAGE_DRIFT_REPAIR": "false"}
         api = ApiProgram("127.0.0.1", free_port(0), Path(folder) / "api.log", environment)
         worker = Program(
             "worker", ["worker.py"], Path(folder) / "worker.log", environment | {"MANAGE_API_URL": api.url}
