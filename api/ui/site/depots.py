@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.datastructures import FormData
@@ -309,12 +309,7 @@ async def _counts(engine: AsyncEngine, scope: DepotScope, wanted: Wanted) -> dic
     }
 
 
-@router.get("/depots", name="page_depots")
-async def show(
-    request: Request,
-    engine: EngineDep,
-    scope: ScopeDep,
-    principal: PrincipalDep,
+async def asked_for(
     search: Search = None,
     provisioning: State = None,
     freshness: Fresh = None,
@@ -324,9 +319,23 @@ async def show(
     retired: RetiredFilter = False,
     sort: OrderedBy = None,
     descending: Descending = False,
+) -> Wanted:
+    """Say which depots an address asks for."""
+    return Wanted(search, provisioning, freshness, alarm, region, tag, retired, sort, descending)
+
+
+WantedDep = Annotated[Wanted, Depends(asked_for)]
+
+
+@router.get("/depots", name="page_depots")
+async def show(
+    request: Request,
+    engine: EngineDep,
+    scope: ScopeDep,
+    principal: PrincipalDep,
+    wanted: WantedDep,
 ) -> Response:
     """Show all depots, or those that were searched for."""
-    wanted = Wanted(search, provisioning, freshness, alarm, region, tag, retired, sort, descending)
     context = await _rows(engine, scope, wanted, None) | await _counts(engine, scope, wanted)
     context["views"] = await _views(engine, principal)
     return render(
@@ -342,19 +351,10 @@ async def more(
     request: Request,
     engine: EngineDep,
     scope: ScopeDep,
-    search: Search = None,
-    provisioning: State = None,
-    freshness: Fresh = None,
-    alarm: OfAlarm = None,
-    region: RegionFilter = None,
-    tag: TagFilter = None,
-    retired: RetiredFilter = False,
-    sort: OrderedBy = None,
-    descending: Descending = False,
+    wanted: WantedDep,
     cursor: Cursor = None,
 ) -> Response:
     """The next depots of the list."""
-    wanted = Wanted(search, provisioning, freshness, alarm, region, tag, retired, sort, descending)
     context = await _rows(engine, scope, wanted, cursor)
     return render(request, "depots.html", context, block="more_rows")
 

@@ -15,15 +15,13 @@ from fastapi.responses import RedirectResponse, Response
 
 from api.base.dependencies import ActorDep, EngineDep, PrincipalDep
 from api.base.idempotency import FormOnceDep
-from api.base.types import Search
 from api.base.versions import Edit, etag
 from api.site import saved_views as service
-from api.site.depots import Descending, OrderedBy, RegionFilter, RetiredFilter, TagFilter
 from api.site.saved_views import ViewId
 from api.ui.base import words
 from api.ui.base.forms import FieldErrors
 from api.ui.base.rendering import is_htmx, render
-from api.ui.site.depots import ORDERS, Fresh, OfAlarm, State, ViewLink, Wanted, wanted_of
+from api.ui.site.depots import ORDERS, ViewLink, Wanted, WantedDep, wanted_of
 from domain.access.principals import Principal
 from domain.base.problems import Problem, ProblemCode
 
@@ -71,20 +69,8 @@ async def show(request: Request, engine: EngineDep, principal: PrincipalDep) -> 
 
 
 @router.get("/new", name="page_new_view")
-async def begin(
-    request: Request,
-    search: Search = None,
-    provisioning: State = None,
-    freshness: Fresh = None,
-    alarm: OfAlarm = None,
-    region: RegionFilter = None,
-    tag: TagFilter = None,
-    retired: RetiredFilter = False,
-    sort: OrderedBy = None,
-    descending: Descending = False,
-) -> Response:
+async def begin(request: Request, wanted: WantedDep) -> Response:
     """Show the form that saves what the list was asked for."""
-    wanted = Wanted(search, provisioning, freshness, alarm, region, tag, retired, sort, descending)
     return _form(request, wanted, "", FieldErrors())
 
 
