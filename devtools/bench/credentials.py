@@ -21,7 +21,7 @@ from api.main import create_app
 from devtools.bench.figures import Latency
 from devtools.bench.load import Client
 from devtools.bench.runners import processor_seconds
-from devtools.bench.site import DepotIds, packet_template
+from devtools.bench.site import DepotIds, packets_body
 from domain.access.gateway_secrets import SALT_BYTES, make_gateway_secret
 from domain.access.routes import OPERATIONS
 from domain.access.secrets import BITS
@@ -81,7 +81,14 @@ async def measure_door(running: Running, path: str, door: Door, tokens: Sequence
     for proved in (proved_first, not proved_first):
         begin = running.clock.begin()
         clients = [
-            Client("POST", path, _body(site, door.array), door.array, begin=begin, token=token if proved else "")
+            Client(
+                "POST",
+                path,
+                packets_body([site], 0, door.array),
+                door.array,
+                begin=begin,
+                token=token if proved else "",
+            )
             for site, token in zip(running.sites[: door.clients], tokens, strict=True)
         ]
         assert running.api.pid is not None
@@ -93,11 +100,6 @@ async def measure_door(running: Running, path: str, door: Door, tokens: Sequence
         packets = sum(each - begin for each in outcome.next_times)
         sample = _Sample(taken / outcome.seconds, Latency.of(outcome.latencies), used / packets * 1e6)
         (door.proved if proved else door.without).append(sample)
-
-
-def _body(site: DepotIds, count: int) -> str:
-    packet = packet_template(site)
-    return packet if count == 1 else f"[{','.join([packet] * count)}]"
 
 
 @dataclass(frozen=True)

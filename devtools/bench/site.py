@@ -6,12 +6,15 @@ Each has a microgrid, a gateway, and a device that reports both capabilities and
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+PACKETS = "/api/telemetry/packets"
+"""Where packets are sent."""
 SENSOR = "mgc-1"
 READINGS = 5
 """Measurands in a packet."""
@@ -96,3 +99,9 @@ def packet_template(site: DepotIds) -> str:
         ],
     }
     return json.dumps(document).replace('"%d"', "%d")
+
+
+def packets_body(sites: Sequence[DepotIds], first: int, count: int) -> str:
+    """A request with one packet, or an array, of as many sites in turn, from the one at ``first`` on."""
+    packets = [packet_template(sites[(first + n) % len(sites)]) for n in range(count)]
+    return packets[0] if count == 1 else f"[{','.join(packets)}]"

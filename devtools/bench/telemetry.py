@@ -26,12 +26,20 @@ from devtools.bench.deadlines import measure_deadlines
 from devtools.bench.figures import Latency
 from devtools.bench.load import Client, Outcome, Plan
 from devtools.bench.runners import BenchApi, processor_seconds, run_bare, run_load
-from devtools.bench.site import READINGS, SENSOR, DepotIds, make_sites, packet_template, read_sites
+from devtools.bench.site import (
+    PACKETS,
+    READINGS,
+    SENSOR,
+    DepotIds,
+    make_sites,
+    packet_template,
+    packets_body,
+    read_sites,
+)
 from devtools.bench.stage import Databases, databases
 from runtime.servers.processes import free_port
 from store.base.database import make_engine
 
-PACKETS = "/api/telemetry/packets"
 CLIENTS = 64
 ARRAY = 100
 """Packets in a request that has an array of them, each of another gateway."""
@@ -143,7 +151,7 @@ class Running:
         """Measure one way of bringing packets, then its baseline."""
         begin = self.clock.begin()
         clients = [
-            Client("POST", PACKETS, _body(self.sites, number * line.array, line.array), line.array, begin=begin)
+            Client("POST", PACKETS, packets_body(self.sites, number * line.array, line.array), line.array, begin=begin)
             for number in range(line.clients)
         ]
         assert self.api.pid is not None
@@ -192,11 +200,6 @@ class Running:
 
 def _ids(site: DepotIds) -> Sequence[object]:
     return site.gateway_id, site.depot_id, site.microgrid_id, site.device_id, site.circuit_id
-
-
-def _body(sites: Sequence[DepotIds], first: int, count: int) -> str:
-    packets = [packet_template(sites[(first + n) % len(sites)]) for n in range(count)]
-    return packets[0] if count == 1 else f"[{','.join(packets)}]"
 
 
 def _answers(site: DepotIds) -> str:

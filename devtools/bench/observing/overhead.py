@@ -31,11 +31,10 @@ from cli.place import ROOT
 from devtools.bench.figures import Latency
 from devtools.bench.load import Client, Plan
 from devtools.bench.runners import processor_seconds, run_load
-from devtools.bench.site import DepotIds, make_sites, packet_template, read_sites
+from devtools.bench.site import PACKETS, DepotIds, make_sites, packets_body, read_sites
 from devtools.bench.stage import Stage, stage
 from runtime.servers.processes import free_port
 
-PACKETS = "/api/telemetry/packets"
 CLIENTS = 64
 ARRAY = 100
 _LONGEST = 60.0
@@ -121,7 +120,7 @@ async def _measure(made: Stage, engine: AsyncEngine, way: Way, options: Overhead
         for array in (1, ARRAY):
             begin = int(time.time() * 1000) - 60_000
             clients = [
-                Client("POST", PACKETS, _body(sites, number * array, array), array, begin=begin)
+                Client("POST", PACKETS, packets_body(sites, number * array, array), array, begin=begin)
                 for number in range(CLIENTS)
             ]
             assert api.pid is not None
@@ -136,11 +135,6 @@ async def _measure(made: Stage, engine: AsyncEngine, way: Way, options: Overhead
             scraping.cancel()
             with suppress(asyncio.CancelledError):
                 await scraping
-
-
-def _body(sites: Sequence[DepotIds], first: int, count: int) -> str:
-    packets = [packet_template(sites[(first + n) % len(sites)]) for n in range(count)]
-    return packets[0] if count == 1 else f"[{','.join(packets)}]"
 
 
 @dataclass(frozen=True)
