@@ -141,17 +141,20 @@ async def _finish(request: Request, resources: Resources) -> RedirectResponse:
     return response
 
 
-async def sign_out(request: Request, resources: Resources) -> str:
-    """End the session of a request here; answers where it ends at the provider, or where one is told that it ended."""
-    done = f"{resources.settings.public_url}/sign-out/done"
+async def sign_out(request: Request, resources: Resources) -> str | None:
+    """End the session of a request here; answers where it ends at the provider, if it does not end here alone.
+
+    From there the provider sends people back to the page that says that they are signed out.
+    """
     secret, session = read_cookie(request.scope["headers"], SESSION), session_of(request.scope)
     if secret is None or session is None:
-        return done
+        return None
     actor = session.identity.actor
     async with transaction(resources.engine, actor) as connection:
         id_token = await end_session(connection, digest_of(secret))
         if id_token is not None:
             await record_change(connection, actor, "SIGNED_OUT", subject_id=session.person_id)
     if id_token is None:
-        return done
-    return await resources.provider.sign_out_address(id_token=id_token, return_to=done) or done
+        return None
+    done = f"{resources.settings.public_url}/sign-out/done"
+    return await resources.provider.sign_out_address(id_token=id_token, return_to=done)

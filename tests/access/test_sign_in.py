@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.helpers.answers import HTMX
 from tests.helpers.openid import BROWSER, CSRF, SESSION, Surfer, signing_in
 from tests.helpers.support import make_depot
 
@@ -36,7 +37,7 @@ async def test_somebody_signs_in_and_out(engine: AsyncEngine, database_url: str,
             actors = await connection.execute(text("SELECT DISTINCT actor FROM changes"))
             assert actors.scalars().all() == ["Ada Administrator <administrator@depot.example>"]
 
-        out = await somebody.change("POST", f"{url}/sign-out")
+        out = await somebody.change("POST", f"{url}/sign-out", headers=HTMX)
         assert await count(engine, "sessions") == 0
         assert SESSION not in somebody.cookies(url)
         address = out.headers["hx-redirect"]
@@ -243,7 +244,7 @@ async def test_sessions_end_when_nobody_uses_them_and_at_last(
 async def test_what_sign_out_shows_the_provider_is_no_proof(database_url: str, tmp_path: Path) -> None:
     async with signing_in(database_url, tmp_path) as (url, _), Surfer() as somebody, Surfer() as thief:
         await somebody.sign_in(f"{url}/", ADMIN)
-        leave = (await somebody.change("POST", f"{url}/sign-out")).headers["hx-redirect"]
+        leave = (await somebody.change("POST", f"{url}/sign-out", headers=HTMX)).headers["hx-redirect"]
         (hint,) = parse_qs(urlsplit(leave).query)["id_token_hint"]
         for headers, cookies in (({"authorization": f"Bearer {hint}"}, {}), ({}, {SESSION: hint})):
             thief.cookies(url).update(cookies)

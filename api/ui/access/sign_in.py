@@ -13,7 +13,10 @@ from api.access.authentication import session_of
 from api.access.cookies import CSRF, SESSION, forget_cookie
 from api.access.provider import needs_provider
 from api.base.dependencies import SettingsDep, resources_of
-from api.ui.base.rendering import render
+from api.ui.base.rendering import is_htmx, render
+
+_NOBODY = {"session": None, "main_links": [], "topics": None}
+"""What a page shows of the session that the request has just ended."""
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(needs_provider)])
 
@@ -46,10 +49,15 @@ async def show_signed_in(request: Request) -> Response:
 
 
 @router.post("/sign-out", name="sign_out")
-async def end(request: Request) -> Response:
+async def end(request: Request, settings: SettingsDep) -> Response:
     """End the session here, and go on to end it at the provider."""
     address = await flow.sign_out(request, resources_of(request.app))
-    response = Response(headers={"HX-Redirect": address})
+    response: Response
+    if is_htmx(request):
+        response = Response(headers={"HX-Redirect": address or f"{settings.public_url}/sign-out/done"})
+    else:
+        # A form may not be redirected to another origin (form-action), so the page leads there.
+        response = render(request, "signed_out.html", {**_NOBODY, "at_provider": address})
     for name in (SESSION, CSRF):
         forget_cookie(response, name)
     return response
@@ -58,4 +66,4 @@ async def end(request: Request) -> Response:
 @router.get("/sign-out/done", name="signed_out")
 async def show_signed_out(request: Request) -> Response:
     """Say that the session has ended."""
-    return render(request, "signed_out.html", {"topics": None})
+    return render(request, "signed_out.html", {**_NOBODY, "at_provider": None})

@@ -25,6 +25,7 @@ from tests.access.sites import told
 from tests.access.tokens.made import bearing, make
 from tests.access.tokens.of_provider import CLIENTS, VIEWER, of_person, of_program
 from tests.factories.sites import make_site, packet
+from tests.helpers.answers import HTMX
 from tests.helpers.openid import Surfer, signing_in
 
 
@@ -164,7 +165,7 @@ async def test_the_providers_logouts_go_on_beside_forged_ones(database_url: str,
     async with signing_in(database_url, tmp_path) as (url, provider), Surfer() as viewer, Surfer() as again:
         for surfer in (viewer, again):
             await surfer.sign_in(f"{url}/", "viewer")
-        leave = (await viewer.change("POST", f"{url}/sign-out")).headers["hx-redirect"]
+        leave = (await viewer.change("POST", f"{url}/sign-out", headers=HTMX)).headers["hx-redirect"]
         await viewer.sign_out_at_provider(leave)
         for number in range(MOST_FAILED + 1):
             form = {"logout_token": f"{number}.made.up"}

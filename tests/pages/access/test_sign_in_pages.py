@@ -222,6 +222,24 @@ async def test_forms_send_themselves_where_no_script_runs(desk: Desk, tmp_path: 
     await expect(page.get_by_role("heading", name="Sign in to go on")).to_be_visible()
 
 
+async def test_one_signs_out_where_no_script_runs(desk: Desk) -> None:
+    page = await (await desk.browse(scripts=False)).new_page()
+    await sign_in(page, "/depots")
+    await page.locator("details.person summary").click()
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
+    # Nothing on the page is of the session that has ended.
+    await expect(page.locator("details.person")).to_have_count(0)
+    await expect(page.get_by_role("link", name="Depots")).to_have_count(0)
+    await look(page, "signed-out-without-a-script")
+    # The session at the provider is another one.
+    await page.get_by_role("link", name="Sign out at the provider").click()
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
+    await page.goto("/depots")
+    await expect(page.get_by_label("Password")).to_be_visible()
+
+
 async def test_the_documentation_is_shown_in_no_frame(desk: Desk) -> None:
     context = await desk.browse()
     page = await context.new_page()
