@@ -301,10 +301,18 @@ def telemetry(
 
 
 Minutes = Annotated[float, Parameter(validator=validators.Number(gt=0, lte=24 * 60))]
+_SOME = validators.Number(gte=1, lte=8)
 
 
 @app.command(group=_GROUP, sort_key=6)
-def chaos(*, minutes: Minutes = 3, seed: int = 1, folder: Path | None = None) -> int:
+def chaos(
+    *,
+    minutes: Minutes = 3,
+    seed: int = 1,
+    api: Annotated[int, Parameter(validator=_SOME)] = 1,
+    workers: Annotated[int, Parameter(validator=_SOME)] = 1,
+    folder: Path | None = None,
+) -> int:
     """Kill, pause and restart the parts of a product under traffic, and check that nothing was lost or done twice.
 
     The product is one of its own. The exit code is 1 where something does not hold.
@@ -315,10 +323,15 @@ def chaos(*, minutes: Minutes = 3, seed: int = 1, folder: Path | None = None) ->
         How long it is disturbed.
     seed:
         Another seed, other faults and other traffic.
+    api:
+        Processes of the API. They share one address, and faults are done to one of them or to all.
+    workers:
+        Processes of the worker.
     folder:
         An empty folder for the report and the logs. Without: a new one.
 
     """
+    from cli.commands.up import Processes
     from devtools.chaos.run import run_chaos
 
-    return run_chaos(minutes, seed, folder)
+    return run_chaos(minutes, seed, Processes(api, workers), folder)

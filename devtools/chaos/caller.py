@@ -15,7 +15,8 @@ from devtools.chaos.request_writer import RequestWriter
 
 _UNKNOWN_CODES = frozenset({"OUTCOME_UNKNOWN", "INTERNAL_ERROR", "SYNC_TIMED_OUT"})
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-_MOST_CONNECTIONS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2)
+_KEEPS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2)
+_KEEPS_NONE = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,16 @@ class Request:
 class Caller:
     """The API as the traffic uses it."""
 
-    def __init__(self, url: str, writer: RequestWriter, *, timeout: float) -> None:
-        """``timeout``: seconds after which nobody waits for an answer any longer."""
+    def __init__(self, url: str, writer: RequestWriter, *, timeout: float, keeps_connections: bool = True) -> None:
+        """``timeout``: seconds after which nobody waits for an answer any longer.
+
+        Who does not keep connections opens one for each request, so that none is with a process that is paused.
+        """
         self.writer = writer
         self.reads: Counter[Outcome] = Counter()
         """How many reads ended how."""
-        self._http = httpx.AsyncClient(base_url=url, timeout=timeout, limits=_MOST_CONNECTIONS, trust_env=False)
+        limits = _KEEPS if keeps_connections else _KEEPS_NONE
+        self._http = httpx.AsyncClient(base_url=url, timeout=timeout, limits=limits, trust_env=False)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -32,6 +32,8 @@ class Ability(StrEnum):
     """A packet over MQTT is taken and answered."""
     SYNCS = "syncs"
     """A circuit that was added after the end of the fault is a grid connection."""
+    PARTS = "every part"
+    """Each process of the product is there and says that it works."""
 
 
 class Prober:
@@ -47,14 +49,15 @@ class Prober:
         self._random = random.Random(0)  # noqa: S311 (no secret)
 
     async def measure(self, ended: float) -> dict[Ability, float | None]:
-        """Say how many seconds after ``ended`` each worked again; None: not in five minutes."""
+        """Say how many seconds after ``ended`` each worked; None: not in five minutes."""
         written: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         writing = asyncio.create_task(self._until(lambda: self._write(written), ended))
-        reading, sending, publishing, syncing = await asyncio.gather(
+        reading, sending, publishing, syncing, coming_back = await asyncio.gather(
             self._until(self._read, ended),
             self._until(self._send, ended),
             self._publish(ended),
             self._until(lambda: self._is_connected(written), ended),
+            self._until(self._stack.is_whole, ended),
         )
         return {
             Ability.READS: reading,
@@ -62,6 +65,7 @@ class Prober:
             Ability.PACKETS: sending,
             Ability.MQTT: publishing,
             Ability.SYNCS: syncing,
+            Ability.PARTS: coming_back,
         }
 
     async def _until(self, works: Callable[[], Awaitable[bool]], ended: float) -> float | None:

@@ -13,10 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cli.commands.up import Processes
 from devtools.chaos.probes import Ability
+from devtools.chaos.read_watch import ReadsSeen
 
 NO_FAULT = "no fault"
 _MOST_SHOWN = 20
+_COLUMNS = ("after", "times", *Ability, "longest without a read", "reads failed")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Recovery:
     fault: str
     seconds: Mapping[Ability, float | None]
     """None: it did not come back in five minutes."""
+    reads: ReadsSeen
+    """From the beginning of the fault until all that was measured worked."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Report:
 
     seed: int
     minutes: float
+    processes: Processes
     load_average: float
     recoveries: Sequence[Recovery]
     requests: Mapping[str, Mapping[str, int]]
@@ -53,13 +59,18 @@ class Report:
         lost = any(seconds is None for each in self.recoveries for seconds in each.seconds.values())
         return not lost and not any(self.findings.values())
 
-    def by_fault(self) -> dict[str, dict[Ability, list[float]]]:
-        """Seconds by fault and ability, the runs without a fault first."""
-        found: dict[str, dict[Ability, list[float]]] = defaultdict(lambda: defaultdict(list))
+    def by_fault(self) -> dict[str, list[Recovery]]:
+        """What was measured, by fault; without a fault first."""
+        found: dict[str, list[Recovery]] = defaultdict(list)
         for each in self.recoveries:
-            for ability, seconds in each.seconds.items():
-                found[each.fault][ability].append(float("inf") if seconds is None else seconds)
-        return {name: dict(found[name]) for name in sorted(found, key=lambda name: (name != NO_FAULT, name))}
+            found[each.fault].append(each)
+        return {name: found[name] for name in sorted(found, key=lambda name: (name != NO_FAULT, name))}
+
+    @property
+    def head(self) -> str:
+        """With what it was run."""
+        of_each = f"{self.processes.apis} of the API and {self.processes.workers} of the worker"
+        return f"Seed {self.seed}, {self.minutes:g} minutes, processes: {of_each}, load average {self.load_average:.1f}"
 
     def write(self, folder: Path) -> None:
         """Write ``report.json`` and ``report.md``."""
@@ -69,13 +80,12 @@ class Report:
 
     def markdown(self) -> str:
         """Write it for the documentation."""
-        head = f"Seed {self.seed}, {self.minutes:g} minutes, load average {self.load_average:.1f}"
         verdict = "everything holds" if self.holds else "something does not hold"
         lines = [
-            f"{head}: {verdict}, looked at {self.settled_seconds:.0f} s after the traffic ended.",
+            f"{self.head}: {verdict}, looked at {self.settled_seconds:.0f} s after the traffic ended.",
             "",
-            f"| after | times | {' | '.join(Ability)} |",
-            f"|---|---|{'---|' * len(Ability)}",
+            f"| {' | '.join(_COLUMNS)} |",
+            "|---" * len(_COLUMNS) + "|",
             *(f"| {' | '.join(row)} |" for row in self._rows()),
             "",
             "| requests | acknowledged | refused | unknown |",
@@ -93,9 +103,10 @@ class Report:
 
     def print(self, console: Console) -> None:
         """Show it."""
-        table = Table(title=f"Seconds until it works again, median (worst), load average {self.load_average:.1f}")
-        for column in ("after", "times", *Ability):
-            table.add_column(column, justify="left" if column == "after" else "right")
+        console.print(self.head)
+        table = Table(title="Seconds until it works, median (worst)")
+        for column in _COLUMNS:
+            table.add_column(column, justify="left" if column == _COLUMNS[0] else "right")
         for row in self._rows():
             table.add_row(*row)
         console.print(table)
@@ -120,7 +131,13 @@ class Report:
     def _rows(self) -> list[list[str]]:
         rows: list[list[str]] = []
         for fault, found in self.by_fault().items():
-            times = max(len(each) for each in found.values())
-            cells = [f"{median(found[each]):.1f} ({max(found[each]):.1f})" for each in Ability]
-            rows.append([fault, str(times), *cells])
+            took = [[_shown(each.seconds[ability]) for each in found] for ability in Ability]
+            without = [each.reads.longest for each in found]
+            failed, answered = sum(each.reads.failed for each in found), sum(each.reads.answered for each in found)
+            cells = [f"{median(each):.1f} ({max(each):.1f})" for each in (*took, without)]
+            rows.append([fault, str(len(found)), *cells, f"{failed:,} of {failed + answered:,}"])
         return rows
+
+
+def _shown(seconds: float | None) -> float:
+    return float("inf") if seconds is None else seconds

@@ -18,6 +18,7 @@ from rich.markup import escape
 from temporalio.service import RPCError
 
 from cli.client import Api
+from cli.commands.up import Processes
 from cli.console import make_console
 from cli.errors import CommandFailedError
 from devtools.chaos.caller import Caller
@@ -25,9 +26,10 @@ from devtools.chaos.checker.check import check
 from devtools.chaos.checker.jobs import list_workflows
 from devtools.chaos.checker.request_log import Outcome, read_log, summary
 from devtools.chaos.editors import Editor, found_depots
-from devtools.chaos.faults import inflict, plan
+from devtools.chaos.faults import Fault, inflict, plan
 from devtools.chaos.jobs import import_and_backfill, keep_running, run_undisturbed
 from devtools.chaos.probes import Ability, Prober
+from devtools.chaos.read_watch import ReadWatch
 from devtools.chaos.report import NO_FAULT, Recovery, Report
 from devtools.chaos.request_writer import RequestWriter
 from devtools.chaos.senders import post_statuses, read_statuses, send_by_http, send_by_mqtt
@@ -47,7 +49,7 @@ _BACKFILLS_AT = (0.1, 0.6)
 """The shares of the time at which a fleet is imported and backfilled."""
 
 
-def run_chaos(minutes: float, seed: int, folder: Path | None) -> int:
+def run_chaos(minutes: float, seed: int, processes: Processes, folder: Path | None) -> int:
     """Run, report, and answer 0 when everything holds, else 1.
 
     ``folder`` keeps the reports, the log of requests and the logs of the processes; None: a new one.
@@ -62,7 +64,7 @@ def run_chaos(minutes: float, seed: int, folder: Path | None) -> int:
     if any(kept.iterdir()):
         raise CommandFailedError(f"{kept} is not empty.")
     console.print(f"Seed {seed}, {minutes:g} minutes. Report and logs: {escape(str(kept))}", soft_wrap=True)
-    report = asyncio.run(chaos(console, minutes, seed, kept))
+    report = asyncio.run(chaos(console, minutes, seed, processes, kept))
     report.write(kept)
     report.print(console)
     if report.holds:
@@ -72,20 +74,22 @@ def run_chaos(minutes: float, seed: int, folder: Path | None) -> int:
     return 0 if report.holds else 1
 
 
-async def chaos(console: Console, minutes: float, seed: int, folder: Path) -> Report:
+async def chaos(console: Console, minutes: float, seed: int, processes: Processes, folder: Path) -> Report:
     """Bring the product up, disturb it for some minutes, let it settle, and check everything."""
     with RequestWriter(folder / "requests.ndjson") as writer:
         async with AsyncExitStack() as opened:
-            stack = await opened.enter_async_context(running_stack(folder))
+            stack = await opened.enter_async_context(running_stack(folder, processes))
 
-            async def caller(timeout: float) -> Caller:
-                return await opened.enter_async_context(aclosing(Caller(stack.api_url, writer, timeout=timeout)))
+            async def caller(timeout: float, *, keeps_connections: bool = True) -> Caller:
+                made = Caller(stack.api_url, writer, timeout=timeout, keeps_connections=keeps_connections)
+                return await opened.enter_async_context(aclosing(made))
 
-            callers = Callers(await caller(_IMPATIENT), await caller(_PATIENT), await caller(_PROBING))
+            probing = await caller(_PROBING, keeps_connections=False)
+            callers = Callers(await caller(_IMPATIENT), await caller(_PATIENT), probing)
             async with Api(stack.api_url) as api:
                 site = await make_site(api, writer)
             await run_undisturbed(callers.patient, site.simulated[0])
-            return await ChaosRun(console, minutes, seed, stack, site, callers).run()
+            return await ChaosRun(console, minutes, seed, processes, stack, site, callers).run()
 
 
 async def end_all(tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -112,15 +116,26 @@ class Callers(NamedTuple):
 class ChaosRun:
     """Traffic and faults on a product that is up."""
 
-    def __init__(self, console: Console, minutes: float, seed: int, stack: Stack, site: Site, callers: Callers) -> None:
+    def __init__(
+        self,
+        console: Console,
+        minutes: float,
+        seed: int,
+        processes: Processes,
+        stack: Stack,
+        site: Site,
+        callers: Callers,
+    ) -> None:
         self._console = console
         self._minutes = minutes
         self._seed = seed
+        self._processes = processes
         self._stack = stack
         self._site = site
         self._callers = callers
         self._writer = callers.patient.writer
         self._prober = Prober(stack, callers.probing, site)
+        self._watch = ReadWatch(f"{stack.api_url}/api/depots/{site.probed}/microgrid")
         self._begun = time.monotonic()
         self._recoveries: list[Recovery] = []
         self._loads: list[float] = []
@@ -140,6 +155,7 @@ class ChaosRun:
         return Report(
             self._seed,
             self._minutes,
+            self._processes,
             sum(self._loads) / len(self._loads),
             self._recoveries,
             requests,
@@ -150,6 +166,7 @@ class ChaosRun:
         )
 
     def _traffic(self) -> Iterable[Coroutine[Any, Any, None]]:
+        yield self._watch.run()
         impatient, patient, _ = self._callers
         seed, site = self._seed, self._site
         for number, depot_id in enumerate(site.edited):
@@ -169,23 +186,35 @@ class ChaosRun:
     async def _disturb(self, traffic: Sequence[asyncio.Task[None]]) -> None:
         """Measure without a fault, then do one fault after the other, and wait after each until everything works."""
         self._tell(NO_FAULT, await self._prober.measure(time.monotonic()))
-        for number, fault in enumerate(plan(self._seed)):
+        for number, fault in enumerate(plan(self._seed, self._processes)):
             await asyncio.sleep(fault.rest)
             if time.monotonic() - self._begun > self._minutes * 60:
                 return
-            ended = await inflict(self._stack, fault, f"cut/{self._seed}/{number}")
-            self._tell(fault.name, await self._prober.measure(ended))
+            self._watch.take()
+            self._tell(fault.name, await self._recover(fault, f"cut/{self._seed}/{number}"))
             for task in traffic:
                 if task.done():
                     # None ends by itself, but for the imports.
                     task.result()
 
+    async def _recover(self, fault: Fault, seed: str) -> dict[Ability, float | None]:
+        """Do a fault, and measure: from its end, or from its beginning where others go on meanwhile."""
+        begun = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            inflicting = group.create_task(inflict(self._stack, fault, seed, begun))
+            if not fault.leaves_others:
+                return await self._prober.measure(await inflicting)
+            await begun.wait()
+            return await self._prober.measure(time.monotonic())
+
     def _tell(self, fault: str, measured: dict[Ability, float | None]) -> None:
-        self._recoveries.append(Recovery(fault, measured))
+        reads = self._watch.take()
+        self._recoveries.append(Recovery(fault, measured, reads))
         self._loads.append(os.getloadavg()[0])
         took = ", ".join(f"{name} {'never' if took is None else f'{took:.1f}'}" for name, took in measured.items())
+        without = f"{reads.longest:.1f} s without a read, {reads.failed} failed"
         minutes, seconds = divmod(int(time.monotonic() - self._begun), 60)
-        self._console.print(f"{minutes:2}:{seconds:02} {fault}: {took}", soft_wrap=True)
+        self._console.print(f"{minutes:2}:{seconds:02} {fault}: {took}; {without}", soft_wrap=True)
 
     async def _settle(self) -> tuple[dict[str, list[str]], float]:
         """Wait until every rule holds, or long enough; answer what the last look found, and how long that took."""
