@@ -215,7 +215,7 @@ def history(
     colds:
         Times that each is asked for after a start of PostgreSQL, and that each file is exported.
     packets:
-        Packets that the API takes, to see what is kept of one.
+        Packets that the API takes, to see what is kept of one: one each half minute until now, of a week at most.
     growth:
         Values in the database, three a reading, with which reads are repeated.
     flexmeasures:

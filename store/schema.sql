@@ -448,7 +448,7 @@ CREATE FUNCTION public.keep_months(months_ahead integer, months_kept integer, jo
     SET search_path TO 'public', 'pg_temp'
     AS $$
     SELECT * FROM keep_months_of(
-        ARRAY['packets', 'capability_events', 'capacity_events', 'device_readings', 'reading_minutes'],
+        ARRAY['packets', 'capability_events', 'band_quarters', 'band_days', 'capacity_events', 'device_readings', 'reading_minutes'],
         'history', months_ahead, months_kept)
     UNION ALL
     SELECT * FROM keep_months_of(
@@ -484,7 +484,7 @@ BEGIN
                 'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
                 partition_name, parent, month, (month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC'
             );
-            IF parent NOT IN ('device_readings', 'reading_minutes', 'reading_quarters', 'reading_days') THEN
+            IF parent NOT IN ('device_readings', 'reading_minutes', 'reading_quarters', 'reading_days', 'band_quarters', 'band_days') THEN
                 PERFORM forbid_changes(partition_name::regclass);
             END IF;
             change := 'MADE';
@@ -908,6 +908,51 @@ CREATE TABLE public.backfills (
     CONSTRAINT backfills_state CHECK ((state = ANY (ARRAY['RUNNING'::text, 'PAUSED'::text, 'COMPLETED'::text, 'CANCELLED'::text, 'FAILED'::text])))
 );
 
+CREATE TABLE public.band_blocks (
+    microgrid_id uuid NOT NULL,
+    block_at timestamp with time zone NOT NULL,
+    since timestamp with time zone NOT NULL,
+    until timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.band_days (
+    microgrid_id uuid NOT NULL,
+    capability text NOT NULL,
+    begins_at timestamp with time zone NOT NULL,
+    n integer NOT NULL,
+    status text NOT NULL,
+    tenure integer NOT NULL,
+    scenario_run_id uuid,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    longest_gap interval NOT NULL
+)
+PARTITION BY RANGE (begins_at);
+
+CREATE TABLE public.band_mark (
+    is_only boolean DEFAULT true NOT NULL,
+    mark bigint DEFAULT 0 NOT NULL,
+    next_transaction bigint DEFAULT 0 NOT NULL,
+    next_at timestamp with time zone,
+    noted_at timestamp with time zone,
+    complete_at timestamp with time zone,
+    CONSTRAINT band_mark_one CHECK (is_only)
+);
+
+CREATE TABLE public.band_quarters (
+    microgrid_id uuid NOT NULL,
+    capability text NOT NULL,
+    begins_at timestamp with time zone NOT NULL,
+    n integer NOT NULL,
+    status text NOT NULL,
+    tenure integer NOT NULL,
+    scenario_run_id uuid,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    longest_gap interval NOT NULL
+)
+PARTITION BY RANGE (begins_at);
+
 CREATE TABLE public.capability_events (
     id uuid DEFAULT uuidv7() NOT NULL,
     microgrid_id uuid NOT NULL,
@@ -921,6 +966,7 @@ CREATE TABLE public.capability_events (
     recorded_by text NOT NULL,
     tenure integer DEFAULT 0 NOT NULL,
     scenario_run_id uuid,
+    written_in bigint DEFAULT ((pg_current_xact_id())::text)::bigint NOT NULL,
     CONSTRAINT capability_events_effect CHECK ((effect = ANY (ARRAY['SHOWN'::text, 'LATE'::text, 'UNAVAILABLE'::text, 'REPEATED'::text, 'CONFLICTING'::text]))),
     CONSTRAINT capability_events_status CHECK ((status = ANY (ARRAY['ON'::text, 'OFF'::text])))
 )
@@ -2997,6 +3043,18 @@ ALTER TABLE ONLY public.backfill_pages
 ALTER TABLE ONLY public.backfills
     ADD CONSTRAINT backfills_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.band_blocks
+    ADD CONSTRAINT band_blocks_pkey PRIMARY KEY (microgrid_id, block_at);
+
+ALTER TABLE ONLY public.band_days
+    ADD CONSTRAINT band_days_pkey PRIMARY KEY (microgrid_id, capability, begins_at, n);
+
+ALTER TABLE ONLY public.band_mark
+    ADD CONSTRAINT band_mark_pkey PRIMARY KEY (is_only);
+
+ALTER TABLE ONLY public.band_quarters
+    ADD CONSTRAINT band_quarters_pkey PRIMARY KEY (microgrid_id, capability, begins_at, n);
+
 ALTER TABLE ONLY public.capability_events
     ADD CONSTRAINT capability_events_pkey PRIMARY KEY (microgrid_id, id, received_at);
 
@@ -3194,9 +3252,13 @@ ALTER TABLE ONLY public.worker_tokens
 
 CREATE INDEX api_tokens_owner_id ON public.api_tokens USING btree (owner_id, id);
 
+CREATE INDEX band_blocks_newest ON public.band_blocks USING btree (block_at DESC, microgrid_id);
+
 CREATE INDEX capability_events_ref ON ONLY public.capability_events USING btree (microgrid_id, capability, provider_event_ref);
 
 CREATE INDEX capability_events_said ON ONLY public.capability_events USING btree (microgrid_id, capability, status, ((scenario_run_id IS NOT NULL)), tenure, LEAST(observed_at, received_at)) WHERE (effect = ANY (ARRAY['SHOWN'::text, 'LATE'::text]));
+
+CREATE INDEX capability_events_written_in ON ONLY public.capability_events USING brin (written_in) WITH (pages_per_range='32');
 
 CREATE INDEX capability_owners_sensor_action_id ON public.capability_owners USING btree (sensor_action_id);
 

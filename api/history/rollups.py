@@ -39,7 +39,7 @@ class ReadingFill(BaseModel):
 
 
 class RollupCheckDocument(BaseModel):
-    """Rollups that were held against the readings that they are made from, and how far that is."""
+    """Rollups that were held against the readings and events that they are made from, and how far that is."""
 
     check_id: UUID
     requested_by: str
@@ -47,8 +47,8 @@ class RollupCheckDocument(BaseModel):
     since: datetime | None = Field(description="The first day, in UTC; null: nothing was rolled up yet.")
     until: datetime | None = Field(description="The day after the last.")
     repair: bool = Field(description="Whether what differs is made right, or only counted.")
-    compared: int = Field(description="Days of devices that were compared.")
-    differences: int = Field(description="Buckets that were not what the readings say.")
+    compared: int = Field(description="Days of devices and of microgrids that were compared.")
+    differences: int = Field(description="Buckets that were not what the readings and events say.")
     finished_at: datetime | None
 
     @staticmethod
@@ -61,7 +61,9 @@ class ReadingUpkeep(BaseModel):
     """How far the upkeep of readings is."""
 
     fill: ReadingFill = Field(description="Packets from before there were readings, or before their device.")
-    stretches_left: int = Field(description="Stretches of a device's time, of six hours at most, to be rolled up.")
+    stretches_left: int = Field(
+        description="Stretches of a device's or a microgrid's time, of six hours at most, to be rolled up."
+    )
     complete_at: datetime | None = Field(
         description="Everything that came before is rolled up. Null: the readings that were there before there were "
         "rollups are not rolled up yet."

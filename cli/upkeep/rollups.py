@@ -64,5 +64,5 @@ def _lines(upkeep: dict[str, Any]) -> list[str]:
             f"{last['differences']:,} buckets differed and were {what}" if last["differences"] else "no bucket differs"
         )
         state = "finished" if last["finished_at"] else "goes on"
-        lines.append(f"Last check ({state}): {last['compared']:,} days of devices compared, {found}")
+        lines.append(f"Last check ({state}): {last['compared']:,} days of devices and microgrids compared, {found}")
     return lines

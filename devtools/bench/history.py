@@ -1,7 +1,7 @@
 """`./dev bench history`: what a long history takes and costs to read, beside the bare database.
 
-One depot has four meters that measured each ten seconds until now. Their readings are filled in by SQL; the product's
-own statements roll them up.
+One depot has four meters that measured each ten seconds until now, and a controller that said each half minute whether
+its capabilities were ON. Readings and events are filled in by SQL; the product's own statements roll them up.
 """
 
 from __future__ import annotations
@@ -35,12 +35,15 @@ from domain.history.buckets import bucket_begin, bucket_for
 from domain.history.rollups import RollupWidth
 from runtime.settings import Settings
 from store.base.database import make_engine
+from store.history.band_statements import BANDS
 from store.history.parquet import can_write_parquet
 from store.history.rollup_statements import TABLES
 from store.history.rollups import note_touched, roll_up_page
 
 METERS = 4
 EVERY = timedelta(seconds=10)
+PACKETS_EVERY = timedelta(seconds=30)
+"""A packet of the controller."""
 MEASURANDS = 3
 """Values of a reading."""
 PER_DAY = METERS * (timedelta(days=1) // EVERY)
@@ -55,6 +58,7 @@ EXPORTED = timedelta(days=7)
 ARRAY = 100
 _DATABASE = "history"
 _KEPT = ("device_readings", *TABLES.values())
+_EVENTS = ("capability_events", *BANDS.values())
 
 _METERS = """
     INSERT INTO devices (depot_id, gateway_id, sensor_id, name, circuit_id, created_by, updated_by)
@@ -71,6 +75,17 @@ _FILL = """
         SELECT 50000 * d.n + 40000 * sin(extract(epoch FROM t)::float8 / 13750)
                + (extract(epoch FROM t)::bigint * 7919 % 1000) AS watts
     ) AS p
+"""
+# ON for some hours of a day; every three days or so nothing comes for ten minutes.
+_FILL_EVENTS = """
+    INSERT INTO capability_events (microgrid_id, capability, status, observed_at, received_at, provider_event_ref,
+                                   source_device_id, effect, recorded_by)
+    SELECT $4, c.capability, CASE WHEN extract(hour FROM t)::integer % c.hours < c.hours / 2 THEN 'ON' ELSE 'OFF' END,
+           t, t + interval '200 milliseconds', 'packet:' || $5::uuid || ':' || extract(epoch FROM t) || ':em-grid',
+           $5, 'SHOWN', 'bench'
+    FROM generate_series($1::timestamptz, $2::timestamptz - $3::interval, $3::interval) AS t
+    CROSS JOIN (VALUES ('PEAK_SHAVING', 12), ('DER', 8)) AS c (capability, hours)
+    WHERE extract(epoch FROM t)::bigint % 250000 >= 600
 """
 _SIZES = """
     SELECT coalesce(sum(pg_table_size(inhrelid)), 0)::bigint, coalesce(sum(pg_indexes_size(inhrelid)), 0)::bigint
@@ -116,6 +131,8 @@ class _Past:
     site: DepotIds
     meters: Sequence[UUID]
     end: datetime
+    events_end: datetime
+    """Up to then the controller's events are filled in; the packets that follow are taken."""
 
     @property
     def url(self) -> str:
@@ -153,7 +170,7 @@ async def run(options: HistoryOptions) -> int:
     """Measure and print."""
     console = Console()
     async with databases() as made:
-        past = await _make(made)
+        past = await _make(made, options.packets)
         console.print(await _packets_table(past, options.packets))
         growth = Table(title="Growth, milliseconds (p50, p99)")
         for column in ("values", "status", "chart, 24 h", "chart, 7 d", "door, packets/s"):
@@ -176,7 +193,7 @@ async def run(options: HistoryOptions) -> int:
     return 0
 
 
-async def _make(made: Databases) -> _Past:
+async def _make(made: Databases, packets: int) -> _Past:
     await made.execute("postgres", f"CREATE DATABASE {_DATABASE} TEMPLATE migrated")
     engine = make_engine(made.url_of(_DATABASE), pool_size=1)
     async with engine.begin() as connection:
@@ -184,13 +201,14 @@ async def _make(made: Databases) -> _Past:
         (site,) = await read_sites(connection)
         meters = (await connection.execute(text(_METERS), {"meters": METERS})).scalars().all()
     await engine.dispose()
-    return _Past(made, site, meters, bucket_begin(datetime.now(UTC), EVERY))
+    end = bucket_begin(datetime.now(UTC), PACKETS_EVERY)
+    return _Past(made, site, meters, end, end - packets * PACKETS_EVERY)
 
 
 async def _packets_table(past: _Past, packets: int) -> Table:
     """What is kept of packets of a controller, which the product takes."""
     async with _api(past) as api:
-        await _send(api, past.site, past.end - timedelta(seconds=packets), packets)
+        await _send(api, past.site, past.events_end, packets)
     table = Table(title=f"Kept of a packet with five measurands ({packets:,} packets)")
     for column in ("", "rows", "table, bytes", "indexes, bytes"):
         table.add_column(column, justify="right" if column else "left")
@@ -202,11 +220,12 @@ async def _packets_table(past: _Past, packets: int) -> Table:
 
 
 async def _send(api: httpx.AsyncClient, site: DepotIds, since: datetime, packets: int) -> float:
-    """Send packets that were measured each second; answer how many a second were taken."""
-    template, first = packet_template(site), int(since.timestamp())
+    """Send packets that were measured each half minute; answer how many a second were taken."""
+    template, first = packet_template(site), int(since.timestamp() * 1000)
+    times = [first + n * (PACKETS_EVERY // timedelta(milliseconds=1)) for n in range(packets)]
     began = time.perf_counter()
-    for at in range(first, first + packets, ARRAY):
-        array = ",".join(template % (1000 * each) for each in range(at, min(at + ARRAY, first + packets)))
+    for place in range(0, packets, ARRAY):
+        array = ",".join(template % at for at in times[place : place + ARRAY])
         answer = await api.post(
             "/api/telemetry/packets", content=f"[{array}]", headers={"content-type": "application/json"}
         )
@@ -215,7 +234,7 @@ async def _send(api: httpx.AsyncClient, site: DepotIds, since: datetime, packets
 
 
 async def _fill(past: _Past, since: datetime, until: datetime, console: Console) -> datetime:
-    """Fill readings in before what is there, a day at a time, and roll them up; answer where they begin now."""
+    """Fill in what was before what is there, a day at a time, and roll it up; answer where it begins now."""
     async with _bare(past) as driver:
         for statement in _months(since, past.end):
             await driver.execute(statement)
@@ -223,6 +242,8 @@ async def _fill(past: _Past, since: datetime, until: datetime, console: Console)
                 for n in range(-(-(until - since) // timedelta(days=1)))]  # fmt: skip
         for begin, end in track(days, description="filling", console=console, transient=True):
             await driver.execute(_FILL, begin, end, EVERY, list(past.meters), timeout=600)
+            given = (PACKETS_EVERY, past.site.microgrid_id, past.site.device_id)
+            await driver.execute(_FILL_EVENTS, begin, min(end, past.events_end), *given, timeout=600)
     engine = make_engine(past.url, pool_size=1)
     async with engine.begin() as connection:
         await note_touched(connection)
@@ -241,7 +262,7 @@ async def _roll_up(engine: AsyncEngine) -> bool:
 
 
 def _months(since: datetime, until: datetime) -> list[str]:
-    """What makes the months of readings and rollups that may be missing."""
+    """What makes the months of readings, events and rollups that may be missing."""
     made: list[str] = []
     month = datetime(since.year, since.month, 1, tzinfo=UTC)
     while month <= until:
@@ -249,7 +270,7 @@ def _months(since: datetime, until: datetime) -> list[str]:
         made += [
             f"CREATE TABLE IF NOT EXISTS {parent}_{month:%Y_%m} PARTITION OF {parent} "
             f"FOR VALUES FROM ('{month}') TO ('{following}')"
-            for parent in _KEPT
+            for parent in (*_KEPT, *_EVENTS)
         ]
         month = following
     return made
@@ -260,7 +281,7 @@ async def _rollups_table(past: _Past, readings: int) -> Table:
     for column in ("", "rows a reading", "table, bytes a reading", "indexes, bytes a reading"):
         table.add_column(column, justify="right" if column else "left")
     async with _bare(past) as driver:
-        for name in _KEPT:
+        for name in (*_KEPT, *_EVENTS):
             rows, heap, indexes = await _kept(driver, name)
             table.add_row(name, f"{rows / readings:.4f}", f"{heap / readings:.1f}", f"{indexes / readings:.1f}")
     return table
@@ -324,7 +345,7 @@ async def _growth(past: _Past, rounds: int) -> list[str]:
         for _ in range(rounds + 2):
             for path, each in zip(paths, took, strict=True):
                 each.append(await _ask(api, path))
-        door = await _send(api, past.site, datetime.now(UTC) - timedelta(seconds=2_000), 2_000)
+        door = await _send(api, past.site, datetime.now(UTC) - 2_000 * PACKETS_EVERY, 2_000)
     return [*(_shown(Latency.of(each[2:])) for each in took), f"{door:,.0f}"]
 
 

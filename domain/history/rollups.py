@@ -1,9 +1,16 @@
-"""Rollups of readings: what a measurand came to by minute, by quarter of an hour and by day.
+"""Rollups: what a measurand came to by minute, quarter of an hour and day, and when capabilities were ON and OFF.
 
 A reading belongs to the bucket in which it was measured (its effective time), and holds until the next reading of the
 same measurand, for ``HELD_AT_MOST`` at most; a reading without a value ends what held before. All of a reading's time
 counts in the bucket of the reading, also where it ends in the next one. So a bucket needs nothing from the bucket
 before it, and from what follows only the first reading within ``HELD_AT_MOST``; and buckets add up.
+
+Of capabilities a bucket has *segments*: events that follow each other and say one status, under one epoch and of one
+scenario run or none, with no more than ``SEGMENT_GAP`` between two of them. What counts of a segment later is whether
+all of it does: an event of an earlier epoch than one before it does not, and all events of a segment have one epoch.
+The segment's longest gap says whether the status was fresh all along under a threshold, whichever a depot has then; if
+it was not, the events themselves say when it was. So segments need nothing from other buckets, and hold under any
+threshold.
 """
 
 from __future__ import annotations
@@ -14,7 +21,10 @@ from enum import StrEnum
 from uuid import UUID
 
 BLOCK = timedelta(hours=6)
-"""What is rolled up of a device at a time, at most."""
+"""What is rolled up of a device or microgrid at a time, at most."""
+SEGMENT_GAP = timedelta(minutes=5)
+"""With a longer time between two events a segment of a capability ends: that long a status may usually be old, so an
+outage need not be looked for in the events. Wherever segments end, they come to the same."""
 
 
 class RollupWidth(StrEnum):
@@ -61,7 +71,7 @@ class RollupReport:
     """What was rolled up."""
 
     blocks: int
-    """Stretches of a device's readings, each of ``BLOCK`` at most, that had changed."""
+    """Stretches of a device's readings or a microgrid's events, each of ``BLOCK`` at most, that had changed."""
     changed: int
     """Buckets of all widths that were written or removed."""
     blocks_left: int
@@ -82,7 +92,7 @@ class RollupReport:
     def in_words(self) -> str:
         """Say it to a person."""
         return (
-            f"{self.blocks} stretches of readings rolled up, {self.changed} buckets changed, "
+            f"{self.blocks} stretches of readings and events rolled up, {self.changed} buckets changed, "
             f"{self.blocks_left} stretches left; everything is in it that came until {self.lag_seconds:.0f} s ago"
         )
 
@@ -119,9 +129,9 @@ class RollupCheckReport:
     """Rollups that were held against their readings."""
 
     compared: int
-    """Days of devices that were compared."""
+    """Days of devices and of microgrids that were compared."""
     differences: int
-    """Buckets of all widths that were not what the readings say: wrong, missing, or without readings."""
+    """Buckets of all widths that were not what readings and events say: wrong, missing, or without any of these."""
     repaired: bool
     """Whether they were made right."""
     finished: bool
@@ -136,4 +146,5 @@ class RollupCheckReport:
         """Say it to a person."""
         what = "made right" if self.repaired else "left as they are"
         found = f"{self.differences} buckets differed and were {what}" if self.differences else "no bucket differs"
-        return f"{self.compared} days of devices compared: {found}{'' if self.finished else '; more is left'}"
+        left = "" if self.finished else "; more is left"
+        return f"{self.compared} days of devices and microgrids compared: {found}{left}"

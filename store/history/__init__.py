@@ -1,5 +1,7 @@
 """What was measured over time, as it is shown.
 
+- ``band_statements``: The statements that roll up when capabilities were ON and OFF, as segments: of events by
+  quarter, and by day
 - ``bands``: When a depot's capabilities were ON and OFF, by what was known of them
 - ``capacities_as_of``: What held for the capacity of a circuit at a moment: what the product showed, and what is known
   of it today
@@ -8,9 +10,11 @@
 - ``load``: What a depot's meters measured over time: the series of their load, which a chart shows
 - ``parquet``: Parquet files of exports, made from their CSV by DuckDB, which is there where the extra ``parquet`` is
   installed
-- ``rollup_checks``: Rollups held against the readings that they are made from, day by day and device by device
+- ``rollup_checks``: Rollups held against the readings and events that they are made from, day by day, by device and
+  microgrid
+- ``rollup_marks``: What of a source changed since it was rolled up, found by the transactions that wrote it
 - ``rollup_statements``: The statements that make rollups: minutes from readings, and wider buckets from narrower ones
-- ``rollups``: Rollups of readings, kept right under late and repeated data
+- ``rollups``: Rollups of readings and of capability events, kept right under late and repeated data
 - ``rows_as_of``: The rows of a site as they were at a moment: the present ones, and for those that changed since, what
   was kept
 - ``series``: Series of measurands, in buckets of equal width
@@ -18,6 +22,7 @@
 - ``statuses_as_of``: The status of capabilities at a moment: what the product showed, and what is known of that moment
   today
 - ``structure_as_of``: The structure of a microgrid as the product showed it at a moment
-- ``tables``: The tables of rollups, of what is still to be rolled up, and of what a site was before it changed
+- ``tables``: The tables of rollups and bands, of what is still to be rolled up, and of what a site was before it
+  changed
 - ``trends``: What the Trends page and small trends ask beside the series themselves
 """

@@ -1,4 +1,4 @@
-"""Rollups held against the readings that they are made from, day by day and device by device."""
+"""Rollups held against the readings and events that they are made from, day by day, by device and microgrid."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.history.rollups import RollupCheckReport, RollupWidth
 from domain.history.series import HELD_AT_MOST
+from domain.monitoring.capabilities import Capability
 from store.base.driver import driver_errors, driver_in
-from store.history.rollups import KEEP_MONTHS, LOCK, Stretch, roll_up
+from store.history.band_statements import BANDS, LATE
+from store.history.rollup_marks import EVENTS, READINGS, Stretch
+from store.history.rollups import KEEP_MONTHS, LOCK, roll_up
 from store.monitoring.device_readings import OLDEST_MONTH
+from store.monitoring.statuses.transitions import AT, KINDS, said
 
 PAGE = 6
-"""Devices whose day is compared in one transaction."""
+"""Devices and microgrids whose day is compared in one transaction."""
 _DAY = RollupWidth.DAY.span
 
 
@@ -32,9 +36,9 @@ class RollupCheck:
     """The day after the last."""
     repair: bool
     compared: int
-    """Days of devices that were compared."""
+    """Days of devices and of microgrids that were compared."""
     differences: int
-    """Buckets that were not what the readings say."""
+    """Buckets that were not what the readings and events say."""
     finished_at: datetime | None
 
 
@@ -59,19 +63,38 @@ _POSITION = f"""
 """  # noqa: S608 - constants
 _LAST = f"SELECT {_COLUMNS} FROM rollup_checks ORDER BY requested_at DESC, id LIMIT 1"  # noqa: S608 - constants
 _ONE = f"SELECT {_COLUMNS} FROM rollup_checks WHERE id = $1"  # noqa: S608 - constants
-_MARK = "SELECT mark FROM rollup_mark"
-_DEVICES = """
-    SELECT device_id FROM (
-        SELECT device_id FROM device_readings WHERE observed_at >= $1 AND observed_at < $2 AND device_id > $3
+_MARKS = "SELECT (SELECT mark FROM rollup_mark), (SELECT mark FROM band_mark)"
+# Both have ids of their own, so one order is through all of them.
+_SUBJECTS = f"""
+    SELECT subject_id, bool_or(is_device) AS is_device FROM (
+        SELECT device_id AS subject_id, true AS is_device FROM device_readings
+        WHERE observed_at >= $1 AND observed_at < $2 AND device_id > $3
         UNION
-        SELECT device_id FROM reading_minutes WHERE begins_at >= $1 AND begins_at < $2 AND device_id > $3
+        SELECT device_id, true FROM reading_minutes WHERE begins_at >= $1 AND begins_at < $2 AND device_id > $3
         UNION
-        SELECT device_id FROM reading_quarters WHERE begins_at >= $1 AND begins_at < $2 AND device_id > $3
+        SELECT device_id, true FROM reading_quarters WHERE begins_at >= $1 AND begins_at < $2 AND device_id > $3
         UNION
-        SELECT device_id FROM reading_days WHERE begins_at = $1 AND device_id > $3
+        SELECT device_id, true FROM reading_days WHERE begins_at = $1 AND device_id > $3
+        UNION
+        SELECT microgrid_id, false FROM {BANDS[RollupWidth.QUARTER]}
+        WHERE begins_at >= $1 AND begins_at < $2 AND microgrid_id > $3
+        UNION
+        SELECT microgrid_id, false FROM {BANDS[RollupWidth.DAY]} WHERE begins_at = $1 AND microgrid_id > $3
+        UNION (
+            SELECT m.id, false FROM microgrids AS m
+            WHERE m.id > $3 AND EXISTS (
+                SELECT FROM unnest($5::text[]) AS c (capability) CROSS JOIN {KINDS}
+                CROSS JOIN LATERAL (
+                    SELECT FROM capability_events AS e
+                    WHERE {said("m.id", "c.capability", "k.status", "k.simulated")} AND {AT} >= $1 AND {AT} < $2
+                      AND e.received_at >= $1 AND e.received_at < $2::timestamptz + {LATE}
+                ) AS e
+            )
+            ORDER BY m.id LIMIT $4
+        )
     ) AS found
-    ORDER BY device_id LIMIT $4
-"""
+    GROUP BY subject_id ORDER BY subject_id LIMIT $4
+"""  # noqa: S608 - constants
 _NOTE = """
     UPDATE rollup_checks
     SET compared = compared + $2, differences = differences + $3, day = $4, after_device = $5,
@@ -92,7 +115,7 @@ async def begin_check(
 
 
 async def check_page(connection: AsyncConnection, check_id: UUID, page: int = PAGE) -> RollupCheckReport:
-    """Compare the next devices' day; answer what the check came to so far.
+    """Compare the day of the next devices and microgrids; answer what the check came to so far.
 
     What is still to be rolled up is no difference.
     """
@@ -107,18 +130,23 @@ async def check_page(connection: AsyncConnection, check_id: UUID, page: int = PA
         if check.finished_at is None and (day is None or check.until is None or day >= check.until):
             await driver.execute(_NOTE, check_id, 0, 0, day, None)
         elif check.finished_at is None:
-            found = await driver.fetch(_DEVICES, day, day + _DAY, after or _NOBODY, page)
-            devices = [each["device_id"] for each in found]
+            found = await driver.fetch(_SUBJECTS, day, day + _DAY, after or _NOBODY, page, list(Capability))
             differences = 0
-            if devices:
-                mark = await driver.fetchval(_MARK)
-                stretches = [Stretch(device_id, day, day + _DAY) for device_id in devices]
+            if found:
+                marks = await driver.fetchrow(_MARKS)
+                assert marks is not None
                 await driver.execute("SAVEPOINT compared")
-                differences = await roll_up(driver, stretches, settled=mark)
+                for source, mark in zip((READINGS, EVENTS), marks, strict=True):
+                    stretches = [
+                        Stretch(each["subject_id"], day, day + _DAY)
+                        for each in found
+                        if each["is_device"] is (source is READINGS)
+                    ]
+                    differences += await roll_up(driver, source, stretches, settled=mark)
                 if not check.repair:
                     await driver.execute("ROLLBACK TO SAVEPOINT compared")
-            position = (day, devices[-1]) if len(devices) == page else (day + _DAY, None)
-            await driver.execute(_NOTE, check_id, len(devices), differences, *position)
+            position = (day, found[-1]["subject_id"]) if len(found) == page else (day + _DAY, None)
+            await driver.execute(_NOTE, check_id, len(found), differences, *position)
         row = await driver.fetchrow(_POSITION, check_id)
     assert row is not None
     return RollupCheckReport(row["compared"], row["differences"], row["repair"], row["finished_at"] is not None)

@@ -5,7 +5,7 @@ A rollup has for each measurand columns of its own, as readings have. They are w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from domain.history.rollups import RollupWidth
@@ -122,20 +122,30 @@ def _parts(make: dict[MeasurandKey, dict[str, str]]) -> str:
     return _each(f"{make[key][part]} AS {rollup_column(key, part)}" for key in MEASURANDS for part in parts_of(key))
 
 
-def _write(table: str) -> str:
-    """Make the stretches of ``given`` what ``computed`` has, and count what was not."""
-    kept = ", ".join(f"{column} = excluded.{column}" for column in _COLUMNS)
-    ours, new = (", ".join(f"{of}.{column}" for column in _COLUMNS) for of in ("b", "excluded"))
+def write_statement(table: str, columns: Sequence[str] = _COLUMNS, keys: Sequence[str] = ("device_id",)) -> str:
+    """The end of a statement: make the stretches of ``given`` what ``computed`` has, and count the rows that were not.
+
+    Args:
+        table: The rollup's.
+        columns: Those with what is rolled up.
+        keys: Those of the primary key besides ``begins_at``, the subject first.
+
+    """
+    kept = ", ".join(f"{column} = excluded.{column}" for column in columns)
+    ours, new = (", ".join(f"{of}.{column}" for column in columns) for of in ("b", "excluded"))
+    key = ", ".join((*keys, "begins_at"))
+    every = ", ".join((*keys, "begins_at", *columns))
+    same = " AND ".join(f"c.{column} = b.{column}" for column in (*keys, "begins_at"))
     return f"""
     removed AS (
         DELETE FROM {table} AS b USING given AS g
-        WHERE b.device_id = g.device_id AND b.begins_at >= g.since AND b.begins_at < g.until
-          AND NOT EXISTS (SELECT FROM computed AS c WHERE c.device_id = b.device_id AND c.begins_at = b.begins_at)
+        WHERE b.{keys[0]} = g.{keys[0]} AND b.begins_at >= g.since AND b.begins_at < g.until
+          AND NOT EXISTS (SELECT FROM computed AS c WHERE {same})
         RETURNING 1
     ), written AS (
-        INSERT INTO {table} AS b (device_id, begins_at, {", ".join(_COLUMNS)})
-        SELECT device_id, begins_at, {", ".join(_COLUMNS)} FROM computed
-        ON CONFLICT (device_id, begins_at) DO UPDATE SET {kept}
+        INSERT INTO {table} AS b ({every})
+        SELECT {every} FROM computed
+        ON CONFLICT ({key}) DO UPDATE SET {kept}
         WHERE ROW({ours}) IS DISTINCT FROM ROW({new})
         RETURNING 1
     )
@@ -198,7 +208,7 @@ def roll_up_statement() -> str:
         FROM timed GROUP BY device_id, begins_at
     ), computed AS MATERIALIZED (
         SELECT g.*, f.faults FROM grouped AS g LEFT JOIN faulty AS f USING (device_id, begins_at)
-    ), {_write(TABLES[RollupWidth.MINUTE])}
+    ), {write_statement(TABLES[RollupWidth.MINUTE])}
     """  # noqa: S608 - constants
 
 
@@ -242,5 +252,5 @@ def combine_statement(source: str, width: RollupWidth) -> str:
     ), computed AS MATERIALIZED (
         SELECT g.*, f.faults
         FROM grouped AS g LEFT JOIN faulty AS f ON f.device_id = g.device_id AND f.wide_at = g.begins_at
-    ), {_write(TABLES[width])}
+    ), {write_statement(TABLES[width])}
     """  # noqa: S608 - constants

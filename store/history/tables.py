@@ -1,4 +1,4 @@
-"""The tables of rollups, of what is still to be rolled up, and of what a site was before it changed."""
+"""The tables of rollups and bands, of what is still to be rolled up, and of what a site was before it changed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Interval,
     LargeBinary,
     Table,
     Text,
@@ -24,6 +25,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from domain.base.jobs import JobState
 from domain.site.measurands import MEASURANDS
 from store.base.metadata import id_column, metadata, now_column, time_column, word_check
+from store.history.band_statements import BANDS
 from store.history.rollup_statements import TABLES, parts_of, rollup_column
 
 _TYPES = {
@@ -47,18 +49,44 @@ rollups = {
     for width, name in TABLES.items()
 }
 
-# Up to which transaction readings have been looked through for rollups, and when that was. One row.
-rollup_mark = Table(
-    "rollup_mark",
-    metadata,
-    Column("is_only", Boolean, primary_key=True, server_default=text("true")),
-    Column("mark", BigInteger, nullable=False, server_default=text("0")),
-    Column("next_transaction", BigInteger, nullable=False, server_default=text("0")),
-    time_column("next_at", null=True),
-    time_column("noted_at", null=True),
-    time_column("complete_at", null=True),
-    CheckConstraint("is_only", name="rollup_mark_one"),
-)
+# When each capability of a microgrid was ON and OFF in each quarter of an hour and day (UTC), as segments, numbered.
+bands = {
+    width: Table(
+        name,
+        metadata,
+        Column("microgrid_id", Uuid, primary_key=True),
+        Column("capability", Text, primary_key=True),
+        Column("begins_at", DateTime(timezone=True), primary_key=True),
+        Column("n", Integer, primary_key=True, autoincrement=False),
+        Column("status", Text, nullable=False),
+        Column("tenure", Integer, nullable=False),
+        Column("scenario_run_id", Uuid),
+        time_column("first_at"),
+        time_column("last_at"),
+        Column("longest_gap", Interval, nullable=False),
+        postgresql_partition_by="RANGE (begins_at)",
+    )
+    for width, name in BANDS.items()
+}
+
+
+def _mark(name: str) -> Table:
+    """Up to which transaction a source has been looked through for rollups, and when that was. One row."""
+    return Table(
+        name,
+        metadata,
+        Column("is_only", Boolean, primary_key=True, server_default=text("true")),
+        Column("mark", BigInteger, nullable=False, server_default=text("0")),
+        Column("next_transaction", BigInteger, nullable=False, server_default=text("0")),
+        time_column("next_at", null=True),
+        time_column("noted_at", null=True),
+        time_column("complete_at", null=True),
+        CheckConstraint("is_only", name=f"{name}_one"),
+    )
+
+
+rollup_mark = _mark("rollup_mark")
+band_mark = _mark("band_mark")
 
 # Rollups that were held against their readings, with how far that is. The last hundred.
 rollup_checks = Table(
@@ -77,16 +105,22 @@ rollup_checks = Table(
     time_column("finished_at", null=True),
 )
 
-# Time of devices whose readings changed since it was rolled up.
-rollup_blocks = Table(
-    "rollup_blocks",
-    metadata,
-    Column("device_id", Uuid, primary_key=True),
-    Column("block_at", DateTime(timezone=True), primary_key=True),
-    time_column("since"),
-    time_column("until"),
-    Index("rollup_blocks_newest", text("block_at DESC"), "device_id"),
-)
+
+def _blocks(name: str, subject: str) -> Table:
+    """Time of devices, or of microgrids, in which something changed since it was rolled up."""
+    return Table(
+        name,
+        metadata,
+        Column(subject, Uuid, primary_key=True),
+        Column("block_at", DateTime(timezone=True), primary_key=True),
+        time_column("since"),
+        time_column("until"),
+        Index(f"{name}_newest", text("block_at DESC"), subject),
+    )
+
+
+rollup_blocks = _blocks("rollup_blocks", "device_id")
+band_blocks = _blocks("band_blocks", "microgrid_id")
 
 # A row of the site as it was until it was changed or deleted; triggers keep it. Append-only.
 replaced_rows = Table(

@@ -8,6 +8,7 @@ from typing import Any
 
 from domain.monitoring.device_readings import DeviceReading
 from domain.site.measurands import MEASURANDS, MeasurandKey, ValueKind
+from store.monitoring.history import oldest_month
 
 COLUMN_TYPES = {
     ValueKind.NUMBER: "double precision",
@@ -24,10 +25,7 @@ def column_of(key: MeasurandKey) -> str:
 _COLUMNS = [column_of(key) for key in MEASURANDS]
 _PARAMETERS = len(_COLUMNS) + 5
 
-OLDEST_MONTH = """
-    SELECT min(to_date(right(c.relname, 7), 'YYYY_MM'))::timestamp AT TIME ZONE 'UTC'
-    FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = 'device_readings'::regclass
-"""
+OLDEST_MONTH = oldest_month("device_readings")
 """When the oldest month begins of which readings are kept."""
 
 

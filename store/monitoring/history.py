@@ -14,6 +14,15 @@ _KEEP = text("""
     SELECT partition_name, change FROM keep_months(:ahead, :kept, :journal, :rollups) ORDER BY change, partition_name
 """)
 
+
+def oldest_month(table: str) -> str:
+    """Make the query of when the oldest month begins that a table by month has."""
+    return f"""
+        SELECT min(to_date(right(c.relname, 7), 'YYYY_MM'))::timestamp AT TIME ZONE 'UTC'
+        FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = '{table}'::regclass
+    """  # noqa: S608 - constants
+
+
 # Of the tables the one that is worst off; by name, as keep_months names them.
 MONTHS_AHEAD = text("""
     SELECT min(coalesce(months, -1))
@@ -22,7 +31,8 @@ MONTHS_AHEAD = text("""
                - (extract(year FROM now() AT TIME ZONE 'UTC') * 12
                   + extract(month FROM now() AT TIME ZONE 'UTC'))::integer AS months
         FROM unnest(ARRAY['packets', 'capability_events', 'capacity_events', 'device_readings', 'changes',
-                          'reading_minutes', 'reading_quarters', 'reading_days']) AS parents (name)
+                          'reading_minutes', 'reading_quarters', 'reading_days', 'band_quarters',
+                          'band_days']) AS parents (name)
         LEFT JOIN pg_inherits AS i ON i.inhparent = parents.name::regclass
         LEFT JOIN pg_class AS c ON c.oid = i.inhrelid AND c.relname ~ '_[0-9]{4}_[0-9]{2}$'
         GROUP BY parents.name

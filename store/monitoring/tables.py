@@ -145,10 +145,15 @@ capability_events = Table(
     Column("recorded_by", Text, nullable=False),
     Column("tenure", Integer, nullable=False, server_default=text("0")),
     Column("scenario_run_id", Uuid),
+    # The transaction that wrote it: rollups find by it what came.
+    Column("written_in", BigInteger, nullable=False, server_default=text("pg_current_xact_id()::text::bigint")),
     PrimaryKeyConstraint("microgrid_id", "id", "received_at"),
     word_check("capability_events_status", "status", CapabilityStatus),
     word_check("capability_events_effect", "effect", FoldEffect),
     Index("capability_events_ref", "microgrid_id", "capability", "provider_event_ref"),
+    Index(
+        "capability_events_written_in", "written_in", postgresql_using="brin", postgresql_with={"pages_per_range": 32}
+    ),
     # Finds the first and the last of those that say the same: where the status changed.
     Index(
         "capability_events_said",

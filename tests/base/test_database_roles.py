@@ -86,8 +86,8 @@ async def test_no_month_of_journal_or_history_is_changed_by_its_own_name(applica
         )
         assert {"changes"} <= {name.split("_2")[0].split(".")[-1] for name, _ in months}
         assert {owner for _, owner in months} == {"manage_owner"}
-        # Readings are made from the packets, and rollups from the readings; both may be made again.
-        made = ("device_readings_", "reading_minutes_", "reading_quarters_", "reading_days_")
+        # Readings are made from the packets, and rollups from readings and events; all of these may be made again.
+        made = ("device_readings_", "reading_minutes_", "reading_quarters_", "reading_days_", "band_")
         kept = [name for name, _ in months if not name.startswith(made)]
         allowed = [
             f"{words} {name}"

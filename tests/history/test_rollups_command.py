@@ -44,7 +44,7 @@ async def test_a_check_says_what_differs_and_makes_it_right(
         async with engine.begin() as connection:
             await connection.execute(text("UPDATE reading_minutes SET soc_most = 99"))
         wrong = await stored(engine)
-        last = "Last check (finished): 1 days of devices compared, "
+        last = "Last check (finished): 1 days of devices and microgrids compared, "
         # It is counted, and left; then made right; then there is none.
         code, lines = await told(address, "--check", "--no-repair")
         assert (code, lines[-1]) == (1, f"{last}1 buckets differed and were left as they are")

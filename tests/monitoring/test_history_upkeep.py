@@ -27,9 +27,11 @@ from tests.helpers.live import make_worker
 from workflows.history_upkeep import HistoryUpkeepWorkflow
 
 APPEND_ONLY = ("packets", "capability_events", "capacity_events", "changes")
+BANDS = ("band_quarters", "band_days")
 ROLLUPS = ("reading_quarters", "reading_days")
 TABLES = (
-    "packets", "capability_events", "capacity_events", "device_readings", "reading_minutes", *ROLLUPS, "changes",
+    "packets", "capability_events", *BANDS, "capacity_events", "device_readings", "reading_minutes", *ROLLUPS,
+    "changes",
 )  # fmt: skip
 """All that are partitioned by month. Readings and rollups can be made again, so they may be changed."""
 
@@ -76,6 +78,11 @@ INSERTS = (
     """INSERT INTO capability_events (microgrid_id, capability, observed_at, received_at, provider_event_ref, effect,
                                        recorded_by)
     VALUES (uuidv7(), 'DER', $1, $1, 'ref', 'UNAVAILABLE', 'tester')""",
+    *(
+        f"""INSERT INTO {table} (microgrid_id, capability, begins_at, n, status, tenure, first_at, last_at, longest_gap)
+            VALUES (uuidv7(), 'DER', $1, 1, 'ON', 0, $1, $1, '0')"""
+        for table in BANDS
+    ),
     """INSERT INTO capacity_events (circuit_id, depot_id, mode, at, received_at)
     VALUES (uuidv7(), uuidv7(), 'RELEASED', $1, $1)""",
     "INSERT INTO device_readings (device_id, observed_at, received_at) VALUES (uuidv7(), $1, $1)",

@@ -104,7 +104,7 @@ async def test_how_far_readings_are_is_seen_below(product: RunningProduct, visit
     async with product.engine.begin() as connection:
         await begin_check(connection, uuid4(), "tester", 3, repair=True)
     # It is looked at again by itself.
-    await expect(part.locator("dd").last).to_have_text("goes on, 0 days of devices compared")
+    await expect(part.locator("dd").last).to_have_text("goes on, 0 days of devices and microgrids compared")
     await look(page, "backfills-readings")
     narrow = await visitor.open("/backfills", size=PHONE)
     await expect(narrow.locator("#readings")).to_contain_text("goes on")

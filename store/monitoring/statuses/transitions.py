@@ -28,14 +28,16 @@ MOST_UPDATES = 10_000
 Key = tuple[int, datetime, datetime, str]
 """What decides which of two events is the later one: epoch, effective time, stamp and reference."""
 
-_AT = "least(e.observed_at, e.received_at)"
-_KEY = f"(e.tenure, {_AT}, e.observed_at, e.provider_event_ref)"
-_RISING = f"e.tenure, {_AT}, e.observed_at, e.provider_event_ref"
-_FALLING = f"e.tenure DESC, {_AT} DESC, e.observed_at DESC, e.provider_event_ref DESC"
-_KINDS = "unnest(ARRAY['ON', 'ON', 'OFF', 'OFF'], ARRAY[true, false, true, false]) AS k (status, simulated)"
+AT = "least(e.observed_at, e.received_at)"
+"""When an event ``e`` counts as seen."""
+_KEY = f"(e.tenure, {AT}, e.observed_at, e.provider_event_ref)"
+_RISING = f"e.tenure, {AT}, e.observed_at, e.provider_event_ref"
+_FALLING = f"e.tenure DESC, {AT} DESC, e.observed_at DESC, e.provider_event_ref DESC"
+KINDS = "unnest(ARRAY['ON', 'ON', 'OFF', 'OFF'], ARRAY[true, false, true, false]) AS k (status, simulated)"
+"""What the events that count can say."""
 
 
-def _said(microgrid: str, capability: str, status: str, simulated: str) -> str:
+def said(microgrid: str, capability: str, status: str, simulated: str) -> str:
     """The condition of the events ``e`` that count and say one thing."""
     return (
         f"e.microgrid_id = {microgrid} AND e.capability = {capability} AND e.status = {status} "
@@ -59,18 +61,18 @@ def since_of(shown: str, until: str = "true") -> str:
     return f"""
         SELECT f.at FROM (SELECT) AS one
         LEFT JOIN LATERAL (
-            SELECT o.* FROM {_KINDS}
+            SELECT o.* FROM {KINDS}
             CROSS JOIN LATERAL (
-                SELECT e.tenure, {_AT} AS at, e.observed_at, e.provider_event_ref FROM capability_events AS e
-                WHERE {_said(*place, "k.status", "k.simulated")} AND {_KEY} < {key} AND {until}
+                SELECT e.tenure, {AT} AS at, e.observed_at, e.provider_event_ref FROM capability_events AS e
+                WHERE {said(*place, "k.status", "k.simulated")} AND {_KEY} < {key} AND {until}
                 ORDER BY {_FALLING} LIMIT 1
             ) AS o
             WHERE (k.status, k.simulated) <> ({shown}.status, {is_simulated})
             ORDER BY o.tenure DESC, o.at DESC, o.observed_at DESC, o.provider_event_ref DESC LIMIT 1
         ) AS b ON true
         CROSS JOIN LATERAL (
-            SELECT {_AT} AS at FROM capability_events AS e
-            WHERE {_said(*place, f"{shown}.status", is_simulated)} AND {_KEY} <= {key} AND {until}
+            SELECT {AT} AS at FROM capability_events AS e
+            WHERE {said(*place, f"{shown}.status", is_simulated)} AND {_KEY} <= {key} AND {until}
                   AND {_KEY} > (coalesce(b.tenure, -1), coalesce(b.at, '-infinity'),
                                 coalesce(b.observed_at, '-infinity'), coalesce(b.provider_event_ref, ''))
             ORDER BY {_RISING} LIMIT 1
@@ -164,12 +166,12 @@ _TRANSITIONS = text(f"""
         CROSS JOIN LATERAL (
             SELECT k.status, k.simulated, o.*, lead(o.tenure) OVER w AS before_tenure, lead(o.at) OVER w AS before_at,
                    lead(o.observed_at) OVER w AS before_observed_at, lead(o.provider_event_ref) OVER w AS before_ref
-            FROM {_KINDS}
+            FROM {KINDS}
             CROSS JOIN LATERAL (
-                SELECT e.tenure, {_AT} AS at, e.observed_at, e.provider_event_ref, e.received_at, e.source_device_id,
+                SELECT e.tenure, {AT} AS at, e.observed_at, e.provider_event_ref, e.received_at, e.source_device_id,
                        e.scenario_run_id
                 FROM capability_events AS e
-                WHERE {_said(":microgrid_id", ":capability", "k.status", "k.simulated")}
+                WHERE {said(":microgrid_id", ":capability", "k.status", "k.simulated")}
                       AND {_KEY} < (u.tenure, u.at, u.observed_at, u.ref)
                 ORDER BY {_FALLING} LIMIT 1
             ) AS o
@@ -177,10 +179,10 @@ _TRANSITIONS = text(f"""
             ORDER BY o.tenure DESC, o.at DESC, o.observed_at DESC, o.provider_event_ref DESC LIMIT 1
         ) AS t
         CROSS JOIN LATERAL (
-            SELECT e.id, e.tenure, {_AT} AS at, e.observed_at, e.provider_event_ref, e.received_at,
+            SELECT e.id, e.tenure, {AT} AS at, e.observed_at, e.provider_event_ref, e.received_at,
                    e.source_device_id, e.scenario_run_id
             FROM capability_events AS e
-            WHERE {_said(":microgrid_id", ":capability", "t.status", "t.simulated")}
+            WHERE {said(":microgrid_id", ":capability", "t.status", "t.simulated")}
                   AND {_KEY} > (coalesce(t.before_tenure, -1), coalesce(t.before_at, '-infinity'),
                                 coalesce(t.before_observed_at, '-infinity'), coalesce(t.before_ref, ''))
             ORDER BY {_RISING} LIMIT 1
@@ -191,7 +193,7 @@ _TRANSITIONS = text(f"""
            (SELECT scenario FROM scenario_runs WHERE id = t.last_run_id) AS last_scenario, (
                SELECT count(*) FROM (
                    SELECT FROM capability_events AS e
-                   WHERE {_said(":microgrid_id", ":capability", "t.status", "(t.run_id IS NOT NULL)")}
+                   WHERE {said(":microgrid_id", ":capability", "t.status", "(t.run_id IS NOT NULL)")}
                          AND {_KEY} >= (t.tenure, t.at, t.observed_at, t.ref)
                          AND {_KEY} <= (t.last_tenure, t.last_at, t.last_observed_at, t.last_ref)
                    LIMIT :most
