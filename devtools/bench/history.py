@@ -35,8 +35,8 @@ from domain.history.buckets import bucket_begin, bucket_for
 from domain.history.rollups import RollupWidth
 from runtime.settings import Settings
 from store.base.database import make_engine
-from store.history.band_statements import BANDS
 from store.history.parquet import can_write_parquet
+from store.history.rolling.band_statements import BANDS
 from store.history.rollup_statements import TABLES
 from store.history.rollups import note_touched, roll_up_page
 

@@ -4,6 +4,7 @@
 - ``buckets``: How wide the buckets of a series are, and where they begin
 - ``export_jobs``: An export as a job: what is beyond the cap of one answer, made slice by slice and kept for a while
 - ``exports``: What can be taken away of a site's history: which tables, of what, and how much at once
-- ``rollups``: Rollups of readings: what a measurand came to by minute, by quarter of an hour and by day
+- ``rollups``: Rollups: what a measurand came to by minute, quarter of an hour and day, and when capabilities were ON
+  and OFF
 - ``series``: Series of a measurand: what is chosen, how long a reading holds, and when it is delayed
 """

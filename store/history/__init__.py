@@ -1,7 +1,5 @@
 """What was measured over time, as it is shown.
 
-- ``band_statements``: The statements that roll up when capabilities were ON and OFF, as segments: of events by
-  quarter, and by day
 - ``bands``: When a depot's capabilities were ON and OFF, by what was known of them
 - ``capacities_as_of``: What held for the capacity of a circuit at a moment: what the product showed, and what is known
   of it today
@@ -10,9 +8,9 @@
 - ``load``: What a depot's meters measured over time: the series of their load, which a chart shows
 - ``parquet``: Parquet files of exports, made from their CSV by DuckDB, which is there where the extra ``parquet`` is
   installed
+- ``rolling``: What rollups are made by: what changed of their sources, and segments of capabilities
 - ``rollup_checks``: Rollups held against the readings and events that they are made from, day by day, by device and
   microgrid
-- ``rollup_marks``: What of a source changed since it was rolled up, found by the transactions that wrote it
 - ``rollup_statements``: The statements that make rollups: minutes from readings, and wider buckets from narrower ones
 - ``rollups``: Rollups of readings and of capability events, kept right under late and repeated data
 - ``rows_as_of``: The rows of a site as they were at a moment: the present ones, and for those that changed since, what

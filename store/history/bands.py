@@ -14,7 +14,7 @@ from domain.history.rollups import RollupWidth
 from domain.history.series import DELAYED_AFTER
 from domain.monitoring.capabilities import Capability, CapabilityStatus
 from store.base.simulated import SCENARIO_OF, SimulatedBy
-from store.history.band_statements import BANDS, LATE, ORDER, counted_events
+from store.history.rolling.band_statements import BANDS, LATE, ORDER, counted_events
 from store.monitoring.freshness import capabilities_and_thresholds
 from store.monitoring.statuses.transitions import AT, KINDS, said
 

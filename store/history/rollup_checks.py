@@ -12,8 +12,8 @@ from domain.history.rollups import RollupCheckReport, RollupWidth
 from domain.history.series import HELD_AT_MOST
 from domain.monitoring.capabilities import Capability
 from store.base.driver import driver_errors, driver_in
-from store.history.band_statements import BANDS, LATE
-from store.history.rollup_marks import EVENTS, READINGS, Stretch
+from store.history.rolling.band_statements import BANDS, LATE
+from store.history.rolling.marks import EVENTS, READINGS, Stretch
 from store.history.rollups import KEEP_MONTHS, LOCK, roll_up
 from store.monitoring.device_readings import OLDEST_MONTH
 from store.monitoring.statuses.transitions import AT, KINDS, said

@@ -18,8 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.history.rollups import BLOCK, RollupWidth
 from store.base.driver import driver_errors, driver_in
-from store.history.band_statements import combine_bands_statement, roll_up_bands_statement, settled_bands_statement
-from store.history.rollup_marks import EVENTS, READINGS, Source, Stretch, aligned, arrays, complete, note, take
+from store.history.rolling.band_statements import (
+    combine_bands_statement,
+    roll_up_bands_statement,
+    settled_bands_statement,
+)
+from store.history.rolling.marks import EVENTS, READINGS, Source, Stretch, aligned, arrays, complete, note, take
 from store.history.rollup_statements import TABLES, combine_statement, roll_up_statement, settled_statement
 from store.monitoring.history import oldest_month
 

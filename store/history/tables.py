@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from domain.base.jobs import JobState
 from domain.site.measurands import MEASURANDS
 from store.base.metadata import id_column, metadata, now_column, time_column, word_check
-from store.history.band_statements import BANDS
+from store.history.rolling.band_statements import BANDS
 from store.history.rollup_statements import TABLES, parts_of, rollup_column
 
 _TYPES = {
