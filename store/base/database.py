@@ -33,13 +33,15 @@ class Timeouts:
     """Until others have ended what stands in the way."""
     statement: float
     """Until a statement is done, waiting for locks included."""
+    idle: float
+    """Until the next statement of a transaction comes. A process that hangs thereby loses what it has locked."""
 
 
-CALLER = Timeouts(connect=4.5, pool=4, lock=4, statement=20)
+CALLER = Timeouts(connect=4.5, pool=4, lock=4, statement=20, idle=20)
 """Where somebody waits for the answer: whoever cannot be served hears of it within 5 seconds."""
-JOB = Timeouts(connect=5, pool=30, lock=60, statement=600)
+JOB = Timeouts(connect=5, pool=30, lock=60, statement=600, idle=60)
 """Where nobody does, and a job goes on by itself."""
-MIGRATION = Timeouts(connect=5, pool=30, lock=4, statement=600)
+MIGRATION = Timeouts(connect=5, pool=30, lock=4, statement=600, idle=600)
 """Where a migration waits for a table, everybody else waits behind it: it gives up before a caller does."""
 
 
@@ -101,6 +103,7 @@ class Connector:
             await connection.execute(
                 f"SET lock_timeout = {self._timeouts.lock * 1000:.0f}; "
                 f"SET statement_timeout = {self._timeouts.statement * 1000:.0f}; "
+                f"SET idle_in_transaction_session_timeout = {self._timeouts.idle * 1000:.0f}; "
                 # Compiling a statement takes longer than running it saves: none works for many seconds.
                 "SET jit = off"
             )

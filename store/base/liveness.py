@@ -34,7 +34,7 @@ _STEPS = 6
 held up, that is one step, however long it took."""
 _STEPS_TO_CONNECT = 20
 """The same where a connection has to be made first. Who makes one meanwhile has a limit of their own."""
-_UNLIMITED = Timeouts(connect=3600, pool=0, lock=20, statement=20)
+_UNLIMITED = Timeouts(connect=3600, pool=0, lock=20, statement=20, idle=20)
 """The steps are the limit."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -25,8 +26,10 @@ from api.main import create_app
 from runtime.settings import Settings
 from store.base.database import (
     CALLER,
+    JOB,
     Connector,
     OutcomeUnknownError,
+    Timeouts,
     blames_data,
     is_busy,
     is_retryable_conflict,
@@ -179,6 +182,39 @@ async def test_who_waits_for_a_lock_hears_that_it_is_busy(database_url: str, eng
             answer = await caller.post(f"/api/depots/{depot_id}/circuits", json={"name": "B"})
         assert told(answer) == (503, "DATABASE_BUSY")
         assert answer.headers["retry-after"]
+
+
+async def test_a_process_that_hangs_in_a_transaction_loses_its_locks(database_url: str, engine: AsyncEngine) -> None:
+    depot_id = await make_depot(engine, "A")
+    hanging = make_engine(database_url, timeouts=replace(CALLER, idle=0.2))
+    try:
+        with pytest.raises((DBAPIError, OSError)) as raised:
+            async with transaction(hanging, ACTOR) as connection:
+                await lock_sites(connection, (depot_id,))
+                async with asyncio.timeout(BOUND), transaction(engine, ACTOR) as other:
+                    await lock_sites(other, (depot_id,))
+                # When it goes on after all, it hears that nothing of its transaction holds.
+                await connection.execute(text("SELECT 1"))
+        assert is_unavailable(raised.value)
+        assert not isinstance(raised.value, OutcomeUnknownError)
+        # On another connection it works again.
+        async with transaction(hanging, ACTOR) as connection:
+            await lock_sites(connection, (depot_id,))
+    finally:
+        await hanging.dispose()
+
+
+@pytest.mark.parametrize("timeouts", [CALLER, JOB])
+async def test_every_connection_limits_how_long_a_transaction_may_hang(database_url: str, timeouts: Timeouts) -> None:
+    engine = make_engine(database_url, timeouts=timeouts)
+    try:
+        async with engine.connect() as connection:
+            setting = text(
+                "SELECT extract(epoch FROM current_setting('idle_in_transaction_session_timeout')::interval)"
+            )
+            assert (await connection.execute(setting)).scalar_one() == timeouts.idle > 0
+    finally:
+        await engine.dispose()
 
 
 async def test_a_commit_without_an_answer_is_not_told_as_nothing(
