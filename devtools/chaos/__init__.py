@@ -6,7 +6,7 @@
   code with
 - ``editors``: Depots that are created, and circuits that change all the time: who adds, renames, moves and deletes
 - ``faults``: Faults by seed: what is done to which part, for how long, and what comes next
-- ``jobs``: Jobs in the middle of the faults: imports with backfills, and scenario runs one after the other
+- ``jobs``: Jobs in the middle of the faults: imports with backfills, exports, and scenario runs one after the other
 - ``probes``: How long it takes until the product works again: a probe each for reads, writes, packets and syncs
 - ``read_watch``: Reads all of the time: how many fail around a fault, and how long nobody is answered
 - ``report``: What came of a chaos run: a table for the terminal, JSON for programs, Markdown for the documentation

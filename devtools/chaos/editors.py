@@ -16,6 +16,8 @@ _TRIES = 6
 _PAUSE = 0.5
 """Seconds between two tries."""
 _KEPT = ("circuit_id", "version")
+_RETIRED = 0.2
+"""The share of the founded depots that are retired."""
 _YOUNG = 5
 """Founded depots that have not got their second circuit yet."""
 
@@ -28,10 +30,15 @@ def adding(depot_id: str, name: str, parent_id: str | None = None, position: int
     return Request("ADD_CIRCUIT", asked, "POST", path, body, kept=_KEPT, is_repeatable=True)
 
 
+def _retiring(depot_id: str) -> Request:
+    return Request("RETIRE_DEPOT", {"depot_id": depot_id}, "POST", f"/api/depots/{depot_id}/retire")
+
+
 async def found_depots(caller: Caller, seed: str) -> None:
-    """Create depot after depot, add a circuit to each a little later, and never touch it again.
+    """Create depot after depot, and add a circuit to each a little later. Some are then retired, others left alone.
 
     So nothing makes up for a sync that was lost: no later change, and no backfill, for there is a microgrid already.
+    And a sync that was asked for just before a depot is retired must not bring it back.
     """
     chance = random.Random(seed)  # noqa: S311 (no secret)
     founded: deque[str] = deque()
@@ -45,7 +52,10 @@ async def found_depots(caller: Caller, seed: str) -> None:
         if answer.acknowledged:
             founded.append(answer.document["depot_id"])
         if len(founded) > _YOUNG:
-            await _send_on(caller, adding(founded.popleft(), "Second feed"))
+            depot_id = founded.popleft()
+            await _send_on(caller, adding(depot_id, "Second feed"))
+            if chance.random() < _RETIRED and (await _send_on(caller, _retiring(depot_id))).acknowledged:
+                await caller.send(adding(depot_id, "Too late"))
         await asyncio.sleep(chance.uniform(0.2, 1))
 
 

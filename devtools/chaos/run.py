@@ -27,7 +27,7 @@ from devtools.chaos.checker.jobs import list_workflows
 from devtools.chaos.checker.request_log import Outcome, read_log, summary
 from devtools.chaos.editors import Editor, found_depots
 from devtools.chaos.faults import Fault, inflict, plan
-from devtools.chaos.jobs import import_and_backfill, keep_running, run_undisturbed
+from devtools.chaos.jobs import export_readings, import_and_backfill, keep_running, run_undisturbed
 from devtools.chaos.probes import Ability, Prober
 from devtools.chaos.read_watch import ReadWatch
 from devtools.chaos.report import NO_FAULT, Recovery, Report
@@ -47,6 +47,8 @@ _AWAY = (RPCError, RuntimeError, OSError, asyncpg.PostgresError, asyncpg.Interfa
 """What a look raises where a server is not there."""
 _BACKFILLS_AT = (0.1, 0.6)
 """The shares of the time at which a fleet is imported and backfilled."""
+_EXPORTS_AT = (0.2, 0.35, 0.5, 0.7, 0.85)
+"""The shares of the time at which an export is asked for: as many as may be kept."""
 
 
 def run_chaos(minutes: float, seed: int, processes: Processes, folder: Path | None) -> int:
@@ -143,12 +145,14 @@ class ChaosRun:
     async def run(self) -> Report:
         """Disturb, let everything settle, and check."""
         traffic = [asyncio.create_task(each) for each in self._traffic()]
+        jobs = [asyncio.create_task(each) for each in self._jobs()]
         try:
-            await self._disturb(traffic)
-        finally:
+            await self._disturb([*traffic, *jobs])
             await end_all(traffic)
-        self._console.print("The traffic has ended. Waiting until everything has come to rest …")
-        findings, seconds = await self._settle()
+            self._console.print("The traffic has ended. Waiting until everything has come to rest …")
+            findings, seconds = await self._settle(jobs)
+        finally:
+            await end_all([*traffic, *jobs])
         requests = dict(summary(read_log(self._writer.path)))
         requests["READ"] = {each.value: sum(caller.reads[each] for caller in self._callers) for each in Outcome}
         codes = {" ".join(each): times for each, times in sorted(self._writer.codes.items())}
@@ -180,8 +184,14 @@ class ChaosRun:
         yield post_statuses(impatient, site.gateways[0], f"statuses/{seed}")
         for number, depot_id in enumerate(site.simulated):
             yield keep_running(patient, depot_id, f"runs/{seed}/{number}")
+
+    def _jobs(self) -> Iterable[Coroutine[Any, Any, None]]:
+        """Those who ask for jobs, and wait for their ends: one that they have paused goes on by them alone."""
+        patient, seed = self._callers.patient, self._seed
         for number, share in enumerate(_BACKFILLS_AT):
-            yield import_and_backfill(patient, 1000 * seed + number, share * self._minutes * 60)
+            yield import_and_backfill(patient, 1000 * seed + number, share * self._minutes * 60, is_job=bool(number))
+        for share in _EXPORTS_AT:
+            yield export_readings(patient, share * self._minutes * 60)
 
     async def _disturb(self, traffic: Sequence[asyncio.Task[None]]) -> None:
         """Measure without a fault, then do one fault after the other, and wait after each until everything works."""
@@ -194,7 +204,7 @@ class ChaosRun:
             self._tell(fault.name, await self._recover(fault, f"cut/{self._seed}/{number}"))
             for task in traffic:
                 if task.done():
-                    # None ends by itself, but for the imports.
+                    # None ends by itself, but for the imports and the exports.
                     task.result()
 
     async def _recover(self, fault: Fault, seed: str) -> dict[Ability, float | None]:
@@ -216,9 +226,12 @@ class ChaosRun:
         minutes, seconds = divmod(int(time.monotonic() - self._begun), 60)
         self._console.print(f"{minutes:2}:{seconds:02} {fault}: {took}; {without}", soft_wrap=True)
 
-    async def _settle(self) -> tuple[dict[str, list[str]], float]:
+    async def _settle(self, jobs: Sequence[asyncio.Task[None]]) -> tuple[dict[str, list[str]], float]:
         """Wait until every rule holds, or long enough; answer what the last look found, and how long that took."""
         begun = time.monotonic()
+        ended, _ = await asyncio.wait(jobs, timeout=_SETTLES_WITHIN)
+        for each in ended:
+            each.result()
         while True:
             try:
                 workflows = await list_workflows(self._stack.temporal_address)

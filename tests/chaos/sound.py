@@ -20,6 +20,7 @@ def uid(number: int) -> str:
 
 DEPOT, MICROGRID, GATEWAY, DEVICE, ACTION = uid(1), uid(2), uid(3), uid(4), uid(5)
 FEED, TOP, BELOW, DELETED, FOUND = uid(10), uid(11), uid(12), uid(13), uid(14)
+RETIRED, EXPORT = uid(40), uid(41)
 LEGACY, LEGACY_CIRCUIT, LEGACY_MICROGRID, BACKFILL = uid(20), uid(21), uid(22), uid(23)
 CALM_RUN, DISTURBED_RUN = uid(30), uid(31)
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -31,12 +32,17 @@ DIGEST = hashlib.sha256("".join(f"{line}\n" for line in LINES).encode()).hexdige
 
 SITE = f"""
     INSERT INTO depots (id, name, timezone, created_by, updated_by)
-    VALUES ('{DEPOT}', 'Edited', 'Etc/UTC', 'x', 'x'), ('{LEGACY}', 'Legacy', 'Etc/UTC', 'x', 'x');
+    VALUES ('{DEPOT}', 'Edited', 'Etc/UTC', 'x', 'x'), ('{LEGACY}', 'Legacy', 'Etc/UTC', 'x', 'x'),
+           ('{RETIRED}', 'Retired', 'Etc/UTC', 'x', 'x');
+    UPDATE depots SET retired_at = now() WHERE id = '{RETIRED}';
+    INSERT INTO changes (actor, action, depot_id) VALUES ('x', 'DEPOT_RETIRED', '{RETIRED}');
+    INSERT INTO microgrids (depot_id, created_by, updated_by, retired_at) VALUES ('{RETIRED}', 'x', 'x', now());
     INSERT INTO circuits (id, depot_id, parent_id, name, position, created_by, updated_by)
     VALUES ('{FEED}', '{DEPOT}', NULL, 'Feed', 0, 'x', 'x'), ('{TOP}', '{DEPOT}', NULL, 'Circuit 1', 1, 'x', 'x'),
            ('{BELOW}', '{DEPOT}', '{TOP}', 'Circuit 3', 0, 'x', 'x'),
            ('{FOUND}', '{DEPOT}', '{TOP}', 'Circuit 9', 1, 'x', 'x'),
-           ('{LEGACY_CIRCUIT}', '{LEGACY}', NULL, 'Feed', 0, 'x', 'x');
+           ('{LEGACY_CIRCUIT}', '{LEGACY}', NULL, 'Feed', 0, 'x', 'x'),
+           ('{uid(42)}', '{RETIRED}', NULL, 'Feed', 0, 'x', 'x');
     INSERT INTO microgrids (id, depot_id, created_by, updated_by)
     VALUES ('{MICROGRID}', '{DEPOT}', 'x', 'x'), ('{LEGACY_MICROGRID}', '{LEGACY}', 'x', 'x');
     INSERT INTO microgrid_nodes (microgrid_id, circuit_id, name, position)
@@ -90,6 +96,22 @@ def reading(stamp_ms: int) -> str:
     """Write down what a packet measured."""
     at = f"to_timestamp({stamp_ms} / 1000.0)"
     return f"INSERT INTO device_readings (device_id, observed_at, received_at) VALUES ('{DEVICE}', {at}, {at});"
+
+
+def export(*stamps_ms: int, rows: int | None = None) -> str:
+    """Write down an export of readings and its file, in two parts. ``rows``: how many it says there are."""
+    times = [(datetime.fromtimestamp(each / 1000, UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ") for each in stamps_ms]
+    lines = ["observed_at,device_id", *(f"{time},{DEVICE}" for time in times)]
+    content = "".join(f"{line}\n" for line in lines)
+    size, half = len(content), len(content) // 2
+    return f"""
+        INSERT INTO exports (id, kind, file_format, since, until, device_ids, measurands, state, requested_by,
+                             rows_done, size_bytes)
+        VALUES ('{EXPORT}', 'readings', 'csv', now(), now(), '{{}}', '{{}}', 'COMPLETED', 'x',
+                {len(times) if rows is None else rows}, {size});
+        INSERT INTO export_parts (export_id, starts_at, content)
+        VALUES ('{EXPORT}', {half}, '{content[half:]}'), ('{EXPORT}', 0, '{content[:half]}');
+    """
 
 
 def run(run_id: str, outcome: str = "PASSED", lines: tuple[str, str, str] = LINES, digest: str = DIGEST) -> str:
@@ -173,6 +195,11 @@ def log_lines() -> list[Any]:
         *entries("status", "STATUS", "ACKNOWLEDGED", {"microgrid_id": MICROGRID, "ref": "posted"}),
         *entries("lost status", "STATUS", "UNKNOWN", {"microgrid_id": MICROGRID, "ref": "lost"}),
         *entries("refused status", "STATUS", "REFUSED", {"microgrid_id": MICROGRID, "ref": "refused"}),
+        *entries("export", "EXPORT", "ACKNOWLEDGED", {}, export_id=EXPORT),
+        *entries("lost export", "EXPORT", None, {}),
+        *entries("retire", "RETIRE_DEPOT", "ACKNOWLEDGED", {"depot_id": RETIRED}),
+        *entries("retire refused", "RETIRE_DEPOT", "REFUSED", {"depot_id": LEGACY}),
+        *entries("too late", "ADD_CIRCUIT", "REFUSED", {"depot_id": RETIRED, "name": "Too late", "parent_id": None}),
         *entries("import", "IMPORT", "ACKNOWLEDGED", {"depots": [LEGACY]}),
         *entries("backfill", "BACKFILL", "ACKNOWLEDGED", {"depots": [LEGACY]}, backfill_id=BACKFILL),
         *entries("calm", "RUN", "ACKNOWLEDGED", of_run, run_id=CALM_RUN),
@@ -198,4 +225,4 @@ async def plant(url: str, *statements: str) -> None:
 
 async def make_sound(url: str) -> None:
     """Fill an empty database."""
-    await plant(url, SITE, TELEMETRY, run(CALM_RUN), run(DISTURBED_RUN))
+    await plant(url, SITE, TELEMETRY, run(CALM_RUN), run(DISTURBED_RUN), export(FIRST_MS, SECOND_MS))

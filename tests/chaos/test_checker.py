@@ -21,6 +21,7 @@ from tests.chaos.sound import (
     DELETED,
     DEPOT,
     DISTURBED_RUN,
+    EXPORT,
     FEED,
     FIRST_MS,
     FOUND,
@@ -28,12 +29,14 @@ from tests.chaos.sound import (
     LEGACY_MICROGRID,
     LOST_MS,
     MICROGRID,
+    RETIRED,
     SECOND_MS,
     THRESHOLD,
     TOP,
     WORKFLOWS,
     entries,
     event,
+    export,
     log_lines,
     make_sound,
     packet,
@@ -43,9 +46,10 @@ from tests.chaos.sound import (
     uid,
 )
 
-DEPOTS, CIRCUITS, JOURNAL, NODES, OUTBOX, PACKETS, REFERENCES, LATEST, LAST_EVENT, CAPACITIES, JOBS, BACKFILLS, RUNS = (
-    RULES
-)
+(
+    DEPOTS, CIRCUITS, JOURNAL, NODES, RETIREMENT, OUTBOX, PACKETS, REFERENCES, LATEST, LAST_EVENT, CAPACITIES, JOBS,
+    BACKFILLS, EXPORTS, RUNS,
+) = RULES  # fmt: skip
 
 
 def circuit(circuit_id: str, name: str, parent: str = TOP) -> str:
@@ -72,6 +76,7 @@ def second_microgrid(depot_id: str) -> tuple[str, str]:
     return "DROP INDEX microgrids_one_active", made
 
 
+REMOVE_EXPORT = f"DELETE FROM exports WHERE id = '{EXPORT}'; DELETE FROM export_parts WHERE export_id = '{EXPORT}'"
 OTHER_LINES = ("head", "another step", "result")
 PLANTED: dict[str, tuple[str, tuple[str, ...]]] = {
     "a depot was created twice": (DEPOTS, (depot("Legacy"),)),
@@ -104,6 +109,20 @@ PLANTED: dict[str, tuple[str, tuple[str, ...]]] = {
         NODES,
         (f"DELETE FROM circuits WHERE depot_id = '{LEGACY}'",),
     ),
+    "a retired depot is back": (RETIREMENT, (f"UPDATE depots SET retired_at = NULL WHERE id = '{RETIRED}'",)),
+    "a retired depot is shown": (
+        RETIREMENT,
+        (f"INSERT INTO microgrids (depot_id, created_by, updated_by) VALUES ('{RETIRED}', 'x', 'x')",),
+    ),
+    "a depot was retired twice": (
+        RETIREMENT,
+        (f"INSERT INTO changes (actor, action, depot_id) VALUES ('x', 'DEPOT_RETIRED', '{RETIRED}')",),
+    ),
+    "a refused retirement was done": (
+        RETIREMENT,
+        (f"INSERT INTO changes (actor, action, depot_id) VALUES ('x', 'DEPOT_RETIRED', '{LEGACY}')",),
+    ),
+    "a retired depot is not there": (RETIREMENT, (f"DELETE FROM depots WHERE id = '{RETIRED}'",)),
     "a row is left in the outbox": (
         OUTBOX,
         (f"INSERT INTO outbox (depot_id, reason, requested_by) VALUES ('{DEPOT}', 'CIRCUITS_CHANGED', 'x')",),
@@ -171,6 +190,12 @@ PLANTED: dict[str, tuple[str, tuple[str, ...]]] = {
     "a backfill is not there": (BACKFILLS, (f"DELETE FROM backfills WHERE id = '{BACKFILL}'",)),
     "a backfill made two microgrids": (BACKFILLS, second_microgrid(LEGACY)),
     "a backfill made none": (BACKFILLS, (f"DELETE FROM microgrids WHERE id = '{LEGACY_MICROGRID}'",)),
+    "an export is not there": (EXPORTS, (REMOVE_EXPORT,)),
+    "an export has a reading twice": (EXPORTS, (REMOVE_EXPORT, export(FIRST_MS, SECOND_MS, SECOND_MS))),
+    "an export lacks a reading": (EXPORTS, (REMOVE_EXPORT, export(SECOND_MS))),
+    "an export has a reading of nobody": (EXPORTS, (REMOVE_EXPORT, export(FIRST_MS, SECOND_MS, LOST_MS))),
+    "an export has other rows than it says": (EXPORTS, (REMOVE_EXPORT, export(FIRST_MS, SECOND_MS, rows=3))),
+    "an export lacks a part": (EXPORTS, (f"DELETE FROM export_parts WHERE export_id = '{EXPORT}' AND starts_at > 0",)),
     "a run is not there": (RUNS, (f"DELETE FROM scenario_runs WHERE id = '{DISTURBED_RUN}'",)),
     "a run that nobody asked for": (RUNS, (run(uid(90)),)),
     "a run failed": (RUNS, (f"UPDATE scenario_runs SET outcome = 'FAILED' WHERE id = '{DISTURBED_RUN}'",)),
@@ -218,6 +243,16 @@ def test_every_rule_has_a_planted_defect() -> None:
     ("rule", "lines"),
     [
         (
+            RETIREMENT,
+            entries(
+                "add late",
+                "ADD_CIRCUIT",
+                "ACKNOWLEDGED",
+                {"depot_id": RETIRED, "name": "Late", "parent_id": None},
+                circuit_id=uid(91),
+            ),
+        ),
+        (
             CIRCUITS,
             entries("delete feed", "DELETE_CIRCUIT", "ACKNOWLEDGED", {"circuit_id": BELOW})
             + entries("rename late", "RENAME_CIRCUIT", "ACKNOWLEDGED", {"circuit_id": BELOW, "name": "Late"}),
@@ -237,7 +272,7 @@ def test_every_rule_has_a_planted_defect() -> None:
             ],
         ),
     ],
-    ids=["changed after its deletion", "one request, two circuits"],
+    ids=["changed after its depot was retired", "changed after its deletion", "one request, two circuits"],
 )
 async def test_answers_that_contradict_one_another_are_found(database_url: str, rule: str, lines: list[Any]) -> None:
     await make_sound(database_url)

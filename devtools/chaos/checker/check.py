@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 import asyncpg
 
 from devtools.chaos.checker.circuits import check_circuits, check_depots, check_journal, check_nodes, check_outbox
+from devtools.chaos.checker.exports import check_exports
 from devtools.chaos.checker.jobs import WorkflowSeen, check_backfills, check_open_jobs, check_runs, check_workflows
 from devtools.chaos.checker.request_log import RequestLog
+from devtools.chaos.checker.retirement import check_retirement
 from devtools.chaos.checker.telemetry import (
     check_capacities,
     check_capacity_events,
@@ -22,6 +24,7 @@ RULES: Mapping[str, Callable[[asyncpg.Connection, RequestLog], Awaitable[list[st
     "circuits are what was acknowledged": check_circuits,
     "the journal has each change as often as its sender was told": check_journal,
     "grid connections are the top-level circuits": check_nodes,
+    "retired depots stay retired": check_retirement,
     "the outbox is empty": check_outbox,
     "every acknowledged packet is there": check_packets,
     "each provider event reference counts once": check_references,
@@ -30,6 +33,7 @@ RULES: Mapping[str, Callable[[asyncpg.Connection, RequestLog], Awaitable[list[st
     "the capacity is what the packets come to": check_capacities,
     "every job has completed": check_open_jobs,
     "imports and backfills did their work once": check_backfills,
+    "an export has each reading once": check_exports,
     "evidence is that of an undisturbed run": check_runs,
 }
 """What must hold, each with what finds that it does not."""

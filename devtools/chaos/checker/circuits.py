@@ -23,7 +23,7 @@ class CircuitState(NamedTuple):
 GONE = CircuitState("", None)
 """A circuit that was deleted."""
 _MOST_STATES = 4096
-_TIMES = {Outcome.ACKNOWLEDGED: (1, 1), Outcome.UNKNOWN: (0, 1), Outcome.REFUSED: (0, 0)}
+TIMES = {Outcome.ACKNOWLEDGED: (1, 1), Outcome.UNKNOWN: (0, 1), Outcome.REFUSED: (0, 0)}
 """How often a request was done, at least and at most, by what its sender knows."""
 
 
@@ -104,7 +104,7 @@ async def check_depots(connection: asyncpg.Connection, log: RequestLog) -> list[
     findings: list[str] = []
     for each in log.of("ADD_DEPOT"):
         found, answered = stored[each.asked["name"]], {answer["depot_id"] for answer in each.answers()}
-        least, most = _TIMES[each.outcome]
+        least, most = TIMES[each.outcome]
         if not least <= len(found) <= most or not answered <= found:
             findings.append(
                 f"{_said(each)} is {each.outcome}, answered with {len(answered)}, and there {len(found)} times"
@@ -122,7 +122,7 @@ async def check_journal(connection: asyncpg.Connection, log: RequestLog) -> list
     findings: list[str] = []
     for each in log.of(*CHANGES):
         found = times.get(each.operation_id, 0)
-        least, most = _TIMES[each.outcome]
+        least, most = TIMES[each.outcome]
         if not least <= found <= most:
             findings.append(f"{_said(each)} is {each.outcome} and was done {found} times, as the journal has it")
     return findings
@@ -143,7 +143,7 @@ _DRIFTED = """
     SELECT d.id::text AS depot_id, d.name, w.nodes AS wanted, f.nodes AS found, s.depot_id IS NOT NULL AS several
     FROM depots AS d LEFT JOIN wanted AS w ON w.depot_id = d.id LEFT JOIN found AS f ON f.depot_id = d.id
     LEFT JOIN several AS s ON s.depot_id = d.id
-    WHERE s.depot_id IS NOT NULL OR (f.nodes IS NULL AND w.nodes IS NOT NULL)
+    WHERE s.depot_id IS NOT NULL OR (f.nodes IS NULL AND w.nodes IS NOT NULL AND d.retired_at IS NULL)
        OR (f.nodes IS NOT NULL AND f.nodes IS DISTINCT FROM coalesce(w.nodes, '{}'))
     ORDER BY d.name
 """

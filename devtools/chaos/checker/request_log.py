@@ -34,6 +34,8 @@ class Attempt:
     code: str | None = None
     """The problem's code, or the name of the error."""
     answer: dict[str, Any] = field(default_factory=dict[str, Any])
+    ended: int = 0
+    """The line of its answer, counted from 1; 0: it was never answered."""
 
 
 @dataclass
@@ -44,6 +46,8 @@ class Operation:
     what: str
     """``ADD_CIRCUIT``, ``RENAME_CIRCUIT``, ``MOVE_CIRCUIT``, ``DELETE_CIRCUIT``, ``PACKET``, ``STATUS``, …"""
     asked: dict[str, Any]
+    begun: int
+    """The line of its first intent."""
     attempts: dict[int, Attempt] = field(default_factory=dict[int, Attempt])
 
     @property
@@ -55,6 +59,12 @@ class Operation:
     def count(self, outcome: Outcome) -> int:
         """How many tries ended so."""
         return sum(each.outcome is outcome for each in self.attempts.values())
+
+    @property
+    def acknowledged_at(self) -> int | None:
+        """The line by which it was first acknowledged; None: it never was."""
+        ended = (each.ended for each in self.attempts.values() if each.outcome is Outcome.ACKNOWLEDGED)
+        return min(ended, default=None)
 
     def answers(self) -> list[dict[str, Any]]:
         """What the acknowledged tries were answered."""
@@ -87,17 +97,17 @@ def parse_log(lines: Iterable[dict[str, Any]]) -> RequestLog:
     """Put the lines of a log together."""
     operations: dict[str, Operation] = {}
     notes: list[dict[str, Any]] = []
-    for line in lines:
+    for number, line in enumerate(lines, 1):
         if line["type"] == "note":
             notes.append(line)
             continue
         if line["type"] == "intent":
-            made = Operation(line["id"], line["what"], line["asked"])
+            made = Operation(line["id"], line["what"], line["asked"], number)
             operations.setdefault(line["id"], made).attempts[line["try"]] = Attempt()
             continue
         attempt = operations[line["id"]].attempts[line["try"]]
         attempt.outcome, attempt.code = Outcome(line["outcome"]), line["code"]
-        attempt.answer = line["answer"]
+        attempt.answer, attempt.ended = line["answer"], number
     return RequestLog(list(operations.values()), notes)
 
 
