@@ -86,11 +86,14 @@ _PERIODS = text(f"""
         UNION ALL
         SELECT s.depot_id, s.capability, s.threshold, s.tenure_before, s.n, s.status, s.tenure, s.scenario_run_id,
                {AT}, {AT}, e.observed_at, e.provider_event_ref
-        FROM segments AS s JOIN capability_events AS e
-            ON {said("s.microgrid_id", "s.capability", "s.status", "(s.scenario_run_id IS NOT NULL)")}
-               AND e.scenario_run_id IS NOT DISTINCT FROM s.scenario_run_id AND e.tenure = s.tenure
-               AND {AT} BETWEEN s.first_at AND s.last_at AND {AT} < :until
-               AND e.received_at >= s.first_at AND e.received_at < s.last_at + {LATE}
+        FROM segments AS s CROSS JOIN LATERAL (
+            SELECT * FROM capability_events AS e
+            WHERE {said("s.microgrid_id", "s.capability", "s.status", "(s.scenario_run_id IS NOT NULL)")}
+              AND e.scenario_run_id IS NOT DISTINCT FROM s.scenario_run_id AND e.tenure = s.tenure
+              AND {AT} BETWEEN s.first_at AND s.last_at AND {AT} < :until
+              AND e.received_at >= s.first_at AND e.received_at < s.last_at + {LATE}
+            OFFSET 0
+        ) AS e
         WHERE s.longest_gap > s.threshold
         UNION ALL
         SELECT p.depot_id, p.capability, p.threshold, p.tenure_before, 0, e.status, e.tenure, e.scenario_run_id,

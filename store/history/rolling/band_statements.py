@@ -43,7 +43,8 @@ _SETTLED = f"""
 def counted_events(microgrid: str, capability: str, since: str, until: str) -> str:
     """Make the query of the events of a capability that count, seen from ``since`` on and before ``until``.
 
-    The index ``capability_events_said`` finds them by when they were seen; by when they came, only months are chosen.
+    The index ``capability_events_said`` finds them by when they were seen; by when they came, only months are chosen. The
+    ``OFFSET`` keeps PostgreSQL from reading whole months and joining them.
     """
     return f"""
         SELECT e.status, e.tenure, e.scenario_run_id, {AT} AS at, e.observed_at, e.provider_event_ref
@@ -52,6 +53,7 @@ def counted_events(microgrid: str, capability: str, since: str, until: str) -> s
             SELECT * FROM capability_events AS e
             WHERE {said(microgrid, capability, "k.status", "k.simulated")} AND {AT} >= {since} AND {AT} < {until}
               AND e.received_at >= {since} AND e.received_at < {until} + {LATE}
+            OFFSET 0
         ) AS e
     """  # noqa: S608 - constants
 
