@@ -43,8 +43,8 @@ _SETTLED = f"""
 def counted_events(microgrid: str, capability: str, since: str, until: str) -> str:
     """Make the query of the events of a capability that count, seen from ``since`` on and before ``until``.
 
-    The index ``capability_events_said`` finds them by when they were seen; by when they came, only months are chosen. The
-    ``OFFSET`` keeps PostgreSQL from reading whole months and joining them.
+    The index ``capability_events_said`` finds them by when they were seen; by when they came, only months are chosen.
+    The ``OFFSET`` keeps PostgreSQL from reading whole months and joining them.
     """
     return f"""
         SELECT e.status, e.tenure, e.scenario_run_id, {AT} AS at, e.observed_at, e.provider_event_ref
