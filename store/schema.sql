@@ -148,10 +148,16 @@ CREATE FUNCTION public.capacity_alarms_updated() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    PERFORM settle_alarms(array_agg(DISTINCT n.depot_id)) FROM new_rows AS n JOIN old_rows AS o USING (circuit_id)
-    WHERE 'FAIL_SAFE' IN (n.mode, o.mode)
-      AND (n.mode, n.reason, n.scenario_run_id) IS DISTINCT FROM (o.mode, o.reason, o.scenario_run_id)
-    HAVING count(*) > 0;
+    IF EXISTS (SELECT FROM new_rows WHERE mode = 'FAIL_SAFE') OR EXISTS (SELECT FROM old_rows WHERE mode = 'FAIL_SAFE')
+    THEN
+        PERFORM settle_alarms(array_agg(DISTINCT g.depot_id))
+        FROM (
+            SELECT depot_id FROM (TABLE new_rows UNION ALL TABLE old_rows) AS each
+            GROUP BY circuit_id, depot_id
+            HAVING bool_or(mode = 'FAIL_SAFE') AND count(DISTINCT (mode, reason, scenario_run_id)) > 1
+        ) AS g
+        HAVING count(*) > 0;
+    END IF;
     RETURN NULL;
 END $$;
 
@@ -794,9 +800,32 @@ $$;
 
 CREATE FUNCTION public.settle_freshness(changed uuid[]) RETURNS void
     LANGUAGE sql
+    SET enable_seqscan TO 'off'
     AS $$
     WITH told AS MATERIALIZED (
-        SELECT depot_id, depot_fresh_until(depot_id) AS fresh_until
+        SELECT each.depot_id, (
+        SELECT CASE WHEN count(l.status) < count(*) THEN NULL
+                    WHEN bool_or(o.sensor_action_id IS NULL) THEN CAST('-infinity' AS timestamptz)
+                    ELSE min(least(l.observed_at, l.received_at)
+                             + coalesce(make_interval(secs => t.seconds), k.threshold)) END
+        FROM known_capabilities() AS k
+        LEFT JOIN LATERAL (
+            SELECT id FROM microgrids WHERE depot_id = each.depot_id AND retired_at IS NULL OFFSET 0
+        ) AS m ON true
+        LEFT JOIN LATERAL (
+            SELECT status, observed_at, received_at FROM capability_latest
+            WHERE microgrid_id = m.id AND capability = k.capability OFFSET 0
+        ) AS l ON true
+        LEFT JOIN LATERAL (
+            SELECT seconds FROM freshness_thresholds
+            WHERE microgrid_id = m.id AND capability = k.capability OFFSET 0
+        ) AS t ON true
+        LEFT JOIN LATERAL (
+            SELECT sensor_action_id FROM capability_owners
+            WHERE depot_id = each.depot_id AND capability = k.capability OFFSET 0
+        ) AS o ON true
+        WHERE k.is_expected OR o.sensor_action_id IS NOT NULL OR l.status IS NOT NULL
+        ) AS fresh_until
         FROM (SELECT DISTINCT depot_id FROM unnest(changed) AS given (depot_id)) AS each
     ), judged AS MATERIALIZED (
         SELECT depot_id, fresh_until, CASE WHEN fresh_until IS NULL THEN 'NONE'
@@ -810,7 +839,9 @@ CREATE FUNCTION public.settle_freshness(changed uuid[]) RETURNS void
     )
     INSERT INTO fresh_depots AS f (depot_id, fresh_until)
     SELECT j.depot_id, j.fresh_until FROM judged AS j JOIN depot_list AS x ON x.depot_id = j.depot_id
-    WHERE j.freshness = 'FRESH'
+    LEFT JOIN fresh_depots AS f ON f.depot_id = j.depot_id
+    WHERE j.freshness = 'FRESH' AND (f.depot_id IS NULL OR j.fresh_until < f.fresh_until
+       OR j.fresh_until > f.fresh_until + least(interval '1 minute', (j.fresh_until - now()) / 4))
     ON CONFLICT (depot_id) DO UPDATE SET fresh_until = excluded.fresh_until
     WHERE excluded.fresh_until < f.fresh_until
        OR excluded.fresh_until > f.fresh_until + least(interval '1 minute', (excluded.fresh_until - now()) / 4)
@@ -3341,6 +3372,8 @@ CREATE INDEX import_refusals_code ON public.import_refusals USING btree (import_
 CREATE INDEX imports_open ON public.imports USING btree (id) WHERE (finished_at IS NULL);
 
 CREATE UNIQUE INDEX microgrids_one_active ON public.microgrids USING btree (depot_id) WHERE (retired_at IS NULL);
+
+CREATE INDEX people_called ON public.people USING btree ((((issuer || '#'::text) || sub)));
 
 CREATE INDEX power_source_readings_device_id ON public.power_source_readings USING btree (device_id);
 

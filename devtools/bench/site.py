@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from uuid import UUID
+from typing import NamedTuple
+from uuid import UUID, uuid4
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -43,8 +43,7 @@ DELETE FROM outbox
 """
 
 
-@dataclass(frozen=True)
-class DepotIds:
+class DepotIds(NamedTuple):
     """The ids of one depot's parts."""
 
     gateway_id: UUID
@@ -99,6 +98,17 @@ def packet_template(site: DepotIds) -> str:
         ],
     }
     return json.dumps(document).replace('"%d"', "%d")
+
+
+def packet_answers(site: DepotIds) -> str:
+    """What the sensor actions answer to such a packet, of the size that the product stores."""
+    measurand = '{"measurand": "LIMIT_PEAK_SHAVING", "outcome": "APPLIED", "code": null}'
+    action = (
+        f'{{"sensor_id": "{SENSOR}", "device_id": "{site.device_id}", "sensor_action_id": "{uuid4()}", '
+        '"action": "UPDATE_MICROGRID_STATE", "outcome": "APPLIED", "code": null, "measurands": [%s], "rule": null, '
+        f'"target_id": "{site.microgrid_id}"}}'
+    )
+    return f"[{action % ', '.join([measurand] * 2)}, {action % ''}]"
 
 
 def packets_body(sites: Sequence[DepotIds], first: int, count: int) -> str:

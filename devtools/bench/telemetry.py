@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
-from uuid import uuid4
 
+import httpx
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -18,8 +18,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cli.commands.services import child_environment
+from cli.errors import CommandFailedError
 from devtools.bench.baselines.bare import BarePlan
 from devtools.bench.baselines.flexmeasures import flexmeasures
+from devtools.bench.baselines.same_rows import differences
 from devtools.bench.baselines.server import CONSTANT
 from devtools.bench.credentials import Door, door_table, make_secrets, measure_door, measure_guard
 from devtools.bench.deadlines import measure_deadlines
@@ -29,9 +31,9 @@ from devtools.bench.runners import BenchApi, processor_seconds, run_bare, run_lo
 from devtools.bench.site import (
     PACKETS,
     READINGS,
-    SENSOR,
     DepotIds,
     make_sites,
+    packet_answers,
     packet_template,
     packets_body,
     read_sites,
@@ -54,6 +56,10 @@ class BenchOptions:
     rounds: int
     depots: int
     processes: int
+
+    def line(self, clients: int, array: int) -> Line:
+        """A way of bringing packets in which no two of those that are under way are of one gateway."""
+        return Line(clients, min(array, self.depots // clients))
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,8 @@ class Clock:
 
 async def run(seconds: float, rounds: int, depots: int, processes: int, parts: Sequence[str]) -> int:
     """Measure and print."""
+    if depots < CLIENTS:
+        raise CommandFailedError(f"Each of {CLIENTS} clients sends packets of its own depot: give at least {CLIENTS}.")
     options = BenchOptions(seconds, min(2.0, seconds / 2), rounds, depots, processes)
     console = Console()
     async with databases() as made:
@@ -146,6 +154,16 @@ class Running:
         outcome = await run_load(Plan("127.0.0.1", self.api.port, clients, self.options.seconds, self.options.warm_up))
         self.clock.take(max(outcome.next_times))
         return outcome
+
+    async def begin(self) -> None:
+        """Send the first packet of each gateway: of it more is written than of those that are measured."""
+        begin = self.clock.begin()
+        bodies = [self.sites[n : n + ARRAY] for n in range(0, len(self.sites), ARRAY)]
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.api.port}", timeout=60) as client:
+            for sites in bodies:
+                body = packets_body(sites, 0, len(sites)) % ((begin,) * len(sites))
+                (await client.post(PACKETS, content=body)).raise_for_status()
+        self.clock.take(begin + 1)
 
     async def packets(self, line: Line, *, baseline: bool = True) -> None:
         """Measure one way of bringing packets, then its baseline."""
@@ -190,27 +208,12 @@ class Running:
                 self.options.seconds,
                 self.options.warm_up,
                 self.clock.begin(),
-                [[*map(str, _ids(site)), packet_template(site), _answers(site)] for site in used],
+                [[*map(str, site), packet_template(site), packet_answers(site)] for site in used],
             )
         )
         self.clock.take(outcome.next_time)
         processor = outcome.processor_seconds / outcome.packets * 1e6
         line.bare.append(Sample(outcome.packets / outcome.seconds, Latency.of(outcome.latencies), processor))
-
-
-def _ids(site: DepotIds) -> Sequence[object]:
-    return site.gateway_id, site.depot_id, site.microgrid_id, site.device_id, site.circuit_id
-
-
-def _answers(site: DepotIds) -> str:
-    """Answers of the size that the product stores."""
-    measurand = '{"measurand": "LIMIT_PEAK_SHAVING", "outcome": "APPLIED", "code": null}'
-    action = (
-        f'{{"sensor_id": "{SENSOR}", "device_id": "{site.device_id}", "sensor_action_id": "{uuid4()}", '
-        '"action": "UPDATE_MICROGRID_STATE", "outcome": "APPLIED", "code": null, "measurands": [%s], "rule": null, '
-        f'"target_id": "{site.microgrid_id}"}}'
-    )
-    return f"[{action % ', '.join([measurand] * 2)}, {action % ''}]"
 
 
 @asynccontextmanager
@@ -222,12 +225,15 @@ async def _running(made: Databases, options: BenchOptions) -> AsyncGenerator[Run
                 sites = await read_sites(connection)
             environment = child_environment(None, None, "") | {"DATABASE_URL": made.url_of("run")}
             with BenchApi(free_port(), Path(folder) / "api.log", environment, options.processes) as api:
-                yield Running(made, engine, api, sites, Clock(), options)
+                running = Running(made, engine, api, sites, Clock(), options)
+                await running.begin()
+                yield running
 
 
 async def _ingest(console: Console, made: Databases, options: BenchOptions, *, packets: bool, reads: bool) -> None:
-    lines = [Line(1, 1), Line(CLIENTS, 1), Line(1, ARRAY), Line(CLIENTS, ARRAY)] if packets else []
+    lines = [options.line(clients, array) for array in (1, ARRAY) for clients in (1, CLIENTS)] if packets else []
     read = ReadFigures()
+    unlike = await _unlike(made) if packets else []
     for _ in track(range(options.rounds), description="rounds", console=console, transient=True):
         async with _running(made, options) as running:
             for line in lines:
@@ -236,13 +242,25 @@ async def _ingest(console: Console, made: Databases, options: BenchOptions, *, p
                 await _reads(running, read)
     if packets:
         console.print(_packet_table(lines))
+        for each in unlike:
+            console.print(f"[red]The baseline does not write what the product writes:[/] {each}")
     if reads:
         console.print(read.table())
 
 
+async def _unlike(made: Databases) -> list[str]:
+    """Say how the rows of the baseline differ from those of the product."""
+    async with made.copy("filled") as engine:
+        async with engine.connect() as connection:
+            product, bare, *_ = await read_sites(connection)
+        return await differences(engine, product, bare)
+
+
 async def _several(console: Console, made: Databases, options: BenchOptions) -> None:
     """Measure one API process and several, in turn."""
-    measured = {count: [Line(CLIENTS, 1), Line(CLIENTS, ARRAY)] for count in (1, max(2, options.processes))}
+    measured = {
+        count: [options.line(CLIENTS, 1), options.line(CLIENTS, ARRAY)] for count in (1, max(2, options.processes))
+    }
     for _ in track(range(options.rounds), description="API processes", console=console, transient=True):
         for count, lines in measured.items():
             async with _running(made, replace(options, processes=count)) as running:
@@ -372,7 +390,7 @@ class Pair:
 
 
 async def _flexmeasures(console: Console, made: Databases, options: BenchOptions) -> None:
-    pairs = [Pair(1), Pair(ARRAY)]
+    pairs = [Pair(options.line(CLIENTS, array).array) for array in (1, ARRAY)]
     async with flexmeasures(made, CLIENTS) as other, _running(made, options) as running:
         for _ in track(range(options.rounds), description="FlexMeasures", console=console, transient=True):
             for pair in pairs:

@@ -160,9 +160,8 @@ class PacketBatchState:
         """Accept one update of a capability (COR-9.9): recorded always, shown if it is the latest."""
         key = (given.microgrid_id, given.capability)
         observed_at, event_ref, status, *_ = given.event
-        given = given._replace(
-            event=StatusEvent(observed_at, event_ref, status, self.now, self.epochs.get(key, 0)),
-        )
+        event = StatusEvent(observed_at, event_ref, status, self.now, self.epochs.get(key, 0))
+        given = NewStatus(*key, event, given.source_device_id, given.recorded_by, given.scenario_run_id)
         ref = (*key, event_ref)
         latest = self.latest.get(key)
         folded = fold_one(latest, given.event, self.earlier.get(ref))

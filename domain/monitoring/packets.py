@@ -102,8 +102,7 @@ class Sensor:
 
     def standard(self) -> dict[MeasurandKey, Measurand]:
         """Return the measurands with standard keys; each key is there once at most."""
-        found = ((_STANDARD_KEYS.get(measurand.key), measurand) for measurand in self.measurands)
-        return {key: measurand for key, measurand in found if key is not None}
+        return {_STANDARD_KEYS[each.key]: each for each in self.measurands if each.key in _STANDARD_KEYS}
 
 
 @dataclass(frozen=True)

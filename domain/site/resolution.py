@@ -7,6 +7,7 @@ configuration show by it what would happen.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.site.packet_context import ConfiguredAction, PacketContext, alone
@@ -15,8 +16,7 @@ from domain.site.routing import RoutingRemediation, RoutingRule
 from domain.site.sensor_actions import SENSOR_ACTIONS, ActionTarget
 
 
-@dataclass(frozen=True)
-class Resolved:
+class Resolved(NamedTuple):
     """What the action writes to."""
 
     target_id: UUID

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import Text, and_, func, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access.people import Identity
 from store.access.tables import people
+
+_SUBJECT = people.c.issuer.concat(literal_column("'#'", Text)).concat(people.c.sub)
+"""What grants call a person, as the index `people_called` has it."""
 
 
 async def keep_person(connection: AsyncConnection, identity: Identity) -> UUID:
@@ -29,7 +32,7 @@ async def keep_person(connection: AsyncConnection, identity: Identity) -> UUID:
 
 async def find_person(connection: AsyncConnection, subject: str) -> UUID | None:
     """Find a person by what grants call them (`Identity.subject`); None: they never signed in here."""
-    query = select(people.c.id).where(func.concat(people.c.issuer, "#", people.c.sub) == subject)
+    query = select(people.c.id).where(subject == _SUBJECT)
     return (await connection.execute(query)).scalar_one_or_none()
 
 
@@ -63,14 +66,13 @@ async def find_people(
 ) -> list[KnownPerson]:
     """Find people whose name or verified address holds a text; ``exactly``: whose address, ``sub`` or subject it is."""
     c = people.c
-    subject = c.issuer + "#" + c.sub
     address, wanted = and_(c.email_verified, func.lower(c.email) == sought.lower()), sought.lower()
     if exactly:
-        found = or_(address, c.sub == sought, subject == sought)
+        found = or_(address, c.sub == sought, sought == _SUBJECT)
     else:
         in_address = and_(c.email_verified, func.lower(c.email).contains(wanted, autoescape=True))
         found = or_(func.lower(c.name).contains(wanted, autoescape=True), in_address)
-    query = select(c.id, subject, c.name, c.email, c.email_verified).where(found).order_by(c.name, c.id).limit(limit)
+    query = select(c.id, _SUBJECT, c.name, c.email, c.email_verified).where(found).order_by(c.name, c.id).limit(limit)
     return [
         KnownPerson(person_id, of, name, email if verified else None)
         for person_id, of, name, email, verified in await connection.execute(query)

@@ -35,6 +35,7 @@ people = Table(
     now_column("first_signed_in_at"),
     now_column("signed_in_at"),
     UniqueConstraint("issuer", "sub", name="people_subject"),
+    Index("people_called", text("((issuer || '#'::text) || sub)")),
     text_check("people_sub", "sub", MAX_SUB_LENGTH),
     text_check("people_name", "name", MAX_STORED_NAME_LENGTH),
 )

@@ -26,6 +26,14 @@ def containing(part: str) -> str:
     return f"%{_WILDCARD.sub(lambda found: chr(92) + found[0], part)}%"
 
 
+def nullable(values: list[Any]) -> list[Any] | None:
+    """A column as a parameter of ``unnest``: None where all of it is null, which takes no time to send and to read.
+
+    Another parameter must be as long as the rows are many: ``unnest`` fills the others with nulls.
+    """
+    return None if values.count(None) == len(values) else values
+
+
 def is_one_of(column: ColumnElement[Any], ids: Iterable[UUID]) -> ColumnElement[bool]:
     """The condition that a column of ids is one of these; of none: never."""
     return column == any_(bindparam(None, list(ids), type_=ARRAY(Uuid)))

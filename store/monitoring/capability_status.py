@@ -19,6 +19,7 @@ from domain.base.problems import Problem, ProblemCode
 from domain.monitoring.batch_state import NewStatus, PacketBatchState
 from domain.monitoring.capabilities import Capability, CapabilityStatus, FoldEffect, Held, StatusEvent
 from domain.monitoring.freshness import Timeliness, threshold_for, timeliness_of
+from store.base.arrays import nullable
 from store.base.changes import record_change
 from store.base.database import clock
 from store.base.driver import KeptConnection, driver_errors, driver_in
@@ -195,7 +196,7 @@ def status_parameters(state: PacketBatchState) -> list[Any]:
         [place in shown for place in range(len(given))],
         state.now,
         [each.event.epoch for each in given],
-        [each.scenario_run_id for each in given],
+        nullable([each.scenario_run_id for each in given]),
         [state.held[each.microgrid_id, each.capability].since if n in shown else None for n, each in enumerate(given)],
     ]
 

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.monitoring.batch_state import PacketBatchState
+from store.base.arrays import nullable
 from store.base.driver import driver_errors, driver_in
 from store.base.locks import lock_sites
 from store.base.notifications.notify import ChangeKind, notify
@@ -45,7 +46,7 @@ _STEPS = """
 """
 
 
-def capacity_parameters(state: PacketBatchState) -> list[list[Any]]:
+def capacity_parameters(state: PacketBatchState) -> list[Any]:
     """Make the parameters of ``WRITE_CAPACITIES``."""
     # In the order of the key, so that two transactions never wait for each other.
     changed = sorted(state.changed_capacities)
@@ -55,7 +56,7 @@ def capacity_parameters(state: PacketBatchState) -> list[list[Any]]:
         [state.mode for state in states],
         [state.since for state in states],
         [state.deadline for state in states],
-        [state.reason for state in states],
+        nullable([state.reason for state in states]),
         [state.capacity_w for state in states],
         [state.basis for state in states],
         [state.observed_at for state in states],
@@ -63,8 +64,8 @@ def capacity_parameters(state: PacketBatchState) -> list[list[Any]]:
         [state.fail_safe_observed_at for state in states],
         [state.received_at for state in states],
         [state.fail_safe_received_at for state in states],
-        [state.scenario_run_id for state in states],
-        [state.fail_safe_scenario_run_id for state in states],
+        nullable([state.scenario_run_id for state in states]),
+        nullable([state.fail_safe_scenario_run_id for state in states]),
     ]
 
 

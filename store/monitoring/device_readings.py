@@ -8,6 +8,7 @@ from typing import Any
 
 from domain.monitoring.device_readings import DeviceReading
 from domain.site.measurands import MEASURANDS, MeasurandKey, ValueKind
+from store.base.arrays import nullable
 from store.monitoring.history import oldest_month
 
 COLUMN_TYPES = {
@@ -63,11 +64,12 @@ def write_readings_cte(first: int) -> str:
 
 def reading_parameters(readings: Sequence[DeviceReading]) -> list[Any]:
     """Make the parameters of ``write_readings_cte``."""
+    measured = {key for each in readings for key in each.values}
     return [
         [each.device_id for each in readings],
         [each.observed_at for each in readings],
         [each.received_at for each in readings],
-        [json.dumps(each.faults) if each.faults else None for each in readings],
-        [each.scenario_run_id for each in readings],
-        *([each.values.get(key) for each in readings] for key in MEASURANDS),
+        nullable([json.dumps(each.faults) if each.faults else None for each in readings]),
+        nullable([each.scenario_run_id for each in readings]),
+        *([each.values.get(key) for each in readings] if key in measured else None for key in MEASURANDS),
     ]

@@ -19,6 +19,7 @@ from domain.monitoring.device_readings import device_readings
 from domain.monitoring.packets import DEFAULT_FUTURE_SKEW, Packet
 from domain.site.packet_context import PacketContext
 from domain.site.sensor_actions import SensorActionKind
+from store.base.arrays import nullable
 from store.base.notifications.notify import CHANNEL, ChangeKind, payloads
 from store.monitoring.capability_status import WRITE_STATUSES, load_statuses, status_parameters
 from store.monitoring.capacity_upkeep import (
@@ -221,7 +222,7 @@ async def _write(
         [each.packet.observed_at for each, _, _ in stored],
         [each.document for each, _, _ in stored],
         [taken.answers_text for _, taken, _ in stored],
-        [each.scenario_run_id for each, _, _ in stored],
+        nullable([each.scenario_run_id for each, _, _ in stored]),
         *capacity_parameters(state),
         *reading_parameters(
             device_readings(

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.access.people import Identity, is_program, read_identity, read_named
 from domain.access.secrets import SecretKind, digest_of, make_secret
 from domain.access.sessions import return_address
 from domain.base.actor import LOCAL_ADMINISTRATOR
 from runtime.settings import Settings
+from store.access.people import find_person, keep_person
 
 ISSUER = "https://id.example"
 
@@ -104,3 +107,21 @@ def test_a_secret_has_256_bits_and_is_stored_as_its_digest() -> None:
     assert len(digest_of(secret)) == 32
     with pytest.raises(ValueError, match="256"):
         make_secret(SecretKind.SESSION, b"short")
+
+
+async def test_a_person_is_looked_up_by_an_index(engine: AsyncEngine) -> None:
+    odd, usual = read_identity(f"{ISSUER}/#a", {"sub": "b#c"}, "groups"), identity()
+    async with engine.begin() as connection:
+        kept = {each.subject: await keep_person(connection, each) for each in (odd, usual)}
+        assert {subject: await find_person(connection, subject) for subject in kept} == kept
+        assert await find_person(connection, f"{ISSUER}#another") is None
+        await connection.execute(
+            text(
+                "INSERT INTO people (issuer, sub, name, email_verified, groups) "
+                "SELECT 'x', n::text, 'x', false, '{}' FROM generate_series(1, 5000) AS n"
+            )
+        )
+        await connection.execute(text("ANALYZE people"))
+        await find_person(connection, usual.subject)
+        used = await connection.execute(text("SELECT pg_stat_get_xact_numscans('people_called'::regclass)"))
+        assert used.scalar_one() > 0

@@ -7,5 +7,6 @@
   its page asks
 - ``flexmeasures_site``: Runs inside FlexMeasures' own environment: a user, and as many depots with one sensor each as
   asked for
+- ``same_rows``: Whether the baseline of packet ingest writes the rows that the product writes, table by table
 - ``server``: The API with one more route, which the latest-status read is measured against
 """

@@ -2,8 +2,9 @@
 
     python -m devtools.bench.baselines.bare < PLAN.json > OUTCOME.json
 
-One connection writes group after group, each in a transaction of its own, by four prepared statements: the packets,
-the capability events, the latest statuses, the capacities. Everything that the product looks up or decides is given.
+One connection writes group after group, each in a transaction of its own, by five prepared statements: the packets,
+the capability events, the latest statuses, the capacities, the typed readings. Triggers write what else there is.
+Everything that the product looks up or decides is given. ``same_rows`` compares what both write.
 """
 
 from __future__ import annotations
@@ -39,23 +40,34 @@ _EVENTS = """
 """
 _LATEST = """
     INSERT INTO capability_latest AS l (microgrid_id, capability, event_id, status, observed_at, received_at,
-                                        provider_event_ref, source_device_id)
-    SELECT microgrid_id, capability, id, status, observed_at, $8, ref, device_id
+                                        provider_event_ref, source_device_id, since)
+    SELECT microgrid_id, capability, id, status, observed_at, $8, ref, device_id, $9
     FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::uuid[])
         AS g (id, microgrid_id, capability, status, observed_at, ref, device_id)
     ON CONFLICT (microgrid_id, capability) DO UPDATE
     SET event_id = excluded.event_id, status = excluded.status, observed_at = excluded.observed_at,
         received_at = excluded.received_at, provider_event_ref = excluded.provider_event_ref,
-        source_device_id = excluded.source_device_id
+        source_device_id = excluded.source_device_id, since = excluded.since
     WHERE (excluded.observed_at, excluded.provider_event_ref) > (l.observed_at, l.provider_event_ref)
 """
 _CAPACITIES = """
     UPDATE circuit_capacities AS c
     SET mode = 'CONTROLLER', deadline = g.deadline, capacity_w = 187500, basis = 'AVAILABLE_CHARGING_CAPACITY',
-        observed_at = g.observed_at, fail_safe_received_w = 40000, fail_safe_observed_at = g.observed_at
+        observed_at = g.observed_at, received_at = $4, fail_safe_received_w = 40000,
+        fail_safe_observed_at = g.observed_at, fail_safe_received_at = $4
     FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) AS g (circuit_id, deadline, observed_at)
     WHERE c.circuit_id = g.circuit_id
 """
+_READINGS = """
+    INSERT INTO device_readings (device_id, observed_at, received_at, limit_peak_shaving, limit_der_export,
+                                 available_charging_capacity, heartbeat_status, fail_safe_capacity)
+    SELECT device_id, observed_at, $3, true, false, 187500, 'ok', 40000
+    FROM unnest($1::uuid[], $2::timestamptz[]) AS g (device_id, observed_at)
+    ON CONFLICT (device_id, observed_at) DO NOTHING
+"""
+_SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+"""Since when the statuses hold."""
+STATEMENTS = (_PACKETS, _EVENTS, _LATEST, _CAPACITIES, _READINGS)
 
 
 @dataclass(frozen=True)
@@ -86,8 +98,11 @@ class BareOutcome:
     """What this process and its connection's in PostgreSQL took of the processor in those seconds."""
 
 
-async def _write(connection: asyncpg.Connection, statements: Sequence[Any], group: Sequence[Any], moment: int) -> None:
-    packets, events, latest, capacities = statements
+async def write_group(
+    connection: asyncpg.Connection, statements: Sequence[Any], group: Sequence[Any], moment: int
+) -> None:
+    """Write a group in a transaction, by the prepared ``STATEMENTS``; each packet is measured at ``moment``."""
+    packets, events, latest, capacities, readings = statements
     observed = datetime.fromtimestamp(moment / 1000, UTC)
     now = datetime.now(UTC)
     async with connection.transaction():
@@ -110,12 +125,14 @@ async def _write(connection: asyncpg.Connection, statements: Sequence[Any], grou
             [device for _, _, _, device, *_ in group for _ in (0, 1)],
         )
         await events.fetch(*status, now)
-        await latest.fetch(*status, now)
+        await latest.fetch(*status, now, _SINCE)
         await capacities.fetch(
             [circuit for _, _, _, _, circuit, *_ in group],
             [observed + timedelta(minutes=10)] * len(group),
             [observed] * len(group),
+            now,
         )
+        await readings.fetch([device for _, _, _, device, *_ in group], [observed] * len(group), now)
 
 
 async def _run(plan: BarePlan) -> BareOutcome:
@@ -127,7 +144,7 @@ async def _run(plan: BarePlan) -> BareOutcome:
         times = server.cpu_times()
         return time.process_time() + times.user + times.system
 
-    statements = [await connection.prepare(query) for query in (_PACKETS, _EVENTS, _LATEST, _CAPACITIES)]
+    statements = [await connection.prepare(query) for query in STATEMENTS]
     moment, place, packets, used = plan.begin, 0, 0, 0.0
     latencies: list[float] = []
     started = time.perf_counter()
@@ -138,7 +155,7 @@ async def _run(plan: BarePlan) -> BareOutcome:
         group = [sites[(place + n) % len(sites)] for n in range(plan.group)]
         place += plan.group
         moment += 1
-        await _write(connection, statements, group, moment)
+        await write_group(connection, statements, group, moment)
         if began >= counted_from:
             latencies.append(time.perf_counter() - began)
             packets += plan.group

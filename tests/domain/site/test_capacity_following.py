@@ -85,7 +85,7 @@ def test_changed_settings_move_the_deadline_without_a_step() -> None:
     patient = Owner(OWNER.sensor_action_id, replace(POLICY, heartbeat_threshold=timedelta(seconds=90)))
     found = follow(LED, patient, after(20))
     assert found.steps == ()
-    assert found.following == Following(patient, replace(LED.state, deadline=after(100)))
+    assert found.following == Following(patient, LED.state._replace(deadline=after(100)))
     hasty = Owner(OWNER.sensor_action_id, replace(POLICY, heartbeat_threshold=timedelta(seconds=5)))
     found = follow(LED, hasty, after(20))
     assert [(step.at, step.state and step.state.mode) for step in found.steps] == [(after(20), CapacityMode.FAIL_SAFE)]

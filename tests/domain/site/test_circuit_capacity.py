@@ -208,7 +208,7 @@ def test_another_threshold_moves_the_deadline(threshold: float, mode: CapacityMo
 def test_another_configured_fail_safe_capacity_holds_at_once() -> None:
     lost = on_deadline(FOLLOWING, POLICY, at(3))
     changed = apply_policy(lost, POLICY, replace(POLICY, fail_safe_w=9), at(4))
-    assert changed == replace(lost, capacity_w=9)
+    assert changed == lost._replace(capacity_w=9)
     assert apply_policy(FOLLOWING, POLICY, replace(POLICY, fail_safe_w=9), at(2)) == FOLLOWING
 
 
