@@ -45,10 +45,15 @@ class DepotLoad:
 
 
 # What a power source gives is no load. A circuit below another one that is measured is in what that one draws.
+#
+# Nobody knows beforehand how many depots measured just now, PostgreSQL least of all: a plan for one of them, run with
+# fifty thousand, must still read each once. So nothing here is joined that a wrong guess would compare pair by pair:
+# what a table has is looked up by its key, row by row (a subquery with a LIMIT, an OFFSET or an aggregate is not turned
+# into a join), and two results of this statement meet in a GROUP BY or a FULL JOIN, which can only sort or hash.
 LOADS = """
     WITH RECURSIVE measured AS MATERIALIZED (
-        SELECT d.depot_id, d.circuit_id, sum(r.watts) AS watts, bool_or(r.is_simulated) AS is_simulated,
-               array_agg(d.id) AS devices
+        SELECT d.depot_id, d.circuit_id, d.id AS device_id, r.watts, r.is_simulated,
+               count(*) OVER (PARTITION BY d.depot_id) AS of_depot
         FROM sensor_sightings AS s
         JOIN devices AS d ON d.gateway_id = s.gateway_id AND d.sensor_id = s.sensor_id
         CROSS JOIN LATERAL (
@@ -59,51 +64,60 @@ LOADS = """
         WHERE s.received_at > now() - CAST(:recent AS interval) AND d.circuit_id IS NOT NULL AND {within}
           AND NOT EXISTS (
             SELECT FROM power_source_readings AS p
-            WHERE p.device_id = d.id AND p.measurand = 'TOTAL_POWER_LOAD' AND NOT p.released)
-        GROUP BY d.depot_id, d.circuit_id
-    ), above (circuit_id, parent_id) AS (
-        SELECT m.circuit_id, c.parent_id FROM measured AS m JOIN circuits AS c ON c.id = m.circuit_id
+            WHERE p.device_id = d.id AND p.measurand = 'TOTAL_POWER_LOAD' AND NOT p.released OFFSET 0)
+    ), up (circuit_id, at) AS (
+        SELECT DISTINCT circuit_id, circuit_id FROM measured WHERE of_depot > 1
         UNION ALL
-        SELECT a.circuit_id, c.parent_id FROM above AS a JOIN circuits AS c ON c.id = a.parent_id
-    ), counted AS (
-        SELECT * FROM measured
-        WHERE circuit_id NOT IN (
-            SELECT a.circuit_id FROM above AS a JOIN measured AS m ON m.circuit_id = a.parent_id)
+        SELECT u.circuit_id, c.parent_id
+        FROM up AS u CROSS JOIN LATERAL (SELECT parent_id FROM circuits WHERE id = u.at LIMIT 1) AS c
+        WHERE c.parent_id IS NOT NULL
+    ), nested AS (
+        SELECT DISTINCT unnest(below) AS circuit_id
+        FROM (
+            SELECT array_agg(circuit_id) FILTER (WHERE circuit_id <> at) AS below
+            FROM up GROUP BY at HAVING bool_or(circuit_id = at)
+        ) AS of_measured
     ), loads AS (
-        SELECT depot_id, sum(watts) AS watts, bool_or(is_simulated) AS is_simulated FROM counted GROUP BY depot_id
-    ), capacities AS (
-        SELECT c.depot_id, sum(coalesce(h.capacity_w, c.rated_power_w)) AS watts,
-               bool_or(h.scenario_run_id IS NOT NULL) AS is_simulated
-        FROM circuits AS c LEFT JOIN circuit_capacities AS h ON h.circuit_id = c.id
-        WHERE c.parent_id IS NULL AND c.depot_id IN (SELECT depot_id FROM loads)
-        GROUP BY c.depot_id
+        SELECT m.depot_id, sum(m.watts) AS watts, bool_or(m.is_simulated) AS is_simulated,
+               array_agg(m.device_id) AS device_ids
+        FROM measured AS m FULL JOIN nested AS n ON n.circuit_id = m.circuit_id
+        WHERE n.circuit_id IS NULL
+        GROUP BY m.depot_id
+    ), loaded AS (
+        SELECT l.depot_id, l.watts, c.watts AS capacity_w, l.device_ids,
+               l.is_simulated OR coalesce(c.is_simulated, false) AS is_simulated
+        FROM loads AS l CROSS JOIN LATERAL (
+            SELECT sum(coalesce(h.capacity_w, c.rated_power_w)) AS watts,
+                   bool_or(h.scenario_run_id IS NOT NULL) AS is_simulated
+            FROM circuits AS c LEFT JOIN LATERAL (
+                SELECT capacity_w, scenario_run_id FROM circuit_capacities WHERE circuit_id = c.id LIMIT 1
+            ) AS h ON true
+            WHERE c.depot_id = l.depot_id AND c.parent_id IS NULL
+        ) AS c
     )
 """
-"""Begins a statement: ``loads`` has what each depot draws that measured it lately, ``capacities`` what it may draw.
+"""Begins a statement: ``loaded`` has what each depot draws that measured it lately, and what it may draw.
 ``within`` is a condition on a device ``d``."""
-_OF_FLEET = f"""{LOADS}
-    SELECT count(*), coalesce(sum(l.watts), 0), sum(c.watts),
-           count(*) FILTER (WHERE l.is_simulated OR c.is_simulated)
-    FROM loads AS l LEFT JOIN capacities AS c USING (depot_id)
+FLEET_LOAD = f"""{LOADS}
+    SELECT count(*), coalesce(sum(watts), 0), sum(capacity_w), count(*) FILTER (WHERE is_simulated) FROM loaded
 """
-_OF_DEPOTS = f"""{LOADS}
-    SELECT l.depot_id, l.watts AS load_w, c.watts AS capacity_w,
-           l.is_simulated OR coalesce(c.is_simulated, false) AS is_simulated,
-           ARRAY(SELECT unnest(devices) FROM counted WHERE depot_id = l.depot_id) AS device_ids
-    FROM loads AS l LEFT JOIN capacities AS c USING (depot_id)
+"""What all depots draw together."""
+DEPOT_LOADS = f"""{LOADS}
+    SELECT depot_id, watts AS load_w, capacity_w, is_simulated, device_ids FROM loaded
 """
+"""What each depot draws."""
 
 
 async def read_fleet_load(connection: AsyncConnection, scope: DepotScope) -> FleetLoad:
     """Read what the depots within ``scope`` draw, and what they may draw."""
-    statement = text(_OF_FLEET.format(within=is_within("d.depot_id", scope)))
+    statement = text(FLEET_LOAD.format(within=is_within("d.depot_id", scope)))
     found = (await connection.execute(statement, {"recent": RECENT, **given_within(scope)})).one()
     return FleetLoad(*found)
 
 
 async def read_depot_loads(connection: AsyncConnection, depot_ids: Collection[UUID]) -> dict[UUID, DepotLoad]:
     """Read what these depots draw, each; one that measured nothing lately is left out."""
-    statement = text(_OF_DEPOTS.format(within="d.depot_id = ANY (CAST(:depot_ids AS uuid[]))"))
+    statement = text(DEPOT_LOADS.format(within="d.depot_id = ANY (CAST(:depot_ids AS uuid[]))"))
     rows = await connection.execute(statement, {"recent": RECENT, "depot_ids": list(depot_ids)})
     return {
         row.depot_id: DepotLoad(row.load_w, row.capacity_w, row.is_simulated, tuple(row.device_ids)) for row in rows

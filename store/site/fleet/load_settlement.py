@@ -21,6 +21,8 @@ SETTLED_EVERY = timedelta(seconds=30)
 """How old an order by load becomes before whoever asks for it settles it."""
 _AT_ONCE = 1_000
 """Depots of one transaction: what else changes their ranks waits no longer than for these."""
+_LAST = 4_000_000_000_000_000_000
+"""The place of a depot that measured nothing lately."""
 
 # What is begun is committed at once: whoever asks meanwhile does not begin too, and reads what is there. Of one that
 # breaks off the next goes on after as long.
@@ -32,23 +34,29 @@ _BEGIN = text("""
 """)
 _END = text("UPDATE load_settlement SET settled_at = :at")
 # The most comes first: the numbers are negative. Of a capacity below one watt any load is more than all. What moved by
-# less than a hundredth keeps its place: a fleet that goes on as it did writes little.
-_MOVED = text(f"""
+# less than a hundredth keeps its place: a fleet that goes on as it did writes little. What was and what is meet in a
+# GROUP BY, as in ``LOADS``; a depot that is in no order, as it is retired, has nothing that was.
+MOVED = text(f"""
     {LOADS.format(within="true")}, settled AS (
-        SELECT k.depot_id, k.load AS load_was, k.load_share AS share_was,
-               CASE WHEN l.watts IS NULL THEN 4000000000000000000
-                    ELSE CAST(greatest(-9e17, least(9e17, -round(l.watts))) AS bigint) END AS load,
-               CASE WHEN l.watts IS NULL THEN 4000000000000000000
-                    WHEN c.watts IS NULL THEN 3000000000000000000
-                    WHEN c.watts < 1 THEN CASE WHEN l.watts > 0 THEN -1000000000000000000 ELSE 0 END
-                    ELSE CAST(greatest(-9e17, least(9e17, -round(1e6 * l.watts / c.watts))) AS bigint) END AS share
-        FROM depot_ranks AS k LEFT JOIN loads AS l USING (depot_id) LEFT JOIN capacities AS c USING (depot_id)
+        SELECT depot_id, max(load_was) AS load_was, max(share_was) AS share_was,
+               coalesce(max(load), {_LAST}) AS load, coalesce(max(share), {_LAST}) AS share
+        FROM (
+            SELECT depot_id, load AS load_was, load_share AS share_was, NULL AS load, NULL AS share FROM depot_ranks
+            UNION ALL
+            SELECT depot_id, NULL, NULL, CAST(greatest(-9e17, least(9e17, -round(watts))) AS bigint),
+                   CASE WHEN capacity_w IS NULL THEN 3000000000000000000
+                        WHEN capacity_w < 1 THEN CASE WHEN watts > 0 THEN -1000000000000000000 ELSE 0 END
+                        ELSE CAST(greatest(-9e17, least(9e17, -round(1e6 * watts / capacity_w))) AS bigint) END
+            FROM loaded
+        ) AS x
+        GROUP BY depot_id
     )
     SELECT depot_id, load, share FROM settled
     WHERE abs(load - load_was) > least(abs(load_was), 4000000000000000) / 100
        OR abs(share - share_was) > least(abs(share_was), 4000000000000000) / 100
     ORDER BY depot_id
 """)
+"""The depots whose numbers moved, with those of now."""
 # A row that something else changes at this moment is left as it is until the next time: nobody waits here.
 _WRITE = text("""
     UPDATE depot_ranks AS k SET load = n.load, load_share = n.share
@@ -67,7 +75,7 @@ async def settle_loads(engine: AsyncEngine, every: timedelta = SETTLED_EVERY) ->
     if begun_at is None:
         return
     async with engine.connect() as connection:
-        moved = (await connection.execute(_MOVED, {"recent": RECENT})).all()
+        moved = (await connection.execute(MOVED, {"recent": RECENT})).all()
     for place in range(0, len(moved), _AT_ONCE):
         depot_ids, loads, shares = zip(*moved[place : place + _AT_ONCE], strict=True)
         given: dict[str, Any] = {"depot_ids": list(depot_ids), "loads": list(loads), "shares": list(shares)}

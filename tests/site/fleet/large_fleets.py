@@ -53,3 +53,16 @@ async def blocks_read(connection: AsyncConnection, statement: TextClause, given:
     found = (await connection.execute(explained, given)).scalar_one()
     (whole,) = json.loads(found) if isinstance(found, str) else found
     return whole["Plan"]["Shared Hit Blocks"] + whole["Plan"]["Shared Read Blocks"]
+
+
+async def rows_handled(connection: AsyncConnection, statement: TextClause, given: dict[str, Any]) -> int:
+    """Count the rows that the steps of a statement's plan hand on or throw away, all together."""
+    explained = text(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement.text}")
+    found = (await connection.execute(explained, given)).scalar_one()
+    (whole,) = json.loads(found) if isinstance(found, str) else found
+    return _handled(whole["Plan"])
+
+
+def _handled(step: dict[str, Any]) -> int:
+    once = step["Actual Rows"] + sum(rows for name, rows in step.items() if name.startswith("Rows Removed"))
+    return round(once * step["Actual Loops"]) + sum(_handled(each) for each in step.get("Plans", []))
