@@ -16,18 +16,21 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api.base.access import SAFE_METHODS
 from api.base.dependencies import resources_of
 from api.base.methods import allowed_methods
 from domain.base.problems import Problem, ProblemCode, problem_title, problem_type
 from domain.base.violations import Violation, field_path
 from store.base.database import (
     AWAY,
+    CALLER,
     FAILURES,
     OutcomeUnknownError,
     is_busy,
     is_retryable_conflict,
     is_unavailable,
     misses_schema,
+    took_too_long,
 )
 from store.base.origin import current_origin
 from store.schema_version import is_migrated
@@ -36,6 +39,8 @@ _log = structlog.get_logger("api")
 
 MEDIA_TYPE = "application/problem+json"
 _SCHEMA = "Problem"
+_AFTER_TOO_LONG = 60
+"""Seconds until what took the database too long is worth asking for again."""
 _EVERY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
@@ -194,6 +199,18 @@ async def _on_database(request: Request, error: Exception) -> Response:
             ProblemCode.OUTCOME_UNKNOWN,
             "The connection to the database was lost while the change was being stored: it may or may not be stored. "
             "Check before you ask again; a request with an Idempotency-Key can be sent again as it was.",
+        )
+    if took_too_long(error):
+        _log.warning("statement too slow", path=request.scope["path"], error=str(error))
+        return problem_response(
+            ProblemCode.DATABASE_BUSY,
+            f"The database took longer than the {CALLER.statement:.0f} seconds that it has for this, and stopped. "
+            + (
+                "Ask for less at a time, as for fewer depots or a shorter time, or again later."
+                if request.method in SAFE_METHODS
+                else "Nothing was changed; try again later."
+            ),
+            retry_after=_AFTER_TOO_LONG,
         )
     if is_busy(error) or is_retryable_conflict(error):
         _log.warning("database busy", path=request.scope["path"], error=str(error))

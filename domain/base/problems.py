@@ -460,7 +460,7 @@ class ProblemCode(StrEnum):
         HTTPStatus.SERVICE_UNAVAILABLE,
         Subject.AVAILABILITY,
         "The database is running but could not serve the request in time. Nothing was changed.",
-        "Try again after a pause; if it lasts, look for long transactions.",
+        "Try again after a pause, for less where `detail` says it took long; if it lasts, look for long transactions.",
         "The database is busy",
     )
     IDEMPOTENCY_KEY_IN_USE = (

@@ -265,6 +265,11 @@ def is_busy(error: BaseException) -> bool:
     return isinstance(error, PoolTimeoutError) or _sqlstate(error) in _BUSY
 
 
+def took_too_long(error: BaseException) -> bool:
+    """Say whether a statement itself took longer than it may: no lock and no connection was waited for in vain."""
+    return _sqlstate(error) == "57014"
+
+
 def was_locked_out(error: BaseException) -> bool:
     """Say whether a lock was not had in time. Nothing was changed; tried again later, it may be had."""
     return _sqlstate(error) == "55P03"

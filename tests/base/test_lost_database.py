@@ -121,13 +121,12 @@ def test_a_busy_database_is_there(error: Exception, busy: bool) -> None:
     assert passes(wrapped)
 
 
-async def _end_others(postgres_url: str, database_url: str, where: str) -> bool:
+async def _end_others(postgres_url: str, database_url: str, where: str, by: str = "pg_terminate_backend") -> bool:
     name = make_url(database_url).database
     server = await asyncpg.connect(postgres_url)
     try:
         ended = await server.fetchval(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-            f"WHERE datname = $1 AND pid <> pg_backend_pid() AND {where}",
+            f"SELECT count({by}(pid)) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid() AND {where}",
             name,
         )
         return bool(ended)
@@ -215,6 +214,25 @@ async def test_every_connection_limits_how_long_a_transaction_may_hang(database_
             assert (await connection.execute(setting)).scalar_one() == timeouts.idle > 0
     finally:
         await engine.dispose()
+
+
+async def test_what_takes_too_long_is_told_so(postgres_url: str, database_url: str, engine: AsyncEngine) -> None:
+    async with (
+        calling(Settings(database_url=SecretStr(database_url))) as caller,
+        transaction(engine, ACTOR) as connection,
+    ):
+        # Broken off by hand, as by PostgreSQL where its time is over.
+        await connection.execute(text("LOCK TABLE depots, depot_list"))
+        for method, said in (("GET", "Ask for less"), ("POST", "Nothing was changed")):
+            asked = asyncio.create_task(caller.request(method, "/api/depots", json=DEPOT if method == "POST" else None))
+            while not asked.done():
+                await _end_others(postgres_url, database_url, "wait_event_type = 'Lock'", "pg_cancel_backend")
+            answer = await asked
+            assert told(answer) == (503, "DATABASE_BUSY")
+            assert "took longer than the 20 seconds" in answer.json()["detail"]
+            assert said in answer.json()["detail"]
+            assert "others" not in answer.json()["detail"]
+            assert answer.headers["retry-after"] == "60"
 
 
 async def test_a_commit_without_an_answer_is_not_told_as_nothing(
