@@ -3,6 +3,7 @@ import "./age-time.js";
 import "./capability-status.js";
 import "./circuit-lines.js";
 import "./copy.js";
+import "./costly.js";
 import "./dialogs.js";
 import "./fold.js";
 import "./keep-place.js";
