@@ -85,7 +85,7 @@ def fault_of(text: str, *, lines: bool = False) -> Fault | None:
     if found is not None:
         return Fault[str(found.lastgroup)]
     # White space alone is blank, which some texts may be; it is not what somebody takes for a text.
-    return Fault.INVISIBLE if not seen.isspace() and _UNSEEN.fullmatch(seen) else None
+    return Fault.INVISIBLE if not seen.isspace() and _shows_nothing(seen) else None
 
 
 def why_not(fault: Fault) -> str:
@@ -95,4 +95,11 @@ def why_not(fault: Fault) -> str:
 
 def is_blank(text: str) -> bool:
     """Say whether a text shows nothing: it is empty, or white space, or invisible."""
-    return _UNSEEN.fullmatch(text) is not None
+    return _shows_nothing(text)
+
+
+def _shows_nothing(text: str) -> bool:
+    # Accents alone have nothing to stand on: they lie over what comes before them, whatever that is.
+    return (
+        _UNSEEN.fullmatch("".join(each for each in text if not unicodedata.category(each).startswith("M"))) is not None
+    )

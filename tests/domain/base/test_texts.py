@@ -18,7 +18,7 @@ from domain.monitoring.capabilities import MAX_EVENT_REF_LENGTH, check_event_ref
 NOTHING_TO_SEE = [
     "", " ", "\u00a0", "\u3000", "\u200b", "\u200b\u200b ", "\u3164", "\uffa0", "\u115f", "\u2800", "\u00ad", "\ufeff",
     "\u2060", "\u200d", "\u200c", "\u200e", "\u200f", "\ufe0f", "\u034f", "\u180e", "\U000e0041", "\U000e0100",
-    "\u2028", "\u2029", "\u202e", "\u2066\u2069", "\U0001d159",
+    "\u2028", "\u2029", "\u202e", "\u2066\u2069", "\U0001d159", "\u0338\u0301", " \u0e34",
 ]  # fmt: skip
 MISLEADING = [
     ("a\x00", Fault.CONTROL), ("a\x1b[31m", Fault.CONTROL), ("a\nb", Fault.CONTROL), ("a\tb", Fault.CONTROL),
