@@ -64,7 +64,9 @@ class ExportCreate(Body):
     until: Moment = Field(description="Before then.")
     depot_id: UUID | None = Field(default=None, description="Of this depot alone.")
     device_ids: list[UUID] = Field(default=[], max_length=_MOST_NAMED, description="Of these devices alone.")
-    measurands: list[MeasurandKey] = Field(default=[], description="Columns of readings; all.")
+    measurands: list[MeasurandKey] = Field(
+        default=[], max_length=len(MeasurandKey), description="Columns of readings; all."
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> ExportCreate:

@@ -148,7 +148,8 @@ async def export_readings(
     depot_id: OfDepot = None,
     device_id: _Devices = None,
     measurand: Annotated[
-        list[MeasurandKey] | None, Query(description="Columns; all. Rows in which none of them came are left out.")
+        list[MeasurandKey] | None,
+        Query(max_length=len(MeasurandKey), description="Columns; all. Rows in which none of them came are left out."),
     ] = None,
     since: _Since = None,
     until: _Until = None,

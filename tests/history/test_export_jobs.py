@@ -287,6 +287,8 @@ async def test_what_cannot_be_asked_for(engine: AsyncEngine, api: httpx.AsyncCli
     wrong = window() | {"since": NOW.isoformat(), "until": NOW.isoformat()}
     assert problem(await api.post(ROUTE, json=wrong)) == (422, "INVALID_REQUEST")
     assert problem(await api.post(ROUTE, json=window(kind="secrets"))) == (422, "INVALID_REQUEST")
+    endless = window(measurands=["SOC"] * 1_000)
+    assert problem(await api.post(ROUTE, json=endless)) == (422, "INVALID_REQUEST")
     assert problem(await api.post(ROUTE, json=window(depot_id=str(uuid4())))) == (404, "DEPOT_NOT_FOUND")
     assert problem(await api.post(ROUTE, json=window(device_ids=[str(uuid4())]))) == (404, "DEVICE_NOT_FOUND")
 
