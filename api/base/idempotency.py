@@ -16,8 +16,9 @@ from fastapi import Depends, Header, Request
 from pydantic import BaseModel
 from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from starlette.datastructures import FormData
 
-from api.base.limits import MAX_FIELDS
+from api.base.limits import open_form
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
 from store.base.database import transaction
@@ -120,7 +121,14 @@ async def _of_header(
 
 
 async def _of_form(request: Request) -> Once:
-    form = await request.form(max_fields=MAX_FIELDS)
+    return _once(request, await open_form(request))
+
+
+async def _of_upload(request: Request) -> Once:
+    return _once(request, await open_form(request, files=1))
+
+
+def _once(request: Request, form: FormData) -> Once:
     key = str(form.get(FIELD, ""))
     # Each form has a key of its own; one that was tampered with counts as none.
     is_key = len(key) <= MAX_KEY_LENGTH and re.fullmatch(_KEY, key) is not None
@@ -135,3 +143,5 @@ OnceDep = Annotated[Once, Depends(_of_header)]
 """A route's request, by the header's key."""
 FormOnceDep = Annotated[Once, Depends(_of_form)]
 """A form's, by the key in it. A form that is sent twice waits for itself: both get the answer."""
+UploadOnceDep = Annotated[Once, Depends(_of_upload)]
+"""The same of a form with a file."""

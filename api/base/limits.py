@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.base.problems import Problem, ProblemCode
+
+if TYPE_CHECKING:
+    from starlette._utils import AwaitableOrContextManager
+    from starlette.datastructures import FormData
+    from starlette.requests import Request
 
 MAX_FIELDS = 20_000
 """Fields in one form; a depot with a few thousand circuits has three for each."""
@@ -71,6 +77,18 @@ class BodyLimit:
             return message
 
         await self._app(scope, bounded, send)
+
+
+def open_form(request: Request, *, files: int = 0) -> AwaitableOrContextManager[FormData]:
+    """Read the form of a request; it is read once, by whoever is first.
+
+    A file in the place of a text would be taken for one, so no more than these ``files`` may be among its fields.
+
+    Raises:
+        HTTPException: 400; it is no form, or has too much of something.
+
+    """
+    return request.form(max_files=files, max_fields=MAX_FIELDS)
 
 
 class Places:

@@ -49,6 +49,15 @@ async def test_every_body_is_read_strictly(api: httpx.AsyncClient) -> None:
         assert len(set(faults(answer))) == len(faults(answer)), path
 
 
+async def test_a_file_is_no_text_of_a_form(api: httpx.AsyncClient) -> None:
+    paths = ("/depots/new", "/depots/views", "/backfills", "/scenarios", "/exports/new/readings")
+    for path in paths:
+        answer = await api.post(path, data={"timezone": "UTC", "mode": "real"}, files={"name": ("a", b"x")})
+        assert (answer.status_code, "Too many files" in answer.text) == (422, True), path
+    assert (await api.get("/api/depots")).json()["items"] == []
+    assert (await api.get("/api/backfills")).json()["items"] == []
+
+
 @pytest.mark.parametrize(
     ("content", "field"),
     [

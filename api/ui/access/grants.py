@@ -17,6 +17,7 @@ from api.access import grants as service
 from api.access.grants import GrantCreate, GrantId
 from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.idempotency import FormOnceDep
+from api.base.limits import open_form
 from api.base.types import Cursor, Search
 from api.site import depots
 from api.ui.base.depot_choice import find_depot
@@ -76,7 +77,7 @@ class Filled:
     @staticmethod
     async def of(request: Request) -> tuple[Filled, str]:
         """Read it, and what the grantee had when the effect was shown."""
-        async with request.form() as form:
+        async with open_form(request) as form:
             given = {name: str(form.get(name, "")).strip() for name in ("kind", "who", "role", "reach", "depot")}
             return Filled(**given), str(form.get("seen", ""))
 

@@ -17,6 +17,7 @@ from api.access.authentication import session_of
 from api.access.sessions import PersonId
 from api.base.access import PrincipalDep
 from api.base.dependencies import ActorDep, EngineDep
+from api.base.limits import open_form
 from api.base.types import Cursor, Search
 from api.site import depots
 from api.ui.access.grants import ROLES
@@ -98,7 +99,7 @@ async def begin(request: Request, principal: PrincipalDep) -> Response:
 @router.post("", name="token_create")
 async def create(request: Request, engine: EngineDep, actor: ActorDep, principal: PrincipalDep) -> Response:
     """Create a token, and show it this once."""
-    async with request.form() as form:
+    async with open_form(request) as form:
         names = ("name", "role", "reach", "depot", "days")
         filled = Filled(**{name: str(form.get(name, "")).strip() for name in names})
     body, errors = await _read(engine, principal, filled)

@@ -16,6 +16,7 @@ from starlette.datastructures import FormData
 
 from api.base.dependencies import ActorDep, EngineDep, TablesDep
 from api.base.idempotency import FormOnceDep
+from api.base.limits import open_form
 from api.base.problems import FieldProblem
 from api.base.types import BindingId, DepotId
 from api.base.versions import Edit
@@ -64,7 +65,7 @@ class BindingInput(EditForm):
     @staticmethod
     async def read(request: Request) -> BindingInput:
         """Read what was filled in."""
-        async with request.form() as form:
+        async with open_form(request) as form:
             return BindingInput(_read(form), _read(form, WAS), read_version(form), form.get("tried") == "yes")
 
     @property

@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.idempotency import FormOnceDep
 from api.base.jobs.service import JobsDep, JobService
+from api.base.limits import open_form
 from api.base.types import Cursor, ExportId, Moment, OfDepot
 from api.history import export_jobs as service
 from api.history.exports import DEFAULT_SPAN
@@ -80,7 +81,7 @@ async def start(
     request: Request, kind: ExportKind, scope: ScopeDep, actor: ActorDep, jobs: JobsDep, once: FormOnceDep
 ) -> Response:
     """Start an export and lead to the list."""
-    async with request.form() as form:
+    async with open_form(request) as form:
         named = {name: [str(each) for each in form.getlist(name)] for name in ("depot_id", "device_id", "measurand")}
         filled = {name: str(form.get(name, "")).strip() for name in ("since", "until", "format")}
     errors = FieldErrors()

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.base.dependencies import ActorDep, EngineDep
 from api.base.idempotency import FormOnceDep
 from api.base.jobs.service import JobsDep, JobService
+from api.base.limits import open_form
 from api.base.streams.live import Kind, Topic
 from api.base.types import BackfillId, Cursor, encode_cursor
 from api.history.rollups import read_upkeep
@@ -60,7 +61,7 @@ async def more(request: Request, jobs: JobsDep, cursor: Cursor = None) -> Respon
 @router.post("", name="backfill_start")
 async def start(request: Request, actor: ActorDep, jobs: JobsDep, once: FormOnceDep) -> Response:
     """Start a backfill and lead to it."""
-    async with request.form() as form:
+    async with open_form(request) as form:
         given, mode = str(form.get("page_size", "")).strip(), str(form.get("mode", ""))
     size = read_whole(given, MAX_PAGE_SIZE)
     errors = FieldErrors()

@@ -11,6 +11,7 @@ from api.access.authorization import PermitDep
 from api.base.dependencies import ActorDep, EngineDep, ScopeDep
 from api.base.idempotency import FormOnceDep
 from api.base.jobs.service import JobsDep, JobService
+from api.base.limits import open_form
 from api.base.streams.live import Kind, Topic
 from api.base.types import Cursor, Search
 from api.simulation import scenario_runs as service
@@ -80,7 +81,7 @@ async def about(request: Request, scenario: Search = None) -> Response:
 @router.post("", name="scenario_start")
 async def start(request: Request, actor: ActorDep, jobs: JobsDep, permit: PermitDep, once: FormOnceDep) -> Response:
     """Start a run and lead to it."""
-    async with request.form() as form:
+    async with open_form(request) as form:
         given = {name: str(form.get(name, "")).strip() for name in ("scenario", "depot", "seed", "speed", "confirm")}
     errors = FieldErrors()
     if given["scenario"] not in preset_names():

@@ -18,7 +18,7 @@ from starlette.datastructures import FormData
 
 from api.base.dependencies import ActorDep, EngineDep, PrincipalDep, ScopeDep
 from api.base.idempotency import FormOnceDep
-from api.base.limits import MAX_FIELDS
+from api.base.limits import MAX_FIELDS, open_form
 from api.base.streams.live import Kind, Topic
 from api.base.types import Cursor, DepotId, Search
 from api.monitoring.overview import DepotInAlarm
@@ -370,7 +370,7 @@ async def begin(request: Request) -> Response:
 @router.post("/depots/new/circuits", name="new_depot_circuits")
 async def outline(request: Request) -> Response:
     """Add, indent, outdent or remove a line of the circuits that are being filled in."""
-    async with request.form(max_fields=MAX_FIELDS) as form:
+    async with open_form(request) as form:
         lines = _outline(form)
         action = str(form.get("action", ""))
         place = str(form.get("place", ""))
@@ -385,7 +385,7 @@ async def outline(request: Request) -> Response:
 @router.post("/depots/new", name="create_depot")
 async def create(request: Request, actor: ActorDep, engine: EngineDep, once: FormOnceDep) -> Response:
     """Create the depot; or show the form again, with everything that is wrong."""
-    async with request.form(max_fields=MAX_FIELDS) as form:
+    async with open_form(request) as form:
         lines = _outline(form)
         values = {field.name: str(form.get(field.name, "")) for field in depot_fields()}
     errors = FieldErrors()

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.base.dependencies import ActorDep, EngineDep, TablesDep
 from api.base.idempotency import FormOnceDep
+from api.base.limits import open_form
 from api.base.types import DeviceId, SensorActionId
 from api.base.versions import Edit
 from api.site import depots, devices
@@ -79,7 +80,7 @@ class Form(EditForm):
 
     async def read(self, request: Request) -> Form:
         """Fill in what came."""
-        async with request.form() as form:
+        async with open_form(request) as form:
             self.values = read_form(self.fields, form)
             self.was = read_form(self.fields, form, WAS)
             self.version = read_version(form)
@@ -261,7 +262,7 @@ async def switch(
         action = await _read(engine, device_id, sensor_action_id)
     except Problem as problem:
         return gone(request, problem)
-    async with request.form() as given:
+    async with open_form(request) as given:
         enabled = given.get("enabled") == "on"
         version = read_version(given)
     form = await Form.of(action.action, action.model_dump(mode="json") | {"enabled": not enabled})

@@ -16,6 +16,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.base.limits import open_form
 from api.base.types import Text
 from api.site import depots
 from api.ui.base.conflicts import WAS, Conflict, EditForm, current, read_version
@@ -98,7 +99,7 @@ class Filled(EditForm):
     async def read(request: Request, names: Iterable[str]) -> Filled:
         """The form that came, with the fields of these names."""
         names = list(names)
-        async with request.form() as form:
+        async with open_form(request) as form:
             values = {name: str(form.get(name, "")) for name in names}
             was = {name: str(form[WAS + name]) for name in names if WAS + name in form}
             return Filled(values, was, read_version(form))
@@ -400,5 +401,5 @@ class Refusal:
 
 async def _read_consent(request: Request) -> tuple[str | None, bool]:
     """What was shown when a deletion was agreed to, and whether all that goes with it was agreed to as well."""
-    async with request.form() as form:
+    async with open_form(request) as form:
         return str(form.get("consent", ""))[:_CONSENT_LENGTH] or None, form.get("agree") == "yes"

@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.datastructures import UploadFile
 
 from api.base.dependencies import ActorDep, EngineDep, ImportLimitDep
-from api.base.idempotency import FormOnceDep
+from api.base.idempotency import UploadOnceDep
 from api.base.jobs.service import JobsDep, JobService
+from api.base.limits import open_form
 from api.base.streams.live import Kind, Topic
 from api.base.types import Cursor, ImportId
 from api.site.imports import import_jobs as service
@@ -52,11 +53,11 @@ async def more(request: Request, jobs: JobsDep, cursor: Cursor = None) -> Respon
 
 @router.post("", name="import_start")
 async def start(
-    request: Request, actor: ActorDep, jobs: JobsDep, once: FormOnceDep, places: ImportLimitDep
+    request: Request, actor: ActorDep, jobs: JobsDep, once: UploadOnceDep, places: ImportLimitDep
 ) -> Response:
     """Take a file from a browser that runs no script, start its import and lead to it."""
     errors = FieldErrors()
-    async with request.form() as form:
+    async with open_form(request, files=1) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile) or not file.filename:
             errors["file"] = "Choose a file."

@@ -15,6 +15,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from api.base.dependencies import ActorDep, EngineDep, PrincipalDep
 from api.base.idempotency import FormOnceDep
+from api.base.limits import open_form
 from api.base.versions import Edit, etag
 from api.site import saved_views as service
 from api.site.saved_views import ViewId
@@ -79,7 +80,7 @@ async def save(
     request: Request, engine: EngineDep, actor: ActorDep, principal: PrincipalDep, once: FormOnceDep
 ) -> Response:
     """Save a view and lead to the list as it says; or show the form again, with what is wrong."""
-    async with request.form() as form:
+    async with open_form(request) as form:
         name, query = str(form.get("name", "")), str(form.get("query", ""))[:_LONGEST_ADDRESS]
         replaces = str(form.get("replaces", ""))
     # Whatever of the address is no filter is left out, as it is where a view is opened.
@@ -113,7 +114,7 @@ async def rename(
     request: Request, view_id: ViewId, engine: EngineDep, actor: ActorDep, principal: PrincipalDep
 ) -> Response:
     """Give a view another name; or show the list again, with what is wrong beside it."""
-    async with request.form() as form:
+    async with open_form(request) as form:
         name, version = str(form.get("name", "")), str(form.get("version", ""))
     errors = FieldErrors()
     field = f"name-{view_id}"
