@@ -37,4 +37,4 @@ RUN python -m compileall -q .
 USER 10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-CMD ["uvicorn", "--factory", "--host=0.0.0.0", "--port=8000", "api.main:create_app"]
+CMD ["uvicorn", "--factory", "--host=0.0.0.0", "--port=8000", "--http=runtime.servers.bounded_http:BoundedHttp", "api.main:create_app"]

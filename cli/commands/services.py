@@ -17,6 +17,7 @@ import psutil
 
 from cli.errors import CommandFailedError
 from cli.place import ROOT, Running
+from runtime.servers.bounded_http import HTTP
 from runtime.servers.embedded import EmbeddedPostgres, EmbeddedTemporal, without_temporal
 from runtime.servers.processes import ManagedProcess, free_port
 from runtime.servers.serve import GRACE
@@ -60,7 +61,7 @@ class ApiProgram(Program):
         self.port = port
         self._movable = movable
         arguments = ["-m", "uvicorn", "api.main:create_app", "--factory"]
-        arguments += ["--no-access-log", "--timeout-graceful-shutdown", str(GRACE)]
+        arguments += ["--http", HTTP, "--no-access-log", "--timeout-graceful-shutdown", str(GRACE)]
         super().__init__("API", arguments, log_path, environment)
 
     @property

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
+from runtime.servers.bounded_http import BoundedHttp
+
 GRACE = 3
 """Seconds that requests get to end when the process is to stop: event streams never end by themselves."""
 
@@ -22,7 +24,9 @@ GRACE = 3
 def serve(descriptors: Sequence[int]) -> int:
     """Serve on these inherited sockets until SIGTERM; 0 when all ended in good order."""
     sockets = [socket.socket(fileno=each) for each in descriptors]
-    config = uvicorn.Config("api.main:create_app", factory=True, access_log=False, timeout_graceful_shutdown=GRACE)
+    config = uvicorn.Config(
+        "api.main:create_app", factory=True, http=BoundedHttp, access_log=False, timeout_graceful_shutdown=GRACE
+    )
     server = uvicorn.Server(config)
     server.run(sockets)
     return 0 if server.started else STARTUP_FAILURE

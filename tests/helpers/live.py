@@ -17,6 +17,7 @@ from temporalio.common import WorkerDeploymentVersion
 import worker
 from activities.manage_api import ManageApi
 from api.main import create_app
+from runtime.servers.bounded_http import BoundedHttp
 from runtime.settings import Settings
 from runtime.workers.queues import EVERY_WORK, Work
 from tests.helpers.support import until
@@ -42,6 +43,7 @@ async def serving(settings: Settings, *, port: int = 0, **application: Any) -> A
         create_app(settings, **application),
         host="127.0.0.1",
         port=port,
+        http=BoundedHttp,
         log_level="warning",
         timeout_graceful_shutdown=1,
     )

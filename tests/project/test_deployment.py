@@ -18,6 +18,7 @@ from temporalio.envconfig import ClientConfigProfile
 
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 from runtime.secrets.files import secret_variables
+from runtime.servers.bounded_http import HTTP
 from runtime.servers.embedded import POSTGRES_BIN_PATH
 from runtime.settings import Settings
 from tests.helpers.deployed import (
@@ -97,6 +98,9 @@ def test_callers_act_from_this_machine_and_the_worker_alone(
     assert host in environment_of("api")["MANAGE_ALLOWED_HOSTS"]
     # Whom a proxy speaks for is said by proxies on this machine alone.
     assert "--no-proxy-headers" in services["api"]["command"]
+    # Nor by what comes behind a body, where no proxy looks.
+    assert f"--http={HTTP}" in services["api"]["command"]
+    assert f'"--http={HTTP}"' in (ROOT / "Dockerfile").read_text()
     assert json.loads(environment_of("api")["MANAGE_PROXY_NETWORKS"]) == [subnet]
 
 
