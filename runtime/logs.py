@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Literal
 
@@ -18,6 +19,14 @@ LogFormat = Literal["console", "json"]
 
 _OTHERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
 """Loggers that come with handlers of their own."""
+_WITHOUT_END = "ASGI callable returned without completing response."
+"""What uvicorn says of an answer that has no end, before it closes the connection."""
+end_is_told: ContextVar[bool] = ContextVar("end_is_told", default=False)
+"""Whether the application has said itself why the answer of this request has no end."""
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not (end_is_told.get() and record.msg == _WITHOUT_END)
 
 
 class _Handler(logging.StreamHandler):  # pyright: ignore[reportMissingTypeArgument]
@@ -73,6 +82,9 @@ def configure_logs(log_format: LogFormat) -> None:
             continue  # Switched off: so does the web server's --no-access-log.
         other.handlers.clear()
         other.propagate = True
+    server = logging.getLogger("uvicorn.error")
+    server.removeFilter(_is_news)
+    server.addFilter(_is_news)
     # One line a request belongs into a proxy's log; the product's own counters are in /metrics.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)

@@ -15,6 +15,8 @@ from structlog.contextvars import bound_contextvars
 from uuid_utils import uuid7
 
 from api.base.metrics import ApiMetrics
+from domain.base.problems import GoneMeanwhileError
+from runtime.logs import end_is_told
 from runtime.observing.traces import current_traceparent, name_request
 from store.base.origin import Origin, coming_from
 
@@ -70,7 +72,11 @@ class Requests:
                 if started:
                     # Nothing can be said to the caller any more; the server sees that the answer is not whole and ends
                     # the connection.
-                    _log.error("answer broken off", path=scope["path"], exc_info=error)
+                    end_is_told.set(True)
+                    if isinstance(error, GoneMeanwhileError):
+                        _log.info("answer ended early", path=scope["path"], gone=str(error))
+                    else:
+                        _log.error("answer broken off", path=scope["path"], exc_info=error)
                     return
                 handler = cast("_Handler", scope["app"].exception_handlers[Exception])
                 response = await handler(Request(scope), error)

@@ -210,6 +210,14 @@ async def download(
     wanted: Annotated[
         str | None, Header(alias="Range", max_length=200, description="One range of bytes, to go on with a download.")
     ] = None,
+    only_of: Annotated[
+        str | None,
+        Header(
+            alias="If-Range",
+            max_length=200,
+            description="The `ETag` of the file that the range is of; of another, the whole file is answered.",
+        ),
+    ] = None,
 ) -> Response:
     """Download the file of one of one's exports, by whoever may still see all depots that may be in it."""
     record = await _check_own(jobs, export_id, actor)
@@ -224,9 +232,11 @@ async def download(
         # Not compressed on the way: its length is told, and any part of it can be asked for.
         "Content-Encoding": "identity",
         # What a browser goes on with is this file and no other.
-        "ETag": f'"{export_id}"',
+        "ETag": (tag := f'"{export_id}"'),
     }
-    media_type, found = MEDIA_TYPES[record.file_format], _range_in(wanted, size)
+    # A date, which no answer has told, is of none of its states (RFC 9110, 13.1.5).
+    found = _range_in(wanted, size) if only_of in (None, tag) else None
+    media_type = MEDIA_TYPES[record.file_format]
     if found is None:
         return _stream(jobs, export_id, 0, size - 1, media_type, headers, 200)
     first, last = found

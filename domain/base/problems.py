@@ -894,3 +894,7 @@ class Problem(Exception):
         """Seconds after which to try again, where trying again may help."""
         self.context = context
         """What a program needs to go on: the state that stands in the way, by the names of the API."""
+
+
+class GoneMeanwhileError(Exception):
+    """What was being read was removed by somebody who may, after the answer had begun."""

@@ -13,20 +13,21 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from activities.transfers.export import ExportActivities
 from api.main import create_app
-from domain.access.principals import EVERYWHERE, Grant
+from domain.access.principals import EVERYWHERE, LOCAL_PRINCIPAL, Grant
 from domain.access.roles import Role
 from domain.base.jobs import JobState
 from domain.base.problems import Problem
 from domain.base.times import EARLIEST, LATEST
 from domain.history.export_jobs import EXPORT, ExportEnd, ExportRequest
 from domain.history.exports import ExportFormat, ExportKind, ExportSelection
+from runtime.logs import configure_logs
 from runtime.settings import Settings
 from store.base.database import transaction
 from store.base.jobs.rows import ContinuedElsewhereError
@@ -36,7 +37,8 @@ from tests.access.sites import WHO, asked_as, person
 from tests.factories.packets import send
 from tests.factories.sites import MadeDepot, add_device, make_site, milliseconds, packet
 from tests.helpers.answers import problem
-from tests.helpers.live import working
+from tests.helpers.live import http_client, serving, working
+from tests.helpers.logs import logging_as
 from tests.helpers.support import ACTOR, until
 
 ROUTE = "/api/exports"
@@ -116,6 +118,10 @@ async def test_the_file_has_what_the_direct_answer_has(
         some = await api.get(f"{ROUTE}/{made['export_id']}/file", headers={"Range": wanted})
         assert (some.status_code, some.content) == (206, found)
         assert some.headers["content-range"].endswith(f"/{len(direct.content)}")
+    tag = file.headers["etag"]
+    for of, code in ((tag, 206), (f"W/{tag}", 200), ('"another"', 200), ("Fri, 27 Nov 2026 12:00:00 GMT", 200)):
+        some = await api.get(f"{ROUTE}/{made['export_id']}/file", headers={"Range": "bytes=10-19", "If-Range": of})
+        assert (some.status_code, some.content) == (code, direct.content[10:20] if code == 206 else direct.content)
     behind = await api.get(f"{ROUTE}/{made['export_id']}/file", headers={"Range": "bytes=9999999-"})
     assert problem(behind) == (416, "RANGE_NOT_SATISFIABLE")
     for odd in ("bytes=5-2", "bytes=-", "lines=1-2", "bytes=1-2,4-5"):
@@ -239,6 +245,36 @@ async def test_a_file_expires_and_is_removed(
     assert await parts(engine) == 0
     found = (await api.get(f"{ROUTE}/{kept}")).json()
     assert (found["state"], found["rows_done"], found["expires_at"]) == ("COMPLETED", HOURS, None)
+
+
+async def test_a_file_that_is_removed_while_it_is_downloaded_is_no_error(
+    engine: AsyncEngine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(database_url=SecretStr(database_url))
+    with logging_as("json", monkeypatch) as log:
+        async with serving(settings) as url, http_client(url) as caller:
+            configure_logs("json")
+            request = await stored_export(engine)
+            # As many parts as are there when the second one is asked for.
+            async with engine.begin() as connection:
+                await connection.execute(
+                    insert(export_parts).values(export_id=request.export_id, starts_at=0, content=b"x" * 10)
+                )
+                await connection.execute(
+                    update(exports).values(
+                        requested_by=LOCAL_PRINCIPAL.actor.name, state=JobState.COMPLETED, size_bytes=20,
+                        finished_at=func.now(), expires_at=func.now() + timedelta(days=1),
+                    )
+                )  # fmt: skip
+            received = b""
+            with pytest.raises(httpx.RemoteProtocolError):
+                async with caller.stream("GET", f"{ROUTE}/{request.export_id}/file") as answer:
+                    assert (answer.status_code, answer.headers["content-length"]) == (200, "20")
+                    async for piece in answer.aiter_raw():
+                        received += piece
+            assert received == b"x" * 10
+    assert log.only("answer ended early")["level"] == "info"
+    assert [each for each in log.records if each["level"] != "info"] == []
 
 
 async def test_only_who_asked_and_may_still_see_all_of_it_gets_the_file(

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.access.principals import EVERYWHERE, DepotScope
 from domain.base.jobs import JobState
-from domain.base.problems import Problem, ProblemCode
+from domain.base.problems import GoneMeanwhileError, Problem, ProblemCode
 from domain.history.export_jobs import EXPORT, FILE_KEPT, MAX_KEPT, ExportRequest, first_slice
 from domain.history.exports import ExportFormat, ExportKind, ExportSelection
 from domain.site.measurands import MeasurandKey
@@ -206,7 +206,11 @@ async def read_file(
 ) -> AsyncIterator[bytes]:
     """Read the file of an export from its byte ``first`` to its byte ``last``, part by part.
 
-    No connection is held between two parts. What is gone meanwhile ends the stream before its end.
+    No connection is held between two parts.
+
+    Raises:
+        GoneMeanwhileError: the file was removed while it was read; without ``last`` it just ends.
+
     """
     place = first
     parts = select(export_parts.c.starts_at, export_parts.c.content).where(export_parts.c.export_id == export_id)
@@ -215,13 +219,15 @@ async def read_file(
         async with engine.connect() as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
-            return
+            break
         end = len(row.content) if last is None else min(len(row.content), last + 1 - row.starts_at)
         piece = row.content[place - row.starts_at : end]
         if not piece:
-            return
+            break
         yield piece
         place += len(piece)
+    if last is not None and place <= last:
+        raise GoneMeanwhileError(f"export {export_id}")
 
 
 async def save_file(engine: AsyncEngine, export_id: UUID, path: Path) -> None:
