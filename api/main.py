@@ -20,7 +20,6 @@ from typing import Any, Protocol
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI
-from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -44,6 +43,7 @@ from api.base.streams.live import LiveHub
 from api.base.streams.rights import RightsWatch
 from api.base.streams.watch import Watch
 from api.controllers import controller_bindings, controller_packets
+from api.edge.compression import Compression
 from api.edge.document import install_document, operation_id
 from api.edge.fast_path import FastPathMiddleware, FastRoute
 from api.edge.guard import Authenticate, Guard, SecurityHeadersMiddleware
@@ -269,7 +269,7 @@ def _add_middleware(
     """Put around the routes what is around all of them; each is outside of those before it."""
     app.add_middleware(Located)
     # Pages and charts are read over slow lines too. Answers of the fast path are small; an event stream stays as it is.
-    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
+    app.add_middleware(Compression, minimum_size=1000, compresslevel=6)
     app.add_middleware(FastPathMiddleware, fast_routes=fast_routes)
     app.add_middleware(BodyLimit, larger=larger_bodies)
     app.add_middleware(Guard, settings=given, authenticate=authenticate)

@@ -1,6 +1,7 @@
 """What stands before the routes and around them: the guard, the fast path, large answers, the
 OpenAPI document.
 
+- ``compression``: Answers are compressed for whoever takes them so, as ``Accept-Encoding`` says (RFC 9110, 12.5.3)
 - ``document``: The OpenAPI document: what every operation has, made in one place, so that outside tools read the API
   well
 - ``fast_path``: The fast path: the few routes that are called thousands of times a second bypass the framework's

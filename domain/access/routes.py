@@ -292,6 +292,7 @@ PAGES: dict[str, Access] = {
     "signed_out": PUBLIC,
     "custom_swagger_ui_html": SIGNED_IN,
     "swagger_ui_redirect": SIGNED_IN,
+    "openapi": SIGNED_IN,
     "static_file": PUBLIC,
     "page_problems": SIGNED_IN,
     "live": VIEW_NAMED,

@@ -37,7 +37,7 @@ class RouteOf:
 
 @cache
 def all_routes() -> tuple[RouteOf, ...]:
-    """Every route that is the framework's: all but files beside ``/docs`` and ``/openapi.json``."""
+    """Every route that is the framework's: all but files beside ``/docs``."""
     app = create_app(Settings(database_url=SecretStr("postgresql://nobody@localhost/nothing")))
     found: list[RouteOf] = []
     for context in iter_route_contexts(app.routes):

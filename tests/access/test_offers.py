@@ -24,7 +24,7 @@ _CONVERTOR = re.compile(r"\{(\w+)(:\w+)?\}")
 def led_to(html: str) -> Iterator[RouteOf]:
     """The routes to which a page leads."""
     forms = [
-        (route, re.compile(_CONVERTOR.sub(lambda m: ".+" if m[2] == ":path" else "[^/]+", route.path)))
+        (route, re.compile(_CONVERTOR.sub(lambda m: ".+" if m[2] == ":file" else "[^/]+", route.path)))
         for route in all_routes()
     ]
     for kind, address in _ADDRESS.findall(html):

@@ -104,7 +104,7 @@ async def test_a_gateway_does_nothing_but_send(engine: AsyncEngine, database_url
         for route in all_routes():
             if route.name == "send_packets" or route.access.reach == "public":
                 continue
-            path = route.path.replace(":uuid", "").replace(":path", "").format_map({**more, **ids})
+            path = route.path.replace(":uuid", "").replace(":file", "").format_map({**more, **ids})
             headers = {WHO: "gateway", "accept": "application/json"}
             status, code = told(await caller.request(route.method, path, headers=headers))
             assert (status, code) == (403, "NOT_PERMITTED") or (status == 404 and code is not None), route

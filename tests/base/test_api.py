@@ -422,6 +422,36 @@ async def test_what_is_large_is_compressed_for_whoever_takes_it(api: httpx.Async
     assert packed.json() == plain.json()
 
 
+@pytest.mark.parametrize(
+    ("accepted", "is_compressed"),
+    [
+        ("gzip;q=0, identity", False),
+        ("gzip; Q=0.000, *", False),
+        ("*;q=0", False),
+        ("br, *;q=0, identity;q=0.5", False),
+        ("gzip;q=nan", False),
+        ("gzip;q=", False),
+        ("not-gzip-at-all", False),
+        ("", False),
+        ("identity;q=0, gzip;q=0.001", True),
+        ("*;q=0, gzip", True),
+        ("br;q=1, x-gzip ; q=1.0", True),
+    ],
+)
+async def test_nobody_gets_compressed_what_they_refuse(
+    api: httpx.AsyncClient, accepted: str, is_compressed: bool
+) -> None:
+    answer = await api.get("/static-offline-docs/swagger-ui.css", headers={"accept-encoding": accepted})
+    assert answer.status_code == 200
+    assert ("content-encoding" in answer.headers) is is_compressed
+    assert answer.headers["vary"].lower() == "accept-encoding"
+
+
+async def test_the_place_of_no_file_is_no_other_place(api: httpx.AsyncClient) -> None:
+    for path in ("/static/nothing", "/static/nothing/", "/static/nothing/css", "/static//"):
+        assert (await api.get(path)).status_code == 404
+
+
 async def test_the_type_of_a_problem_leads_to_its_words(api: httpx.AsyncClient) -> None:
     refused = (await api.get("/api/cursors")).json()
     address, _, anchor = refused["type"].partition("#")

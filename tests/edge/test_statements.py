@@ -29,7 +29,7 @@ NO_LISTS = {
     "/live": "a stream, which never ends",
     "/api/microgrids/{microgrid_id}/events": "a stream, which never ends",
     "/api/depots/import": "GET is refused there",
-    "/static/{digest}/{name:path}": "a file",
+    "/static/{digest}/{name:file}": "a file",
     "/.well-known/oauth-protected-resource/api": "not without a provider",
     "/sign-in": "not without a provider",
     "/sign-in/callback": "not without a provider",
@@ -39,6 +39,7 @@ NO_LISTS = {
     "/sessions/rows": "not without a provider",
     "/docs": "a file",
     "/docs/oauth2-redirect": "a file",
+    "/openapi.json": "a file",
 }
 QUERIES = {
     "/depots/{depot_id}/transitions": {"capability": "DER"},

@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from fastapi import APIRouter, Response
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 
 from domain.base.problems import Problem, ProblemCode
@@ -107,7 +108,16 @@ async def needs_assets() -> None:
         )
 
 
-@router.get("/static/{digest}/{name:path}", name="static_file")
+class _FileConvertor(PathConvertor):
+    """The name of a file, in folders or not. The empty one is none: nobody is redirected to its place."""
+
+    regex = ".+"
+
+
+register_url_convertor("file", _FileConvertor())
+
+
+@router.get("/static/{digest}/{name:file}", name="static_file")
 async def read(digest: str, name: str) -> Response:
     """Serve a file. Under its own digest it never changes; a page from before an upgrade gets the new file."""
     found = assets().files.get(name)
