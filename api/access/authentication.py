@@ -93,19 +93,19 @@ async def _of_bearer(scope: Scope, resources: Resources) -> Principal:
     host, digest, attempts = host_of(scope), digest_of(token), resources.failed_proofs
     prove, kind = _OWN.get(token.partition("_")[0], (None, BEARER if _JWT.fullmatch(token) is None else ACCESS_TOKEN))
     issuer = resources.settings.oidc_issuer
-    await attempts.admit(kind, host, digest, lambda: _claimed(issuer, token))
-    if prove is None:
-        principal = await _of_access_token(resources, token)
-    else:
-        # What the product made and was wrong never becomes right.
-        principal = None if await attempts.was_wrong(host, digest) else await prove(resources, token)
-    if principal is not None:
-        attempts.note_right(digest)
-        if kind == ACCESS_TOKEN:
-            attempts.note_sender(kind, host, principal.subject)
-    else:
-        await attempts.note_wrong(kind, host, digest)
-        raise Problem(ProblemCode.TOKEN_REFUSED, "This token is not valid here.")
+    async with attempts.looking_at(kind, host, digest, lambda: _claimed(issuer, token)):
+        if prove is None:
+            principal = await _of_access_token(resources, token)
+        else:
+            # What the product made and was wrong never becomes right.
+            principal = None if await attempts.was_wrong(host, digest) else await prove(resources, token)
+        if principal is not None:
+            attempts.note_right(digest)
+            if kind == ACCESS_TOKEN:
+                attempts.note_sender(kind, host, principal.subject)
+        else:
+            await attempts.note_wrong(kind, host, digest)
+            raise Problem(ProblemCode.TOKEN_REFUSED, "This token is not valid here.")
     return principal
 
 
@@ -182,9 +182,11 @@ def _claimed(issuer: str, token: str) -> str:
     """Who made a request, as its token says, which nobody has checked yet."""
     try:
         payload = token.split(".")[1]
-        return f"{issuer}#{json.loads(base64.urlsafe_b64decode(payload + '=' * (-len(payload) % 4)))['sub']}"
-    except (ValueError, LookupError, TypeError):
+        sub = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"]
+    except (ValueError, LookupError, TypeError, RecursionError):
         return ""
+    # A text of JSON may have halves of characters, which nothing else can have.
+    return f"{issuer}#{sub}".encode(errors="replace").decode()
 
 
 async def _of_session(scope: Scope, resources: Resources, secret: str, headers: dict[bytes, bytes]) -> Principal:

@@ -38,14 +38,14 @@ async def hear(
 ) -> Response:
     """End the sessions that a logout token names. A repeated one ends nothing that began since."""
     host, digest = host_of(request.scope), digest_of(logout_token)
-    await attempts.admit(LOGOUT, host, digest)
-    try:
-        notice = await provider.read_logout_token(logout_token)
-    except Problem as problem:
-        if problem.code is ProblemCode.SIGN_IN_REFUSED:
-            await attempts.note_wrong(LOGOUT, host, digest)
-        raise
-    attempts.note_sender(LOGOUT, host, "")
+    async with attempts.looking_at(LOGOUT, host, digest):
+        try:
+            notice = await provider.read_logout_token(logout_token)
+        except Problem as problem:
+            if problem.code is ProblemCode.SIGN_IN_REFUSED:
+                await attempts.note_wrong(LOGOUT, host, digest)
+            raise
+        attempts.note_sender(LOGOUT, host, "")
     async with transaction(engine, _PROVIDER) as connection:
         ended = await end_sessions_of(
             connection,

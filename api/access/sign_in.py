@@ -83,14 +83,14 @@ async def finish(request: Request, resources: Resources) -> RedirectResponse:
 
     """
     host, digest = host_of(request.scope), digest_of(Returned.of(request).state)
-    await resources.failed_proofs.admit(SIGN_IN, host, digest)
-    try:
-        return await _finish(request, resources)
-    except Problem as problem:
-        if problem.code is ProblemCode.SIGN_IN_REFUSED:
-            await resources.failed_proofs.note_wrong(SIGN_IN, host, digest)
-        _log.warning("sign-in refused", code=problem.code, reason=problem.detail)
-        raise
+    async with resources.failed_proofs.looking_at(SIGN_IN, host, digest):
+        try:
+            return await _finish(request, resources)
+        except Problem as problem:
+            if problem.code is ProblemCode.SIGN_IN_REFUSED:
+                await resources.failed_proofs.note_wrong(SIGN_IN, host, digest)
+            _log.warning("sign-in refused", code=problem.code, reason=problem.detail)
+            raise
 
 
 async def _finish(request: Request, resources: Resources) -> RedirectResponse:

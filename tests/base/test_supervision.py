@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -22,6 +23,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 from temporalio.client import Client
 
 import worker
@@ -35,6 +37,8 @@ from runtime.settings import Settings
 from runtime.supervision import SupervisedTask, supervised
 from store.base.database import make_engine
 from store.base.notifications.listen import listen
+from store.base.notifications.notify import CHANNEL as MICROGRID_EVENTS
+from store.base.notifications.notify import tell_processes
 from store.monitoring.telemetry import TakenPacket
 from store.provisioning.outbox import CHANNEL
 from store.provisioning.tables import outbox
@@ -248,6 +252,20 @@ async def test_a_listener_connects_again_whatever_happened(
     await until(connected)
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_a_notification_that_nobody_understands_is_skipped(engine: AsyncEngine) -> None:
+    watch = Watch()
+    with capture_logs() as logs:
+        async with supervised("watch", lambda: watch.run(engine)), watch.on(uuid4()) as watcher:
+            # Of any depot, once it is connected.
+            await watcher.changed()
+            forged = ["", ";", "no-id STRUCTURE", "é", "* CAPACITY"]
+            async with engine.begin() as connection:
+                await tell_processes(connection, MICROGRID_EVENTS, forged)
+            assert await watcher.changed() == {"CAPACITY"}
+    told = [(each["event"], each["log_level"]) for each in logs if each["log_level"] != "info"]
+    assert told == [("malformed notifications skipped", "warning")]
 
 
 async def test_a_watch_that_was_killed_hears_again(engine: AsyncEngine) -> None:

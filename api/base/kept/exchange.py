@@ -11,9 +11,11 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import count
+from typing import Annotated
 from uuid import uuid4
 
 import structlog
+from pydantic import Field, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from runtime.supervision import supervised
@@ -32,6 +34,9 @@ MOST = 1_000
 Hear = Callable[..., Awaitable[None]]
 """Counts what another process told."""
 
+_MESSAGE: TypeAdapter[list[str | int]] = TypeAdapter(Annotated[list[str | int], Field(min_length=3)])
+"""Which process tells, the number of what it tells, the word for it, and values."""
+
 
 class Exchange:
     """Tells the other API processes, and hears them."""
@@ -41,12 +46,12 @@ class Exchange:
         self._me = uuid4().hex
         self._numbers = count()
         self._to_tell: asyncio.Queue[str] = asyncio.Queue(MOST)
-        self._heard: asyncio.Queue[list[str]] = asyncio.Queue(MOST)
-        self._hearing: dict[str, Hear] = {}
+        self._heard: asyncio.Queue[tuple[Hear, tuple[str, ...]]] = asyncio.Queue(MOST)
+        self._hearing: dict[str | int, tuple[TypeAdapter[tuple[str, ...]], Hear]] = {}
 
-    def when_told(self, what: str, hear: Hear) -> None:
-        """Call this with what another process told under this word."""
-        self._hearing[what] = hear
+    def when_told(self, what: str, values: type[tuple[str, ...]], hear: Hear) -> None:
+        """Call this with what another process told under this word: values of this type, a tuple of texts."""
+        self._hearing[what] = TypeAdapter(values), hear
 
     def tell(self, what: str, *values: str) -> None:
         """Tell the other processes soon. With too much to tell, or without a database, they do not hear of it."""
@@ -61,17 +66,20 @@ class Exchange:
         await listen(self._engine, _CHANNEL, self._hear, lambda: None)
 
     def _hear(self, payload: str) -> None:
-        sender, _, *told = json.loads(payload)
-        if sender != self._me and not self._heard.full():
-            self._heard.put_nowait(told)
+        sender, _, what, *values = _MESSAGE.validate_json(payload)
+        # A process of a later release may tell what this one does not know.
+        if sender == self._me or what not in self._hearing:
+            return
+        expected, hear = self._hearing[what]
+        told = expected.validate_python(tuple(values))
+        if not self._heard.full():
+            self._heard.put_nowait((hear, told))
 
     async def count(self) -> None:
         """Count what is heard until cancelled."""
         while True:
-            what, *values = await self._heard.get()
-            # A process of a later release may tell what this one does not know.
-            if (hear := self._hearing.get(what)) is not None:
-                await hear(*values)
+            hear, told = await self._heard.get()
+            await hear(*told)
 
     async def send(self) -> None:
         """Send what is to be told until cancelled."""

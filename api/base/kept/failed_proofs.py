@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
+from pydantic import Field
 
 from api.base.kept.limiter import make_limiter
 from domain.access.attempts import MOST_FAILED, WINDOW_SECONDS, network_of
@@ -33,6 +36,8 @@ SIGN_IN = "sign-in"
 """Counted apart, so that a program with a wrong token keeps nobody at the same address from signing in."""
 _WRONG, _RIGHT = "wrong proof", "right proof"
 """What the processes tell each other."""
+_Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+"""A digest, in hexadecimal."""
 _MOST_RIGHT = 10_000
 """Digests of proofs that were right; of more, the oldest are forgotten."""
 
@@ -46,33 +51,78 @@ class FailedProofs:
     A proof that was right in one of them is always checked, and so are others until the address is full; then they are
     refused without a look. The same wrong proof counts once a window: a program with an outdated secret repeats it, and
     does not guess.
+
+    What is being looked at has a place as if it were wrong, and others wait for one: of guesses at once no more are
+    looked at than of guesses one after another, and of right proofs at once none is refused.
     """
 
     def __init__(self, exchange: Exchange) -> None:
         self._limiter: Limiter | None = None
         self._right: dict[bytes, None] = {}
+        self._places: dict[tuple[str, str], _Places] = {}
         self._exchange = exchange
-        exchange.when_told(_WRONG, self._hear_wrong)
-        exchange.when_told(_RIGHT, self._hear_right)
+        exchange.when_told(_WRONG, tuple[str, str, _Digest], self._hear_wrong)
+        exchange.when_told(_RIGHT, tuple[_Digest], self._hear_right)
 
-    async def admit(self, kind: str, host: str, digest: bytes, claimed: Callable[[], str] = lambda: "") -> None:
-        """Refuse a proof, if too many of its kind from its address were wrong.
+    @asynccontextmanager
+    async def looking_at(
+        self, kind: str, host: str, digest: bytes, claimed: Callable[[], str] = lambda: ""
+    ) -> AsyncGenerator[None]:
+        """Look at a proof within the block, which notes whether it was wrong; wait until there is a place for it.
 
         ``claimed`` is who sent it, as the proof itself says. If somebody of that name was right from there, it is
         looked at: tokens are renewed, and a new one is not known yet.
 
         Raises:
-            Problem: ``TOO_MANY_FAILED_PROOFS``.
+            Problem: ``TOO_MANY_FAILED_PROOFS``: too many of its kind from its address were wrong.
 
         """
-        if kind == WORKER or digest in self._right or self._limiter is None:
+        if kind == WORKER or digest in self._right or _sender(kind, host, claimed()) in self._right:
+            yield
             return
-        limit, where = _most(), (kind, network_of(host))
-        if await self._limiter.test(limit, *where):
+        where = kind, network_of(host)
+        if await self.was_wrong(host, digest):
+            # It is counted already.
+            await self._room(where)
+            yield
             return
-        if _sender(kind, host, claimed()) in self._right:
-            return
-        window = await self._limiter.get_window_stats(limit, *where)
+        places = self._places.setdefault(where, _Places())
+        places.users += 1
+        try:
+            await self._take(places, where, digest)
+            try:
+                yield
+            finally:
+                places.give_back(digest)
+        finally:
+            places.users -= 1
+            if not places.users:
+                del self._places[where]
+
+    async def _take(self, places: _Places, where: tuple[str, str], digest: bytes) -> None:
+        """Take a place. The same proof has one, however often it comes at once; one that was right needs none."""
+        if digest not in places.looked_at:
+            async with places.turn:
+                while not (digest in self._right or digest in places.looked_at):
+                    # Nothing is awaited between the count and the place.
+                    if await self._room(where) > len(places.looked_at):
+                        break
+                    places.freed.clear()
+                    await places.freed.wait()
+        places.looked_at[digest] += 1
+
+    async def _room(self, where: tuple[str, str]) -> int:
+        """How many more proofs may be wrong.
+
+        Raises:
+            Problem: ``TOO_MANY_FAILED_PROOFS``: none.
+
+        """
+        if self._limiter is None:
+            return MOST_FAILED
+        window = await self._limiter.get_window_stats(_most(), *where)
+        if window.remaining > 0:
+            return window.remaining
         raise Problem(
             ProblemCode.TOO_MANY_FAILED_PROOFS,
             "Too many wrong proofs came from this address.",
@@ -130,6 +180,26 @@ class FailedProofs:
     def note_sender(self, kind: str, host: str, name: str) -> None:
         """Keep in mind that a proof of somebody of this name was right, from there."""
         self.note_right(_sender(kind, host, name))
+
+
+class _Places:
+    """The proofs of one kind and network that are being looked at, and those that wait."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        """Who has a place or waits for one."""
+        self.looked_at: Counter[bytes] = Counter()
+        """Their digests, with how often each came."""
+        self.turn = asyncio.Lock()
+        """Had by the one who waits for a place; the others wait behind it, in the order in which they came."""
+        self.freed = asyncio.Event()
+
+    def give_back(self, digest: bytes) -> None:
+        """Give a place back."""
+        self.looked_at[digest] -= 1
+        if not self.looked_at[digest]:
+            del self.looked_at[digest]
+            self.freed.set()
 
 
 def _sender(kind: str, host: str, name: str) -> bytes:

@@ -31,7 +31,7 @@ class SignInStarts:
     def __init__(self, exchange: Exchange) -> None:
         self._limiter: Limiter | None = None
         self._exchange = exchange
-        exchange.when_told(_BEGUN, self._hear)
+        exchange.when_told(_BEGUN, tuple[str], self._hear)
 
     async def count(self, host: str) -> None:
         """Count one, unless its address has begun too many.

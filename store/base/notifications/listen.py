@@ -33,7 +33,8 @@ async def listen(
     on_connected: Callable[[], None],
     on_lost: Callable[[], None] = _nothing,
 ) -> None:
-    """Call ``on_payload`` with each notification until cancelled.
+    """Call ``on_payload`` with each notification until cancelled. One that it cannot read, which it says by a
+    ``ValueError``, is skipped: whoever reaches the database may send anything.
 
     ``on_connected`` is called whenever the connection is made: what was said before that moment was not heard.
     ``on_lost`` is called when it is lost, which is noticed within 10 seconds.
@@ -60,8 +61,17 @@ async def _hear(
     driver = raw.driver_connection
     assert isinstance(driver, asyncpg.Connection)
 
+    is_told = False
+
     def on_notified(_connection: object, _pid: int, _channel: str, payload: object) -> None:
-        on_payload(str(payload))
+        nonlocal is_told
+        try:
+            on_payload(str(payload))
+        except ValueError:
+            # Once a connection: whoever sends one may send thousands.
+            if not is_told:
+                _log.warning("malformed notifications skipped", channel=channel)
+            is_told = True
 
     try:
         await driver.add_listener(channel, on_notified)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from api.base.kept.exchange import MOST, Exchange, open_exchange
 from api.base.kept.failed_proofs import BEARER, LOGOUT, WORKER, FailedProofs
@@ -39,7 +40,7 @@ async def hears(sender: Exchange, receiver: Exchange) -> None:
         if given == word:
             heard.set()
 
-    receiver.when_told("greeting", hear)
+    receiver.when_told("greeting", tuple[str], hear)
 
     async def has_heard() -> bool:
         sender.tell("greeting", word)
@@ -50,11 +51,11 @@ async def hears(sender: Exchange, receiver: Exchange) -> None:
 
 async def is_refused(proofs: FailedProofs, host: str = HOST, digest: bytes | None = None) -> bool:
     try:
-        await proofs.admit(BEARER, host, digest or os.urandom(32))
+        async with proofs.looking_at(BEARER, host, digest or os.urandom(32)):
+            return False
     except Problem as problem:
         assert problem.code is ProblemCode.TOO_MANY_FAILED_PROOFS
         return True
-    return False
 
 
 async def test_wrong_proofs_of_one_address_count_at_all_processes_together(engine: AsyncEngine) -> None:
@@ -102,7 +103,7 @@ async def test_tokens_of_workers_are_not_told(engine: AsyncEngine) -> None:
 
     async with two(engine) as (first, second):
         one = FailedProofs(first)
-        second.when_told("wrong proof", hear)
+        second.when_told("wrong proof", tuple[str, str, str], hear)
         await one.note_wrong(WORKER, HOST, os.urandom(32))
         await one.note_wrong(LOGOUT, HOST, os.urandom(32))
 
@@ -133,6 +134,36 @@ async def test_what_nobody_understands_and_too_much_of_it_does_no_harm(engine: A
         await hears(first, second)
 
 
+async def test_forged_notices_are_skipped_and_told_once(engine: AsyncEngine) -> None:
+    hexadecimal = "0" * 64
+    forged = [
+        "", "garbage", "null", "1", "[]", "{}", '["x"]', '["x", 1]', "[" * 5_000, '["x", 1, "\\ud800"]',
+        '["x", 1, "wrong proof"]', '["x", 1, "wrong proof", "bearer", "192.0.2.7"]',
+        '["x", 1, "wrong proof", "bearer", "192.0.2.7", null]', '["x", 1, "wrong proof", "bearer", "192.0.2.7", 5]',
+        f'["x", 1, "wrong proof", "bearer", "192.0.2.7", "{hexadecimal}", "more"]',
+        '["x", 1, "right proof", "zz"]', '["x", 1, "right proof", "00"]', '["x", 1, "right proof", []]',
+        '["x", 1, "sign-in begun"]', '["x", 1, "sign-in begun", 7]',
+    ]  # fmt: skip
+    with capture_logs() as logs:
+        async with two(engine) as (first, second):
+            proofs, starts = FailedProofs(second), SignInStarts(second)
+            async with engine.begin() as connection:
+                await tell_processes(connection, "api_processes", forged)
+            # What comes after them is counted.
+            for _ in range(MOST_STARTED):
+                await SignInStarts(first).count(HOST)
+            await hears(first, second)
+            with pytest.raises(Problem):
+                await starts.count(HOST)
+            assert not await is_refused(proofs)
+    told = [(each["event"], each["log_level"]) for each in logs if each["log_level"] != "info"]
+    # Each of the two connections says it once.
+    assert told.count(("malformed notifications skipped", "warning")) == 2
+    assert [
+        event for event, _ in told if event not in {"malformed notifications skipped", "too many sign-ins begun"}
+    ] == []
+
+
 async def test_without_a_database_each_counts_its_own_and_then_they_hear_again(
     engine: AsyncEngine, postgres_url: str, database_url: str
 ) -> None:
@@ -153,7 +184,7 @@ async def test_a_notice_is_sent_with_the_commit(engine: AsyncEngine) -> None:
         heard.append(word)
 
     async with two(engine) as (first, second):
-        second.when_told("word", hear)
+        second.when_told("word", tuple[str], hear)
         async with engine.connect() as connection:
             await tell_processes(connection, "api_processes", ['["somebody", 1, "word", "rolled back"]'])
             await connection.rollback()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import os
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +17,8 @@ from structlog.testing import capture_logs
 from temporalio.testing import ActivityEnvironment
 
 from activities.history_upkeep import HistoryUpkeepActivities
+from api.base.kept.exchange import open_exchange
+from api.base.kept.failed_proofs import BEARER, FailedProofs
 from domain.access.attempts import MOST_FAILED, MOST_STARTED, WINDOW_SECONDS, network_of
 from domain.access.secrets import SecretKind, digest_of, make_secret
 from domain.access.sessions import SIGN_IN_TIME
@@ -56,6 +61,64 @@ async def test_whoever_guesses_is_stopped_and_whoever_was_right_goes_on(api: htt
     assert (await api.get("/api/depots", headers=bearing(known))).status_code == 200
     # Without a token, nothing is guessed.
     assert (await api.get("/api/depots")).status_code == 200
+
+
+async def test_guesses_at_once_are_no_more_than_guesses_one_after_another(api: httpx.AsyncClient) -> None:
+    _, known = await make(api, ("viewer", None))
+    assert (await api.get("/api/depots", headers=bearing(known))).status_code == 200
+    headers = [wrong() for _ in range(3 * MOST_FAILED)] + [bearing(known)] * 5
+    answers = await asyncio.gather(*(api.get("/api/depots", headers=each) for each in headers))
+    assert Counter(each.status_code for each in answers) == {401: MOST_FAILED, 429: 2 * MOST_FAILED, 200: 5}
+    # Each has given its place back: of what was wrong, none is looked at any more, and nobody waits.
+    assert told(await api.get("/api/depots", headers=wrong())) == (429, "TOO_MANY_FAILED_PROOFS")
+
+
+async def test_right_proofs_at_once_are_none_too_many(api: httpx.AsyncClient) -> None:
+    _, new = await make(api, ("viewer", None))
+    others = [(await make(api, ("viewer", None)))[1] for _ in range(MOST_FAILED + 5)]
+    for _ in range(MOST_FAILED - 1):
+        await api.get("/api/depots", headers=wrong())
+    # One place is left: who comes later waits for it, and the same proof needs one alone.
+    headers = [bearing(each) for each in ([new] * 40 + others)]
+    answers = await asyncio.gather(*(api.get("/api/depots", headers=each) for each in headers))
+    assert {each.status_code for each in answers} == {200}
+
+
+async def test_a_place_is_given_back_whatever_happens(engine: AsyncEngine) -> None:
+    async with open_exchange(engine) as exchange:
+        proofs = FailedProofs(exchange)
+
+        async def look(until: asyncio.Event) -> None:
+            async with proofs.looking_at(BEARER, "192.0.2.7", os.urandom(32)):
+                await until.wait()
+                raise LookupError
+
+        never, now = asyncio.Event(), asyncio.Event()
+        now.set()
+        hanging = [asyncio.create_task(look(never)) for _ in range(MOST_FAILED + 3)]
+        other = asyncio.create_task(look(now))
+        await asyncio.sleep(0)
+        # Those that have a place, and some that wait for one.
+        for each in hanging:
+            each.cancel()
+        assert [type(each) for each in await asyncio.gather(*hanging, return_exceptions=True)] == [
+            asyncio.CancelledError
+        ] * len(hanging)
+        with pytest.raises(LookupError):
+            await other
+        for _ in range(MOST_FAILED + 1):
+            with pytest.raises(LookupError):
+                await look(now)
+
+
+async def test_claims_that_nobody_can_read_are_no_error(database_url: str, tmp_path: Path) -> None:
+    async with (
+        signing_in(database_url, tmp_path) as (url, _),
+        httpx.AsyncClient(base_url=url) as caller,
+    ):
+        for claims in (b"[" * 3_000, rb'{"sub": "\ud800"}', b'{"sub": []}', b"null", b"\xff"):
+            payload = base64.urlsafe_b64encode(claims).decode().rstrip("=")
+            assert told(await caller.get("/api/depots", headers=bearing(f"x.{payload}.x"))) == (401, "TOKEN_REFUSED")
 
 
 async def test_a_gateway_goes_on_beside_one_that_guesses(api: httpx.AsyncClient, engine: AsyncEngine) -> None:
