@@ -60,6 +60,8 @@ class Place:
     def take(self) -> None:
         """Make the folder this process's own for as long as it lives, and what is in it this user's alone.
 
+        Where another process has it, everything stays as it is.
+
         Raises:
             AlreadyRunningError: another process has it; says which and where.
 
@@ -77,11 +79,14 @@ class Place:
                 "Stop it with Ctrl-C where it was started, or start a separate one with --ephemeral."
             ) from error
         self._lock = lock
+        if self.folder == _HOME:
+            # One of an earlier version is open to others. One that somebody named stays as they made it.
+            make_private(self.folder)
         make_private(self.logs)
 
     def make(self) -> None:
-        """Make the folder. Nobody else may enter it, but for one that was there and that somebody else named."""
-        if self.folder == _HOME or not self.folder.exists():
+        """Make the folder, which nobody else may enter. One that is there stays as it is: somebody may work in it."""
+        if not self.folder.exists():
             make_private(self.folder)
 
     def leave(self) -> None:

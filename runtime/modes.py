@@ -7,15 +7,19 @@ import stat
 from pathlib import Path
 
 _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_TOO_OPEN = _OF_OTHERS & ~stat.S_IXGRP
 _ENTER_ALL = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 _READ_ALL = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that only this user may enter, or close one that is there already to everybody else."""
+    """Make a folder that only this user may enter, or close one that is there already to everybody else.
+
+    One that a group may get through, and no more, stays so: ``grant_traversal`` made it that for a server that may run.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     mode = stat.S_IMODE(folder.stat().st_mode)
-    if mode & _OF_OTHERS:
+    if mode & _TOO_OPEN:
         folder.chmod(mode & ~_OF_OTHERS)
 
 

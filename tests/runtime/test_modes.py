@@ -7,11 +7,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from cli import place as places
 from cli.commands.fleet_import import _open  # pyright: ignore[reportPrivateUsage]
-from cli.place import Place, Running
+from cli.place import AlreadyRunningError, Place, Running, announce, withdraw
 from runtime.modes import grant_traversal, make_private, open_to_all
 from runtime.servers.embedded import EmbeddedPostgres, EmbeddedTemporal
 
@@ -85,6 +86,37 @@ def test_postgres_is_reached_through_folders_that_are_closed(tmp_path: Path) -> 
         assert mode(closed) & stat.S_IRWXO == 0
         assert mode(closed) & (stat.S_IRGRP | stat.S_IWGRP) == 0
         assert mode(server.log_path) == 0o600
+
+
+async def test_no_command_beside_it_closes_the_folder_to_a_running_postgres(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "_HOME", tmp_path / ".data")
+    monkeypatch.delenv("MANAGE_DATA_DIR", raising=False)
+    place = places.home()
+    place.take()
+    with EmbeddedPostgres(place.folder / "postgres") as server:
+        before = [stat.filemode(each.stat().st_mode) for each in (place.folder, place.logs)]
+        with pytest.raises(AlreadyRunningError):
+            places.home().take()
+        elsewhere = Place(tmp_path / "elsewhere")
+        elsewhere.take()
+        note = announce(elsewhere)
+        _open(place.report).close()
+        make_private(place.folder)
+        assert [stat.filemode(each.stat().st_mode) for each in (place.folder, place.logs)] == before
+        connection = await asyncpg.connect(server.database_url)
+        # It opens its control file by its path, as it does by itself every few minutes.
+        await connection.execute("CHECKPOINT")
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()
+        withdraw(note)
+        elsewhere.leave()
+    place.leave()
+    # Whoever takes the folder after one that was killed does not close it to the server that still runs, either.
+    place.take()
+    assert stat.filemode(place.folder.stat().st_mode) == before[0]
+    place.leave()
 
 
 def test_no_more_is_opened_than_one_group_needs(tmp_path: Path) -> None:
