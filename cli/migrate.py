@@ -12,7 +12,7 @@ _log = structlog.get_logger("migrate")
 
 def main() -> None:
     """Migrate as ``MIGRATION_DATABASE_URL``, or as ``DATABASE_URL`` where that may change the schema."""
-    settings = begin()
+    settings = begin(migrates=True)
     upgrade((settings.migration_database_url or settings.database_url).get_secret_value())
     _log.info("migrated")
 

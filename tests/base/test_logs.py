@@ -261,6 +261,9 @@ def test_an_address_that_cannot_be_read_is_not_quoted(address: str) -> None:
         ("api", "MANAGE_ALLOWED_HOSTS", f'["{PASSWORD}', "console"),
         ("migrate", "MANAGE_FLAGS", f"{{{PASSWORD}", "json"),
         ("migrate", "MANAGE_LOG_FORMAT", PASSWORD, PASSWORD),
+        ("worker", "DATABASE_URL", "", "console"),
+        ("api", "DATABASE_URL", "", "console"),
+        ("migrate", "DATABASE_URL", "", "json"),
     ],
 )
 def test_a_process_with_wrong_settings_says_which_in_one_line(

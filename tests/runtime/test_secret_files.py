@@ -150,6 +150,7 @@ def test_a_file_that_everybody_may_read_is_told(tmp_path: Path, monkeypatch: pyt
     path = secret_file(tmp_path, mode=0o644)
     monkeypatch.setenv("MANAGE_MQTT_URL_FILE", str(path))
     monkeypatch.setenv("MANAGE_LOG_FORMAT", "json")
+    monkeypatch.setenv("DATABASE_URL", "postgresql:///manage")
     code = "from runtime.begin import begin; begin()"
     lines = [
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stderr
