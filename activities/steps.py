@@ -87,7 +87,14 @@ class _Step(ActivityInboundInterceptor):
             result = await super().execute_activity(input)
         except Exception as error:
             if worth_another_try(error, info.attempt):
-                raise
+                if not is_away(error):
+                    raise
+                words = in_words(error)
+                _log.warning("step waits for what is away", reason=words)
+                # Where it was raised says nothing about something that is away, so Temporal's worker need not log it.
+                raise ApplicationError(
+                    words, type=type(error).__name__, category=ApplicationErrorCategory.BENIGN
+                ) from error
             _log.error("step cannot succeed", exc_info=error)
             words = in_words(error)
             raise ApplicationError(
@@ -120,6 +127,11 @@ class _Run(WorkflowInboundInterceptor):
             extra=_ids_of(input.args),
         )
         return result
+
+
+def is_away(error: Exception) -> bool:
+    """Say whether a step failed because the API or the database does not answer, as happens and passes."""
+    return not isinstance(error, FailureError) and (isinstance(error, UnavailableError) or is_unavailable(error))
 
 
 def worth_another_try(error: Exception, attempt: int) -> bool:
@@ -164,7 +176,7 @@ def in_words(error: Exception) -> str:
     said = str(cause).strip().split("\n", 1)[0]
     # The driver's errors come with the name of their class in front.
     said = re.sub(r"^<class '[^']*'>: ", "", said)[:_MAX_WORDS]
-    if isinstance(error, (RefusedError, UnclearError, OtherScenarioError, Problem)):
+    if isinstance(error, (RefusedError, UnavailableError, UnclearError, OtherScenarioError, Problem)):
         return said
     name = type(cause).__name__
     return f"{name}: {said}" if said else name

@@ -14,16 +14,19 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.testing import ActivityEnvironment
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from activities import microgrid_sync
 from activities.manage_api import RefusedError, UnavailableError, UnclearError
-from activities.steps import UNCLEAR_TRIES, in_words, worth_another_try
+from activities.steps import UNCLEAR_TRIES, Steps, in_words, worth_another_try
 from domain.base.problems import Problem, ProblemCode
 from domain.provisioning.outcomes import SyncRequest
 from relay import RPC_TIMEOUT
 from sim_scenarios.runs.run_plan import OtherScenarioError
 from tests.helpers.live import working
+from tests.helpers.logs import logging_as
 from tests.helpers.support import add_circuit, circuits_of, follows, make_depot, until
 from workflows.launch import signal_sync, sync_workflow_id
 
@@ -103,6 +106,47 @@ def test_the_words_are_one_short_line_without_what_was_to_be_stored() -> None:
     assert in_words(Problem(ProblemCode.DEPOT_NOT_FOUND, "gone")) == "DEPOT_NOT_FOUND: gone"
     assert in_words(KeyError("name")) == "KeyError: 'name'"
     assert in_words(AssertionError()) == "AssertionError"
+
+
+class _Fails(ActivityInboundInterceptor):
+    """A step that fails with an error."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> NoReturn:  # noqa: A002 (the base's name)
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [UnavailableError("The API at x does not answer (y)."), by_state("57P03")])
+async def test_what_is_away_costs_one_line_each_try(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def step() -> None:
+        given = ExecuteActivityInput(step, [], None, {})
+        await Steps().intercept_activity(_Fails(error)).execute_activity(given)
+
+    with logging_as("json", monkeypatch) as log:
+        with pytest.raises(ApplicationError) as raised:
+            await ActivityEnvironment().run(step)
+        (line,) = log.records
+    # Temporal's worker logs no failure of this category, and tries it again like any other.
+    assert raised.value.category is ApplicationErrorCategory.BENIGN
+    assert not raised.value.non_retryable
+    assert (raised.value.type, raised.value.message) == (type(error).__name__, in_words(error))
+    assert (line["event"], line["reason"]) == ("step waits for what is away", in_words(error))
+    assert "traceback" not in line
+
+
+async def test_an_error_of_temporals_own_stays_what_it_is() -> None:
+    error = ApplicationError("later", type="Later")
+    error.__cause__ = ConnectionRefusedError()
+
+    async def step() -> None:
+        given = ExecuteActivityInput(step, [], None, {})
+        await Steps().intercept_activity(_Fails(error)).execute_activity(given)
+
+    with pytest.raises(ApplicationError) as raised:
+        await ActivityEnvironment().run(step)
+    assert raised.value is error
 
 
 def failing(error: Callable[[], Exception]) -> Callable[..., Any]:
