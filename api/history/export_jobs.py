@@ -30,7 +30,7 @@ from domain.base.actor import Actor
 from domain.base.jobs import JobControl, JobState
 from domain.base.problems import Problem, ProblemCode
 from domain.history.export_jobs import EXPORT, ExportInput, ExportRequest, bounded_window
-from domain.history.exports import ExportFormat, ExportKind, ExportSelection
+from domain.history.exports import CSV_ALONE, ExportFormat, ExportKind, ExportSelection
 from domain.site.measurands import MeasurandKey
 from reconciliation.exports import EXPORTS
 from reconciliation.reconcile import ReconciledRow
@@ -146,7 +146,7 @@ async def start(body: ExportCreate, scope: ScopeDep, actor: ActorDep, jobs: Jobs
     days.
     """
     if body.format is ExportFormat.PARQUET and not can_write_parquet():
-        raise Problem(ProblemCode.PARQUET_NOT_INSTALLED, "This installation writes CSV alone.", "format")
+        raise Problem(ProblemCode.PARQUET_NOT_INSTALLED, CSV_ALONE, "format")
     request = ExportRequest(uuid7(), body.kind, body.format, actor.name)
     since, until = bounded_window(body.since, body.until)
     selection = ExportSelection(since, until, body.depot_id, tuple(body.device_ids), tuple(body.measurands))

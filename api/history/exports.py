@@ -20,7 +20,7 @@ from api.base.types import Moment, OfDepot
 from domain.access.principals import DepotScope
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
-from domain.history.exports import MOST_ROWS, ExportFormat, ExportKind, ExportSelection
+from domain.history.exports import CSV_ALONE, MOST_ROWS, ExportFormat, ExportKind, ExportSelection
 from domain.site.measurands import MeasurandKey
 from store.base.changes import record_change
 from store.base.database import clock, snapshot, transaction
@@ -79,7 +79,7 @@ class Exporter:
 
         """
         if answer is ExportFormat.PARQUET and not can_write_parquet():
-            raise Problem(ProblemCode.PARQUET_NOT_INSTALLED, "This installation writes CSV alone.", "format")
+            raise Problem(ProblemCode.PARQUET_NOT_INSTALLED, CSV_ALONE, "format")
         selection = await self._selection(since, until, depot_id, devices, measurands)
         made = await self._write(kind, selection, answer)
         detail = {"format": answer.value, **selection.as_detail()}

@@ -136,7 +136,7 @@ class ProblemCode(StrEnum):
         HTTPStatus.NOT_IMPLEMENTED,
         Subject.HISTORY,
         "This installation does not write Parquet.",
-        "Ask for CSV, or install the product with its extra `parquet`.",
+        "Ask for CSV, or install the product with its extra `parquet`: `uv sync --frozen --inexact --extra parquet`.",
         "No Parquet here",
     )
     INVALID_NAME = (

@@ -11,6 +11,11 @@ from domain.site.measurands import MEASURANDS, MeasurandKey
 
 MOST_ROWS = 1_000_000
 """Rows of one file: about 100 MB as CSV, and what a spreadsheet takes."""
+CSV_ALONE = (
+    "This installation writes CSV alone. For Parquet, install its extra and start the product again: "
+    "uv sync --frozen --inexact --extra parquet"
+)
+"""What is said to somebody who asks for Parquet where it is not installed."""
 
 
 class ExportKind(StrEnum):
