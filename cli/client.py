@@ -30,6 +30,8 @@ _TIMEOUT = httpx.Timeout(60, connect=10)
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2)
 """A connection is not used again when the server may be closing it at that moment: it does so after 5 seconds."""
 
+_BROKEN_OFF = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+
 _PAUSES = (0.5, 1.0, 2.0)
 """Seconds before the second, third and fourth try."""
 _ASKED_AGAIN = frozenset({"OUTCOME_UNKNOWN", "IDEMPOTENCY_KEY_IN_USE", "DATABASE_BUSY", "DATABASE_UNAVAILABLE"})
@@ -199,15 +201,24 @@ class Api:
             RefusedError, UnreachableError: nothing is imported, or nobody knows.
 
         """
-        return await self._call(
-            "POST",
-            "/api/imports",
-            params={"file_name": fleet.name},
-            content=_chunks(fleet, sent),
-            headers={"Content-Type": _NDJSON, "Idempotency-Key": str(uuid4())},
-            # It answers when the file is stored.
-            timeout=httpx.Timeout(None, connect=10),
-        )
+        try:
+            return await self._call(
+                "POST",
+                "/api/imports",
+                params={"file_name": fleet.name},
+                content=_chunks(fleet, sent),
+                headers={"Content-Type": _NDJSON, "Idempotency-Key": str(uuid4())},
+                # It answers when the file is stored.
+                timeout=httpx.Timeout(None, connect=10),
+            )
+        except UnreachableError as error:
+            if not isinstance(error.__cause__, _BROKEN_OFF):
+                raise
+            # Who refuses a body before all of it came may close the connection before its answer is read.
+            raise UnreachableError(
+                f"The API at {self.url} ended the connection before {fleet.name} was stored. It, or a proxy before it, "
+                "may have refused the file: its log says why. Without --watch it is sent in another way."
+            ) from error.__cause__
 
     async def save(self, path: str, file: IO[bytes], *, start: int = 0, got: Callable[[], None] = lambda: None) -> None:
         """Download something of any size into a file: from a byte on, behind what the file has.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Te
 
 _PLAIN_EVERY = 5.0
 """Seconds between two plain lines."""
+_PLAIN_AGAIN = 30.0
+"""Seconds after which a plain line that is still true is printed again, with how long it has been."""
 
 
 class Meter:
@@ -25,6 +28,11 @@ class Meter:
         self._line = ""
         self._printed = ""
         self._printed_at = 0.0
+        self._first_printed_at = 0.0
+        """When what was printed last was printed first."""
+        self._turn = threading.Lock()
+        self._ended = threading.Event()
+        self._teller = threading.Thread(target=self._tell, daemon=True)
 
     def show(self, done: float, total: float | None, note: str, *, title: str | None = None) -> None:
         """Show that ``done`` of ``total`` is done. ``total`` None: nobody knows how much there is."""
@@ -43,13 +51,28 @@ class Meter:
             self._print()
 
     def _print(self) -> None:
-        if self._line != self._printed:
-            self._console.print(escape(self._line), soft_wrap=True)
-            self._printed, self._printed_at = self._line, time.monotonic()
+        with self._turn:
+            line, now = self._line, time.monotonic()
+            if line != self._printed:
+                self._console.print(escape(line), soft_wrap=True)
+                self._printed, self._printed_at, self._first_printed_at = line, now, now
+
+    def _tell(self) -> None:
+        """Print what nobody shows anew: the last of a burst, and that something long still goes on."""
+        while not self._ended.wait(_PLAIN_EVERY):
+            self._print()
+            with self._turn:
+                now = time.monotonic()
+                if self._printed and now - self._printed_at >= _PLAIN_AGAIN:
+                    passed = f"{now - self._first_printed_at:.0f} s"
+                    self._console.print(escape(f"{self._printed}  {passed}"), soft_wrap=True)
+                    self._printed_at = now
 
     def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
+        else:
+            self._teller.start()
         return self
 
     def __exit__(
@@ -58,6 +81,8 @@ class Meter:
         if self._bar is not None:
             self._bar.stop()
         else:
+            self._ended.set()
+            self._teller.join()
             self._print()
 
 

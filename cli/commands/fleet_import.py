@@ -12,11 +12,13 @@ from rich.markup import escape
 
 from cli.client import Api, find_api
 from cli.console import make_console
+from cli.errors import CommandFailedError
 from cli.files import check_readable
 from cli.jobs import watch_job
 from cli.meter import Meter
 from cli.place import home, shown
 from domain.base.jobs import JobState
+from domain.site.imports.import_jobs import MAX_FILE_BYTES
 from runtime.modes import make_private, private_file
 
 
@@ -27,8 +29,16 @@ def run_import(file: Path, *, watch: bool | None = None) -> int:
         file: The fleet.
         watch: None: wait for the answer. Else have a job import it, and watch that, or only start it.
 
+    Raises:
+        CommandFailedError: it cannot be read, or is too large for a job.
+
     """
     check_readable(file)
+    if watch is not None and (size := _size(file)) > MAX_FILE_BYTES:
+        raise CommandFailedError(
+            f"{shown(file)} has {size / 1e6:,.1f} MB, and a job takes at most {MAX_FILE_BYTES / 1e6:,.1f} MB. "
+            "./dev import FILE without --watch or --no-watch takes larger ones."
+        )
     console = make_console()
     return asyncio.run(_import(console, file) if watch is None else _import_by_job(console, file, watch))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import re
@@ -21,18 +22,21 @@ import pytest
 from pydantic import SecretStr
 from rich.console import Console
 
-from cli.client import find_api
+from cli import meter as meters
+from cli.client import Api, UnreachableError, find_api
 from cli.commands.services import ApiProgram, child_environment, choose_port, end_leftovers
 from cli.errors import CommandFailedError
 from cli.meter import Meter
 from cli.place import ROOT, AlreadyRunningError, Place, Running, announce, running_places
 from devtools.generate import GENERATED
 from devtools.run_tests import pytest_command, run_tests
+from domain.site.imports.import_jobs import MAX_FILE_BYTES
 from runtime.servers.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.servers.processes import ProcessFailedError, free_port
 from runtime.settings import Settings
 from tests.helpers.commands import run
 from tests.helpers.live import serving
+from tests.helpers.support import until
 
 
 def test_the_overview_names_every_command() -> None:
@@ -65,6 +69,19 @@ def test_the_readme_names_every_command_and_links_to_what_is_there() -> None:
     titles = re.findall(r"^#+ (.+)", readme, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
     assert set(re.findall(r"\]\(#([^)]+)\)", readme)) <= anchors
+
+
+def test_the_readme_uses_no_variable_that_nothing_sets() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    # Its text says what the token is.
+    known = {"MANAGE_TOKEN"}
+    used: list[str] = []
+    for line in "\n".join(re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)).splitlines():
+        names = re.findall(r"\$(\w+)", line)
+        used += names
+        assert set(names) <= known, line
+        known |= set(re.findall(r"^(\w+)=", line))
+    assert {"API", "DEPOT_ID"} <= set(used)
 
 
 def test_the_help_of_a_command_tells_more_than_the_overview() -> None:
@@ -232,6 +249,55 @@ def test_a_place_has_one_owner_who_says_where_it_is(tmp_path: Path) -> None:
     assert other.running() is None
     other.take()
     other.leave()
+
+
+def test_a_file_that_is_too_large_for_a_job_is_not_sent(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.ndjson"
+    with file.open("wb") as sparse:
+        sparse.truncate(MAX_FILE_BYTES + 1)
+    for option in ("--watch", "--no-watch"):
+        answer = run("import", str(file), option, "--api", "http://127.0.0.1:9")
+        assert answer.returncode == 1
+        said = " ".join(answer.stderr.split())
+        assert "a job takes at most 209.7 MB" in said
+        assert "without --watch or --no-watch takes larger ones" in said
+
+
+async def test_an_upload_that_is_broken_off_does_not_say_that_nobody_is_there(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.ndjson"
+    with file.open("wb") as sparse:
+        sparse.truncate(64_000_000)
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.transport.abort()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with Api(f"http://127.0.0.1:{port}") as api:
+            with pytest.raises(UnreachableError, match="may have refused the file"):
+                await api.upload_fleet(file, lambda _: None)
+    async with Api(f"http://127.0.0.1:{free_port()}") as api:
+        with pytest.raises(UnreachableError, match=r"Start it with \./dev up"):
+            await api.upload_fleet(file, lambda _: None)
+
+
+async def test_without_a_terminal_something_long_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meters, "_PLAIN_EVERY", 0.01)
+    monkeypatch.setattr(meters, "_PLAIN_AGAIN", 0.01)
+    printed = io.StringIO()
+    with Meter(Console(file=printed), "Import a") as shown:
+        shown.show(1, 2, "1 of 2 MB")
+        # The last that is shown for long.
+        shown.show(0, None, "landing …")
+
+        async def said_again() -> bool:
+            return "landing …  0 s" in printed.getvalue()
+
+        await until(said_again)
+    lines = printed.getvalue().splitlines()
+    assert lines[0] == "Import a   50%  1 of 2 MB"
+    assert "Import a  landing …" in lines
 
 
 @pytest.mark.parametrize("command", [["backfill"], ["resync", "Arrow Road 1"], ["import", "fleet/demo.ndjson"]])
