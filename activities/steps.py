@@ -24,6 +24,7 @@ from temporalio.exceptions import (
     FailureError,
     is_cancelled_exception,
 )
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
@@ -46,6 +47,16 @@ _MAX_WORDS = 300
 _MAX_REPORTED = 4_000
 """The most characters of an error that are reported to Temporal; a history holds only a few megabytes."""
 _AWAY = (OSError, PoolTimeoutError)
+_PASSING_CALLS = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.ABORTED,
+    }
+)
+"""What Temporal, or the way to it, answers where it will answer otherwise later."""
 _PERMANENT = ("22", "54")
 """SQLSTATE classes: a value that cannot be stored, and a limit of the program."""
 _PASSING = ("08", "25006", "40", "53", "55", "57", "58", "XX")
@@ -156,6 +167,8 @@ def worth_another_try(error: Exception, attempt: int) -> bool:
         return _database_may_change_its_mind(error, attempt)
     if isinstance(error, _AWAY) or is_unavailable(error):
         return True
+    if isinstance(error, RPCError):
+        return error.status in _PASSING_CALLS or attempt < UNCLEAR_TRIES
     # A process that is ending says so by RuntimeError, and so does much else.
     return isinstance(error, (RuntimeError, MemoryError)) and attempt < UNCLEAR_TRIES
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
@@ -53,6 +54,9 @@ AWAY: list[Exception] = [
     by_driver("cannot switch to state 12; another operation is in progress on this connection"),
     asyncpg.ConnectionDoesNotExistError("gone"),
     ApplicationError("Temporal knows by itself"),
+    RPCError("tcp connect error", RPCStatusCode.UNAVAILABLE, b""),
+    RPCError("too late", RPCStatusCode.DEADLINE_EXCEEDED, b""),
+    RPCError("too much", RPCStatusCode.RESOURCE_EXHAUSTED, b""),
 ]
 FINAL: list[Exception] = [
     TypeError("a bug"),
@@ -71,6 +75,7 @@ UNCLEAR: list[Exception] = [
     RuntimeError("cannot schedule new futures after shutdown"),
     MemoryError(),
     UnclearError("500"),
+    RPCError("no namespace", RPCStatusCode.NOT_FOUND, b""),
     by_driver("the number of query arguments cannot exceed 32767"),
     *map(by_state, ("23505", "23503", "42P01", "42501", "42703", "0A000", "P0001")),
 ]
