@@ -38,6 +38,7 @@ from activities.manage_api import RefusedError, UnavailableError, UnclearError
 from domain.base.problems import Problem
 from sim_scenarios.runs.run_plan import OtherScenarioError
 from store.base.database import is_busy, is_unavailable
+from store.simulation.run_steps import StepTakenOverError
 
 _log = structlog.get_logger("steps")
 
@@ -161,7 +162,8 @@ def worth_another_try(error: Exception, attempt: int) -> bool:
         return True
     if isinstance(error, UnclearError):
         return attempt < UNCLEAR_TRIES
-    if isinstance(error, UnavailableError):
+    # A try that hung on another worker went on after all: the next one begins behind what it did.
+    if isinstance(error, (UnavailableError, StepTakenOverError)):
         return True
     if isinstance(error, (DBAPIError, InterfaceError, PostgresError)):
         return _database_may_change_its_mind(error, attempt)

@@ -26,6 +26,7 @@ from domain.base.problems import Problem, ProblemCode
 from domain.provisioning.outcomes import SyncRequest
 from relay import RPC_TIMEOUT
 from sim_scenarios.runs.run_plan import OtherScenarioError
+from store.simulation.run_steps import StepTakenOverError
 from tests.helpers.live import working
 from tests.helpers.logs import logging_as
 from tests.helpers.support import add_circuit, circuits_of, follows, make_depot, until
@@ -49,6 +50,7 @@ AWAY: list[Exception] = [
     TimeoutError(),
     PoolTimeoutError("no connection"),
     UnavailableError("503"),
+    StepTakenOverError(),
     *map(by_state, ("08006", "25006", "40001", "40P01", "53100", "53300", "55P03", "57P01", "57P03", "58030", "XX000")),
     by_driver("connection is closed"),
     by_driver("cannot switch to state 12; another operation is in progress on this connection"),
