@@ -38,6 +38,8 @@ _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +(?P<token>[A-Za-z0-9._~+/-]{1,8
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 BACKGROUND_HEADER = b"x-manage-background"
 """Says that a page asks by itself, and nobody at it: that keeps no session alive."""
+PERSON_HEADER = b"x-manage-person"
+"""Says whose page sends a change: the id of the person who opened it, whoever is signed in in the browser by now."""
 _PUBLIC = frozenset(
     {
         "/sign-in",
@@ -69,8 +71,8 @@ async def authenticate(scope: Scope, resources: Resources) -> Principal:
     """Say who makes a request.
 
     Raises:
-        Problem: ``SIGN_IN_REQUIRED``, ``TOKEN_REFUSED``, or ``CROSS_SITE_REFUSED`` where the session's own pages did
-            not send a change.
+        Problem: ``SIGN_IN_REQUIRED``, ``TOKEN_REFUSED``, ``CROSS_SITE_REFUSED`` where the session's own pages did
+            not send a change, or ``OTHER_PERSON_SIGNED_IN`` where the page that did is another person's.
 
     """
     if has_token(scope):
@@ -206,6 +208,13 @@ async def _of_session(scope: Scope, resources: Resources, secret: str, headers: 
                 raise Problem(
                     ProblemCode.CROSS_SITE_REFUSED,
                     "A change with a session comes from the product's own pages, with the token that they have.",
+                )
+            # The token is in a cookie, which all tabs share: it follows whoever signs in. Whose the page is does not.
+            if headers.get(PERSON_HEADER, opened_by := str(session.person_id).encode()) != opened_by:
+                raise Problem(
+                    ProblemCode.OTHER_PERSON_SIGNED_IN,
+                    f"You are signed in as {session.identity.name} now, and this page is another person's. "
+                    "Nothing was changed.",
                 )
         identity = session.identity
         granted = await read_grants(connection, PrincipalKind.PERSON, identity.subject, identity.groups)

@@ -100,6 +100,7 @@ COMMON = problem_responses(
     ProblemCode.ACCESS_REFUSED,
     ProblemCode.NOT_PERMITTED,
     ProblemCode.CROSS_SITE_REFUSED,
+    ProblemCode.OTHER_PERSON_SIGNED_IN,
     ProblemCode.DATABASE_UNAVAILABLE,
     ProblemCode.DATABASE_BUSY,
     ProblemCode.DATABASE_NOT_MIGRATED,

@@ -563,6 +563,14 @@ class ProblemCode(StrEnum):
         "A page of another origin tried to change something.",
         "Send changes from the product's own pages, or from a program that is no browser.",
     )
+    OTHER_PERSON_SIGNED_IN = (
+        "OTHER_PERSON_SIGNED_IN",
+        HTTPStatus.FORBIDDEN,
+        Subject.ACCESS,
+        "A page that one person opened tried to change something while another person is signed in in this browser.",
+        "Load the page anew, or sign in again as the person that the page is of. Nothing was changed.",
+        "Somebody else is signed in now",
+    )
     SIGN_IN_REQUIRED = (
         "SIGN_IN_REQUIRED",
         HTTPStatus.UNAUTHORIZED,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
+from uuid import uuid4
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -171,6 +172,32 @@ async def test_the_cookies_are_of_this_host_alone(database_url: str, tmp_path: P
             assert {"secure", "path=/", "samesite=lax"} <= flags, each
             assert not any(flag.startswith("domain") for flag in flags)
             assert ("httponly" in flags) == (CSRF not in each)
+
+
+async def test_a_page_sends_for_whom_it_is_alone(engine: AsyncEngine, database_url: str, tmp_path: Path) -> None:
+    body = {"name": "Arrow Road", "timezone": "UTC"}
+    async with signing_in(database_url, tmp_path) as (url, _), Surfer() as somebody:
+        await somebody.sign_in(f"{url}/", ADMIN)
+        person = (await somebody.get(f"{url}/signed-in")).headers["x-manage-person"]
+        for wrong in ("", "x", str(uuid4()), person.upper()[:-1], f"{person} {person}"):
+            whose = {"x-manage-person": wrong}
+            answer = await somebody.change("POST", f"{url}/api/depots", json=body, headers=whose)
+            assert (answer.status_code, answer.json()["code"]) == (403, "OTHER_PERSON_SIGNED_IN"), wrong
+            assert "You are signed in as Ada Administrator now" in answer.json()["detail"]
+            # A page stays as it is, and says it.
+            answer = await somebody.change("POST", f"{url}/depots/new", data=body, headers=HTMX | whose)
+            assert (answer.status_code, answer.headers["hx-reswap"]) == (403, "none")
+            assert answer.headers["x-manage-problem"] == "OTHER_PERSON_SIGNED_IN"
+            assert answer.text.startswith("You are signed in as Ada Administrator now")
+            # Nor does it end the other's session.
+            assert (await somebody.change("POST", f"{url}/sign-out", headers=HTMX | whose)).status_code == 403
+        assert await count(engine, "depots") == 0
+        # Reading is for whoever is signed in; and who comes back goes on, in another session.
+        assert (await somebody.get(f"{url}/api/depots", headers={"x-manage-person": "x"})).status_code == 200
+        await somebody.change("POST", f"{url}/sign-out", headers=HTMX)
+        await somebody.sign_in(f"{url}/", ADMIN)
+        whose = {"x-manage-person": person}
+        assert (await somebody.change("POST", f"{url}/api/depots", json=body, headers=whose)).status_code == 201
 
 
 async def test_changes_need_the_token_and_the_origin(database_url: str, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi.responses import PlainTextResponse, RedirectResponse
 
 from api.base.access import SAFE_METHODS, principal_of
 from api.base.dependencies import resources_of
@@ -46,6 +46,11 @@ def _paged(handler: _Handler) -> _Handler:
         problem = ProblemDocument.model_validate_json(bytes(answer.body))
         if problem.code is ProblemCode.SIGN_IN_REQUIRED and (asked := _ask_to_sign_in(request)) is not None:
             return asked
+        if problem.code is ProblemCode.OTHER_PERSON_SIGNED_IN and is_htmx(request):
+            # The page stays as it is, and says it in a dialog (static/js/session.js).
+            return PlainTextResponse(
+                problem.detail, problem.status, {"HX-Reswap": "none", "X-Manage-Problem": problem.code}
+            )
         return _page(request, problem, answer)
 
     return handle

@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from fleet.make_fleet import lines
 from runtime.temporal import connect, ensure_search_attributes
 from store.base.database import make_engine
+from store.site.depots import NewCircuit
+from tests.factories.depots import make_depot_with
 from tests.helpers.openid import SESSION, signing_in
 from tests.pages.conftest import ARTIFACTS, DESKTOP, PHONE
 
@@ -53,6 +55,11 @@ class Desk:
         )
         self.contexts.append(context)
         return context
+
+    async def count(self, table: str) -> int:
+        """How many rows a table has."""
+        async with self.engine.connect() as connection:
+            return (await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
 
     async def run(self, statement: str) -> None:
         """Change something behind the product's back."""
@@ -95,7 +102,7 @@ async def fill_in(page: Page, login: str) -> None:
 
 async def quiet(page: Page) -> None:
     """Let a page hear no more by itself of what happens: what ends it is then noticed by the next click."""
-    await page.evaluate("document.querySelector('live-stream').close()")
+    await page.evaluate("document.querySelector('live-stream')?.close()")
 
 
 async def name_depot(page: Page, name: str) -> None:
@@ -176,6 +183,77 @@ async def test_what_one_began_another_does_not_send(desk: Desk) -> None:
     await expect(ended.get_by_role("heading", name="Somebody else is signed in now")).to_be_visible()
     await ended.get_by_role("button", name="Load anew").click()
     await expect(page.locator(".person-name")).to_have_text("Eve Administrator")
+
+
+async def take_over(desk: Desk, context: BrowserContext, page: Page, login: str) -> None:
+    """Sign out in this tab, and let somebody else sign in."""
+    await page.goto("/sign-out/done")
+    await desk.run("DELETE FROM sessions")
+    await context.clear_cookies()
+    await sign_in(page, "/", login)
+    await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+@SIZES
+async def test_a_form_of_one_person_is_not_sent_by_another(
+    desk: Desk, size: tuple[int, int], request: pytest.FixtureRequest
+) -> None:
+    context = await desk.browse(size)
+    page, tab = await context.new_page(), await context.new_page()
+    await sign_in(page, "/depots/new", "vera" if size == PHONE else "eve")
+    if size == PHONE:
+        await page.goto("/depots/views/new?region=Zed")
+        await page.get_by_label("Name", exact=True).fill("Typed by another")
+    else:
+        await name_depot(page, "Typed by another")
+    send = page.locator("main button[type=submit]").last
+    await quiet(page)
+    await take_over(desk, context, tab, "ada")
+    # The page hears of it at once; one may go back to what was typed, but not send it.
+    other = page.get_by_role("dialog", name="Somebody else is signed in now")
+    await expect(other).to_be_visible()
+    await other.get_by_role("button", name="Back to the page").click()
+    await expect(other).to_be_hidden()
+    await send.click()
+    await expect(other).to_contain_text("You are signed in as Ada")
+    await expect(other).to_contain_text("Nothing was changed.")
+    await look(page, f"other-person-{request.node.callspec.id}")
+    assert await desk.count("depots") == await desk.count("saved_views") == 0
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("Typed by another")
+    # Who began it comes back, and it is sent as it is.
+    await take_over(desk, context, tab, "vera" if size == PHONE else "eve")
+    await expect(other).to_be_hidden()
+    await send.click()
+    await page.wait_for_url(lambda address: "/new" not in address)
+    assert await desk.count("depots") + await desk.count("saved_views") == 1
+
+
+async def test_a_dialog_of_one_person_is_not_sent_by_another(desk: Desk) -> None:
+    depot_id = await make_depot_with(desk.engine, NewCircuit("Feed 1"))
+    context = await desk.browse()
+    page = await context.new_page()
+    await sign_in(page, f"/depots/{depot_id}/microgrid", "eve")
+    await page.get_by_role("button", name="Add circuit").click()
+    form = page.locator("#dialog")
+    await form.get_by_label("Name").fill("Typed by Eve")
+    # A page that nobody saw for long has given its stream back.
+    await page.evaluate("document.querySelector('live-stream').disconnectedCallback()")
+    await take_over(desk, context, await context.new_page(), "ada")
+    told = page.get_by_role("dialog", name="Somebody else is signed in now")
+    await told.get_by_role("button", name="Back to the page").click()
+    await form.get_by_role("button", name="Add").click()
+    await expect(told).to_contain_text("You are signed in as Ada")
+    await look(page, "other-person-over-a-dialog")
+    await told.get_by_role("button", name="Back to the page").click()
+    await expect(form.get_by_label("Name")).to_have_value("Typed by Eve")
+    assert await desk.count("circuits") == 1
+    # Coming back to the page says it as well.
+    await page.evaluate("document.querySelector('live-stream').connectedCallback()")
+    await page.evaluate("document.querySelector('live-stream')?.close()")
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await expect(told).to_be_visible()
+    await told.get_by_role("button", name="Load anew").click()
+    await expect(page.locator(".person-name")).to_contain_text("Ada")
 
 
 async def test_signing_out_at_the_provider_ends_it_here(desk: Desk) -> None:

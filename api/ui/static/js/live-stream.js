@@ -17,7 +17,11 @@ class LiveStream extends HTMLElement {
     this.seen = () => {
       clearTimeout(this.hiding);
       if (document.hidden) this.hiding = setTimeout(() => this.close(), HIDDEN);
-      else if (!this.source && !this.waiting) this.open();
+      else if (!this.source && !this.waiting) {
+        this.open();
+        // Somebody else may have signed in while nobody looked at this page.
+        checkSession();
+      }
     };
     document.addEventListener("visibilitychange", this.seen);
     this.open();

@@ -3,25 +3,43 @@
 const dialog = document.getElementById("sign-in-again");
 const channel = new BroadcastChannel("manage-session");
 
-/** The token that every change of this session carries. */
-export function csrfToken() {
+/** What every change carries: the token of the session that holds now, and whose page this is. */
+export function proof() {
   const name = "__Host-manage-csrf=";
   const found = document.cookie.split("; ").find((each) => each.startsWith(name));
-  return found?.slice(name.length) ?? "";
+  const headers = { "X-CSRF-Token": found?.slice(name.length) ?? "" };
+  // The cookie follows whoever signs in in another tab. So the page says who opened it, and the server compares.
+  if (dialog) headers["X-Manage-Person"] = dialog.dataset.person;
+  return headers;
 }
 
 document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
-  if (ctx.request.method !== "GET") ctx.request.headers["X-CSRF-Token"] = csrfToken();
+  if (ctx.request.method !== "GET") Object.assign(ctx.request.headers, proof());
   // What a page asks for by itself keeps no session alive.
   if (/^(live-|every)/.test(ctx.sourceEvent?.type ?? "every")) ctx.request.headers["X-Manage-Background"] = "true";
 });
 
 document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
   if (ctx.response.status === 401) askToSignIn();
+  if (ctx.response.headers.get("X-Manage-Problem") === "OTHER_PERSON_SIGNED_IN") refuseOther(ctx.text);
 });
 
 /** Say that the session has ended. */
 export function askToSignIn() {
+  if (!dialog?.open) show("ended");
+}
+
+/** Say that another person is signed in now: what one person began, another does not send. */
+export function refuseOther(who = "") {
+  if (!dialog) return;
+  dialog.querySelector("[data-who]").textContent = who;
+  show("other");
+}
+
+function show(what) {
+  for (const each of ["ended", "other"])
+    dialog?.querySelector(`[data-${each}]`).toggleAttribute("hidden", each !== what);
+  dialog?.setAttribute("aria-labelledby", `session-${what}`);
   if (dialog && !dialog.open) dialog.showModal();
 }
 
@@ -38,13 +56,9 @@ export async function checkSession() {
   }
 }
 
-// What one person began, another does not send.
 function goOn(person) {
-  if (!dialog?.open) return;
-  const same = person === dialog.dataset.person;
-  if (same) dialog.close();
-  dialog.querySelector("[data-ended]").hidden = !same;
-  dialog.querySelector("[data-other]").hidden = same;
+  if (person !== dialog?.dataset.person) refuseOther();
+  else if (dialog?.open) dialog.close();
 }
 
 channel.addEventListener("message", ({ data }) => goOn(data.person));
@@ -52,6 +66,9 @@ addEventListener("focus", () => {
   if (dialog?.open) checkSession();
 });
 dialog?.querySelector("[data-reload]").addEventListener("click", () => location.reload());
-dialog?.querySelector("[data-later]").addEventListener("click", () => dialog.close());
+dialog?.addEventListener("click", ({ target }) => {
+  if (target.closest("[data-later]")) dialog.close();
+});
 
-if (dialog && document.querySelector("[data-signed-in]")) channel.postMessage({ person: dialog.dataset.person });
+// Every page tells the others of this browser who is signed in now.
+if (dialog) channel.postMessage({ person: dialog.dataset.person });

@@ -1,6 +1,6 @@
 // <upload-form>: sends the file of its form to the API and shows how much of it has gone. Without this script the form
 // sends itself.
-import { askToSignIn, csrfToken } from "./session.js";
+import { askToSignIn, proof, refuseOther } from "./session.js";
 
 class UploadForm extends HTMLElement {
   connectedCallback() {
@@ -25,7 +25,7 @@ class UploadForm extends HTMLElement {
     request.setRequestHeader("Content-Type", "application/x-ndjson");
     request.setRequestHeader("Accept", "application/json");
     request.setRequestHeader("Idempotency-Key", form.elements.idempotency_key.value);
-    request.setRequestHeader("X-CSRF-Token", csrfToken());
+    for (const [name, value] of Object.entries(proof())) request.setRequestHeader(name, value);
     request.responseType = "json";
     request.upload.addEventListener("progress", ({ loaded, total }) => this.#show(loaded, total));
     request.addEventListener("load", () => this.#answered(request));
@@ -41,6 +41,7 @@ class UploadForm extends HTMLElement {
       return;
     }
     if (status === 401) askToSignIn();
+    if (response?.code === "OTHER_PERSON_SIGNED_IN") refuseOther(response.detail);
     this.#ended(response?.detail ?? "The server did not take the file. Try again.");
   }
 
