@@ -13,10 +13,15 @@ export function proof() {
   return headers;
 }
 
+/** Whether a page asks by itself, and nobody at it. */
+export function isBackground(ctx) {
+  return /^(live-|every)/.test(ctx.sourceEvent?.type ?? "every");
+}
+
 document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
   if (ctx.request.method !== "GET") Object.assign(ctx.request.headers, proof());
   // What a page asks for by itself keeps no session alive.
-  if (/^(live-|every)/.test(ctx.sourceEvent?.type ?? "every")) ctx.request.headers["X-Manage-Background"] = "true";
+  if (isBackground(ctx)) ctx.request.headers["X-Manage-Background"] = "true";
 });
 
 document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
