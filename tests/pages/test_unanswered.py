@@ -142,3 +142,27 @@ async def test_no_answer_to_what_has_no_form_is_said_and_goes_with_the_next(
     await expect(notice).to_be_visible()
     await page.get_by_role("button", name="Resync").click()
     await expect(notice).to_have_count(0)
+
+
+@pytest.mark.parametrize("tab", ["load", "microgrid", "devices"])
+async def test_a_depot_that_is_retired_elsewhere_is_shown_as_retired(
+    product: RunningProduct, visitor: Visitor, tab: str
+) -> None:
+    depot_id = await make_depot_with(product.engine, NewCircuit("Feed 1"))
+    await synced(product.engine, depot_id)
+    page = await visitor.open(f"/depots/{depot_id}/{tab}")
+    await expect(page.locator("#live")).to_have_text("Live")
+    await expect(page.get_by_role("button", name="Settings")).to_be_visible()
+    form = page.get_by_role("dialog")
+    if tab == "microgrid":
+        await add_circuit(page, "Feed 2")
+    visitor.expected = ("404",)  # it has no microgrid to show
+    async with page.expect_response("**/verdict"), transaction(product.engine, ACTOR) as connection:
+        await retire_depot(connection, ACTOR, depot_id)
+    if tab == "microgrid":
+        # What is typed in the dialog is not taken away.
+        await expect(form.get_by_label("Name")).to_have_value("Feed 2")
+        await form.get_by_role("button", name="Cancel").click()
+    await expect(page.get_by_role("region", name="Retired")).to_be_visible()
+    for name in ("Settings", "Add circuit", "Resync", "Add gateway"):
+        await expect(page.get_by_role("button", name=name)).to_have_count(0)

@@ -51,12 +51,17 @@ async def _read_set_up(request: Request, connection: AsyncConnection, depot_id: 
 
 @router.get("/depots/{depot_id}/verdict", name="depot_verdict")
 async def verdict(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
-    """What of the depot needs attention, as it is now."""
+    """What of the depot needs attention, as it is now.
+
+    Only the page of a depot in service asks. Where the depot was retired meanwhile, the page offers what is refused:
+    it is told to load itself anew (``static/js/dialogs.js``).
+    """
     async with snapshot(engine) as connection:
         depot = await read_depot(connection, depot_id)
         found = await read_alarms(connection, depot_id)
     alarms = None if found is None else DepotInAlarm.of(found)
-    return render(request, "depot_area.html", {"depot": depot, "alarms": alarms}, block="verdict")
+    outdated = {} if depot.retired_at is None else {"HX-Trigger": "page-outdated"}
+    return render(request, "depot_area.html", {"depot": depot, "alarms": alarms}, block="verdict", headers=outdated)
 
 
 @router.get("/depots/{depot_id}/set-up", name="depot_set_up")

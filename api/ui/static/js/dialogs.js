@@ -22,6 +22,12 @@ document.addEventListener("htmx:after:swap", () => {
   if (body.childElementCount > 0 && !dialog.open) open();
 });
 document.addEventListener("dialog-done", shut);
+// The page shows what no longer holds as a whole, such as a depot in service that was retired. What is typed in the dialog
+// is not taken away.
+document.addEventListener("page-outdated", () => {
+  if (dialog.open) dialog.addEventListener("close", () => location.reload(), { once: true });
+  else location.reload();
+});
 dialog.addEventListener("cancel", (event) => {
   event.preventDefault();
   shut();
