@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.base.problems import Problem, ProblemCode
 from runtime.observing.metrics import NAMESPACE
-from runtime.observing.traces import continuing, current_traceparent, untraced
+from runtime.observing.traces import continuing, kept_traceparent, untraced
 from runtime.supervision import supervised
 from store.base.database import is_busy, is_unavailable
 from store.base.driver import KeptConnection
@@ -46,8 +46,6 @@ _MAX_PASSED = 100
 _WAITS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _GROUPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
-_KEPT = "-01"
-"""How the ``traceparent`` of a trace ends that is sampled."""
 _LINKED = 20
 
 Result = TakenPacket | Problem
@@ -61,7 +59,8 @@ class _Submission:
     gateways: frozenset[UUID]
     done: asyncio.Future[list[Result]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     at: float = field(default_factory=time.monotonic)
-    traceparent: str = field(default_factory=current_traceparent)
+    traceparent: str = field(default_factory=kept_traceparent)
+    """Of a trace that is kept; empty: of none."""
 
 
 class DoorMetrics:
@@ -239,7 +238,7 @@ class PacketIngest:
         self, connection: KeptConnection, batch: Sequence[_Submission], packets: Sequence[ReceivedPacket]
     ) -> list[Result]:
         # One transaction is a step of many traces: it is told in the first one that is kept, with links to others.
-        kept = [each.traceparent for each in batch if each.traceparent.endswith(_KEPT)]
+        kept = [each.traceparent for each in batch if each.traceparent]
         with continuing(kept[0], "take packets", kept[1:_LINKED]) if kept else untraced():
             async with connection.transaction() as driver:
                 return await take_group(driver, packets)

@@ -17,7 +17,7 @@ from uuid_utils import uuid7
 from api.base.metrics import ApiMetrics
 from domain.base.problems import GoneMeanwhileError
 from runtime.logs import end_is_told
-from runtime.observing.traces import current_traceparent, name_request
+from runtime.observing.traces import current_traceparent, kept_trace_id, name_request
 from store.base.origin import Origin, coming_from
 
 _log = structlog.get_logger("api")
@@ -46,9 +46,8 @@ class Requests:
         request_id = _given(scope) or str(uuid7())
         header = (_HEADER, request_id.encode())
         ids = {"request_id": request_id}
-        traceparent = current_traceparent()
-        if traceparent:
-            ids["trace_id"] = traceparent.split("-")[1]
+        if trace_id := kept_trace_id():
+            ids["trace_id"] = trace_id
         if found := _DEPOT.search(scope["path"]):
             ids["depot_id"] = found[1]
         started = False
@@ -64,7 +63,7 @@ class Requests:
             await send(message)
 
         client = scope.get("client")
-        origin = Origin(request_id, client[0] if client else "", traceparent)
+        origin = Origin(request_id, client[0] if client else "", current_traceparent)
         with bound_contextvars(**ids), coming_from(origin):
             try:
                 await self._app(scope, receive, answer)

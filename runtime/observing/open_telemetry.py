@@ -15,20 +15,28 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
 from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.sdk.environment_variables import (
+    OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT,
+    OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT,
+)
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, NonRecordingSpan, Span, SpanContext, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from temporalio.contrib.opentelemetry import TracingInterceptor
 
+from runtime.observing.traces import passed_by
 from runtime.version import version
 
 _NOT_TRACED = "/healthz$,/readyz$,/metrics$,/live"
 _QUERIES = ("http.url", "http.target", "url.full", "url.query")
 """Attributes that would tell a query, which may hold what is secret."""
+_LONGEST = 1000
+"""Characters of a text, which is enough to recognize a statement. Some have ten times as many, and to send these takes
+longer than all else of their span."""
 _HOUSEKEEPING = ("BEGIN;", "ROLLBACK;", ";")
 """Statements by which a connection is taken from the pool, asked whether it lives, and given back."""
 _STEP = "RunActivity:"
@@ -36,6 +44,8 @@ _STEP = "RunActivity:"
 with suppress_instrumentation():
     _UNTRACED = get_current()
     """In which instrumentations do nothing."""
+_NOWHERE = Context()
+_TEXTS = TraceContextTextMapPropagator()
 
 _ids = RandomIdGenerator()
 _is_kept: ContextVar[bool] = ContextVar("is_kept", default=False)
@@ -77,8 +87,8 @@ class WhatATraceLedTo(Sampler):
 class TracedRequests:
     """OpenTelemetry's own middleware, without a span for each part of a body, and without queries.
 
-    A request that begins a trace which is not kept passes by it: of many packets few are traced, and the others would
-    pay for what is then thrown away.
+    A request whose trace is not kept passes by it, whoever began that trace: of many packets few are traced, and the
+    others would pay for what is then thrown away.
     """
 
     def __init__(self, app: Any, *, sampler: Sampler, tracer_provider: TracerProvider | None = None) -> None:
@@ -94,11 +104,15 @@ class TracedRequests:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass the request on, traced or not."""
-        if scope["type"] != "http" or any(name == b"traceparent" for name, _ in scope["headers"]):
+        if scope["type"] != "http":
             await self._traced(scope, receive, send)
             return
-        trace_id = _ids.generate_trace_id()
-        sampled = self._sampler.should_sample(None, trace_id, scope["method"], SpanKind.SERVER)
+        began = _began(scope)
+        if began is None:
+            trace_id, parent = _ids.generate_trace_id(), None
+        else:
+            trace_id, parent = began.get_span_context().trace_id, trace.set_span_in_context(began, _NOWHERE)
+        sampled = self._sampler.should_sample(parent, trace_id, scope["method"], SpanKind.SERVER)
         if sampled.decision is not Decision.DROP:
             kept = _is_kept.set(True)
             try:
@@ -107,16 +121,37 @@ class TracedRequests:
                 _is_kept.reset(kept)
             return
         # It is a trace still, which is handed on, so that no part of it is kept either.
-        token = attach(trace.set_span_in_context(_span_that_is_not_kept(trace_id), _UNTRACED))
+        passed = passed_by.set(trace_id)
+        token = attach(_PASSED_BY)
         try:
             await self._app(scope, receive, send)
         finally:
             detach(token)
+            passed_by.reset(passed)
 
 
-def _span_that_is_not_kept(trace_id: int) -> Span:
-    flags = TraceFlags(TraceFlags.DEFAULT)
-    return NonRecordingSpan(SpanContext(trace_id, _ids.generate_span_id(), is_remote=False, trace_flags=flags))
+def _began(scope: Any) -> Span | None:
+    """The span of the caller, whose trace the request goes on with; None: it begins one."""
+    for name, value in scope["headers"]:
+        if name == b"traceparent":
+            span = trace.get_current_span(_TEXTS.extract({"traceparent": value.decode("latin-1")}, _NOWHERE))
+            return span if span.get_span_context().is_valid else None
+    return None
+
+
+class _NotKept(NonRecordingSpan):
+    """The span of every request that passes by: few of them need the ids by which it is handed on."""
+
+    def __init__(self) -> None:
+        super().__init__(INVALID_SPAN_CONTEXT)
+
+    def get_span_context(self) -> SpanContext:
+        """Hand the current request's trace on."""
+        trace_id = passed_by.get()
+        return SpanContext(trace_id, trace_id >> 64 or 1, is_remote=False)
+
+
+_PASSED_BY = trace.set_span_in_context(_NotKept(), _UNTRACED)
 
 
 def _without_query(span: Span, scope: dict[str, Any]) -> None:
@@ -125,20 +160,29 @@ def _without_query(span: Span, scope: dict[str, Any]) -> None:
             span.set_attribute(name, "" if name == "url.query" else scope["path"])
 
 
+def _limits() -> SpanLimits:
+    """What a span may have, as the standard variables say; without them, texts are cut."""
+    lengths = (OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT, OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT)
+    return (
+        SpanLimits()
+        if any(os.environ.get(name) for name in lengths)
+        else SpanLimits(max_span_attribute_length=_LONGEST)
+    )
+
+
 class OpenTelemetry:
     """The SDK of this process."""
 
     def __init__(self, service: str) -> None:
         named = os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
         attributes = {"service.version": version()} | ({} if named else {"service.name": service})
-        self._provider = TracerProvider(resource=Resource.create(attributes))
+        self._provider = TracerProvider(resource=Resource.create(attributes), span_limits=_limits())
         self.middleware = partial(TracedRequests, sampler=self._provider.sampler)
         self._provider.sampler = WhatATraceLedTo(self._provider.sampler)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         trace.set_tracer_provider(self._provider)
         AsyncPGInstrumentor().instrument(tracer_provider=self._provider)
         self._tracer = trace.get_tracer("manage")
-        self._texts = TraceContextTextMapPropagator()
         self.interceptor = TracingInterceptor()
 
     def close(self) -> None:
@@ -147,15 +191,21 @@ class OpenTelemetry:
 
     def traceparent(self) -> str:
         """What hands the current trace on; empty: there is none."""
-        carrier: dict[str, str] = {}
-        self._texts.inject(carrier)
-        return carrier.get("traceparent", "")
+        found = trace.get_current_span().get_span_context()
+        return f"00-{found.trace_id:032x}-{found.span_id:016x}-{found.trace_flags:02x}" if found.is_valid else ""
+
+    def is_kept(self) -> bool:
+        """Whether the current trace is kept."""
+        return trace.get_current_span().get_span_context().trace_flags.sampled
 
     @contextmanager
     def nothing(self) -> Generator[None]:
         """Trace nothing while the block runs."""
-        with suppress_instrumentation():
+        token = attach(_UNTRACED)
+        try:
             yield
+        finally:
+            detach(token)
 
     def name_request(self, method: str, template: str) -> None:
         """Name the current request."""
@@ -167,7 +217,7 @@ class OpenTelemetry:
     @contextmanager
     def step(self, traceparent: str, name: str, links: Sequence[str]) -> Generator[None]:
         """A span of that trace while the block runs: within the current span, where that is of the same trace."""
-        parent = self._texts.extract({"traceparent": traceparent})
+        parent = _TEXTS.extract({"traceparent": traceparent})
         current = trace.get_current_span().get_span_context()
         linked = [self._span_context(each) for each in links]
         if current.is_valid and current.trace_id == self._span_context(traceparent).trace_id:
@@ -178,4 +228,4 @@ class OpenTelemetry:
             yield
 
     def _span_context(self, traceparent: str) -> SpanContext:
-        return trace.get_current_span(self._texts.extract({"traceparent": traceparent})).get_span_context()
+        return trace.get_current_span(_TEXTS.extract({"traceparent": traceparent})).get_span_context()

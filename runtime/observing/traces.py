@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping, MutableMapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -26,6 +27,12 @@ TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 _sdk: OpenTelemetry | None = None
+
+passed_by: ContextVar[int] = ContextVar("passed_by", default=0)
+"""The id of the current request's trace, which is not kept; 0: the request is traced, or there is none.
+
+Of such requests there are thousands a second. They pass by all that would ask OpenTelemetry for their span.
+"""
 
 
 def are_wanted(environ: Mapping[str, str]) -> bool:
@@ -74,9 +81,19 @@ def current_traceparent() -> str:
     return "" if _sdk is None else _sdk.traceparent()
 
 
+def kept_traceparent() -> str:
+    """What hands the current trace on, where it is kept; empty: there is none, or it is not kept."""
+    return _sdk.traceparent() if _sdk is not None and not passed_by.get() and _sdk.is_kept() else ""
+
+
+def kept_trace_id() -> str:
+    """The id of the current trace, where it is kept; empty: there is none, or it is not kept."""
+    return kept_traceparent()[3:35]
+
+
 def name_request(scope: MutableMapping[str, Any], template: str) -> None:
     """Name the current request by its route, which is known once it is answered."""
-    if _sdk is not None:
+    if _sdk is not None and not passed_by.get():
         _sdk.name_request(scope["method"], template)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -10,13 +10,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Origin:
-    """The request that is being answered; both are empty where there is none."""
+    """The request that is being answered; all is empty where there is none."""
 
     request_id: str = ""
     client: str = ""
     """The caller's network address."""
-    traceparent: str = ""
-    """What hands the request's trace on (W3C Trace Context); empty: it is not traced."""
+    trace: Callable[[], str] = str
+    """Says what hands the request's trace on; it is asked by the few that do."""
+
+    @property
+    def traceparent(self) -> str:
+        """What hands the request's trace on (W3C Trace Context); empty: it is not traced."""
+        return self.trace()
 
 
 _NOWHERE = Origin()

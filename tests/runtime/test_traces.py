@@ -45,6 +45,8 @@ from tests.helpers.support import follows, make_depot, synced, until
 from tests.helpers.worker_process import WorkerProcess
 
 SECRET = "what-nobody-may-read"
+LONGEST = 1000
+"""Characters of a text of a span."""
 
 
 def trace_of(number: int) -> tuple[str, str]:
@@ -127,6 +129,8 @@ async def test_a_change_is_one_trace_from_its_request_to_the_rows_of_the_microgr
         found = await product.spans(trace_id, *names, "INSERT")
         stored = [each for each in found if "microgrid_nodes" in each.attributes.get("db.statement", "")]
         assert {each.service for each in stored} == {"manage-worker"}
+        told = [text for each in found for text in each.attributes.values() if isinstance(text, str)]
+        assert max(map(len, told)) <= LONGEST
         assert {each.service for each in found} == {"manage-api", "manage-worker"}
         assert {each.attributes.get("http.route") for each in spans} >= {"/api/depots/{depot_id}/circuits"}
 
@@ -173,18 +177,21 @@ def test_what_no_trace_led_to_is_left_out(name: str, kind: SpanKind, alone: bool
 
 
 @pytest.mark.parametrize(
-    ("sampler", "headers", "kept"),
+    ("sampler", "given", "kept"),
     [
-        (ALWAYS_OFF, [], False),
-        (ALWAYS_ON, [], True),
-        # Who began the trace has decided.
-        (ParentBased(ALWAYS_OFF), [(b"traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01")], True),
-        (ParentBased(ALWAYS_ON), [(b"traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-00")], False),
+        (ALWAYS_OFF, b"", False),
+        (ALWAYS_ON, b"", True),
+        # Who began the trace has decided, unless the sampler asks nobody.
+        (ParentBased(ALWAYS_OFF), b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01", True),
+        (ParentBased(ALWAYS_ON), b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-00", False),
+        (ALWAYS_OFF, b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01", False),
+        (ALWAYS_ON, b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-00", True),
+        # It hands no trace on, so the request begins one.
+        (ParentBased(ALWAYS_OFF), b"00-" + b"0" * 32 + b"-" + b"b" * 16 + b"-01", False),
+        (ParentBased(ALWAYS_ON), b"\xff" * 5000, True),
     ],
 )
-async def test_a_request_is_traced_or_handed_on_as_one_that_is_not(
-    sampler: Sampler, headers: list[tuple[bytes, bytes]], kept: bool
-) -> None:
+async def test_a_request_is_traced_or_handed_on_as_one_that_is_not(sampler: Sampler, given: bytes, kept: bool) -> None:
     told = InMemorySpanExporter()
     provider = TracerProvider(sampler=WhatATraceLedTo(sampler))
     provider.add_span_processor(SimpleSpanProcessor(told))
@@ -199,16 +206,36 @@ async def test_a_request_is_traced_or_handed_on_as_one_that_is_not(
         return {"type": "http.disconnect"}
 
     scope = {
-        "type": "http", "method": "GET", "path": "/api/depots", "headers": headers, "query_string": b"",
+        "type": "http", "method": "GET", "path": "/api/depots", "query_string": b"",
+        "headers": [(b"traceparent", given)] if given else [],
         "scheme": "http", "server": ("127.0.0.1", 80), "http_version": "1.1",
     }  # fmt: skip
     await TracedRequests(app, sampler=sampler, tracer_provider=provider)(scope, nothing, nothing)
     assert [each.is_valid for each in seen] == [True]
     assert seen[0].trace_flags.sampled is kept
+    assert (seen[0].trace_id == int("a" * 32, 16)) is (b"a" in given)
     assert [each.context and each.context.trace_id for each in told.get_finished_spans()] == (
         [seen[0].trace_id] if kept else []
     )
     assert not get_current_span().get_span_context().is_valid
+
+
+async def test_a_trace_that_is_not_kept_is_handed_on_by_the_same_ids_whenever_it_is_asked() -> None:
+    seen: list[SpanContext] = []
+
+    async def app(*_: object) -> None:
+        seen.extend(get_current_span().get_span_context() for _ in range(2))
+
+    async def nothing(*_: object) -> Message:
+        return {"type": "http.disconnect"}
+
+    traced = TracedRequests(app, sampler=ALWAYS_OFF)
+    for _ in range(2):
+        await traced({"type": "http", "method": "GET", "path": "/", "headers": []}, nothing, nothing)
+    assert seen[0] == seen[1]
+    assert seen[2] == seen[3]
+    assert len({each.trace_id for each in seen}) == len({each.span_id for each in seen}) == 2
+    assert not any(each.trace_flags.sampled for each in seen)
 
 
 async def test_a_packet_is_one_trace_from_the_broker_to_the_row(
