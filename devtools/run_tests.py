@@ -17,7 +17,12 @@ from cli.place import ROOT
 from devtools.coverage_floors import floors, judge, packages
 from devtools.system_packages import CHROMIUM, ensure
 
-_NEEDED = {"chromium": CHROMIUM, "mosquitto": ("mosquitto",), "prometheus": ("promtool",)}
+_NEEDED = {
+    "chromium": CHROMIUM,
+    "mosquitto": ("mosquitto",),
+    "prometheus": ("promtool",),
+    "nginx": ("nginx",),
+}
 """Programs that tests need and no package registry has, each under its names, by their Debian package."""
 _ONE_PROCESS = ("--pdb", "--trace")
 

@@ -1,4 +1,4 @@
-"""Programs of the operating system that tests need and no package registry has: a broker, a browser, promtool."""
+"""Programs of the operating system that tests need and no package registry has: a broker, a browser, a proxy."""
 
 from __future__ import annotations
 
