@@ -17,8 +17,8 @@ from temporalio.client import Client
 from cli.commands.services import ApiProgram
 from runtime.servers.processes import free_port
 from tests.helpers.live import http_client, working
-from tests.helpers.nginx import nginx
 from tests.helpers.support import make_depot, synced
+from tests.project.servers.nginx import nginx
 
 BODY_LIMIT = 1_000_000
 """Bytes of a body that nginx takes unless it is told otherwise."""
