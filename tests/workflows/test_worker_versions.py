@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client import CollectorRegistry
-from temporalio import workflow
 from temporalio.client import Client
-from temporalio.common import WorkerDeploymentVersion
 from temporalio.service import RPCError
-from temporalio.worker import Worker
 
 from runtime.temporal import connect
 from runtime.version import version
 from runtime.workers import known
 from runtime.workers.known import GONE_AFTER, UNVERSIONED, KnownVersion, may_take_over
-from runtime.workers.versions import Takeover, as_version, build_id, deployment_of, make_current, read_versions
+from runtime.workers.versions import Takeover, build_id, deployment_of, make_current, read_versions
 from tests.helpers.commands import run
 from tests.helpers.support import patiently, until
+from tests.workflows.versions import serving_version
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
-
-
-@workflow.defn(name="Idle", sandboxed=False)
-class Idle:
-    """Something to serve."""
-
-    @workflow.run
-    async def run(self) -> str:
-        """End."""
-        return "ended"
 
 
 @pytest.mark.parametrize(
@@ -64,20 +50,6 @@ def test_a_deployments_name_has_no_dot() -> None:
     assert deployment_of("grid.example:a") == "grid-example-a"
 
 
-@asynccontextmanager
-async def serving(client: Client, task_queue: str, build: str) -> AsyncGenerator[None]:
-    """A worker of this version, which Temporal knows."""
-    deployment = deployment_of(task_queue)
-    one = as_version(WorkerDeploymentVersion(deployment, build))
-    async with Worker(client, task_queue=task_queue, workflows=[Idle], deployment_config=one):
-
-        async def is_known() -> bool:
-            return (await patiently(lambda: read_versions(client, deployment))).find(build) is not None
-
-        await until(is_known)
-        yield
-
-
 async def test_a_new_version_takes_over_and_an_old_one_only_where_that_is_gone(
     client: Client, task_queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,11 +70,11 @@ async def test_a_new_version_takes_over_and_an_old_one_only_where_that_is_gone(
     async def current() -> str:
         return (await patiently(lambda: read_versions(client, deployment))).current
 
-    async with serving(client, task_queue, "1.0.0-a"):
+    async with serving_version(client, task_queue, "1.0.0-a"):
         assert not await patiently(old.look)
         assert await patiently(old.look)
         assert await current() == "1.0.0-a"
-        async with serving(client, task_queue, "1.1.0-b"):
+        async with serving_version(client, task_queue, "1.1.0-b"):
             assert await patiently(looks_only.look)
             assert await current() == "1.0.0-a"
             assert not await patiently(new.look)
@@ -134,7 +106,7 @@ async def test_the_command_shows_versions_and_chooses_one(
 
     nobody = "Workers without a version take what comes."
     assert await told() == (0, [nobody])
-    async with serving(client, task_queue, "1.0.0-a"):
+    async with serving_version(client, task_queue, "1.0.0-a"):
         code, lines = await told("--current", "1.0.0-a")
         assert code == 0
         assert len(lines) == 1
