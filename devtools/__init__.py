@@ -21,5 +21,5 @@ from here; the import contracts hold it.
 - ``legacy_fleet``: A legacy fleet of any size, made inside the database: for measuring and for tests
 - ``run_tests``: `./dev test`: runs the tests
 - ``system_packages``: Programs of the operating system that tests need and no package registry has: a broker, a
-  browser, promtool
+  browser, a proxy
 """
