@@ -288,12 +288,23 @@ async def test_a_retried_packet_may_be_there_twice(database_url: str) -> None:
 
 
 def test_workflows_that_run_on_or_failed_are_found() -> None:
-    assert check_workflows(WORKFLOWS) == []
+    assert check_workflows(WORKFLOWS, ()) == []
     stuck = [
         WorkflowSeen("microgrid-sync/1", "MicrogridSync", "RUNNING"),
         *(WorkflowSeen("x", "CapacityWatch", status) for status in ("FAILED", "TERMINATED", "TIMED_OUT")),
     ]
-    assert len(check_workflows(stuck)) == len(stuck)
+    assert len(check_workflows(stuck, ())) == len(stuck)
+
+
+def test_only_a_job_of_which_nothing_is_stored_may_fail() -> None:
+    stored, unstored = "scenario-run/1", "export/2"
+    for status in ("FAILED", "TERMINATED", "RUNNING"):
+        seen = [WorkflowSeen(each, "Job", status) for each in (stored, unstored)]
+        found = check_workflows(seen, {stored})
+        assert (any(stored in each for each in found), any(unstored in each for each in found)) == (
+            True,
+            status != "FAILED",
+        )
 
 
 def test_a_log_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -8,7 +8,14 @@ import asyncpg
 
 from devtools.chaos.checker.circuits import check_circuits, check_depots, check_journal, check_nodes, check_outbox
 from devtools.chaos.checker.exports import check_exports
-from devtools.chaos.checker.jobs import WorkflowSeen, check_backfills, check_open_jobs, check_runs, check_workflows
+from devtools.chaos.checker.jobs import (
+    WorkflowSeen,
+    check_backfills,
+    check_open_jobs,
+    check_runs,
+    check_workflows,
+    list_job_workflows,
+)
 from devtools.chaos.checker.request_log import RequestLog
 from devtools.chaos.checker.retirement import check_retirement
 from devtools.chaos.checker.telemetry import (
@@ -46,6 +53,7 @@ async def check(url: str, log: RequestLog, workflows: Iterable[WorkflowSeen]) ->
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             found = {name: await rule(connection, log) for name, rule in RULES.items()}
+            jobs = await list_job_workflows(connection)
     finally:
         await connection.close()
-    return found | {WORKFLOW_RULE: check_workflows(workflows)}
+    return found | {WORKFLOW_RULE: check_workflows(workflows, jobs)}
