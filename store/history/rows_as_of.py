@@ -55,13 +55,13 @@ async def check_as_of(connection: AsyncConnection, as_of: datetime, *, structure
     """
     now = await clock(connection)
     if as_of > now:
-        raise Problem(ProblemCode.AS_OF_OUT_OF_RANGE, "`as_of` lies in the future.", "as_of")
+        raise Problem(ProblemCode.AS_OF_OUT_OF_RANGE, "This moment lies in the future.", "as_of")
     if structure:
         since = (await connection.execute(_KEPT)).scalar_one()
         if as_of < since:
             raise Problem(
                 ProblemCode.AS_OF_OUT_OF_RANGE,
-                f"What a site was is known from {since.isoformat()} on, when this version was installed.",
+                f"What a site was is known from {since:%Y-%m-%d %H:%M} UTC on, when this version was installed.",
                 "as_of",
             )
 
@@ -75,7 +75,7 @@ async def depot_of_microgrid_as_of(connection: AsyncConnection, microgrid_id: UU
     """
     depot_id = (await connection.execute(_MICROGRID, {"microgrid_id": microgrid_id, "as_of": as_of})).scalar()
     if depot_id is None:
-        raise Problem(ProblemCode.MICROGRID_NOT_FOUND, f"There was no microgrid {microgrid_id} at that moment.")
+        raise Problem(ProblemCode.MICROGRID_NOT_FOUND, "There was no such microgrid at that moment.")
     return depot_id
 
 
@@ -95,5 +95,5 @@ async def microgrid_of_depot_as_of(connection: AsyncConnection, depot_id: UUID, 
     await check_as_of(connection, as_of, structure=True)
     microgrid_id = (await connection.execute(_OF_DEPOT, {"depot_id": depot_id, "as_of": as_of})).scalar()
     if microgrid_id is None:
-        raise Problem(ProblemCode.MICROGRID_NOT_FOUND, f"Depot {depot_id} had no microgrid at that moment.")
+        raise Problem(ProblemCode.MICROGRID_NOT_FOUND, "The depot had no microgrid at that moment.")
     return microgrid_id

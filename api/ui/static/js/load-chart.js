@@ -21,7 +21,12 @@ const FLOWS = {
 };
 const RECENT = 300; // seconds for which what was measured last counts as now
 
-const number = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+// What rounds to nothing has no sign.
+const number = new Intl.NumberFormat("en-GB", {
+  minimumFractionDigits: 1,
+  maximumFractionDigits: 1,
+  signDisplay: "negative",
+});
 const kw = (watts) => {
   if (watts == null) return "·";
   return watts > MOST_WATTS ? "more than 1 GW" : spaced(number.format(watts / 1000));

@@ -295,7 +295,7 @@ class TrendChart extends HTMLElement {
       const gaps = series.last.filter((value, at) => value === null && !faulty.has(series.times[at])).length;
       const broken = gaps > 0 ? `${gaps} ${gaps === 1 ? "gap" : "gaps"}` : "";
       quality.textContent =
-        series.device_id === null ? "no device measures it" : [told, broken].filter(Boolean).join(", ");
+        series.device_id === null ? "no device measured it in this time" : [told, broken].filter(Boolean).join(", ");
     });
   }
 

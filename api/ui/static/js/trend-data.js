@@ -8,7 +8,10 @@ const HOUR = 3600;
 export const unitOf = (series) => KILO[series.unit] ?? series.unit ?? "";
 export const isNumber = (series) => series.kind === "NUMBER";
 
-const forms = [0, 1, 2, 3].map((digits) => new Intl.NumberFormat("en-GB", { maximumFractionDigits: digits }));
+// What rounds to nothing has no sign.
+const forms = [0, 1, 2, 3].map(
+  (digits) => new Intl.NumberFormat("en-GB", { maximumFractionDigits: digits, signDisplay: "negative" }),
+);
 
 // A value as it is written: four figures or so.
 export function figure(series, value) {
