@@ -199,6 +199,23 @@ async def test_after_back_the_depot_that_was_opened_has_the_focus(
     await expect(link).to_be_in_viewport()
 
 
+async def test_a_row_far_down_is_found_again(product: RunningProduct, visitor: Visitor) -> None:
+    await make_fleet(product.engine, 450)
+    visitor.expected = ("404",)  # they have no microgrid
+    page = await visitor.open("/depots")
+    rows = page.locator("#rows .row-link")
+    while await rows.count() < 400:
+        shown = await rows.count()
+        await page.get_by_role("button", name="Load more depots").scroll_into_view_if_needed()
+        await expect(rows.nth(shown)).to_be_attached()
+    link = page.get_by_role("link", name="Depot 00370")
+    await link.click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Depot 00370")
+    await page.go_back()
+    await expect(link).to_be_focused()
+    await expect(link).to_be_in_viewport()
+
+
 async def test_a_filter_that_was_chosen_keeps_the_focus(product: RunningProduct, visitor: Visitor) -> None:
     await make_fleet(product.engine, 60)
     page = await visitor.open("/depots")

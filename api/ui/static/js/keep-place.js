@@ -13,19 +13,49 @@ function pathOf(element) {
   return each ? [`#${CSS.escape(each.id)}`, ...steps].join(" > ") : undefined;
 }
 
+const rowsNow = () => document.querySelectorAll("#results tbody > tr").length;
+
+// Rows beyond the first come when the end of the list comes in sight, so it is shown until the wanted one is there, or as
+// many as there were; or until somebody moves the page themselves.
+async function find(place) {
+  const results = document.getElementById("results");
+  const moved = new AbortController();
+  for (const kind of ["wheel", "touchstart", "pointerdown", "keydown"]) {
+    addEventListener(kind, () => moved.abort(), { once: true, passive: true, signal: moved.signal });
+  }
+  for (;;) {
+    const found = document.querySelector(place.path);
+    const more = results.querySelector("[hx-trigger*=intersect]");
+    if (moved.signal.aborted) return null;
+    if (found || !more || rowsNow() >= place.rows) {
+      moved.abort();
+      return found;
+    }
+    const changed = new Promise((done) => {
+      const watch = new MutationObserver(() => {
+        watch.disconnect();
+        done();
+      });
+      watch.observe(results, { childList: true, subtree: true });
+    });
+    more.scrollIntoView({ block: "nearest", behavior: "instant" });
+    await changed;
+  }
+}
+
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("#results a[href]");
   if (!link || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  const place = { from: location.href, to: link.href, path: pathOf(link), top: scrollY };
+  const place = { from: location.href, to: link.href, path: pathOf(link), top: scrollY, rows: rowsNow() };
   sessionStorage.setItem(KEY, JSON.stringify(place));
 });
 
-addEventListener("pageshow", (event) => {
+addEventListener("pageshow", async (event) => {
   const place = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
   if (!place?.path || !document.getElementById("results")) return;
   const isBack = event.persisted || performance.getEntriesByType("navigation")[0]?.type === "back_forward";
   if (location.href !== (isBack ? place.from : place.to)) return;
-  const element = document.querySelector(place.path);
+  const element = await find(place);
   if (!element) return;
   element.focus({ preventScroll: true });
   scrollTo({ top: place.top, behavior: "instant" });
