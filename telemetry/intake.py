@@ -104,7 +104,7 @@ def read_body(
 
     """
     try:
-        document, text, is_plain, item_texts = read_json(raw)
+        document, text, is_plain = read_json(raw)
     except BrokenJsonError as error:
         raise Problem(ProblemCode.INVALID_JSON, error.reason) from None
     if not isinstance(document, list):
@@ -116,9 +116,8 @@ def read_body(
         raise Problem(ProblemCode.INVALID_PACKET, "The array has no packet.")
     if len(document) > MAX_PACKETS:
         raise Problem(ProblemCode.BODY_TOO_LARGE, f"An array has at most {MAX_PACKETS} packets.")
-    # What is in its one form is stored as it was written.
-    packets = zip(document, item_texts, strict=True) if is_plain else ((in_one_form(each), None) for each in document)
-    read = (read_packet(each, actor, now, written, scenario_run_id) for each, written in packets)
+    packets = document if is_plain else map(in_one_form, document)
+    read = (read_packet(each, actor, now, None, scenario_run_id) for each in packets)
     return ReadBody(is_array=True, packets=[_of_sender(each, may_send) for each in read])
 
 

@@ -94,8 +94,6 @@ class ReadJson(NamedTuple):
     """As it was written."""
     is_plain: bool
     """Whether all texts in it are ASCII, so that each is in its one form (see ``domain.base.texts``). Most are."""
-    item_texts: tuple[str, ...] = ()
-    """Of an array, each of its items as it was written."""
 
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -153,11 +151,7 @@ def read_json(raw: bytes) -> ReadJson:
     """
     try:
         text = raw.decode()
-        is_plain = text.isascii() and "\\u" not in text
-        array = _decode_array(text)
-        return (
-            ReadJson(_decode(text), text, is_plain) if array is None else ReadJson(array[0], text, is_plain, array[1])
-        )
+        return ReadJson(_decode(text), text, text.isascii() and "\\u" not in text)
     except UnicodeDecodeError as error:
         raise BrokenJsonError(JsonCode.NOT_UTF8, f"Byte {error.start} is not UTF-8.") from None
     except json.JSONDecodeError as error:
@@ -205,36 +199,6 @@ def _decode(text: str) -> object:
     except ValueError:
         # int() refuses a number of thousands of digits.
         return _FOR_LONG_INTEGERS.decode(text)
-
-
-_space = re.compile(r"[ \t\n\r]*").match
-
-
-def _decode_array(text: str) -> tuple[list[object], tuple[str, ...]] | None:
-    """Read an array with items, and how each of them is written. None: it is none, or ``_decode`` must look at it."""
-    values: list[object] = []
-    texts: list[str] = []
-    mark, place = _next_mark(text, 0)
-    if mark != "[":
-        return None
-    mark = ","
-    while mark == ",":
-        try:
-            value, end = _DECODER.raw_decode(text, place)
-        except ValueError:
-            return None
-        values.append(value)
-        texts.append(text[place:end])
-        mark, place = _next_mark(text, end)
-    return (values, tuple(texts)) if mark == "]" and place == len(text) else None
-
-
-def _next_mark(text: str, place: int) -> tuple[str, int]:
-    """The next character that is no white space, and where the one after it stands."""
-    found = _space(text, place)
-    assert found is not None
-    after = _space(text, found.end() + 1)
-    return text[found.end() : found.end() + 1], len(text) if after is None else after.end()
 
 
 # Texts are matched so that nothing in them is taken for a number.
