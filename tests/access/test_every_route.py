@@ -41,7 +41,7 @@ async def ask(
         "word": "x",
         "capability": "DER",
     }
-    path = re.sub(r":(uuid|path)\}", "}", route.path).format_map({**more, **ids})
+    path = re.sub(r":\w+\}", "}", route.path).format_map({**more, **ids})
     # Under one id, because a refusal names its request: nothing else may tell two refusals apart.
     headers = {WHO: who, "accept": "application/json", "x-request-id": "asked"}
     return await caller.request(route.method, path, params=query, headers=headers)
