@@ -15,6 +15,7 @@ import httpx
 import pytest
 import pytest_asyncio
 import structlog
+from hypothesis import HealthCheck, settings
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -28,6 +29,10 @@ from runtime.settings import Settings
 from runtime.temporal import connect, ensure_search_attributes
 from store.base.database import make_engine
 from store.migrate import upgrade
+
+# On a busy machine an example takes as long as it takes.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 # As a process of the product writes them. structlog's own lines draw every local variable of every frame, which takes
 # minutes where those are large.

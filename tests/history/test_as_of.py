@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -52,9 +52,7 @@ def test_the_status_of_any_moment_is_the_fold_of_the_history_up_to_it(database_u
 
         @settings(
             max_examples=40,
-            deadline=None,
             phases=[Phase.explicit, Phase.generate, Phase.shrink],
-            suppress_health_check=[HealthCheck.too_slow],
             derandomize=True,
         )
         @given(st.lists(POST, min_size=1, max_size=12))

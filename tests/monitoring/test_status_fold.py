@@ -46,7 +46,6 @@ def test_shuffled_repeated_late_and_future_events_come_to_the_fold(database_url:
 
         @settings(
             max_examples=120,
-            deadline=None,
             phases=[Phase.explicit, Phase.generate, Phase.shrink],
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
             derandomize=True,

@@ -282,7 +282,7 @@ async def check(connection: AsyncConnection, world: World, model: Model) -> None
     assert await follow_capacities(connection, world.depot_id, at(model.now)) == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=_steps)
 def test_the_circuits_follow_like_the_plain_model(
     database_url: str, steps: list[tuple[int, tuple[str, int, Any]]]

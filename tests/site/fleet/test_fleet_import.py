@@ -192,7 +192,7 @@ def small_fleets(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 @given(st.lists(small_fleets(), min_size=1, max_size=2), st.sampled_from([1, 5, 20_000]))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_whatever_lines_say_of_one_another_the_model_says_the_same(
     engine: AsyncEngine, drawn: list[list[dict[str, Any]]], batch_lines: int
 ) -> None:
@@ -210,7 +210,7 @@ async def test_whatever_lines_say_of_one_another_the_model_says_the_same(
 
 
 @given(st.permutations(range(60)))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_lines_may_come_in_any_order(engine: AsyncEngine, order: list[int]) -> None:
     space = uuid4()
     rows = [row for row in fleet(6, seed=11, flaws=True) if row is not None]
