@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.history.rollups import RollupWidth
+from domain.history.rollups import RollupCheckReport, RollupWidth
+from store.history.rollup_checks import begin_check, check_page
 from store.history.rollups import note_touched, roll_up_page
 from store.history.tables import rollups
 from store.monitoring.tables import device_readings
@@ -58,3 +59,17 @@ async def add_readings(engine: AsyncEngine, *readings: dict[str, Any]) -> None:
 
 def at(seconds: float, device_id: UUID, **measured: object) -> dict[str, Any]:
     return {"device_id": device_id, "observed_at": NOON + timedelta(seconds=seconds), **measured}
+
+
+async def check_rollups(
+    engine: AsyncEngine, *, days: int | None = 3, repair: bool = True, page: int = 6
+) -> RollupCheckReport:
+    """Check the rollups of the last days, page by page."""
+    check_id = uuid4()
+    async with engine.begin() as connection:
+        await begin_check(connection, check_id, "tester", days, repair=repair)
+    while True:
+        async with engine.begin() as connection:
+            report = await check_page(connection, check_id, page)
+        if report.finished:
+            return report

@@ -25,9 +25,8 @@ from tests.factories.history.capability_events import (
     random_events,
     set_threshold,
 )
-from tests.factories.rollups import NOON, roll_up
+from tests.factories.rollups import NOON, check_rollups, roll_up
 from tests.factories.sites import MadeDepot, make_site
-from tests.history.test_rollup_checks import check
 
 MIDNIGHT = NOON.replace(hour=0)
 HOUR = timedelta(hours=1)
@@ -183,20 +182,20 @@ async def test_a_check_finds_what_differs_from_the_events_and_makes_it_right(
     events = [Event(NOON + n * MINUTE, NOON + n * MINUTE) for n in (0, 1, 2)]
     await add_events(engine, site.microgrid_id, "DER", [*events, Event(NOON + 30 * HOUR, NOON + 30 * HOUR)])
     await roll_up(engine)
-    assert (await check(engine)).differences == 0
+    assert (await check_rollups(engine)).differences == 0
     right = await segments(engine, width)
     async with engine.begin() as connection:
         await connection.execute(text(change.format(bands[width].name, bands[width].name)))
     wrong = await segments(engine, width)
     assert wrong != right
-    counted = await check(engine, repair=False, page=1)
+    counted = await check_rollups(engine, repair=False, page=1)
     assert counted.differences > 0
     assert await segments(engine, width) == wrong
-    assert (await check(engine)).differences == counted.differences
+    assert (await check_rollups(engine)).differences == counted.differences
     assert [row for row in await segments(engine, width) if row.begins_at < MIDNIGHT + 24 * HOUR] == [
         row for row in right if row.begins_at < MIDNIGHT + 24 * HOUR
     ]
-    assert (await check(engine)).differences == 0
+    assert (await check_rollups(engine)).differences == 0
 
 
 async def test_what_is_still_to_be_rolled_up_is_no_difference(engine: AsyncEngine) -> None:
@@ -206,7 +205,7 @@ async def test_what_is_still_to_be_rolled_up_is_no_difference(engine: AsyncEngin
     await roll_up(engine)
     await add_events(engine, site.microgrid_id, "DER", [Event(NOON + MINUTE, NOON + MINUTE, "OFF")])
     before = await segments(engine, RollupWidth.DAY)
-    assert (await check(engine)).differences == 0
+    assert (await check_rollups(engine)).differences == 0
     assert await segments(engine, RollupWidth.DAY) == before
     assert await roll_up(engine) == 2
 
@@ -221,7 +220,7 @@ async def test_a_month_whose_events_are_dropped_is_left(engine: AsyncEngine) -> 
     assert len(before) == 1
     async with engine.begin() as connection:
         await connection.execute(text(f"DROP TABLE capability_events_{at:%Y_%m}"))
-    assert (await check(engine, days=None)).differences == 0
+    assert (await check_rollups(engine, days=None)).differences == 0
     assert await segments(engine, RollupWidth.DAY) == before
 
 

@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from domain.history.rollups import RollupCheckReport, RollupWidth
-from store.history.rollup_checks import begin_check, check_page, read_last_check
+from store.history.rollup_checks import read_last_check
 from store.history.tables import rollup_blocks, rollups
 from store.monitoring.tables import device_readings
-from tests.factories.rollups import add_readings, at, roll_up, stored
+from tests.factories.rollups import add_readings, at, check_rollups, roll_up, stored
 from tests.factories.sites import add_device, make_site
 from tests.factories.stored_packets import ask_for_fill
 from tests.helpers.journal import journal
@@ -33,17 +33,6 @@ CORRUPTIONS = {
 }  # fmt: skip
 
 
-async def check(engine: AsyncEngine, *, days: int | None = 3, repair: bool = True, page: int = 6) -> RollupCheckReport:
-    check_id = uuid4()
-    async with engine.begin() as connection:
-        await begin_check(connection, check_id, "tester", days, repair=repair)
-    while True:
-        async with engine.begin() as connection:
-            report = await check_page(connection, check_id, page)
-        if report.finished:
-            return report
-
-
 async def rolled_up(engine: AsyncEngine) -> UUID:
     device_id = uuid4()
     await add_readings(engine, *(at(10 * n, device_id, soc=float(n)) for n in range(4)))
@@ -57,27 +46,27 @@ async def rolled_up(engine: AsyncEngine) -> UUID:
 async def test_what_differs_is_counted_and_made_right(engine: AsyncEngine, kind: str, width: RollupWidth) -> None:
     device_id = await rolled_up(engine)
     right = await stored(engine)
-    assert await check(engine) == RollupCheckReport(3, 0, True, True)
+    assert await check_rollups(engine) == RollupCheckReport(3, 0, True, True)
     _, statement = CORRUPTIONS[kind]
     async with engine.begin() as connection:
         given = {"device_id": device_id} if ":device_id" in statement else {}
         await connection.execute(text(statement.format(table=rollups[width].name)), given)
     wrong = await stored(engine)
     assert wrong != right
-    counted = await check(engine, repair=False, page=1)
+    counted = await check_rollups(engine, repair=False, page=1)
     assert counted.differences >= 1
     assert await stored(engine) == wrong
-    repaired = await check(engine, page=2)
+    repaired = await check_rollups(engine, page=2)
     assert (repaired.differences, repaired.repaired) == (counted.differences, True)
     assert await stored(engine) == right
-    assert (await check(engine)).differences == 0
+    assert (await check_rollups(engine)).differences == 0
 
 
 async def test_what_is_still_to_be_rolled_up_is_no_difference(engine: AsyncEngine) -> None:
     device_id = await rolled_up(engine)
     before = await stored(engine)
     await add_readings(engine, at(1000, device_id, soc=7.0))
-    assert (await check(engine)).differences == 0
+    assert (await check_rollups(engine)).differences == 0
     assert await stored(engine) == before
     async with engine.begin() as connection:
         await connection.execute(
@@ -87,7 +76,7 @@ async def test_what_is_still_to_be_rolled_up_is_no_difference(engine: AsyncEngin
             )
         )  # fmt: skip
         await connection.execute(text("UPDATE reading_minutes SET soc_most = 5"))
-    assert (await check(engine)).differences == 2
+    assert (await check_rollups(engine)).differences == 2
 
 
 async def test_months_whose_readings_are_dropped_are_left(engine: AsyncEngine) -> None:
@@ -98,14 +87,14 @@ async def test_months_whose_readings_are_dropped_are_left(engine: AsyncEngine) -
     before = await stored(engine)
     async with engine.begin() as connection:
         await connection.execute(text(f"DROP TABLE device_readings_{first - timedelta(hours=1):%Y_%m}"))
-    assert (await check(engine, days=None)).differences == 0
-    assert (await check(engine, days=62)).differences == 0
+    assert (await check_rollups(engine, days=None)).differences == 0
+    assert (await check_rollups(engine, days=62)).differences == 0
     assert await stored(engine) == before
 
 
 async def test_before_anything_is_rolled_up_there_is_nothing_to_check(engine: AsyncEngine) -> None:
     await add_readings(engine, at(0, uuid4(), soc=1.0))
-    assert await check(engine, days=None) == RollupCheckReport(0, 0, True, True)
+    assert await check_rollups(engine, days=None) == RollupCheckReport(0, 0, True, True)
 
 
 async def test_a_check_that_is_asked_for_is_watched_to_its_end(
