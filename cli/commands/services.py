@@ -117,6 +117,10 @@ class SharingApi(Program):
         """The shared one and its own."""
         return self._sockets
 
+    def close(self) -> None:
+        """Give up its own port; the shared socket is whoever's that bound it."""
+        self._own.close()
+
     def is_ready(self) -> bool:
         """Ask this process."""
         return _is_ready(self.url)

@@ -307,6 +307,9 @@ class Up:
         await self.supervisor.stop()
         if self._shared is not None:
             self._shared.close()
+        for each in self._apis:
+            if isinstance(each, SharingApi):
+                each.close()
 
     def _on_signal(self) -> None:
         if self._stopping.is_set():

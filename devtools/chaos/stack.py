@@ -195,4 +195,6 @@ def _make_apis(
     shared = opened.enter_context(bind(_HOST, free_port()))
     numbers = range(1, processes.apis + 1)
     several = [SharingApi(number, shared, logs / f"api-{number}.log", environment) for number in numbers]
+    for each in several:
+        opened.callback(each.close)
     return several, api_url(*shared.getsockname()[:2])

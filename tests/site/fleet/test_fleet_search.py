@@ -57,7 +57,6 @@ async def make(api: httpx.AsyncClient, name: str, timezone: str = "Europe/Zurich
         ("_", set()),
         ("\\", set()),
         ("%%%% \\_", set()),
-        ("\u0301", {"École du Nord", "Vieille école", "Hauptstraße", "Ørsta-Łódź"}),
         ("\uff05", set()),
         ("   ", {"École du Nord", "Vieille école", "Hauptstraße", "Ørsta-Łódź"}),
         ("<b>", set()),
@@ -81,7 +80,7 @@ async def test_words_are_found_in_any_order_without_accents(
     assert await found(api, search, retired="true") == names
 
 
-@pytest.mark.parametrize("search", ["\u200b\u3164", "a\x00b", "a\x07", "\u202e", "x" * 10_000])
+@pytest.mark.parametrize("search", ["\u200b\u3164", "\u0301", "a\x00b", "a\x07", "\u202e", "x" * 10_000])
 async def test_what_no_depot_can_be_called_is_refused(api: httpx.AsyncClient, search: str) -> None:
     refused = await api.get("/api/depots", params={"search": search})
     assert (refused.status_code, refused.json()["code"]) == (422, "INVALID_REQUEST")
