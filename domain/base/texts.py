@@ -99,7 +99,6 @@ def is_blank(text: str) -> bool:
 
 
 def _shows_nothing(text: str) -> bool:
-    # Accents alone have nothing to stand on: they lie over what comes before them, whatever that is.
-    return (
-        _UNSEEN.fullmatch("".join(each for each in text if not unicodedata.category(each).startswith("M"))) is not None
-    )
+    # Accents alone have nothing to stand on: they lie over what comes before them, whatever that is. Most texts show
+    # something at once, and long ones are read no further.
+    return all(_UNSEEN.fullmatch(each) or unicodedata.category(each).startswith("M") for each in text)
