@@ -210,7 +210,8 @@ async def _of_session(scope: Scope, resources: Resources, secret: str, headers: 
                     "A change with a session comes from the product's own pages, with the token that they have.",
                 )
             # The token is in a cookie, which all tabs share: it follows whoever signs in. Whose the page is does not.
-            if headers.get(PERSON_HEADER, opened_by := str(session.person_id).encode()) != opened_by:
+            opened_by = headers.get(PERSON_HEADER)
+            if opened_by is not None and opened_by != str(session.person_id).encode():
                 raise Problem(
                     ProblemCode.OTHER_PERSON_SIGNED_IN,
                     f"You are signed in as {session.identity.name} now, and this page is another person's. "
