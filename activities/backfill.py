@@ -14,6 +14,7 @@ from domain.base.jobs import JobState
 from domain.provisioning.backfill import (
     BackfillRequest,
     EndRequest,
+    FirstPages,
     OutcomeCounts,
     PageBounds,
     PageRequest,
@@ -35,7 +36,14 @@ class BackfillActivities:
 
     def every(self) -> list[Callable[..., Any]]:
         """List the activities, for the worker to register."""
-        return [self.begin, self.plan, self.run_page, self.note_state, self.end]
+        return [self.prepare, self.begin, self.plan, self.run_page, self.note_state, self.end]
+
+    @activity.defn
+    async def prepare(self, request: PlanRequest) -> FirstPages:
+        """Count the depots and say where the first pages end. Run twice, the first count stands."""
+        async with transaction(self._engine, Actor(request.backfill.requested_by)) as connection:
+            total = await begin_backfill(connection, request.backfill)
+            return FirstPages(total, await plan_pages(connection, request))
 
     @activity.defn
     async def begin(self, request: BackfillRequest) -> int:

@@ -146,6 +146,12 @@ class Recorder:
     async def backfill_planned_while_counting(self) -> None:
         await self.save("backfill-planned-while-counting", await self._backfill(page_size=30))
 
+    async def backfill_prepared_in_the_first_task(self) -> None:
+        await self.save("backfill-prepared-in-the-first-task", await self._backfill(page_size=30))
+
+    async def backfill_prepared_in_two_parts(self) -> None:
+        await self.save("backfill-prepared-in-two-parts", await self._backfill(page_size=2))
+
     async def backfill_planned_in_two_parts(self) -> None:
         await self.save("backfill-planned-in-two-parts", await self._backfill(page_size=2))
 
@@ -418,6 +424,8 @@ PATHS: list[Callable[[Recorder], Awaitable[None]]] = [
     Recorder.backfill_completed,
     Recorder.backfill_planned_while_counting,
     Recorder.backfill_planned_in_two_parts,
+    Recorder.backfill_prepared_in_the_first_task,
+    Recorder.backfill_prepared_in_two_parts,
     Recorder.backfill_dry_run,
     Recorder.backfill_continued,
     Recorder.backfill_paused,

@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
         BackfillInput,
         BackfillProgress,
         EndRequest,
+        FirstPages,
         PageBounds,
         PageRequest,
         PlanRequest,
@@ -59,12 +60,16 @@ class BackfillWorkflow(JobWorkflow[BackfillInput, BackfillProgress, BackfillProg
         await asyncio.gather(*self._in_flight, return_exceptions=True)
 
     async def _work(self) -> JobState:
-        # What is planned while the depots are counted, and a plan that is shorter than asked for is the last one: each
-        # spares the wait for an activity, which a small backfill mostly consists of.
-        plans_once = workflow.patched("plan-while-counting")
+        # Depots are counted and the first pages planned in the workflow's first task, and a plan that is shorter than
+        # asked for is the last one: each spares the wait for an activity, which a small backfill mostly consists of.
+        prepares = workflow.patched("prepare-in-the-first-task")
+        plans_once = prepares or workflow.patched("plan-while-counting")
         planned: list[PageBounds] | None = None
         if self._progress.depots_total is None:
-            if plans_once:
+            if prepares:
+                first = await self._prepare()
+                total, planned = first.depots_total, first.pages
+            elif plans_once:
                 total, planned = await asyncio.gather(self._begin(), self._plan())
             else:
                 total = await self._begin()
@@ -100,6 +105,14 @@ class BackfillWorkflow(JobWorkflow[BackfillInput, BackfillProgress, BackfillProg
             for task in done:
                 task.result()
 
+    async def _prepare(self) -> FirstPages:
+        return await workflow.execute_local_activity_method(
+            BackfillActivities.prepare,
+            self._plan_request(),
+            start_to_close_timeout=NOTE_TIMEOUT,
+            retry_policy=_RETRY,
+        )
+
     async def _begin(self) -> int:
         return await workflow.execute_activity_method(
             BackfillActivities.begin,
@@ -112,12 +125,15 @@ class BackfillWorkflow(JobWorkflow[BackfillInput, BackfillProgress, BackfillProg
     async def _plan(self) -> list[PageBounds]:
         return await workflow.execute_activity_method(
             BackfillActivities.plan,
-            PlanRequest(self._request, self._progress.next_page, self._progress.after, _PAGES_AHEAD),
+            self._plan_request(),
             start_to_close_timeout=STEP_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=_RETRY,
             summary=f"from page {self._progress.next_page}",
         )
+
+    def _plan_request(self) -> PlanRequest:
+        return PlanRequest(self._request, self._progress.next_page, self._progress.after, _PAGES_AHEAD)
 
     async def _run_page(self, bounds: PageBounds) -> None:
         counts = await workflow.execute_activity_method(

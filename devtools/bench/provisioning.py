@@ -24,8 +24,10 @@ from temporalio.worker import Interceptor as WorkerInterceptor
 from devtools.bench.figures import Latency
 from devtools.bench.stage import Stage, stage
 from domain.base.actor import Actor
+from domain.monitoring.upkeep import ReadingFillRequest
 from domain.provisioning.backfill import DEFAULT_PAGE_SIZE, BackfillInput, BackfillRequest
 from domain.provisioning.outcomes import SyncRequest
+from runtime.workers.queues import Work, queue_of
 from store.base.database import transaction
 from store.provisioning.backfills import FIRST_ID, PROVISION_PAGE
 from store.provisioning.tables import backfills
@@ -34,6 +36,7 @@ from store.site.depots import NewCircuit, create_depot
 from store.site.tables import depots, microgrids
 from worker import open_resources, working
 from workflows.launch import backfill_handle, signal_sync, start_backfill, sync_workflow_id
+from workflows.reading_fill import ReadingFillWorkflow
 
 ACTOR = Actor("bench")
 LAST_ID = UUID(int=2**128 - 1)
@@ -96,11 +99,20 @@ async def _bare_statement(engine: AsyncEngine, size: int) -> float:
 
 @asynccontextmanager
 async def _worker(engine: AsyncEngine, client: Client) -> AsyncGenerator[None]:
-    """Run the worker while the block runs. No scenario is run, so its API is nowhere."""
+    """Run the worker while the block runs. No scenario is run, so its API is nowhere.
+
+    It has worked before the block begins: in the field, its connections are there, and it waits for work.
+    """
     async with (
         open_resources(engine, client, task_queue=QUEUE, api_url="http://127.0.0.1:9") as resources,
         working(resources),
     ):
+        await client.execute_workflow(
+            ReadingFillWorkflow.run,
+            ReadingFillRequest(),
+            id=f"before/{uuid4()}",
+            task_queue=queue_of(QUEUE, Work.JOBS),
+        )
         yield
 
 

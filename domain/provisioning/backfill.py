@@ -73,6 +73,16 @@ class PlanRequest:
 
 
 @dataclass(frozen=True)
+class FirstPages:
+    """What a backfill begins with."""
+
+    depots_total: int
+    """Depots that exist."""
+    pages: list[PageBounds]
+    """The first pages, at most as many as were asked for."""
+
+
+@dataclass(frozen=True)
 class EndRequest:
     """How a backfill ended."""
 

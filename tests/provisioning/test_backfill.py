@@ -13,6 +13,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionStatus
 
+from activities.backfill import BackfillActivities
 from devtools.legacy_fleet import seed_legacy
 from domain.base.jobs import JobState
 from domain.provisioning.backfill import (
@@ -113,6 +114,33 @@ async def test_the_outcomes_are_listed_by_depot_and_by_outcome(
     failed = await api.get(f"/api/backfills/{backfill_id}/outcomes", params={"outcome": "NO_TOP_LEVEL_CIRCUITS"})
     assert [each["microgrid_id"] for each in failed.json()["items"]] == [None] * 5
     assert failed.json()["items"][0]["depot_name"].startswith("Depot ")
+
+
+async def test_a_small_backfill_waits_for_its_one_page_alone(
+    engine: AsyncEngine, client: Client, task_queue: str, api: httpx.AsyncClient
+) -> None:
+    await seed(engine, 10)
+    async with working(client, engine, task_queue):
+        backfill_id = await begin(api)
+        await reached(api, backfill_id, "COMPLETED")
+        history = await backfill_handle(client, UUID(backfill_id)).fetch_history()
+    scheduled = [each.activity_task_scheduled_event_attributes for each in history.events]
+    assert [each.activity_type.name for each in scheduled if each.activity_id] == ["run_page"]
+
+
+async def test_depots_are_counted_once_though_a_backfill_begins_twice(engine: AsyncEngine) -> None:
+    await seed(engine, 5)
+    steps = BackfillActivities(engine)
+    request = PlanRequest(BackfillRequest(uuid4(), False, 2, ACTOR.name), 0, None, 50)
+    first = await steps.prepare(request)
+    await make_depot(engine, "Feed 1")
+    again = await steps.prepare(request)
+    assert (first.depots_total, again.depots_total) == (5, 5)
+    assert [(each.page, each.after) for each in first.pages] == [
+        (0, None),
+        (1, first.pages[0].upto),
+        (2, first.pages[1].upto),
+    ]
 
 
 @pytest.mark.acceptance("COR-8.1", "COR-8.11")

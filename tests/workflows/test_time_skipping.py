@@ -89,7 +89,7 @@ async def test_a_backfill_outlasts_a_database_that_is_away(
         environment.client,
         task_queue=QUEUE,
         workflows=[BackfillWorkflow],
-        activities=[flaky.run_page, steps.begin, steps.plan, steps.note_state, steps.end],
+        activities=[flaky.run_page, steps.prepare, steps.note_state, steps.end],
     ):
         began = await environment.get_current_time()
         progress = await environment.client.execute_workflow(
