@@ -269,7 +269,7 @@ def _add_middleware(
     """Put around the routes what is around all of them; each is outside of those before it."""
     app.add_middleware(Located)
     # Pages and charts are read over slow lines too. Answers of the fast path are small; an event stream stays as it is.
-    app.add_middleware(Compression, minimum_size=1000, compresslevel=6)
+    app.add_middleware(Compression, numbers=[series.router.prefix])
     app.add_middleware(FastPathMiddleware, fast_routes=fast_routes)
     app.add_middleware(BodyLimit, larger=larger_bodies)
     app.add_middleware(Guard, settings=given, authenticate=authenticate)
