@@ -16,7 +16,6 @@ from domain.history.rollups import RollupWidth
 from domain.history.series import DELAYED_AFTER, HELD_AT_MOST
 from domain.monitoring.capabilities import Capability
 from domain.site.measurands import MEASURANDS, MeasurandKey, ReadingCode, ValueKind
-from store.base.database import clock
 from store.history.sources import SeriesSource
 from store.history.trends.series_statements import Stretch, Wanted, of_readings, of_rollups
 from store.monitoring.device_readings import column_of
@@ -62,7 +61,7 @@ _LAST_VALUE = """
       AND least(observed_at, received_at) < CAST(:bucket{n} AS timestamptz) + CAST(:width AS interval)
       AND least(observed_at, received_at) < :until AND {column} IS NOT NULL
 """
-_COMPLETE = text("SELECT complete_at FROM rollup_mark")
+_MARK = text("SELECT complete_at, clock_timestamp() AS now FROM rollup_mark")
 _SURELY_REGULAR = 12
 """With more readings than so many for each bucket's width, at least three quarters of the intervals between them are
 shorter than a third of a bucket: then whatever is longer than a bucket is a gap."""
@@ -76,9 +75,9 @@ async def read_series(
     ``since`` is where a bucket begins (``domain.history.buckets``). A gap is longer than a bucket and than three of the
     intervals at which the device usually sends; where it sent only twice, longer than a status may usually be old.
     """
-    complete_at = (await connection.execute(_COMPLETE)).scalar_one()
+    complete_at, now = (await connection.execute(_MARK)).one()
     given: dict[str, Any] = {
-        "since": since, "until": until, "width": width, "now": await clock(connection), "held": HELD_AT_MOST,
+        "since": since, "until": until, "width": width, "now": now, "held": HELD_AT_MOST,
         "margin": HELD_AT_MOST + _CLOCKS, "delay": DELAYED_AFTER, "usual": max(each.threshold for each in Capability),
     }  # fmt: skip
     pairs = {(each.selection.measurand, each.device_id) for each in sources if each.device_id is not None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.history.rollups import SEGMENT_GAP, RollupWidth
 from domain.monitoring.capabilities import Capability
+from store.base.database import planned_once
 from store.history.bands import MOST_PERIODS, read_capability_periods
 from store.history.tables import band_mark, bands
 from tests.factories.history.capability_events import (
@@ -41,6 +42,15 @@ async def read(connection: AsyncConnection, site: MadeDepot, since: datetime, un
         for each in periods
         if each.capability is Capability.DER
     ]
+
+
+async def rows_read(connection: AsyncConnection, tables: str) -> int:
+    """Count the rows that were read of tables of such names in the transaction that runs."""
+    read = """
+        SELECT CAST(coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0) AS bigint)
+        FROM pg_stat_xact_user_tables WHERE starts_with(relname, :tables)
+    """
+    return (await connection.execute(text(read), {"tables": tables})).scalar_one()
 
 
 @asynccontextmanager
@@ -146,6 +156,26 @@ async def test_a_long_window_reads_no_event_of_what_is_rolled_up(engine: AsyncEn
         found = await read(connection, site, MIDNIGHT, MIDNIGHT + 3 * HOUR)
         assert len(found) == 360
         assert found[1] == ("ON", events[1].at, events[1].at + timedelta(seconds=29), None)
+
+
+@pytest.mark.parametrize("days", [7, 366])
+async def test_bands_of_many_months_look_at_no_month_as_a_whole(engine: AsyncEngine, days: int) -> None:
+    site = await make_site(engine)
+    assert site.microgrid_id is not None
+    events = [Event(MIDNIGHT + n * MINUTE / 2, MIDNIGHT + n * MINUTE / 2) for n in range(24 * 60)]
+    for capability in ("DER", "PEAK_SHAVING"):
+        await add_events(engine, site.microgrid_id, capability, events)
+    await roll_up(engine)
+    end = MIDNIGHT + 24 * HOUR
+    async with engine.connect() as connection:
+        await connection.execute(text("ANALYZE capability_events, band_quarters, band_days"))
+        for planned in (nullcontext(), planned_once(connection)):
+            events_before, bands_before = [await rows_read(connection, each) for each in ("capability_e", "band_")]
+            async with planned:
+                assert await read(connection, site, end - timedelta(days=days), end)
+            # The last event before the window is looked for, of each capability and kind, for its tenure.
+            assert await rows_read(connection, "capability_e") - events_before <= 8
+            assert 0 < await rows_read(connection, "band_") - bands_before < 2 * (2 * 24 * 4 + 2)
 
 
 async def test_what_is_too_much_is_cut_and_said(engine: AsyncEngine) -> None:
