@@ -25,6 +25,7 @@ _LONG = 20_000
 cannot be too long. Nearly all are shorter."""
 _TEXT_OF_AN_ITEM = 300
 """Characters of a body whose reading is about the work of one item of a list."""
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _BROKEN = "The packet breaks the contract; `errors` says where."
 
 
@@ -104,7 +105,7 @@ def read_body(
 
     """
     try:
-        document, text, is_plain = read_json(raw)
+        document, text, is_plain, item_texts = read_json(raw)
     except BrokenJsonError as error:
         raise Problem(ProblemCode.INVALID_JSON, error.reason) from None
     if not isinstance(document, list):
@@ -116,8 +117,9 @@ def read_body(
         raise Problem(ProblemCode.INVALID_PACKET, "The array has no packet.")
     if len(document) > MAX_PACKETS:
         raise Problem(ProblemCode.BODY_TOO_LARGE, f"An array has at most {MAX_PACKETS} packets.")
-    packets = document if is_plain else map(in_one_form, document)
-    read = (read_packet(each, actor, now, None, scenario_run_id) for each in packets)
+    # What is in its one form is stored as it was written.
+    packets = zip(document, item_texts, strict=True) if is_plain else ((in_one_form(each), None) for each in document)
+    read = (read_packet(each, actor, now, written, scenario_run_id) for each, written in packets)
     return ReadBody(is_array=True, packets=[_of_sender(each, may_send) for each in read])
 
 
@@ -143,7 +145,7 @@ def read_packet(
     if violation is not None:
         # The two codes of a time that is too far off are problems under the same names.
         return RefusedPacket(ProblemCode(violation.code), violation.reason, (violation,))
-    text = raw if raw is not None else json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    text = raw if raw is not None else _ENCODER.encode(document)
     if len(text) > _LONG and stored_length(text) > MAX_STORED_LENGTH:
         reason = f"A packet has at most {MAX_STORED_LENGTH:,} characters when its numbers are written out."
         return RefusedPacket(ProblemCode.INVALID_PACKET, _BROKEN, (Violation("", JsonCode.DOCUMENT_TOO_LONG, reason),))

@@ -94,6 +94,8 @@ class ReadJson(NamedTuple):
     """As it was written."""
     is_plain: bool
     """Whether all texts in it are ASCII, so that each is in its one form (see ``domain.base.texts``). Most are."""
+    item_texts: tuple[str, ...] = ()
+    """Of an array, each of its items as it was written."""
 
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -151,7 +153,11 @@ def read_json(raw: bytes) -> ReadJson:
     """
     try:
         text = raw.decode()
-        return ReadJson(_decode(text), text, text.isascii() and "\\u" not in text)
+        is_plain = text.isascii() and "\\u" not in text
+        array = _decode_array(text)
+        if array is not None:
+            return ReadJson(array[0], text, is_plain, array[1])
+        return ReadJson(_decode(text), text, is_plain)
     except UnicodeDecodeError as error:
         raise BrokenJsonError(JsonCode.NOT_UTF8, f"Byte {error.start} is not UTF-8.") from None
     except json.JSONDecodeError as error:
@@ -199,6 +205,30 @@ def _decode(text: str) -> object:
     except ValueError:
         # int() refuses a number of thousands of digits.
         return _FOR_LONG_INTEGERS.decode(text)
+
+
+_SPACE = r"[ \t\n\r]*"
+_OPENS = re.compile(rf"{_SPACE}\[{_SPACE}")
+_GOES_ON = re.compile(rf"{_SPACE},{_SPACE}")
+_ENDS = re.compile(rf"{_SPACE}\]{_SPACE}\Z")
+
+
+def _decode_array(text: str) -> tuple[list[object], tuple[str, ...]] | None:
+    """Read an array with items, and how each of them is written. None: it is none, or ``_decode`` must look at it."""
+    values: list[object] = []
+    texts: list[str] = []
+    end = 0
+    mark = _OPENS.match(text)
+    while mark is not None:
+        begin = mark.end()
+        try:
+            value, end = _DECODER.raw_decode(text, begin)
+        except ValueError:
+            return None
+        values.append(value)
+        texts.append(text[begin:end])
+        mark = _GOES_ON.match(text, end)
+    return (values, tuple(texts)) if texts and _ENDS.match(text, end) else None
 
 
 # Texts are matched so that nothing in them is taken for a number.

@@ -8,6 +8,7 @@ packets applied, and writes the result in the same transaction, so that a batch 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -40,11 +41,13 @@ from domain.site.circuit_capacity import (
     step_at,
     why_ignored,
 )
-from domain.site.measurands import Measurand, MeasurandKey, ReadingCode, Unreadable, read_measurand
+from domain.site.measurands import MeasurandKey, ReadingCode, ReadValue, Unreadable
 from domain.site.packet_context import ConfiguredAction, PacketContext
 from domain.site.remediations import RemediationCode
 from domain.site.resolution import Unresolved, resolve
 from domain.site.sensor_actions import SENSOR_ACTIONS, ActionTarget
+
+_NONE: frozenset[str] = frozenset()
 
 
 class NewStatus(NamedTuple):
@@ -158,21 +161,22 @@ class PacketBatchState:
 
     def take_status(self, given: NewStatus) -> FoldedStatus:
         """Accept one update of a capability (COR-9.9): recorded always, shown if it is the latest."""
-        key = (given.microgrid_id, given.capability)
-        observed_at, event_ref, status, *_ = given.event
+        microgrid_id, capability, sent, source_device_id, recorded_by, scenario_run_id = given
+        key = (microgrid_id, capability)
+        observed_at, event_ref, status, *_ = sent
         event = StatusEvent(observed_at, event_ref, status, self.now, self.epochs.get(key, 0))
-        given = NewStatus(*key, event, given.source_device_id, given.recorded_by, given.scenario_run_id)
-        ref = (*key, event_ref)
+        ref = (microgrid_id, capability, event_ref)
         latest = self.latest.get(key)
-        folded = fold_one(latest, given.event, self.earlier.get(ref))
-        self.earlier.setdefault(ref, given.event)
-        accepted = FoldedStatus(given, folded.effect)
+        _, effect = fold_one(latest, event, self.earlier.get(ref))
+        self.earlier.setdefault(ref, event)
+        given = NewStatus(microgrid_id, capability, event, source_device_id, recorded_by, scenario_run_id)
+        accepted = FoldedStatus(given, effect)
         self.events.append(accepted)
-        if folded.effect is FoldEffect.SHOWN:
-            self.latest[key] = given.event
+        if effect is FoldEffect.SHOWN:
+            self.latest[key] = event
             self.shown[key] = len(self.events) - 1
-        if folded.effect is FoldEffect.SHOWN or folded.effect is FoldEffect.LATE:
-            self._hold(key, latest, given, folded.effect)
+        if effect is FoldEffect.SHOWN or effect is FoldEffect.LATE:
+            self._hold(key, latest, given, effect)
         return accepted
 
     def _hold(
@@ -199,10 +203,10 @@ class PacketBatchState:
             actions = context.actions.get(sensor.sensor_id)
             if actions is None:
                 continue
-            measurands = sensor.standard()
-            answers += [self._act(packet, context, action, measurands, source) for action in actions]
+            readings = sensor.readings
+            answers += [self._act(packet, context, action, readings, source) for action in actions]
             if is_ahead:
-                self.sent.setdefault(_place(packet, sensor.sensor_id), set()).update(measurands)
+                self.sent.setdefault(_place(packet, sensor.sensor_id), set()).update(readings)
         return answers
 
     def _act(
@@ -210,12 +214,12 @@ class PacketBatchState:
         packet: Packet,
         context: PacketContext,
         action: ConfiguredAction,
-        measurands: dict[MeasurandKey, Measurand],
+        readings: Mapping[MeasurandKey, ReadValue],
         source: PacketSource,
     ) -> ActionAnswer:
         if not action.enabled:
             return _answer(action, ActionOutcome.IGNORED, IgnoredCode.DISABLED)
-        found = {key: measurands[key] for key in action.measurands if key in measurands}
+        found = {key: readings[key] for key in action.measurands if key in readings}
         if not found:
             return _answer(action, ActionOutcome.IGNORED, IgnoredCode.NO_MEASURAND)
         target = SENSOR_ACTIONS[action.kind].target
@@ -230,18 +234,17 @@ class PacketBatchState:
         packet: Packet,
         context: PacketContext,
         action: ConfiguredAction,
-        found: dict[MeasurandKey, Measurand],
+        found: Mapping[MeasurandKey, ReadValue],
         source: PacketSource,
     ) -> ActionAnswer:
         resolved = resolve(context, action)
         if isinstance(resolved, Unresolved):
             return self._stop(context, action, resolved, source)
         self.cleared.add(action.sensor_action_id)
-        ref = packet_event_ref(packet.device_id, action.sensor_id, packet.timestamp_ms)
+        ref = packet_event_ref(context.gateway_id, action.sensor_id, packet.timestamp_ms)
         observed_at = packet.observed_at
         answers: list[MeasurandAnswer] = []
-        for key, measurand in found.items():
-            value = read_measurand(key, measurand.value, measurand.unit)
+        for key, value in found.items():
             if isinstance(value, Unreadable) and value.code is not ReadingCode.VALUE_UNAVAILABLE:
                 answers.append(MeasurandAnswer(key, ActionOutcome.IGNORED, value.code))
                 continue
@@ -257,19 +260,19 @@ class PacketBatchState:
         packet: Packet,
         context: PacketContext,
         action: ConfiguredAction,
-        found: dict[MeasurandKey, Measurand],
+        found: Mapping[MeasurandKey, ReadValue],
         source: PacketSource,
     ) -> ActionAnswer:
         routed = resolve(context, action)
         if isinstance(routed, Unresolved):
             return self._stop(context, action, routed, source)
         self.cleared.add(action.sensor_action_id)
-        sent = self.sent.get(_place(packet, action.sensor_id), ())
+        sent = self._sent_before(packet, action.sensor_id)
         answers = tuple(
             MeasurandAnswer(key, ActionOutcome.IGNORED, IgnoredCode.LATE)
             if key in sent
-            else self._read_power_source(routed.target_id, packet, action.device_id, key, measurand, source)
-            for key, measurand in found.items()
+            else self._read_power_source(routed.target_id, packet, action.device_id, key, value, source)
+            for key, value in found.items()
         )
         outcome, code = overall(answers)
         return _answer(action, outcome, code, measurands=answers, rule=routed.rule, target_id=routed.target_id)
@@ -280,10 +283,9 @@ class PacketBatchState:
         packet: Packet,
         device_id: UUID,
         key: MeasurandKey,
-        measurand: Measurand,
+        value: ReadValue,
         source: PacketSource,
     ) -> MeasurandAnswer:
-        value = read_measurand(key, measurand.value, measurand.unit)
         if isinstance(value, Unreadable):
             return MeasurandAnswer(key, ActionOutcome.IGNORED, value.code)
         place = (power_source_id, key)
@@ -300,14 +302,14 @@ class PacketBatchState:
         packet: Packet,
         context: PacketContext,
         action: ConfiguredAction,
-        found: dict[MeasurandKey, Measurand],
+        found: Mapping[MeasurandKey, ReadValue],
         source: PacketSource,
     ) -> ActionAnswer:
         resolved = resolve(context, action)
         if isinstance(resolved, Unresolved):
             return self._stop(context, action, resolved, source)
         self.cleared.add(action.sensor_action_id)
-        if found.keys() <= self.sent.get(_place(packet, action.sensor_id), set()):
+        if found.keys() <= self._sent_before(packet, action.sensor_id):
             return _answer(action, ActionOutcome.IGNORED, IgnoredCode.LATE, target_id=resolved.target_id)
         reading = capacity_reading(packet.observed_at, found, source.scenario_run_id)
         assert reading is not None
@@ -315,6 +317,11 @@ class PacketBatchState:
         ignored = self._take_reading(resolved.target_id, reading, action.capacity_policy)
         outcome = ActionOutcome.APPLIED if ignored is None else ActionOutcome.IGNORED
         return _answer(action, outcome, ignored, target_id=resolved.target_id)
+
+    def _sent_before(self, packet: Packet, sensor_id: str) -> Set[str]:
+        """The measurands that came before with the stamp of this packet, where it lies ahead."""
+        # Nearly always none does.
+        return self.sent.get(_place(packet, sensor_id), _NONE) if self.sent else _NONE
 
     def _take_reading(self, circuit_id: UUID, reading: CapacityReading, policy: CapacityPolicy) -> IgnoredCode | None:
         # A deadline that nobody has acted upon yet is a step of its own, before what this packet says.

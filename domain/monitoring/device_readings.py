@@ -8,15 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.monitoring.packets import Packet
-from domain.site.measurands import (
-    MEASURANDS,
-    Measurand,
-    MeasurandKey,
-    ReadingCode,
-    Unreadable,
-    ValueKind,
-    read_measurand,
-)
+from domain.site.measurands import MEASURANDS, MeasurandKey, ReadingCode, ReadValue, Unreadable, ValueKind
 
 TypedValue = float | str | bool
 """A number in the measurand's unit, one of its texts, or a boolean."""
@@ -37,12 +29,11 @@ class DeviceReading:
     scenario_run_id: UUID | None = None
     """A scenario run that sent something of it; None: nothing of it is simulated."""
 
-    def add(self, measurands: Mapping[MeasurandKey, Measurand]) -> None:
+    def add(self, readings: Mapping[MeasurandKey, ReadValue]) -> None:
         """Add what was measured at the same time and came later: what is there already counts."""
-        for key, sent in measurands.items():
+        for key, value in readings.items():
             if key in self.values or key in self.faults:
                 continue
-            value = read_measurand(key, sent.value, sent.unit)
             if isinstance(value, Unreadable):
                 self.faults[key] = value.code
             else:
@@ -53,7 +44,7 @@ def _typed(key: MeasurandKey, value: float | str) -> TypedValue:
     kind = MEASURANDS[key].kind
     if kind is ValueKind.BOOLEAN_TEXT:
         return value == "true"
-    return float(value) if kind is ValueKind.NUMBER else value
+    return float(value) if type(value) is int else value
 
 
 def device_readings(
@@ -71,12 +62,12 @@ def device_readings(
         observed_at = packet.observed_at
         for sensor in packet.sensors:
             device_id = devices.get(sensor.sensor_id)
-            if device_id is None or not (measurands := sensor.standard()):
+            if device_id is None or not sensor.readings:
                 continue
             key = device_id, observed_at
             reading = found.get(key)
             if reading is None:
                 reading = found[key] = DeviceReading(device_id, observed_at, received_at)
-            reading.add(measurands)
+            reading.add(sensor.readings)
             reading.scenario_run_id = reading.scenario_run_id or scenario_run_id
     return [found[key] for key in sorted(found)]

@@ -38,7 +38,7 @@ from domain.base.strict_json import (
 )
 from domain.base.texts import fault_of, is_plain, normal, why_not
 from domain.base.violations import Violation, below
-from domain.site.measurands import MEASURANDS, Measurand, MeasurandKey
+from domain.site.measurands import MEASURANDS, Measurand, MeasurandKey, ReadValue, read_measurand
 
 MAX_SENSORS = 256
 """Sensors in one packet. A gateway of a large depot has a few dozen; the bound keeps one packet's work small."""
@@ -100,9 +100,14 @@ class Sensor:
     sensor_id: str
     measurands: tuple[Measurand, ...]
 
-    def standard(self) -> dict[MeasurandKey, Measurand]:
-        """Return the measurands with standard keys; each key is there once at most."""
-        return {_STANDARD_KEYS[each.key]: each for each in self.measurands if each.key in _STANDARD_KEYS}
+    @cached_property
+    def readings(self) -> Mapping[MeasurandKey, ReadValue]:
+        """What the measurands with standard keys say, each read once; each key is there once at most."""
+        return {
+            key: read_measurand(key, value, unit)
+            for name, value, unit in self.measurands
+            if (key := _STANDARD_KEYS.get(name)) is not None
+        }
 
 
 @dataclass(frozen=True)

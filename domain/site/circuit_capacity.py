@@ -29,7 +29,7 @@ from uuid import UUID
 
 from domain.base.clocks import effective_at
 from domain.site.action_outcomes import IgnoredCode
-from domain.site.measurands import HeartbeatStatus, Measurand, MeasurandKey, ReadingCode, Unreadable, read_measurand
+from domain.site.measurands import HeartbeatStatus, MeasurandKey, ReadingCode, ReadValue, Unreadable
 
 DEFAULT_HEARTBEAT_THRESHOLD = timedelta(minutes=2)
 """Without a packet for longer, the fail-safe holds. A controller that sends every minute may miss one."""
@@ -139,23 +139,18 @@ class CapacityState(NamedTuple):
 
 
 def capacity_reading(
-    observed_at: datetime, measurands: Mapping[MeasurandKey, Measurand], scenario_run_id: UUID | None = None
+    observed_at: datetime, readings: Mapping[MeasurandKey, ReadValue], scenario_run_id: UUID | None = None
 ) -> CapacityReading | None:
     """Return what a sensor's measurands say to a circuit; None if they say nothing to it."""
-
-    def read(key: MeasurandKey) -> float | str | Unreadable | None:
-        found = measurands.get(key)
-        return None if found is None else read_measurand(key, found.value, found.unit)
-
-    heartbeat = read(MeasurandKey.HEARTBEAT_STATUS)
-    available = read(MeasurandKey.AVAILABLE_CHARGING_CAPACITY)
-    fail_safe = read(MeasurandKey.FAIL_SAFE_CAPACITY)
+    heartbeat = readings.get(MeasurandKey.HEARTBEAT_STATUS)
+    available = readings.get(MeasurandKey.AVAILABLE_CHARGING_CAPACITY)
+    fail_safe = readings.get(MeasurandKey.FAIL_SAFE_CAPACITY)
     if heartbeat is None and available is None and fail_safe is None:
         return None
     assert not isinstance(heartbeat, float | int)
     assert not isinstance(available, str)
     assert not isinstance(fail_safe, str)
-    status = HeartbeatStatus(heartbeat) if isinstance(heartbeat, str) else heartbeat
+    status = _HEARTBEATS[heartbeat] if isinstance(heartbeat, str) else heartbeat
     return CapacityReading(observed_at, status, available, fail_safe, scenario_run_id)
 
 
@@ -282,6 +277,7 @@ def _take_fail_safe(state: CapacityState, reading: CapacityReading, now: datetim
     )
 
 
+_HEARTBEATS = {each.value: each for each in HeartbeatStatus}
 _HEARTBEAT_REASONS = {
     HeartbeatStatus.CONNECTION_LOST: FailSafeReason.CONNECTION_LOST,
     HeartbeatStatus.TIMEOUT: FailSafeReason.HEARTBEAT_TIMEOUT,

@@ -168,7 +168,11 @@ class Unreadable:
     reason: str
 
 
-def read_measurand(key: MeasurandKey, value: float | str | None, unit: str | None) -> float | str | Unreadable:
+ReadValue = float | str | Unreadable
+"""What a standard measurand says: its value, or why that cannot be used."""
+
+
+def read_measurand(key: MeasurandKey, value: float | str | None, unit: str | None) -> ReadValue:
     """Return the value of a standard measurand if the contract allows it, else why not.
 
     The contract fixes the unit of each key, so ``null`` as the unit means that very unit. A zero has no sign.

@@ -26,7 +26,12 @@ def containing(part: str) -> str:
     return f"%{_WILDCARD.sub(lambda found: chr(92) + found[0], part)}%"
 
 
-def nullable(values: list[Any]) -> list[Any] | None:
+def columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]]:
+    """Turn rows of so many values into so many columns; without a row each is empty."""
+    return list(zip(*rows, strict=True)) or [()] * width
+
+
+def nullable(values: Sequence[Any]) -> Sequence[Any] | None:
     """A column as a parameter of ``unnest``: None where all of it is null, which takes no time to send and to read.
 
     Another parameter must be as long as the rows are many: ``unnest`` fills the others with nulls.

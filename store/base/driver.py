@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from uuid import UUID
 
 import asyncpg
+import uuid_utils
+from asyncpg.pgproto import pgproto
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -25,6 +28,11 @@ _PLAN_ONCE = """
 """
 """Planning takes longer than running these statements, so they are planned once. All of them look rows up by their
 keys, one by one; a plan that was made while a table was empty must not read the whole of it later."""
+
+
+def new_id() -> UUID:
+    """Make an id of version 7 as the driver gives ids, which takes a third of the time to make and to write."""
+    return pgproto.UUID(uuid_utils.uuid7().bytes)
 
 
 class KeptConnection:

@@ -19,7 +19,7 @@ from domain.base.problems import Problem, ProblemCode
 from domain.monitoring.batch_state import NewStatus, PacketBatchState
 from domain.monitoring.capabilities import Capability, CapabilityStatus, FoldEffect, Held, StatusEvent
 from domain.monitoring.freshness import Timeliness, threshold_for, timeliness_of
-from store.base.arrays import nullable
+from store.base.arrays import columns, nullable
 from store.base.changes import record_change
 from store.base.database import clock
 from store.base.driver import KeptConnection, driver_errors, driver_in
@@ -90,7 +90,7 @@ class EventRecord:
 
 
 # What is shown of these microgrids, which of their capabilities were handed over how often, and the first accepted
-# event of each microgrid, capability and reference.
+# event of each microgrid, capability and reference. Without an end its months to come would be looked through as well.
 _STATUSES = """
     SELECT 'LATEST' AS what, microgrid_id, capability, provider_event_ref, observed_at, status, received_at, tenure,
            since, scenario_run_id IS NOT NULL AS is_simulated
@@ -108,11 +108,20 @@ _STATUSES = """
             SELECT * FROM capability_events
             WHERE microgrid_id = k.microgrid_id AND capability = k.capability AND provider_event_ref = k.ref
                   AND received_at >= coalesce($5::timestamptz, '-infinity')
+                  AND received_at < statement_timestamp() + interval '1 day'
             OFFSET 0
         ) AS e
         ORDER BY e.microgrid_id, e.capability, e.provider_event_ref, e.id
     )
 """
+
+
+# An enumeration takes ten times as long to find a member by its value, and a packet has a dozen of them.
+_CAPABILITIES = {each.value: each for each in Capability}
+_STATUS_NAMES: dict[str | None, CapabilityStatus | None] = {
+    None: None,
+    **{each.value: each for each in CapabilityStatus},
+}
 
 
 async def load_statuses(
@@ -131,12 +140,11 @@ async def load_statuses(
     microgrid_ids, capabilities, refs = zip(*keys, strict=True)
     rows = await driver.fetch(_STATUSES, list(set(microgrid_ids)), microgrid_ids, capabilities, refs, since)
     for what, microgrid_id, name, ref, observed_at, status, received_at, epoch, since_when, is_simulated in rows:
-        capability = Capability(name)
+        capability = _CAPABILITIES[name]
         if what == "EPOCH":
             state.epochs[microgrid_id, capability] = epoch
             continue
-        known = None if status is None else CapabilityStatus(status)
-        event = StatusEvent(observed_at, ref, known, received_at, epoch)
+        event = StatusEvent(observed_at, ref, _STATUS_NAMES[status], received_at, epoch)
         if what == "FIRST":
             state.earlier[microgrid_id, capability, ref] = event
         else:
@@ -182,22 +190,25 @@ _WRITE = f"WITH {WRITE_STATUSES} SELECT id FROM given ORDER BY n"  # noqa: S608 
 
 def status_parameters(state: PacketBatchState) -> list[Any]:
     """Make the parameters of ``WRITE_STATUSES``."""
-    shown = set(state.shown.values())
-    given = [each.given for each in state.events]
+    shown = {place: state.held[key].since for key, place in state.shown.items()}
+    given, effects = columns(state.events, 2)
+    microgrid_ids, capabilities, events, device_ids, actors, run_ids = columns(given, 6)
+    observed, refs, statuses, _, epochs = columns(events, 5)
+    places = range(len(events))
     return [
-        [each.microgrid_id for each in given],
-        [each.capability for each in given],
-        [each.event.status for each in given],
-        [each.event.observed_at for each in given],
-        [each.event.provider_event_ref for each in given],
-        [each.source_device_id for each in given],
-        [each.effect for each in state.events],
-        [each.recorded_by for each in given],
-        [place in shown for place in range(len(given))],
+        microgrid_ids,
+        capabilities,
+        statuses,
+        observed,
+        refs,
+        device_ids,
+        effects,
+        actors,
+        [place in shown for place in places],
         state.now,
-        [each.event.epoch for each in given],
-        nullable([each.scenario_run_id for each in given]),
-        [state.held[each.microgrid_id, each.capability].since if n in shown else None for n, each in enumerate(given)],
+        epochs,
+        nullable(run_ids),
+        [shown.get(place) for place in places],
     ]
 
 

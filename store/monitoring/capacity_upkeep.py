@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.monitoring.batch_state import PacketBatchState
-from store.base.arrays import nullable
+from store.base.arrays import columns, nullable
 from store.base.driver import driver_errors, driver_in
 from store.base.locks import lock_sites
 from store.base.notifications.notify import ChangeKind, notify
@@ -24,13 +24,14 @@ WRITE_CAPACITIES = """
         fail_safe_scenario_run_id = g.fail_safe_run_id
     FROM unnest(
         {}::uuid[], {}::text[], {}::timestamptz[], {}::timestamptz[], {}::text[], {}::double precision[], {}::text[],
-        {}::timestamptz[], {}::double precision[], {}::timestamptz[], {}::timestamptz[], {}::timestamptz[],
+        {}::timestamptz[], {}::timestamptz[], {}::double precision[], {}::timestamptz[], {}::timestamptz[],
         {}::uuid[], {}::uuid[]
-    ) AS g (circuit_id, mode, since, deadline, reason, capacity_w, basis, observed_at, received_w,
-            fail_safe_observed_at, received_at, fail_safe_received_at, run_id, fail_safe_run_id)
+    ) AS g (circuit_id, mode, since, deadline, reason, capacity_w, basis, observed_at, received_at,
+            received_w, fail_safe_observed_at, fail_safe_received_at, run_id, fail_safe_run_id)
     WHERE c.circuit_id = g.circuit_id
 """
-"""Stores new states of circuits. It has ``CAPACITY_PARAMETERS`` places, for those of ``capacity_parameters``."""
+"""Stores new states of circuits. It has ``CAPACITY_PARAMETERS`` places, for those of ``capacity_parameters``: the
+circuits, then the fields of ``CapacityState`` in their order."""
 
 CAPACITY_PARAMETERS = 14
 _WRITE = WRITE_CAPACITIES.format(*(f"${n}" for n in range(1, CAPACITY_PARAMETERS + 1)))
@@ -50,23 +51,8 @@ def capacity_parameters(state: PacketBatchState) -> list[Any]:
     """Make the parameters of ``WRITE_CAPACITIES``."""
     # In the order of the key, so that two transactions never wait for each other.
     changed = sorted(state.changed_capacities)
-    states = [state.capacities[circuit_id] for circuit_id in changed]
-    return [
-        changed,
-        [state.mode for state in states],
-        [state.since for state in states],
-        [state.deadline for state in states],
-        nullable([state.reason for state in states]),
-        [state.capacity_w for state in states],
-        [state.basis for state in states],
-        [state.observed_at for state in states],
-        [state.fail_safe_received_w for state in states],
-        [state.fail_safe_observed_at for state in states],
-        [state.received_at for state in states],
-        [state.fail_safe_received_at for state in states],
-        nullable([state.scenario_run_id for state in states]),
-        nullable([state.fail_safe_scenario_run_id for state in states]),
-    ]
+    states = columns((state.capacities[circuit_id] for circuit_id in changed), CAPACITY_PARAMETERS - 1)
+    return [changed, *map(nullable, states)]
 
 
 async def write_capacity_steps(driver: asyncpg.Connection, state: PacketBatchState) -> None:

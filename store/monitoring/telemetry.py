@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
-from uuid_utils.compat import uuid7
 
 from domain.base.problems import Problem, ProblemCode
 from domain.monitoring.action_answers import ActionAnswer
@@ -20,6 +19,7 @@ from domain.monitoring.packets import DEFAULT_FUTURE_SKEW, Packet
 from domain.site.packet_context import PacketContext
 from domain.site.sensor_actions import SensorActionKind
 from store.base.arrays import nullable
+from store.base.driver import new_id
 from store.base.notifications.notify import CHANNEL, ChangeKind, payloads
 from store.monitoring.capability_status import WRITE_STATUSES, load_statuses, status_parameters
 from store.monitoring.capacity_upkeep import (
@@ -96,7 +96,7 @@ async def take_group(
             results.append(depot_retired(context.depot_id))
             continue
         answers = state.take_packet(each.packet, context, PacketSource(each.sent_by, each.scenario_run_id))
-        taken = TakenPacket(uuid7(), tuple(answers), _text(answers), tuple(unknown_sensors(each.packet, context)))
+        taken = TakenPacket(new_id(), tuple(answers), _text(answers), tuple(unknown_sensors(each.packet, context)))
         results.append(taken)
         stored.append((each, taken, context))
     if stored:
@@ -122,7 +122,7 @@ async def _load_statuses(
         for sensor in packet.sensors:
             for action in context.actions.get(sensor.sensor_id, ()):
                 if action.kind is SensorActionKind.UPDATE_MICROGRID_STATE:
-                    ref = packet_event_ref(packet.device_id, sensor.sensor_id, packet.timestamp_ms)
+                    ref = packet_event_ref(context.gateway_id, sensor.sensor_id, packet.timestamp_ms)
                     keys += [(context.microgrid_id, CAPABILITY_MEASURANDS[key], ref) for key in action.measurands]
     # A packet's reference holds its own time, so the first with it cannot have come long before that time.
     earliest = min(each.packet.observed_at for each in received) - DEFAULT_FUTURE_SKEW - timedelta(minutes=1)
@@ -156,8 +156,7 @@ async def load_sent(
     ahead: list[Packet] = []
     acted_on: set[str] = set()
     for packet in packets:
-        context = contexts.get(packet.device_id)
-        if context is not None and packet.observed_at > state.now:
+        if packet.observed_at > state.now and (context := contexts.get(packet.device_id)) is not None:
             found = {sensor.sensor_id for sensor in packet.sensors if sensor.sensor_id in context.actions}
             if found:
                 ahead.append(packet)

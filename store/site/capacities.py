@@ -64,15 +64,21 @@ class CapacityEvent:
     """The scenario run that brought it about."""
 
 
+# An enumeration takes ten times as long to find a member by its value, and each packet has a state.
+_MODES = {each.value: each for each in CapacityMode}
+_REASONS: dict[str | None, FailSafeReason | None] = {None: None, **{each.value: each for each in FailSafeReason}}
+_BASES: dict[str | None, CapacityBasis | None] = {None: None, **{each.value: each for each in CapacityBasis}}
+
+
 def capacity_state(row: Mapping[Any, Any]) -> CapacityState:
     """Read a state from the columns of ``circuit_capacities``; other keys of ``row`` are left alone."""
     return CapacityState(
-        mode=CapacityMode(row["mode"]),
+        mode=_MODES[row["mode"]],
         since=row["since"],
         deadline=row["deadline"],
-        reason=None if row["reason"] is None else FailSafeReason(row["reason"]),
+        reason=_REASONS[row["reason"]],
         capacity_w=row["capacity_w"],
-        basis=None if row["basis"] is None else CapacityBasis(row["basis"]),
+        basis=_BASES[row["basis"]],
         observed_at=row["observed_at"],
         fail_safe_received_w=row["fail_safe_received_w"],
         fail_safe_observed_at=row["fail_safe_observed_at"],

@@ -76,6 +76,10 @@ _POWER_SOURCES = """
 _RETIRED = "SELECT id FROM depots WHERE id = ANY ($1::uuid[]) AND retired_at IS NOT NULL"
 
 
+_ROUTED = frozenset(kind.value for kind, spec in SENSOR_ACTIONS.items() if spec.target is ActionTarget.POWER_SOURCE)
+"""The actions that need the depot's power sources."""
+
+
 async def lock_contexts(driver: asyncpg.Connection, named: Mapping[UUID, Collection[str]]) -> PacketContexts | None:
     """Lock the depots of these gateways, then read their contexts, which hold until the transaction ends.
 
@@ -117,7 +121,7 @@ async def view_named_contexts(
 async def _read_contexts(driver: asyncpg.Connection, rows: Sequence[Any]) -> PacketContexts | None:
     if not rows:
         return None
-    routed = {row["depot_id"] for row in rows if row["action"] is not None and _is_routed(row["action"])}
+    routed = {row["depot_id"] for row in rows if row["action"] in _ROUTED}
     sources, readings = await _read_power_sources(driver, routed)
     followed = [row for row in rows if row["circuit_id"] is not None]
     return PacketContexts(
@@ -139,10 +143,6 @@ async def _retired(driver: asyncpg.Connection, without_microgrid: Collection[UUI
     if not without_microgrid:
         return frozenset()
     return frozenset(row["id"] for row in await driver.fetch(_RETIRED, list(without_microgrid)))
-
-
-def _is_routed(action: str) -> bool:
-    return SENSOR_ACTIONS[SensorActionKind(action)].target is ActionTarget.POWER_SOURCE
 
 
 async def _read_power_sources(

@@ -29,7 +29,7 @@ from domain.site.circuit_capacity import (
     on_deadline,
     why_ignored,
 )
-from domain.site.measurands import Measurand, MeasurandKey, Unreadable, read_measurand
+from domain.site.measurands import MeasurandKey, ReadValue, Unreadable
 from domain.site.sensor_actions import SensorAction, SensorActionKind
 from sim_scenarios.evidence.evidence import Record, line, result_record, run_record, step_record
 from sim_scenarios.runs.bindings import Bindings, ConfiguredDevice, bind
@@ -75,7 +75,7 @@ class StandIn:
                 yield Answer(number, sensor.sensor_id, action.kind, outcome, code)
 
     def _act(self, action: SensorAction, packet: Packet, sensor: Sensor, now: datetime) -> str | None:
-        measured = {key: each for key, each in sensor.standard().items() if key in action.measurands}
+        measured = {key: each for key, each in sensor.readings.items() if key in action.measurands}
         if not measured:
             return IgnoredCode.NO_MEASURAND
         if action.kind is SensorActionKind.UPDATE_CIRCUIT_CAPACITY:
@@ -84,19 +84,20 @@ class StandIn:
             return self._microgrid(packet, sensor, measured)
         return self._source(packet, measured)
 
-    def _circuit(self, packet: Packet, measured: dict[MeasurandKey, Measurand], now: datetime) -> str | None:
+    def _circuit(self, packet: Packet, measured: dict[MeasurandKey, ReadValue], now: datetime) -> str | None:
         reading = capacity_reading(packet.observed_at, measured)
         assert reading is not None
         ignored = why_ignored(self.circuit, reading)
         self.circuit = apply_reading(self.circuit, reading, POLICY, now)
         return ignored
 
-    def _microgrid(self, packet: Packet, sensor: Sensor, measured: dict[MeasurandKey, Measurand]) -> str | None:
+    def _microgrid(self, packet: Packet, sensor: Sensor, measured: dict[MeasurandKey, ReadValue]) -> str | None:
         effects: list[FoldEffect] = []
         for key, each in measured.items():
             capability = CAPABILITY_MEASURANDS[key]
             reference = packet_event_ref(packet.device_id, sensor.sensor_id, packet.timestamp_ms)
-            event = StatusEvent(packet.observed_at, reference, capability_status(each.value))
+            status = capability_status(None if isinstance(each, Unreadable) else each)
+            event = StatusEvent(packet.observed_at, reference, status)
             earlier = self.references.get((capability, reference))
             self.references.setdefault((capability, reference), event)
             folded = fold_one(self.statuses.get(capability), event, earlier)
@@ -105,10 +106,9 @@ class StandIn:
             effects.append(folded.effect)
         return None if FoldEffect.SHOWN in effects else effects[0]
 
-    def _source(self, packet: Packet, measured: dict[MeasurandKey, Measurand]) -> str | None:
+    def _source(self, packet: Packet, measured: dict[MeasurandKey, ReadValue]) -> str | None:
         ignored: str | None = IgnoredCode.LATE
-        for key, each in measured.items():
-            value = read_measurand(key, each.value, each.unit)
+        for key, value in measured.items():
             if isinstance(value, Unreadable):
                 ignored = value.code
             elif key not in self.source or packet.observed_at > self.source[key][0]:

@@ -21,9 +21,9 @@ from uuid import UUID
 import asyncpg
 import psutil
 import uvloop
-from uuid_utils.compat import uuid7
 
 from devtools.bench.site import SENSOR
+from store.base.driver import new_id
 
 _PACKETS = """
     INSERT INTO packets (id, gateway_id, depot_id, observed_at, received_at, document, answers)
@@ -107,7 +107,7 @@ async def write_group(
     now = datetime.now(UTC)
     async with connection.transaction():
         await packets.fetch(
-            [uuid7() for _ in group],
+            [new_id() for _ in group],
             [gateway for gateway, *_ in group],
             [depot for _, depot, *_ in group],
             [observed] * len(group),
@@ -116,7 +116,7 @@ async def write_group(
             now,
         )
         status: Sequence[list[Any]] = (
-            [uuid7() for _ in range(2 * len(group))],
+            [new_id() for _ in range(2 * len(group))],
             [microgrid for _, _, microgrid, *_ in group for _ in (0, 1)],
             ["PEAK_SHAVING", "DER"] * len(group),
             ["ON", "OFF"] * len(group),

@@ -20,6 +20,7 @@ from domain.base.strict_json import (
     decode_json,
     faults_in,
     read_flat,
+    read_json,
 )
 from domain.base.violations import below
 
@@ -128,6 +129,30 @@ def test_an_object_with_a_repeated_key_is_no_plain_object() -> None:
     value = decode_json(b'[{"a": 1, "a": 2}, {"a": 1}]')
     assert isinstance(value, list)
     assert [type(each) for each in value] == [RepeatedKeys, dict]
+
+
+@pytest.mark.parametrize(
+    ("raw", "texts"),
+    [
+        (b'[{"a": 1},{"a":"]"}]', ('{"a": 1}', '{"a":"]"}')),
+        (b' [\n{"a" : [1, 2]}\t, 1.50 ,"x" ] \r\n', ('{"a" : [1, 2]}', "1.50", '"x"')),
+        (b"[ ]", ()),
+        (b'{"a": [1]}', ()),
+    ],
+)
+def test_items_are_known_as_they_were_written(raw: bytes, texts: tuple[str, ...]) -> None:
+    read = read_json(raw)
+    assert read.value == json.loads(raw)
+    assert read.item_texts == texts
+
+
+@pytest.mark.parametrize("raw", [b"[1,]", b"[1 2]", b"[1", b"[1]]", b"[1] 2", b"[,1]", b"[1,,2]", b"[\x0c1]"])
+def test_an_array_that_is_none_is_refused_as_json_is(raw: bytes) -> None:
+    with pytest.raises(BrokenJsonError) as broken:
+        read_json(raw)
+    with pytest.raises(json.JSONDecodeError) as expected:
+        json.loads(raw)
+    assert (broken.value.code, f"column {expected.value.colno}" in broken.value.reason) == (JsonCode.NOT_JSON, True)
 
 
 def test_a_pointer_repeats_no_key_that_cannot_be_shown() -> None:

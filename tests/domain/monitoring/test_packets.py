@@ -33,7 +33,7 @@ from domain.monitoring.packets import (
     in_one_form,
     parse_packet,
 )
-from domain.site.measurands import Measurand, MeasurandKey
+from domain.site.measurands import Measurand, MeasurandKey, ReadingCode, Unreadable
 from tests.domain.documents import DOCS, examples, table
 
 SPEC = "iot-sensor-packet/spec.md"
@@ -132,7 +132,10 @@ def test_a_whole_number_may_be_written_with_a_point() -> None:
 def test_standard_measurands_are_found_by_their_key() -> None:
     parsed = parse_packet(sensor(*({"key": k, "value": None, "unit": None} for k in ("SOC", "MINE", "MINE"))))
     assert isinstance(parsed, Packet)
-    assert parsed.sensors[0].standard() == {MeasurandKey.SOC: Measurand("SOC", None, None)}
+    (read,) = parsed.sensors[0].readings.items()
+    assert read[0] is MeasurandKey.SOC
+    assert isinstance(read[1], Unreadable)
+    assert read[1].code is ReadingCode.VALUE_UNAVAILABLE
 
 
 def test_unknown_keys_are_tolerated_everywhere_and_left_out_of_the_packet() -> None:

@@ -24,7 +24,14 @@ from domain.site.circuit_capacity import (
     on_deadline,
     why_ignored,
 )
-from domain.site.measurands import HeartbeatStatus, Measurand, MeasurandKey, ReadingCode, Unreadable
+from domain.site.measurands import (
+    HeartbeatStatus,
+    MeasurandKey,
+    ReadingCode,
+    ReadValue,
+    Unreadable,
+    read_measurand,
+)
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -213,8 +220,8 @@ def test_another_configured_fail_safe_capacity_holds_at_once() -> None:
 
 
 def test_what_a_sensor_says_to_a_circuit() -> None:
-    def measurands(**values: float | str | None) -> dict[MeasurandKey, Measurand]:
-        return {MeasurandKey(key): Measurand(key, value, None) for key, value in values.items()}
+    def measurands(**values: float | str | None) -> dict[MeasurandKey, ReadValue]:
+        return {key: read_measurand(key, value, None) for name, value in values.items() if (key := MeasurandKey(name))}
 
     assert capacity_reading(T0, measurands(SOC=5)) is None
     assert capacity_reading(
