@@ -118,7 +118,10 @@ def read_body(
     if len(document) > MAX_PACKETS:
         raise Problem(ProblemCode.BODY_TOO_LARGE, f"An array has at most {MAX_PACKETS} packets.")
     # What is in its one form is stored as it was written.
-    packets = zip(document, item_texts, strict=True) if is_plain else ((in_one_form(each), None) for each in document)
+    if is_plain and item_texts:
+        packets = zip(document, item_texts, strict=True)
+    else:
+        packets = ((in_one_form(each), None) for each in document)
     read = (read_packet(each, actor, now, written, scenario_run_id) for each, written in packets)
     return ReadBody(is_array=True, packets=[_of_sender(each, may_send) for each in read])
 

@@ -17,7 +17,7 @@ AHEAD_WARNING = timedelta(seconds=10)
 
 def effective_at(observed_at: datetime, received_at: datetime | None) -> datetime:
     """Return when something counts as measured; ``received_at`` None: not known, and the stamp is taken as it is."""
-    return observed_at if received_at is None else min(observed_at, received_at)
+    return observed_at if received_at is None or observed_at <= received_at else received_at
 
 
 def ahead(observed_at: datetime, received_at: datetime) -> timedelta:

@@ -95,7 +95,7 @@ class ReadJson(NamedTuple):
     is_plain: bool
     """Whether all texts in it are ASCII, so that each is in its one form (see ``domain.base.texts``). Most are."""
     item_texts: tuple[str, ...] = ()
-    """Of an array, each of its items as it was written."""
+    """Of an array, each of its items as it was written; empty where that is not known."""
 
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -211,6 +211,8 @@ _SPACE = r"[ \t\n\r]*"
 _OPENS = re.compile(rf"{_SPACE}\[{_SPACE}")
 _GOES_ON = re.compile(rf"{_SPACE},{_SPACE}")
 _ENDS = re.compile(rf"{_SPACE}\]{_SPACE}\Z")
+_MOST_ITEMS = 1_000
+"""More packets than any array may have. Further items would be read one by one, at twenty times the cost of numbers."""
 
 
 def _decode_array(text: str) -> tuple[list[object], tuple[str, ...]] | None:
@@ -219,7 +221,7 @@ def _decode_array(text: str) -> tuple[list[object], tuple[str, ...]] | None:
     texts: list[str] = []
     end = 0
     mark = _OPENS.match(text)
-    while mark is not None:
+    while mark is not None and len(texts) < _MOST_ITEMS:
         begin = mark.end()
         try:
             value, end = _DECODER.raw_decode(text, begin)

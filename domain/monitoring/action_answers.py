@@ -79,8 +79,9 @@ def _quoted(value: StrEnum | UUID | None) -> str:
 
 def overall(measurands: tuple[MeasurandAnswer, ...]) -> tuple[ActionOutcome, StrEnum | None]:
     """Return an action's outcome: applied if any of its measurands was, else what the first one says."""
-    if any(each.outcome is ActionOutcome.APPLIED for each in measurands):
-        return ActionOutcome.APPLIED, None
+    for each in measurands:
+        if each.outcome is ActionOutcome.APPLIED:
+            return ActionOutcome.APPLIED, None
     if not measurands:
         return ActionOutcome.IGNORED, IgnoredCode.NO_MEASURAND
     return measurands[0].outcome, measurands[0].code

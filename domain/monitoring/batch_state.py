@@ -20,6 +20,7 @@ from domain.monitoring.action_answers import ActionAnswer, MeasurandAnswer, over
 from domain.monitoring.capabilities import (
     CAPABILITY_MEASURANDS,
     Capability,
+    CapabilityStatus,
     FoldEffect,
     Held,
     StatusEvent,
@@ -45,9 +46,11 @@ from domain.site.measurands import MeasurandKey, ReadingCode, ReadValue, Unreada
 from domain.site.packet_context import ConfiguredAction, PacketContext
 from domain.site.remediations import RemediationCode
 from domain.site.resolution import Unresolved, resolve
+from domain.site.routing import RoutingRule
 from domain.site.sensor_actions import SENSOR_ACTIONS, ActionTarget
 
 _NONE: frozenset[str] = frozenset()
+_APPLIED = {key: MeasurandAnswer(key, ActionOutcome.APPLIED) for key in MeasurandKey}
 
 
 class NewStatus(NamedTuple):
@@ -161,9 +164,21 @@ class PacketBatchState:
 
     def take_status(self, given: NewStatus) -> FoldedStatus:
         """Accept one update of a capability (COR-9.9): recorded always, shown if it is the latest."""
-        microgrid_id, capability, sent, source_device_id, recorded_by, scenario_run_id = given
-        key = (microgrid_id, capability)
-        observed_at, event_ref, status, *_ = sent
+        microgrid_id, capability, event, device_id, recorded_by, run_id = given
+        observed_at, event_ref, status, *_ = event
+        return self._accept((microgrid_id, capability), observed_at, event_ref, status, device_id, recorded_by, run_id)
+
+    def _accept(
+        self,
+        key: tuple[UUID, Capability],
+        observed_at: datetime,
+        event_ref: str,
+        status: CapabilityStatus | None,
+        source_device_id: UUID | None,
+        recorded_by: str,
+        scenario_run_id: UUID | None,
+    ) -> FoldedStatus:
+        microgrid_id, capability = key
         event = StatusEvent(observed_at, event_ref, status, self.now, self.epochs.get(key, 0))
         ref = (microgrid_id, capability, event_ref)
         latest = self.latest.get(key)
@@ -249,9 +264,9 @@ class PacketBatchState:
                 answers.append(MeasurandAnswer(key, ActionOutcome.IGNORED, value.code))
                 continue
             status = None if isinstance(value, Unreadable) else capability_status(value)
-            event = StatusEvent(observed_at, ref, status)
-            given = NewStatus(resolved.target_id, CAPABILITY_MEASURANDS[key], event, action.device_id, *source)
-            answers.append(_measurand_answer(key, self.take_status(given).effect))
+            place = (resolved.target_id, CAPABILITY_MEASURANDS[key])
+            accepted = self._accept(place, observed_at, ref, status, action.device_id, *source)
+            answers.append(_measurand_answer(key, accepted.effect))
         outcome, code = overall(tuple(answers))
         return _answer(action, outcome, code, measurands=tuple(answers), target_id=resolved.target_id)
 
@@ -295,7 +310,7 @@ class PacketBatchState:
             return MeasurandAnswer(key, ActionOutcome.IGNORED, IgnoredCode.LATE)
         self.readings[place] = reading
         self.changed_readings.add(place)
-        return MeasurandAnswer(key, ActionOutcome.APPLIED)
+        return _APPLIED[key]
 
     def _update_circuit_capacity(
         self,
@@ -336,7 +351,7 @@ class PacketBatchState:
 
     def _set_capacity(self, circuit_id: UUID, after: CapacityState) -> None:
         before = self.capacities[circuit_id]
-        if after == before:
+        if after is before or after == before:
             return
         self.capacities[circuit_id] = after
         self.changed_capacities.add(circuit_id)
@@ -364,7 +379,7 @@ def _place(packet: Packet, sensor_id: str) -> tuple[UUID, int, str]:
 
 def _measurand_answer(key: MeasurandKey, effect: FoldEffect) -> MeasurandAnswer:
     if effect is FoldEffect.SHOWN:
-        return MeasurandAnswer(key, ActionOutcome.APPLIED)
+        return _APPLIED[key]
     return MeasurandAnswer(key, ActionOutcome.IGNORED, effect)
 
 
@@ -372,14 +387,10 @@ def _answer(
     action: ConfiguredAction,
     outcome: ActionOutcome,
     code: StrEnum | None = None,
-    **more: object,
+    *,
+    measurands: tuple[MeasurandAnswer, ...] = (),
+    rule: RoutingRule | None = None,
+    target_id: UUID | None = None,
 ) -> ActionAnswer:
-    return ActionAnswer(
-        action.sensor_id,
-        action.device_id,
-        action.sensor_action_id,
-        action.kind,
-        outcome,
-        code,
-        **more,  # pyright: ignore[reportArgumentType]
-    )
+    ids = action.sensor_id, action.device_id, action.sensor_action_id
+    return ActionAnswer(*ids, action.kind, outcome, code, measurands, rule, target_id)

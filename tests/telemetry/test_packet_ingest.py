@@ -103,6 +103,28 @@ async def test_the_stored_packet_keeps_what_the_contract_does_not_know(
     assert found["actions"] == item["actions"]
 
 
+async def test_an_item_of_an_array_is_stored_as_it_was_written(api: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    site = await controller_site(engine)
+    sent = [packet(site, milliseconds() - n, LIMIT_PEAK_SHAVING="true") for n in (1, 0)]
+    written = [json.dumps(each)[:-1] + ',\t"tariff": 1.50}' for each in sent]
+    answer = await api.post(PATH, content=f" [ {written[0]}\n,{written[1]} ]\n")
+    assert [each["status"] for each in answer.json()["items"]] == ["ACCEPTED", "ACCEPTED"]
+    query = text("SELECT document ->> 'tariff', document - 'tariff' FROM packets ORDER BY observed_at")
+    async with engine.connect() as connection:
+        assert (await connection.execute(query)).all() == [("1.50", each) for each in sent]
+
+
+async def test_an_array_with_a_number_of_thousands_of_digits_is_answered_item_by_item(
+    api: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    site = await controller_site(engine)
+    good, bad = (json.dumps(packet(site, milliseconds() - n, LIMIT_PEAK_SHAVING="true")) for n in (1, 0))
+    answer = await api.post(PATH, content=f'[{good},{bad[:-1]},"serial":{"9" * 5_000}}}]')
+    items = answer.json()["items"]
+    assert [each["status"] for each in items] == ["ACCEPTED", "REFUSED"]
+    assert [each["code"] for each in items[1]["problem"]["errors"]] == ["NUMBER_TOO_LONG"]
+
+
 async def test_the_packets_of_a_gateway_are_paged(api: httpx.AsyncClient, engine: AsyncEngine) -> None:
     site = await controller_site(engine)
     base = milliseconds()

@@ -138,6 +138,8 @@ def test_an_object_with_a_repeated_key_is_no_plain_object() -> None:
         (b' [\n{"a" : [1, 2]}\t, 1.50 ,"x" ] \r\n', ('{"a" : [1, 2]}', "1.50", '"x"')),
         (b"[ ]", ()),
         (b'{"a": [1]}', ()),
+        # Such arrays are refused, and read as a whole.
+        (b"[" + b"1," * 1_000 + b"1]", ()),
     ],
 )
 def test_items_are_known_as_they_were_written(raw: bytes, texts: tuple[str, ...]) -> None:
