@@ -239,7 +239,8 @@ class PacketIngest:
     ) -> list[Result]:
         # One transaction is a step of many traces: it is told in the first one that is kept, with links to others.
         kept = [each.traceparent for each in batch if each.traceparent]
-        with continuing(kept[0], "take packets", kept[1:_LINKED]) if kept else untraced():
+        figures = {"door.group_packets": len(packets), "door.wait_seconds": time.monotonic() - batch[0].at}
+        with continuing(kept[0], "take packets", kept[1:_LINKED], figures) if kept else untraced():
             async with connection.transaction() as driver:
                 return await take_group(driver, packets)
 

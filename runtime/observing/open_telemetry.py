@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -28,6 +29,7 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, NonRecordingSpan, Sp
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from temporalio.contrib.opentelemetry import TracingInterceptor
 
+from runtime.observing.statements import StatementTracers
 from runtime.observing.traces import passed_by
 from runtime.version import version
 
@@ -37,8 +39,6 @@ _QUERIES = ("http.url", "http.target", "url.full", "url.query")
 _LONGEST = 1000
 """Characters of a text, which is enough to recognize a statement. Some have ten times as many, and to send these takes
 longer than all else of their span."""
-_HOUSEKEEPING = ("BEGIN;", "ROLLBACK;", ";")
-"""Statements by which a connection is taken from the pool, asked whether it lives, and given back."""
 _STEP = "RunActivity:"
 """What Temporal's interceptor calls the span of a step."""
 with suppress_instrumentation():
@@ -53,9 +53,8 @@ _is_kept: ContextVar[bool] = ContextVar("is_kept", default=False)
 
 
 class WhatATraceLedTo(Sampler):
-    """Leaves out what nobody's trace led to, and the housekeeping of connections.
-
-    No trace leads to lone calls of the database, and to steps of workflows that a schedule started.
+    """Leaves out what nobody's trace led to: lone calls of other servers, and steps of workflows that a schedule
+    started.
     """
 
     def __init__(self, others: Sampler) -> None:
@@ -73,7 +72,7 @@ class WhatATraceLedTo(Sampler):
     ) -> SamplingResult:
         """Decide as the configured sampler does, but for those."""
         is_root = not trace.get_current_span(parent_context).get_span_context().is_valid
-        if (kind is SpanKind.CLIENT and (is_root or name in _HOUSEKEEPING)) or (is_root and name.startswith(_STEP)):
+        if is_root and (kind is SpanKind.CLIENT or name.startswith(_STEP)):
             return SamplingResult(Decision.DROP)
         if is_root and kind is SpanKind.SERVER and _is_kept.get():
             return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
@@ -176,12 +175,17 @@ class OpenTelemetry:
     def __init__(self, service: str) -> None:
         named = os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
         attributes = {"service.version": version()} | ({} if named else {"service.name": service})
-        self._provider = TracerProvider(resource=Resource.create(attributes), span_limits=_limits())
+        limits = _limits()
+        self._provider = TracerProvider(resource=Resource.create(attributes), span_limits=limits)
         self.middleware = partial(TracedRequests, sampler=self._provider.sampler)
         self._provider.sampler = WhatATraceLedTo(self._provider.sampler)
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        processor = BatchSpanProcessor(OTLPSpanExporter())
+        self._provider.add_span_processor(processor)
         trace.set_tracer_provider(self._provider)
-        AsyncPGInstrumentor().instrument(tracer_provider=self._provider)
+        # It would say of each text that it was cut, which is meant.
+        logging.getLogger("opentelemetry.attributes").setLevel(logging.ERROR)
+        self._statements = StatementTracers(processor, self._provider.resource, limits.max_span_attribute_length)
+        AsyncPGInstrumentor().instrument(tracer_provider=self._statements)
         self._tracer = trace.get_tracer("manage")
         self.interceptor = TracingInterceptor()
 
@@ -215,7 +219,9 @@ class OpenTelemetry:
             span.set_attribute("http.route", template)
 
     @contextmanager
-    def step(self, traceparent: str, name: str, links: Sequence[str]) -> Generator[None]:
+    def step(
+        self, traceparent: str, name: str, links: Sequence[str], figures: Mapping[str, float] | None
+    ) -> Generator[None]:
         """A span of that trace while the block runs: within the current span, where that is of the same trace."""
         parent = _TEXTS.extract({"traceparent": traceparent})
         current = trace.get_current_span().get_span_context()
@@ -224,7 +230,8 @@ class OpenTelemetry:
             parent = None
         elif current.is_valid:
             linked.append(current)
-        with self._tracer.start_as_current_span(name, parent, links=[Link(each) for each in linked]):
+        links_of = [Link(each) for each in linked]
+        with self._tracer.start_as_current_span(name, parent, attributes=figures, links=links_of):
             yield
 
     def _span_context(self, traceparent: str) -> SpanContext:

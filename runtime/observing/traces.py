@@ -98,16 +98,18 @@ def name_request(scope: MutableMapping[str, Any], template: str) -> None:
 
 
 @contextmanager
-def continuing(traceparent: str | None, name: str, links: Iterable[str] = ()) -> Generator[None]:
+def continuing(
+    traceparent: str | None, name: str, links: Iterable[str] = (), figures: Mapping[str, float] | None = None
+) -> Generator[None]:
     """Go on with the trace that was handed on, by a step of this name, while the block runs.
 
     Where that trace is the current one, it is a step of what goes on; otherwise the two are linked. ``links`` are other
-    traces that led to this step.
+    traces that led to this step, ``figures`` what is told of it.
     """
     if _sdk is None or not traceparent or not TRACEPARENT.fullmatch(traceparent):
         yield
         return
-    with _sdk.step(traceparent, name, [each for each in links if TRACEPARENT.fullmatch(each)]):
+    with _sdk.step(traceparent, name, [each for each in links if TRACEPARENT.fullmatch(each)], figures):
         yield
 
 

@@ -23,6 +23,7 @@ class ReceivedSpan:
     """Empty: it is the first of its trace."""
     name: str
     attributes: dict[str, str]
+    figures: dict[str, float]
     linked_traces: tuple[str, ...]
 
 
@@ -44,9 +45,10 @@ class Receiver:
             for scope in resource.scope_spans:
                 for span in scope.spans:
                     attributes = {each.key: each.value.string_value for each in span.attributes}
+                    figures = {each.key: each.value.int_value or each.value.double_value for each in span.attributes}
                     links = tuple(each.trace_id.hex() for each in span.links)
                     ids = (span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex())
-                    self.spans.append(ReceivedSpan(service, *ids, span.name, attributes, links))
+                    self.spans.append(ReceivedSpan(service, *ids, span.name, attributes, figures, links))
 
 
 @contextmanager

@@ -7,14 +7,15 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Decision, ParentBased, Sampler
@@ -35,6 +36,7 @@ from temporalio.client import Client
 from cli.commands.services import ApiProgram
 from cli.place import ROOT
 from runtime.observing.open_telemetry import TracedRequests, WhatATraceLedTo
+from runtime.observing.statements import StatementTracers
 from runtime.observing.traces import TRACEPARENT, are_wanted, continuing, current_traceparent
 from runtime.servers.processes import free_port
 from tests.factories.sites import controller_site, milliseconds, packet
@@ -47,6 +49,8 @@ from tests.helpers.worker_process import WorkerProcess
 SECRET = "what-nobody-may-read"
 LONGEST = 1000
 """Characters of a text of a span."""
+LONG = 60.0
+"""Seconds that nothing takes."""
 
 
 def trace_of(number: int) -> tuple[str, str]:
@@ -159,10 +163,7 @@ async def test_a_change_is_one_trace_from_its_request_to_the_rows_of_the_microgr
     [
         ("GET /api/depots", SpanKind.SERVER, True, True),
         ("relay", SpanKind.INTERNAL, True, True),
-        ("SELECT", SpanKind.CLIENT, False, True),
-        ("COMMIT;", SpanKind.CLIENT, False, True),
-        ("BEGIN;", SpanKind.CLIENT, False, False),
-        ("ROLLBACK;", SpanKind.CLIENT, False, False),
+        ("StartWorkflow:Backfill", SpanKind.CLIENT, False, True),
         # The watch over capacities, which a schedule has started, makes such a step each second.
         ("RunActivity:pass_due_deadlines", SpanKind.SERVER, False, True),
     ],
@@ -238,6 +239,70 @@ async def test_a_trace_that_is_not_kept_is_handed_on_by_the_same_ids_whenever_it
     assert not any(each.trace_flags.sampled for each in seen)
 
 
+class _Told(SpanProcessor):
+    """Keeps the spans that it is given."""
+
+    def __init__(self) -> None:
+        self.spans: list[ReadableSpan] = []
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Keep it."""
+        self.spans.append(span)
+
+
+@pytest.mark.parametrize(
+    ("statement", "longest", "told"),
+    [
+        ("SELECT 1", 1000, "SELECT 1"),
+        ("SELECT " + "x" * 2000, 1000, "SELECT " + "x" * 993),
+        ("SELECT " + "x" * 2000, None, "SELECT " + "x" * 2000),
+        ("SELECT 'é𝄞'", 9, "SELECT 'é"),
+        ("", 1000, ""),
+    ],
+)
+def test_a_statement_is_told_as_a_step_of_what_is_told(statement: str, longest: int | None, told: str) -> None:
+    kept = _Told()
+    tracer = StatementTracers(kept, Resource({}), longest).get_tracer("driver", "1")
+    given = {"db.system": "postgresql", "db.user": "manage", "net.peer.port": 5432, "db.statement": statement}
+    with TracerProvider().get_tracer("x").start_as_current_span("take packets") as parent:
+        with tracer.start_as_current_span("SELECT", kind=SpanKind.CLIENT, attributes=given) as span:
+            assert span.is_recording()
+            assert get_current_span() is parent
+        assert kept.spans[0].attributes == {"db.system": "postgresql", "db.statement": told}
+        assert kept.spans[0].parent == parent.get_span_context()
+        assert kept.spans[0].context is not None
+        assert kept.spans[0].context.trace_id == parent.get_span_context().trace_id
+        assert kept.spans[0].context.span_id != parent.get_span_context().span_id
+        assert 0 < (kept.spans[0].start_time or 0) <= (kept.spans[0].end_time or 0)
+        # One that fails says so, without the values that an error may name.
+        with pytest.raises(ValueError, match=SECRET), tracer.start_as_current_span("SELECT", attributes=given):
+            raise ValueError(SECRET)
+        assert kept.spans[1].status.description == "ValueError"
+        assert not kept.spans[1].status.is_ok
+    assert len(kept.spans) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "sampler", "parent"),
+    [
+        # Housekeeping of connections.
+        ("BEGIN;", ALWAYS_ON, "relay"),
+        ("ROLLBACK;", ALWAYS_ON, "relay"),
+        (";", ALWAYS_ON, "relay"),
+        ("SELECT", ALWAYS_ON, ""),
+        ("SELECT", ALWAYS_OFF, "relay"),
+    ],
+)
+def test_a_statement_of_what_is_not_told_is_not_told(name: str, sampler: Sampler, parent: str) -> None:
+    kept = _Told()
+    tracer = StatementTracers(kept, Resource({}), 1000).get_tracer("driver")
+    provider = TracerProvider(sampler=sampler)
+    outer = provider.get_tracer("x").start_as_current_span(parent) if parent else nullcontext()
+    with outer, tracer.start_as_current_span(name, attributes={"db.statement": name}) as span:
+        assert not span.is_recording()
+    assert kept.spans == []
+
+
 async def test_a_packet_is_one_trace_from_the_broker_to_the_row(
     engine: AsyncEngine, client: Client, database_url: str, temporal_address: str, task_queue: str, tmp_path: Path
 ) -> None:
@@ -262,7 +327,16 @@ async def test_a_packet_is_one_trace_from_the_broker_to_the_row(
         body = packet(site, milliseconds() + 1, LIMIT_PEAK_SHAVING="false")
         answer = await product.api.post("/api/telemetry/packets", json=body, headers={"traceparent": other})
         assert answer.status_code == 200
-        await product.spans(by_http, "POST /api/telemetry/packets", "take packets")
+        spans = await product.spans(by_http, "POST /api/telemetry/packets", "take packets", "COMMIT;")
+        (taken,) = [each for each in spans if each.name == "take packets"]
+        assert taken.figures["door.group_packets"] == 1
+        assert 0 <= taken.figures["door.wait_seconds"] < LONG
+        statements = [each for each in spans if each.parent_id == taken.span_id]
+        assert {each.name for each in statements} >= {"SELECT", "WITH", "COMMIT;"}
+        assert {frozenset(each.attributes) for each in statements} == {frozenset({"db.system", "db.statement"})}
+        # Longer statements are cut, and nobody is told each time.
+        assert max(len(each.attributes["db.statement"]) for each in statements) == LONGEST
+        assert "truncating" not in product.log.read_text()
 
 
 async def test_a_receiver_that_is_away_and_a_sampler_change_nothing_else(
