@@ -100,14 +100,19 @@ async def read_series(
 def _stretches(width: timedelta, since: datetime, end: datetime) -> list[Stretch]:
     """What to read from which rollup: from ``since`` on, as far as they go before ``end``.
 
-    First the widest of which buckets of that width are made, then those that are narrower.
+    First the whole buckets, from the widest rollup of which buckets of that width are made. Then what there is of the
+    next bucket, from this rollup and those that are narrower. None, where no bucket is whole.
     """
-    widest = max((each.span for each in RollupWidth if not width % each.span), default=timedelta())
-    stretches: list[Stretch] = []
-    for rollup in sorted(RollupWidth, key=lambda each: each.span, reverse=True):
+    rollups = sorted((each for each in RollupWidth if not width % each.span), key=lambda each: each.span, reverse=True)
+    whole_until = bucket_begin(end, width)
+    if not rollups or whole_until <= since:
+        return []
+    stretches = [Stretch(rollups[0], since, whole_until)]
+    since = whole_until
+    for rollup in rollups:
         until = bucket_begin(end, rollup.span)
-        if rollup.span <= widest and until > since:
-            stretches.append(Stretch(rollup, since, until))
+        if until > since:
+            stretches.append(Stretch(rollup, since, until, is_rest=rollup is rollups[0]))
             since = until
     return stretches
 
@@ -170,7 +175,7 @@ def _fill(series: Series, row: Any, width: float) -> None:
     series.times, series.least, series.mean, series.most = map(list, (row.times, row.least, row.mean, row.most))
     series.last = list(row.last if kind is ValueKind.NUMBER else row.words)
     series.counts, series.delayed = list(row.counts), list(row.delayed)
-    _add_gaps(series, set(row.gaps_after), width)
+    _add_gaps(series, set(row.gaps_after or ()), width)
     series.last_at = row.last_at
     if row.fault_times:
         found = zip(row.fault_times, row.fault_codes, row.fault_counts, strict=True)

@@ -45,11 +45,18 @@ class Stretch:
     rollup: RollupWidth
     begin: datetime
     end: datetime
+    is_rest: bool = False
+    """Whether it lies in a bucket that is not over, of which another stretch of the same rollup has those before."""
 
     @property
     def given(self) -> dict[str, object]:
         """The parameters of the statements."""
-        return {f"from_{self.rollup}": self.begin, f"to_{self.rollup}": self.end}
+        return {f"from_{self.name}": self.begin, f"to_{self.name}": self.end}
+
+    @property
+    def name(self) -> str:
+        """What its parameters are called by."""
+        return f"rest_{self.rollup}" if self.is_rest else self.rollup.value
 
 
 _DEVICES = "CAST(:devices{first} AS uuid[])"
@@ -110,24 +117,17 @@ _GAPS_OF_READINGS = """
         FROM rhythms AS r
     )
 """
-_GAPS_OF_BUCKETS = """
-    gaps AS MATERIALIZED (
-        SELECT n, coalesce(array_agg(date_part('epoch', bucket))
-                           FILTER (WHERE following - last_at > CAST(:width AS interval)), '{}') AS after
-        FROM (SELECT *, lead(first_at) OVER (PARTITION BY n ORDER BY bucket) AS following FROM bucketed) AS b
-        GROUP BY n
-    )
-"""
 
 _SERIES = """
     bucketed AS (
-        SELECT *, coalesce(weighted / nullif(seconds, 0), last) AS mean FROM {pieces}
+        SELECT *, coalesce(weighted / nullif(seconds, 0), last) AS mean,
+               {following} AS following FROM {pieces}
     ), faulty AS (
         SELECT n, array_agg(date_part('epoch', bucket) ORDER BY bucket, fault) AS times,
                array_agg(fault ORDER BY bucket, fault) AS codes, array_agg(many ORDER BY bucket, fault) AS counts
         FROM (SELECT n, bucket, fault, CAST(sum(many) AS bigint) AS many FROM {faults} GROUP BY n, bucket, fault) AS f
         GROUP BY n
-    ), {gaps}, series AS (
+    ), series AS (
         SELECT n, array_agg(date_part('epoch', bucket) ORDER BY bucket) AS times,
                array_agg(least ORDER BY bucket) AS least,
                array_agg(least(greatest(CAST(round(CAST(mean AS numeric), 6) AS float8), least), most)
@@ -136,11 +136,14 @@ _SERIES = """
                array_agg(word ORDER BY bucket) AS words,
                array_agg(CAST(counted AS bigint) ORDER BY bucket) AS counts,
                array_agg(CAST(delayed AS bigint) ORDER BY bucket) AS delayed, max(value_at) AS last_at,
-               max(bucket) FILTER (WHERE counted > 0) AS last_bucket
+               max(bucket) FILTER (WHERE counted > 0) AS last_bucket,
+               array_agg(date_part('epoch', bucket) ORDER BY bucket)
+                   FILTER (WHERE following - last_at > CAST(:width AS interval)) AS gaps_after
         FROM bucketed GROUP BY n
     )
-    SELECT s.*, f.times AS fault_times, f.codes AS fault_codes, f.counts AS fault_counts, g.after AS gaps_after
-    FROM series AS s JOIN gaps AS g ON g.n = s.n LEFT JOIN faulty AS f ON f.n = s.n
+    SELECT s.n, s.times, s.least, s.mean, s.most, s.last, s.words, s.counts, s.delayed, s.last_at, s.last_bucket,
+           f.times AS fault_times, f.codes AS fault_codes, f.counts AS fault_counts, {gaps} AS gaps_after
+    FROM series AS s LEFT JOIN faulty AS f ON f.n = s.n
 """
 
 # Added up in any order, which changes no mean in its six places: in an order of their own, a year of rows is sorted.
@@ -153,7 +156,7 @@ _ROLLED_PIECES = f"""
                coalesce(sum({{column}}_delayed), 0) AS delayed, min({{column}}_first_at) AS first_at,
                max({{column}}_last_at) AS last_at
         FROM {{table}}
-        WHERE device_id = ANY ({_DEVICES}) AND begins_at >= :from_{{rollup}} AND begins_at < :to_{{rollup}}
+        WHERE device_id = ANY ({_DEVICES}) AND begins_at >= :from_{{stretch}} AND begins_at < :to_{{stretch}}
           AND {{column}}_first_at IS NOT NULL
         GROUP BY 1, 2
     ) AS p
@@ -169,22 +172,23 @@ _WORDS = """
     CAST(NULL AS float8) AS seconds, CAST(NULL AS float8) AS last,
     (array_agg({word} ORDER BY begins_at DESC) FILTER (WHERE {column}_last IS NOT NULL))[1] AS word
 """
-# A bucket that is not over comes from several rollups and from readings.
+# Only a bucket that is not over comes from several rollups and from readings; the others are taken as they are.
 _JOINED_PIECES = """(
-    SELECT n, bucket, min(least) AS least, max(most) AS most, sum(weighted ORDER BY begins_at) AS weighted,
-           sum(seconds ORDER BY begins_at) AS seconds,
+    {whole} UNION ALL
+    SELECT n, bucket, min(begins_at) AS begins_at, min(least) AS least, max(most) AS most,
+           sum(weighted ORDER BY begins_at) AS weighted, sum(seconds ORDER BY begins_at) AS seconds,
            (array_agg(last ORDER BY begins_at)
             FILTER (WHERE last IS NOT NULL))[count(*) FILTER (WHERE last IS NOT NULL)] AS last,
            (array_agg(word ORDER BY begins_at)
             FILTER (WHERE word IS NOT NULL))[count(*) FILTER (WHERE word IS NOT NULL)] AS word,
-           sum(counted) AS counted, sum(delayed) AS delayed, max(value_at) AS value_at, min(first_at) AS first_at,
-           max(last_at) AS last_at
+           CAST(sum(counted) AS bigint) AS counted, CAST(sum(delayed) AS bigint) AS delayed,
+           max(value_at) AS value_at, min(first_at) AS first_at, max(last_at) AS last_at
     FROM ({pieces}) AS p GROUP BY n, bucket
 ) AS joined"""
 _ROLLED_FAULTS = f"""
     SELECT {_N}, date_bin(CAST(:width AS interval), begins_at, 'epoch') AS bucket, fault, CAST(many AS bigint) AS many
     FROM {{table}} CROSS JOIN LATERAL jsonb_each_text(faults -> '{{key}}') AS c (fault, many)
-    WHERE device_id = ANY ({_DEVICES}) AND begins_at >= :from_{{rollup}} AND begins_at < :to_{{rollup}}
+    WHERE device_id = ANY ({_DEVICES}) AND begins_at >= :from_{{stretch}} AND begins_at < :to_{{stretch}}
       AND faults IS NOT NULL AND faults ? '{{key}}'
 """  # noqa: S608 - constants
 
@@ -195,28 +199,37 @@ def of_readings(wanted: Sequence[Wanted]) -> str:
     Parameters: those of ``wanted``; ``since``, ``until``, ``width``, ``now``, ``held``, ``margin``, ``delay`` and
     ``usual``.
     """
-    return _statement(wanted, pieces="pieces", faults="faults", gaps=_GAPS_OF_READINGS)
+    series = _SERIES.format(
+        pieces="pieces",
+        faults="faults",
+        following="CAST(NULL AS timestamptz)",
+        gaps="(SELECT after FROM gaps AS g WHERE g.n = s.n)",
+    )
+    return f"WITH {_measured(wanted)}, {_GAPS_OF_READINGS}, {series}"
 
 
 def of_rollups(wanted: Sequence[Wanted], stretches: Sequence[Stretch]) -> str:
     """Read series from rollups, and from readings after them; gaps are what is longer than a bucket.
 
+    The first stretch has whole buckets, the others what follows.
+
     Parameters: those of ``of_readings``, where ``since`` is the end of the last stretch, and those of ``stretches``.
     """
-    parts = [(each, stretch) for each in wanted for stretch in stretches]
-    pieces = ["SELECT * FROM pieces", *(_rolled_pieces(each, stretch.rollup) for each, stretch in parts)]
-    faults = ["SELECT * FROM faults", *(_rolled_faults(each, stretch.rollup) for each, stretch in parts)]
-    return _statement(
-        wanted,
-        pieces=_JOINED_PIECES.format(pieces=_union(pieces)),
+    whole = [_rolled_pieces(each, stretches[0]) for each in wanted]
+    parts = [(each, stretch) for each in wanted for stretch in stretches[1:]]
+    pieces = ["SELECT * FROM pieces", *(_rolled_pieces(each, stretch) for each, stretch in parts)]
+    faults = ["SELECT * FROM faults", *(_rolled_faults(each, stretch) for each in wanted for stretch in stretches)]
+    series = _SERIES.format(
+        pieces=_JOINED_PIECES.format(whole=_union(whole), pieces=_union(pieces)),
         faults=f"({_union(faults)}) AS joined",
-        gaps=_GAPS_OF_BUCKETS,
+        following="lead(first_at) OVER (PARTITION BY n ORDER BY bucket)",
+        gaps="s.gaps_after",
     )
+    return f"WITH {_measured(wanted)}, {series}"
 
 
-def _statement(wanted: Sequence[Wanted], *, pieces: str, faults: str, gaps: str) -> str:
-    readings = _union([_readings(each) for each in wanted])
-    return f"WITH {_MEASURED.format(readings=readings)}, {_SERIES.format(pieces=pieces, faults=faults, gaps=gaps)}"
+def _measured(wanted: Sequence[Wanted]) -> str:
+    return _MEASURED.format(readings=_union([_readings(each) for each in wanted]))
 
 
 def _union(parts: Sequence[str]) -> str:
@@ -234,18 +247,18 @@ def _readings(wanted: Wanted) -> str:
     )
 
 
-def _rolled_pieces(wanted: Wanted, rollup: RollupWidth) -> str:
+def _rolled_pieces(wanted: Wanted, stretch: Stretch) -> str:
     column = column_of(wanted.measurand)
     word = f"{column}_last"
     if MEASURANDS[wanted.measurand].kind is ValueKind.BOOLEAN_TEXT:
         word = f"CASE {column}_last WHEN 1 THEN 'true' WHEN 0 THEN 'false' END"
     values = _NUMBERS.format(column=column) if wanted.is_number else _WORDS.format(column=column, word=word)
     return _ROLLED_PIECES.format(
-        first=wanted.first, values=values, column=column, table=TABLES[rollup], rollup=rollup.value
+        first=wanted.first, values=values, column=column, table=TABLES[stretch.rollup], stretch=stretch.name
     )
 
 
-def _rolled_faults(wanted: Wanted, rollup: RollupWidth) -> str:
+def _rolled_faults(wanted: Wanted, stretch: Stretch) -> str:
     return _ROLLED_FAULTS.format(
-        first=wanted.first, key=wanted.measurand.value, table=TABLES[rollup], rollup=rollup.value
+        first=wanted.first, key=wanted.measurand.value, table=TABLES[stretch.rollup], stretch=stretch.name
     )
