@@ -218,22 +218,21 @@ async def _read(
 
 
 def _bands(periods: Sequence[CapabilityPeriod], depots: dict[UUID, str]) -> list[CapabilityBand]:
-    bands: list[CapabilityBand] = []
-    for depot_id, name in depots.items():
-        for capability in Capability:
-            held = [each for each in periods if (each.depot_id, each.capability) == (depot_id, capability)]
-            if held:
-                bands.append(
-                    CapabilityBand(
-                        depot_id=depot_id,
-                        depot_name=name,
-                        capability=capability,
-                        statuses=[each.status for each in held],
-                        since=[each.since for each in held],
-                        until=[each.until for each in held],
-                        simulated_by=[
-                            each.simulated_by and SimulatedByRun.model_validate(each.simulated_by) for each in held
-                        ],
-                    )
-                )
-    return bands
+    by_place: dict[tuple[UUID, Capability], list[CapabilityPeriod]] = {
+        (depot_id, capability): [] for depot_id in depots for capability in Capability
+    }
+    for each in periods:
+        by_place[each.depot_id, each.capability].append(each)
+    return [
+        CapabilityBand(
+            depot_id=depot_id,
+            depot_name=depots[depot_id],
+            capability=capability,
+            statuses=[each.status for each in held],
+            since=[each.since for each in held],
+            until=[each.until for each in held],
+            simulated_by=[each.simulated_by and SimulatedByRun.model_validate(each.simulated_by) for each in held],
+        )
+        for (depot_id, capability), held in by_place.items()
+        if held
+    ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -19,8 +19,7 @@ from store.monitoring.freshness import capabilities_and_thresholds
 from store.monitoring.statuses.transitions import AT, KINDS, said
 
 
-@dataclass(frozen=True)
-class CapabilityPeriod:
+class CapabilityPeriod(NamedTuple):
     """A time for which a capability's status was known and stayed the same."""
 
     depot_id: UUID
@@ -128,6 +127,8 @@ _OF_EVENTS = timedelta(hours=2)
 """So much is read from the events alone: what came late is in it at once."""
 _OF_QUARTERS = timedelta(days=2)
 """So much is read without days: of a day that the window cuts all segments are read, however often it changed."""
+_CAPABILITIES = {each.value: each for each in Capability}
+_STATUSES = {each.value: each for each in CapabilityStatus}
 MOST_PERIODS = 5_000
 """Periods that are read at once; a capability that changes as often as that is no band any more."""
 
@@ -149,8 +150,8 @@ async def read_capability_periods(
     periods = [
         CapabilityPeriod(
             depot_id,
-            Capability(capability),
-            CapabilityStatus(status),
+            _CAPABILITIES[capability],
+            _STATUSES[status],
             begin,
             end,
             SimulatedBy.of(run_id, scenario),
