@@ -320,10 +320,15 @@ CREATE FUNCTION public.depots_listed() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
+    WITH told AS MATERIALIZED (
+        SELECT timezone, region, tags, fold_labels(ARRAY[timezone, region] || tags) AS labels
+        FROM (SELECT DISTINCT timezone, region, tags FROM new_rows) AS each
+    )
     INSERT INTO depot_list (depot_id, name, provisioning, grams, region, tags, sort_key, timezone, words, labels)
-    SELECT id, name, provisioning, depot_grams(name, l.labels), lower(region), lower_all(tags), natural_key(name),
-           timezone, fold(name), l.labels
-    FROM new_rows CROSS JOIN LATERAL (SELECT fold_labels(ARRAY[timezone, region] || tags) AS labels) AS l;
+    SELECT n.id, n.name, n.provisioning, depot_grams(n.name, t.labels), lower(n.region), lower_all(n.tags),
+           natural_key(n.name), n.timezone, fold(n.name), t.labels
+    FROM new_rows AS n
+    JOIN told AS t ON t.timezone = n.timezone AND t.tags = n.tags AND coalesce(t.region, '') = coalesce(n.region, '');
     RETURN NULL;
 END $$;
 
@@ -601,8 +606,14 @@ END $$;
 CREATE FUNCTION public.name_grams(name text) RETURNS text[]
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
-    SELECT coalesce(array_agg(DISTINCT substr(lower(name), place, size)), '{}')
-    FROM generate_series(1, 2) AS size, generate_series(1, char_length(lower(name)) - size + 1) AS place
+    SELECT coalesce(array_agg(DISTINCT gram), '{}')
+    FROM (
+        SELECT unnest(string_to_array(lower(name), NULL))
+        UNION ALL
+        SELECT one || other
+        FROM unnest(string_to_array(lower(name), NULL), (string_to_array(lower(name), NULL))[2:]) AS pairs (one, other)
+    ) AS grams (gram)
+    WHERE gram IS NOT NULL
 $$;
 
 CREATE FUNCTION public.natural_key(name text) RETURNS text
