@@ -45,7 +45,7 @@ async def test_what_is_refused_in_the_dialog_is_said_in_it(
         await retire_depot(connection, ACTOR, depot_id)
     form = page.locator("#dialog")
     await form.get_by_role("button", name="Add").click()
-    notice = form.get_by_role("alert")
+    notice = form.locator("#dialog-notices > .notice")
     await expect(notice).to_contain_text("retired")
     await expect(notice).to_be_in_viewport()
     await expect(page.locator("#notices")).to_be_empty()
@@ -55,7 +55,7 @@ async def test_what_is_refused_in_the_dialog_is_said_in_it(
     await product.gate.close()
     await form.get_by_role("button", name="Add").click()
     await expect(notice).to_contain_text("try again")
-    await expect(form.locator(".notices > .notice")).to_have_count(1)
+    await expect(notice).to_have_count(1)
     await product.gate.open()
     await form.get_by_role("button", name="Cancel").click()
     await expect(page.locator("#dialog-notices")).to_be_empty()
@@ -90,7 +90,7 @@ async def test_no_answer_in_the_dialog_is_said_and_sent_again_once(
     await waits.wait()
     await expect(send.locator(".spinning")).to_be_visible()
     go.set()
-    notice = form.get_by_role("alert")
+    notice = form.locator("#dialog-notices > .notice")
     await expect(notice).to_contain_text("The server did not answer.")
     await expect(notice).to_contain_text("Send it again as it is: it is stored once.")
     await expect(send.locator(".spinning")).to_be_hidden()
@@ -139,6 +139,57 @@ async def test_no_answer_to_what_has_no_form_is_said_and_goes_with_the_next(
     await page.locator("#dialog").get_by_role("button", name="Cancel").click()
     await expect(notice).to_be_visible()
     await page.get_by_role("button", name="Resync").click()
+    await expect(notice).to_have_count(0)
+
+
+async def test_what_the_page_asks_for_by_itself_takes_no_notice_away(product: RunningProduct, visitor: Visitor) -> None:
+    depot_id = await make_depot_with(product.engine, NewCircuit("Feed 1"))
+    await synced(product.engine, depot_id)
+    visitor.expected = UNANSWERED
+    page = await visitor.open(f"/depots/{depot_id}/microgrid")
+    await page.route("**/circuits/new", lambda route: route.abort())
+    notice = page.locator("#notices .notice")
+    add = page.get_by_role("button", name="Add circuit")
+    await add.click()
+    await expect(notice).to_contain_text("The server did not answer. Try again.")
+    async with page.expect_response("**/microgrid/parts"):
+        await page.evaluate("document.querySelector('live-stream').tell('depot')")
+    await expect(page.locator("#parts.htmx-request")).to_have_count(0)
+    await expect(notice).to_be_visible()
+    await page.unroute("**/circuits/new")
+    await add.click()
+    await expect(page.locator("#dialog").get_by_label("Name")).to_be_visible()
+    await expect(notice).to_have_count(0)
+
+
+async def test_an_answer_that_was_on_its_way_takes_no_refusal_away(product: RunningProduct, visitor: Visitor) -> None:
+    depot_id = await make_depot_with(product.engine, NewCircuit("Feed 1"))
+    await synced(product.engine, depot_id)
+    visitor.expected = ("503",)
+    page = await visitor.open(f"/depots/{depot_id}/microgrid")
+    await expect(page.locator("#live")).to_have_text("Live")
+    waits, go = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        answer = await route.fetch()
+        waits.set()
+        await go.wait()
+        await route.fulfill(response=answer)
+
+    await page.route("**/microgrid/parts", hold)
+    await page.evaluate("document.querySelector('live-stream').tell('depot')")
+    await waits.wait()
+    # What is asked for from here on begins by hand.
+    await page.evaluate("document.querySelector('live-stream').close()")
+    await product.gate.close()
+    notice = page.locator("#notices .notice")
+    await page.get_by_role("button", name="Add circuit").click()
+    await expect(notice).to_contain_text("try again")
+    go.set()
+    await expect(page.locator("#parts.htmx-request")).to_have_count(0)
+    await expect(notice).to_be_visible()
+    await product.gate.open()
+    await page.evaluate("document.querySelector('live-stream').tell('depot')")
     await expect(notice).to_have_count(0)
 
 

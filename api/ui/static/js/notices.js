@@ -12,14 +12,18 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
   if (isOfDialog(ctx.sourceElement)) inDialog.replaceChildren();
+  // An answer to what was asked before a notice came says nothing about it.
+  ctx.told = document.querySelectorAll(".notices > .notice");
 });
 document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
   if (ctx.hx.retarget === "#notices" && isOfDialog(ctx.sourceElement)) ctx.hx.retarget = "#dialog-notices";
   if (ctx.response.status >= 400) return;
-  document.querySelectorAll(".notices > .notice").forEach((notice) => {
-    const { status, unknown } = notice.dataset;
-    // Whether a change arrived is known no better when something is read.
-    if (unknown ? ctx.request.method !== "GET" : Number(status) >= 500) notice.remove();
+  ctx.told.forEach((notice) => {
+    const { status, unanswered } = notice.dataset;
+    // Whether a change arrived is known no better when something is read, and what somebody asked for in vain does not
+    // come by what the page asks for by itself.
+    const isOver = { change: ctx.request.method !== "GET", read: !isBackground(ctx) }[unanswered];
+    if (isOver ?? Number(status) >= 500) notice.remove();
   });
 });
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
@@ -35,7 +39,7 @@ document.addEventListener("htmx:error", ({ detail: { ctx } }) => {
   const isOnce = Boolean(from.closest("form")?.elements.idempotency_key);
   const notice = document.getElementById("unanswered").content.firstElementChild.cloneNode(true);
   notice.querySelector(`[data-of="${isChange ? (isOnce ? "once" : "change") : "read"}"]`).hidden = false;
-  if (isChange) notice.dataset.unknown = "true";
+  notice.dataset.unanswered = isChange ? "change" : "read";
   const place = isOfDialog(from) ? inDialog : onPage;
   place.replaceChildren(notice);
   place.scrollIntoView({ block: "nearest" });
