@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -24,6 +25,9 @@ _LARGEST_LOG = 10_000_000
 _LOOK_EVERY = 0.02
 READY_WITHIN = 120.0
 """Seconds that a process gets to become ready: PostgreSQL may have to recover first."""
+_PORTS = range(15_000, 32_768)
+"""Ports for servers without one of their own. Linux gives connections those from 32,768 on, others higher ones."""
+_PORTS_TRIED = 50
 
 
 class ProcessFailedError(Exception):
@@ -217,20 +221,19 @@ class ManagedProcess(ABC):
 
 
 def free_port(wanted: int = 0, *, host: str = "127.0.0.1", but: frozenset[int] = frozenset()) -> int:
-    """Answer ``wanted`` where nothing listens on it and it is not in ``but``; else a port that is free now."""
-    for port in (wanted, *([0] * 20)):
-        if port and port in but:
+    """Answer ``wanted`` where nothing listens on it and it is not in ``but``; else a port that is free now.
+
+    It is none that the system gives to a connection, which would keep a server that was ended from coming back.
+    """
+    for port in (wanted, *random.sample(_PORTS, _PORTS_TRIED)):
+        if port == 0 or port in but:
             continue
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             # Connections of an earlier server that are still closing do not count as taken.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+            with suppress(OSError):
                 probe.bind((host, port))
-            except OSError:
-                continue
-            found: int = probe.getsockname()[1]
-        if found not in but:
-            return found
+                return port
     raise OSError(f"no free port on {host}")
 
 

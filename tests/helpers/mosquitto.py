@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 import aiomqtt
 
 from devtools.system_packages import find
+from runtime.servers.processes import free_port
 from tests.helpers.support import until
 
 DEPLOYED = Path(__file__).parents[2] / "deploy" / "mqtt"
@@ -28,9 +28,7 @@ class Mosquitto:
             "mosquitto is not installed: ./dev test installs it as root; apt-get install mosquitto"
         )
         self._command = [program, "--config-file", str(folder / "mosquitto.conf")]
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port: int = listener.getsockname()[1]
+        self.port = free_port()
         lines = [
             "per_listener_settings false",
             # As root it would become a user who may not write into the test's folder.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -20,6 +19,7 @@ from sqlalchemy.engine import make_url
 from temporalio.client import Client
 
 from fleet.make_fleet import lines
+from runtime.servers.processes import free_port
 from store.base.database import make_engine
 from tests.conftest import executable
 from tests.factories.scenario_sites import make_depots, run_scenario
@@ -60,12 +60,6 @@ async def running(
     finally:
         process.kill()
         process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.fixture

@@ -239,6 +239,14 @@ def test_a_free_port_is_the_wanted_one() -> None:
     port = free_port()
     assert free_port(port) == port
     assert free_port(port, but=frozenset({port})) != port
+    with socket.create_server(("127.0.0.1", port)):
+        assert free_port(port) != port
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems say elsewhere which ports they give to connections")
+def test_a_free_port_is_none_that_a_connection_may_get() -> None:
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert max(free_port() for _ in range(50)) < lowest
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
