@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from rich.console import Console
 
@@ -126,9 +127,15 @@ async def test_traffic_ends_even_where_a_cancellation_was_lost() -> None:
 
 
 async def test_a_part_is_killed_with_all_that_it_started(tmp_path: Path) -> None:
-    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)"
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import signal; signal.pause()'])"
     part = Part(Program("part", ["-c", code], tmp_path / "log", {}))
     await part.start()
+
+    async def has_started_another() -> bool:
+        return len(psutil.Process(part.process.pid).children()) == 1
+
+    await until(has_started_another)
+    started = psutil.Process(part.process.pid).children()
     assert part.process.running
     assert not part.is_away
     assert await part.is_ready()
@@ -140,6 +147,8 @@ async def test_a_part_is_killed_with_all_that_it_started(tmp_path: Path) -> None
     assert part.is_away
     assert not await part.is_ready()
     assert part.process.exit_code == -9
+    gone, _ = await asyncio.to_thread(psutil.wait_procs, started, 60)
+    assert gone == started
     await part.start()
     assert part.process.running
     await part.stop()
