@@ -18,7 +18,8 @@ document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
 document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
   if (ctx.hx.retarget === "#notices" && isOfDialog(ctx.sourceElement)) ctx.hx.retarget = "#dialog-notices";
   if (ctx.response.status >= 400) return;
-  ctx.told.forEach((notice) => {
+  // What is asked for while the page loads was asked before there was any.
+  ctx.told?.forEach((notice) => {
     const { status, unanswered } = notice.dataset;
     // Whether a change arrived is known no better when something is read, and what somebody asked for in vain does not
     // come by what the page asks for by itself.
