@@ -121,7 +121,10 @@ async def sign_in(somebody: Surfer, address: str, login: str) -> None:
     """Sign somebody in, once the provider answers."""
 
     async def is_signed_in() -> bool:
-        await somebody.sign_in(f"{address}/", login)
+        try:
+            await somebody.sign_in(f"{address}/", login)
+        except httpx.ConnectError:
+            return False
         return SESSION in somebody.cookies(address)
 
     await until(is_signed_in)
