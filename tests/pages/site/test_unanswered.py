@@ -48,6 +48,8 @@ async def test_what_is_refused_in_the_dialog_is_said_in_it(
     notice = form.locator("#dialog-notices > .notice")
     await expect(notice).to_contain_text("retired")
     await expect(notice).to_be_in_viewport()
+    # It is read out: what comes into this place is, as in an alert.
+    await expect(page.locator("#dialog-notices")).to_have_attribute("aria-live", "assertive")
     await expect(page.locator("#notices")).to_be_empty()
     await expect(form.get_by_label("Name")).to_have_value("Feed 2")
     await look(page, f"refused-in-the-dialog-{size}")
