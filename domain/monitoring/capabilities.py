@@ -99,6 +99,12 @@ class CapabilityStatus(StrEnum):
 CAPABILITY_MEASURANDS: Mapping[MeasurandKey, Capability] = {each.measurand: each for each in Capability}
 """Which measurand reports which capability."""
 
+# An enumeration takes ten times as long to find a member by its value, and a packet has a dozen of them.
+CAPABILITIES: Mapping[str, Capability] = {each.value: each for each in Capability}
+"""Capabilities by their names."""
+CAPABILITY_STATUSES: Mapping[str, CapabilityStatus] = {each.value: each for each in CapabilityStatus}
+"""Statuses by their names."""
+
 _STATUS: dict[object, CapabilityStatus] = {"true": CapabilityStatus.ON, "false": CapabilityStatus.OFF}
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.history.rollups import RollupWidth
 from domain.history.series import DELAYED_AFTER
-from domain.monitoring.capabilities import Capability, CapabilityStatus
+from domain.monitoring.capabilities import CAPABILITIES, CAPABILITY_STATUSES, Capability, CapabilityStatus
 from store.base.simulated import SCENARIO_OF, SimulatedBy
 from store.history.rolling.band_statements import BANDS, LATE, ORDER, counted_events
 from store.monitoring.freshness import capabilities_and_thresholds
@@ -127,8 +127,6 @@ _OF_EVENTS = timedelta(hours=2)
 """So much is read from the events alone: what came late is in it at once."""
 _OF_QUARTERS = timedelta(days=2)
 """So much is read without days: of a day that the window cuts all segments are read, however often it changed."""
-_CAPABILITIES = {each.value: each for each in Capability}
-_STATUSES = {each.value: each for each in CapabilityStatus}
 MOST_PERIODS = 5_000
 """Periods that are read at once; a capability that changes as often as that is no band any more."""
 
@@ -150,8 +148,8 @@ async def read_capability_periods(
     periods = [
         CapabilityPeriod(
             depot_id,
-            _CAPABILITIES[capability],
-            _STATUSES[status],
+            CAPABILITIES[capability],
+            CAPABILITY_STATUSES[status],
             begin,
             end,
             SimulatedBy.of(run_id, scenario),

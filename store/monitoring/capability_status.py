@@ -17,7 +17,15 @@ from domain.base.actor import Actor
 from domain.base.clocks import ahead, effective_at
 from domain.base.problems import Problem, ProblemCode
 from domain.monitoring.batch_state import NewStatus, PacketBatchState
-from domain.monitoring.capabilities import Capability, CapabilityStatus, FoldEffect, Held, StatusEvent
+from domain.monitoring.capabilities import (
+    CAPABILITIES,
+    CAPABILITY_STATUSES,
+    Capability,
+    CapabilityStatus,
+    FoldEffect,
+    Held,
+    StatusEvent,
+)
 from domain.monitoring.freshness import Timeliness, threshold_for, timeliness_of
 from store.base.arrays import columns, nullable
 from store.base.changes import record_change
@@ -116,12 +124,7 @@ _STATUSES = """
 """
 
 
-# An enumeration takes ten times as long to find a member by its value, and a packet has a dozen of them.
-_CAPABILITIES = {each.value: each for each in Capability}
-_STATUS_NAMES: dict[str | None, CapabilityStatus | None] = {
-    None: None,
-    **{each.value: each for each in CapabilityStatus},
-}
+_STATUS_NAMES: dict[str | None, CapabilityStatus | None] = {None: None, **CAPABILITY_STATUSES}
 
 
 async def load_statuses(
@@ -140,7 +143,7 @@ async def load_statuses(
     microgrid_ids, capabilities, refs = zip(*keys, strict=True)
     rows = await driver.fetch(_STATUSES, list(set(microgrid_ids)), microgrid_ids, capabilities, refs, since)
     for what, microgrid_id, name, ref, observed_at, status, received_at, epoch, since_when, is_simulated in rows:
-        capability = _CAPABILITIES[name]
+        capability = CAPABILITIES[name]
         if what == "EPOCH":
             state.epochs[microgrid_id, capability] = epoch
             continue
