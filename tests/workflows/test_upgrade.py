@@ -17,7 +17,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from devtools.legacy_fleet import seed_legacy
 from domain.monitoring.upkeep import WatchInput
@@ -25,7 +25,6 @@ from domain.provisioning.backfill import BackfillInput, BackfillRequest
 from domain.simulation.scenario_runs import SCENARIO_RUN
 from runtime.settings import Settings
 from runtime.workers.known import KnownVersions
-from runtime.workers.queues import Work
 from runtime.workers.versions import CODE, build_id, deployment_of, read_versions
 from tests.domain.documents import released
 from tests.factories.scenario_sites import begin, ended, make_depots, read
@@ -33,7 +32,6 @@ from tests.helpers.commands import run
 from tests.helpers.live import http_client, serving
 from tests.helpers.support import ACTOR, add_circuit, drifted_depots, make_depot, patiently, synced, until
 from tests.helpers.worker_process import ROOT, WorkerProcess
-from workflows import launch
 from workflows.capacity_watch import CapacityWatchWorkflow
 from workflows.launch import backfill_handle, start_backfill, sync_workflow_id
 
@@ -141,6 +139,7 @@ async def under_way(product: Product) -> AsyncGenerator[UnderWay]:
 
 async def assert_all_ends_well(product: Product, busy: UnderWay, build: str) -> None:
     """Everything ends, nothing is lost, no task failed, and the watch goes on with the version of this build id."""
+    await until(lambda: all_have_ended_unless_a_task_failed(busy), seconds=400)
     progress = await busy.workflows["backfill"].result()
     # One in ten has no circuit that a microgrid could follow.
     assert (progress.depots_total, progress.counts.created) == (_DEPOTS + 2, _DEPOTS * 9 // 10)
@@ -155,11 +154,22 @@ async def assert_all_ends_well(product: Product, busy: UnderWay, build: str) -> 
         return await last_version(busy.workflows["watch"]) == build
 
     await until(the_watch_has_moved)
-    for name, handle in busy.workflows.items():
-        history = await handle.fetch_history()
-        failed = [each for each in history.events if each.HasField("workflow_task_failed_event_attributes")]
-        assert failed == [], name
+    await assert_no_task_failed(busy)
     await busy.workflows["watch"].terminate()
+
+
+async def all_have_ended_unless_a_task_failed(busy: UnderWay) -> bool:
+    """Whether all but the watch, which does not end, have ended; one that cannot be replayed would never."""
+    await assert_no_task_failed(busy)
+    found = [await handle.describe() for name, handle in busy.workflows.items() if name != "watch"]
+    return all(each.status is not WorkflowExecutionStatus.RUNNING for each in found)
+
+
+async def assert_no_task_failed(busy: UnderWay) -> None:
+    """Each workflow's history could be replayed by whoever took it over."""
+    for name, handle in busy.workflows.items():
+        events = (await handle.fetch_history()).events
+        assert [each for each in events if each.HasField("workflow_task_failed_event_attributes")] == [], name
 
 
 async def last_version(handle: WorkflowHandle[Any, Any]) -> str:
@@ -175,28 +185,21 @@ def test_what_is_taken_over_is_a_release() -> None:
 
 
 @pytest.mark.parametrize("archive", RELEASES, ids=lambda path: path.name.removesuffix(".tar.xz"))
-async def test_the_last_releases_work_is_taken_over(
-    product: Product, archive: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_last_releases_work_is_taken_over(product: Product, archive: Path) -> None:
     code = product.folder / "release"
     with tarfile.open(archive) as packed:
         packed.extractall(code, filter="data")
     last, this = product.worker("last", code), product.worker("this")
-    with closing_processes(last, this), monkeypatch.context() as patched:
+    with closing_processes(last, this):
         last.start()
-        # The last release's API starts all on the one queue that there was.
-        patched.setattr(launch, "queue_of", the_one_queue)
+        await until(lambda: is_versioned(product))
+        assert await product.current() != build_id()
         async with under_way(product) as busy:
             last.kill()
             last.wait()
             this.start()
             await until(lambda: product.is_current(build_id()))
         await assert_all_ends_well(product, busy, build_id())
-
-
-def the_one_queue(task_queue: str, _: Work) -> str:
-    """Name the queue of all work as releases before 0.2.0 did."""
-    return task_queue
 
 
 @contextmanager
