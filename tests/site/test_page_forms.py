@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.datastructures import FormData
 
 from api.ui import pages
+from domain.access.grants import GranteeKind
+from domain.access.roles import Role
 from tests.factories.equipped_depots import STATE, add_action, make_equipped_depot
 from tests.helpers.answers import HTMX, error_of
 
 DIGITS = "9" * 5_000
 """More digits than Python reads as a number."""
+NO_TEXTS = ("\x00", "\ud7ff\uffff")
 HOSTILE = (
     "",
     " ",
@@ -28,18 +35,13 @@ HOSTILE = (
     DIGITS,
     "\u0669",
     "\u00b2",
-    "\x00",
-    "\ud7ff\uffff",
+    *NO_TEXTS,
     "x" * 300,
 )
-FIELDS = (
-    "name", "kilowatts", "parent_id", "place", "gateway_id", "sensor_id", "circuit_id", "controller", "kind",
-    "site_model_name", "output_translation", "measurands", "heartbeat_threshold_seconds", "fail_safe_capacity_w",
-    "enabled", "version", "device_id", "capabilities", "page_size", "mode", "scenario", "depot", "seed", "speed",
-    "timezone", "circuit_name", "circuit_kilowatts", "circuit_level", "action", "agree", "consent", "cascade",
-    "idempotency_key", "was_name", "was_kilowatts", "was_parent_id", "was_place", "was_gateway_id", "was_sensor_id",
-    "was_circuit_id", "was_controller", "was_kind", "was_site_model_name", "was_output_translation",
-)  # fmt: skip
+HOSTILE_IN_ADDRESSES = ("", "\x00", "\u202e", DIGITS, "9999-12-31T23:59:59-14:00")
+CHOICES = {"kind": GranteeKind.PERSON, "role": Role.VIEWER, "reach": "all", "format": "csv", "action": "below"}
+"""What the choices of a form may be, so that what stands beside them is looked at."""
+_WAITING = {"live", "binding_listen"}
 _BUTTONS = {
     "/depots/{depot_id}/microgrid/resync",
     "/backfills/{backfill_id}/{word}",
@@ -98,20 +100,36 @@ async def test_a_number_of_any_length_is_looked_at(api: httpx.AsyncClient, numbe
     assert answer.status_code == 422
 
 
-def forms() -> list[str]:
-    """The paths of all forms of the pages that have fields."""
+def routes_of(method: str) -> list[APIRoute]:
+    """The routes of all pages that answer a method, but for those that wait for what comes."""
     routers = [getattr(module, "router", None) for module in vars(pages).values()]
     routes = [route for router in routers if isinstance(router, APIRouter) for route in router.routes]
-    return sorted(
-        {each.path for each in routes if isinstance(each, APIRoute) and "POST" in (each.methods or ())} - _BUTTONS
-    )
+    found = [each for each in routes if isinstance(each, APIRoute) and method in (each.methods or ())]
+    return [each for each in found if each.name not in _WAITING]
 
 
-async def test_no_form_ends_in_an_error_of_ours(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
+def forms() -> list[str]:
+    """The paths of all forms of the pages that have fields."""
+    return sorted({each.path for each in routes_of("POST")} - _BUTTONS)
+
+
+def query_names(dependant: Dependant) -> set[str]:
+    """What a route takes from the query of its address, itself or by what it depends on."""
+    own = {each.alias for each in dependant.query_params}
+    return own.union(*(query_names(each) for each in dependant.dependencies))
+
+
+def fill(path: str, known: dict[str, str]) -> str:
+    """Put ids into a path: of what there is, else of nothing."""
+    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda match: known.get(match[1], str(uuid4())), path)
+
+
+async def everything(engine: AsyncEngine, api: httpx.AsyncClient) -> dict[str, str]:
+    """Make a depot; the ids of what it has, by what the parameters of paths are called."""
     equipped = await make_equipped_depot(engine, api)
     action = await add_action(api, equipped.devices[0], STATE)
     source = await api.post("/api/power-sources", json={"depot_id": equipped.depot_id, "kind": "SOLAR", "name": "Roof"})
-    known = {
+    return {
         "depot_id": equipped.depot_id,
         "circuit_id": equipped.circuits[1],
         "gateway_id": equipped.gateway_id,
@@ -120,15 +138,54 @@ async def test_no_form_ends_in_an_error_of_ours(engine: AsyncEngine, api: httpx.
         "sensor_action_id": action["sensor_action_id"],
         "binding_id": action["sensor_action_id"],
         "question": "enable",
+        "kind": "readings",
     }
-    paths = [re.sub(r"\{(\w+)(?::\w+)?\}", lambda match: known.get(match[1], str(uuid4())), path) for path in forms()]
-    assert f"/depots/{equipped.depot_id}/circuits/{equipped.circuits[1]}" in paths
+
+
+def names_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Keep the names of the fields that the product looks for in forms."""
+    asked: set[str] = set()
+    for method in ("get", "getlist"):
+        real: Callable[..., Any] = getattr(FormData, method)
+
+        def look(form: FormData, name: str, *more: Any, real: Callable[..., Any] = real) -> Any:
+            asked.add(name)
+            return real(form, name, *more)
+
+        monkeypatch.setattr(FormData, method, look)
+    return asked
+
+
+async def test_no_form_ends_in_an_error_of_ours(
+    engine: AsyncEngine, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = names_that_are_asked_for(monkeypatch)
+    known = await everything(engine, api)
+    paths = [fill(path, known) for path in forms()]
+    assert f"/depots/{known['depot_id']}/circuits/{known['circuit_id']}" in paths
+    for path in (each for each in paths if not each.endswith(("/delete", "/retirement"))):
+        await api.post(path, headers=HTMX)
+    assert {"name", "who", "since", "circuit_level"} <= asked
     # What deletes comes last, so that the others find something.
     for path in sorted(paths, key=lambda path: path.endswith("/delete")):
         query = {"action": "UPDATE_CIRCUIT_CAPACITY"} if path.endswith("/sensor-actions") else None
         for value in HOSTILE:
-            answer = await api.post(path, data=dict.fromkeys(FIELDS, value), params=query, headers=HTMX)
-            assert answer.status_code < 500, (path, value, answer.text)
+            for chosen in ({}, CHOICES) if value in NO_TEXTS else ({},):
+                given = dict.fromkeys([*asked, *(f"was_{each}" for each in asked)], value) | chosen
+                answer = await api.post(path, data=given, params=query, headers=HTMX)
+                assert answer.status_code < 500, (path, value, answer.text)
         for address in ("http://[zz", "http://[::1]:x"):
             answer = await api.post(path, data={"name": "abc"}, headers={**HTMX, "hx-current-url": address})
             assert answer.status_code < 500, (path, address, answer.text)
+
+
+async def test_no_address_of_a_page_ends_in_an_error_of_ours(engine: AsyncEngine, api: httpx.AsyncClient) -> None:
+    known = await everything(engine, api)
+    tried = 0
+    for route in routes_of("GET"):
+        for name in sorted(query_names(route.dependant)):
+            for value in HOSTILE_IN_ADDRESSES:
+                answer = await api.get(fill(route.path, known), params={name: value}, headers=HTMX)
+                assert answer.status_code < 500, (route.path, name, value, answer.text)
+                tried += 1
+    assert tried > 500

@@ -27,6 +27,7 @@ from domain.access.grants import Effect, GranteeKind, GrantRecord, effect_of
 from domain.access.principals import EVERYWHERE, DepotScope, Grant
 from domain.access.roles import Permission, Role
 from domain.base.problems import Problem, ProblemCode
+from domain.base.texts import fault_of, normal
 from store.access.grants import granted_to, read_grant
 from store.access.people import find_people
 from store.base.database import snapshot
@@ -79,7 +80,7 @@ class Filled:
         """Read it, and what the grantee had when the effect was shown."""
         async with open_form(request) as form:
             given = {name: str(form.get(name, "")).strip() for name in ("kind", "who", "role", "reach", "depot")}
-            return Filled(**given), str(form.get("seen", ""))
+            return Filled(**given | {"who": normal(given["who"])}), str(form.get("seen", ""))
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,8 @@ async def _read(engine: AsyncEngine, filled: Filled) -> tuple[tuple[GrantCreate,
     subject, name = filled.who, filled.who
     if not filled.who:
         errors["access-who"] = "Fill this in."
-    elif filled.kind == GranteeKind.PERSON:
+    elif filled.kind == GranteeKind.PERSON and not fault_of(filled.who):
+        # Of a text that none can be, it is said where the grant is read.
         async with engine.connect() as connection:
             found = await find_people(connection, filled.who, 2, exactly=True)
         if len(found) == 1:

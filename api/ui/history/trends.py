@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from api.base.access import ScopeDep
 from api.base.dependencies import EngineDep
 from api.base.streams.live import Kind, Topic
-from api.base.types import Moment, Search, fit_text
+from api.base.types import Moment, Search
 from api.site import depots
 from api.ui.base.rendering import render
 from api.ui.base.words import EXPORT
@@ -235,10 +235,10 @@ async def results(
     scope: ScopeDep,
     shown: ShownDep,
     depot: UUID | None = None,
-    search: Annotated[str, Query(max_length=200)] = "",
+    search: Search = None,
 ) -> Response:
     """What can be chosen and matches what was typed."""
-    return await _offer(request, engine, scope, shown, depot, fit_text(search) if search else None, "found")
+    return await _offer(request, engine, scope, shown, depot, search, "found")
 
 
 async def _offer(
