@@ -192,6 +192,8 @@ def decode_cursor(cursor: str | None, kind: type[KeyT]) -> KeyT | None:
         for part in key if isinstance(key, tuple) else ():
             if isinstance(part, str):
                 storable(part)
+            elif isinstance(part, int) and not -(2**63) <= part < 2**63:
+                raise ValueError("is a number that no row has")
     except (ValueError, ValidationError) as error:
         raise Problem(ProblemCode.INVALID_CURSOR, "This cursor did not come from this list.", "cursor") from error
     return key

@@ -72,6 +72,21 @@ async def test_a_time_in_a_cursor_is_judged_as_any_other(
         assert problem(asked) == (422, "INVALID_CURSOR")
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 2**200])
+async def test_a_number_in_a_cursor_is_one_that_the_database_has(api: httpx.AsyncClient, number: int) -> None:
+    paths = (await api.get("/openapi.json")).json()["paths"]
+    lists = [
+        path
+        for path, operations in paths.items()
+        if "{" not in path and any(each["name"] == "cursor" for each in operations.get("get", {}).get("parameters", ()))
+    ]
+    assert len(lists) > 10
+    for path in [*lists, "/journal/rows"]:
+        for key in ((number,), (number, SOME_ID)):
+            asked = await api.get(path, params={"cursor": cursor(*key)})
+            assert asked.status_code == 422, (path, key, asked.text)
+
+
 @pytest.mark.parametrize("moment", ["1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "9999-12-31T19:00:00-04:59"])
 async def test_the_first_and_the_last_moment_can_be_asked_for(
     api: httpx.AsyncClient, engine: AsyncEngine, moment: str
