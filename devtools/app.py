@@ -165,6 +165,23 @@ def provisioning(*, sizes: Sizes = (1000, 10_000, 100_000), rounds: int = 3, syn
     return asyncio.run(run(sizes, rounds, syncs))
 
 
+@bench.command(name="import", sort_key=2)
+def import_(*, depots: int = 5000, rounds: int = 3) -> int:
+    """Measure the import of a legacy fleet.
+
+    Parameters
+    ----------
+    depots:
+        Depots of the fleet, some eleven lines each.
+    rounds:
+        Imports, of which the median counts.
+
+    """
+    from devtools.bench.imports import run
+
+    return asyncio.run(run(depots, rounds))
+
+
 @bench.command(sort_key=2)
 def fleet(*, sizes: Annotated[Sizes, Parameter(validator=_check_pair)] = (2000, 60_000), rounds: int = 30) -> int:
     """Measure the list of depots in a large fleet, beside a small one.
