@@ -160,7 +160,7 @@ def provisioning(*, sizes: Sizes = (1000, 10_000, 100_000), rounds: int = 3, syn
         Circuit changes to time, one after the other.
 
     """
-    from devtools.bench.provisioning import run
+    from devtools.bench.fleets.provisioning import run
 
     return asyncio.run(run(sizes, rounds, syncs))
 
@@ -177,7 +177,7 @@ def import_(*, depots: int = 5000, rounds: int = 3) -> int:
         Imports, of which the median counts.
 
     """
-    from devtools.bench.imports import run
+    from devtools.bench.fleets.imports import run
 
     return asyncio.run(run(depots, rounds))
 
@@ -194,7 +194,7 @@ def fleet(*, sizes: Annotated[Sizes, Parameter(validator=_check_pair)] = (2000, 
         Times that each is asked, of which the median counts.
 
     """
-    from devtools.bench.fleet import run
+    from devtools.bench.fleets.fleet import run
 
     return asyncio.run(run(sizes[0], sizes[1], rounds))
 

@@ -4,14 +4,12 @@
 - ``credentials``: Packet ingest with the secrets of gateways beside the same without, in turn, in one API process
 - ``deadlines``: Ten thousand circuits whose fail-safe falls due at once, beside one bare UPDATE of the same rows
 - ``figures``: Figures: medians, percentiles, rates
-- ``fleet``: `./dev bench fleet`: what the list of depots costs in a large fleet, beside what it costs in a small one
+- ``fleets``: Benchmarks of whole fleets
 - ``history``: `./dev bench history`: what a long history takes and costs to read, beside the bare database
 - ``load``: A load generator in a process of its own: many clients, each sending its next request as soon as it is
   answered
 - ``observing``: What it costs that the product is observed
 - ``product``: The product for a benchmark: servers of its own, and each part a process that can be killed
-- ``provisioning``: `./dev bench provisioning`: the backfill beside one bare statement, and the sync beside its
-  baseline
 - ``restart``: `./dev bench restart`: from the kill of a process until its work is done again, beside the mere start of
   one
 - ``runners``: What a benchmark runs in processes of its own: the API, the load, the baseline; and their processor time
