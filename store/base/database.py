@@ -10,12 +10,13 @@ from datetime import datetime
 from weakref import WeakSet
 
 import asyncpg
-from sqlalchemy import text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy import event, text
+from sqlalchemy.engine import AdaptedConnection, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from domain.base.actor import Actor
 from store.base.origin import current_origin
@@ -120,6 +121,10 @@ class Connector:
                 limit.reschedule(asyncio.get_running_loop().time())
 
 
+_IS_NEW = "is new"
+"""Noted of a connection in the pool that nobody has had yet."""
+
+
 def make_engine(
     database_url: str, *, pool_size: int = 10, timeouts: Timeouts = JOB, connector: Connector | None = None
 ) -> AsyncEngine:
@@ -129,16 +134,45 @@ def make_engine(
         ValueError: it is none; the message does not hold the password.
 
     """
-    return create_async_engine(
+    engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connector or Connector(database_url, timeouts),
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=timeouts.pool,
-        pool_pre_ping=True,
         # An error's message is logged; what was to be stored is not for the log.
         hide_parameters=True,
     )
+    event.listen(engine.sync_engine, "connect", _note_that_it_is_new)
+    event.listen(engine.sync_engine, "checkout", _ask_whether_it_lives)
+    return engine
+
+
+def _note_that_it_is_new(_: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    record.info[_IS_NEW] = True
+
+
+def _ask_whether_it_lives(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+    """Ask a connection that was in the pool, in one round trip; SQLAlchemy's own way (``pool_pre_ping``) takes three.
+
+    Raises:
+        InvalidatePoolError: it does not; the pool makes another, and asks none that is as old.
+
+    """
+    if record.info.pop(_IS_NEW, False):
+        return
+    assert isinstance(connection, AdaptedConnection)
+    try:
+        connection.run_async(_answer)
+    except (*AWAY, asyncpg.PostgresError) as error:
+        if not is_unavailable(error):
+            raise
+        raise InvalidatePoolError from error
+
+
+async def _answer(driver: asyncpg.Connection) -> None:
+    # Not an empty statement, whose answer the driver cannot read. Traces leave out what begins with BEGIN.
+    await driver.execute("BEGIN; ROLLBACK;")
 
 
 class OutcomeUnknownError(DBAPIError):

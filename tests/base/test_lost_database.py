@@ -14,6 +14,7 @@ import httpx
 import psutil
 import pytest
 from alembic.script import ScriptDirectory
+from asyncpg.connection import LoggedQuery
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
@@ -572,3 +573,52 @@ async def test_readiness_tells_a_database_that_was_not_migrated(database_url: st
         await connection.execute(text("DROP SCHEMA public CASCADE"))
         await connection.execute(text("CREATE SCHEMA public"))
     assert await database_state() == (503, "NOT_MIGRATED")
+
+
+class _Overheard(Connector):
+    """Makes connections and keeps what they are asked."""
+
+    def __init__(self, database_url: str) -> None:
+        super().__init__(database_url, JOB)
+        self.asked: list[str] = []
+
+    async def __call__(self) -> asyncpg.Connection:
+        made = await super().__call__()
+        made.add_query_logger(self._note)
+        return made
+
+    def _note(self, record: LoggedQuery) -> None:
+        self.asked.append(record.query)
+
+
+async def test_a_connection_from_the_pool_is_asked_once_and_a_new_one_is_not(database_url: str) -> None:
+    overheard = _Overheard(database_url)
+    engine = make_engine(database_url, pool_size=1, connector=overheard)
+    alive = "BEGIN; ROLLBACK;"
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+        assert overheard.asked
+        assert alive not in overheard.asked
+        overheard.asked.clear()
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+        assert overheard.asked[0] == alive
+        assert overheard.asked.count(alive) == 1
+    finally:
+        await engine.dispose()
+
+
+async def test_connections_that_the_server_ended_in_the_pool_are_made_again(database_url: str) -> None:
+    engine = make_engine(database_url, pool_size=3)
+    own = text("SELECT pg_backend_pid()")
+    try:
+        async with engine.connect() as one, engine.connect() as two, engine.connect() as three:
+            pids = {(await each.execute(own)).scalar_one() for each in (one, two, three)}
+        killer = await asyncpg.connect(database_url)
+        await killer.execute("SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid", list(pids))
+        await killer.close()
+        async with engine.connect() as one, engine.connect() as two, engine.connect() as three:
+            assert pids.isdisjoint({(await each.execute(own)).scalar_one() for each in (one, two, three)})
+    finally:
+        await engine.dispose()
