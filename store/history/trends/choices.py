@@ -26,22 +26,29 @@ class Choice:
     subject_id: UUID
     name: str
     place: str
-    """Where it is: the circuit of a device or power source, the kind of a power source."""
+    """Where it is: the circuits above a circuit, the kind of a power source, the circuit of both and of a device."""
     measurands: tuple[MeasurandKey, ...] = ()
 
 
+# A circuit is told by its path: two of one name may stand in different places.
 _SUBJECTS = text("""
-    SELECT 0 AS n, 'circuit' AS subject, c.id, c.name, '' AS place,
+    WITH RECURSIVE tree AS (
+        SELECT id, name, '' AS above, name AS path FROM circuits WHERE depot_id = :depot_id AND parent_id IS NULL
+        UNION ALL
+        SELECT c.id, c.name, t.path, t.path || ' \u203a ' || c.name
+        FROM tree AS t JOIN circuits AS c ON c.parent_id = t.id
+    )
+    SELECT 0 AS n, 'circuit' AS subject, c.id, c.name, c.above AS place,
            ARRAY(SELECT id FROM devices WHERE circuit_id = c.id ORDER BY name, id LIMIT 20) AS devices
-    FROM circuits AS c WHERE c.depot_id = :depot_id
+    FROM tree AS c
     UNION ALL
-    SELECT 1, 'power-source', s.id, s.name, concat_ws(', ', initcap(s.kind), c.name),
+    SELECT 1, 'power-source', s.id, s.name, concat_ws(', ', initcap(s.kind), c.path),
            ARRAY(SELECT DISTINCT device_id FROM power_source_readings WHERE power_source_id = s.id)
-    FROM power_sources AS s LEFT JOIN circuits AS c ON c.id = s.circuit_id WHERE s.depot_id = :depot_id
+    FROM power_sources AS s LEFT JOIN tree AS c ON c.id = s.circuit_id WHERE s.depot_id = :depot_id
     UNION ALL
-    SELECT 2, 'device', d.id, d.name, coalesce(c.name, ''), ARRAY[d.id]
-    FROM devices AS d LEFT JOIN circuits AS c ON c.id = d.circuit_id WHERE d.depot_id = :depot_id
-    ORDER BY n, name, id
+    SELECT 2, 'device', d.id, d.name, coalesce(c.path, ''), ARRAY[d.id]
+    FROM devices AS d LEFT JOIN tree AS c ON c.id = d.circuit_id WHERE d.depot_id = :depot_id
+    ORDER BY n, name, place, id
 """)
 _SEEN = ", ".join(
     f"CASE WHEN bool_or({column_of(key)} IS NOT NULL OR faults ? '{key}') THEN '{key}' END" for key in MEASURANDS

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Page, Route, expect
 
+from store.site.depots import NewCircuit
 from tests.factories.depots import make_depot_with
 from tests.factories.history.trend_sites import make_trend_site
 from tests.factories.sites import MadeDepot, milliseconds, packet
@@ -89,6 +90,16 @@ async def test_series_are_chosen_by_search_and_taken_off(product: RunningProduct
     assert query_of(page)["series"] == [f"circuit:{site.circuit_ids[0]}:TOTAL_POWER_LOAD"]
     await page.get_by_role("button", name="Other depots").click()
     await expect(page.locator(".found-depots li")).to_have_count(2)
+
+
+async def test_circuits_of_one_name_are_told_by_what_is_above_them(product: RunningProduct, visitor: Visitor) -> None:
+    panel = NewCircuit("Panel", None, ())
+    feeds = (NewCircuit("Feed 1", None, (panel,)), NewCircuit("Feed 2", None, (NewCircuit("Panel", None, (panel,)),)))
+    depot_id = await make_depot_with(product.engine, *feeds)
+    page = await visitor.open(f"/trends?depot={depot_id}")
+    found = page.locator(".found-thing p").filter(has=page.locator("strong", has_text="Panel"))
+    await expect(found).to_have_text(["Panel Feed 1", "Panel Feed 2", "Panel Feed 2 \u203a Panel"])
+    await look(page, "trends-places")
 
 
 async def test_time_is_moved_by_keyboard_and_the_link_holds_it(product: RunningProduct, visitor: Visitor) -> None:
@@ -220,7 +231,12 @@ async def test_what_cannot_be_shown_is_said(product: RunningProduct, visitor: Vi
     await expect(page.get_by_text("1 chosen series cannot be shown.")).to_be_visible()
     await expect(page.get_by_text("8 series are shown at most.")).to_be_visible()
     await expect(page.locator(".trend-chosen li")).to_have_count(8)
-    await expect(page.get_by_role("button", name="Add State of charge of the battery of Feed 1")).to_be_disabled()
+    full = page.get_by_role("button", name="Add State of charge of the battery of Feed 1")
+    await expect(full).to_be_disabled()
+    await expect(full).to_have_css("opacity", "0.35")
+    await expect(
+        page.get_by_text("8 series are shown, which is the most. Take one off to add another.")
+    ).to_be_visible()
     page = await visitor.open(f"/trends?series={device}:VOLTAGE")
     await expect(page.locator(".chart-note")).to_have_text("None of these was measured in this time.")
 
