@@ -206,10 +206,6 @@ class Depot(BaseModel):
         return Depot.model_validate(Extended(record, provisioning=provisioning), from_attributes=True)
 
 
-_Rank = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-"""What an order counts, as PostgreSQL stores it."""
-
-
 class DepotPage(BaseModel):
     """Depots, in the order of their list."""
 
@@ -290,7 +286,7 @@ async def _listed(
     if sorting.order is DepotOrder.TIMEZONE:
         place = decode_cursor(cursor, tuple[DepotOrder, str, str, UUID])
     else:
-        place = decode_cursor(cursor, tuple[DepotOrder, _Rank, str, UUID])
+        place = decode_cursor(cursor, tuple[DepotOrder, int, str, UUID])
     if place is not None and place[0] is not sorting.order:
         raise Problem(ProblemCode.INVALID_CURSOR, "This cursor did not come from a list in this order.", "cursor")
     after_place = None if place is None else place[1:]

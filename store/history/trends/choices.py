@@ -26,7 +26,9 @@ class Choice:
     subject_id: UUID
     name: str
     place: str
-    """Where it is: the circuits above a circuit, the kind of a power source, the circuit of both and of a device."""
+    """Where it is. Of a circuit: the path of the one above it. Of a device: its circuit's path. Of a power source: its
+    kind and its circuit's path.
+    """
     measurands: tuple[MeasurandKey, ...] = ()
 
 
