@@ -22,4 +22,5 @@ from here; the import contracts hold it.
 - ``run_tests``: `./dev test`: runs the tests
 - ``system_packages``: Programs of the operating system that tests need and no package registry has: a broker, a
   browser, a proxy
+- ``test_progress``: A pytest plugin that says at once what failed, what took long, and how far the run is
 """
