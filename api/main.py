@@ -15,12 +15,13 @@ import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any, Protocol
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.routing import BaseRoute
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api import health
@@ -49,6 +50,7 @@ from api.edge.fast_path import FastPathMiddleware, FastRoute
 from api.edge.guard import Authenticate, Guard, SecurityHeadersMiddleware
 from api.edge.located import Located
 from api.edge.requests import Requests
+from api.edge.routes import routes_of
 from api.edge.temporal_ui import TemporalUi
 from api.history import export_jobs, exports, rollups, series
 from api.monitoring import capability_status, load, overview, telemetry
@@ -151,6 +153,21 @@ SUBJECTS = (_SITE, _CONTROLLERS, _MONITORING, _HISTORY, _BACKFILLS, _SIMULATION,
 """Every subject of the product, in the order of the OpenAPI document."""
 
 
+_AUTHORIZED = Depends(authorizer(operation_id))
+"""What stands before every route."""
+
+
+@cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """The routes of the API."""
+    modules = [module.router for subject in SUBJECTS for module in subject.modules]
+    others = [health.router, back_channel.router, provider.router]
+    return (
+        *routes_of(modules, dependencies=[_AUTHORIZED], responses=COMMON),
+        *routes_of(others, dependencies=[_AUTHORIZED]),
+    )
+
+
 @asynccontextmanager
 async def _open_resources(app: FastAPI, settings: Settings, metrics: ApiMetrics) -> AsyncGenerator[Resources]:
     """Keep open, while the block runs, what the requests of ``app`` share."""
@@ -235,11 +252,12 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
 
     app = FastAPIOffline(
         DOCS, None, title="Depot microgrid", version=version(), description=DESCRIPTION, lifespan=lifespan,
-        generate_unique_id_function=operation_id, dependencies=[Depends(authorizer(operation_id))],
+        generate_unique_id_function=operation_id, dependencies=[_AUTHORIZED],
         # Its own would tell queries, and a second time what ours does.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )  # fmt: skip
     install_problems(app)
+    app.router.routes.extend(_routes())
     schemas = problem_schemas()
     fast_routes: list[FastRoute] = []
     larger_bodies: dict[str, int] = {}
@@ -247,13 +265,8 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
         schemas.update(subject.schemas)
         fast_routes.extend(subject.fast_routes)
         larger_bodies.update(subject.larger_bodies)
-        for module in subject.modules:
-            app.include_router(module.router, responses=COMMON)
-    app.include_router(health.router)
-    app.include_router(back_channel.router)
-    app.include_router(provider.router)
     install_document(app, schemas)
-    install_pages(app)
+    install_pages(app, _AUTHORIZED)
     _add_middleware(app, given, metrics, authenticate, fast_routes, larger_bodies)
     return app
 

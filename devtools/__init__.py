@@ -4,8 +4,6 @@
 from here; the import contracts hold it.
 
 - ``acceptance``: `./dev acceptance`: the acceptance criteria with the tests behind each
-- ``acceptance_plugin``: A pytest plugin that writes down which test carries which acceptance criterion, and how it
-  ended
 - ``app``: The commands of `./dev` for working on the product. What a command needs is imported when it is called
 - ``assets``: Installs what the pages take from npm, and lays the files that are served into ``api/ui/static/vendor``
 - ``bench``: Measurements: everything that is compared runs side by side in one run, so the ratios hold on any machine
@@ -13,14 +11,10 @@ from here; the import contracts hold it.
 - ``check``: `./dev check`: everything that can be said about the code without running the product
 - ``commit_subjects``: The rule of commit subjects: `python -m devtools.commit_subjects FILE` checks a message before
   it is committed
-- ``coverage_floors``: What share of each package's statements a full test run must execute: `./dev test --coverage`
 - ``criteria``: The acceptance criteria as docs/acceptance.md lists them, and what the tests say about them
-- ``fast_tests``: A pytest plugin that runs the fast tests alone: those that start no server, no browser and no other
-  process
 - ``generate``: `./dev generate`: writes anew the committed files that are made from the code
 - ``legacy_fleet``: A legacy fleet of any size, made inside the database: for measuring and for tests
-- ``run_tests``: `./dev test`: runs the tests
 - ``system_packages``: Programs of the operating system that tests need and no package registry has: a broker, a
   browser, a proxy
-- ``test_progress``: A pytest plugin that says at once what failed, what took long, and how far the run is
+- ``testing``: How tests are run: `./dev test`, and plugins of pytest for it and for `./dev acceptance`
 """

@@ -81,7 +81,7 @@ def collect(tests: Path | None = None, *, run: bool) -> list[ProvingTest]:
         report = Path(folder) / "report.json"
         command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
         command += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
-        command += ["-p", "devtools.acceptance_plugin", f"--acceptance-report={report}"]
+        command += ["-p", "devtools.testing.acceptance_plugin", f"--acceptance-report={report}"]
         command += [] if run else ["--collect-only"]
         command += [] if tests is None else [str(tests)]
         # A run shows its progress; a collection only says something when it fails.

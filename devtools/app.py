@@ -42,7 +42,7 @@ def test(
         Files, `-k WORDS`, `-x`, and whatever else pytest takes.
 
     """
-    from devtools.run_tests import run_tests
+    from devtools.testing.run_tests import run_tests
 
     return run_tests(args, fast=fast, coverage=coverage)
 

@@ -11,6 +11,7 @@ OpenAPI document.
 - ``large``: Answers that grow with a depot: made in a thread and sent in pieces, so that nobody else waits for them
 - ``located``: Says in ``Location`` where to find what a request made or started
 - ``requests``: Each request has an id, which its log lines and its answer carry, and at most one error of it is logged
+- ``routes``: The routes of the modules, each made once in a process
 - ``temporal_ui``: What lets Temporal's UI, a page of another origin, ask the codec of its payloads: CORS, for its
   origin alone
 """

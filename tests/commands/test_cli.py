@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -29,7 +30,8 @@ from cli.errors import CommandFailedError
 from cli.meter import Meter
 from cli.place import ROOT, AlreadyRunningError, Place, Running, announce, running_places
 from devtools.generate import GENERATED
-from devtools.run_tests import pytest_command, run_tests
+from devtools.testing import run_tests as test_runner
+from devtools.testing.run_tests import pytest_command, run_tests
 from domain.site.imports.import_jobs import MAX_FILE_BYTES
 from runtime.servers.embedded import EmbeddedPostgres, EmbeddedTemporal
 from runtime.servers.processes import ProcessFailedError, free_port
@@ -176,6 +178,48 @@ def test_a_test_run_has_a_folder_of_its_own_that_only_failures_keep(tmp_path: Pa
     assert folder.exists() is not passes
     if not passes:
         shutil.rmtree(next(each for each in folder.parents if each.name.startswith("mt-")))
+
+
+@pytest.mark.parametrize("much", [0, 2**60])
+def test_files_of_tests_are_in_memory_where_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, much: int
+) -> None:
+    memory, disk, told = tmp_path / "memory", tmp_path / "disk", tmp_path / "told"
+    memory.mkdir()
+    disk.mkdir()
+    monkeypatch.setattr(test_runner, "_MEMORY", memory)
+    monkeypatch.setattr(test_runner, "_MUCH_MEMORY", much)
+    monkeypatch.setattr(tempfile, "tempdir", str(disk))
+    test = tmp_path / "test_it.py"
+    write = f"open({str(told)!r}, 'w').write(tempfile.mkdtemp() + ' ' + str(tmp_path))"
+    test.write_text(f"import tempfile\ndef test_it(tmp_path):\n    {write}\n")
+    assert run_tests(["-n0", "-q", "-c", "/dev/null", "--rootdir", str(tmp_path), str(test)]) == 0
+    place = disk if much else memory
+    assert all(Path(each).is_relative_to(place) for each in told.read_text().split())
+
+
+def test_what_fails_is_named_at_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What failed leaves its folder.
+    monkeypatch.setattr(test_runner, "_MEMORY", tmp_path / "none-such")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    test = tmp_path / "test_it.py"
+    test.write_text("def test_a(): assert False\ndef test_b(tmp_path): print('B runs')\n")
+    assert run_tests(["-n0", "-q", "-s", "-c", "/dev/null", "--rootdir", str(tmp_path), str(test)]) == 1
+    shown = capfd.readouterr().out
+    assert shown.index("[minute 0] test_it.py::test_a failed in its call") < shown.index("B runs")
+
+
+def test_without_bytecode_beside_the_code_it_is_kept_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    test = tmp_path / "test_it.py"
+    test.write_text(
+        "import sys\ndef test_it(tmp_path):\n    assert not sys.dont_write_bytecode\n"
+        "    assert tmp_path.is_relative_to(sys.pycache_prefix.removesuffix('/bytecode'))\n"
+    )
+    assert run_tests(["-n0", "-q", "-c", "/dev/null", "--rootdir", str(tmp_path), str(test)]) == 0
+    assert not (tmp_path / "__pycache__").exists()
 
 
 @pytest.mark.parametrize("command", ["test", "check", "generate", "acceptance", "bench", "bench telemetry", "chaos"])

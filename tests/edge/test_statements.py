@@ -179,15 +179,8 @@ async def names_in_addresses(api: httpx.AsyncClient, depot_id: str) -> dict[str,
 
 def get_routes(application: Any) -> Iterator[str]:
     """The path of every route that answers GET."""
-
-    def walk(found: list[Any]) -> Iterator[APIRoute]:
-        for route in found:
-            if isinstance(route, APIRoute):
-                yield route
-            else:
-                yield from walk(list(getattr(getattr(route, "original_router", None), "routes", ())))
-
-    yield from (route.path for route in walk(application.routes) if "GET" in (route.methods or ()))
+    routes = [route for route in application.routes if isinstance(route, APIRoute)]
+    return (route.path for route in routes if "GET" in (route.methods or ()))
 
 
 async def count(api: httpx.AsyncClient, paths: list[str], names: dict[str, str]) -> dict[str, list[str]]:

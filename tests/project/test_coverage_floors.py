@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from cli.place import ROOT
-from devtools import run_tests as runner
-from devtools.coverage_floors import floors, judge, packages
-from devtools.run_tests import run_tests
+from devtools.testing import run_tests as runner
+from devtools.testing.coverage_floors import floors, judge, packages
+from devtools.testing.run_tests import run_tests
 
 REPORT = {
     "store/site/depots.py": (8, 10),

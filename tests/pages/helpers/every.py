@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -26,14 +25,7 @@ def page_routes(product: RunningProduct) -> set[str]:
 
 
 def _names(app: FastAPI) -> Iterator[str]:
-    def walk(routes: list[Any]) -> Iterator[str]:
-        for route in routes:
-            if isinstance(route, APIRoute):
-                yield route.name
-            else:
-                yield from walk(list(getattr(getattr(route, "original_router", None), "routes", ())))
-
-    return walk(app.routes)
+    return (route.name for route in app.routes if isinstance(route, APIRoute))
 
 
 async def every_page(product: RunningProduct) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A pytest plugin that says at once what failed, what took long, and how far the run is.
 
-`./dev test` loads it (`-p devtools.test_progress`). pytest itself names failures at the end, which a run that is broken
-off never reaches.
+`./dev test` loads it (`-p devtools.testing.progress`). pytest itself names failures at the end, which a run that is
+broken off never reaches.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A pytest plugin that runs the fast tests alone: those that start no server, no browser and no other process.
 
-`./dev test --fast` loads it (`-p devtools.fast_tests`). Which tests are fast is read from what they stand on, so there
-is nothing to mark. A test that is taken for a fast one and starts a process all the same fails.
+`./dev test --fast` loads it (`-p devtools.testing.fast_tests`). Which tests are fast is read from what they stand on,
+so there is nothing to mark. A test that is taken for a fast one and starts a process all the same fails.
 """
 
 from __future__ import annotations

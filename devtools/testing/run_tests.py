@@ -16,8 +16,8 @@ import psutil
 
 from cli.console import make_console
 from cli.place import ROOT
-from devtools.coverage_floors import floors, judge, packages
 from devtools.system_packages import CHROMIUM, ensure
+from devtools.testing.coverage_floors import floors, judge, packages
 
 _NEEDED = {
     "chromium": CHROMIUM,
@@ -35,8 +35,7 @@ _MUCH_MEMORY = 8 * 2**30
 def pytest_command(args: Sequence[str]) -> list[str]:
     """The command that runs the tests; two at a time unless ``args`` say otherwise."""
     chosen = any(argument.startswith(("-n", "--numprocesses")) or argument in _ONE_PROCESS for argument in args)
-    at_once = ["-p", "devtools.test_progress"]
-    return [sys.executable, "-m", "pytest", *at_once, *([] if chosen else ["-n", "2", "--dist", "loadgroup"]), *args]
+    return [sys.executable, "-m", "pytest", *([] if chosen else ["-n", "2", "--dist", "loadgroup"]), *args]
 
 
 def _make_folder() -> Path:
@@ -66,6 +65,15 @@ def _ensure_analysis() -> None:
         sys.stderr.write(f"{done.stdout.decode(errors='replace')}\nThis failed: {' '.join(command)}\n")
 
 
+def _environment(folder: Path) -> dict[str, str]:
+    environment = os.environ | {"PYTEST_DEBUG_TEMPROOT": str(folder), "TMPDIR": str(folder)}
+    # Whoever wants no bytecode beside the code gets none. Without any, each process that a test starts takes twice as
+    # long to start.
+    if environment.pop("PYTHONDONTWRITEBYTECODE", ""):
+        environment["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
+    return environment
+
+
 def run_tests(args: Sequence[str], *, fast: bool = False, coverage: bool = False) -> int:
     """Run pytest and answer its exit code. ``fast``: only the tests that start nothing.
 
@@ -77,7 +85,7 @@ def run_tests(args: Sequence[str], *, fast: bool = False, coverage: bool = False
     """
     partial = fast or bool(args)
     if fast:
-        args = ("-p", "devtools.fast_tests", *args)
+        args = ("-p", "devtools.testing.fast_tests", *args)
     else:
         for package, programs in _NEEDED.items():
             ensure(*programs, package=package)
@@ -89,7 +97,8 @@ def run_tests(args: Sequence[str], *, fast: bool = False, coverage: bool = False
     report = folder / "coverage.json"
     if coverage:
         args = ("--cov", f"--cov-report=json:{report}", *args)
-    environment = os.environ | {"PYTEST_DEBUG_TEMPROOT": str(folder), "TMPDIR": str(folder)}
+    environment = _environment(folder)
+    args = ("-p", "devtools.testing.progress", *args)
     with subprocess.Popen(pytest_command(args), cwd=ROOT, env=environment) as pytest:  # noqa: S603
         while pytest.poll() is None:
             # Ctrl-C reaches pytest, too, which ends in good order.

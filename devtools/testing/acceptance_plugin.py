@@ -1,6 +1,6 @@
 """A pytest plugin that writes down which test carries which acceptance criterion, and how it ended.
 
-`./dev acceptance` loads it (`-p devtools.acceptance_plugin`) and reads the file.
+`./dev acceptance` loads it (`-p devtools.testing.acceptance_plugin`) and reads the file.
 """
 
 from __future__ import annotations
