@@ -243,6 +243,7 @@ async def test_a_gateway_and_a_device_go_only_with_what_was_shown(product: Runni
     visitor.expected = ("409",)
     await page.get_by_role("button", name="Edit Cabinet").click()
     await dialog(page).get_by_role("button", name="Delete").click()
+    await expect(dialog(page).get_by_role("heading", name="Delete Cabinet?")).to_be_visible()
     await expect(dialog(page).get_by_role("checkbox")).to_have_count(0)
     made = await call(product, "POST", "/api/devices", json=device)
     await dialog(page).get_by_role("button", name="Delete").click()
@@ -252,6 +253,7 @@ async def test_a_gateway_and_a_device_go_only_with_what_was_shown(product: Runni
 
     await page.get_by_role("button", name="Edit Meter").click()
     await dialog(page).get_by_role("button", name="Delete").click()
+    await expect(dialog(page).get_by_role("heading", name="Delete Meter?")).to_be_visible()
     action = {"action": "UPDATE_POWER_SOURCE_LOAD", "measurands": ["TOTAL_POWER_LOAD"]}
     await call(product, "POST", f"/api/devices/{made['device_id']}/sensor-actions", json=action)
     await dialog(page).get_by_role("button", name="Delete").click()
