@@ -16,7 +16,7 @@ SIZES = {"desktop": DESKTOP, "phone": PHONE}
 _AXE = FOLDER.parent / "node_modules" / "axe-core" / "axe.min.js"
 
 
-# Pointer targets of 24 pixels are a rule that axe knows but does not ask for by itself. What it passes is not described:
+# Pointer targets of 24 pixels are a rule that axe knows but does not ask for by itself. What passes is not described:
 # that takes four times as long as to find what is wrong.
 _RUN = """
 (options) => axe.run(document, { resultTypes: ["violations"], ...options }).then((report) => report.violations)
