@@ -30,8 +30,8 @@ class _Progress:
 
     def _write(self, said: str, report: pytest.TestReport) -> None:
         minute = (time.monotonic() - self._began) / 60
-        self._terminal.ensure_newline()
-        self._terminal.write_line(f"[minute {minute:.0f}] {report.nodeid} {said}")
+        # Behind dots of several processes, pytest does not know that a line has begun.
+        self._terminal.write_line(f"\n[minute {minute:.0f}] {report.nodeid} {said}")
 
 
 @pytest.hookimpl(trylast=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from playwright.async_api import Page
@@ -22,7 +22,7 @@ _RUN = """
 (options) => axe.run(document, { resultTypes: ["violations"], ...options }).then((report) => report.violations)
 """
 _ALL_RULES = {"rules": {"target-size": {"enabled": True}}}
-_RULES_OF_COLOUR = {"runOnly": {"type": "tag", "values": ["cat.color"]}}
+_RULES_OF_COLOUR = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 
 
 async def violations(page: Page) -> list[str]:
@@ -32,7 +32,9 @@ async def violations(page: Page) -> list[str]:
     await page.evaluate("window.scrollTo({ top: 0, behavior: 'instant' })")
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(_AXE.read_text())
-    for theme, options in (("dark", _ALL_RULES), ("light", _RULES_OF_COLOUR)):
+    themes: tuple[tuple[Literal["dark", "light"], dict[str, Any]], ...]
+    themes = (("dark", _ALL_RULES), ("light", _RULES_OF_COLOUR))
+    for theme, options in themes:
         await page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         violated: list[dict[str, Any]] = await page.evaluate(_RUN, options)
         for violation in violated:
