@@ -43,6 +43,15 @@ class JobControl(StrEnum):
     RESUME = "resume"
     CANCEL = "cancel"
 
+    def came_too_late(self, state: JobState) -> bool:
+        """Whether nothing came of it, although it was sent before the job ended in this state."""
+        if self is JobControl.CANCEL:
+            return state.ended and state is not JobState.CANCELLED
+        if self is JobControl.RESUME:
+            # What was resumed may have done the rest of its work by now.
+            return state is JobState.CANCELLED
+        return state.ended
+
 
 @dataclass(frozen=True)
 class JobKind:

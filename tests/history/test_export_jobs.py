@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import ActivityEnvironment
 
 from activities.transfers.export import ExportActivities
@@ -31,6 +31,7 @@ from runtime.logs import configure_logs
 from runtime.settings import Settings
 from store.base.database import transaction
 from store.base.jobs.rows import ContinuedElsewhereError
+from store.base.tables import changes
 from store.history.jobs.export_jobs import forget_files, insert_export, lock_slice, read_export
 from store.history.tables import export_parts, exports
 from tests.access.sites import WHO, asked_as, person
@@ -220,6 +221,36 @@ async def test_an_export_is_cancelled_and_nothing_of_it_is_kept(
     assert (done["expires_at"], await parts(engine)) == (None, 0)
     assert problem(await api.post(f"{path}/resume")) == (409, "EXPORT_NOT_RUNNING")
     assert problem(await api.get(f"{path}/file")) == (409, "EXPORT_NOT_READY")
+
+
+@pytest.mark.parametrize(
+    ("control", "before", "ends"),
+    [("pause", "cancel", "CANCELLED"), ("resume", "cancel", "CANCELLED"), ("cancel", "resume", "COMPLETED")],
+)
+async def test_what_comes_too_late_for_a_job_is_refused(
+    engine: AsyncEngine, client: Client, task_queue: str, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch,
+    control: str, before: str, ends: str,
+) -> None:  # fmt: skip
+    await measured(api, engine)
+    made = await begin(api, window())
+    path = f"{ROUTE}/{made['export_id']}"
+    assert (await api.post(f"{path}/pause")).status_code == 202
+    async with working(client, engine, task_queue):
+        await reached(api, made["export_id"], "PAUSED")
+
+        async def overtaken(handle: WorkflowHandle[Any, Any], _: str) -> bool:
+            # It is sent to a job that runs, which somebody else's signal ends first.
+            await handle.signal(before)
+            await reached(api, made["export_id"], ends)
+            return True
+
+        with monkeypatch.context() as patched:
+            patched.setattr("api.base.jobs.service.send_signal", overtaken)
+            assert problem(await api.post(f"{path}/{control}")) == (409, "EXPORT_NOT_RUNNING")
+    requested = select(func.count()).where(changes.c.action == f"EXPORT_{control}_REQUESTED".upper())
+    async with engine.connect() as connection:
+        # The pause that was in time is.
+        assert (await connection.execute(requested)).scalar_one() == (1 if control == "pause" else 0)
 
 
 async def test_a_file_expires_and_is_removed(

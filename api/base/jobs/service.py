@@ -73,7 +73,10 @@ class JobService:
         async with transaction(self.engine, actor) as connection:
             event = kind.event(f"{control}_requested")
             await record_change(connection, actor, event, depot_id=record.depot_id, subject_id=job_id)
-            return ReconciledRow(await jobs.read(connection, job_id), confirmed=True)
+            stored = await jobs.read(connection, job_id)
+            if control.came_too_late(stored.state):
+                raise kind.not_controllable(stored.state)
+            return ReconciledRow(stored, confirmed=True)
 
     def workflow_url(self, kind: JobKind, job_id: UUID) -> str | None:
         """Link to a job's workflow in Temporal's UI, where the settings say where that is."""
