@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.base.dependencies import EngineDep, ScopeDep
+from api.base.dependencies import EngineDep, ScopeDep, resources_of
 from api.base.types import Cursor, Search, Text, cut_page, decode_cursor
 from api.site import depots
 from api.ui.base.depot_choice import find_depot
@@ -170,7 +170,7 @@ def _address(request: Request, entry: JournalEntry, things: dict[UUID, SubjectTa
     if thing is None or entry.depot_id is None or entry.depot_name is None:
         return None
     name, parameter, anchor = _PLACES[thing]
-    address = request.app.url_path_for(name, **{parameter: str(entry.depot_id) if anchor else id_})
+    address = resources_of(request.app).addresses(name, **{parameter: str(entry.depot_id) if anchor else id_})
     return f"{address}{anchor}{id_ if anchor else ''}"
 
 

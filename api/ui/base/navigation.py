@@ -10,6 +10,7 @@ from fastapi import Request
 from starlette.routing import NoMatchFound
 
 from api.base.access import principal_of
+from api.base.dependencies import resources_of
 from domain.access.roles import Permission
 from domain.access.routes import PAGES, is_offered
 
@@ -60,7 +61,7 @@ _SECTIONS = {"page_microgrid": "System Admin"}
 def address_of(request: Request, name: str, **values: Any) -> str | None:
     """Where a page is, by the name of its route; None: there is no such route."""
     try:
-        return str(request.app.url_path_for(name, **values))
+        return resources_of(request.app).addresses(name, **values)
     except NoMatchFound:
         return None
 
@@ -90,7 +91,7 @@ def _links(request: Request, wanted: tuple[tuple[str, str], ...], **values: Any)
         # All below an address is of it.
         area = _AREAS.get(address, address)
         path = request.scope["path"]
-        counted = str(request.app.url_path_for(_COUNTS[name])) if name in _COUNTS else None
+        counted = resources_of(request.app).addresses(_COUNTS[name]) if name in _COUNTS else None
         below = (f"{area}/", _ALSO[name]) if name in _ALSO else (f"{area}/",)
         links.append(
             Link(text, address, path in (address, area) or path.startswith(below), counted, _SECTIONS.get(name))

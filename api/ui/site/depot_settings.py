@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from api.base.dependencies import ActorDep, EngineDep
+from api.base.dependencies import ActorDep, EngineDep, resources_of
 from api.base.types import DepotId
 from api.base.versions import Edit
 from api.site import depots as service
@@ -49,7 +49,7 @@ async def edit(request: Request, depot_id: DepotId, engine: EngineDep) -> Respon
     """The dialog that changes a depot."""
     depot = await service.read(depot_id, engine)
     values = {field.name: _written(field.name, getattr(depot, field.name)) for field in _fields()}
-    leave = (str(request.app.url_path_for("depot_retirement", depot_id=depot_id)), "circle-slash", "Retire …")
+    leave = (resources_of(request.app).addresses("depot_retirement", depot_id=depot_id), "circle-slash", "Retire …")
     return await _FORMS.editing(
         request, depot_id, depot_id, depot.name, _fields(), Filled.begin(depot.version, **values), further=[leave]
     )
@@ -80,6 +80,6 @@ async def change(request: Request, depot_id: DepotId, actor: ActorDep, engine: E
 async def _done(request: Request, depot_id: DepotId) -> Response:
     """Show the page again: name, time zone and what may be done are all over it."""
     shown = shown_address(request)
-    own = str(request.app.url_path_for("page_depot", depot_id=depot_id))
+    own = resources_of(request.app).addresses("page_depot", depot_id=depot_id)
     there = shown.path + (f"?{shown.query}" if shown.query else "") if shown.path.startswith(f"{own}/") else own
     return Response(headers={"HX-Redirect": there})

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from api.base.dependencies import EngineDep
+from api.base.dependencies import EngineDep, resources_of
 from api.base.streams.live import Kind, Topic
 from api.base.types import DepotId, Search
 from api.site import depots, gateways, power_sources, sensor_actions
@@ -217,7 +217,7 @@ async def show_changed(request: Request, engine: AsyncEngine, depot_id: UUID) ->
     anew.
     """
     address = shown_address(request)
-    tab = request.app.url_path_for("page_devices", depot_id=depot_id)
+    tab = resources_of(request.app).addresses("page_devices", depot_id=depot_id)
     if address.path not in ("", tab):
         return Response(headers={"HX-Redirect": address._replace(scheme="", netloc="", fragment="").geturl()})
     context = await read_tab(engine, depot_id, Wanted.of_address(address))
