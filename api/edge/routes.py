@@ -21,8 +21,8 @@ def routes_of(
     """Make the routes of these routers, with ``dependencies`` before each and ``responses`` told of each.
 
     For ``app.router.routes``. FastAPI's ``include_router`` keeps a router within the application instead: each
-    application then makes all its routes anew with its first request, which takes one to two seconds, and each request
-    is matched twice, once to find the router and once to find the route.
+    application then makes all its routes anew with its first request, and each request is matched twice, once to find
+    the router and once to find the route.
     """
     made = APIRouter(
         dependencies=dependencies, responses={**(responses or {})}, generate_unique_id_function=operation_id

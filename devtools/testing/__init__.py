@@ -5,6 +5,6 @@
 - ``coverage_floors``: What share of each package's statements a full test run must execute: `./dev test --coverage`
 - ``fast_tests``: A pytest plugin that runs the fast tests alone: those that start no server, no browser and no other
   process
-- ``progress``: A pytest plugin that says at once what failed, what took long, and how far the run is
+- ``progress``: A pytest plugin that says at once what failed or took long, and in which minute of the run
 - ``run_tests``: `./dev test`: runs the tests
 """

@@ -1,4 +1,4 @@
-"""A pytest plugin that says at once what failed, what took long, and how far the run is.
+"""A pytest plugin that says at once what failed or took long, and in which minute of the run.
 
 `./dev test` loads it (`-p devtools.testing.progress`). pytest itself names failures at the end, which a run that is
 broken off never reaches.

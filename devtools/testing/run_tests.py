@@ -41,7 +41,7 @@ def pytest_command(args: Sequence[str]) -> list[str]:
 def _make_folder() -> Path:
     """Make the folder of the files: in memory where there is much of it, since each test makes a database of 14 MB.
 
-    On some disks that takes twenty times the processor time, and it is a third of what all tests take.
+    On some disks that takes more than ten times the processor time.
     """
     with suppress(OSError):
         if min(psutil.virtual_memory().available, shutil.disk_usage(_MEMORY).free) >= _MUCH_MEMORY:

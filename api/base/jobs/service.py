@@ -71,11 +71,11 @@ class JobService:
         if not await send_signal(self.client.get_workflow_handle(kind.workflow_id(job_id)), control.value):
             raise kind.not_controllable((await self.read(jobs, job_id)).record.state)
         async with transaction(self.engine, actor) as connection:
-            event = kind.event(f"{control}_requested")
-            await record_change(connection, actor, event, depot_id=record.depot_id, subject_id=job_id)
             stored = await jobs.read(connection, job_id)
             if control.came_too_late(stored.state):
                 raise kind.not_controllable(stored.state)
+            event = kind.event(f"{control}_requested")
+            await record_change(connection, actor, event, depot_id=record.depot_id, subject_id=job_id)
             return ReconciledRow(stored, confirmed=True)
 
     def workflow_url(self, kind: JobKind, job_id: UUID) -> str | None:
