@@ -16,16 +16,18 @@ import psutil
 
 from cli.console import make_console
 from cli.place import ROOT
-from devtools.system_packages import CHROMIUM, ensure
+from devtools.system_packages import CHROMIUM, HEADLESS_SHELL, ensure
 from devtools.testing.coverage_floors import floors, judge, packages
 
 _NEEDED = {
-    "chromium": CHROMIUM,
+    "chromium-headless-shell": HEADLESS_SHELL,
     "mosquitto": ("mosquitto",),
     "prometheus": ("promtool",),
     "nginx": ("nginx",),
 }
 """Programs that tests need and no package registry has, each under its names, by their Debian package."""
+_INSTEAD = {"chromium-headless-shell": CHROMIUM}
+"""Programs that do as well where such a package cannot be had."""
 _ONE_PROCESS = ("--pdb", "--trace")
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it, with a name that nobody can foresee
 _MUCH_MEMORY = 8 * 2**30
@@ -88,7 +90,7 @@ def run_tests(args: Sequence[str], *, fast: bool = False, coverage: bool = False
         args = ("-p", "devtools.testing.fast_tests", *args)
     else:
         for package, programs in _NEEDED.items():
-            ensure(*programs, package=package)
+            ensure(*programs, package=package, instead=_INSTEAD.get(package, ()))
         _ensure_analysis()
     # A short path: a socket's may have little more than a hundred characters.
     folder = _make_folder()

@@ -96,7 +96,7 @@ def find_chromium(playwright: Playwright) -> str:
     """Find the browser of this machine."""
     program = find(*CHROMIUM) or shutil.which(playwright.chromium.executable_path)
     if program is None:
-        pytest.fail("Chromium is not installed. On Debian: apt-get install chromium", pytrace=False)
+        pytest.fail("Chromium is not installed. On Debian: apt-get install chromium-headless-shell", pytrace=False)
     return program
 
 

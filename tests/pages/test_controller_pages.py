@@ -8,10 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
 from playwright.async_api import Locator, Page, expect
 
-from api.ui.base.navigation import device_address
 from api.ui.controllers import controllers
 from tests.factories.depots import make_depot_with
 from tests.factories.sites import MadeDepot, add_device, controller_site, make_site, milliseconds, packet
@@ -78,14 +76,6 @@ async def choose_device(page: Page, name: str) -> None:
     sensor = name.removeprefix("Device ")
     await select.select_option(label=await select.locator("option", has_text=f"{name} ·").first.inner_text())
     await expect(page.locator("#device-hint")).to_contain_text(f"Sensor {sensor} at")
-
-
-def test_a_device_is_linked_as_soon_as_it_has_a_page() -> None:
-    app = FastAPI()
-    request = Request({"type": "http", "app": app})
-    assert device_address(request, NOBODY) is None
-    app.add_api_route("/devices/{device_id}", lambda: None, name="page_device")
-    assert device_address(request, NOBODY) == f"/devices/{NOBODY}"
 
 
 @pytest.mark.acceptance("COR-39.1")

@@ -44,3 +44,19 @@ def test_a_program_that_is_there_is_left_alone(tmp_path: Path, monkeypatch: pyte
     assert system_packages.ensure("browser", package="browser-package") == str(program)
     # Other systems have it under another name.
     assert system_packages.ensure("another-name", "browser", package="browser-package") == str(program)
+
+
+def test_what_does_as_well_is_taken_where_nothing_can_be_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "whole-browser"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = system_packages.ensure("browser", package="browser-package", instead=("browser", "whole-browser"))
+    assert found == str(program)
+    assert "".join(capfd.readouterr()) == ""
+    (tmp_path / "apt-get").write_text("#!/bin/sh\nexit 100\n")
+    (tmp_path / "apt-get").chmod(0o755)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert system_packages.ensure("browser", package="browser-package", instead=("whole-browser",)) == str(program)

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import Request
-from starlette.routing import NoMatchFound
 
 from api.base.access import principal_of
 from api.base.dependencies import resources_of
@@ -58,12 +57,9 @@ _SECTIONS = {"page_microgrid": "System Admin"}
 """The sections of a depot's tabs, by the name of the route of their first one."""
 
 
-def address_of(request: Request, name: str, **values: Any) -> str | None:
-    """Where a page is, by the name of its route; None: there is no such route."""
-    try:
-        return resources_of(request.app).addresses(name, **values)
-    except NoMatchFound:
-        return None
+def address_of(request: Request, name: str, **values: Any) -> str:
+    """Where a page is, by the name of its route."""
+    return resources_of(request.app).addresses(name, **values)
 
 
 def offers(request: Request, name: str, depot_id: UUID | None = None, *, retired: UUID | None = None) -> bool:
@@ -85,13 +81,13 @@ def offers(request: Request, name: str, depot_id: UUID | None = None, *, retired
 def _links(request: Request, wanted: tuple[tuple[str, str], ...], **values: Any) -> list[Link]:
     links: list[Link] = []
     for text, name in wanted:
-        address = address_of(request, name, **values)
-        if address is None or not offers(request, name, values.get("depot_id")):
+        if not offers(request, name, values.get("depot_id")):
             continue
+        address = address_of(request, name, **values)
         # All below an address is of it.
         area = _AREAS.get(address, address)
         path = request.scope["path"]
-        counted = resources_of(request.app).addresses(_COUNTS[name]) if name in _COUNTS else None
+        counted = address_of(request, _COUNTS[name]) if name in _COUNTS else None
         below = (f"{area}/", _ALSO[name]) if name in _ALSO else (f"{area}/",)
         links.append(
             Link(text, address, path in (address, area) or path.startswith(below), counted, _SECTIONS.get(name))
@@ -109,6 +105,6 @@ def depot_tabs(request: Request, depot_id: UUID) -> list[Link]:
     return _links(request, _DEPOT, depot_id=depot_id)
 
 
-def device_address(request: Request, device_id: UUID) -> str | None:
-    """Where a device's page is; None: there is none yet."""
+def device_address(request: Request, device_id: UUID) -> str:
+    """Where a device's page is."""
     return address_of(request, "page_device", device_id=device_id)

@@ -22,7 +22,7 @@ from api.controllers.controller_packets import WatchDep
 from api.site import depots
 from api.ui.access.sending import how_to_send
 from api.ui.base.depot_head import with_head
-from api.ui.base.navigation import device_address
+from api.ui.base.navigation import address_of, device_address
 from api.ui.base.rendering import render
 from api.ui.controllers import controller_words
 from domain.access.principals import DepotScope
@@ -132,7 +132,7 @@ async def listen(
     """Wait for the next packet of the bound device: begin, look again, or stop."""
     context = await _listen(request, engine, watch, settings, depot_id, binding_id, after, stop=stop)
     answer = render(request, "controllers.html", context, block="listening")
-    path = request.app.url_path_for("page_controllers", depot_id=depot_id)
+    path = address_of(request, "page_controllers", depot_id=depot_id)
     secure = request.url.scheme == "https"
     if stop:
         answer.delete_cookie(_COOKIE, path=path, secure=secure, httponly=True, samesite="lax")

@@ -17,6 +17,7 @@ from api.base.types import Cursor, ExportId, Moment, OfDepot
 from api.history import export_jobs as service
 from api.history.exports import DEFAULT_SPAN
 from api.ui.base.forms import FieldErrors
+from api.ui.base.navigation import address_of
 from api.ui.base.rendering import is_htmx, render
 from domain.base.actor import Actor
 from domain.base.problems import Problem, ProblemCode
@@ -97,7 +98,7 @@ async def start(
                 raise
             errors["start"] = problem.detail
         else:
-            there = request.app.url_path_for("page_exports")
+            there = address_of(request, "page_exports")
             return Response(headers={"HX-Redirect": there}) if is_htmx(request) else RedirectResponse(there, 303)
     context = _form(kind, named, filled, errors)
     return render(request, "export_new.html", context, block="form" if is_htmx(request) else None, status=422)

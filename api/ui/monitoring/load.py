@@ -17,6 +17,7 @@ from api.monitoring import capability_status
 from api.site import depots, power_sources
 from api.site.capacities import Capacity
 from api.ui.base.depot_head import with_head
+from api.ui.base.navigation import address_of
 from api.ui.base.rendering import render
 from api.ui.base.words import EXPORT
 from api.ui.site.devices import source_now
@@ -148,4 +149,4 @@ async def lead(request: Request, microgrid_id: MicrogridId, engine: EngineDep) -
     """Lead from a microgrid's own id to its depot (COR-9.15)."""
     async with engine.connect() as connection:
         microgrid = await read_microgrid(connection, microgrid_id=microgrid_id)
-    return RedirectResponse(request.app.url_path_for("page_load", depot_id=microgrid.depot_id), 303)
+    return RedirectResponse(address_of(request, "page_load", depot_id=microgrid.depot_id), 303)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.base.dependencies import EngineDep, ScopeDep
 from api.base.streams.live import Kind, Topic
 from api.monitoring import overview as service
+from api.ui.base.navigation import address_of
 from api.ui.base.rendering import render
 from api.ui.site.depots import FILTERS
 from domain.access.principals import DepotScope
@@ -27,7 +28,7 @@ async def _read(engine: AsyncEngine, scope: DepotScope) -> dict[str, Any]:
 async def show(request: Request, engine: EngineDep, scope: ScopeDep) -> Response:
     """Show the page. Addresses of the list of depots, which was here once, lead there."""
     if not FILTERS.isdisjoint(request.query_params):
-        return RedirectResponse(f"{request.app.url_path_for('page_depots')}?{request.url.query}", 308)
+        return RedirectResponse(f"{address_of(request, 'page_depots')}?{request.url.query}", 308)
     return render(request, "overview.html", await _read(engine, scope))
 
 

@@ -22,6 +22,7 @@ from api.base.types import BackfillId, Cursor, encode_cursor
 from api.history.rollups import read_upkeep
 from api.provisioning import backfills as service
 from api.ui.base.forms import FieldErrors, read_whole
+from api.ui.base.navigation import address_of
 from api.ui.base.rendering import is_htmx, render
 from domain.base.jobs import JobControl, JobState
 from domain.base.problems import Problem, ProblemCode
@@ -78,7 +79,7 @@ async def start(request: Request, actor: ActorDep, jobs: JobsDep, once: FormOnce
                 raise
             errors["start"] = problem.detail
         else:
-            there = request.app.url_path_for("page_backfill", backfill_id=made.backfill_id)
+            there = address_of(request, "page_backfill", backfill_id=made.backfill_id)
             return Response(headers={"HX-Redirect": there}) if is_htmx(request) else RedirectResponse(there, 303)
     context = _form(given, mode) | {"errors": errors}
     if not is_htmx(request):

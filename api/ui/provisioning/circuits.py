@@ -18,6 +18,7 @@ from api.site import depots
 from api.site.deletions import preview_deletion
 from api.ui.base.conflicts import Conflict, changed, current
 from api.ui.base.forms import FieldErrors, read_kilowatts, read_name
+from api.ui.base.navigation import address_of
 from api.ui.base.rendering import render_large
 from api.ui.base.words import counted, kilowatts
 from api.ui.provisioning.microgrid import read_tab
@@ -184,7 +185,7 @@ async def _asking(
     return delete_dialog(
         request,
         name=circuit.name,
-        to=request.app.url_path_for("circuit_remove", depot_id=depot_id, circuit_id=circuit_id),
+        to=address_of(request, "circuit_remove", depot_id=depot_id, circuit_id=circuit_id),
         cascade=cascade,
         consent=deletion.consent,
         refused=refused,
@@ -221,7 +222,7 @@ async def _editing(
     zone: str = "UTC",
 ) -> Response:
     depot_id, circuit_id = circuit.depot_id, circuit.circuit_id
-    below = f"{request.app.url_path_for('circuit_new', depot_id=depot_id)}?parent_id={circuit_id}"
+    below = f"{address_of(request, 'circuit_new', depot_id=depot_id)}?parent_id={circuit_id}"
     return await _FORMS.editing(
         request,
         depot_id,

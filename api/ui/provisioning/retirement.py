@@ -12,6 +12,7 @@ from api.base.types import DepotId
 from api.base.versions import Edit
 from api.provisioning import retirement as service
 from api.site import depots
+from api.ui.base.navigation import address_of
 from api.ui.base.rendering import render
 from api.ui.site.site_forms import gone
 from domain.base.problems import Problem, ProblemCode
@@ -56,7 +57,7 @@ async def _act(
         if problem.code is not ProblemCode.RUN_IN_PROGRESS:
             return gone(request, problem)
         return _question(request, await depots.read(depot_id, edit.engine), block, problem)
-    return Response(headers={"HX-Redirect": str(request.app.url_path_for("page_depot", depot_id=depot_id))})
+    return Response(headers={"HX-Redirect": address_of(request, "page_depot", depot_id=depot_id)})
 
 
 def _question(request: Request, depot: depots.Depot, block: str, refused: Problem | None = None) -> Response:

@@ -19,6 +19,7 @@ from api.simulation.scenario_starts import RunStart
 from api.site import depots
 from api.ui.base.depot_choice import find_depot
 from api.ui.base.forms import FieldErrors, read_whole
+from api.ui.base.navigation import address_of
 from api.ui.base.rendering import is_htmx, render
 from domain.access.principals import DepotScope
 from domain.access.roles import Permission
@@ -106,7 +107,7 @@ async def start(request: Request, actor: ActorDep, jobs: JobsDep, permit: Permit
                 raise
             problem = refused
         else:
-            there = request.app.url_path_for("page_scenario_run", run_id=run_id)
+            there = address_of(request, "page_scenario_run", run_id=run_id)
             return Response(headers={"HX-Redirect": there}) if is_htmx(request) else RedirectResponse(there, 303)
     context = _form(**given) | {"errors": errors, "problem": problem, "depot_id": depot_id}
     if not is_htmx(request):

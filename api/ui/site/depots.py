@@ -27,6 +27,7 @@ from api.site import saved_views
 from api.site.depots import Descending, OrderedBy, RegionFilter, RetiredFilter, TagFilter
 from api.site.saved_views import SavedView, ViewFilters
 from api.ui.base.forms import FieldErrors, read_name, read_whole
+from api.ui.base.navigation import address_of
 from api.ui.base.rendering import is_htmx, render
 from api.ui.base.sparks import Spark, draw_spark
 from api.ui.base.tables import SortLink
@@ -399,7 +400,7 @@ async def create(request: Request, actor: ActorDep, engine: EngineDep, once: For
         block = "form" if is_htmx(request) else None
         return render(request, "depot_new.html", context, block=block, status=422)
     made = await service.create(asked, actor, engine, once)
-    there = request.app.url_path_for("page_microgrid", depot_id=made.depot_id)
+    there = address_of(request, "page_microgrid", depot_id=made.depot_id)
     return Response(headers={"HX-Redirect": there}) if is_htmx(request) else RedirectResponse(there, 303)
 
 
@@ -407,7 +408,7 @@ async def create(request: Request, actor: ActorDep, engine: EngineDep, once: For
 async def enter(request: Request, depot_id: DepotId, engine: EngineDep) -> Response:
     """Lead to the depot's first tab, with its Microgrid card (COR-9.1)."""
     await service.read(depot_id, engine)
-    return RedirectResponse(request.app.url_path_for("page_load", depot_id=depot_id), 303)
+    return RedirectResponse(address_of(request, "page_load", depot_id=depot_id), 303)
 
 
 def _outline(form: FormData) -> Outline:

@@ -18,6 +18,7 @@ from api.site import devices as service
 from api.site import gateways, sensor_actions
 from api.site.deletions import preview_deletion
 from api.ui.base.forms import FieldErrors, read_name, shown_address
+from api.ui.base.navigation import address_of
 from api.ui.base.words import counted
 from api.ui.site.depot_circuits import read_circuits
 from api.ui.site.devices import MOST, Wanted, show_changed
@@ -229,7 +230,7 @@ async def _asking(
             CascadeItem(f"No device publishes {' and '.join(published)} of this depot then; the last status is kept.")
         )
     cascade.append(CascadeItem("What it reported is kept in the history."))
-    to = request.app.url_path_for("device_remove", depot_id=depot_id, device_id=device_id)
+    to = address_of(request, "device_remove", depot_id=depot_id, device_id=device_id)
     return delete_dialog(request, name=device.name, to=to, cascade=cascade, consent=deletion.consent, refused=refused)
 
 
@@ -246,7 +247,7 @@ async def remove(
     async def done() -> Response:
         # The device's own page has nothing to show any more.
         if shown_address(request).path == f"/devices/{device_id}":
-            return Response(headers={"HX-Redirect": request.app.url_path_for("page_devices", depot_id=depot_id)})
+            return Response(headers={"HX-Redirect": address_of(request, "page_devices", depot_id=depot_id)})
         return await show_changed(request, engine, depot_id)
 
     return await delete(

@@ -19,6 +19,7 @@ from api.site import power_sources
 from api.site.deletions import preview_deletion
 from api.ui.base.conflicts import current
 from api.ui.base.forms import FieldErrors, read_name
+from api.ui.base.navigation import address_of
 from api.ui.base.words import counted
 from api.ui.site.devices import MOST, show_changed
 from api.ui.site.site_forms import (
@@ -208,5 +209,5 @@ async def _asking(
         agree = "Delete the device as well" if total == 1 else f"Delete these {counted(total, 'device')} as well"
     kept = "What its devices reported is kept in the history. Packets that still come are refused."
     cascade.append(CascadeItem(kept, agree=agree))
-    to = request.app.url_path_for("gateway_remove", depot_id=depot_id, gateway_id=gateway_id)
+    to = address_of(request, "gateway_remove", depot_id=depot_id, gateway_id=gateway_id)
     return delete_dialog(request, name=gateway.name, to=to, cascade=cascade, consent=deletion.consent, refused=refused)

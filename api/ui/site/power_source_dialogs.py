@@ -17,6 +17,7 @@ from api.base.versions import Edit
 from api.site import power_sources as service
 from api.site.deletions import preview_deletion
 from api.ui.base.forms import FieldErrors, read_name
+from api.ui.base.navigation import address_of
 from api.ui.base.words import counted
 from api.ui.site.depot_circuits import read_circuits
 from api.ui.site.devices import show_changed
@@ -151,7 +152,7 @@ async def _asking(
         text = f"{counted(len(writers), 'sensor action')} {'writes' if len(writers) == 1 else 'write'} to it today, of "
         text += "which each will find another power source by the routing rules, or be stopped:"
         cascade.append(CascadeItem.of(text, [writer.name for writer in writers]))
-    to = request.app.url_path_for("power_source_remove", depot_id=depot_id, power_source_id=power_source_id)
+    to = address_of(request, "power_source_remove", depot_id=depot_id, power_source_id=power_source_id)
     return delete_dialog(request, name=source.name, to=to, cascade=cascade, consent=deletion.consent, refused=refused)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from api.site import sensor_actions as service
 from api.site.deletions import preview_deletion
 from api.ui.base.conflicts import WAS, Conflict, EditForm, current, read_version
 from api.ui.base.forms import FieldErrors
+from api.ui.base.navigation import address_of
 from api.ui.base.rendering import render
 from api.ui.base.schema_forms import (
     FieldKind,
@@ -151,7 +153,7 @@ async def _dialog(
     request: Request, engine: AsyncEngine, device: devices.Device, form: Form, action_id: UUID | None = None
 ) -> Response:
     path: dict[str, UUID] = {"device_id": device.device_id}
-    address = request.app.url_path_for
+    address = partial(address_of, request)
     if action_id is None:
         to, delete_at = f"{address('action_create', **path)}?action={form.schema.action}", None
     else:
@@ -310,7 +312,7 @@ async def _asking(
         published = " and ".join(action.capabilities)
         cascade.append(CascadeItem(f"No device publishes {published} of this depot then; the last status is kept."))
     cascade.append(CascadeItem("Its open remediations are closed. What it wrote is kept."))
-    to = request.app.url_path_for("action_remove", device_id=device_id, sensor_action_id=sensor_action_id)
+    to = address_of(request, "action_remove", device_id=device_id, sensor_action_id=sensor_action_id)
     name = f"{form.schema.title} of {device.name}"
     return delete_dialog(request, name=name, to=to, cascade=cascade, consent=deletion.consent, refused=refused)
 

@@ -21,6 +21,7 @@ from api.base.types import Text
 from api.site import depots
 from api.ui.base.conflicts import WAS, Conflict, EditForm, current, read_version
 from api.ui.base.forms import FieldErrors
+from api.ui.base.navigation import address_of
 from api.ui.base.rendering import render, render_large
 from domain.base.problems import Problem, ProblemCode
 
@@ -164,7 +165,7 @@ class Forms:
     ) -> Response:
         """Answer with the form that adds one: opened, or again with all that is wrong with it."""
         title = f"Add {self.kind.replace('_', ' ')}"
-        to = request.app.url_path_for(f"{self.kind}_create", depot_id=depot_id)
+        to = address_of(request, f"{self.kind}_create", depot_id=depot_id)
         words = {"title": title, "save": title, "to": to, "delete_at": None, "note": "", "zone": "UTC"}
         words |= {"further": (), "focus": ""}
         return await self._form(request, fields, filled, errors, None, words)
@@ -192,8 +193,8 @@ class Forms:
         words = {
             "title": name,
             "save": "Save",
-            "to": request.app.url_path_for(f"{self.kind}_change", **path),
-            "delete_at": request.app.url_path_for(f"{self.kind}_delete", **path) if self.deletes else None,
+            "to": address_of(request, f"{self.kind}_change", **path),
+            "delete_at": address_of(request, f"{self.kind}_delete", **path) if self.deletes else None,
             "note": f"{self.note}: {thing_id}" if self.note else "",
             "zone": zone,
             "further": further,

@@ -20,6 +20,7 @@ from api.base.streams.live import Kind, Topic
 from api.base.types import Cursor, ImportId
 from api.site.imports import import_jobs as service
 from api.ui.base.forms import FieldErrors
+from api.ui.base.navigation import address_of
 from api.ui.base.rendering import render
 from domain.base.jobs import JobControl
 from domain.base.problems import Problem, ProblemCode
@@ -70,7 +71,7 @@ async def start(
                     raise
                 errors["start"] = problem.detail
             else:
-                return RedirectResponse(request.app.url_path_for("page_import", import_id=made.import_id), 303)
+                return RedirectResponse(address_of(request, "page_import", import_id=made.import_id), 303)
     return render(request, "imports.html", await _list(jobs) | _form(errors), status=422)
 
 

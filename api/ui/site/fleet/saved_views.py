@@ -21,6 +21,7 @@ from api.site import saved_views as service
 from api.site.saved_views import ViewId
 from api.ui.base import words
 from api.ui.base.forms import FieldErrors
+from api.ui.base.navigation import address_of
 from api.ui.base.rendering import is_htmx, render
 from api.ui.site.depots import ORDERS, ViewLink, Wanted, WantedDep, wanted_of
 from domain.access.principals import Principal
@@ -106,7 +107,7 @@ async def save(
             raise
         errors["view"] = problem.detail
         return _form(request, wanted, name, errors)
-    return _lead(request, f"{request.app.url_path_for('page_depots')}?{wanted.query()}")
+    return _lead(request, f"{address_of(request, 'page_depots')}?{wanted.query()}")
 
 
 @router.post("/{view_id}/rename", name="view_rename")
@@ -127,7 +128,7 @@ async def rename(
                 raise
             errors["views" if problem.code is ProblemCode.VIEW_NOT_FOUND else field] = problem.detail
         else:
-            return _lead(request, request.app.url_path_for("page_views"))
+            return _lead(request, address_of(request, "page_views"))
     return await _listed(request, engine, principal, errors, {view_id: name})
 
 
@@ -142,7 +143,7 @@ async def delete(
         if problem.code is not ProblemCode.VIEW_NOT_FOUND:
             raise
         return await _listed(request, engine, principal, FieldErrors(views=problem.detail))
-    return _lead(request, request.app.url_path_for("page_views"))
+    return _lead(request, address_of(request, "page_views"))
 
 
 def _tag(version: str) -> str | None:
