@@ -253,6 +253,8 @@ def create_app(settings: Settings | None = None, *, authenticate: Authenticate |
     app = FastAPIOffline(
         DOCS, None, title="Depot microgrid", version=version(), description=DESCRIPTION, lifespan=lifespan,
         generate_unique_id_function=operation_id, dependencies=[_AUTHORIZED],
+        # A hundred and more operations take seconds to draw: each subject is opened by who wants to read it.
+        swagger_ui_parameters={"docExpansion": "none"},
         # Its own would tell queries, and a second time what ours does.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )  # fmt: skip

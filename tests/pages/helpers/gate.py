@@ -38,16 +38,23 @@ class Gate:
             writer.transport.abort()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        beyond, back = await asyncio.open_unix_connection(self._socket)
-        mine = {writer, back}
-        self._open |= mine
+        # In the set before anything is waited for: whatever happens meanwhile, it is cut in the end.
+        self._open.add(writer)
+        mine = {writer}
+        try:
+            beyond, back = await asyncio.open_unix_connection(self._socket)
+            mine.add(back)
+            self._open.add(back)
 
-        async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-            with suppress(ConnectionError):
-                while data := await source.read(65_536):
-                    target.write(data)
-                    await target.drain()
-            target.transport.abort()
+            async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+                with suppress(ConnectionError):
+                    while data := await source.read(65_536):
+                        target.write(data)
+                        await target.drain()
+                target.transport.abort()
 
-        await asyncio.gather(copy(reader, back), copy(beyond, writer))
-        self._open -= mine
+            await asyncio.gather(copy(reader, back), copy(beyond, writer))
+        finally:
+            for each in mine:
+                each.transport.abort()
+            self._open -= mine
