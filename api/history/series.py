@@ -22,7 +22,7 @@ from domain.history.buckets import LONGEST_SPAN, bucket_begin, bucket_for
 from domain.history.series import MOST_SERIES, SeriesSubject, parse_selections
 from domain.monitoring.capabilities import Capability, CapabilityStatus
 from domain.site.measurands import MEASURANDS, MeasurandKey, ReadingCode, ValueKind
-from store.base.database import clock, planned_once, snapshot
+from store.base.database import clock, plan_once, snapshot
 from store.history.bands import CapabilityPeriod, read_capability_periods
 from store.history.series import Series, depots_in, read_series
 from store.history.sources import SeriesSource, read_sources
@@ -193,16 +193,16 @@ async def _read(
     depots = depots_in(sources)
     chosen = {each.circuit_id for each in sources}
     devices = {each.device_id for each in sources if each.device_id is not None}
-    async with planned_once(connection):
-        periods, complete = await read_capability_periods(connection, depots, since, until)
-        capacities = [
-            CircuitCapacities.of(each)
-            for depot_id in depots
-            for each in await read_capacity_periods(connection, depot_id, since, until)
-            if each.circuit_id in chosen
-        ]
-        simulated = await read_simulated(connection, devices, bucket_begin(since, width), until)
     found = await read_series(connection, sources, bucket_begin(since, width), until, width)
+    await plan_once(connection)
+    periods, complete = await read_capability_periods(connection, depots, since, until)
+    capacities = [
+        CircuitCapacities.of(each)
+        for depot_id in depots
+        for each in await read_capacity_periods(connection, depot_id, since, until)
+        if each.circuit_id in chosen
+    ]
+    simulated = await read_simulated(connection, devices, bucket_begin(since, width), until)
     return SeriesAnswer(
         since=since,
         until=until,

@@ -232,22 +232,17 @@ async def snapshot(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
             yield connection
 
 
-# Until the transaction ends.
 _PLAN_ONCE = text("SET LOCAL plan_cache_mode = force_generic_plan")
-_PLAN_AS_USUAL = text("SET LOCAL plan_cache_mode = auto")
 
 
-@asynccontextmanager
-async def planned_once(connection: AsyncConnection) -> AsyncGenerator[None]:
-    """PostgreSQL plans the statements of the block once a connection, whatever values they are given.
+async def plan_once(connection: AsyncConnection) -> None:
+    """Have PostgreSQL plan what follows in the transaction once a connection, whatever values it is given.
 
     By itself it plans each time what looks into tables of many months, which takes longer than to run it: it does not
     see that a plan for any values leaves out months, too, as it runs. A plan is kept with the connection and takes a
-    megabyte or more, so this is not for statements of many forms.
+    megabyte or more, so statements of many forms come before.
     """
     await connection.execute(_PLAN_ONCE)
-    yield
-    await connection.execute(_PLAN_AS_USUAL)
 
 
 AWAY = (

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.history.rollups import SEGMENT_GAP, RollupWidth
 from domain.monitoring.capabilities import Capability
-from store.base.database import planned_once
+from store.base.database import plan_once
 from store.history.bands import MOST_PERIODS, read_capability_periods
 from store.history.tables import band_mark, bands
 from tests.factories.history.capability_events import (
@@ -169,10 +169,11 @@ async def test_bands_of_many_months_look_at_no_month_as_a_whole(engine: AsyncEng
     end = MIDNIGHT + 24 * HOUR
     async with engine.connect() as connection:
         await connection.execute(text("ANALYZE capability_events, band_quarters, band_days"))
-        for planned in (nullcontext(), planned_once(connection)):
+        for is_planned_once in (False, True):
+            if is_planned_once:
+                await plan_once(connection)
             events_before, bands_before = [await rows_read(connection, each) for each in ("capability_e", "band_")]
-            async with planned:
-                assert await read(connection, site, end - timedelta(days=days), end)
+            assert await read(connection, site, end - timedelta(days=days), end)
             # The last event before the window is looked for, of each capability and kind, for its tenure.
             assert await rows_read(connection, "capability_e") - events_before <= 8
             assert 0 < await rows_read(connection, "band_") - bands_before < 2 * (2 * 24 * 4 + 2)
