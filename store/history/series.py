@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.history.buckets import bucket_begin
@@ -65,6 +66,12 @@ _MARK = text("SELECT complete_at, clock_timestamp() AS now FROM rollup_mark")
 _SURELY_REGULAR = 12
 """With more readings than so many for each bucket's width, at least three quarters of the intervals between them are
 shorter than a third of a bucket: then whatever is longer than a bucket is a gap."""
+
+
+@lru_cache(maxsize=64)
+def _clause(statement: str) -> TextClause:
+    """A statement with its parameters found, which takes longer than to put it together: charts have few forms."""
+    return text(statement)
 
 
 async def read_series(
@@ -152,7 +159,7 @@ async def _read_rows(
         wanted.append(Wanted(measurand, devices, len(places)))
         places += [(measurand, device_id) for device_id in devices]
     devices_of = {name: value for each in wanted for name, value in each.given.items()}
-    rows = await connection.execute(text(statement(wanted)), {**given, **devices_of})
+    rows = await connection.execute(_clause(statement(wanted)), {**given, **devices_of})
     return {places[row.n]: row for row in rows}
 
 
@@ -166,7 +173,7 @@ async def _read_last_values(
     parts = [_LAST_VALUE.format(n=n, column=column_of(measurand)) for n, (measurand, _) in enumerate(pairs)]
     places = {f"device{n}": device_id for n, (_, device_id) in enumerate(pairs)}
     begins = {f"bucket{n}": buckets[pair] for n, pair in enumerate(pairs)}
-    rows = await connection.execute(text(" UNION ALL ".join(parts)), {**given, **places, **begins})
+    rows = await connection.execute(_clause(" UNION ALL ".join(parts)), {**given, **places, **begins})
     return {pairs[row.n]: row.at for row in rows}
 
 
