@@ -245,24 +245,26 @@ def history(
 
 
 @bench.command(sort_key=7)
-def overhead(*, seconds: float = 4, rounds: int = 5, depots: int = 6400, syncs: int = 100) -> int:
+def overhead(*, seconds: float = 1, rounds: int = 40, depots: int = 6400, syncs: int = 100, starts: int = 5) -> int:
     """Measure what it costs that the product is observed: figures fetched, traces sent.
 
     Parameters
     ----------
     seconds:
-        How long each load is measured.
+        How long single packets are sent to a product before it is another one's turn; arrays four times as long.
     rounds:
-        Runs of each way, of which the median counts.
+        Turns of each, whose median counts; of arrays a quarter.
     depots:
         Depots whose controllers send packets.
     syncs:
-        Circuit changes to time in each run, one after the other.
+        Circuit changes to time after each start, one after the other.
+    starts:
+        Starts of each for these, whose median counts.
 
     """
     from devtools.bench.observing.overhead import OverheadOptions, run
 
-    return asyncio.run(run(OverheadOptions(seconds, rounds, depots, syncs)))
+    return asyncio.run(run(OverheadOptions(seconds, rounds, depots, syncs, starts)))
 
 
 @bench.command(sort_key=4)

@@ -18,7 +18,14 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Decision, ParentBased, Sampler
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    Decision,
+    ParentBased,
+    Sampler,
+    TraceIdRatioBased,
+)
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
@@ -35,7 +42,7 @@ from temporalio.client import Client
 
 from cli.commands.services import ApiProgram
 from cli.place import ROOT
-from runtime.observing.open_telemetry import TracedRequests, WhatATraceLedTo
+from runtime.observing.open_telemetry import TracedRequests, WhatATraceLedTo, kept_below
 from runtime.observing.statements import StatementTracers
 from runtime.observing.traces import TRACEPARENT, are_wanted, continuing, current_traceparent
 from runtime.servers.processes import free_port
@@ -190,6 +197,10 @@ def test_what_no_trace_led_to_is_left_out(name: str, kind: SpanKind, alone: bool
         # It hands no trace on, so the request begins one.
         (ParentBased(ALWAYS_OFF), b"00-" + b"0" * 32 + b"-" + b"b" * 16 + b"-01", False),
         (ParentBased(ALWAYS_ON), b"\xff" * 5000, True),
+        (ParentBased(TraceIdRatioBased(0)), b"", False),
+        (ParentBased(TraceIdRatioBased(1)), b"", True),
+        (ParentBased(TraceIdRatioBased(0)), b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01", True),
+        (ParentBased(TraceIdRatioBased(1)), b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-00", False),
     ],
 )
 async def test_a_request_is_traced_or_handed_on_as_one_that_is_not(sampler: Sampler, given: bytes, kept: bool) -> None:
@@ -219,6 +230,26 @@ async def test_a_request_is_traced_or_handed_on_as_one_that_is_not(sampler: Samp
         [seen[0].trace_id] if kept else []
     )
     assert not get_current_span().get_span_context().is_valid
+
+
+@pytest.mark.parametrize("share", [0, 1e-9, 0.01, 0.5, 1])
+def test_a_share_of_the_traces_is_kept_as_the_sampler_keeps_it(share: float) -> None:
+    for sampler in (TraceIdRatioBased(share), ParentBased(TraceIdRatioBased(share))):
+        bound = kept_below(sampler)
+        assert bound is not None
+        limit = TraceIdRatioBased.TRACE_ID_LIMIT
+        edges = [each for each in (0, bound - 1, bound, bound + 1, limit) if 0 <= each <= limit]
+        for trace_id in (high << 64 | low for high in (0, 7) for low in edges):
+            asked = sampler.should_sample(None, trace_id, "GET", SpanKind.SERVER).decision
+            assert (asked is not Decision.DROP) is (trace_id & limit < bound)
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [ALWAYS_ON, ParentBased(ALWAYS_OFF), ParentBased(ALWAYS_ON, remote_parent_sampled=TraceIdRatioBased(0.5))],
+)
+def test_a_sampler_that_keeps_no_share_is_asked(sampler: Sampler) -> None:
+    assert kept_below(sampler) is None
 
 
 async def test_a_trace_that_is_not_kept_is_handed_on_by_the_same_ids_whenever_it_is_asked() -> None:

@@ -1,7 +1,8 @@
 """`./dev bench overhead`: packets and syncs of a product that nobody observes, beside one that is observed.
 
-Each round starts API and worker once in each way, in an order that changes, on the same database and the same Temporal.
-The receiver of the traces runs on the same machine, and takes its share of it.
+For the packets an API of each way runs, all at once on the same database. They are loaded in turn, in an order that
+changes; a turn is so short that whatever else slows the machine slows all of them. For the syncs API and worker are
+started in each way. The receiver of the traces runs on the same machine, and takes its share of it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -23,7 +24,6 @@ import httpx
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cli.commands.services import ApiProgram, Program
 from cli.errors import CommandFailedError
@@ -37,6 +37,8 @@ from runtime.servers.processes import free_port
 
 CLIENTS = 64
 ARRAY = 100
+_LONGER = 4
+"""So many times longer is a turn of arrays, and so many times fewer turns there are."""
 _LONGEST = 60.0
 _LOOK_EVERY = 0.002
 _SCRAPE_EVERY = 5.0
@@ -65,6 +67,7 @@ class OverheadOptions:
     rounds: int
     depots: int
     syncs: int
+    starts: int
 
 
 async def run(options: OverheadOptions) -> int:
@@ -84,9 +87,13 @@ async def run(options: OverheadOptions) -> int:
             async with engine.begin() as connection:
                 await make_sites(connection, options.depots)
             load = os.getloadavg()[0]
-            steps = [(number, ways[(number + n) % len(ways)]) for number in range(options.rounds) for n in range(4)]
-            for _, way in track(steps, description="ways", console=console, transient=True):
-                await _measure(made, engine, way, options)
+            async with engine.connect() as connection:
+                sites = await read_sites(connection)
+            await _measure_packets(made, ways, sites, options, console)
+            steps = [way for number in range(options.starts) for way in _in_turn(ways, number)]
+            for way in track(steps, description="syncs", console=console, transient=True):
+                async with _running(made, way) as api:
+                    way.syncs.append(Latency.of(await _syncs(made.url_of("run"), api.url, sites[0], options.syncs)))
     console.print(_table(ways, load))
     return 0
 
@@ -111,59 +118,93 @@ async def _receiving() -> AsyncGenerator[str]:
         raise CommandFailedError("No trace arrived: is the extra `traces` installed?")
 
 
-async def _measure(made: Stage, engine: AsyncEngine, way: Way, options: OverheadOptions) -> None:
-    async with engine.connect() as connection:
-        sites = await read_sites(connection)
-    async with _running(made, way) as (api, worker):
-        way.syncs.append(Latency.of(await _syncs(made.url_of("run"), api.url, sites[0], options.syncs)))
-        scraping = asyncio.create_task(_scrape(api, worker)) if way.scraped else None
-        for array in (1, ARRAY):
-            begin = int(time.time() * 1000) - 60_000
-            clients = [
-                Client("POST", PACKETS, packets_body(sites, number * array, array), array, begin=begin)
-                for number in range(CLIENTS)
-            ]
-            assert api.pid is not None
-            used = processor_seconds(api.pid)
-            outcome = await run_load(Plan("127.0.0.1", api.port, clients, options.seconds, options.seconds / 2))
-            used = processor_seconds(api.pid) - used
-            rate = len(outcome.latencies) * array / outcome.seconds
-            packets = sum(each - begin for each in outcome.next_times)
-            way.rates.setdefault(array, []).append(rate)
-            way.processor.setdefault(array, []).append(used / packets * 1e6)
-        if scraping is not None:
-            scraping.cancel()
-            with suppress(asyncio.CancelledError):
-                await scraping
+def _in_turn(ways: Sequence[Way], number: int) -> list[Way]:
+    """All ways, in an order in which each comes as often before another as after it."""
+    first = number % len(ways)
+    order = [*ways[first:], *ways[:first]]
+    return order[::-1] if number // len(ways) % 2 else order
 
 
-@dataclass(frozen=True)
-class _Worker:
-    program: Program
-    metrics_port: int
+async def _measure_packets(
+    made: Stage, ways: Sequence[Way], sites: Sequence[DepotIds], options: OverheadOptions, console: Console
+) -> None:
+    async with AsyncExitStack() as stack:
+        apis = {way.name: await stack.enter_async_context(_serving(made, way)) for way in ways}
+        # Whoever is asked first makes what others find.
+        for way in ways:
+            await _load(way, apis[way.name], sites, 1, options.seconds)
+        for way in ways:
+            way.rates.clear()
+            way.processor.clear()
+        turns = [(1, options.seconds, way) for number in range(options.rounds) for way in _in_turn(ways, number)]
+        # All clients' arrays together take more than a second.
+        rounds = range(max(options.rounds // _LONGER, 1))
+        turns += [(ARRAY, options.seconds * _LONGER, way) for number in rounds for way in _in_turn(ways, number)]
+        scraped_at = 0.0
+        for array, seconds, way in track(turns, description="packets", console=console, transient=True):
+            api = apis[way.name]
+            async with asyncio.TaskGroup() as group:
+                # As often as Prometheus does, of the time in which this way is measured.
+                if way.scraped and (scraped_at := scraped_at + seconds) >= _SCRAPE_EVERY:
+                    scraped_at = 0.0
+                    group.create_task(_scrape(api.url))
+                await _load(way, api, sites, array, seconds)
+
+
+async def _load(way: Way, api: ApiProgram, sites: Sequence[DepotIds], array: int, seconds: float) -> None:
+    begin = int(time.time() * 1000) - 60_000
+    clients = [
+        Client("POST", PACKETS, packets_body(sites, number * array, array), array, begin=begin)
+        for number in range(CLIENTS)
+    ]
+    assert api.pid is not None
+    used = processor_seconds(api.pid)
+    outcome = await run_load(Plan("127.0.0.1", api.port, clients, seconds, seconds / 8))
+    used = processor_seconds(api.pid) - used
+    packets = sum(each - begin for each in outcome.next_times)
+    way.rates.setdefault(array, []).append(len(outcome.latencies) * array / outcome.seconds)
+    way.processor.setdefault(array, []).append(used / packets * 1e6)
+
+
+def _environment(made: Stage, way: Way) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    address = made.client.service_client.config.target_host
+    environment |= {"DATABASE_URL": made.url_of("run"), "TEMPORAL_ADDRESS": address, **way.environment}
+    # The depots are made without grid connections: what repairs them all would stand before what is measured.
+    return environment | {"MANAGE_METRICS_PORT": str(free_port(0)), "MANAGE_DRIFT_REPAIR": "false"}
 
 
 @asynccontextmanager
-async def _running(made: Stage, way: Way) -> AsyncGenerator[tuple[ApiProgram, _Worker]]:
-    """Run API and worker, each a process."""
+async def _serving(made: Stage, way: Way) -> AsyncGenerator[ApiProgram]:
+    """Run an API, a process."""
     with tempfile.TemporaryDirectory(prefix="bench-api-") as folder:
-        metrics_port = free_port(0)
-        address = made.client.service_client.config.target_host
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-        environment |= {"DATABASE_URL": made.url_of("run"), "TEMPORAL_ADDRESS": address, **way.environment}
-        # The depots are made without grid connections: what repairs them all would stand before what is measured.
-        environment |= {"MANAGE_METRICS_PORT": str(metrics_port), "MANAGE_DRIFT_REPAIR": "false"}
-        api = ApiProgram("127.0.0.1", free_port(0), Path(folder) / "api.log", environment)
-        worker = Program(
-            "worker", ["worker.py"], Path(folder) / "worker.log", environment | {"MANAGE_API_URL": api.url}
-        )
+        api = ApiProgram("127.0.0.1", free_port(0), Path(folder) / "api.log", _environment(made, way))
         try:
-            await asyncio.to_thread(worker.start)
             await asyncio.to_thread(api.start)
-            yield api, _Worker(worker, metrics_port)
+            yield api
         finally:
-            for process in (worker, api):
-                await asyncio.to_thread(process.stop)
+            await asyncio.to_thread(api.stop)
+
+
+@asynccontextmanager
+async def _running(made: Stage, way: Way) -> AsyncGenerator[ApiProgram]:
+    """Run API and worker, each a process. Where figures are fetched, those of both are."""
+    async with _serving(made, way) as api:
+        with tempfile.TemporaryDirectory(prefix="bench-worker-") as folder:
+            environment = _environment(made, way) | {"MANAGE_API_URL": api.url}
+            worker = Program("worker", ["worker.py"], Path(folder) / "worker.log", environment)
+            addresses = [api.url, f"http://127.0.0.1:{environment['MANAGE_METRICS_PORT']}"]
+            try:
+                await asyncio.to_thread(worker.start)
+                began = time.perf_counter()
+                while not await _answers(addresses[1]):
+                    if time.perf_counter() - began > _LONGEST:
+                        raise CommandFailedError(f"The worker did not start within {_LONGEST:.0f} s.")
+                    await asyncio.sleep(_LOOK_EVERY)
+                async with _scraping(addresses if way.scraped else ()):
+                    yield api
+            finally:
+                await asyncio.to_thread(worker.stop)
 
 
 async def _syncs(database_url: str, api_url: str, site: DepotIds, count: int) -> list[float]:
@@ -189,12 +230,34 @@ async def _syncs(database_url: str, api_url: str, site: DepotIds, count: int) ->
     return took
 
 
-async def _scrape(api: ApiProgram, worker: _Worker) -> None:
+async def _scrape(address: str) -> None:
     async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        (await client.get(f"{address}/metrics")).raise_for_status()
+
+
+async def _answers(address: str) -> bool:
+    try:
+        await _scrape(address)
+    except httpx.ConnectError:
+        return False
+    return True
+
+
+@asynccontextmanager
+async def _scraping(addresses: Sequence[str]) -> AsyncGenerator[None]:
+    async def scrape() -> None:
         while True:
-            for address in (f"{api.url}/metrics", f"http://127.0.0.1:{worker.metrics_port}/metrics"):
-                (await client.get(address)).raise_for_status()
+            for address in addresses:
+                await _scrape(address)
             await asyncio.sleep(_SCRAPE_EVERY)
+
+    task = asyncio.create_task(scrape())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def _table(ways: Sequence[Way], load: float) -> Table:
