@@ -99,19 +99,12 @@ def executable(name: str) -> str:
     return found
 
 
-# A workflow is deleted once it is noted that what it had to do is done, which a server does each half minute by itself.
-_SOON = ["--dynamic-config-value", 'history.transferProcessorUpdateAckInterval="100ms"']
-
-
 @pytest.fixture(scope="session")
 def temporal_address() -> Iterator[str]:
     """A Temporal dev server for this test process."""
     environment = asyncio.run(
         WorkflowEnvironment.start_local(
-            dev_server_existing_path=executable("temporal"),
-            dev_server_log_level="error",
-            dev_server_extra_args=_SOON,
-            ui=False,
+            dev_server_existing_path=executable("temporal"), dev_server_log_level="error", ui=False
         )
     )
     yield environment.client.service_client.config.target_host
