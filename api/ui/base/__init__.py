@@ -9,7 +9,7 @@
   is set up
 - ``forms``: What was filled in, and what is wrong with it: every field at once, each beside its field
 - ``live``: Live pages: a stream of events that says what has changed, so that a page asks for the parts that show it
-- ``navigation``: Where one can go. A link is shown as soon as the page behind it exists
+- ``navigation``: Where one can go. A link is shown to whoever is offered what it leads to
 - ``problem_list``: The page of all problem codes: where the ``type`` of every refusal leads
 - ``problem_pages``: Refusals as pages: what the API says as a problem document, a person gets as a page, or as a
   notice in one

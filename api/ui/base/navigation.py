@@ -1,4 +1,4 @@
-"""Where one can go. A link is shown as soon as the page behind it exists."""
+"""Where one can go. A link is shown to whoever is offered what it leads to."""
 
 from __future__ import annotations
 
