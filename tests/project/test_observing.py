@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,17 @@ from runtime.observing.metrics import metrics_text, new_registry
 from runtime.settings import Settings
 from runtime.workers.versions import Takeover
 from telemetry.mqtt import subscribing
-from tests.helpers.deployed import ROOT, load_compose
+from tests.helpers.deployed import ROLES, ROOT, load_compose
 from tests.helpers.live import working
 from tests.helpers.support import make_depot, synced
 
 PROMETHEUS = ROOT / "deploy/prometheus"
 BOARDS = ("overview", "door", "workflows")
+DOCUMENTS = ("operations.md", "scale.md")
+"""Those that say by which figure something is seen."""
 _NOT_OURS = {"up"}
 """What Prometheus itself says of each process."""
+_SERVED_AFTER_A_FAILURE = {"temporal_request_failure_total"}
 
 
 def rules() -> list[dict[str, Any]]:
@@ -52,6 +56,19 @@ def metrics_in(expression: str) -> set[str]:
     bare = re.sub(r"\{[^}]*\}", "{}", bare)
     names = set(re.findall(r"\b([a-z_][a-z0-9_]*)\b(?!\s*\()", re.sub(r"\[[^\]]*\]", "", bare)))
     return names - {"offset", "or"} - set(re.findall(r"offset\s+(\w+)", bare))
+
+
+def figures_in(text: str, served: Iterable[str]) -> set[str]:
+    """The figures that a document names, also those whose prefix it leaves out."""
+    bare = {name.partition("_")[2] for name in served}
+    named = set(re.findall(r"`([a-z]+(?:_[a-z0-9]+)+)[`{]", text)) - set(ROLES)
+    return {
+        each for each in named if each.startswith(("manage_", "temporal_")) or each.endswith("_total") or each in bare
+    }
+
+
+def document(name: str) -> str:
+    return (ROOT / "docs" / name).read_text()
 
 
 def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -86,9 +103,12 @@ def test_each_alert_has_its_test_and_its_section_and_the_other_way_round() -> No
     alerts = [rule["alert"] for rule in rules()]
     assert len(set(alerts)) == len(alerts)
     tested = {test["name"] for test in yaml.safe_load((PROMETHEUS / "alerts_test.yml").read_text())["tests"]}
-    sections = re.findall(r"^### (Manage\w+)$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+    sections = re.findall(r"^### (Manage\w+)$", document("operations.md"), re.MULTILINE)
     assert set(alerts) == tested
     assert alerts == sections
+    named = {each for name in DOCUMENTS for each in re.findall(r"`(Manage[A-Z]\w+)`", document(name))}
+    assert named
+    assert named <= set(alerts)
     assert {rule["labels"]["severity"] for rule in rules()} == {"page", "ticket"}
 
 
@@ -112,7 +132,7 @@ def test_a_board_can_be_imported(name: str) -> None:
     assert len(set(uids)) == len(uids)
 
 
-async def test_every_metric_of_a_rule_or_a_board_is_served(
+async def test_every_metric_of_a_rule_a_board_or_a_document_is_served_and_documented(
     engine: AsyncEngine, api: httpx.AsyncClient, client: Client, task_queue: str
 ) -> None:
     registry = new_registry()
@@ -133,6 +153,13 @@ async def test_every_metric_of_a_rule_or_a_board_is_served(
     named = {name: expression for expression in expressions() for name in metrics_in(expression)}
     assert len(named) > 20
     assert {name: each for name, each in named.items() if name not in served | _NOT_OURS} == {}
+    told_of = {name: figures_in(document(name), served) for name in DOCUMENTS}
+    assert all(told_of.values())
+    unserved = {name: found - served - _SERVED_AFTER_A_FAILURE for name, found in told_of.items()}
+    assert {name: each for name, each in unserved.items() if each} == {}
+    # Those of the process are named as Prometheus's client names them for any.
+    ours = {each.name for each in families if re.match("manage_(?!process_)", each.name)}
+    assert {each for each in ours if not {each, f"{each}_total"} & told_of["operations.md"]} == set()
 
 
 @pytest.mark.parametrize(
@@ -146,6 +173,12 @@ async def test_every_metric_of_a_rule_or_a_board_is_served(
 )
 def test_the_metrics_of_an_expression_are_found(expression: str, names: set[str]) -> None:
     assert metrics_in(expression) == names
+
+
+def test_the_figures_of_a_document_are_found() -> None:
+    text = "`manage_a_total{code}`, `a_total`, `b_rows`, `in_use`, `manage_owner`, `none_total`, manage_c_rows"
+    wanted = {"manage_a_total", "a_total", "b_rows", "none_total"}
+    assert figures_in(text, {"manage_a_total", "manage_b_rows"}) == wanted
 
 
 def test_compose_runs_them_by_a_profile_of_their_own() -> None:
