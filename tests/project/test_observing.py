@@ -1,4 +1,4 @@
-"""Alerts, boards and what runs them: each fits what the product really tells, and what the documentation says."""
+"""Alerts, boards, what runs them and plans: they fit what the product really tells, and what the documentation says."""
 
 from __future__ import annotations
 
@@ -69,6 +69,11 @@ def figures_in(text: str, served: Iterable[str]) -> set[str]:
 
 def document(name: str) -> str:
     return (ROOT / "docs" / name).read_text()
+
+
+def flowing(name: str) -> str:
+    """A document without the breaks of its lines."""
+    return " ".join(document(name).split())
 
 
 def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -199,3 +204,24 @@ def test_compose_runs_them_by_a_profile_of_their_own() -> None:
     assert "--port=8000" in compose["services"]["api"]["command"]
     # Whoever reaches Grafana only looks.
     assert grafana["environment"]["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+
+
+def test_the_plan_has_the_bytes_of_a_packet_that_were_measured() -> None:
+    measured = re.search(
+        r"the packet itself takes ([\d,]+) bytes and ([\d,]+) of indexes, its row of readings ([\d,]+) and ([\d,]+), "
+        r"its two capability events ([\d,]+) and ([\d,]+)\.",
+        flowing("performance.md"),
+    )
+    assert measured is not None
+    packet, index, row, row_index, events, events_index = (int(each.replace(",", "")) for each in measured.groups())
+    parts = (packet + index, row + row_index, events + events_index)
+    kinds = zip(parts, ("packet", "readings", "events"), strict=True)
+    planned = ", ".join(f"{size:,} {kind}" for size, kind in kinds)
+    assert f"| {planned} | {sum(parts):,} |" in flowing("scale.md")
+
+
+def test_the_plan_has_rates_that_were_measured() -> None:
+    rates = re.findall(r"([\d,.]+)(?: a second| ms)? \*m\* \|", flowing("scale.md"))
+    assert len(rates) > 4
+    measured = flowing("performance.md") + flowing("operations.md")
+    assert [each for each in rates if not re.search(rf"(?<![\d,.]){re.escape(each)}(?![\d,])", measured)] == []
