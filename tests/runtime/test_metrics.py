@@ -41,6 +41,10 @@ COUNTED = (
     "_connections_limit", "_left", "_running", "_up", "_connected", "_in_hand", "_fds", "_current",
 )  # fmt: skip
 """What gauges without a unit count, or say is so."""
+LABELS = {
+    "code", "freshness", "le", "method", "outcome", "provisioning", "result", "route", "state", "status", "version",
+}  # fmt: skip
+"""Those of a fixed set of values, whatever the fleet is."""
 TOKEN = "tell.the-figures-to-me"
 
 
@@ -66,6 +70,7 @@ def assert_named_well(found: Iterable[Any]) -> None:
         if family.name.startswith("temporal_"):
             continue  # Its names are its own.
         assert re.fullmatch(r"manage_[a-z][a-z0-9_]*", family.name), family.name
+        assert {label for each in family.samples for label in each.labels} <= LABELS, family.name
         if family.type == "counter":
             assert all(each.name.endswith("_total") for each in family.samples), family.name
         elif family.type == "histogram":
