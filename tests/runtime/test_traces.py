@@ -47,6 +47,7 @@ from runtime.observing.statements import StatementTracers
 from runtime.observing.traces import TRACEPARENT, are_wanted, continuing, current_traceparent
 from runtime.servers.processes import free_port
 from tests.factories.sites import controller_site, milliseconds, packet
+from tests.helpers.answers import HTMX
 from tests.helpers.live import http_client
 from tests.helpers.mosquitto import Mosquitto
 from tests.helpers.otlp import ReceivedSpan, Receiver, receiving
@@ -151,6 +152,19 @@ async def test_a_change_is_one_trace_from_its_request_to_the_rows_of_the_microgr
 
         await until(whole)
         assert_whole(product.received.of(trace_id), traceparent.split("-")[2])
+
+        # So is a click on a page.
+        clicked_id, clicked = trace_of(0xC11C)
+        headers = {**HTMX, "traceparent": clicked}
+        page = await product.api.post(f"/depots/{depot_id}/circuits", data={"name": "C"}, headers=headers)
+        assert page.status_code == 200, page.text
+        await synced(engine, depot_id)
+
+        async def is_told_to_the_rows() -> bool:
+            told = await product.spans(clicked_id, "POST /depots/{depot_id}/circuits", "relay", "reconcile", "INSERT")
+            return any("microgrid_nodes" in each.attributes.get("db.statement", "") for each in told)
+
+        await until(is_told_to_the_rows)
 
         # What a request asks for is told to nobody.
         other_id, other = trace_of(0xBAD)
