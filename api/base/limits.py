@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
@@ -34,6 +34,11 @@ GRACE = 10.0
 """Seconds of waiting for a body that cost nothing; a pause that is longer ends the request."""
 MIN_RATE = 1024
 """Bytes for each second of waiting beyond the grace."""
+LINGER_BYTES = 8 * MAX_BODY_BYTES
+"""So much of a refused body is thrown away before the connection is closed. With unread data a connection is reset, and
+a client that reads the answer after it has sent everything finds none."""
+LINGER_SECONDS = 5.0
+"""So long what still comes of a refused body is thrown away, at most."""
 
 
 class BodyLimit:
@@ -52,31 +57,90 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = self._larger.get(scope["path"], MAX_BODY_BYTES)
-        clock = asyncio.get_running_loop().time
-        seen, waited, whole = 0, 0.0, False
+        body = _Body(scope, receive, send, self._larger.get(scope["path"], MAX_BODY_BYTES))
+        await self._app(scope, body.receive, body.send)
 
-        async def bounded() -> Message:
-            nonlocal seen, waited, whole
-            if whole:
-                # What comes now is the end of the connection, be it in a day.
-                return await receive()
-            began = clock()
-            try:
-                async with asyncio.timeout(GRACE):
-                    message = await receive()
-            except TimeoutError:
-                raise too_slow() from None
-            waited += clock() - began
-            seen += len(message.get("body", b""))
-            whole = not message.get("more_body", False)
-            if seen > most:
-                raise HTTPException(413, f"A body here has at most {most} bytes.", {"Connection": "close"})
-            if not whole and seen < (waited - GRACE) * MIN_RATE:
-                raise too_slow()
-            return message
 
-        await self._app(scope, bounded, send)
+class _Body:
+    """The body of one request as it comes in, and what is answered to it."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, most: int) -> None:
+        self._receive = receive
+        self._send = send
+        self._most = most
+        self._declared = _declared(scope)
+        self._clock = asyncio.get_running_loop().time
+        self._seen, self._waited = 0, 0.0
+        self._whole = self._refused = False
+
+    async def receive(self) -> Message:
+        """Hand on what comes next.
+
+        Raises:
+            HTTPException: the body is refused.
+
+        """
+        if self._whole:
+            # What comes now is the end of the connection, be it in a day.
+            return await self._receive()
+        if self._declared > self._most:
+            # Whoever asked with Expect whether to send it does not.
+            raise self._refuse(_too_large(self._most))
+        began = self._clock()
+        try:
+            async with asyncio.timeout(GRACE):
+                message = await self._receive()
+        except TimeoutError:
+            raise self._refuse(too_slow()) from None
+        self._waited += self._clock() - began
+        self._seen += len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
+        if (refusal := self._fault()) is not None:
+            raise self._refuse(refusal)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Hand on the answer; that to a body that was refused ends when enough of the body was thrown away."""
+        if (
+            self._refused
+            and not self._whole
+            and message["type"] == "http.response.body"
+            and not message.get("more_body", False)
+        ):
+            # It is all there for whoever reads it; the server closes the connection at its end.
+            await self._send({**message, "more_body": True})
+            await _throw_away(self._receive)
+            message = {"type": "http.response.body"}
+        await self._send(message)
+
+    def _fault(self) -> HTTPException | None:
+        """What is wrong with what came until now."""
+        if self._seen > self._most:
+            return _too_large(self._most)
+        if not self._whole and self._seen < (self._waited - GRACE) * MIN_RATE:
+            return too_slow()
+        return None
+
+    def _refuse(self, refusal: HTTPException) -> HTTPException:
+        self._refused = True
+        return refusal
+
+
+def _declared(scope: Scope) -> int:
+    """The length that a request says its body has; 0 where it says none."""
+    return next((int(value) for name, value in scope["headers"] if name == b"content-length" and value.isdigit()), 0)
+
+
+async def _throw_away(receive: Receive) -> None:
+    """Read what still comes of a body, within bounds."""
+    left = LINGER_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while left > 0:
+                message = await receive()
+                if not message.get("more_body", False):
+                    return
+                left -= len(message.get("body", b""))
 
 
 def open_form(request: Request, *, files: int = 0) -> AwaitableOrContextManager[FormData]:
@@ -124,6 +188,10 @@ def import_places() -> Places:
 def export_places() -> Places:
     """How many exports may go on."""
     return Places(MAX_EXPORTS, ProblemCode.TOO_MANY_EXPORTS)
+
+
+def _too_large(most: int) -> HTTPException:
+    return HTTPException(413, f"A body here has at most {most} bytes.", {"Connection": "close"})
 
 
 def too_slow() -> HTTPException:

@@ -1,0 +1,76 @@
+"""Whoever sends a body that is refused early reads why, and the rest of it is read within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from urllib.parse import urlsplit
+
+import pytest
+from pydantic import SecretStr
+from temporalio.client import Client
+
+from api.base import limits
+from runtime.settings import Settings
+from tests.factories.equipped_depots import problem
+from tests.helpers.live import http_client, serving
+
+HEAD = "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n{more}\r\n"
+MUCH = limits.MAX_BODY_BYTES + limits.LINGER_BYTES // 2
+
+
+async def in_pieces() -> AsyncGenerator[bytes]:
+    for _ in range(MUCH // 65_536):
+        yield b"x" * 65_536
+
+
+@pytest.fixture
+async def url(database_url: str, client: Client) -> AsyncGenerator[str]:
+    assert client.namespace
+    async with serving(Settings(database_url=SecretStr(database_url))) as address:
+        yield address
+
+
+async def connect(url: str, path: str, more: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    place = urlsplit(url)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    writer.write(HEAD.format(path=path, host=place.netloc, more=more).encode())
+    return reader, writer
+
+
+@pytest.mark.parametrize("path", ["/api/depots", "/api/telemetry/packets"])
+async def test_a_client_that_sends_before_it_reads_is_told_that_it_is_too_much(url: str, path: str) -> None:
+    async with http_client(url) as caller:
+        for content in (b"x" * MUCH, in_pieces()):
+            refused = await caller.post(path, content=content, headers={"content-type": "application/json"})
+            assert problem(refused) == (413, "BODY_TOO_LARGE")
+            assert refused.headers["connection"] == "close"
+
+
+async def test_whoever_asks_first_sends_nothing_that_is_too_much(url: str) -> None:
+    reader, writer = await connect(url, "/api/depots", f"Content-Length: {MUCH}\r\nExpect: 100-continue\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+    writer.close()
+
+
+@pytest.mark.parametrize(("much", "seconds"), [(262_144, 600.0), (2**40, 0.2)])
+async def test_a_refused_body_without_end_is_not_read_for_ever(
+    url: str, monkeypatch: pytest.MonkeyPatch, much: int, seconds: float
+) -> None:
+    monkeypatch.setattr(limits, "LINGER_BYTES", much)
+    monkeypatch.setattr(limits, "LINGER_SECONDS", seconds)
+    reader, writer = await connect(url, "/api/depots", f"Content-Length: {2**40}\r\n")
+
+    async def send() -> None:
+        while True:
+            writer.write(b"x" * 65_536)
+            await writer.drain()
+
+    sending = asyncio.create_task(send())
+    answer = await reader.readuntil(b"}")
+    assert json.loads(answer[answer.index(b"\r\n\r\n{") :])["code"] == "BODY_TOO_LARGE"
+    # The server has closed the connection.
+    with pytest.raises(ConnectionError):
+        await sending
+    writer.close()
