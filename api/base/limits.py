@@ -1,4 +1,6 @@
-"""How large a request's body may be, how slowly it may come, and how many imports and exports go on at once."""
+"""How large a request's body may be, how slowly it may come and how it is encoded, and how many imports and exports
+go on at once.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ LINGER_SECONDS = 5.0
 
 
 class BodyLimit:
-    """Ends a request whose body is beyond the limit before it is held in memory, and one whose body trickles.
+    """Ends a request whose body is beyond the limit before it is held in memory, one whose body trickles, and one whose
+    body is compressed.
 
     What counts is the time that is spent waiting for the body, not what is done with it meanwhile.
     """
@@ -68,7 +71,7 @@ class _Body:
         self._receive = receive
         self._send = send
         self._most = most
-        self._declared = _declared(scope)
+        self._declared, self._coding = _declared(scope)
         self._clock = asyncio.get_running_loop().time
         self._seen, self._waited = 0, 0.0
         self._whole = self._refused = False
@@ -115,6 +118,8 @@ class _Body:
 
     def _fault(self) -> HTTPException | None:
         """What is wrong with what came until now."""
+        if self._coding and (self._seen or not self._whole):
+            return _encoded(self._coding)
         if self._seen > self._most:
             return _too_large(self._most)
         if not self._whole and self._seen < (self._waited - GRACE) * MIN_RATE:
@@ -126,9 +131,15 @@ class _Body:
         return refusal
 
 
-def _declared(scope: Scope) -> int:
-    """The length that a request says its body has; 0 where it says none."""
-    return next((int(value) for name, value in scope["headers"] if name == b"content-length" and value.isdigit()), 0)
+def _declared(scope: Scope) -> tuple[int, str]:
+    """The length that a request says its body has, 0 where it says none, and the coding; empty: it is as it is."""
+    length, coding = 0, ""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            length = int(value)
+        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            coding = value.decode("latin-1").strip()
+    return length, coding
 
 
 async def _throw_away(receive: Receive) -> None:
@@ -192,6 +203,15 @@ def export_places() -> Places:
 
 def _too_large(most: int) -> HTTPException:
     return HTTPException(413, f"A body here has at most {most} bytes.", {"Connection": "close"})
+
+
+def _encoded(coding: str) -> HTTPException:
+    # What is taken is told as RFC 9110, 15.5.16 has it.
+    return HTTPException(
+        415,
+        f"The body comes with the content encoding {coding[:100]!r}. Send it as it is, without Content-Encoding.",
+        {"Connection": "close", "Accept-Encoding": "identity"},
+    )
 
 
 def too_slow() -> HTTPException:

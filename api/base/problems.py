@@ -108,6 +108,10 @@ COMMON = problem_responses(
     ProblemCode.INTERNAL_ERROR,
 )
 """What any route may refuse with."""
+OF_BODIES = problem_responses(
+    ProblemCode.BODY_TOO_LARGE, ProblemCode.BODY_TOO_SLOW, ProblemCode.UNSUPPORTED_CONTENT_ENCODING
+)
+"""What any route that takes a body may refuse with."""
 
 
 def problem_response(
@@ -183,6 +187,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
         HTTPStatus.METHOD_NOT_ALLOWED: ProblemCode.METHOD_NOT_ALLOWED,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ProblemCode.BODY_TOO_LARGE,
         HTTPStatus.REQUEST_TIMEOUT: ProblemCode.BODY_TOO_SLOW,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ProblemCode.UNSUPPORTED_CONTENT_ENCODING,
     }
     code = codes.get(HTTPStatus(error.status_code), ProblemCode.INVALID_REQUEST)
     response = problem_response(code, str(error.detail))

@@ -14,6 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.routing import Route
 
+from api.base.problems import OF_BODIES
 from api.edge.glossary import MEANINGS
 from domain.access.routes import OPERATIONS, Reach
 
@@ -163,6 +164,7 @@ _SECURITY_SCHEMES = {
     },
 }
 
+_OF_BODIES = {str(status): answer for status, answer in OF_BODIES.items()}
 _BODIES = {"create": "Create", "update": "Change", "validate": "Check", "send": "ToSend"}
 _SCHEMAS = "#/components/schemas/"
 
@@ -212,6 +214,8 @@ def _document(app: FastAPI, schemas: Mapping[str, Any]) -> dict[str, Any]:
         name = operation["operationId"]
         operation["summary"] = name.replace("_", " ").capitalize()
         _name_body(operation, components)
+        for status, answer in _OF_BODIES.items() if "requestBody" in operation else ():
+            operation["responses"].setdefault(status, answer)
         _declare_location(operation)
         _declare_access(operation)
         for parameter in operation.get("parameters", ()):

@@ -74,6 +74,13 @@ class ProblemCode(StrEnum):
         "The body arrived too slowly.",
         "Send it again over a faster connection, or in smaller parts.",
     )
+    UNSUPPORTED_CONTENT_ENCODING = (
+        "UNSUPPORTED_CONTENT_ENCODING",
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        Subject.REQUEST,
+        "The body is compressed or otherwise encoded, as `Content-Encoding` says; no route decodes bodies.",
+        "Send it as it is, without `Content-Encoding` or with `identity`.",
+    )
     TOO_MANY_IMPORTS = (
         "TOO_MANY_IMPORTS",
         HTTPStatus.TOO_MANY_REQUESTS,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import re
 from collections.abc import AsyncGenerator
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from pydantic import SecretStr
 from temporalio.client import Client
@@ -74,3 +77,45 @@ async def test_a_refused_body_without_end_is_not_read_for_ever(
     with pytest.raises(ConnectionError):
         await sending
     writer.close()
+
+
+@pytest.mark.parametrize("coding", ["gzip", "Deflate", "br", "identity, gzip"])
+async def test_a_compressed_packet_is_refused_in_words(api: httpx.AsyncClient, coding: str) -> None:
+    refused = await api.post(
+        "/api/telemetry/packets", content=gzip.compress(b"[]"), headers={"content-encoding": coding}
+    )
+    assert problem(refused) == (415, "UNSUPPORTED_CONTENT_ENCODING")
+    assert refused.headers["accept-encoding"] == "identity"
+    assert coding in refused.json()["detail"]
+
+
+async def test_a_body_that_is_as_it_is_may_say_so(api: httpx.AsyncClient) -> None:
+    for coding in ("identity", "IDENTITY", ""):
+        made = await api.post(
+            "/api/depots", json={"name": "A", "timezone": "UTC"}, headers={"content-encoding": coding}
+        )
+        assert made.status_code == 201
+    # What has no body has none that is compressed.
+    assert (await api.get("/api/depots", headers={"content-encoding": "gzip"})).status_code == 200
+
+
+async def test_no_route_takes_a_compressed_body(api: httpx.AsyncClient) -> None:
+    document = (await api.get("/openapi.json")).json()
+    taking = [
+        (method, path, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if "requestBody" in operation
+    ]
+    assert len(taking) > 30
+    for method, path, operation in taking:
+        place = re.sub(r"\{(\w+)\}", "018f4e6c-0000-7000-8000-000000000000", path)
+        (media, *_) = operation["requestBody"]["content"]
+        headers = {"content-type": media, "content-encoding": "gzip"}
+        refused = await api.request(method, place, content=gzip.compress(b"{}"), headers=headers)
+        assert problem(refused) == (415, "UNSUPPORTED_CONTENT_ENCODING"), (method, path)
+        assert {"408", "413", "415"} <= operation["responses"].keys()
+    page = await api.post("/depots/new", content=gzip.compress(b"name=A"), headers={
+        "content-type": "application/x-www-form-urlencoded", "content-encoding": "gzip", "accept": "text/html",
+    })  # fmt: skip
+    assert page.status_code == 415
