@@ -3384,6 +3384,10 @@ CREATE INDEX imports_open ON public.imports USING btree (id) WHERE (finished_at 
 
 CREATE UNIQUE INDEX microgrids_one_active ON public.microgrids USING btree (depot_id) WHERE (retired_at IS NULL);
 
+CREATE INDEX people_by_email ON public.people USING btree (lower(email)) WHERE email_verified;
+
+CREATE INDEX people_by_sub ON public.people USING btree (sub);
+
 CREATE INDEX people_called ON public.people USING btree ((((issuer || '#'::text) || sub)));
 
 CREATE INDEX power_source_readings_device_id ON public.power_source_readings USING btree (device_id);

@@ -36,6 +36,8 @@ people = Table(
     now_column("signed_in_at"),
     UniqueConstraint("issuer", "sub", name="people_subject"),
     Index("people_called", text("((issuer || '#'::text) || sub)")),
+    Index("people_by_email", text("lower(email)"), postgresql_where=text("email_verified")),
+    Index("people_by_sub", "sub"),
     text_check("people_sub", "sub", MAX_SUB_LENGTH),
     text_check("people_name", "name", MAX_STORED_NAME_LENGTH),
 )

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.access.people import Identity, is_program, read_identity, read_named
 from domain.access.secrets import SecretKind, digest_of, make_secret
 from domain.access.sessions import return_address
 from domain.base.actor import LOCAL_ADMINISTRATOR
 from runtime.settings import Settings
-from store.access.people import find_person, keep_person
+from store.access.people import find_people, find_person, keep_person
 
 ISSUER = "https://id.example"
 
@@ -109,19 +109,39 @@ def test_a_secret_has_256_bits_and_is_stored_as_its_digest() -> None:
         make_secret(SecretKind.SESSION, b"short")
 
 
+async def add_many(connection: AsyncConnection) -> None:
+    """Have so many people signed in that looking through all of them takes longer than an index does."""
+    await connection.execute(
+        text(
+            "INSERT INTO people (issuer, sub, name, email, email_verified, groups) "
+            "SELECT 'x', n::text, 'x', n || '@x.example', n % 10 > 0, '{}' FROM generate_series(1, 5000) AS n"
+        )
+    )
+    await connection.execute(text("ANALYZE people"))
+
+
 async def test_a_person_is_looked_up_by_an_index(engine: AsyncEngine) -> None:
     odd, usual = read_identity(f"{ISSUER}/#a", {"sub": "b#c"}, "groups"), identity()
     async with engine.begin() as connection:
         kept = {each.subject: await keep_person(connection, each) for each in (odd, usual)}
         assert {subject: await find_person(connection, subject) for subject in kept} == kept
         assert await find_person(connection, f"{ISSUER}#another") is None
-        await connection.execute(
-            text(
-                "INSERT INTO people (issuer, sub, name, email_verified, groups) "
-                "SELECT 'x', n::text, 'x', false, '{}' FROM generate_series(1, 5000) AS n"
-            )
-        )
-        await connection.execute(text("ANALYZE people"))
+        await add_many(connection)
         await find_person(connection, usual.subject)
         used = await connection.execute(text("SELECT pg_stat_get_xact_numscans('people_called'::regclass)"))
         assert used.scalar_one() > 0
+
+
+async def test_who_is_granted_something_is_found_by_an_index(engine: AsyncEngine) -> None:
+    ada = identity(email="Ada@x.example", email_verified=True)
+    looked_through = text("SELECT pg_stat_get_xact_numscans('people'::regclass)")
+    async with engine.begin() as connection:
+        await keep_person(connection, ada)
+        await add_many(connection)
+        before = (await connection.execute(looked_through)).scalar_one()
+        for sought in ("ada@X.example", ada.sub, ada.subject):
+            found = await find_people(connection, sought, 2, exactly=True)
+            assert [each.subject for each in found] == [ada.subject]
+        # An address that was not verified finds nobody.
+        assert await find_people(connection, "10@x.example", 2, exactly=True) == []
+        assert (await connection.execute(looked_through)).scalar_one() == before
