@@ -33,7 +33,7 @@ from opentelemetry.trace import (
 
 _STATEMENT = "db.statement"
 _TOLD = ("db.system", _STATEMENT)
-_HOUSEKEEPING = ("BEGIN;", "ROLLBACK;", ";")
+_HOUSEKEEPING = ("BEGIN;", "ROLLBACK;")
 """Statements by which a connection is taken from the pool, asked whether it lives, and given back."""
 
 _ids = RandomIdGenerator()
