@@ -556,9 +556,17 @@ CREATE FUNCTION public.list_alarms_updated() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    PERFORM settle_alarms(array_agg(n.depot_id)) FROM new_rows AS n JOIN old_rows AS o USING (depot_id)
-    WHERE (n.freshness = 'STALE') <> (o.freshness = 'STALE')
-       OR (n.provisioning = 'FAILED') <> (o.provisioning = 'FAILED')
+    PERFORM settle_alarms(array_agg(g.depot_id))
+    FROM (
+        SELECT depot_id
+        FROM (
+            SELECT depot_id, freshness = 'STALE' AS stale, provisioning = 'FAILED' AS failed FROM old_rows
+            UNION ALL
+            SELECT depot_id, freshness = 'STALE', provisioning = 'FAILED' FROM new_rows
+        ) AS each
+        GROUP BY depot_id
+        HAVING bool_or(stale) <> bool_and(stale) OR bool_or(failed) <> bool_and(failed)
+    ) AS g
     HAVING count(*) > 0;
     RETURN NULL;
 END $$;
@@ -575,9 +583,18 @@ CREATE FUNCTION public.list_ranks_updated() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    PERFORM settle_ranks(array_agg(n.depot_id)) FROM new_rows AS n JOIN old_rows AS o USING (depot_id)
-    WHERE (n.sort_key, n.timezone, n.provisioning, n.freshness)
-          IS DISTINCT FROM (o.sort_key, o.timezone, o.provisioning, o.freshness)
+    PERFORM settle_ranks(array_agg(g.depot_id))
+    FROM (
+        SELECT depot_id
+        FROM (
+            SELECT depot_id, sort_key, timezone, provisioning, freshness FROM old_rows
+            UNION ALL
+            SELECT depot_id, sort_key, timezone, provisioning, freshness FROM new_rows
+        ) AS each
+        GROUP BY depot_id
+        HAVING min(sort_key) <> max(sort_key) OR min(timezone) <> max(timezone)
+            OR min(provisioning) <> max(provisioning) OR min(freshness) <> max(freshness)
+    ) AS g
     HAVING count(*) > 0;
     RETURN NULL;
 END $$;
