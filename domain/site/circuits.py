@@ -23,6 +23,11 @@ MAX_RATED_POWER_W = 1e10
 """Watts. Ten gigawatts: more can only be a slip."""
 
 
+def path_of(names: Iterable[str]) -> str:
+    """How the place of a circuit is written: the names from the top-level circuit down."""
+    return " \u203a ".join(names)
+
+
 @dataclass(frozen=True)
 class CircuitPlace:
     """Where one circuit is: under which circuit (None: top level), and as which of its siblings."""

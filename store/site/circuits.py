@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -93,6 +93,25 @@ def in_order(rows: Sequence[RowMapping]) -> list[CircuitRecord]:
     records = {row["circuit_id"]: CircuitRecord(**row) for row in rows}
     tree = CircuitTree(CircuitPlace(each.circuit_id, each.parent_id, each.position) for each in records.values())
     return [records[circuit_id] for circuit_id in tree.walk()]
+
+
+_WAYS = text("""
+    WITH RECURSIVE above AS (
+        SELECT id AS circuit_id, parent_id, ARRAY[name] AS names FROM circuits
+        WHERE id = ANY (CAST(:circuit_ids AS uuid[]))
+        UNION ALL
+        SELECT a.circuit_id, c.parent_id, c.name || a.names FROM above AS a JOIN circuits AS c ON c.id = a.parent_id
+    )
+    SELECT circuit_id, names FROM above WHERE parent_id IS NULL
+""")
+
+
+async def read_ways(connection: AsyncConnection, circuit_ids: Collection[UUID]) -> dict[UUID, list[str]]:
+    """Read the names on the way to each of some circuits, from the top-level circuit down to its own."""
+    if not circuit_ids:
+        return {}
+    found = await connection.execute(_WAYS, {"circuit_ids": list(circuit_ids)})
+    return {row.circuit_id: row.names for row in found}
 
 
 async def _read_tree(connection: AsyncConnection, depot_id: UUID) -> CircuitTree:

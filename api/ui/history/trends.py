@@ -26,12 +26,14 @@ from domain.base.problems import Problem
 from domain.history.buckets import LONGEST_SPAN
 from domain.history.exports import ExportKind
 from domain.history.series import MOST_SERIES, Selection, SeriesSubject
+from domain.site.circuits import path_of
 from domain.site.measurands import MEASURANDS
 from store.base.database import clock, snapshot
 from store.history.parquet import can_write_parquet
 from store.history.series import depots_in
 from store.history.sources import SeriesSource, read_sources
 from store.history.trends.choices import Choice, list_choices
+from store.site.circuits import read_ways
 from store.site.depots import depot_not_found
 
 router = APIRouter(prefix="/trends", include_in_schema=False)
@@ -135,13 +137,16 @@ async def show(
         return RedirectResponse(f"{request.url.path}?{query}" if query else request.url.path, 303)
     async with snapshot(engine) as connection:
         sources, missing = await _read_chosen(connection, scope, shown.series)
+        places = await _read_places(connection, sources)
         now = await clock(connection)
     beside = depot or (sources[0].depot_id if sources else None)
     found = await _find(engine, scope, beside, None)
     chosen = [str(each.selection) for each in sources]
     context = {
         "shown": shown,
-        "sources": [(each, MEASURANDS[each.selection.measurand], SUBJECT[each.selection.subject]) for each in sources],
+        "sources": [
+            (each, place, MEASURANDS[each.selection.measurand]) for each, place in zip(sources, places, strict=True)
+        ],
         "chosen": chosen,
         "missing": missing,
         "left_out": max(0, len(shown.series) - missing - len(chosen)),
@@ -192,6 +197,19 @@ async def _read_chosen(
         except Problem:
             missing += 1
     return sources, missing
+
+
+async def _read_places(connection: AsyncConnection, sources: Sequence[SeriesSource]) -> list[str]:
+    """Where each of these is among its depot's circuits: under which one, or at which one; empty: at the top, or at
+    none.
+    """
+    ways = await read_ways(connection, {each.circuit_id for each in sources if each.circuit_id is not None})
+
+    def place(source: SeriesSource) -> str:
+        way = [] if source.circuit_id is None else ways[source.circuit_id]
+        return path_of(way[:-1] if source.selection.subject is SeriesSubject.CIRCUIT else way)
+
+    return [place(each) for each in sources]
 
 
 async def _find(engine: AsyncEngine, scope: DepotScope, depot_id: UUID | None, search: str | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.base.problems import Problem, ProblemCode
-from domain.site.circuits import CircuitPlace, CircuitTree
+from domain.site.circuits import CircuitPlace, CircuitTree, path_of
 from store.base.off_loop import off_loop
 from store.site.circuits import CircuitRecord, list_circuits
 
@@ -21,8 +21,8 @@ class DepotCircuits:
         self._paths: dict[UUID, str] = {}
         for circuit_id in self.tree.walk():
             circuit = self.by_id[circuit_id]
-            above = "" if circuit.parent_id is None else f"{self._paths[circuit.parent_id]} \u203a "
-            self._paths[circuit_id] = above + circuit.name
+            above = () if circuit.parent_id is None else (self._paths[circuit.parent_id],)
+            self._paths[circuit_id] = path_of((*above, circuit.name))
 
     def find(self, circuit_id: UUID) -> CircuitRecord:
         """One circuit of this depot.

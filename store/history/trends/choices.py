@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.history.series import SeriesSubject
+from domain.site.circuits import path_of
 from domain.site.measurands import MEASURANDS, MeasurandKey
 from store.monitoring.device_readings import column_of
 
@@ -35,22 +36,22 @@ class Choice:
 # A circuit is told by its path: two of one name may stand in different places.
 _SUBJECTS = text("""
     WITH RECURSIVE tree AS (
-        SELECT id, name, '' AS above, name AS path FROM circuits WHERE depot_id = :depot_id AND parent_id IS NULL
+        SELECT id, name, CAST('{}' AS text[]) AS above, ARRAY[name] AS way
+        FROM circuits WHERE depot_id = :depot_id AND parent_id IS NULL
         UNION ALL
-        SELECT c.id, c.name, t.path, t.path || ' \u203a ' || c.name
-        FROM tree AS t JOIN circuits AS c ON c.parent_id = t.id
+        SELECT c.id, c.name, t.way, t.way || c.name FROM tree AS t JOIN circuits AS c ON c.parent_id = t.id
     )
-    SELECT 0 AS n, 'circuit' AS subject, c.id, c.name, c.above AS place,
+    SELECT 0 AS n, 'circuit' AS subject, c.id, c.name, NULL AS kind, c.above AS way,
            ARRAY(SELECT id FROM devices WHERE circuit_id = c.id ORDER BY name, id LIMIT 20) AS devices
     FROM tree AS c
     UNION ALL
-    SELECT 1, 'power-source', s.id, s.name, concat_ws(', ', initcap(s.kind), c.path),
+    SELECT 1, 'power-source', s.id, s.name, initcap(s.kind), c.way,
            ARRAY(SELECT DISTINCT device_id FROM power_source_readings WHERE power_source_id = s.id)
     FROM power_sources AS s LEFT JOIN tree AS c ON c.id = s.circuit_id WHERE s.depot_id = :depot_id
     UNION ALL
-    SELECT 2, 'device', d.id, d.name, coalesce(c.path, ''), ARRAY[d.id]
+    SELECT 2, 'device', d.id, d.name, NULL, c.way, ARRAY[d.id]
     FROM devices AS d LEFT JOIN tree AS c ON c.id = d.circuit_id WHERE d.depot_id = :depot_id
-    ORDER BY n, name, place, id
+    ORDER BY n, name, kind, way, id
 """)
 _SEEN = ", ".join(
     f"CASE WHEN bool_or({column_of(key)} IS NOT NULL OR faults ? '{key}') THEN '{key}' END" for key in MEASURANDS
@@ -79,8 +80,9 @@ async def list_choices(
     terms = search.casefold().split()
     found: list[tuple[Choice, list[UUID], list[str]]] = []
     for row in await connection.execute(_SUBJECTS, {"depot_id": depot_id}):
-        choice = Choice(SeriesSubject(row.subject), row.id, row.name, row.place)
-        called = f"{row.name} {row.place} {choice.subject.value.replace('-', ' ')}".casefold()
+        place = ", ".join(filter(None, (row.kind, path_of(row.way or ()))))
+        choice = Choice(SeriesSubject(row.subject), row.id, row.name, place)
+        called = f"{row.name} {place} {choice.subject.value.replace('-', ' ')}".casefold()
         others = [term for term in terms if term not in called]
         if all(any(term in _words_of(key) for key in MEASURANDS) for term in others):
             found.append((choice, row.devices, others))

@@ -9,12 +9,13 @@ from uuid import uuid4
 
 import pytest
 from playwright.async_api import Page, Route, expect
+from sqlalchemy import text
 
 from store.site.depots import NewCircuit
 from tests.factories.depots import make_depot_with
 from tests.factories.history.trend_sites import make_trend_site
 from tests.factories.sites import MadeDepot, milliseconds, packet
-from tests.pages.conftest import PHONE, RunningProduct, Visitor
+from tests.pages.conftest import DESKTOP, PHONE, RunningProduct, Visitor
 from tests.pages.helpers.load import is_live, send
 from tests.pages.helpers.looking import is_wider_than_the_screen, look
 
@@ -100,6 +101,22 @@ async def test_circuits_of_one_name_are_told_by_what_is_above_them(product: Runn
     found = page.locator(".found-thing p").filter(has=page.locator("strong", has_text="Panel"))
     await expect(found).to_have_text(["Panel Feed 1", "Panel Feed 2", "Panel Feed 2 \u203a Panel"])
     await look(page, "trends-places")
+    # So are those that are chosen.
+    async with product.engine.connect() as connection:
+        query = text("SELECT id FROM circuits WHERE depot_id = :depot_id AND name = 'Panel' ORDER BY id")
+        panels = (await connection.execute(query, {"depot_id": depot_id})).scalars().all()
+    chosen = urlencode([("series", f"circuit:{each}:TOTAL_POWER_LOAD") for each in panels])
+    for size in (DESKTOP, PHONE):
+        await page.set_viewport_size({"width": size[0], "height": size[1]})
+        await page.goto(f"/trends?{chosen}")
+        told = page.locator(".trend-name .quiet-text")
+        depot = (await page.locator("#finder-title").inner_text()).strip()
+        expected = ["Feed 1", "Feed 2", "Feed 2 \u203a Panel"]
+        assert sorted(await told.all_inner_texts()) == [f"{depot}, {each}" for each in expected]
+        for each in expected:
+            button = page.get_by_role("button", name=f"Take Panel, {each}, Total active power, off", exact=True)
+            await expect(button).to_have_count(1)
+        await look(page, f"trends-chosen-places-{size[0]}")
 
 
 async def test_time_is_moved_by_keyboard_and_the_link_holds_it(product: RunningProduct, visitor: Visitor) -> None:
