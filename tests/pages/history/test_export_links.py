@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import re
 from urllib.parse import urlencode
 
-from playwright.async_api import Locator, Page, expect
+import pytest
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.factories.history.trend_sites import make_trend_site
 from tests.factories.load_sites import make_load_site
+from tests.factories.sites import make_site
 from tests.pages.conftest import PHONE, RunningProduct, Visitor
 from tests.pages.helpers.looking import look
 
@@ -35,6 +38,46 @@ async def test_the_last_day_is_exported_from_the_load_page(product: RunningProdu
     assert (await parquet.value).suggested_filename.endswith(".parquet")
 
 
+@pytest.mark.parametrize("where", ["load", "trends"])
+async def test_what_moves_when_the_charts_come_cannot_be_pressed_before(
+    product: RunningProduct, visitor: Visitor, where: str
+) -> None:
+    site = await make_trend_site(product.engine)
+    chosen = urlencode({"series": f"device:{site.devices['em-1']}:TOTAL_POWER_LOAD"})
+    path, data = {
+        "load": (f"/depots/{site.depot_id}/load", r"/load\?since"),
+        "trends": (f"/trends?{chosen}", r"/api/series\?"),
+    }[where]
+    page = await visitor.open("/depots", size=PHONE)
+    answer = await _held(page, data)
+    await page.goto(path)
+    chart = page.locator(f"{'load' if where == 'load' else 'trend'}-chart:defined")
+    below = [chart.get_by_text("As a table"), chart.locator(".exports summary")]
+    await expect(chart).to_have_attribute("aria-busy", "true")
+    for each in below:
+        await expect(each).to_be_attached()
+        await expect(each).to_be_hidden()
+    answer.set()
+    for each in below:
+        await expect(each).to_be_visible()
+    await expect(chart.locator(".chart canvas").first).to_be_visible()
+
+
+async def test_where_there_is_no_load_nothing_moves_when_it_is_asked_for_again(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    site = await make_site(product.engine, feeds=1)
+    page = await visitor.open(f"/depots/{site.depot_id}/load", size=PHONE)
+    await expect(page.get_by_text("No meter of this depot sent its load in this time.")).to_be_visible()
+    answer = await _held(page, r"/load\?since")
+    chart = page.locator("load-chart")
+    await page.get_by_role("radio", name="24 h").check()
+    await expect(chart).to_have_attribute("aria-busy", "true")
+    assert await chart.locator(".charts").evaluate("each => each.offsetHeight") == 0
+    answer.set()
+    await expect(chart).not_to_have_attribute("aria-busy", "true")
+
+
 async def test_what_trends_show_is_exported(product: RunningProduct, visitor: Visitor) -> None:
     site = await make_trend_site(product.engine)
     chosen = [("series", f"device:{site.devices['em-1']}:TOTAL_POWER_LOAD"), ("range", "6h")]
@@ -57,6 +100,18 @@ async def test_what_trends_show_is_exported(product: RunningProduct, visitor: Vi
     async with page.expect_download() as parquet:
         await page.get_by_role("link", name="Parquet (Readings)").click()
     assert (await parquet.value).suggested_filename.endswith(".parquet")
+
+
+async def _held(page: Page, data: str) -> asyncio.Event:
+    """Hold what a chart asks for until the event is set."""
+    answer = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await answer.wait()
+        await route.continue_()
+
+    await page.route(re.compile(data), hold)
+    return answer
 
 
 async def _downloaded(page: Page, link: Locator) -> list[dict[str, str]]:

@@ -178,7 +178,10 @@ class LoadChart extends HTMLElement {
       // What is shown stays; it is asked for again when the connection is back.
       if (turn === this.turn) this.note.textContent = "The load could not be read. It is asked for again by itself.";
     } finally {
-      if (turn === this.turn) this.removeAttribute("aria-busy");
+      if (turn === this.turn) {
+        this.removeAttribute("aria-busy");
+        this.dataset.answered = "";
+      }
     }
   }
 

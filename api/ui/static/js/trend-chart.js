@@ -213,7 +213,10 @@ class TrendChart extends HTMLElement {
       this.failed = true;
       this.tellFailure();
     } finally {
-      if (turn === this.turn) this.removeAttribute("aria-busy");
+      if (turn === this.turn) {
+        this.removeAttribute("aria-busy");
+        this.dataset.answered = "";
+      }
     }
   }
 
