@@ -245,7 +245,7 @@ def history(
 
 
 @bench.command(sort_key=7)
-def overhead(*, seconds: float = 1, rounds: int = 40, depots: int = 6400, syncs: int = 100, starts: int = 5) -> int:
+def overhead(*, seconds: float = 1, rounds: int = 8, depots: int = 6400, syncs: int = 100, starts: int = 5) -> int:
     """Measure what it costs that the product is observed: figures fetched, traces sent.
 
     Parameters
@@ -253,13 +253,13 @@ def overhead(*, seconds: float = 1, rounds: int = 40, depots: int = 6400, syncs:
     seconds:
         How long single packets are sent to a product before it is another one's turn; arrays four times as long.
     rounds:
-        Turns of each, whose median counts; of arrays a quarter.
+        Turns of each after each start, whose median counts; of arrays a quarter.
     depots:
         Depots whose controllers send packets.
     syncs:
-        Circuit changes to time after each start, one after the other.
+        Circuit changes to time after each start, one after the other; 0: none.
     starts:
-        Starts of each for these, whose median counts.
+        Starts of each. Of the packets their mean counts, with its standard error; of the syncs the median.
 
     """
     from devtools.bench.observing.overhead import OverheadOptions, run

@@ -1,8 +1,10 @@
 """`./dev bench overhead`: packets and syncs of a product that nobody observes, beside one that is observed.
 
 For the packets an API of each way runs, all at once on the same database. They are loaded in turn, in an order that
-changes; a turn is so short that whatever else slows the machine slows all of them. For the syncs API and worker are
-started in each way. The receiver of the traces runs on the same machine, and takes its share of it.
+changes; a turn is so short that whatever else slows the machine slows all of them. One process of a program is faster
+than the next by some hundredths, as its memory happens to lie, so all are started several times; and what is not
+observed runs twice, so that the table shows what chance does. For the syncs API and worker are started in each way. The
+receiver of the traces runs on the same machine, and takes its share of it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median, stdev
+from typing import NamedTuple
 
 import asyncpg
 import httpx
@@ -44,6 +47,18 @@ _LOOK_EVERY = 0.002
 _SCRAPE_EVERY = 5.0
 
 
+class _Figure(NamedTuple):
+    """What is measured of packets."""
+
+    array: int
+    """Packets a request."""
+    is_rate: bool
+    """Packets a second; otherwise microseconds of the API's processor time a packet."""
+
+
+_FIGURES = [_Figure(array, is_rate) for array in (1, ARRAY) for is_rate in (True, False)]
+
+
 @dataclass
 class Way:
     """One way of observing the product, and what was measured."""
@@ -52,10 +67,12 @@ class Way:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     scraped: bool = False
     """Whether its figures are fetched as Prometheus does."""
-    rates: dict[int, list[float]] = field(default_factory=dict[int, list[float]])
-    """Packets a second, by packets a request."""
-    processor: dict[int, list[float]] = field(default_factory=dict[int, list[float]])
-    """Microseconds of the API's processor time a packet, by packets a request."""
+    turns: dict[_Figure, list[float]] = field(default_factory=dict[_Figure, list[float]])
+    """What was measured since the last start."""
+    medians: dict[_Figure, list[float]] = field(default_factory=dict[_Figure, list[float]])
+    """The median of each start."""
+    ratios: dict[_Figure, list[float]] = field(default_factory=dict[_Figure, list[float]])
+    """Of each start the median of how it stands to what is not observed, turn by turn."""
     syncs: list[Latency] = field(default_factory=list[Latency])
 
 
@@ -78,6 +95,7 @@ async def run(options: OverheadOptions) -> int:
         few = traced | {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"}
         ways = [
             Way("not observed"),
+            Way("not observed, again"),
             Way(f"figures fetched each {_SCRAPE_EVERY:.0f} s", scraped=True),
             Way("traces, 1 in 100", few),
             Way("traces, all", traced),
@@ -89,8 +107,11 @@ async def run(options: OverheadOptions) -> int:
             load = os.getloadavg()[0]
             async with engine.connect() as connection:
                 sites = await read_sites(connection)
-            await _measure_packets(made, ways, sites, options, console)
-            steps = [way for number in range(options.starts) for way in _in_turn(ways, number)]
+            for _ in track(range(options.starts), description="packets", console=console, transient=True):
+                await _measure_packets(made, ways, sites, options)
+                _note_start(ways)
+            starts = range(options.starts if options.syncs else 0)
+            steps = [way for number in starts for way in _in_turn(ways, number)]
             for way in track(steps, description="syncs", console=console, transient=True):
                 async with _running(made, way) as api:
                     way.syncs.append(Latency.of(await _syncs(made.url_of("run"), api.url, sites[0], options.syncs)))
@@ -126,22 +147,21 @@ def _in_turn(ways: Sequence[Way], number: int) -> list[Way]:
 
 
 async def _measure_packets(
-    made: Stage, ways: Sequence[Way], sites: Sequence[DepotIds], options: OverheadOptions, console: Console
+    made: Stage, ways: Sequence[Way], sites: Sequence[DepotIds], options: OverheadOptions
 ) -> None:
+    """Start an API of each way, and load them in turn."""
     async with AsyncExitStack() as stack:
         apis = {way.name: await stack.enter_async_context(_serving(made, way)) for way in ways}
         # Whoever is asked first makes what others find.
         for way in ways:
             await _load(way, apis[way.name], sites, 1, options.seconds)
-        for way in ways:
-            way.rates.clear()
-            way.processor.clear()
+            way.turns.clear()
         turns = [(1, options.seconds, way) for number in range(options.rounds) for way in _in_turn(ways, number)]
         # All clients' arrays together take more than a second.
         rounds = range(max(options.rounds // _LONGER, 1))
         turns += [(ARRAY, options.seconds * _LONGER, way) for number in rounds for way in _in_turn(ways, number)]
         scraped_at = 0.0
-        for array, seconds, way in track(turns, description="packets", console=console, transient=True):
+        for array, seconds, way in turns:
             api = apis[way.name]
             async with asyncio.TaskGroup() as group:
                 # As often as Prometheus does, of the time in which this way is measured.
@@ -149,6 +169,16 @@ async def _measure_packets(
                     scraped_at = 0.0
                     group.create_task(_scrape(api.url))
                 await _load(way, api, sites, array, seconds)
+
+
+def _note_start(ways: Sequence[Way]) -> None:
+    """Compare what was measured since the last start."""
+    plain = ways[0].turns
+    for way in ways:
+        for figure, values in way.turns.items():
+            way.medians.setdefault(figure, []).append(median(values))
+            pairs = zip(values, plain[figure], strict=True)
+            way.ratios.setdefault(figure, []).append(median(value / other for value, other in pairs))
 
 
 async def _load(way: Way, api: ApiProgram, sites: Sequence[DepotIds], array: int, seconds: float) -> None:
@@ -162,8 +192,8 @@ async def _load(way: Way, api: ApiProgram, sites: Sequence[DepotIds], array: int
     outcome = await run_load(Plan("127.0.0.1", api.port, clients, seconds, seconds / 8))
     used = processor_seconds(api.pid) - used
     packets = sum(each - begin for each in outcome.next_times)
-    way.rates.setdefault(array, []).append(len(outcome.latencies) * array / outcome.seconds)
-    way.processor.setdefault(array, []).append(used / packets * 1e6)
+    way.turns.setdefault(_Figure(array, is_rate=True), []).append(len(outcome.latencies) * array / outcome.seconds)
+    way.turns.setdefault(_Figure(array, is_rate=False), []).append(used / packets * 1e6)
 
 
 def _environment(made: Stage, way: Way) -> dict[str, str]:
@@ -260,27 +290,31 @@ async def _scraping(addresses: Sequence[str]) -> AsyncGenerator[None]:
             await task
 
 
+def _with_error(ratios: Sequence[float]) -> str:
+    """The mean, and its standard error."""
+    error = f" ± {stdev(ratios) / len(ratios) ** 0.5:.3f}" if len(ratios) > 1 else ""
+    return f"{fmean(ratios):.3f}{error}"
+
+
 def _table(ways: Sequence[Way], load: float) -> Table:
-    table = Table(
-        title=f"A product that is observed, beside one that is not ({CLIENTS} clients; medians; load {load:.1f})"
-    )
-    columns = (
-        "", "by 1: packets/s", "ratio", "API µs a packet", f"by {ARRAY}: packets/s", "ratio", "API µs a packet",
-        "sync p50, p99 ms", "ratio of p50",
-    )  # fmt: skip
-    for column in columns:
-        table.add_column(column, justify="right" if column else "left")
-    plain = ways[0]
+    table = Table(title=f"A product that is observed, beside one that is not ({CLIENTS} clients; load {load:.1f})")
+    table.add_column("")
+    for figure in _FIGURES:
+        table.add_column(f"by {figure.array}: packets/s" if figure.is_rate else "API µs a packet", justify="right")
+        table.add_column("ratio", justify="right")
+    for column in ("sync p50, p99 ms", "ratio of p50"):
+        table.add_column(column, justify="right")
     for way in ways:
         cells: list[str] = []
-        for array in (1, ARRAY):
-            pairs = zip(way.rates[array], plain.rates[array], strict=True)
-            cells += [
-                f"{median(way.rates[array]):,.0f}",
-                f"{median(rate / other for rate, other in pairs):.3f}",
-                f"{median(way.processor[array]):,.1f}",
-            ]
-        p50 = median(each.p50 for each in way.syncs)
-        ratio = median(each.p50 / other.p50 for each, other in zip(way.syncs, plain.syncs, strict=True))
-        table.add_row(way.name, *cells, f"{p50:.1f}, {median(each.p99 for each in way.syncs):.1f}", f"{ratio:.3f}")
+        for figure in _FIGURES:
+            cells += [f"{fmean(way.medians[figure]):,.0f}", _with_error(way.ratios[figure])]
+        table.add_row(way.name, *cells, *_sync_cells(way, ways[0]))
     return table
+
+
+def _sync_cells(way: Way, plain: Way) -> tuple[str, str]:
+    if not way.syncs:
+        return "", ""
+    p50, p99 = (median(values) for values in zip(*((each.p50, each.p99) for each in way.syncs), strict=True))
+    ratio = median(each.p50 / other.p50 for each, other in zip(way.syncs, plain.syncs, strict=True))
+    return f"{p50:.1f}, {p99:.1f}", f"{ratio:.3f}"
