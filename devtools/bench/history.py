@@ -28,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.main import create_app
 from cli.errors import CommandFailedError
+from devtools.bench.baselines.bare_bands import bare_bands, check_same_bands
 from devtools.bench.baselines.flexmeasures import flexmeasures
 from devtools.bench.baselines.flexmeasures_charts import ask, fill
 from devtools.bench.figures import Latency
@@ -151,11 +152,13 @@ class _Past:
 
 @dataclass(frozen=True)
 class _Chart:
-    """One chart, and the bare statement of the same buckets."""
+    """One chart, and the bare statements of the same buckets and bands."""
 
     path: str
     bare: str
     given: tuple[object, ...]
+    bands: str
+    bands_given: tuple[object, ...]
     width: timedelta
     source: str
 
@@ -171,9 +174,19 @@ class _Chart:
             f"/api/series?{httpx.QueryParams([*names, *window])}",
             _BARE_OF_ROLLUPS.format(source) if rolled else _BARE_OF_READINGS,
             (list(past.meters), bucket_begin(since, width), past.end, width),
+            *bare_bands(past.site.microgrid_id, since, past.end),
             width,
             source,
         )
+
+
+@dataclass(frozen=True)
+class _Warm:
+    """How long a chart takes, and the bare statements of its buckets, and of its buckets and bands."""
+
+    chart: Latency
+    buckets: Latency
+    all: Latency
 
 
 async def run(options: HistoryOptions) -> int:
@@ -307,7 +320,8 @@ async def _kept(driver: asyncpg.Connection, table: str) -> tuple[int, int, int]:
 
 async def _charts_table(past: _Past, options: HistoryOptions, console: Console) -> Table:
     table = Table(title=f"Charts of {METERS} meters, milliseconds (p50, p99)")
-    for column in ("", "buckets of", "read from", "chart", "bare SELECT", "ratio", "cold", "bare, cold", "ratio"):
+    for column in ("", "buckets of", "read from", "chart", "bare SELECT", "ratio", "with bands", "ratio", "cold",
+                   "bare, cold", "ratio"):  # fmt: skip
         table.add_column(column, justify="right")
     for name, span in track(SPANS.items(), description="charts", console=console, transient=True):
         chart = _Chart.of(past, span)
@@ -315,24 +329,39 @@ async def _charts_table(past: _Past, options: HistoryOptions, console: Console) 
         colds = [await _cold(past, chart) for _ in range(options.colds)]
         cold, bare = (median(each) * 1000 for each in zip(*colds, strict=True))
         table.add_row(
-            name, f"{chart.width.total_seconds():,.0f} s", chart.source, *map(_shown, warm),
-            f"{warm[0].p50 / warm[1].p50:.2f}", f"{cold:.1f}", f"{bare:.1f}", f"{cold / bare:.2f}",
+            name, f"{chart.width.total_seconds():,.0f} s", chart.source, *_beside(warm),
+            f"{cold:.1f}", f"{bare:.1f}", f"{cold / bare:.2f}",
         )  # fmt: skip
     return table
 
 
-async def _warm(past: _Past, chart: _Chart, rounds: int) -> tuple[Latency, Latency]:
-    """The chart and the bare statement, in turn."""
-    took: tuple[list[float], list[float]] = ([], [])
+def _beside(warm: _Warm) -> list[str]:
+    """The chart, the buckets alone and with the bands, and how many times as long the chart takes."""
+    shown = [_shown(warm.chart)]
+    for bare in (warm.buckets, warm.all):
+        shown += [_shown(bare), f"{warm.chart.p50 / bare.p50:.2f}"]
+    return shown
+
+
+async def _warm(past: _Past, chart: _Chart, rounds: int) -> _Warm:
+    """The chart and the bare statements, in turn."""
+    charts: list[float] = []
+    buckets: list[float] = []
+    both: list[float] = []
     async with _api(past) as api, _bare(past) as driver:
-        _check_same((await api.get(chart.path)).json(), await driver.fetch(chart.bare, *chart.given, timeout=600))
+        answer = (await api.get(chart.path)).json()
+        _check_same(answer, await driver.fetch(chart.bare, *chart.given, timeout=600))
+        check_same_bands(answer, await driver.fetch(chart.bands, *chart.bands_given, timeout=600))
         for number in range(rounds + 2):
-            times = await _ask(api, chart.path), await _select(driver, chart)
+            asked = await _ask(api, chart.path)
+            of_buckets = await _select(driver, chart.bare, chart.given)
+            of_bands = await _select(driver, chart.bands, chart.bands_given)
             # Whoever asks first fills what others find.
             if number >= 2:
-                for each, seconds in zip(took, times, strict=True):
-                    each.append(seconds)
-    return Latency.of(took[0]), Latency.of(took[1])
+                charts.append(asked)
+                buckets.append(of_buckets)
+                both.append(of_buckets + of_bands)
+    return _Warm(Latency.of(charts), Latency.of(buckets), Latency.of(both))
 
 
 def _check_same(answer: dict[str, Any], rows: Sequence[asyncpg.Record]) -> None:
@@ -356,7 +385,7 @@ async def _cold(past: _Past, chart: _Chart) -> tuple[float, float]:
         asked = await _ask(api, chart.path)
     await past.made.restart()
     async with _bare(past) as driver:
-        return asked, await _select(driver, chart)
+        return asked, await _select(driver, chart.bare, chart.given)
 
 
 async def _growth(past: _Past, rounds: int) -> list[str]:
@@ -378,7 +407,7 @@ async def _growth(past: _Past, rounds: int) -> list[str]:
 async def _flexmeasures_table(past: _Past, since: datetime, rounds: int) -> Table:
     """The same charts of FlexMeasures, and of the product right before them."""
     spans = {name: span for name, span in SPANS.items() if past.end - span >= since}
-    ours = {name: (await _warm(past, _Chart.of(past, span), rounds))[0] for name, span in spans.items()}
+    ours = {name: (await _warm(past, _Chart.of(past, span), rounds)).chart for name, span in spans.items()}
     async with flexmeasures(past.made, METERS) as other:
         await fill(past.made, other, since, past.end)
         theirs = await ask(other, spans, past.end, max(rounds // 10, 1))
@@ -454,9 +483,9 @@ def _check(answer: httpx.Response) -> None:
         raise CommandFailedError(f"{answer.request.url.path} answered {answer.status_code}: {answer.text[:500]}")
 
 
-async def _select(driver: asyncpg.Connection, chart: _Chart) -> float:
+async def _select(driver: asyncpg.Connection, statement: str, given: Sequence[object]) -> float:
     began = time.perf_counter()
-    await driver.fetch(chart.bare, *chart.given, timeout=600)
+    await driver.fetch(statement, *given, timeout=600)
     return time.perf_counter() - began
 
 

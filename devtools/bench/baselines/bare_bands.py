@@ -1,0 +1,64 @@
+"""The bands of a chart as one would ask for them by hand: when a microgrid's capabilities were ON and OFF.
+
+Longer charts read segments of rolled up events (``domain.history.rollups``), and so does this. It knows nothing of
+late events, tenures, thresholds of one microgrid, and of what is not rolled up yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from cli.errors import CommandFailedError
+from domain.history.rollups import RollupWidth
+from domain.monitoring.capabilities import Capability
+from store.history.rolling.band_statements import BANDS
+
+_OF_EVENTS = """
+    SELECT capability, status, observed_at AS first_at, observed_at AS last_at FROM capability_events
+    WHERE microgrid_id = $1 AND observed_at >= $2 AND observed_at < $3 AND received_at >= $2
+"""
+_OF_SEGMENTS = """
+    SELECT capability, status, first_at, last_at FROM {}
+    WHERE microgrid_id = $1 AND begins_at >= $2 AND begins_at < $3
+"""
+_PERIODS = """
+    SELECT capability, status, min(first_at), max(last_at)
+    FROM (
+        SELECT *, count(*) FILTER (WHERE status <> before OR first_at > last_before + $4::interval) OVER place AS island
+        FROM (
+            SELECT *, lag(status) OVER place AS before, lag(last_at) OVER place AS last_before
+            FROM ({}) AS pieces WINDOW place AS (PARTITION BY capability ORDER BY first_at)
+        ) AS neighbours WINDOW place AS (PARTITION BY capability ORDER BY first_at)
+    ) AS islands
+    GROUP BY capability, status, island ORDER BY 1, 3
+"""
+_EDGE = timedelta(days=1)
+"""So near to the window's ends a period may be cut otherwise, or not be rolled up yet."""
+
+
+def bare_bands(microgrid_id: UUID, since: datetime, until: datetime) -> tuple[str, tuple[object, ...]]:
+    """Make the statement, and what it is given, of the periods between two moments."""
+    span = until - since
+    if span <= timedelta(hours=2):
+        pieces = _OF_EVENTS
+    else:
+        pieces = _OF_SEGMENTS.format(BANDS[RollupWidth.DAY if span > timedelta(days=2) else RollupWidth.QUARTER])
+    thresholds = {each.threshold for each in Capability}
+    return _PERIODS.format(pieces), (microgrid_id, since, until, max(thresholds))
+
+
+def check_same_bands(answer: dict[str, Any], rows: Sequence[asyncpg.Record]) -> None:
+    """The bare statement says the same as the chart, away from the ends of the window."""
+    first, last = (datetime.fromisoformat(answer[name]) for name in ("since", "until"))
+    for band in answer["capabilities"]:
+        periods = zip(band["statuses"], map(datetime.fromisoformat, band["since"]), strict=True)
+        shown = {(status, since) for status, since in periods if first + _EDGE < since < last - _EDGE}
+        bare = {(status, since) for capability, status, since, _ in rows
+                if capability == band["capability"] and first + _EDGE < since < last - _EDGE}  # fmt: skip
+        if shown != bare:
+            raise CommandFailedError(f"The chart has other periods of {band['capability']}: {sorted(shown ^ bare)[:5]}")
