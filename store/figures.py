@@ -11,8 +11,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.base.jobs import JobState
+from domain.monitoring.capabilities import Capability
+from domain.monitoring.freshness import DepotFreshness
 from store.base.database import snapshot
 from store.history.rollups import BACKLOG
+from store.monitoring.freshness import IS_FRESH, STATUS_JOINS
 from store.monitoring.history import MONTHS_AHEAD
 from store.site.fleet.fleet_list import COUNT_ALL
 
@@ -46,6 +49,24 @@ def _by_state(table: str) -> str:
     """
 
 
+def _by_freshness() -> str:
+    """Count the capabilities of microgrids; one that nobody supplies, and of which nothing was said, is none."""
+    usual = ", ".join(f"('{each}', interval '{each.threshold.total_seconds():g} seconds')" for each in Capability)
+    words = ", ".join(f"('{each}')" for each in DepotFreshness)
+    return f"""
+        SELECT ARRAY[capability, freshness], coalesce(found.statuses, 0)
+        FROM (VALUES {usual}) AS kinds (capability, threshold) CROSS JOIN (VALUES {words}) AS words (freshness)
+        LEFT JOIN (
+            SELECT k.capability, CASE WHEN l.status IS NULL THEN '{DepotFreshness.NONE}'
+                                      WHEN {IS_FRESH} THEN '{DepotFreshness.FRESH}'
+                                      ELSE '{DepotFreshness.STALE}' END AS freshness, count(*) AS statuses
+            FROM microgrids AS m CROSS JOIN (VALUES {usual}) AS k (capability, threshold) {STATUS_JOINS}
+            WHERE m.retired_at IS NULL AND (o.sensor_action_id IS NOT NULL OR l.status IS NOT NULL)
+            GROUP BY 1, 2
+        ) AS found USING (capability, freshness)
+    """
+
+
 _OUTBOX_AGE = "SELECT '{}'::text[], extract(epoch FROM clock_timestamp() - min(created_at)) FROM outbox"
 _OF_ALARMS = "SELECT '{{}}'::text[], coalesce(sum({}), 0) FROM depot_alarms"
 
@@ -55,6 +76,12 @@ FAMILIES = (
         "Depots by provisioning and by the freshness of their capabilities, as fresh as the worst of them",
         f"SELECT ARRAY[provisioning, freshness], sum FROM ({COUNT_ALL.text}) AS counted",
         ("provisioning", "freshness"),
+    ),
+    Family(
+        "capabilities",
+        "Capabilities that a device supplies or of which something is known, by the freshness of their status",
+        _by_freshness(),
+        ("capability", "freshness"),
     ),
     Family(
         "outbox_rows",

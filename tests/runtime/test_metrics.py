@@ -36,13 +36,14 @@ from tests.helpers.support import add_circuit, database_away, make_depot, synced
 
 UNITS = ("_seconds", "_bytes", "_packets", "_messages", "_rows", "_ratio", "_info")
 COUNTED = (
-    "_circuits", "_controllers", "_remediations", "_depots", "_backfills", "_import_jobs", "_scenario_runs",
-    "_connections", "_ahead",
-    "_connections_limit", "_left", "_running", "_up", "_connected", "_in_hand", "_fds", "_current",
+    "_capabilities", "_circuits", "_controllers", "_remediations", "_depots", "_backfills", "_import_jobs",
+    "_scenario_runs", "_connections", "_ahead", "_connections_limit", "_left", "_running", "_up", "_connected",
+    "_in_hand", "_fds", "_current",
 )  # fmt: skip
 """What gauges without a unit count, or say is so."""
 LABELS = {
-    "code", "freshness", "le", "method", "outcome", "provisioning", "result", "route", "state", "status", "version",
+    "capability", "code", "freshness", "le", "method", "outcome", "provisioning", "result", "route", "state", "status",
+    "version",
 }  # fmt: skip
 """Those of a fixed set of values, whatever the fleet is."""
 TOKEN = "tell.the-figures-to-me"
@@ -244,6 +245,30 @@ async def test_the_figures_of_the_database_are_what_is_stored(engine: AsyncEngin
     assert told["manage_backfills", ("FAILED",)] == 1
     assert (told["manage_open_remediations", ("A",)], told["manage_open_remediations", ("B",)]) == (2, 1)
     assert told["manage_depots", ("PENDING", "NONE")] == 1
+
+
+async def test_capabilities_are_counted_by_how_fresh_they_are(api: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    site, silent = [await controller_site(engine) for _ in range(2)]
+    await make_depot(engine, "without a controller")
+    none = {("PEAK_SHAVING", "NONE"): 1, ("DER", "NONE"): 2}
+    for seen_at, freshness in ((milliseconds() - 600_000, "STALE"), (milliseconds(), "FRESH")):
+        sent = packet(site, seen_at, LIMIT_PEAK_SHAVING="true")
+        answer = await api.post("/api/telemetry/packets", json=sent)
+        assert answer.status_code == 200, answer.text
+        assert await _counted(engine) == {("PEAK_SHAVING", freshness): 1, **none}
+    async with engine.begin() as connection:
+        retired = text("UPDATE microgrids SET retired_at = now() WHERE id = :id")
+        await connection.execute(retired, {"id": silent.microgrid_id})
+    assert await _counted(engine) == {("PEAK_SHAVING", "FRESH"): 1, ("DER", "NONE"): 1}
+
+
+async def _counted(engine: AsyncEngine) -> dict[tuple[str, str], float]:
+    """The capabilities by capability and freshness; every other figure of them is 0."""
+    figures = DatabaseFigures(engine)
+    await figures.read()
+    (told,) = (family for family in figures.collect() if family.name == "manage_capabilities")
+    assert len(told.samples) == 6
+    return {(each.labels["capability"], each.labels["freshness"]): each.value for each in told.samples if each.value}
 
 
 async def test_who_scrapes_at_once_asks_the_database_once(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
