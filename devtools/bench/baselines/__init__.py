@@ -1,6 +1,8 @@
 """What the product is measured against.
 
 - ``bare``: The baseline of packet ingest: the rows of a group written by the bare driver, with no HTTP and no rules
+- ``bare_bands``: The bands of a chart as one would ask for them by hand: when a microgrid's capabilities were ON and
+  OFF
 - ``flexmeasures``: FlexMeasures, an open-source platform that takes meter readings over HTTP into PostgreSQL, to
   measure beside ours
 - ``flexmeasures_charts``: The data of FlexMeasures' charts: the same meters, on the same PostgreSQL server, asked as
