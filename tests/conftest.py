@@ -7,7 +7,8 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -99,16 +100,28 @@ def executable(name: str) -> str:
     return found
 
 
+@contextmanager
+def temporal_server(*arguments: str) -> Generator[str]:
+    """Run a Temporal dev server while the block runs; answers its address."""
+    environment = asyncio.run(
+        WorkflowEnvironment.start_local(
+            dev_server_existing_path=executable("temporal"),
+            dev_server_log_level="error",
+            dev_server_extra_args=arguments,
+            ui=False,
+        )
+    )
+    try:
+        yield environment.client.service_client.config.target_host
+    finally:
+        asyncio.run(environment.shutdown())
+
+
 @pytest.fixture(scope="session")
 def temporal_address() -> Iterator[str]:
     """A Temporal dev server for this test process."""
-    environment = asyncio.run(
-        WorkflowEnvironment.start_local(
-            dev_server_existing_path=executable("temporal"), dev_server_log_level="error", ui=False
-        )
-    )
-    yield environment.client.service_client.config.target_host
-    asyncio.run(environment.shutdown())
+    with temporal_server() as address:
+        yield address
 
 
 @pytest_asyncio.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -53,10 +53,23 @@ from store.provisioning.backfills import insert_backfill
 from store.provisioning.tables import backfill_pages, backfills
 from store.simulation.scenario_runs import NewRun, insert_run
 from store.simulation.tables import scenario_run_steps, scenario_runs
+from tests.conftest import temporal_server
 from tests.factories.equipped_depots import problem
 from tests.factories.scenario_sites import allow_simulation, begin, ended, evidence_of, make_depots, read, run_scenario
 from tests.helpers.live import http_client, make_worker, serving, working
 from tests.helpers.support import ACTOR, make_depot, until
+
+
+@pytest.fixture(scope="module")
+def temporal_address() -> Iterator[str]:
+    """A server of this file's own, which deletes workflows soon.
+
+    It does so once it has noted that what they had to do is done, which a server does each half minute by itself. One
+    that does it all the time answers no updates of workflows, which none here has.
+    """
+    with temporal_server("--dynamic-config-value", 'history.transferProcessorUpdateAckInterval="100ms"') as address:
+        yield address
+
 
 STEPS = 3
 HEAD = json.dumps({"record": "run", "steps": STEPS})
