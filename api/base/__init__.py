@@ -8,8 +8,8 @@
 - ``idempotency``: Creating something once, however often it is asked for: the ``Idempotency-Key`` of the IETF's draft
 - ``jobs``: What the API does with jobs of every kind
 - ``kept``: What a process keeps in mind between requests
-- ``limits``: How large a request's body may be, how slowly it may come and how it is encoded, and how many imports and
-  exports
+- ``limits``: How large, how slow and how encoded a request's body may be, and how many imports and exports go on at
+  once
 - ``methods``: Which methods a path takes: HEAD wherever GET is taken, and the whole of ``Allow`` where a method is not
 - ``metrics``: What an API process counts of its own, and the figures of the database that it tells Prometheus beside
   that

@@ -1,13 +1,12 @@
-"""How large a request's body may be, how slowly it may come and how it is encoded, and how many imports and exports
-go on at once.
-"""
+"""How large, how slow and how encoded a request's body may be, and how many imports and exports go on at once."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -39,8 +38,8 @@ MIN_RATE = 1024
 LINGER_BYTES = 8 * MAX_BODY_BYTES
 """So much of a refused body is thrown away before the connection is closed. With unread data a connection is reset, and
 a client that reads the answer after it has sent everything finds none."""
-LINGER_SECONDS = 5.0
-"""So long what still comes of a refused body is thrown away, at most."""
+LINGER_SECONDS = 2.0
+"""So long what still comes of a refused body is thrown away, at most: shorter than a process has to end."""
 
 
 class BodyLimit:
@@ -71,10 +70,10 @@ class _Body:
         self._receive = receive
         self._send = send
         self._most = most
-        self._declared, self._coding = _declared(scope)
+        self._declared = _declared(scope)
         self._clock = asyncio.get_running_loop().time
         self._seen, self._waited = 0, 0.0
-        self._whole = self._refused = False
+        self._begun = self._whole = self._refused = self._answered = False
 
     async def receive(self) -> Message:
         """Hand on what comes next.
@@ -83,33 +82,33 @@ class _Body:
             HTTPException: the body is refused.
 
         """
-        if self._whole:
-            # What comes now is the end of the connection, be it in a day.
+        if self._whole or self._answered:
+            # What comes now is the end of the connection, be it in a day; an answer that has begun is not taken back.
             return await self._receive()
-        if self._declared > self._most:
+        if self._declared.length > self._most:
             # Whoever asked with Expect whether to send it does not.
             raise self._refuse(_too_large(self._most))
+        self._begun = True
         began = self._clock()
         try:
             async with asyncio.timeout(GRACE):
                 message = await self._receive()
         except TimeoutError:
+            if self._answered:
+                return await self._receive()
             raise self._refuse(too_slow()) from None
         self._waited += self._clock() - began
         self._seen += len(message.get("body", b""))
         self._whole = not message.get("more_body", False)
-        if (refusal := self._fault()) is not None:
+        if not self._answered and (refusal := self._fault()) is not None:
             raise self._refuse(refusal)
         return message
 
     async def send(self, message: Message) -> None:
         """Hand on the answer; that to a body that was refused ends when enough of the body was thrown away."""
-        if (
-            self._refused
-            and not self._whole
-            and message["type"] == "http.response.body"
-            and not message.get("more_body", False)
-        ):
+        self._answered = True
+        is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if is_last and self._refused and not self._whole and (self._begun or not self._declared.waits):
             # It is all there for whoever reads it; the server closes the connection at its end.
             await self._send({**message, "more_body": True})
             await _throw_away(self._receive)
@@ -118,8 +117,8 @@ class _Body:
 
     def _fault(self) -> HTTPException | None:
         """What is wrong with what came until now."""
-        if self._coding and (self._seen or not self._whole):
-            return _encoded(self._coding)
+        if self._declared.coding and (self._seen or not self._whole):
+            return _encoded(self._declared.coding)
         if self._seen > self._most:
             return _too_large(self._most)
         if not self._whole and self._seen < (self._waited - GRACE) * MIN_RATE:
@@ -131,15 +130,35 @@ class _Body:
         return refusal
 
 
-def _declared(scope: Scope) -> tuple[int, str]:
-    """The length that a request says its body has, 0 where it says none, and the coding; empty: it is as it is."""
-    length, coding = 0, ""
+class _Declared(NamedTuple):
+    """What the headers of a request say of its body."""
+
+    length: int
+    """Bytes; 0: they do not say."""
+    coding: str
+    """How it is encoded; empty: it is as it is."""
+    waits: bool
+    """Whether it is sent only when that is asked for."""
+
+
+def _declared(scope: Scope) -> _Declared:
+    length, coding, waits = 0, "", False
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
-            length = int(value)
+            length = _number(value)
         elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             coding = value.decode("latin-1").strip()
-    return length, coding
+        elif name == b"expect":
+            waits = True
+    return _Declared(length, coding, waits)
+
+
+def _number(digits: bytes) -> int:
+    """The number; one that no length has is the largest there is. Python itself reads no thousands of digits, zeros in
+    front among them.
+    """
+    digits = digits.lstrip(b"0")
+    return int(digits or b"0") if len(digits) < len(str(sys.maxsize)) else sys.maxsize
 
 
 async def _throw_away(receive: Receive) -> None:

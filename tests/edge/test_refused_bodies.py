@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from temporalio.client import Client
 
 from api.base import limits
+from api.ui.base import live
 from runtime.settings import Settings
 from tests.factories.equipped_depots import problem
 from tests.helpers.live import http_client, serving
@@ -53,7 +54,38 @@ async def test_a_client_that_sends_before_it_reads_is_told_that_it_is_too_much(u
 
 async def test_whoever_asks_first_sends_nothing_that_is_too_much(url: str) -> None:
     reader, writer = await connect(url, "/api/depots", f"Content-Length: {MUCH}\r\nExpect: 100-continue\r\n")
-    assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+    # At once: nothing of what will not come is waited for.
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"100 Continue" not in answer
+    writer.close()
+
+
+@pytest.mark.parametrize("length", ["0" * 5000, "0" * 5000 + "3", "9" * 5000])
+async def test_a_length_of_thousands_of_digits_is_no_fault_of_the_server(url: str, length: str) -> None:
+    reader, writer = await connect(url, "/api/depots", f"Content-Length: {length}\r\nConnection: close\r\n")
+    writer.write(b"[]\n")
+    status = (await reader.readline()).split()[1]
+    assert status in (b"400", b"413", b"422")
+    writer.close()
+
+
+async def test_a_length_that_nobody_looked_at_before_is_read(api: httpx.AsyncClient) -> None:
+    for length in ("9" * 5000, "0" * 5000):
+        assert (await api.get("/healthz", headers={"content-length": length})).status_code == 200
+
+
+async def test_an_answer_that_has_begun_is_not_taken_back(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "BEAT", 0.1)
+    place = urlsplit(url)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    head = f"GET /live?topic=fleet HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Encoding: gzip\r\nContent-Length: 5"
+    writer.write(f"{head}\r\n\r\n".encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    await reader.readuntil(b"event: hello")
+    writer.write(b"xxxxx")
+    for _ in range(3):
+        await reader.readuntil(b"event: beat")
     writer.close()
 
 
