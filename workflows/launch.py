@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from temporalio.client import (
     Client,
@@ -83,11 +83,16 @@ async def signal_sync(client: Client, task_queue: str, request: SyncRequest, *, 
     )
 
 
+ATTEMPT = timedelta(seconds=5)
+"""So long the server has to take an update on before it is asked again."""
+
+
 async def resync(client: Client, task_queue: str, request: SyncRequest, *, timeout: timedelta) -> SyncResult:
     """Run one pass of a depot's sync and wait for its result, by the workflow that every change goes through.
 
     Where a change of circuits comes at the very moment at which the workflow would take the request up, the server
-    drops the request, and says so. Then it is made again: one pass more does no harm.
+    drops the request, and says so or answers nothing. Then it is made again, under the same id: what the server has
+    after all is not done twice.
 
     Raises:
         RPCError, RuntimeError: Temporal cannot be reached, or refuses.
@@ -95,19 +100,23 @@ async def resync(client: Client, task_queue: str, request: SyncRequest, *, timeo
         WorkflowUpdateFailedError: the sync failed for good; its cause says why.
 
     """
+    task = asyncio.current_task()
+    update_id = str(uuid4())
     async with asyncio.timeout(timeout.total_seconds()):
         while True:
             try:
-                return await _resync_once(client, task_queue, request, timeout)
+                return await _resync_once(client, task_queue, request, update_id)
             except RPCError as error:
                 if error.status is not RPCStatusCode.FAILED_PRECONDITION:
                     raise
                 await asyncio.sleep(0.02)
             except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-                raise TimeoutError from error
+                # The time is over, or the caller is gone: it is told in the same way as one attempt's end.
+                if task is None or task.cancelling():
+                    raise TimeoutError from error
 
 
-async def _resync_once(client: Client, task_queue: str, request: SyncRequest, timeout: timedelta) -> SyncResult:
+async def _resync_once(client: Client, task_queue: str, request: SyncRequest, update_id: str) -> SyncResult:
     start = WithStartWorkflowOperation(
         MicrogridSyncWorkflow.run,
         request,
@@ -120,7 +129,7 @@ async def _resync_once(client: Client, task_queue: str, request: SyncRequest, ti
     )
     try:
         return await client.execute_update_with_start_workflow(
-            MicrogridSyncWorkflow.resync, request, start_workflow_operation=start, rpc_timeout=timeout
+            MicrogridSyncWorkflow.resync, request, id=update_id, start_workflow_operation=start, rpc_timeout=ATTEMPT
         )
     except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
         # The operation keeps the same error for whoever asks it; unread, it would be logged as lost.

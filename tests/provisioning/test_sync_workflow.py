@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -21,6 +22,7 @@ from store.provisioning.tables import microgrid_nodes, outbox
 from store.site.circuits import create_circuit, delete_circuit, update_circuit
 from tests.helpers.live import working
 from tests.helpers.support import ACTOR, active_microgrids, circuits_of, follows, make_depot, microgrid_of, until
+from workflows import launch
 from workflows.launch import SYNC_TASK_TIMEOUT, resync, signal_sync, sync_workflow_id
 from workflows.microgrid_sync import MicrogridSyncWorkflow
 
@@ -310,6 +312,34 @@ async def test_a_resync_that_meets_a_change_of_circuits_is_answered(
 
     async with working(client, engine, task_queue):
         await asyncio.gather(*(made_and_resynced() for _ in range(40)))
+
+
+async def test_a_resync_that_is_asked_for_again_is_done_once(
+    engine: AsyncEngine, client: Client, task_queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "ATTEMPT", timedelta(milliseconds=100))
+    attempts = 0
+    ask = client.execute_update_with_start_workflow
+
+    async def counted(*given: Any, **named: Any) -> Any:
+        nonlocal attempts
+        attempts += 1
+        return await ask(*given, **named)
+
+    async def often() -> bool:
+        return attempts > 3
+
+    monkeypatch.setattr(client, "execute_update_with_start_workflow", counted)
+    depot_id = await make_depot(engine, "Feed")
+    request = SyncRequest(depot_id, ACTOR.name, "RESYNC")
+    asked = asyncio.create_task(resync(client, task_queue, request, timeout=_PATIENCE))
+    # Nobody is there to take it.
+    await until(often)
+    async with working(client, engine, task_queue):
+        assert (await asked).outcome in (SyncOutcome.CREATED, SyncOutcome.UNCHANGED)
+        history = await client.get_workflow_handle(sync_workflow_id(depot_id)).fetch_history()
+    accepted = [each for each in history.events if each.HasField("workflow_execution_update_accepted_event_attributes")]
+    assert len(accepted) == 1
 
 
 @pytest.mark.parametrize("by_resync", [False, True])
