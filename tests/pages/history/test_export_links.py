@@ -78,6 +78,26 @@ async def test_where_there_is_no_load_nothing_moves_when_it_is_asked_for_again(
     await expect(chart).not_to_have_attribute("aria-busy", "true")
 
 
+async def test_load_is_shown_where_it_is_asked_for_again_before_it_is_here(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    made = await make_load_site(product.engine, feeds=1)
+    page = await visitor.open("/depots", size=PHONE)
+    asked: asyncio.Queue[Route] = asyncio.Queue()
+    await page.route(re.compile(r"/load\?since"), asked.put)
+    await page.goto(f"/depots/{made.site.depot_id}/load")
+    first = await asked.get()
+    await page.evaluate("document.dispatchEvent(new Event('live-capacity'))")
+    second = await asked.get()
+    chart = page.locator("load-chart")
+    await first.continue_()
+    await expect(chart.locator(".chart canvas")).to_be_visible()
+    await expect(chart.locator(".exports summary")).to_be_visible()
+    await expect(chart).to_have_attribute("aria-busy", "true")
+    await second.continue_()
+    await expect(chart).not_to_have_attribute("aria-busy", "true")
+
+
 async def test_what_trends_show_is_exported(product: RunningProduct, visitor: Visitor) -> None:
     site = await make_trend_site(product.engine)
     chosen = [("series", f"device:{site.devices['em-1']}:TOTAL_POWER_LOAD"), ("range", "6h")]

@@ -92,6 +92,9 @@ function aligned(meters) {
 }
 
 class LoadChart extends HTMLElement {
+  turn = 0; // of what is asked for
+  newest = 0; // of what is shown
+
   connectedCallback() {
     this.room = this.querySelector(".charts");
     this.note = this.querySelector(".chart-note");
@@ -159,11 +162,12 @@ class LoadChart extends HTMLElement {
     clearTimeout(this.waiting);
     this.waiting = undefined;
     this.asked = performance.now();
-    const turn = (this.turn ?? 0) + 1;
+    const turn = this.turn + 1;
     this.turn = turn;
+    const { span } = this;
     const until = now() + 1000;
     const wanted = new URLSearchParams({
-      since: new Date(until - this.span * 1000).toISOString(),
+      since: new Date(until - span * 1000).toISOString(),
       until: new Date(until).toISOString(),
     });
     this.setAttribute("aria-busy", "true");
@@ -171,17 +175,19 @@ class LoadChart extends HTMLElement {
       const answer = await fetch(`${this.getAttribute("src")}?${wanted}`, { headers: { accept: "application/json" } });
       if (!answer.ok) throw new Error(answer.statusText);
       const load = await answer.json();
-      if (turn !== this.turn) return;
+      // Where so much changes that the next is asked for before this one is here, this one is shown, too.
+      if (turn < this.newest || span !== this.span) return;
+      this.newest = turn;
       this.load = load;
       this.show();
+      this.dataset.answered = "";
     } catch {
+      if (turn !== this.turn) return;
       // What is shown stays; it is asked for again when the connection is back.
-      if (turn === this.turn) this.note.textContent = "The load could not be read. It is asked for again by itself.";
+      this.note.textContent = "The load could not be read. It is asked for again by itself.";
+      this.dataset.answered = "";
     } finally {
-      if (turn === this.turn) {
-        this.removeAttribute("aria-busy");
-        this.dataset.answered = "";
-      }
+      if (turn === this.turn) this.removeAttribute("aria-busy");
     }
   }
 
