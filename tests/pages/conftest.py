@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Error, Page, Playwright, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Playwright,
+    async_playwright,
+    expect,
+)
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
@@ -135,6 +144,13 @@ async def product(
     await engine.dispose()
 
 
+async def _leave(context: BrowserContext) -> None:
+    """Close a window. What a test held back on purpose is let go: its end would fail the next test."""
+    for page in context.pages:
+        await page.unroute_all(behavior="ignoreErrors")
+    await context.close()
+
+
 class Visitor:
     """Someone with a browser. What the browser complains of fails the test."""
 
@@ -167,7 +183,7 @@ class Visitor:
             has_touch=touch,
             is_mobile=touch,
         )
-        self._stack.push_async_callback(context.close)
+        self._stack.push_async_callback(_leave, context)
         page = await context.new_page()
         page.set_default_timeout(_PATIENCE)
         if script:

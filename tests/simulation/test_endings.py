@@ -64,8 +64,8 @@ from tests.helpers.support import ACTOR, make_depot, until
 def temporal_address() -> Iterator[str]:
     """A server of this file's own, which deletes workflows soon.
 
-    It does so once it has noted that what they had to do is done, which a server does each half minute by itself. One
-    that does it all the time answers no updates of workflows, which none here has.
+    It does so once it has noted that what they had to do is done, which a server does each half minute by itself. With
+    this setting starts that come with an update fail, so the server of the other tests does not have it.
     """
     with temporal_server("--dynamic-config-value", 'history.transferProcessorUpdateAckInterval="100ms"') as address:
         yield address
