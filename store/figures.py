@@ -50,7 +50,9 @@ def _by_state(table: str) -> str:
 
 
 def _by_freshness() -> str:
-    """Count the capabilities of microgrids; one that nobody supplies, and of which nothing was said, is none."""
+    """Count the capabilities of active microgrids; one that no device supplies and of which nothing was said is not
+    counted.
+    """
     usual = ", ".join(f"('{each}', interval '{each.threshold.total_seconds():g} seconds')" for each in Capability)
     words = ", ".join(f"('{each}')" for each in DepotFreshness)
     return f"""
@@ -79,7 +81,8 @@ FAMILIES = (
     ),
     Family(
         "capabilities",
-        "Capabilities that a device supplies or of which something is known, by the freshness of their status",
+        "Capabilities of active microgrids that a device supplies or of which something is known, by how fresh their "
+        "status is",
         _by_freshness(),
         ("capability", "freshness"),
     ),

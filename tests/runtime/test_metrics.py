@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -256,10 +256,28 @@ async def test_capabilities_are_counted_by_how_fresh_they_are(api: httpx.AsyncCl
         answer = await api.post("/api/telemetry/packets", json=sent)
         assert answer.status_code == 200, answer.text
         assert await _counted(engine) == {("PEAK_SHAVING", freshness): 1, **none}
+    # What no device supplies any more is not to be trusted; of what nothing was said, it is not counted.
+    await _change(engine, "UPDATE sensor_actions SET enabled = false WHERE depot_id = :id", site.depot_id)
+    assert await _counted(engine) == {("PEAK_SHAVING", "STALE"): 1, ("PEAK_SHAVING", "NONE"): 1, ("DER", "NONE"): 1}
+    await _change(engine, "UPDATE microgrids SET retired_at = now() WHERE id = :id", silent.microgrid_id)
+    assert await _counted(engine) == {("PEAK_SHAVING", "STALE"): 1}
+
+
+async def test_a_microgrids_own_threshold_counts(api: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    site = await controller_site(engine)
+    sent = packet(site, milliseconds() - 600_000, LIMIT_PEAK_SHAVING="true", LIMIT_DER_EXPORT="true")
+    answer = await api.post("/api/telemetry/packets", json=sent)
+    assert answer.status_code == 200, answer.text
+    answer = await api.patch(
+        f"/api/microgrids/{site.microgrid_id}/freshness-thresholds", json={"thresholds": {"DER": 3600}}
+    )
+    assert answer.status_code == 200, answer.text
+    assert await _counted(engine) == {("PEAK_SHAVING", "STALE"): 1, ("DER", "FRESH"): 1}
+
+
+async def _change(engine: AsyncEngine, statement: str, subject_id: UUID | None) -> None:
     async with engine.begin() as connection:
-        retired = text("UPDATE microgrids SET retired_at = now() WHERE id = :id")
-        await connection.execute(retired, {"id": silent.microgrid_id})
-    assert await _counted(engine) == {("PEAK_SHAVING", "FRESH"): 1, ("DER", "NONE"): 1}
+        await connection.execute(text(statement), {"id": subject_id})
 
 
 async def _counted(engine: AsyncEngine) -> dict[tuple[str, str], float]:
