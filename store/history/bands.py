@@ -123,9 +123,9 @@ _PERIODS = text(f"""
     ORDER BY depot_id, capability, since
     LIMIT :limit
 """)  # noqa: S608 - constants
-_OF_EVENTS = timedelta(hours=2)
+OF_EVENTS = timedelta(hours=2)
 """So much is read from the events alone: what came late is in it at once."""
-_OF_QUARTERS = timedelta(days=2)
+OF_QUARTERS = timedelta(days=2)
 """So much is read without days: of a day that the window cuts all segments are read, however often it changed."""
 MOST_PERIODS = 5_000
 """Periods that are read at once; a capability that changes as often as that is no band any more."""
@@ -142,7 +142,7 @@ async def read_capability_periods(
     given = {
         "capabilities": capabilities, "thresholds": thresholds, "depot_ids": list(depot_ids), "since": since,
         "until": until, "delay": DELAYED_AFTER, "limit": MOST_PERIODS + 1,
-        "is_rolled": until - since > _OF_EVENTS, "is_long": until - since > _OF_QUARTERS,
+        "is_rolled": until - since > OF_EVENTS, "is_long": until - since > OF_QUARTERS,
     }  # fmt: skip
     rows = (await connection.execute(_PERIODS, given)).all()
     periods = [

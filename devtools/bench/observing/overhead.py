@@ -107,8 +107,8 @@ async def run(options: OverheadOptions) -> int:
             load = os.getloadavg()[0]
             async with engine.connect() as connection:
                 sites = await read_sites(connection)
-            for _ in track(range(options.starts), description="packets", console=console, transient=True):
-                await _measure_packets(made, ways, sites, options)
+            for start in track(range(options.starts), description="packets", console=console, transient=True):
+                await _measure_packets(made, ways, sites, options, start)
                 _note_start(ways)
             starts = range(options.starts if options.syncs else 0)
             steps = [way for number in starts for way in _in_turn(ways, number)]
@@ -140,14 +140,22 @@ async def _receiving() -> AsyncGenerator[str]:
 
 
 def _in_turn(ways: Sequence[Way], number: int) -> list[Way]:
-    """All ways, in an order in which each comes as often before another as after it."""
+    """All ways, in an order that changes: of twice as many turns as there are ways, each comes as often before another
+    as after it.
+    """
     first = number % len(ways)
     order = [*ways[first:], *ways[:first]]
     return order[::-1] if number // len(ways) % 2 else order
 
 
+def _turns(ways: Sequence[Way], rounds: int, start: int, array: int, seconds: float) -> list[tuple[int, float, Way]]:
+    """The turns after a start, whose order goes on from that of the start before."""
+    numbers = range(start * rounds, (start + 1) * rounds)
+    return [(array, seconds, way) for number in numbers for way in _in_turn(ways, number)]
+
+
 async def _measure_packets(
-    made: Stage, ways: Sequence[Way], sites: Sequence[DepotIds], options: OverheadOptions
+    made: Stage, ways: Sequence[Way], sites: Sequence[DepotIds], options: OverheadOptions, start: int
 ) -> None:
     """Start an API of each way, and load them in turn."""
     async with AsyncExitStack() as stack:
@@ -156,10 +164,9 @@ async def _measure_packets(
         for way in ways:
             await _load(way, apis[way.name], sites, 1, options.seconds)
             way.turns.clear()
-        turns = [(1, options.seconds, way) for number in range(options.rounds) for way in _in_turn(ways, number)]
+        turns = _turns(ways, options.rounds, start, 1, options.seconds)
         # All clients' arrays together take more than a second.
-        rounds = range(max(options.rounds // _LONGER, 1))
-        turns += [(ARRAY, options.seconds * _LONGER, way) for number in rounds for way in _in_turn(ways, number)]
+        turns += _turns(ways, max(options.rounds // _LONGER, 1), start, ARRAY, options.seconds * _LONGER)
         scraped_at = 0.0
         for array, seconds, way in turns:
             api = apis[way.name]
