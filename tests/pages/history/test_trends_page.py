@@ -1,51 +1,24 @@
-"""The Trends page: choose, zoom by keyboard, mouse and finger, compare, the link, the table, live, on a phone."""
+"""The Trends page: choose, zoom by keyboard and mouse, compare, the link, the table, live, on a phone."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Route, expect
 from sqlalchemy import text
 
 from store.site.depots import NewCircuit
 from tests.factories.depots import make_depot_with
 from tests.factories.history.trend_sites import make_trend_site
-from tests.factories.sites import MadeDepot, milliseconds, packet
+from tests.factories.sites import milliseconds, packet
 from tests.pages.conftest import DESKTOP, PHONE, RunningProduct, Visitor
 from tests.pages.helpers.load import is_live, send
 from tests.pages.helpers.looking import is_wider_than_the_screen, look
-
-
-def series_of(site: MadeDepot) -> list[str]:
-    return [
-        f"device:{site.devices['em-1']}:TOTAL_POWER_LOAD",
-        f"device:{site.devices['bess-1']}:SOC",
-    ]
-
-
-def address(site: MadeDepot, **more: str) -> str:
-    return "/trends?" + urlencode([*(("series", each) for each in series_of(site)), *more.items()])
-
-
-async def is_drawn(page: Page) -> None:
-    await expect(page.locator("trend-chart:not([aria-busy]) .chart canvas").first).to_be_visible()
-
-
-async def window(page: Page) -> tuple[float, float]:
-    """What the charts show, in seconds."""
-    return tuple(
-        await page.evaluate(
-            "(({ plot }) => [plot.scales.x.min, plot.scales.x.max])(document.querySelector('trend-chart').plots[0])"
-        )
-    )
-
-
-def query_of(page: Page) -> dict[str, list[str]]:
-    return parse_qs(urlsplit(page.url).query)
+from tests.pages.helpers.trends import address, is_drawn, query_of, series_of, window
 
 
 @pytest.mark.parametrize(("name", "size"), [("desktop", (1360, 900)), ("phone", PHONE)])
@@ -169,33 +142,6 @@ async def test_a_drag_zooms_in(product: RunningProduct, visitor: Visitor) -> Non
     assert end - begin == pytest.approx((before[1] - before[0]) / 4, rel=0.03)
     assert begin == pytest.approx(before[0] + (before[1] - before[0]) / 4, abs=1200)
     assert "since" in query_of(page)
-
-
-async def test_fingers_move_and_zoom(product: RunningProduct, visitor: Visitor) -> None:
-    site = await make_trend_site(product.engine, span=timedelta(days=2))
-    page = await visitor.open(address(site, range="24h"), size=PHONE)
-    await is_drawn(page)
-    before = await window(page)
-    finger = """([room, steps]) => {
-        const box = room.querySelector(".u-over").getBoundingClientRect();
-        for (const [type, id, share] of steps) {
-            const clientX = box.left + box.width * share;
-            room.dispatchEvent(new PointerEvent(type, { pointerType: "touch", pointerId: id, clientX, bubbles: true }));
-        }
-    }"""
-    room = await page.locator(".trend-room").element_handle()
-    # One to the right: earlier by half of it.
-    await page.evaluate(finger, [room, [["pointerdown", 1, 0.25], ["pointermove", 1, 0.75], ["pointerup", 1, 0.75]]])
-    moved = await window(page)
-    assert moved[1] == pytest.approx(before[1] - (before[1] - before[0]) / 2, abs=60)
-    # Two apart: half of the time.
-    await page.evaluate(
-        finger,
-        [room, [["pointerdown", 1, 0.4], ["pointerdown", 2, 0.6], ["pointermove", 2, 0.8], ["pointerup", 1, 0.4],
-                ["pointerup", 2, 0.8]]],
-    )  # fmt: skip
-    begin, end = await window(page)
-    assert end - begin == pytest.approx((moved[1] - moved[0]) / 2, abs=60)
 
 
 async def test_the_right_edge_is_live(product: RunningProduct, visitor: Visitor) -> None:
