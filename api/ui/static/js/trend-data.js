@@ -71,7 +71,7 @@ const WORDS = {
   VALUE_UNAVAILABLE: "unavailable",
   VALUE_OUT_OF_RANGE: "out of range",
   WRONG_VALUE_KIND: "of the wrong kind",
-  UNKNOWN_TEXT: "an unknown text",
+  UNKNOWN_TEXT: "with an unknown text",
   WRONG_UNIT: "in the wrong unit",
 };
 
