@@ -16,6 +16,7 @@ from cli.commands.simulation_site import everything, provision
 from cli.demo.past import PastRun, write_past
 from cli.demo.scenario import demo_scenario
 from domain.base.actor import Actor
+from domain.monitoring.capabilities import Capability
 from domain.site.sensor_actions import SensorActionKind
 from store.base.database import make_engine
 
@@ -25,6 +26,8 @@ _DAYS = 7
 _PAST_EVERY = 600
 """Seconds between two packets of the past. A chart holds a value for 15 minutes."""
 _PAST_HEARTBEAT_SECONDS = 900
+_STATUS_SECONDS = 900
+"""How old a status of a capability may be. It holds for the past too: with less, none was known between two packets."""
 _PHASE_SECONDS = 4
 """Between the first packets of two demo depots, so that something moves every four seconds."""
 _LOOKS = 150
@@ -144,8 +147,7 @@ async def _idle(api: Api, demo: DemoDepot) -> _Stage | None:
 
 async def _write_week(api: Api, database_url: str, actor: Actor, stages: Sequence[_Stage]) -> None:
     for stage in stages:
-        await provision(api, stage.depot_id, heartbeat_seconds=_PAST_HEARTBEAT_SECONDS)
-        await _set_heartbeat(api, stage.depot_id, _PAST_HEARTBEAT_SECONDS)
+        await make_ready(api, stage.depot_id)
         if stage.demo.second_battery:
             await _second_battery(api, stage.depot_id)
     runs = [
@@ -166,6 +168,15 @@ async def _write_week(api: Api, database_url: str, actor: Actor, stages: Sequenc
         await write_past(engine, actor, runs)
     finally:
         await engine.dispose()
+
+
+async def make_ready(api: Api, depot_id: str) -> None:
+    """Set up a depot for a week whose packets are ten minutes apart."""
+    await provision(api, depot_id, heartbeat_seconds=_PAST_HEARTBEAT_SECONDS)
+    await _set_heartbeat(api, depot_id, _PAST_HEARTBEAT_SECONDS)
+    microgrid_id = (await api.get(f"/api/depots/{depot_id}"))["microgrid_id"]
+    thresholds = dict.fromkeys(Capability, _STATUS_SECONDS)
+    await api.patch(f"/api/microgrids/{microgrid_id}/freshness-thresholds", {"thresholds": thresholds})
 
 
 async def _wait_until_heard(api: Api, run_id: str) -> None:

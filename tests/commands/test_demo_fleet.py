@@ -99,6 +99,12 @@ async def _check_the_week(api: Api, engine: AsyncEngine, depots: list[str], begu
         (shaving,) = [each for each in status["items"] if each["capability"] == "PEAK_SHAVING"]
         assert shaving["status"] == "ON"
         assert datetime.fromisoformat(shaving["since"]) < begun - timedelta(days=6, hours=23)
+        # On charts, too, it was known all the time.
+        meter = (await everything(api, "/api/devices", depot_id=depot_id))[0]["device_id"]
+        window = {"since": (begun - timedelta(days=6)).isoformat(), "until": begun.isoformat()}
+        shown = await api.get("/api/series", series=f"device:{meter}:SOC", **window)
+        (band,) = [each for each in shown["capabilities"] if each["capability"] == "PEAK_SHAVING"]
+        assert band["statuses"] == ["ON"]
     remediations = await everything(api, "/api/remediations", state="OPEN")
     assert {each["code"] for each in remediations} == {"SEVERAL_BATTERIES"}
     assert {each["depot_id"] for each in remediations} == {depots[1]}
