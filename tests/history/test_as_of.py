@@ -14,17 +14,20 @@ import httpx
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.monitoring.capabilities import Capability, CapabilityStatus, StatusEvent, fold, since
+from domain.site.circuit_capacity import CapacityPolicy
 from store.base.database import clock, make_engine, snapshot, transaction
 from store.history.statuses_as_of import read_statuses_as_of
 from store.monitoring.capability_status import post_status
+from store.monitoring.capacity_upkeep import pass_deadlines
 from store.monitoring.tables import capability_events
 from store.provisioning.microgrids import reconcile_microgrid
 from store.site.capacities import follow_capacities
-from tests.factories.capacities import ACTION, KEYS, POLICY, capacity_site
+from store.site.tables import capacity_events
+from tests.factories.capacities import ACTION, KEYS, capacity_site
 from tests.factories.packets import send
 from tests.factories.sites import (
     ACTOR,
@@ -179,11 +182,12 @@ async def test_what_came_late_is_known_and_was_not_shown(api: httpx.AsyncClient,
     assert (peak["status"], peak["known"]["status"]) == ("ON", "OFF")
 
 
+@pytest.mark.parametrize("seed", [3, 7, 11])
 async def test_the_structure_of_any_moment_is_the_one_that_was_shown(
-    api: httpx.AsyncClient, engine: AsyncEngine
+    api: httpx.AsyncClient, engine: AsyncEngine, seed: int
 ) -> None:
     site = await make_site(engine, feeds=3)
-    chance = random.Random(11)
+    chance = random.Random(seed)
     shown: list[tuple[str, dict[str, Any]]] = []
 
     async def look() -> None:
@@ -242,55 +246,135 @@ async def _change(api: httpx.AsyncClient, site: MadeDepot, chance: random.Random
     assert answer.is_success, answer.text
 
 
+_DEADLINE_PASSES = text("UPDATE circuit_capacities SET deadline = clock_timestamp() WHERE deadline > clock_timestamp()")
+WELL = ("ok", "ok", "ok", "connection_lost", "timeout", None)
+
+
+@pytest.mark.parametrize("seed", range(3))
 async def test_the_capacity_of_any_moment_is_the_one_that_was_shown(
-    api: httpx.AsyncClient, engine: AsyncEngine
+    api: httpx.AsyncClient, engine: AsyncEngine, seed: int
 ) -> None:
     site = await make_site(engine)
     circuit = site.circuit_ids[0]
     await add_device(engine, site, circuit_id=circuit)
-    await add_action(engine, site, ACTION, *KEYS, policy=POLICY)
+    action = await add_action(engine, site, ACTION, *KEYS, policy=CapacityPolicy(timedelta(hours=1), 40_000))
     async with transaction(engine, ACTOR) as connection:
         await follow_capacities(connection, site.depot_id, await clock(connection))
+    chance = random.Random(seed)
     path = f"/api/circuits/{circuit}/capacity"
-    shown: list[tuple[str, dict[str, Any]]] = []
+    told_of = ("mode", "reason", "capacity_w", "basis")
+    shown: list[tuple[str, float | None, dict[str, Any] | None]] = []
 
     async def look() -> None:
         live = (await api.get(path)).json()
-        shown.append((await now(engine), {name: live[name] for name in ("mode", "reason", "capacity_w", "basis")}))
+        held = None if live["mode"] is None else {name: live[name] for name in told_of}
+        shown.append((await now(engine), live["rated_power_w"], held))
 
     await look()
-    for watts, heartbeat in ((100_000, "ok"), (80_000, "ok"), (80_000, "connection_lost"), (50_000, "ok")):
-        values = {"AVAILABLE_CHARGING_CAPACITY": watts, "HEARTBEAT_STATUS": heartbeat, "FAIL_SAFE_CAPACITY": 9_000}
-        await send(api, packet(site, None, **values))
+    for step in range(20):
+        match chance.randrange(8):
+            case 0:
+                async with engine.begin() as connection:
+                    await connection.execute(_DEADLINE_PASSES)
+            case 1:
+                await _notice(engine)
+            case 2:
+                rated = {"rated_power_w": 70_000 + step}
+                assert (await api.patch(f"/api/circuits/{circuit}", json=rated)).is_success
+            case 3:
+                setting = chance.choice([{"enabled": False}, {"enabled": True}, {"fail_safe_capacity_w": 5_000 + step}])
+                assert (await api.patch(f"/api/sensor-actions/{action}", json=setting)).is_success
+            case _:
+                values = {"AVAILABLE_CHARGING_CAPACITY": 100_000 + step, "HEARTBEAT_STATUS": chance.choice(WELL)}
+                if chance.random() < 0.3:
+                    values["FAIL_SAFE_CAPACITY"] = 9_000 + step
+                # Now and then one that is older than the last.
+                stamp = datetime.now(UTC) - timedelta(seconds=chance.choice([0, 0, 0, 60]))
+                await send(api, packet(site, milliseconds(stamp), **values))
         await look()
-    answer = await api.patch(f"/api/circuits/{circuit}", json={"rated_power_w": 77_000})
-    assert answer.status_code == 200
-    assert {live["mode"] for _, live in shown} == {"AWAITING", "CONTROLLER", "FAIL_SAFE"}
-    for moment, live in shown:
+    for enabled in (False, True):
+        assert (await api.patch(f"/api/sensor-actions/{action}", json={"enabled": enabled})).is_success
+        await look()
+    await _notice(engine)
+    assert {None if held is None else held["mode"] for *_, held in shown} >= {None, "CONTROLLER", "FAIL_SAFE"}
+    for moment, rated, held in shown:
         told = (await api.get(path, params={"as_of": moment})).json()
-        assert {name: told["shown"][name] for name in live} == live
+        assert (None if told["shown"] is None else {name: told["shown"][name] for name in told_of}) == held
+        # A packet is heeded from when it comes on, and a deadline counts whoever noticed it when: they do not differ.
         assert told["known"] == told["shown"]
-        assert told["rated_power_w"] != 77_000
-    after = (await api.get(path, params={"as_of": await now(engine)})).json()
-    assert after["rated_power_w"] == 77_000
+        assert told["rated_power_w"] == rated
+
+
+async def _notice(engine: AsyncEngine) -> None:
+    """Let the deadlines that have passed be noticed."""
+    async with engine.begin() as connection:
+        await pass_deadlines(connection, 10)
+
+
+async def _aged(engine: AsyncEngine) -> None:
+    """Make the sites a day older: what is changed here is no change of them."""
+    async with engine.begin() as connection:
+        await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        await connection.execute(text("UPDATE replaced_rows_kept SET since = now() - interval '1 day'"))
+        await connection.execute(text("UPDATE circuits SET created_at = now() - interval '1 day'"))
+
+
+async def _held(
+    engine: AsyncEngine, site: MadeDepot, at: datetime, received_at: datetime, reason: str | None, watts: float
+) -> None:
+    """Store that something held since ``at``, which came at ``received_at``."""
+    async with engine.begin() as connection:
+        await connection.execute(
+            insert(capacity_events).values(
+                circuit_id=site.circuit_ids[0], depot_id=site.depot_id, at=at, received_at=received_at,
+                mode="CONTROLLER" if reason is None else "FAIL_SAFE", reason=reason, capacity_w=watts,
+                basis="FAIL_SAFE_CONFIGURED",
+            )
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_what_is_known_of_a_capacity_has_what_came_later_and_held_from_before(
+    api: httpx.AsyncClient, engine: AsyncEngine, seed: int
+) -> None:
+    site = await capacity_site(engine)
+    await _aged(engine)
+    chance = random.Random(seed)
+    came = datetime.now(UTC) - timedelta(hours=12)
+    # When it held from, when it came, why, and a capacity by which it is told from the others.
+    events: list[tuple[datetime, datetime, str | None, float]] = []
+    for n in range(10):
+        came += timedelta(minutes=chance.randint(1, 60))
+        late = timedelta(minutes=chance.choice([0, 0, 5, 90]))
+        events.append((came - late, came, chance.choice([None, "NO_PACKET", "CONNECTION_LOST"]), 1_000.0 + n))
+        await _held(engine, site, *events[-1])
+
+    def shown_at(moment: datetime) -> float | None:
+        # A deadline counts from its moment on, whoever noticed it when.
+        until_then = [watts for at, came, reason, watts in events if (at if reason == "NO_PACKET" else came) <= moment]
+        return until_then[-1] if until_then else None
+
+    def known_of(moment: datetime) -> float | None:
+        held = [(at, n, watts) for n, (at, _, _, watts) in enumerate(events) if at <= moment]
+        return max(held)[2] if held else None
+
+    just = timedelta(microseconds=1)
+    edges = {time for at, came, *_ in events for time in (at, came)}
+    differing = 0
+    for moment in sorted(time + by for time in edges for by in (-just, timedelta())):
+        told = (await api.get(f"/api/circuits/{site.circuit_ids[0]}/capacity", params={"as_of": str(moment)})).json()
+        found = [None if told[name] is None else told[name]["capacity_w"] for name in ("shown", "known")]
+        assert found == [shown_at(moment), known_of(moment)], moment
+        differing += found[0] != found[1]
+    assert differing > 3
 
 
 async def test_a_deadline_that_nobody_had_noticed_yet_counts(api: httpx.AsyncClient, engine: AsyncEngine) -> None:
     site = await capacity_site(engine)
     circuit = site.circuit_ids[0]
     passed, noticed = datetime.now(UTC) - timedelta(minutes=5), datetime.now(UTC) - timedelta(minutes=1)
-    async with engine.begin() as connection:
-        # As if the site were older: what is changed here is no change of it.
-        await connection.execute(text("SET LOCAL session_replication_role = replica"))
-        await connection.execute(text("UPDATE replaced_rows_kept SET since = now() - interval '1 day'"))
-        await connection.execute(text("UPDATE circuits SET created_at = now() - interval '1 day'"))
-        await connection.execute(
-            text("""
-                INSERT INTO capacity_events (circuit_id, depot_id, at, received_at, mode, reason, capacity_w, basis)
-                VALUES (:circuit, :depot, :passed, :noticed, 'FAIL_SAFE', 'NO_PACKET', 5, 'FAIL_SAFE_CONFIGURED')
-            """),
-            {"circuit": circuit, "depot": site.depot_id, "passed": passed, "noticed": noticed},
-        )
+    await _aged(engine)
+    await _held(engine, site, passed, noticed, "NO_PACKET", 5)
     between = {"as_of": (passed + timedelta(minutes=1)).isoformat()}
     told = (await api.get(f"/api/circuits/{circuit}/capacity", params=between)).json()
     assert (told["shown"]["mode"], told["known"]["mode"]) == ("FAIL_SAFE", "FAIL_SAFE")
