@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import delete, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from alembic import command
+from sqlalchemy import delete, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
@@ -17,16 +20,20 @@ from activities.reading_fill import ReadingFillActivities
 from domain.monitoring.upkeep import ReadingFillOutcome, ReadingFillReport, ReadingFillRequest
 from domain.site.measurands import MEASURANDS, ValueKind
 from runtime.search_attributes import OUTCOME
+from store.migrate import alembic_config, upgrade
 from store.monitoring.device_readings import COLUMN_TYPES, column_of
-from store.monitoring.reading_fills import fill_page
-from store.monitoring.tables import device_readings, packets, reading_fills
-from tests.factories.sites import MadeDepot, add_device, make_site, milliseconds, packet
+from store.monitoring.reading_fills import FilledPage, fill_page
+from store.monitoring.tables import capability_events, device_readings, packets, reading_fills
+from telemetry.ingest import open_ingest
+from telemetry.intake import ingest_packets, read_body
+from tests.factories.sites import MadeDepot, add_device, controller_site, make_site, milliseconds, packet
 from tests.factories.stored_packets import ask_for_fill, fill
 from tests.helpers.live import make_worker
-from tests.helpers.support import until
+from tests.helpers.support import ACTOR, until
 from workflows.reading_fill import ReadingFillWorkflow
 
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
+_BEFORE_READINGS = "0016"
 
 
 async def send(api: httpx.AsyncClient, *documents: dict[str, Any]) -> None:
@@ -100,6 +107,41 @@ async def test_a_reading_counts_once_whoever_repeats_it_and_however(
         assert (await connection.execute(text("SELECT xmin::text FROM device_readings"))).scalar_one() != version
 
 
+_FAILS = """
+    CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the disk is full'; END $$
+"""
+_AT_COMMIT = """
+    CREATE CONSTRAINT TRIGGER fails AFTER INSERT ON {} DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION fails()
+"""
+"""Lets each transaction that adds to a table fail when it commits."""
+
+
+@pytest.mark.parametrize("table", ["packets", "device_readings", "capability_events"])
+async def test_packet_readings_and_statuses_are_there_together_or_not_at_all(
+    api: httpx.AsyncClient, engine: AsyncEngine, table: str
+) -> None:
+    site = await controller_site(engine)
+    sent = packet(site, milliseconds(NOW), LIMIT_PEAK_SHAVING="true")
+
+    async def counts() -> list[int]:
+        async with engine.connect() as connection:
+            return [
+                (await connection.execute(select(func.count()).select_from(each))).scalar_one()
+                for each in (packets, device_readings, capability_events)
+            ]
+
+    async with engine.begin() as connection:
+        await connection.execute(text(_FAILS))
+        await connection.execute(text(_AT_COMMIT.format(table)))
+    answer = await api.post("/api/telemetry/packets", json=sent)
+    assert (answer.status_code, await counts()) == (500, [0, 0, 0])
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP FUNCTION fails CASCADE"))
+    await send(api, sent)
+    assert await counts() == [1, 1, 1]
+
+
 async def test_every_measurand_has_its_column(engine: AsyncEngine) -> None:
     assert set(COLUMN_TYPES) == set(ValueKind)
     async with engine.connect() as connection:
@@ -138,6 +180,75 @@ async def test_packets_that_are_there_are_read_to_the_same_readings(
         if page is None:
             break
     assert await stored(engine) == before
+
+
+async def test_the_migration_has_the_packets_read_that_are_there(engine: AsyncEngine, database_url: str) -> None:
+    site, first = await meter(engine)
+    second = await add_device(engine, site, "em-2", None)
+    await add_device(engine, site, "never heard of", None)
+    await meter(engine)
+    sent = [
+        (sensor, NOW + timedelta(seconds=n // 3), {"TOTAL_POWER_LOAD": 100.0 * n, key: float(n)})
+        for n, key in enumerate(("SOC", "CURRENT", "SOC", "VOLTAGE", "VOLTAGE", "FREQUENCY", "SOC"))
+        for sensor in ("em-1", "em-2", "nobody")
+    ]
+    async with open_ingest(engine) as ingest:
+        for sensor, at, values in sent:
+            body = json.dumps(packet(site, milliseconds(at), sensor, **values)).encode()
+            await ingest_packets(ingest, read_body(body, ACTOR, datetime.now(UTC)))
+    before = await stored(engine)
+    # The first that came counts, measurand by measurand.
+    folded: dict[tuple[UUID, datetime], dict[str, float]] = {}
+    for sensor, at, values in sent:
+        if sensor in site.devices:
+            reading = folded.setdefault((site.devices[sensor], at), {})
+            for key, value in values.items():
+                reading.setdefault(key.lower(), value)
+    assert len(folded) == 6
+
+    await engine.dispose()
+    await asyncio.to_thread(command.downgrade, alembic_config(database_url), _BEFORE_READINGS)
+    await asyncio.to_thread(upgrade, database_url)
+    assert await stored(engine) == []
+    async with engine.connect() as connection:
+        asked = await connection.execute(select(reading_fills.c.gateway_id, reading_fills.c.device_ids))
+        assert [tuple(row) for row in asked] == [(site.gateway_id, sorted([first, second]))]
+    await fill(engine)
+    found = await stored(engine)
+    assert found == before
+    assert {(row.pop("device_id"), row.pop("observed_at")): row for row in without_arrival(found)} == folded
+
+
+async def test_a_fill_that_breaks_off_goes_on_where_it_ended(
+    api: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, _ = await meter(engine)
+    await send(api, *(packet(site, milliseconds(NOW + timedelta(seconds=n)), "em-1", SOC=n) for n in range(9)))
+    before = await stored(engine)
+    await forget(engine, site)
+    pages = 0
+
+    async def dies(connection: AsyncConnection) -> FilledPage | None:
+        nonlocal pages
+        pages += 1
+        page = await fill_page(connection, page=2)
+        if pages == 3:
+            raise OSError("the connection is gone")
+        return page
+
+    async def run() -> ReadingFillReport:
+        return await ActivityEnvironment().run(ReadingFillActivities(engine).fill_readings, ReadingFillRequest())
+
+    with monkeypatch.context() as broken, pytest.raises(OSError, match="gone"):
+        broken.setattr("activities.reading_fill.fill_page", dies)
+        await run()
+    # Of the third page nothing is there, neither its readings nor that it was read.
+    assert await stored(engine) == before[:4]
+    # What the first try read is not read again.
+    assert await run() == ReadingFillReport(5, 1, 0)
+    assert await stored(engine) == before
+    async with engine.connect() as connection:
+        assert (await connection.execute(select(reading_fills.c.packets_read))).scalar_one() == 9
 
 
 async def test_a_device_that_comes_after_its_packets_has_their_history(
