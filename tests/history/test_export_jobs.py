@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -32,11 +33,13 @@ from runtime.settings import Settings
 from store.base.database import transaction
 from store.base.jobs.rows import ContinuedElsewhereError
 from store.base.tables import changes
-from store.history.jobs.export_jobs import forget_files, insert_export, lock_slice, read_export
+from store.history.jobs.export_jobs import forget_files, insert_export, lock_slice, read_export, read_file
 from store.history.tables import export_parts, exports
+from store.site.tables import capacity_events
 from tests.access.sites import WHO, asked_as, person
+from tests.factories.history.capability_events import Event, add_events
 from tests.factories.packets import send
-from tests.factories.sites import MadeDepot, add_device, make_site, milliseconds, packet
+from tests.factories.sites import MadeDepot, add_device, make_site, milliseconds, open_remediation, packet
 from tests.helpers.answers import problem
 from tests.helpers.live import http_client, serving, working
 from tests.helpers.logs import logging_as
@@ -81,10 +84,14 @@ def rows_of(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-async def stored_export(engine: AsyncEngine, answer: ExportFormat = ExportFormat.CSV) -> ExportRequest:
-    """Store an export of everything, and start nothing."""
-    request = ExportRequest(uuid4(), ExportKind.READINGS, answer, ACTOR.name)
-    selection = ExportSelection(NOW - timedelta(hours=HOURS + 1), NOW + timedelta(minutes=1))
+EVERYTHING = ExportSelection(NOW - timedelta(hours=HOURS + 1), NOW + timedelta(minutes=1))
+
+
+async def stored_export(
+    engine: AsyncEngine, kind: ExportKind = ExportKind.READINGS, selection: ExportSelection = EVERYTHING
+) -> ExportRequest:
+    """Store an export, and start nothing."""
+    request = ExportRequest(uuid4(), kind, ExportFormat.CSV, ACTOR.name)
     async with transaction(engine, ACTOR) as connection:
         await insert_export(connection, request, selection, EVERYWHERE)
     return request
@@ -143,19 +150,105 @@ async def test_parquet_is_opened_by_an_analyst(
     assert import_module("duckdb").sql(query).fetchall() == [(HOURS, 1_000.0 * (HOURS - 1))]
 
 
-@pytest.mark.parametrize("kind", ["capability-history", "capacity-history", "remediations"])
+OTHERS = [kind for kind in ExportKind if kind is not ExportKind.READINGS]
+
+
+async def happened(engine: AsyncEngine) -> None:
+    """A depot where a capability and a capacity changed once an hour, and remediations were opened: a dozen of each."""
+    site = await make_site(engine)
+    assert site.microgrid_id is not None
+    hours = [NOW - timedelta(hours=2 * n) for n in range(12, 0, -1)]
+    states = ("ON", "OFF")
+    await add_events(
+        engine, site.microgrid_id, "PEAK_SHAVING", [Event(at, at, states[n % 2]) for n, at in enumerate(hours)]
+    )
+    async with engine.begin() as connection:
+        for n, at in enumerate(hours):
+            await connection.execute(
+                insert(capacity_events).values(
+                    circuit_id=site.circuit_ids[0], depot_id=site.depot_id, at=at, received_at=at, mode="CONTROLLER",
+                    capacity_w=1_000.5 * n, basis="AVAILABLE_CHARGING_CAPACITY",
+                )
+            )  # fmt: skip
+    for at in hours:
+        await open_remediation(engine, site, at)
+
+
+@pytest.mark.parametrize("answer", list(ExportFormat))
+@pytest.mark.parametrize("kind", OTHERS)
 async def test_other_kinds_and_endless_windows(
-    engine: AsyncEngine, client: Client, task_queue: str, api: httpx.AsyncClient, kind: str
-) -> None:
+    engine: AsyncEngine, client: Client, task_queue: str, api: httpx.AsyncClient, tmp_path: Path, kind: ExportKind,
+    answer: ExportFormat,
+) -> None:  # fmt: skip
+    await happened(engine)
     body = {"kind": kind, "since": EARLIEST.isoformat(), "until": LATEST.isoformat()}
     async with working(client, engine, task_queue):
-        made = await begin(api, body)
+        made = await begin(api, body | {"format": answer})
         done = await reached(api, made["export_id"], "COMPLETED")
-    assert done["rows_done"] == 0
+    assert done["rows_done"] == 12
     file = await api.get(f"{ROUTE}/{made['export_id']}/file")
     direct = await api.get(f"{ROUTE}/{kind}", params={"since": body["since"], "until": body["until"]})
-    assert file.text == direct.text
-    assert len(file.text.splitlines()) == 1
+    if answer is ExportFormat.CSV:
+        assert file.text == direct.text
+        assert len(file.text.splitlines()) == 13
+    else:
+        path = tmp_path / "rows.parquet"
+        path.write_bytes(file.content)
+        assert parquet_rows(path) == [typed(row) for row in rows_of(direct.text)]
+
+
+_TIME, _ID, _COUNT, _NUMBER = "TIMESTAMP WITH TIME ZONE", "UUID", "BIGINT", "DOUBLE"
+
+
+def type_of(header: str) -> str:
+    """The type of a column, as its name says it to whoever opens the file."""
+    if header == "at" or header.endswith("_at"):
+        return _TIME
+    if header.endswith("_id"):
+        return _ID
+    return _COUNT if header == "times" else _NUMBER if header.endswith(" [W]") else "VARCHAR"
+
+
+def parquet_rows(path: Path) -> list[tuple[Any, ...]]:
+    """The rows of a file whose columns have the types that they should; times as microseconds."""
+    duckdb = import_module("duckdb")
+    described = {name: kind for name, kind, *_ in duckdb.sql(f"DESCRIBE SELECT * FROM '{path}'").fetchall()}
+    assert described == {name: type_of(name) for name in described}
+    as_told = {_TIME: 'epoch_us("{}")', _ID: 'CAST("{}" AS VARCHAR)'}
+    listed = ", ".join(as_told.get(kind, '"{}"').format(name) for name, kind in described.items())
+    return duckdb.sql(f"SELECT {listed} FROM '{path}'").fetchall()
+
+
+def typed(row: dict[str, str]) -> tuple[Any, ...]:
+    """A row of CSV, with the same types."""
+    began = datetime.fromtimestamp(0, UTC)
+    read: dict[str, Callable[[str], Any]] = {
+        _TIME: lambda text: (datetime.fromisoformat(text) - began) // timedelta(microseconds=1),
+        _NUMBER: float,
+        _COUNT: int,
+    }
+    return tuple(read.get(type_of(name), str)(value) if value else None for name, value in row.items())
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+async def test_other_kinds_have_each_row_once_however_they_are_sliced(
+    engine: AsyncEngine, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, kind: ExportKind
+) -> None:
+    await happened(engine)
+    # Two days are halved to slices that end where something happened: it is in one of the two that meet there.
+    two_days = ExportSelection(NOW - timedelta(hours=48), NOW)
+    request = await stored_export(engine, kind, two_days)
+    monkeypatch.setattr("domain.history.export_jobs.SLICE_ROWS", 2)
+    steps, environment = ExportActivities(engine), ActivityEnvironment()
+    slices = 1
+    while not await environment.run(steps.export_slice, request):
+        slices += 1
+    assert slices == 1 if kind is ExportKind.REMEDIATIONS else slices > 6
+    query = {"since": two_days.since.isoformat(), "until": two_days.until.isoformat()}
+    direct = await api.get(f"{ROUTE}/{kind}", params=query)
+    file = b"".join([piece async for piece in read_file(engine, request.export_id)])
+    assert file.decode() == direct.text
+    assert len(rows_of(direct.text)) == 12
 
 
 async def test_a_slice_is_halved_until_it_is_small_and_a_killed_try_is_gone_on_with(
