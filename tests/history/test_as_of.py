@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from cli.place import ROOT
 from domain.monitoring.capabilities import Capability, CapabilityStatus, StatusEvent, fold, since
 from domain.site.circuit_capacity import CapacityPolicy
 from store.base.database import clock, make_engine, snapshot, transaction
@@ -429,3 +432,17 @@ async def test_a_sync_that_changes_nothing_keeps_nothing(engine: AsyncEngine) ->
             await reconcile_microgrid(connection, ACTOR, site.depot_id)
     async with engine.connect() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM replaced_rows"))).scalar_one() == 0
+
+
+def test_the_decision_names_the_reads_that_take_it() -> None:
+    document = json.loads((ROOT / "docs/openapi.json").read_text(encoding="utf-8"))
+    taking = {
+        f"{method.upper()} {path}"
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if any(each["name"] == "as_of" for each in operation.get("parameters", ()))
+    }
+    decision = (ROOT / "docs/decisions/0038-as-of.md").read_text(encoding="utf-8")
+    (named,) = re.findall(r"These are\n(.*?), and no others", decision, re.DOTALL)
+    assert set(re.findall("`(.*?)`", named)) == taking
+    assert len(taking) == 5
