@@ -98,6 +98,42 @@ async def test_load_is_shown_where_it_is_asked_for_again_before_it_is_here(
     await expect(chart).not_to_have_attribute("aria-busy", "true")
 
 
+async def test_trends_are_shown_where_they_are_asked_for_again_before_they_are_here(
+    product: RunningProduct, visitor: Visitor
+) -> None:
+    site = await make_trend_site(product.engine)
+    page = await visitor.open("/depots", size=PHONE)
+    asked: asyncio.Queue[Route] = asyncio.Queue()
+    await page.route("**/api/series?*", asked.put)
+    await page.goto(f"/trends?series=device:{site.devices['em-1']}:TOTAL_POWER_LOAD&range=1h")
+    first = await asked.get()
+    await page.evaluate("document.dispatchEvent(new Event('live-packet'))")
+    second = await asked.get()
+    chart, note = page.locator("trend-chart"), page.locator(".chart-note")
+    await first.continue_()
+    await expect(chart.locator(".chart canvas")).to_be_visible()
+    await expect(chart).to_have_attribute("aria-busy", "true")
+    # What was asked for last is not there, and that is still said when the charts are drawn anew.
+    visitor.expected = ("503",)
+    await second.fulfill(status=503, body="{}")
+    await expect(note).to_contain_text("The series could not be read. What is shown was read up to")
+    await page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    await expect(page.locator("html[data-theme=dark] .trend-window")).to_be_visible()
+    await expect(note.get_by_role("button", name="Try again")).to_be_visible()
+    await note.get_by_role("button", name="Try again").click()
+    third = await asked.get()
+    # An answer for another time than the one that is chosen by now is not shown.
+    await page.get_by_role("radio", name="6 h", exact=True).check()
+    fourth = await asked.get()
+    async with page.expect_response(re.compile("/api/series")) as late:
+        await third.continue_()
+    await (await late.value).finished()
+    await expect(note.get_by_role("button", name="Try again")).to_be_visible()
+    await fourth.continue_()
+    await expect(note).to_have_text("")
+    await expect(chart).not_to_have_attribute("aria-busy", "true")
+
+
 async def test_what_trends_show_is_exported(product: RunningProduct, visitor: Visitor) -> None:
     site = await make_trend_site(product.engine)
     chosen = [("series", f"device:{site.devices['em-1']}:TOTAL_POWER_LOAD"), ("range", "6h")]

@@ -24,7 +24,10 @@ _IS_INKED = """([place, time]) => {
     const { plot } = chart.plots[0];
     const ink = chart.colours().series[place].match(/[0-9.]+/g).map(Number);
     const { top, height } = plot.bbox;
-    const { data } = plot.ctx.getImageData(Math.round(plot.valToPos(time, "x", true)), top, 1, height);
+    // A copy: a canvas that is read often is drawn slowly from then on.
+    const copy = new OffscreenCanvas(1, height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(plot.ctx.canvas, -Math.round(plot.valToPos(time, "x", true)), -top);
+    const { data } = copy.getImageData(0, 0, 1, height);
     const pixels = Array.from({ length: height }, (_, row) => data.subarray(4 * row, 4 * row + 3));
     return pixels.some((pixel) => pixel.every((value, channel) => Math.abs(value - ink[channel]) < 48));
 }"""
@@ -137,6 +140,17 @@ async def test_a_line_breaks_where_nothing_is_known(product: RunningProduct, vis
     assert await is_inked(page, 1, before)
     assert await is_inked(page, 1, within)
 
+    # Alone, too, it says what it measured where it did, and nothing in all of the outage.
+    page = await visitor.open(address_of(meters[0], **between(since, end)), size=(1360, 900))
+    await is_drawn(page)
+    box = await page.locator(".chart .u-over").bounding_box()
+    assert box is not None
+    told = page.locator(".trend-chosen li output")
+    for hours, said in ((0.8, "50 kW"), (1.2, "·"), (1.8, "·"), (2.2, "50 kW")):
+        await page.mouse.move(box["x"] + box["width"] * hours / 3, box["y"] + 20)
+        await expect(page.locator(".trend-window")).to_contain_text("At the cursor:")
+        await expect(told).to_have_text(said)
+
 
 async def test_what_cannot_be_used_is_told_in_the_list_and_the_table(product: RunningProduct, visitor: Visitor) -> None:
     site = await make_site(product.engine)
@@ -166,7 +180,7 @@ async def test_what_cannot_be_used_is_told_in_the_list_and_the_table(product: Ru
     await expect(told).to_have_text([soc, "1 with an unknown text"])
     await page.get_by_text("As a table").click()
     assert [row[1:3] for row in reversed(await rows_of(page))] == [
-        ["80", "On"],
+        ["80", "on"],
         ["1 out of range", "1 with an unknown text"],
         ["1 of the wrong kind", "·"],
         ["1 in the wrong unit", "·"],

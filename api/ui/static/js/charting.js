@@ -21,6 +21,10 @@ export function alone(column) {
   );
 }
 
+// The time at which a gap still is one, before what was measured after it, where buckets are so wide. The first bucket of
+// a gap alone has a time otherwise: whoever pointed into its second half would be told what came after it.
+export const endOfGap = ([from, to], width) => Math.max(to - width, (from + to) / 2);
+
 // A moment as charts, their legends and their tables say it, in a zone that this browser has: "27 Nov, 09:24".
 export function moments(zone, more = {}) {
   const form = { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };

@@ -1,6 +1,16 @@
 // <load-chart src="/api/depots/…/load" zone="…" span="21600">: the load of each circuit's meters and what the circuit
 // may draw, a chart for each circuit, all on one axis of time, which goes on by itself. A fail-safe is a hatched band.
-import { alone, axisLook, coloursIn, element, moments, spaced, timeLabels, inWords as words } from "./charting.js";
+import {
+  alone,
+  axisLook,
+  coloursIn,
+  element,
+  endOfGap,
+  moments,
+  spaced,
+  timeLabels,
+  inWords as words,
+} from "./charting.js";
 import { now } from "./clock.js";
 import { tellSimulated } from "./simulated.js";
 import { offset, readable } from "./zones.js";
@@ -73,12 +83,14 @@ const gapsOf = (meter) =>
   meter.avg_w.flatMap((value, index) => (value === null ? [[meter.times[index - 1], meter.times[index + 1]]] : []));
 
 // One column of times for all meters of a chart. What one of them did not measure is undefined, which is drawn across;
-// in its gaps there is a null, which is not.
-function aligned(meters) {
-  const times = [...new Set(meters.flatMap((meter) => meter.times))].sort((a, b) => a - b);
+// in its gaps there are nulls, which is not.
+function aligned(meters, width) {
+  const gapsOfAll = meters.map(gapsOf);
+  const ends = gapsOfAll.flat().map((gap) => endOfGap(gap, width));
+  const times = [...new Set([...meters.flatMap((meter) => meter.times), ...ends])].sort((a, b) => a - b);
   const place = new Map(times.map((time, index) => [time, index]));
-  const columns = meters.flatMap((meter) => {
-    const gaps = gapsOf(meter);
+  const columns = meters.flatMap((meter, nth) => {
+    const gaps = gapsOfAll[nth];
     return [meter.avg_w, meter.min_w, meter.max_w].map((values) => {
       const column = new Array(times.length).fill(undefined);
       for (const [from, to] of gaps) column.fill(null, place.get(from) + 1, place.get(to));
@@ -216,7 +228,7 @@ class LoadChart extends HTMLElement {
     }
     this.panels.forEach((panel, index) => {
       panel.group = groups[index];
-      panel.plot.setData(aligned(panel.group.meters), false);
+      panel.plot.setData(aligned(panel.group.meters, this.load.bucket_seconds), false);
       this.describe(panel);
     });
     this.slide();

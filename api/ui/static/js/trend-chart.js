@@ -21,6 +21,10 @@ const DAY = 86400000;
 const days = (count) => (count === 1 ? "the day before" : `${count} days before`);
 
 class TrendChart extends HTMLElement {
+  turn = 0; // of what is asked for
+  newest = 0; // of what is shown
+  failed = false; // what was asked for last
+
   connectedCallback() {
     this.room = this.querySelector(".trend-room");
     this.charts = this.querySelector(".charts");
@@ -158,6 +162,11 @@ class TrendChart extends HTMLElement {
     history.replaceState(history.state, "", `?${query}`);
   }
 
+  // What is asked for but for the moment: an answer to something else is not shown.
+  get chosen() {
+    return JSON.stringify([this.keys, this.fixed, this.span, this.compare]);
+  }
+
   get keys() {
     return [...this.querySelectorAll("[data-series]")].map((each) => each.dataset.series);
   }
@@ -189,8 +198,8 @@ class TrendChart extends HTMLElement {
     clearTimeout(this.waiting);
     this.waiting = undefined;
     this.asked = performance.now();
-    this.turn = (this.turn ?? 0) + 1;
-    const turn = this.turn;
+    this.turn += 1;
+    const { turn, chosen } = this;
     const [from, to] = [this.shown.from * 1000, this.shown.to * 1000 + (this.fixed ? 0 : 1000)];
     const before = this.compare;
     this.aimExports(from, to);
@@ -200,23 +209,24 @@ class TrendChart extends HTMLElement {
         this.read(from, to),
         before ? this.read(onOtherDay(this.zone, from, -before), onOtherDay(this.zone, to, -before)) : null,
       ]);
-      if (turn !== this.turn) return;
+      // Where so much comes live that the next is asked for before this one is here, this one is shown, too.
+      if (turn < this.newest || chosen !== this.chosen) return;
+      this.newest = turn;
       this.answer = answer;
       this.other = other && {
         name: days(before),
         series: other.series.map((series) => moved(series, this.zone, before)),
       };
-      this.failed = false;
+      if (turn === this.turn) this.failed = false;
       this.show();
+      this.dataset.answered = "";
     } catch {
       if (turn !== this.turn) return;
       this.failed = true;
       this.tellFailure();
+      this.dataset.answered = "";
     } finally {
-      if (turn === this.turn) {
-        this.removeAttribute("aria-busy");
-        this.dataset.answered = "";
-      }
+      if (turn === this.turn) this.removeAttribute("aria-busy");
     }
   }
 
@@ -288,7 +298,8 @@ class TrendChart extends HTMLElement {
     if (this.getAttribute("zone") !== this.zone) {
       said.push(`This browser does not know the time zone ${this.getAttribute("zone")}: times are shown in UTC.`);
     }
-    this.note.textContent = said.join(" ");
+    if (this.failed) this.tellFailure();
+    else this.note.textContent = said.join(" ");
     tellSimulated(this.querySelector(".simulated-notes"), this.answer, this.zone);
     this.answer.series.forEach((series, index) => {
       const quality = this.querySelectorAll(".trend-chosen li")[index]?.querySelector(".trend-quality");

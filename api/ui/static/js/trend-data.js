@@ -1,5 +1,5 @@
 // What GET /api/series answers, as charts, bands and the table of trends need it.
-import { inWords, spaced } from "./charting.js";
+import { endOfGap, inWords, spaced } from "./charting.js";
 import { onOtherDay } from "./zones.js";
 
 const KILO = { W: "kW", var: "kvar", VA: "kVA" };
@@ -35,12 +35,14 @@ export function gapsOf(series) {
 }
 
 // One column of times for all series, and of each the mean, least and most. What one of them did not measure is
-// undefined, which is drawn across; where nothing is known of it there is a null, which is not.
-export function aligned(list) {
-  const times = [...new Set(list.flatMap((series) => series.times))].sort((a, b) => a - b);
+// undefined, which is drawn across; where nothing is known of it there are nulls, which is not.
+export function aligned(list, width) {
+  const gapsOfAll = list.map(gapsOf);
+  const ends = gapsOfAll.flat().map((gap) => endOfGap(gap, width));
+  const times = [...new Set([...list.flatMap((series) => series.times), ...ends])].sort((a, b) => a - b);
   const place = new Map(times.map((time, index) => [time, index]));
-  const columns = list.flatMap((series) => {
-    const gaps = gapsOf(series);
+  const columns = list.flatMap((series, nth) => {
+    const gaps = gapsOfAll[nth];
     return [series.mean, series.min, series.max].map((values) => {
       const column = new Array(times.length).fill(undefined);
       for (const [from, to] of gaps) column.fill(null, place.get(from), place.get(to) + 1);

@@ -89,7 +89,13 @@ export class TrendPlot {
 
   show(members) {
     this.group.members = members;
-    this.plot.setData(aligned(members.map((each) => each.series)), false);
+    this.plot.setData(
+      aligned(
+        members.map((each) => each.series),
+        this.host.answer.bucket_seconds,
+      ),
+      false,
+    );
     this.none.hidden = members.some(({ series }) => series.mean.some((value) => value !== null));
     this.part.classList.toggle("is-empty", !this.none.hidden);
     const said = members.map(({ series, dashed, place }) => {
