@@ -9,6 +9,9 @@ UNVERSIONED = ""
 """The build id that stands for workers without a version, as releases before 0.2.0 have them."""
 GONE_AFTER = timedelta(minutes=2)
 """A version none of whose workers has asked for work for so long has none: each asks at least once a minute."""
+UNHEARD_FOR = timedelta(seconds=15)
+"""Temporal forgets who asked for work when it restarts, and for a moment when another version becomes the current one.
+So a version of which it knows no worker is one without workers only if that stays so."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,18 @@ class KnownVersions:
         return next((each for each in self.versions if each.build_id == build_id), None)
 
 
-def may_take_over(mine: KnownVersion, current_asked_at: datetime | None, now: datetime) -> bool:
+def may_take_over(
+    mine: KnownVersion, current_asked_at: datetime | None, unheard_since: datetime | None, now: datetime
+) -> bool:
     """Say whether a worker makes its own version the current one, which another one is.
 
     A version that never was the current one is a new release, and takes over at once. One that was is an old worker
     that still runs, or a release that somebody goes back to: it takes over where the current version has no workers, so
-    that work never waits for one that does not come. ``current_asked_at`` is when one of those last asked for work, as
-    far as is known.
+    that work never waits for one that does not come. ``current_asked_at`` is when one of those last asked for work;
+    None: Temporal does not know, and has not known ``unheard_since``.
     """
     if not mine.was_current:
         return True
-    return current_asked_at is None or now - current_asked_at > GONE_AFTER
+    if current_asked_at is not None:
+        return now - current_asked_at > GONE_AFTER
+    return unheard_since is not None and now - unheard_since > UNHEARD_FOR

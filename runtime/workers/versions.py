@@ -143,6 +143,7 @@ class Takeover:
         self._build = build
         self._takes_over = takes_over
         self._said: str | None = None
+        self._unheard: tuple[str, datetime] | None = None
         self._is_current = Gauge(
             "worker_version_current",
             "1: this process is of the version of the worker that Temporal gives what comes",
@@ -174,11 +175,20 @@ class Takeover:
         if mine is None:
             return False
         asked = await asked_at(self._client, self._queue, known.current) if mine.was_current else None
-        if not self._takes_over or not may_take_over(mine, asked, datetime.now(UTC)):
+        now = datetime.now(UTC)
+        if not self._takes_over or not may_take_over(mine, asked, self._unheard_since(known.current, asked, now), now):
             self._say("version waits", current=known.current)
-            return True
+            return asked is not None or not mine.was_current
         await make_current(self._client, self._deployment, self._build)
         return False
+
+    def _unheard_since(self, current: str, asked: datetime | None, now: datetime) -> datetime | None:
+        """Since when Temporal has known no worker of the current version, as far as this process has looked."""
+        if asked is not None:
+            self._unheard = None
+        elif self._unheard is None or self._unheard[0] != current:
+            self._unheard = (current, now)
+        return self._unheard and self._unheard[1]
 
     def _say(self, what: str, **more: str) -> None:
         """Log what changed since it was said last."""

@@ -12,8 +12,8 @@ from temporalio.service import RPCError
 
 from runtime.temporal import connect
 from runtime.version import version
-from runtime.workers import known
-from runtime.workers.known import GONE_AFTER, UNVERSIONED, KnownVersion, may_take_over
+from runtime.workers import known, versions
+from runtime.workers.known import GONE_AFTER, UNHEARD_FOR, UNVERSIONED, KnownVersion, may_take_over
 from runtime.workers.versions import Takeover, build_id, deployment_of, make_current, read_versions
 from tests.helpers.commands import run
 from tests.helpers.support import patiently, until
@@ -22,22 +22,30 @@ from tests.workflows.versions import serving_version
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 
+_INSTANT = timedelta(microseconds=1)
+
+
 @pytest.mark.parametrize(
-    ("was_current", "asked_ago", "may"),
+    ("was_current", "asked_ago", "unheard_for", "may"),
     [
-        (False, timedelta(0), True),
-        (False, None, True),
-        (True, timedelta(0), False),
-        (True, GONE_AFTER, False),
-        (True, GONE_AFTER + timedelta(microseconds=1), True),
-        (True, None, True),
+        (False, timedelta(0), None, True),
+        (False, None, None, True),
+        (True, timedelta(0), None, False),
+        (True, GONE_AFTER, None, False),
+        (True, GONE_AFTER + _INSTANT, None, True),
+        (True, None, timedelta(0), False),
+        (True, None, UNHEARD_FOR, False),
+        (True, None, UNHEARD_FOR + _INSTANT, True),
         # The clocks of two machines differ.
-        (True, timedelta(minutes=-5), False),
+        (True, timedelta(minutes=-5), None, False),
     ],
 )
-def test_when_a_version_may_take_over(was_current: bool, asked_ago: timedelta | None, may: bool) -> None:
+def test_when_a_version_may_take_over(
+    was_current: bool, asked_ago: timedelta | None, unheard_for: timedelta | None, may: bool
+) -> None:
     mine = KnownVersion("0.1.0-a", "INACTIVE", NOW, was_current)
-    assert may_take_over(mine, None if asked_ago is None else NOW - asked_ago, NOW) is may
+    asked_at, unheard_since = (None if ago is None else NOW - ago for ago in (asked_ago, unheard_for))
+    assert may_take_over(mine, asked_at, unheard_since, NOW) is may
 
 
 def test_the_build_id_is_the_release_and_its_code() -> None:
@@ -80,7 +88,7 @@ async def test_a_new_version_takes_over_and_an_old_one_only_where_that_is_gone(
             assert not await patiently(new.look)
             assert await patiently(new.look)
             # Its workers ask, so an old one that starts again, however often, changes nothing.
-            assert [await patiently(old.look) for _ in range(3)] == [True] * 3
+            await until(lambda: patiently(old.look))
             assert await current() == "1.1.0-b"
             assert shown() == [0, 1]
             assert await client.execute_workflow("Idle", id=task_queue, task_queue=task_queue) == "ended"
@@ -94,6 +102,40 @@ async def test_a_new_version_takes_over_and_an_old_one_only_where_that_is_gone(
         await patiently(lambda: make_current(client, deployment, "1.0.0-a"))
         with pytest.raises(RPCError, match="not found"):
             await make_current(client, deployment, "9.9.9-none")
+
+
+async def test_a_version_whose_workers_temporal_forgot_for_a_moment_stays_current(
+    client: Client, task_queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = deployment_of(task_queue)
+    old, new = (Takeover(client, task_queue, build, None, takes_over=True) for build in ("1.0.0-a", "1.1.0-b"))
+    forgotten: list[str] = []
+    heard = versions.asked_at
+
+    async def forgets(client: Client, task_queue: str, chosen: str) -> datetime | None:
+        return None if chosen in forgotten else await heard(client, task_queue, chosen)
+
+    async def current() -> str:
+        return (await patiently(lambda: read_versions(client, deployment))).current
+
+    monkeypatch.setattr(versions, "asked_at", forgets)
+    async with serving_version(client, task_queue, "1.0.0-a"), serving_version(client, task_queue, "1.1.0-b"):
+        await until(lambda: patiently(old.look))
+        await until(lambda: patiently(new.look))
+        forgotten.append("1.1.0-b")
+        # It is to be looked at again soon, and changes nothing.
+        assert not await patiently(old.look)
+        assert await current() == "1.1.0-b"
+        forgotten.clear()
+        await until(lambda: patiently(old.look))
+        # What was not known before counts no longer.
+        monkeypatch.setattr(known, "UNHEARD_FOR", timedelta(0))
+        forgotten.append("1.1.0-b")
+        assert not await patiently(old.look)
+        assert await current() == "1.1.0-b"
+        # It stays so.
+        await until(lambda: patiently(old.look))
+        assert await current() == "1.0.0-a"
 
 
 async def test_the_command_shows_versions_and_chooses_one(

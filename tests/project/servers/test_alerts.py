@@ -74,7 +74,7 @@ async def test_a_prometheus_finds_what_is_wrong(
         # Another release is the current one.
         await stack.enter_async_context(serving_version(client, task_queue, "1.1.0-b"))
         await until(lambda: patiently(new.look))
-        assert await patiently(old.look)
+        await until(lambda: patiently(old.look))
 
         async def all_are_found() -> bool:
             return await watching.alerts() >= WRONG
