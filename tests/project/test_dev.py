@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 import threading
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -158,3 +160,26 @@ def test_what_dev_runs_and_looks_for_is_there() -> None:
     named = runpy.run_path(str(ROOT / "dev"))
     assert named["ASSETS"].is_file()
     assert named["VENDOR"].is_dir()
+
+
+def test_what_opens_exports_is_not_among_what_it_installs() -> None:
+    # Parquet takes DuckDB, and analysts bring their own tools: `./dev up` waits for none of them.
+    locked: dict[str, dict[str, Any]] = {
+        each["name"]: each for each in tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))["package"]
+    }
+    project = locked["depot-microgrid"]
+    wanted = [*project["dependencies"], *project["dev-dependencies"]["dev"]]
+    installed: set[str] = set()
+    while wanted:
+        each = wanted.pop()
+        package = locked[each["name"]]
+        if each["name"] not in installed:
+            wanted += package.get("dependencies", [])
+        for extra in each.get("extra", ()):
+            wanted += package["optional-dependencies"].get(extra, [])
+        installed.add(each["name"])
+    assert installed >= {"fastapi", "pytest", "greenlet"}
+    assert not installed & {"duckdb", "pandas", "polars", "pyarrow"}
+    # What `uv sync` installs beside the dependencies is the group `dev` alone, unless somebody says otherwise.
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["uv"]
+    assert "default-groups" not in settings
