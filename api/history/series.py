@@ -23,7 +23,7 @@ from domain.history.series import MOST_SERIES, SeriesSubject, parse_selections
 from domain.monitoring.capabilities import Capability, CapabilityStatus
 from domain.site.measurands import MEASURANDS, MeasurandKey, ReadingCode, ValueKind
 from store.base.database import clock, plan_once, snapshot
-from store.history.bands import CapabilityPeriod, read_capability_periods
+from store.history.bands import CapabilityPeriods, read_capability_periods
 from store.history.series import Series, depots_in, read_series
 from store.history.sources import SeriesSource, read_sources
 from store.monitoring.load import read_capacity_periods
@@ -217,22 +217,19 @@ async def _read(
     )
 
 
-def _bands(periods: Sequence[CapabilityPeriod], depots: dict[UUID, str]) -> list[CapabilityBand]:
-    by_place: dict[tuple[UUID, Capability], list[CapabilityPeriod]] = {
-        (depot_id, capability): [] for depot_id in depots for capability in Capability
-    }
-    for each in periods:
-        by_place[each.depot_id, each.capability].append(each)
+def _bands(periods: Sequence[CapabilityPeriods], depots: dict[UUID, str]) -> list[CapabilityBand]:
+    held = {(each.depot_id, each.capability): each for each in periods}
     return [
         CapabilityBand(
             depot_id=depot_id,
-            depot_name=depots[depot_id],
+            depot_name=name,
             capability=capability,
-            statuses=[each.status for each in held],
-            since=[each.since for each in held],
-            until=[each.until for each in held],
-            simulated_by=[each.simulated_by and SimulatedByRun.model_validate(each.simulated_by) for each in held],
+            statuses=each.statuses,
+            since=each.since,
+            until=each.until,
+            simulated_by=[run and SimulatedByRun.model_validate(run) for run in each.simulated_by],
         )
-        for (depot_id, capability), held in by_place.items()
-        if held
+        for depot_id, name in depots.items()
+        for capability in Capability
+        if (each := held.get((depot_id, capability)))
     ]

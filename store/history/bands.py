@@ -19,16 +19,16 @@ from store.monitoring.freshness import capabilities_and_thresholds
 from store.monitoring.statuses.transitions import AT, KINDS, said
 
 
-class CapabilityPeriod(NamedTuple):
-    """A time for which a capability's status was known and stayed the same."""
+class CapabilityPeriods(NamedTuple):
+    """The times for which a capability's status was known and stayed the same. The lists belong together by place."""
 
     depot_id: UUID
     capability: Capability
-    status: CapabilityStatus
-    since: datetime
-    until: datetime
+    statuses: list[CapabilityStatus]
+    since: list[datetime]
+    until: list[datetime]
     """When another status came, or the last one became stale; or the end of what was asked for."""
-    simulated_by: SimulatedBy | None = None
+    simulated_by: list[SimulatedBy | None]
     """The scenario run that sent it."""
 
 
@@ -113,15 +113,22 @@ _PERIODS = text(f"""
                                          OR run_before IS DISTINCT FROM scenario_run_id)
                       OVER (PARTITION BY depot_id, capability ORDER BY {ORDER}) AS island
         FROM neighbours
+    ), periods AS (
+        SELECT depot_id, capability, status, greatest(min(first_at), :since) AS since,
+               least(max(least(coalesce(next, 'infinity'), last_at + threshold)), :until, clock_timestamp()) AS until,
+               scenario_run_id
+        FROM islands
+        GROUP BY depot_id, capability, status, island, scenario_run_id
+        HAVING max(least(coalesce(next, 'infinity'), last_at + threshold)) > :since
+    ), shown AS (
+        SELECT *, {SCENARIO_OF.format("scenario_run_id")}
+        FROM periods WHERE since < until ORDER BY depot_id, capability, since LIMIT :limit
     )
-    SELECT depot_id, capability, status, greatest(min(first_at), :since) AS since,
-           least(max(least(coalesce(next, 'infinity'), last_at + threshold)), :until, clock_timestamp()) AS until,
-           scenario_run_id, {SCENARIO_OF.format("scenario_run_id")}
-    FROM islands
-    GROUP BY depot_id, capability, status, island, scenario_run_id
-    HAVING max(least(coalesce(next, 'infinity'), last_at + threshold)) > :since
-    ORDER BY depot_id, capability, since
-    LIMIT :limit
+    -- Lists: thousands of rows would take longer to read than they took to find.
+    SELECT depot_id, capability, array_agg(status ORDER BY since) AS statuses, array_agg(since ORDER BY since) AS since,
+           array_agg(until ORDER BY since) AS until, array_agg(scenario_run_id ORDER BY since) AS run_ids,
+           array_agg(scenario ORDER BY since) AS scenarios
+    FROM shown GROUP BY depot_id, capability ORDER BY depot_id, capability
 """)  # noqa: S608 - constants
 OF_EVENTS = timedelta(hours=2)
 """So much is read from the events alone: what came late is in it at once."""
@@ -133,7 +140,7 @@ MOST_PERIODS = 5_000
 
 async def read_capability_periods(
     connection: AsyncConnection, depot_ids: Collection[UUID], since: datetime, until: datetime
-) -> tuple[list[CapabilityPeriod], bool]:
+) -> tuple[list[CapabilityPeriods], bool]:
     """Read when the capabilities of these depots were ON and OFF, by measurement; and whether that is all of it.
 
     Of a window of more than two hours, what came more than five minutes late is in it once it is rolled up.
@@ -144,17 +151,20 @@ async def read_capability_periods(
         "until": until, "delay": DELAYED_AFTER, "limit": MOST_PERIODS + 1,
         "is_rolled": until - since > OF_EVENTS, "is_long": until - since > OF_QUARTERS,
     }  # fmt: skip
-    rows = (await connection.execute(_PERIODS, given)).all()
-    periods = [
-        CapabilityPeriod(
-            depot_id,
-            CAPABILITIES[capability],
-            CAPABILITY_STATUSES[status],
-            begin,
-            end,
-            SimulatedBy.of(run_id, scenario),
+    found = [
+        CapabilityPeriods(
+            row.depot_id,
+            CAPABILITIES[row.capability],
+            [CAPABILITY_STATUSES[each] for each in row.statuses],
+            row.since,
+            row.until,
+            list(map(SimulatedBy.of, row.run_ids, row.scenarios)),
         )
-        for depot_id, capability, status, begin, end, run_id, scenario in rows[:MOST_PERIODS]
-        if begin < end
+        for row in await connection.execute(_PERIODS, given)
     ]
-    return periods, len(rows) <= MOST_PERIODS
+    complete = sum(len(each.since) for each in found) <= MOST_PERIODS
+    if not complete:
+        last = found[-1]
+        for each in (last.statuses, last.since, last.until, last.simulated_by):
+            each.pop()
+    return [each for each in found if each.since], complete

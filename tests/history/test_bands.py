@@ -38,9 +38,10 @@ async def read(connection: AsyncConnection, site: MadeDepot, since: datetime, un
     periods, complete = await read_capability_periods(connection, [site.depot_id], since, until)
     assert complete
     return [
-        (each.status.value, each.since, each.until, each.simulated_by and each.simulated_by.run_id)
+        (status.value, begin, end, run and run.run_id)
         for each in periods
         if each.capability is Capability.DER
+        for status, begin, end, run in zip(each.statuses, each.since, each.until, each.simulated_by, strict=True)
     ]
 
 
@@ -189,11 +190,12 @@ async def test_what_is_too_much_is_cut_and_said(engine: AsyncEngine) -> None:
     await add_events(engine, site.microgrid_id, "DER", changing)
     await roll_up(engine)
     async with engine.connect() as connection:
-        periods, complete = await read_capability_periods(
+        (periods,), complete = await read_capability_periods(
             connection, [site.depot_id], MIDNIGHT, MIDNIGHT + 30 * HOUR
         )  # fmt: skip
-    assert (len(periods), complete) == (MOST_PERIODS, False)
-    assert [each.since for each in periods] == [each.at for each in changing[:MOST_PERIODS]]
+    assert not complete
+    assert periods.since == [each.at for each in changing[:MOST_PERIODS]]
+    assert {len(each) for each in (periods.statuses, periods.until, periods.simulated_by)} == {MOST_PERIODS}
 
 
 @pytest.mark.parametrize(
