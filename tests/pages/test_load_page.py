@@ -655,6 +655,9 @@ async def test_without_the_database_what_is_known_stays_and_grows_old(
     await expect(section(page, "DER").locator(".freshness")).to_have_text("Stale", use_inner_text=True)
     await page.get_by_role("radio", name="24 h").check()
     await expect(page.locator(".chart-note")).to_contain_text("could not be read")
+    # Charts that are drawn anew are no other ones.
+    await page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    await expect(page.locator(".chart-note")).to_contain_text("could not be read")
     await product.gate.open()
     await expect(page.locator("#connection")).to_be_empty()
     await expect(page.locator(".chart-note")).not_to_contain_text("could not be read")

@@ -29,6 +29,7 @@ const FLOWS = {
   GENERATOR: ["drawing", "generating"],
   LOAD: ["", "feeding back"],
 };
+const FAILED = "The load could not be read. It is asked for again by itself.";
 const RECENT = 300; // seconds for which what was measured last counts as now
 
 // What rounds to nothing has no sign.
@@ -106,6 +107,7 @@ function aligned(meters, width) {
 class LoadChart extends HTMLElement {
   turn = 0; // of what is asked for
   newest = 0; // of what is shown
+  failed = false; // what was asked for last
 
   connectedCallback() {
     this.room = this.querySelector(".charts");
@@ -191,12 +193,14 @@ class LoadChart extends HTMLElement {
       if (turn < this.newest || span !== this.span) return;
       this.newest = turn;
       this.load = load;
+      if (turn === this.turn) this.failed = false;
       this.show();
       this.dataset.answered = "";
     } catch {
       if (turn !== this.turn) return;
       // What is shown stays; it is asked for again when the connection is back.
-      this.note.textContent = "The load could not be read. It is asked for again by itself.";
+      this.failed = true;
+      this.note.textContent = FAILED;
       this.dataset.answered = "";
     } finally {
       if (turn === this.turn) this.removeAttribute("aria-busy");
@@ -240,7 +244,7 @@ class LoadChart extends HTMLElement {
     const said = none ? ["No meter of this depot sent its load in this time."] : [];
     const zone = this.getAttribute("zone");
     if (zone !== this.zone) said.push(`This browser does not know the time zone ${zone}: times are shown in UTC.`);
-    this.note.textContent = said.join(" ");
+    this.note.textContent = this.failed ? FAILED : said.join(" ");
   }
 
   // The meters that are shown here, on the page that shows more of them.
