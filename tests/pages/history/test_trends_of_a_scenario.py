@@ -28,6 +28,9 @@ _ON = """() => {
     return [...limit.querySelectorAll(".band-on")].map((part) => parseFloat(part.style.left));
 }"""
 """Where the export limit came on in its band, in percent of the time shown."""
+_LEAST_ROOM = """() => Math.min(...[...document.querySelectorAll(".trend-chosen > li")].map(
+    (each) => each.querySelector(".trend-name").clientWidth / each.clientWidth))"""
+"""The least share of its line that a series' name has."""
 
 
 async def test_a_week_of_a_scenario_is_seen(product: RunningProduct, visitor: Visitor) -> None:
@@ -72,6 +75,8 @@ async def test_a_week_of_a_scenario_is_seen(product: RunningProduct, visitor: Vi
         assert [int(hour // 24) for hour in hours] == list(range(7))
         assert all(11.5 < hour % 24 < 12 for hour in hours), hours
         assert not await is_wider_than_the_screen(page)
+        # Names have room beside their values and times.
+        assert await page.evaluate(_LEAST_ROOM) > 0.4
         await picture(page, f"trends-scenario-week-{name}")
 
     # What the device really measures is told apart from it, in the list and in the table.

@@ -6,7 +6,7 @@ import { aligned, isNumber, isSimulated, unitOf } from "./trend-data.js";
 const HEIGHT = { one: 300, few: 200, many: 140 };
 const FROM_ZERO = new Set(["kW", "kvar", "kVA", "A"]);
 const AXIS = 56; // pixels; the bands below begin as far in, and end as far before the edge
-const EDGE = 12;
+const EDGE = 20; // half of a date, which the axis may have at its very end
 
 export class TrendPlot {
   // `group`: { unit, members: [{ series, place, compared }] }
