@@ -27,7 +27,8 @@ _PAST_EVERY = 600
 """Seconds between two packets of the past. A chart holds a value for 15 minutes."""
 _PAST_HEARTBEAT_SECONDS = 900
 _STATUS_SECONDS = 900
-"""How old a status of a capability may be. It holds for the past too: with less, none was known between two packets."""
+"""How old a status may be where the controller is never silent. It holds for the past too: with less, none was known
+between two packets."""
 _PHASE_SECONDS = 4
 """Between the first packets of two demo depots, so that something moves every four seconds."""
 _LOOKS = 150
@@ -147,7 +148,7 @@ async def _idle(api: Api, demo: DemoDepot) -> _Stage | None:
 
 async def _write_week(api: Api, database_url: str, actor: Actor, stages: Sequence[_Stage]) -> None:
     for stage in stages:
-        await make_ready(api, stage.depot_id)
+        await make_ready(api, stage.depot_id, grows_stale=stage.demo.silent_each_hour)
         if stage.demo.second_battery:
             await _second_battery(api, stage.depot_id)
     runs = [
@@ -170,10 +171,16 @@ async def _write_week(api: Api, database_url: str, actor: Actor, stages: Sequenc
         await engine.dispose()
 
 
-async def make_ready(api: Api, depot_id: str) -> None:
-    """Set up a depot for a week whose packets are ten minutes apart."""
+async def make_ready(api: Api, depot_id: str, *, grows_stale: bool = False) -> None:
+    """Set up a depot for a week whose packets are ten minutes apart.
+
+    ``grows_stale``: its statuses keep their usual limits, so that they grow stale while its controller is silent. Of
+    its week's bands, only what follows each packet is known then.
+    """
     await provision(api, depot_id, heartbeat_seconds=_PAST_HEARTBEAT_SECONDS)
     await _set_heartbeat(api, depot_id, _PAST_HEARTBEAT_SECONDS)
+    if grows_stale:
+        return
     microgrid_id = (await api.get(f"/api/depots/{depot_id}"))["microgrid_id"]
     thresholds = dict.fromkeys(Capability, _STATUS_SECONDS)
     await api.patch(f"/api/microgrids/{microgrid_id}/freshness-thresholds", {"thresholds": thresholds})
