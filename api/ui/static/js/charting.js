@@ -21,9 +21,35 @@ export function alone(column) {
   );
 }
 
-// The time at which a gap still is one, before what was measured after it, where buckets are so wide. The first bucket of
-// a gap alone has a time otherwise: whoever pointed into its second half would be told what came after it.
-export const endOfGap = ([from, to], width) => Math.max(to - width, (from + to) / 2);
+// The buckets in which nothing is known, each with the times of the buckets before and after it.
+export const gapsBetween = (times, known) =>
+  known.flatMap((value, index) =>
+    value === null ? [[times[index - 1] ?? times[index], times[index + 1] ?? times[index]]] : [],
+  );
+
+// The time of the last bucket of a gap, where buckets are so wide. With that of its first alone, whoever points into its
+// second half would be told what was measured after it.
+const endOfGap = ([from, to], width) => Math.max(to - width, (from + to) / 2);
+
+// One column of times for all lines of a chart, { times, gaps, lists }, and one for each of their lists. What a line did
+// not measure is undefined, which is drawn across; in its gaps there are nulls, which are not.
+export function aligned(lines, width) {
+  const ends = lines.flatMap(({ gaps }) => gaps.map((gap) => endOfGap(gap, width)));
+  const known = [...new Set([...lines.flatMap((line) => line.times), ...ends])].sort((a, b) => a - b);
+  const times = known.length > 0 ? known : [0, 1];
+  const place = new Map(times.map((time, index) => [time, index]));
+  const columns = lines.flatMap((line) =>
+    line.lists.map((values) => {
+      const column = new Array(times.length).fill(undefined);
+      for (const [from, to] of line.gaps) column.fill(null, place.get(from), place.get(to) + 1);
+      line.times.forEach((time, index) => {
+        if (values[index] !== null) column[place.get(time)] = values[index];
+      });
+      return column;
+    }),
+  );
+  return [times, ...columns];
+}
 
 // A moment as charts, their legends and their tables say it, in a zone that this browser has: "27 Nov, 09:24".
 export function moments(zone, more = {}) {

@@ -1,11 +1,12 @@
 // <load-chart src="/api/depots/…/load" zone="…" span="21600">: the load of each circuit's meters and what the circuit
 // may draw, a chart for each circuit, all on one axis of time, which goes on by itself. A fail-safe is a hatched band.
 import {
+  aligned,
   alone,
   axisLook,
   coloursIn,
   element,
-  endOfGap,
+  gapsBetween,
   moments,
   spaced,
   timeLabels,
@@ -79,30 +80,14 @@ function grouped(load) {
   return [...groups.values()].sort((a, b) => (a.id == null) - (b.id == null) || order.compare(a.name, b.name));
 }
 
-// The gaps of a meter: the buckets before and after which it sent, and nothing between.
-const gapsOf = (meter) =>
-  meter.avg_w.flatMap((value, index) => (value === null ? [[meter.times[index - 1], meter.times[index + 1]]] : []));
+const gapsOf = (meter) => gapsBetween(meter.times, meter.avg_w);
 
-// One column of times for all meters of a chart. What one of them did not measure is undefined, which is drawn across;
-// in its gaps there are nulls, which is not.
-function aligned(meters, width) {
-  const gapsOfAll = meters.map(gapsOf);
-  const ends = gapsOfAll.flat().map((gap) => endOfGap(gap, width));
-  const times = [...new Set([...meters.flatMap((meter) => meter.times), ...ends])].sort((a, b) => a - b);
-  const place = new Map(times.map((time, index) => [time, index]));
-  const columns = meters.flatMap((meter, nth) => {
-    const gaps = gapsOfAll[nth];
-    return [meter.avg_w, meter.min_w, meter.max_w].map((values) => {
-      const column = new Array(times.length).fill(undefined);
-      for (const [from, to] of gaps) column.fill(null, place.get(from) + 1, place.get(to));
-      meter.times.forEach((time, index) => {
-        if (values[index] !== null) column[place.get(time)] = values[index] / 1000;
-      });
-      return column;
-    });
-  });
-  return times.length > 0 ? [times, ...columns] : [[0, 1], ...columns];
-}
+// A meter as charts draw it, in kW.
+const lineOf = (meter) => ({
+  times: meter.times,
+  gaps: gapsOf(meter),
+  lists: [meter.avg_w, meter.min_w, meter.max_w].map((watts) => watts.map((each) => each && each / 1000)),
+});
 
 class LoadChart extends HTMLElement {
   turn = 0; // of what is asked for
@@ -232,7 +217,7 @@ class LoadChart extends HTMLElement {
     }
     this.panels.forEach((panel, index) => {
       panel.group = groups[index];
-      panel.plot.setData(aligned(panel.group.meters, this.load.bucket_seconds), false);
+      panel.plot.setData(aligned(panel.group.meters.map(lineOf), this.load.bucket_seconds), false);
       this.describe(panel);
     });
     this.slide();

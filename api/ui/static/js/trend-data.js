@@ -1,5 +1,5 @@
 // What GET /api/series answers, as charts, bands and the table of trends need it.
-import { endOfGap, inWords, spaced } from "./charting.js";
+import { gapsBetween, inWords, spaced } from "./charting.js";
 import { onOtherDay } from "./zones.js";
 
 const KILO = { W: "kW", var: "kvar", VA: "kVA" };
@@ -25,35 +25,14 @@ export function figure(series, value) {
 
 export const scaled = (series, value) => (value == null || !KILO[series.unit] ? value : value / 1000);
 
-// The buckets in which nothing is known, each with the times of the buckets before and after it.
-export function gapsOf(series) {
-  return series.last.flatMap((value, index) =>
-    value === null
-      ? [[series.times[index - 1] ?? series.times[index], series.times[index + 1] ?? series.times[index]]]
-      : [],
-  );
-}
+export const gapsOf = (series) => gapsBetween(series.times, series.last);
 
-// One column of times for all series, and of each the mean, least and most. What one of them did not measure is
-// undefined, which is drawn across; where nothing is known of it there are nulls, which is not.
-export function aligned(list, width) {
-  const gapsOfAll = list.map(gapsOf);
-  const ends = gapsOfAll.flat().map((gap) => endOfGap(gap, width));
-  const times = [...new Set([...list.flatMap((series) => series.times), ...ends])].sort((a, b) => a - b);
-  const place = new Map(times.map((time, index) => [time, index]));
-  const columns = list.flatMap((series, nth) => {
-    const gaps = gapsOfAll[nth];
-    return [series.mean, series.min, series.max].map((values) => {
-      const column = new Array(times.length).fill(undefined);
-      for (const [from, to] of gaps) column.fill(null, place.get(from), place.get(to) + 1);
-      series.times.forEach((time, index) => {
-        if (values[index] !== null) column[place.get(time)] = scaled(series, values[index]);
-      });
-      return column;
-    });
-  });
-  return times.length > 0 ? [times, ...columns] : [[0, 1], ...columns.map(() => [null, null])];
-}
+// A series as charts draw it.
+export const lineOf = (series) => ({
+  times: series.times,
+  gaps: gapsOf(series),
+  lists: [series.mean, series.min, series.max].map((values) => values.map((value) => scaled(series, value))),
+});
 
 // Another day's series, with its times as this day has them.
 export function moved(series, zone, days) {

@@ -1,7 +1,7 @@
 // One chart of trends: the series of one unit, those of another day dashed, and what is wrong with their readings as
 // marks on the axis of time. Each line ends with the number that its series has in the list, so no colour is needed.
-import { alone, axisLook, element, spaced, timeLabels } from "./charting.js";
-import { aligned, isNumber, isSimulated, unitOf } from "./trend-data.js";
+import { aligned, alone, axisLook, element, spaced, timeLabels } from "./charting.js";
+import { isNumber, isSimulated, lineOf, unitOf } from "./trend-data.js";
 
 const HEIGHT = { one: 300, few: 200, many: 140 };
 const FROM_ZERO = new Set(["kW", "kvar", "kVA", "A"]);
@@ -89,13 +89,8 @@ export class TrendPlot {
 
   show(members) {
     this.group.members = members;
-    this.plot.setData(
-      aligned(
-        members.map((each) => each.series),
-        this.host.answer.bucket_seconds,
-      ),
-      false,
-    );
+    const lines = members.map((each) => lineOf(each.series));
+    this.plot.setData(aligned(lines, this.host.answer.bucket_seconds), false);
     this.none.hidden = members.some(({ series }) => series.mean.some((value) => value !== null));
     this.part.classList.toggle("is-empty", !this.none.hidden);
     const said = members.map(({ series, dashed, place }) => {
