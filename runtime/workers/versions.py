@@ -143,6 +143,7 @@ class Takeover:
         self._build = build
         self._takes_over = takes_over
         self._said: str | None = None
+        # The current version, where Temporal knew no worker of it when this looked last, and since when it has not.
         self._unheard: tuple[str, datetime] | None = None
         self._is_current = Gauge(
             "worker_version_current",
@@ -166,6 +167,7 @@ class Takeover:
 
     async def look(self) -> bool:
         """Look once, and take over where that is due; False: it is to be looked at again soon."""
+        unheard, self._unheard = self._unheard, None
         known = await read_versions(self._client, self._deployment)
         self._is_current.set(known.current == self._build)
         if known.current == self._build:
@@ -176,19 +178,13 @@ class Takeover:
             return False
         asked = await asked_at(self._client, self._queue, known.current) if mine.was_current else None
         now = datetime.now(UTC)
-        if not self._takes_over or not may_take_over(mine, asked, self._unheard_since(known.current, asked, now), now):
+        if mine.was_current and asked is None:
+            self._unheard = unheard if unheard is not None and unheard[0] == known.current else (known.current, now)
+        if not self._takes_over or not may_take_over(mine, asked, self._unheard and self._unheard[1], now):
             self._say("version waits", current=known.current)
-            return asked is not None or not mine.was_current
+            return self._unheard is None
         await make_current(self._client, self._deployment, self._build)
         return False
-
-    def _unheard_since(self, current: str, asked: datetime | None, now: datetime) -> datetime | None:
-        """Since when Temporal has known no worker of the current version, as far as this process has looked."""
-        if asked is not None:
-            self._unheard = None
-        elif self._unheard is None or self._unheard[0] != current:
-            self._unheard = (current, now)
-        return self._unheard and self._unheard[1]
 
     def _say(self, what: str, **more: str) -> None:
         """Log what changed since it was said last."""

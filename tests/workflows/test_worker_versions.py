@@ -136,6 +136,10 @@ async def test_a_version_whose_workers_temporal_forgot_for_a_moment_stays_curren
         # It stays so.
         await until(lambda: patiently(old.look))
         assert await current() == "1.0.0-a"
+        # Nor does what was not known before it took over the first time.
+        forgotten.append("1.0.0-a")
+        assert not await patiently(new.look)
+        assert await current() == "1.0.0-a"
 
 
 async def test_the_command_shows_versions_and_chooses_one(
